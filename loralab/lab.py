@@ -1,0 +1,134 @@
+"""Owns the facade: everything the app, the command line, a notebook or a test can do. No torch in this process, ever.
+
+    lab = Lab()
+    profile = lab.profile("examples.csv")
+    proposal = lab.propose(profile, model="starter")
+    run = lab.start(proposal.plan)
+    lab.wait(run)
+    lab.report(run)["adapter_loss"]
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from loralab import paths, runs
+from loralab.catalog import Catalog, ModelCheck, ModelEntry
+from loralab.chat import ChatServer
+from loralab.errors import UserError
+from loralab.events import RunView
+from loralab.hardware import Machine, measure_machine
+from loralab.history import History
+from loralab.planner import propose
+from loralab.profile import SampleSet, profile_dataset, samples
+from loralab.records import DatasetProfile, Job, Plan, Proposal
+from loralab.report import run_report
+from loralab.tasks import parse_plan
+
+
+class Lab:
+    """One workspace on one machine. Cheap to make; holds no work of its own: runs live in their worker processes."""
+
+    def __init__(self, home: Path | str | None = None) -> None:
+        self.home = Path(home).expanduser().resolve() if home else paths.home()
+        self.home.mkdir(parents=True, exist_ok=True)
+        self.catalog = Catalog(self.home)
+        self.history = History(self.home)
+
+    # ---- what there is ---------------------------------------------------------------------------------------------------
+    def machine(self) -> Machine:
+        """This computer: processor, memory, GPU, disk, and what is optional and absent."""
+        return measure_machine(self.home)
+
+    def samples(self) -> tuple[SampleSet, ...]:
+        """The bundled data sets."""
+        return samples()
+
+    def models(self) -> tuple[ModelEntry, ...]:
+        """The catalogue, each entry with whether it is on this computer."""
+        return self.catalog.entries()
+
+    def check_model(self, name: str) -> ModelCheck:
+        """Whether a catalogue name, Hub id or folder can be trained here, in plain words."""
+        return self.catalog.check(name)
+
+    # ---- the way from a file to a run ------------------------------------------------------------------------------------
+    def profile(self, path: Path | str, model: str = "starter", roles: dict[str, str] | None = None, learn_from: str = "replies") -> DatasetProfile:
+        """Read a file, folder or zip of examples. Raises UserError when nothing in it can be learned from."""
+        return profile_dataset(Path(path).expanduser(), self.catalog.tokenizer_folder(model), roles=roles, learn_from=learn_from, home=self.home)
+
+    def propose(self, profile: DatasetProfile, model: str = "starter", **changes: Any) -> Proposal:
+        """A complete plan with a reason for each choice; `changes` are settings the person has fixed."""
+        return propose(profile, self.catalog.check(model), self.machine(), changes)
+
+    def start(self, plan: Plan | dict[str, Any]) -> str:
+        """Start a worker on this plan and return the run's id. The run survives this process."""
+        typed = parse_plan(plan if isinstance(plan, dict) else plan.model_dump())
+        options = {"model": str(self.catalog.folder(typed.base_model))} if typed.base_model else {}
+        return runs.start(self.home, "train", plan=typed.model_dump(), options=options)
+
+    def resume(self, run: str) -> str:
+        """Go on from the last checkpoint of a stopped, killed or failed run."""
+        return runs.resume(self.home, run)
+
+    def stop(self, run: str) -> None:
+        """Ask a run to save and stop."""
+        runs.stop(self.home, run)
+
+    # ---- looking ---------------------------------------------------------------------------------------------------------
+    def runs(self) -> list[dict[str, Any]]:
+        """Every run in the workspace, newest first: id, title, kind, state, model, dataset, losses, started."""
+        return self.history.runs()
+
+    def view(self, run: str) -> RunView:
+        """What a run is doing now, from its event log."""
+        return runs.view(self.home, run)
+
+    def job(self, run: str) -> Job:
+        """What a run was asked to do."""
+        return runs.job(self.home, run)
+
+    def wait(self, run: str, watch: Callable[[RunView], None] | None = None, every: float = 0.3) -> RunView:
+        """Block until the run ends, calling `watch` with each new view."""
+        while True:
+            view = self.view(run)
+            if watch:
+                watch(view)
+            if not view.active:
+                return view
+            time.sleep(every)
+
+    def report(self, run: str) -> dict[str, Any]:
+        """The run in numbers: run, outcome, adapter, base_loss, adapter_loss, n_heldout, steps, seconds, tokens_per_second, peak_memory_bytes, samples."""
+        return run_report(self.view(run), runs.folder(self.home, run))
+
+    # ---- after the run ---------------------------------------------------------------------------------------------------
+    def evaluate(self, run: str) -> str:
+        """Judge a finished run again on its held-out examples; returns the id of the evaluation's own run."""
+        return runs.start(self.home, "evaluate", options={"of": run, **self._trained(run)})
+
+    def export(self, run: str, format: str = "adapter") -> str:
+        """Make the file to take away; returns the id of the export's own run."""
+        return runs.start(self.home, "export", options={"of": run, "format": format, **self._trained(run)})
+
+    def download(self, model: str) -> str:
+        """Fetch a model from the Hub into the workspace, resumable; returns the id of the download's run. Ask the person first."""
+        return runs.start(self.home, "download", options={"model": model, "folder": str(self.catalog.folder(model))})
+
+    def chat(self, run: str = "", model: str = "starter") -> ChatServer:
+        """Start (or find) the inference server for a run's adapter, or for a bare model."""
+        options = self._trained(run) if run else {"model": str(self.catalog.folder(model)), "adapter": ""}
+        return ChatServer.open(self.home, options["model"], options["adapter"])
+
+    def ask(self, run: str, messages: list[dict[str, str]], *, base: bool = False, **sampling: Any) -> Iterator[str]:
+        """Stream an answer, piece by piece. `base=True` switches the adapter off."""
+        return self.chat(run).stream(messages, base=base, **sampling)
+
+    def _trained(self, run: str) -> dict[str, str]:
+        view = self.view(run)
+        if not view.adapter:
+            raise UserError("This run has not made an adapter yet.", "Let it finish first, or resume it.", code="no_adapter")
+        return {"model": str(runs.job(self.home, run).options.get("model", "")), "adapter": view.adapter}

@@ -1,0 +1,183 @@
+"""Owns the nouns: values that cross a process, a disk, a form or a language model. All frozen; unknown fields are refused.
+
+Every setting of a run is listed once, as a field of a Plan, with default, bounds, unit and a sentence of help. The form, the
+validation, the plan file and the command line's `--set` are made from it.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Role = Literal["system", "user", "assistant"]
+Precision = Literal["fp32", "bf16", "fp16", "nf4"]
+Schedule = Literal["cosine", "linear", "constant", "wsd"]
+
+
+class Record(BaseModel):
+    """A frozen value. NaN and Inf survive JSON, because divergence is the very thing worth recording."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants", protected_namespaces=())
+
+
+# ---- data ------------------------------------------------------------------------------------------------------------------
+
+
+class Message(Record):
+    role: Role
+    content: str
+
+
+class Example(Record):
+    """One thing to learn from: a conversation, or a stretch of plain text (then `messages` is empty)."""
+
+    row: int  # position in the file as a person counts it, from 1
+    source: str = ""  # file the row came from, relative to what was opened
+    messages: tuple[Message, ...] = ()
+    text: str = ""
+    label: str | None = None  # the class, when the task is classification; it is also the last message
+
+
+class LeftOut(Record):
+    """A row that was read and not kept, and why: rows kept + rows left out always equals rows read."""
+
+    row: int
+    reason: str
+    source: str = ""
+
+
+class Preview(Record):
+    """An example exactly as the model will see it: pieces of text, each learned from or only read."""
+
+    row: int
+    pieces: tuple[tuple[str, bool], ...]
+    tokens: int
+    learned_tokens: int
+
+
+class DatasetProfile(Record):
+    """What a file of examples holds, measured on all of it."""
+
+    id: str  # content hash of the kept examples: the same examples give the same id wherever the file lies
+    name: str
+    path: str
+    shape: str  # messages | sharegpt | instruction | prompt_completion | question_answer | reasoning | label | text
+    roles: dict[str, str] = Field(default_factory=dict)  # role -> column, as recognised or as the person said
+    columns: tuple[str, ...] = ()
+    certain: bool = True  # False: the app asks for the roles before it trains
+    encoding: str = "utf-8"
+    n_read: int = Field(ge=0)
+    n_kept: int = Field(ge=0)
+    left_out: tuple[LeftOut, ...] = ()
+    n_train: int = 0
+    n_heldout: int = 0
+    n_duplicates: int = 0
+    labels: dict[str, int] = Field(default_factory=dict)
+    tokens: dict[str, int] = Field(default_factory=dict)  # p50, p90, p95, p99, max, total, learned; in tokens of `tokenizer`
+    tokenizer: str = ""
+    previews: tuple[Preview, ...] = ()
+    findings: tuple[dict[str, Any], ...] = ()  # Problems of the data doctor, as plain dicts
+
+
+# ---- plan ------------------------------------------------------------------------------------------------------------------
+
+
+def setting(default: Any, help: str, *, group: str, label: str, unit: str = "", **bounds: Any) -> Any:
+    """A field of a plan: default, bounds, one sentence of help, the group it is folded under and the label a person reads."""
+    return Field(default, description=help, json_schema_extra={"group": group, "label": label, "unit": unit}, **bounds)
+
+
+class Plan(Record):
+    """Everything needed to repeat a run. Subclassed by each task kind."""
+
+    task: str = setting("text", "What kind of training this is.", group="basics", label="Task")
+    title: str = setting("", "A name for you to recognise the run by.", group="basics", label="Name of the run", max_length=80)
+    base_model: str = setting("starter", "The model that learns: a name from the list, a Hub id or a folder.", group="basics", label="Base model")
+    dataset: str = setting("", "The file or folder with the examples.", group="basics", label="Examples")
+    epochs: float = setting(3.0, "How many times the model sees every example.", group="basics", label="Rounds over the examples", unit="epochs", gt=0, le=1000)
+    max_steps: int = setting(0, "Stop after this many updates; 0 means: as many as the epochs need.", group="learning", label="Most updates", unit="steps", ge=0)
+    learning_rate: float = setting(2e-4, "How big each correction is. Too big and it forgets how to write, too small and nothing changes.", group="learning", label="Learning rate", gt=0, lt=1)
+    schedule: Schedule = setting("cosine", "How the learning rate falls towards the end of the run.", group="learning", label="Schedule")
+    warmup: float = setting(0.05, "Share of the run in which the learning rate rises from zero, so that the start is gentle.", group="learning", label="Warm-up", unit="of the run", ge=0, le=1)
+    micro_batch: int = setting(8, "Examples computed at once. Only memory and speed depend on it, never the result.", group="memory", label="Examples at once", ge=1, le=4096)
+    effective_batch: int = setting(8, "Examples behind one correction of the adapter.", group="learning", label="Examples per update", ge=1, le=65536)
+    weight_decay: float = setting(0.0, "Pulls the adapter's numbers gently towards zero.", group="learning", label="Weight decay", ge=0, le=1)
+    max_grad_norm: float = setting(1.0, "Longest step a single update may ask for; longer ones are shortened. 0 switches it off.", group="learning", label="Gradient clipping", ge=0)
+    precision: Precision = setting("fp32", "How exactly the numbers are kept: fp32 exact, bf16/fp16 half the memory, nf4 a quarter.", group="memory", label="Precision")
+    eval_every: int = setting(0, "Updates between two looks at the held-out examples; 0 means: about ten looks per run.", group="saving", label="Look at held-out every", unit="steps", ge=0)
+    patience: int = setting(3, "Stop early after this many looks without improvement; 0 never stops early.", group="saving", label="Patience", unit="looks", ge=0)
+    checkpoint_minutes: float = setting(5.0, "Minutes between two safety copies from which a run can go on.", group="saving", label="Safety copy every", unit="minutes", gt=0)
+    heldout_share: float = setting(0.1, "Share of the examples kept aside to test on. They are never trained on.", group="saving", label="Held-out share", gt=0, le=0.5)
+    seed: int = setting(0, "The same seed gives the same run.", group="saving", label="Seed", ge=0)
+
+
+class Footprint(Record):
+    """What a plan will need, each number with where it came from."""
+
+    memory_bytes: int
+    free_bytes: int
+    seconds: float | None = None
+    disk_bytes: int = 0
+    parts: dict[str, int] = Field(default_factory=dict)  # weights, adapter, optimiser, activations, head, reserve
+    stage: str = "closed form"
+    words: str = ""
+
+
+class Proposal(Record):
+    """A plan with the reason for each choice, in words a novice understands."""
+
+    plan: dict[str, Any]
+    reasons: dict[str, str]
+    footprint: Footprint
+    problems: tuple[dict[str, Any], ...] = ()
+
+
+# ---- results ---------------------------------------------------------------------------------------------------------------
+
+
+class Artifact(Record):
+    """A file or folder a worker made."""
+
+    kind: str  # adapter | checkpoint | export | model | report
+    path: str
+    step: int = 0
+    digest: str = ""  # sha256 of the weights
+    bytes: int = 0
+
+
+class Sample(Record):
+    """One held-out prompt answered by base and adapter; `active` names the adapters that were on for each answer (checked, not assumed)."""
+
+    prompt: str
+    reference: str = ""
+    base: str
+    adapter: str
+    base_active: tuple[str, ...] = ()
+    adapter_active: tuple[str, ...] = ()
+
+
+class Score(Record):
+    """Base against adapter on held-out examples, paired per row. `low`..`high`: 95 % interval of the difference (adapter - base)."""
+
+    name: str
+    base: float
+    adapter: float
+    n: int
+    difference: float = 0.0
+    low: float = 0.0
+    high: float = 0.0
+    verdict: str = ""  # better | worse | no difference seen | cannot tell yet
+    words: str = ""
+
+
+# ---- jobs ------------------------------------------------------------------------------------------------------------------
+
+
+class Job(Record):
+    """What a worker is asked to do; written once as job.json."""
+
+    kind: str  # train | evaluate | export | download | serve
+    run: str
+    plan: dict[str, Any] = Field(default_factory=dict)
+    options: dict[str, Any] = Field(default_factory=dict)

@@ -1,0 +1,66 @@
+"""Owns the contract between the one loop and a kind of training. Text and image differ only in what stands behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from torch import Tensor, nn
+
+from loralab.records import Artifact, Sample, Score
+
+
+@dataclass
+class Batch:
+    """A micro-batch: what is computed at once. `tensors` are what the session's loss needs."""
+
+    tensors: dict[str, Tensor]
+    n_tokens: int  # real tokens read, padding not counted
+    n_targets: int  # positions learned from
+    rows: tuple[int, ...] = ()  # which examples these are, so that an incident can name them
+
+
+class Session(Protocol):
+    """What a kind of training gives the loop. `loss` is a sum with its count, so that accumulated micro-batches equal one big batch exactly."""
+
+    model: nn.Module
+
+    def steps_per_epoch(self) -> int:
+        """Optimiser updates in one epoch."""
+        ...
+
+    def steps(self, epoch: int, start: int = 0) -> Iterator[Sequence[Batch]]:
+        """Updates of an epoch in their seeded order, from the `start`-th on; each is the micro-batches of one effective batch."""
+        ...
+
+    def heldout(self) -> Iterator[Batch]:
+        """The held-out examples, always the same, in a fixed order."""
+        ...
+
+    def loss(self, batch: Batch) -> tuple[Tensor, int]:
+        """Summed loss over the batch's targets (scalar, differentiable) and how many targets there are."""
+        ...
+
+    def optimizer(self) -> Any:
+        """A torch optimiser over what is trained (parameter groups carry their own `lr` as a multiple of the plan's)."""
+        ...
+
+    def state(self) -> dict[str, Tensor]:
+        """What is trained, by name: for checkpoints, best-so-far and rollback."""
+        ...
+
+    def load_state(self, state: dict[str, Tensor]) -> None: ...
+
+    def preview(self, count: int) -> tuple[Sample, ...]:
+        """Held-out prompts answered without and with what was learned."""
+        ...
+
+    def verdict(self) -> tuple[Score, ...]:
+        """Base against trained on the held-out examples, paired per row, in this process."""
+        ...
+
+    def save(self, folder: Path) -> Artifact:
+        """Write what was learned in the form others can load."""
+        ...
