@@ -97,6 +97,7 @@ class Plan(Record):
     dataset: str = setting("", "The file or folder with the examples.", group="basics", label="Examples")
     epochs: float = setting(3.0, "How many times the model sees every example.", group="basics", label="Rounds over the examples", unit="epochs", gt=0, le=1000)
     max_steps: int = setting(0, "Stop after this many updates; 0 means: as many as the epochs need.", group="learning", label="Most updates", unit="steps", ge=0)
+    max_minutes: float = setting(0.0, "Stop after this many minutes of training, slowing down in time; 0 means no limit.", group="learning", label="Time limit", unit="minutes", ge=0)
     learning_rate: float = setting(2e-4, "How big each correction is. Too big and it forgets how to write, too small and nothing changes.", group="learning", label="Learning rate", gt=0, lt=1)
     schedule: Schedule = setting("cosine", "How the learning rate falls towards the end of the run.", group="learning", label="Schedule")
     warmup: float = setting(0.05, "Share of the run in which the learning rate rises from zero, so that the start is gentle.", group="learning", label="Warm-up", unit="of the run", ge=0, le=1)

@@ -1,0 +1,127 @@
+"""Owns reading: a file, folder or zip becomes tables of rows, with every row that could not be read named.
+
+The folder is the registry: one module per file format with a READER constant. Content decides before the name does, because people
+rename files; only then the ending; what is left and is text is plain text. Reading never writes to disk and never follows links.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from loralab import plugins
+from loralab.errors import LabError, UserError, classify
+from loralab.records import LeftOut
+
+MAX_BYTES = 1 << 30  # of one file or of all files together, unpacked: everything is held in memory
+MAX_FILES = 20_000
+_IGNORED = {"__macosx", "thumbs.db", "desktop.ini"}
+_NOTES = ("readme", "license", "licence", "notice", "copying", "changelog", "authors", "credits")
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row as it stands in the file. `number`: how a person counts it there (line of a .jsonl, row of a spreadsheet), from 1."""
+
+    number: int
+    values: dict[str, Any]
+
+
+@dataclass
+class Table:
+    """Rows of one file with the same meaning of columns."""
+
+    source: str
+    rows: list[Row]
+    columns: tuple[str, ...] = ()
+    left_out: list[LeftOut] = field(default_factory=list)
+    encoding: str = "utf-8"
+    is_prose: bool = False  # passages of plain text: nothing to recognise
+    headed: bool = True  # False: the columns had no names and are called "column 1", "column 2"
+
+
+@dataclass(frozen=True)
+class Reader:
+    """A file format: its usual endings, how its content betrays it whatever the ending, and how it is read."""
+
+    suffixes: tuple[str, ...]
+    read: Callable[[bytes, str], list[Table]]  # (content, name) -> tables; raises UserError when nothing is readable
+    claims: Callable[[bytes, str], bool] = lambda raw, suffix: False
+    packs_files: bool = False  # holds other files; not opened inside another one
+
+
+@lru_cache(maxsize=1)
+def readers() -> tuple[Reader, ...]:
+    """All readers, in name order."""
+    return tuple(plugins.discover("loralab.readers", "READER").values())
+
+
+def read_path(path: Path) -> list[Table]:
+    """The tables of a file, zip or folder. Raises UserError when there is nothing that can be read."""
+    if not path.exists():
+        raise UserError(f"There is no file or folder at {path}.", "Check the name.", code="no_file")
+    if path.is_dir():
+        return read_many(_walk(path), path.name)
+    if path.stat().st_size > MAX_BYTES:
+        raise UserError(f"{path.name} is larger than 1 GB.", "Split it, or take a part of it.", code="file_too_big")
+    return read_bytes(path.read_bytes(), path.name)
+
+
+def read_bytes(raw: bytes, name: str, *, packed: bool = False) -> list[Table]:
+    """The tables of one file's content. `packed`: the file lies in an archive already, so it may not be one itself."""
+    if not raw.strip(b"\0 \t\r\n\xef\xbb\xbf\xff\xfe"):
+        raise UserError(f"{PurePosixPath(name).name} is empty.", "Choose a file with examples in it.", code="empty_file")
+    reader = _choose(raw, name)
+    if packed and reader.packs_files:
+        raise UserError(f"{name} is an archive inside an archive.", "Unpack it first.", code="nested_archive")
+    return reader.read(raw, name)
+
+
+def _choose(raw: bytes, name: str) -> Reader:
+    suffix = PurePosixPath(name.lower()).suffix
+    for reader in readers():
+        if reader.claims(raw, suffix):
+            return reader
+    for reader in readers():
+        if suffix in reader.suffixes:
+            return reader
+    return next(reader for reader in readers() if "" in reader.suffixes)
+
+
+def read_many(files: list[tuple[str, Callable[[], bytes]]], where: str, left_out: list[LeftOut] | None = None) -> list[Table]:
+    """Tables of several files. A file that cannot be read counts as one row left out, with row number 0 and the reason."""
+    tables: list[Table] = []
+    lost = Table(source=where, rows=[], left_out=list(left_out or []))
+    for name, load in files:
+        try:
+            tables.extend(read_bytes(load(), name, packed=True))
+        except (LabError, OSError, ValueError) as error:
+            lost.left_out.append(LeftOut(row=0, source=name, reason=classify(error).what if isinstance(error, LabError) else f"Could not be read: {error}"))
+    if any(not table.is_prose for table in tables):
+        lost.left_out.extend(LeftOut(row=0, source=t.source, reason="A note about the data, not examples.") for t in tables if _is_note(t))
+        tables = [table for table in tables if not _is_note(table)]
+    if not any(table.rows for table in tables):
+        why = f" {lost.left_out[0].source}: {lost.left_out[0].reason}" if lost.left_out else ""
+        raise UserError(f"{where} holds no file that can be learned from.{why}", "Put .txt, .jsonl, .csv or .xlsx files in it.", code="no_examples")
+    return [*tables, lost] if lost.left_out else tables
+
+
+def _is_note(table: Table) -> bool:
+    return table.is_prose and PurePosixPath(table.source.lower()).name.startswith(_NOTES)
+
+
+def is_hidden(name: str) -> bool:
+    """Files the operating system leaves behind, which nobody meant as examples."""
+    return any(part.startswith(".") and part not in (".", "..") or part.lower() in _IGNORED for part in PurePosixPath(name).parts)
+
+
+def _walk(folder: Path) -> list[tuple[str, Callable[[], bytes]]]:
+    """The files below a folder in name order, links left alone. Raises UserError when they are too many or too big."""
+    found = [p for p in sorted(folder.rglob("*")) if p.is_file() and not p.is_symlink() and not is_hidden(p.relative_to(folder).as_posix())]
+    found = [p for p in found if not any(parent.is_symlink() for parent in p.relative_to(folder).parents if parent != Path(".") for parent in [folder / parent])]
+    if len(found) > MAX_FILES or sum(p.stat().st_size for p in found) > MAX_BYTES:
+        raise UserError(f"{folder.name} holds more than {MAX_FILES:,} files or 1 GB.", "Choose a smaller folder.", code="folder_too_big")
+    return [(p.relative_to(folder).as_posix(), p.read_bytes) for p in found]

@@ -28,6 +28,7 @@ class PretrainPlan(Plan):
     context: int = setting(1024, "Longest text the model can look back on.", group="model", label="Context", unit="tokens", ge=64, le=32768)
     max_length: int = setting(512, "Length of a training row; documents are packed into rows.", group="memory", label="Row length", unit="tokens", ge=16)
     optimizer: Literal["adamw", "muon"] = setting("muon", "Muon learns more per token on matrices; AdamW is the classic.", group="learning", label="Optimiser")
+    compile: bool = setting(False, "Fuse the small operations; needs a C++ compiler and a minute at the start.", group="memory", label="Compile")
     learning_rate: float = setting(6e-3, "How big each correction is.", group="learning", label="Learning rate", gt=0, lt=1)
     schedule: Schedule = setting("wsd", "Constant, then falling over the last fifth.", group="learning", label="Schedule")
     warmup: float = setting(0.01, "Share of the run in which the learning rate rises.", group="learning", label="Warm-up", unit="of the run", ge=0, le=1)

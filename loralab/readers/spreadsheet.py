@@ -1,0 +1,44 @@
+"""Owns Excel workbooks (.xlsx): every sheet is a table. Invariant: formulas are never run; the values last shown are read."""
+
+from __future__ import annotations
+
+import io
+from zipfile import BadZipFile
+
+from loralab.archives import open_archive
+from loralab.errors import UserError
+from loralab.readers import MAX_BYTES, MAX_FILES, Reader, Table
+from loralab.tabular import Numbered, table
+
+
+def read(raw: bytes, name: str) -> list[Table]:
+    """A table per sheet that holds rows; rows numbered as Excel shows them."""
+    if raw[:4] == b"\xd0\xcf\x11\xe0":
+        raise UserError(f"{name} is a workbook of an old format or with a password.", "Save it as .xlsx without a password.", code="old_excel")
+    open_archive(raw, name, MAX_BYTES, MAX_FILES).close()
+    import openpyxl
+
+    try:
+        book = openpyxl.load_workbook(io.BytesIO(raw), read_only=True, data_only=True)
+        sheets = [(sheet.title, _records(sheet)) for sheet in book.worksheets]
+        book.close()
+    except (BadZipFile, KeyError, ValueError, TypeError, SyntaxError, EOFError) as error:  # ElementTree's ParseError is a SyntaxError
+        raise UserError(f"{name} is damaged or not an Excel workbook.", "Open it in Excel and save it again as .xlsx.", code="bad_excel") from error
+    filled = [(title, records) for title, records in sheets if records]
+    tables = [table(name if len(filled) == 1 else f"{name}/{title}", records) for title, records in filled]
+    if not any(made.rows for made in tables):
+        raise UserError(f"{name} has no rows with examples.", "Add examples to it.", code="empty_file")
+    return tables
+
+
+def _records(sheet: object) -> list[Numbered]:
+    """Rows with something in them: sheets often carry thousands of formatted but empty rows."""
+    rows = sheet.iter_rows(values_only=True)  # type: ignore[attr-defined]
+    return [(number, list(cells)) for number, cells in enumerate(rows, 1) if any(cell not in (None, "") for cell in cells)]
+
+
+READER = Reader(
+    suffixes=(".xlsx", ".xlsm", ".xls"),
+    read=read,
+    claims=lambda raw, suffix: raw[:4] == b"PK\x03\x04" and b"xl/workbook.xml" in raw or raw[:4] == b"\xd0\xcf\x11\xe0",
+)

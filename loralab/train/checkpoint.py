@@ -1,0 +1,75 @@
+"""Owns checkpoints: everything needed to go on exactly where a run was. Invariant: a checkpoint is whole or absent (write, fsync, rename)."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+KEEP = 2  # the newest two: the older one is the way back when the disk lies about the newer
+
+
+@dataclass
+class Progress:
+    """Where a run is: counted in optimiser updates, restored exactly on resume."""
+
+    step: int = 0
+    epoch: int = 0
+    step_in_epoch: int = 0
+    seconds: float = 0.0  # spent in updates, over all attempts
+    tokens: int = 0
+    best_loss: float = float("inf")
+    best_step: int = 0
+    looks_without_gain: int = 0
+    base_loss: float = float("nan")
+    peak_memory: int = 0
+
+
+def save(folder: Path, progress: Progress, state: dict[str, Tensor], best: dict[str, Tensor] | None, optimizer: Any) -> Path:
+    """Write `step-N.pt` into `folder` and forget the oldest. Plain tensors, numbers and strings only (loads with weights_only)."""
+    path = folder / f"step-{progress.step}.pt"
+    temporary = path.with_suffix(".writing")
+    content = {
+        "progress": asdict(progress),
+        "state": state,
+        "best": best,
+        "optimizer": optimizer.state_dict(),
+        "rng": _random_state(),
+    }
+    with temporary.open("wb") as file:
+        torch.save(content, file)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+    for old in sorted(folder.glob("step-*.pt"), key=_step)[:-KEEP]:
+        old.unlink()
+    return path
+
+
+def newest(folder: Path) -> dict[str, Any] | None:
+    """The newest checkpoint that can be read, or None. A damaged one is passed over for the one before."""
+    for path in sorted(folder.glob("step-*.pt"), key=_step, reverse=True):
+        try:
+            return torch.load(path, map_location="cpu", weights_only=True)
+        except (RuntimeError, EOFError, OSError, ValueError) as error:
+            path.rename(path.with_suffix(f".damaged-{type(error).__name__}"))
+    return None
+
+
+def restore_random_state(saved: dict[str, Any]) -> None:
+    """Put back torch's random numbers (dropout) as they were; everything else random here is seeded by plan and epoch."""
+    torch.set_rng_state(saved["torch"])
+    if saved["cuda"] and torch.cuda.is_available():
+        torch.cuda.set_rng_state_all(saved["cuda"])
+
+
+def _random_state() -> dict[str, Any]:
+    return {"torch": torch.get_rng_state(), "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []}
+
+
+def _step(path: Path) -> int:
+    return int(path.stem.rpartition("-")[2])

@@ -1,0 +1,226 @@
+"""Owns the one training loop. What is trained, on what, and how it is judged stands behind the Session.
+
+Invariants: the gradient of an update is the mean over all its targets, however it was split into micro-batches; a stop, a crash or
+a resume changes nothing in the order of the data; the adapter that is kept is the best one seen on the held-out examples.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from loralab.events import Evaluated, Incident, Noted, Previewed, Saved, Stepped
+from loralab.records import Artifact, Plan
+from loralab.train import checkpoint, memory
+from loralab.train.checkpoint import Progress
+from loralab.train.optim import factor
+from loralab.train.run import RunFolder
+from loralab.train.session import Batch, Session
+
+
+@dataclass
+class Run:
+    """The moving parts of one training, passed between the steps below."""
+
+    session: Session
+    plan: Plan
+    folder: RunFolder
+    optimizer: Any
+    progress: Progress
+    total_steps: int
+    eval_every: int
+    best: dict[str, torch.Tensor] | None = None
+    last_checkpoint: float = 0.0  # seconds of time.monotonic
+    why: str = ""  # reason for ending before the last step
+
+
+def train(session: Session, plan: Plan, folder: RunFolder) -> dict[str, Any]:
+    """Train to the end of the plan, a stop request or early stopping; returns the run's result for its Ended event."""
+    run = _prepare(session, plan, folder)
+    started = time.monotonic() - run.progress.seconds
+    while run.progress.step < run.total_steps and not run.why:
+        for micro_batches in session.steps(run.progress.epoch, run.progress.step_in_epoch):
+            _update(run, micro_batches, started)
+            _look_and_save(run, started)
+            if run.why or run.progress.step >= run.total_steps:
+                break
+        else:
+            run.progress.epoch += 1
+            run.progress.step_in_epoch = 0
+    return _finish(run)
+
+
+def _prepare(session: Session, plan: Plan, folder: RunFolder) -> Run:
+    per_epoch = session.steps_per_epoch()
+    total = plan.max_steps or max(1, math.ceil(per_epoch * plan.epochs))
+    every = plan.eval_every or max(1, math.ceil(total / 10))
+    run = Run(session, plan, folder, session.optimizer(), Progress(), total, every, last_checkpoint=time.monotonic())
+    saved = checkpoint.newest(folder.checkpoints)
+    if saved:
+        run.progress = Progress(**saved["progress"])
+        run.best = saved["best"]
+        session.load_state(saved["state"])
+        run.optimizer.load_state_dict(saved["optimizer"])
+        checkpoint.restore_random_state(saved["rng"])
+        folder.emit(Noted(step=run.progress.step, text=f"Went on from update {run.progress.step} of {total}."))
+        return run
+    folder.emit(Noted(text="", phase="looking at the held-out examples before training"))
+    loss, count = evaluate(run)
+    run.progress.base_loss = run.progress.best_loss = loss
+    folder.emit(Evaluated(split="base", loss=loss, n=count))
+    return run
+
+
+def _update(run: Run, micro_batches: Sequence[Batch], started: float) -> None:
+    """One optimiser update over one effective batch."""
+    plan, progress, begun = run.plan, run.progress, time.monotonic()
+    fraction = progress.step / run.total_steps
+    if plan.max_minutes:
+        fraction = max(fraction, (time.monotonic() - started) / (60 * plan.max_minutes))
+    rate = factor(plan, min(1.0, fraction), _warmup(plan, run.total_steps))
+    run.optimizer.set_factor(rate)
+    loss, norm, count = backward(run.session, micro_batches, plan.max_grad_norm)
+    if math.isfinite(loss) and math.isfinite(norm):
+        run.optimizer.step()
+    else:  # a broken step must never reach the weights
+        rows = [row for batch in micro_batches for row in batch.rows]
+        text = f"The numbers of update {progress.step + 1} were not finite; it was left out."
+        run.folder.emit(Incident(step=progress.step + 1, code="non_finite", text=text, data={"rows": rows, "loss": loss, "grad_norm": norm}))
+    run.optimizer.zero_grad()
+    tokens = sum(batch.n_tokens for batch in micro_batches)
+    took = time.monotonic() - begun
+    progress.step += 1
+    progress.step_in_epoch += 1
+    progress.tokens += tokens
+    progress.seconds = time.monotonic() - started
+    progress.peak_memory = max(progress.peak_memory, memory.peak())
+    run.folder.emit(
+        Stepped(
+            step=progress.step, loss=loss, grad_norm=norm, learning_rate=plan.learning_rate * rate, tokens=tokens,
+            tokens_per_second=tokens / max(took, 1e-9), memory_bytes=memory.used(), total_steps=run.total_steps,
+            epoch=progress.epoch + progress.step_in_epoch / run.session.steps_per_epoch(), seconds_left=_seconds_left(run),
+        )
+    )  # fmt: skip
+
+
+def backward(session: Session, micro_batches: Sequence[Batch], max_grad_norm: float) -> tuple[float, float, int]:
+    """Accumulate the gradient of one effective batch: (mean loss, gradient norm before clipping, number of targets).
+
+    Each micro-batch adds the gradient of its summed loss; dividing once by the whole count makes any split equal to one big batch.
+    """
+    total, count = 0.0, 0
+    for batch in micro_batches:
+        loss, n = session.loss(batch)
+        loss.backward()
+        total += loss.item()
+        count += n
+    parameters = [p for p in session.model.parameters() if p.grad is not None]
+    torch._foreach_div_([p.grad for p in parameters], max(count, 1))
+    norm = torch.nn.utils.clip_grad_norm_(parameters, max_grad_norm or math.inf)
+    return total / max(count, 1), norm.item(), count
+
+
+@torch.no_grad()
+def evaluate(run: Run) -> tuple[float, int]:
+    """Mean held-out loss per target and the number of examples."""
+    run.session.model.eval()
+    total, count, rows = 0.0, 0, 0
+    for batch in run.session.heldout():
+        loss, n = run.session.loss(batch)
+        total, count, rows = total + loss.item(), count + n, rows + len(batch.rows)
+        if run.folder.stop_asked and run.progress.step == 0:
+            break
+    run.session.model.train()
+    return total / max(count, 1), rows
+
+
+def _look_and_save(run: Run, started: float) -> None:
+    """After an update: look at the held-out examples, stop early, write a safety copy, answer a stop request."""
+    plan, progress = run.plan, run.progress
+    last = progress.step >= run.total_steps
+    out_of_time = bool(plan.max_minutes) and time.monotonic() - started >= 60 * plan.max_minutes
+    if progress.step % run.eval_every == 0 or last or out_of_time:
+        _look(run)
+    if out_of_time and not last:
+        run.why = run.why or "the time limit was reached"
+    if run.folder.stop_asked:
+        run.why = "stopped"
+    if run.why == "stopped" or time.monotonic() - run.last_checkpoint > 60 * plan.checkpoint_minutes:
+        path = checkpoint.save(run.folder.checkpoints, progress, run.session.state(), run.best, run.optimizer)
+        run.last_checkpoint = time.monotonic()
+        run.folder.emit(Saved(step=progress.step, artifact=Artifact(kind="checkpoint", path=str(path), step=progress.step)))
+
+
+def _look(run: Run) -> None:
+    loss, count = evaluate(run)
+    progress = run.progress
+    better = loss < progress.best_loss
+    run.folder.emit(Evaluated(step=progress.step, loss=loss, n=count, best=better))
+    if better:
+        progress.best_loss, progress.best_step, progress.looks_without_gain = loss, progress.step, 0
+        run.best = {name: tensor.detach().clone() for name, tensor in run.session.state().items()}
+        return
+    progress.looks_without_gain += 1
+    if run.plan.patience and progress.looks_without_gain >= run.plan.patience:
+        run.why = f"the held-out loss has not improved for {progress.looks_without_gain} looks"
+
+
+def _finish(run: Run) -> dict[str, Any]:
+    """Keep the best, judge it, write it; or, when asked to stop, keep what there is so that the run can go on later."""
+    progress, folder = run.progress, run.folder
+    if run.why and run.why != "stopped":
+        folder.emit(Noted(step=progress.step, text=f"Ended early: {run.why}. The best version, from update {progress.best_step}, is kept."))
+    if run.best is not None:
+        run.session.load_state(run.best)
+    folder.emit(Noted(step=progress.step, text="", phase="saving"))
+    artifact = run.session.save(folder.artifacts / "adapter")
+    folder.emit(Saved(step=progress.step, artifact=artifact))
+    result: dict[str, Any] = {
+        "steps": progress.step,
+        "seconds": progress.seconds,
+        "tokens_per_second": progress.tokens / max(progress.seconds, 1e-9),
+        "peak_memory_bytes": max(progress.peak_memory, memory.peak()),
+        "best_step": progress.best_step,
+        "adapter": artifact.path,
+    }
+    if run.why == "stopped":
+        return result | {"outcome": "stopped", "what": "Stopped as you asked. It can go on from here."}
+    _judge(run)
+    return result
+
+
+def _judge(run: Run) -> None:
+    """The verdict, with what is kept: scores, then answers side by side."""
+    step = run.progress.step
+    run.session.model.eval()
+    run.folder.emit(Noted(step=step, text="", phase="comparing before and after"))
+    scores = run.session.verdict()
+    loss = next((s for s in scores if s.name == "loss"), None)
+    run.folder.emit(
+        Evaluated(step=step, split="final", loss=loss.adapter if loss else run.progress.best_loss, n=loss.n if loss else 0, scores=scores)
+    )
+    run.folder.emit(Noted(step=step, text="", phase="answering held-out prompts"))
+    run.folder.emit(Previewed(step=step, samples=run.session.preview(3)))
+
+
+def _warmup(plan: Plan, total_steps: int) -> float:
+    """Share of the run that warms up: the plan's, but at least five updates where there are that many to spare."""
+    return max(plan.warmup, min(5 / total_steps, 0.2)) if plan.warmup else 0.0
+
+
+def _seconds_left(run: Run) -> float:
+    progress = run.progress
+    per_step = progress.seconds / max(progress.step, 1)  # looks and checkpoints included, as they will be again
+    left = per_step * (run.total_steps - progress.step)
+    return min(left, 60 * run.plan.max_minutes - progress.seconds) if run.plan.max_minutes else left
+
+
+def artifact_of(path: Path, kind: str, step: int, digest: str) -> Artifact:
+    """An Artifact record of a folder, with its size."""
+    return Artifact(kind=kind, path=str(path), step=step, digest=digest, bytes=sum(f.stat().st_size for f in path.rglob("*") if f.is_file()))

@@ -1,0 +1,78 @@
+"""Owns a worker process from its first breath to its last words: `python -m loralab.worker RUN_FOLDER`.
+
+Invariants: Started is written before anything heavy is imported; every way out writes exactly one Ended (a killed process cannot, the
+app writes it on its behalf); foreign exceptions become events here and nowhere else; the exit code is 0 only if the job was done.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from loralab.errors import UserError, classify
+from loralab.events import Ended, EventLog, Started
+from loralab.records import Job
+from loralab.train.run import RunFolder
+
+# job kind -> module with `run(folder) -> result`; the result's "outcome" is finished unless it says stopped
+JOBS = {
+    "train": "loralab.train.job",
+    "evaluate": "loralab.evaluations.job",
+    "export": "loralab.exports.job",
+    "serve": "loralab.serve.job",
+    "download": "loralab.downloads",
+}
+
+
+def main(arguments: list[str]) -> int:
+    """Do the job of one run folder; the exit code says whether it was done."""
+    path = Path(arguments[0]).resolve()
+    if hasattr(signal, "SIGINT"):
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C belongs to the app; a worker is stopped by its stop file
+    log = EventLog(path / "events.jsonl")
+    log(Started(pid=os.getpid(), resumed=(path / "checkpoints").exists(), versions=_versions(), step=_checkpoint_step(path)))
+    try:
+        job = Job.model_validate_json((path / "job.json").read_bytes())
+        result = _work(job)(RunFolder(path=path, job=job, log=log))
+    except BaseException as error:  # the one place: whatever it was, the run must end with words and not in silence
+        traceback.print_exc()
+        problem = classify(error)
+        log(Ended(outcome="failed", what=problem.what, todo=problem.todo, code=problem.code))
+        return 1
+    outcome = result.pop("outcome", "finished")
+    log(Ended(outcome=outcome, what=result.pop("what", ""), step=int(result.get("steps", 0)), result=result))
+    return 0
+
+
+def _work(job: Job) -> Callable[[RunFolder], dict[str, Any]]:
+    if job.kind not in JOBS:
+        raise UserError(f"A worker cannot do “{job.kind}”.", f"It can do: {', '.join(JOBS)}.", code="unknown_job")
+    module = importlib.import_module(JOBS[job.kind])
+    return getattr(module, "download" if job.kind == "download" else "run")
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": sys.version.split()[0]}
+    for package in ("torch", "transformers", "peft", "trl"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "absent"
+    return found
+
+
+def _checkpoint_step(path: Path) -> int:
+    """Step of the newest checkpoint, read from its name: the log must know it before torch can be imported."""
+    steps = [int(p.stem.rpartition("-")[2]) for p in (path / "checkpoints").glob("step-*.pt")]
+    return max(steps, default=0)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
