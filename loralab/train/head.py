@@ -1,27 +1,53 @@
-"""Owns the loss at the top of a language model. Invariant: only positions that are learned from go through the (large) output matrix."""
+"""Owns the loss at the top of a language model. Invariant: only positions that are learned from go through the (large) output matrix,
+and the result equals the model's own loss; where a model does something of its own to its logits, its own forward pass is used.
+"""
 
 from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+from transformers import PreTrainedModel
 
-TILE = 1024  # rows of logits held at once: 1024 x 152k x 4 B = 620 MB at the largest vocabularies, 33 MB on the starter
+TILE = 1024  # rows of logits held at once: 620 MB at a vocabulary of 152 k, 33 MB on the starter
 
 
-def cross_entropy_sum(hidden: Tensor, targets: Tensor, head: nn.Module) -> Tensor:
-    """Summed next-token loss. `hidden` [n, H] are the states at learned positions, `targets` [n] the tokens that follow.
+class TextHead:
+    """Next-token loss of one causal language model."""
 
-    Computed in tiles in fp32, so that the peak is one tile of logits and not [n, V].
-    """
+    def __init__(self, model: PreTrainedModel) -> None:
+        self.model = model
+        self.body = model.base_model
+        self.output = model.get_output_embeddings()
+        self.plain = self.output is not None and self._logits_are_plain()
+
+    def loss(self, ids: Tensor, learned: Tensor) -> Tensor:
+        """Summed loss over learned positions. `ids` [batch, length]; `learned` [batch, length] marks tokens to be predicted."""
+        targets = ids[:, 1:][learned[:, 1:]]
+        if not self.plain:
+            logits = self.model(input_ids=ids, use_cache=False).logits[:, :-1][learned[:, 1:]]
+            return F.cross_entropy(logits.float(), targets, reduction="sum")
+        hidden = self.body(input_ids=ids, use_cache=False).last_hidden_state
+        return cross_entropy_sum(hidden[:, :-1][learned[:, 1:]], targets, self.output)
+
+    @torch.no_grad()
+    def _logits_are_plain(self) -> bool:
+        """Whether logits are just output(hidden): false for soft-capped or scaled ones. Asked of the model itself, not of its name."""
+        ids = torch.arange(4, 12, device=self.model.device)[None] % self.model.config.get_text_config().vocab_size
+        own = self.model(input_ids=ids, use_cache=False).logits
+        ours = self.output(self.body(input_ids=ids, use_cache=False).last_hidden_state)
+        return own.shape == ours.shape and torch.allclose(own.float(), ours.float(), rtol=1e-3, atol=1e-3)
+
+
+def cross_entropy_sum(hidden: Tensor, targets: Tensor, output: nn.Module) -> Tensor:
+    """Summed loss of states `hidden` [n, H] predicting `targets` [n], in fp32 and in tiles, so that the peak is one tile of logits."""
     if len(targets) <= TILE:
-        return F.cross_entropy(head(hidden).float(), targets, reduction="sum")
-    losses = [
-        torch.utils.checkpoint.checkpoint(_tile_loss, h, t, head, use_reentrant=False)
-        for h, t in zip(hidden.split(TILE), targets.split(TILE), strict=True)
-    ]
+        return _tile_loss(hidden, targets, output)
+    tiles = zip(hidden.split(TILE), targets.split(TILE), strict=True)
+    losses: list[Tensor] = [checkpoint(_tile_loss, h, t, output, use_reentrant=False) for h, t in tiles]  # type: ignore[misc]
     return torch.stack(losses).sum()
 
 
-def _tile_loss(hidden: Tensor, targets: Tensor, head: nn.Module) -> Tensor:
-    return F.cross_entropy(head(hidden).float(), targets, reduction="sum")
+def _tile_loss(hidden: Tensor, targets: Tensor, output: nn.Module) -> Tensor:
+    return F.cross_entropy(output(hidden).float(), targets, reduction="sum")

@@ -1,0 +1,146 @@
+"""Owns the text session: examples -> token batches -> next-token loss of a causal language model with a LoRA adapter.
+
+Invariants: every example is seen once per epoch, in an order that depends on seed and epoch alone; held-out examples are never among
+them; only the positions the plan learns from go through the output head.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from loralab import plugins
+from loralab.encode import Encoded, TextEncoder
+from loralab.errors import UserError
+from loralab.events import Noted
+from loralab.profile import load_examples, split
+from loralab.records import Artifact, Example, Sample, Score
+from loralab.tasks.text import TextPlan
+from loralab.train.head import TextHead
+from loralab.train.lora import attach_adapter, save_adapter
+from loralab.train.model import device, load_base
+from loralab.train.optim import Optimizers, adamw
+from loralab.train.run import RunFolder
+from loralab.train.session import Batch
+
+BUCKET = 32  # effective batches sorted by length together: little padding, and the order stays random
+LOOK_ROWS = 128  # held-out examples looked at during a run; the verdict uses all of them
+
+
+class TextSession:
+    """See loralab.train.session.Session."""
+
+    def __init__(self, plan: TextPlan, folder: RunFolder) -> None:
+        self.plan = plan
+        self.folder = folder
+        self.model_folder = Path(folder.job.options["model"])
+        self.encoder = TextEncoder(self.model_folder)
+        folder.emit(Noted(text="", phase="reading the examples"))
+        examples, _ = load_examples(Path(plan.dataset), plan.roles or None)
+        train, heldout = split(examples, plan.heldout_share, plan.seed)
+        self.train_rows, self.train_examples = self._encode(train, "to learn from")
+        self.heldout_rows, self.heldout_examples = self._encode(heldout, "held out")
+        folder.emit(Noted(text="", phase="loading the model"))
+        torch.manual_seed(plan.seed)
+        self.device = device()
+        self.model = attach_adapter(load_base(self.model_folder, plan.precision, self.device), plan)
+        self.head = TextHead(self.model.get_base_model())
+        trained = sum(p.numel() for p in self._trained().values())
+        text = f"Learning from {len(self.train_rows)} examples, {len(self.heldout_rows)} held out; {trained / 1e6:.2f} million weights learn."
+        folder.emit(Noted(text=text, data={"trainable": trained, "n_train": len(self.train_rows), "n_heldout": len(self.heldout_rows)}))
+
+    def _encode(self, examples: Sequence[Example], purpose: str) -> tuple[list[Encoded], list[Example]]:
+        """Encoded rows that have something to learn from; what is left out is told, never silent."""
+        encoded = self.encoder.many(list(examples), self.plan.max_length, self.plan.learn_from)
+        kept = [(row, example) for row, example in zip(encoded, examples, strict=True) if any(row.learned[1:])]
+        dropped = [example.row for row, example in zip(encoded, examples, strict=True) if not any(row.learned[1:])]
+        cut = sum(row.truncated for row, _ in kept)
+        if dropped:
+            text = f"{len(dropped)} examples {purpose} have nothing left to learn from within {self.plan.max_length} tokens and are left out."
+            self.folder.emit(Noted(text=text, data={"rows": dropped}))
+        if cut:
+            self.folder.emit(Noted(text=f"{cut} of {len(kept)} examples {purpose} are cut at {self.plan.max_length} tokens."))
+        if not kept:
+            raise UserError(f"No example {purpose} is usable.", "Allow longer examples, or check the columns.", code="nothing_to_learn")
+        return [row for row, _ in kept], [example for _, example in kept]
+
+    # ---- batches ---------------------------------------------------------------------------------------------------------
+    def steps_per_epoch(self) -> int:
+        return math.ceil(len(self.train_rows) / self.plan.effective_batch)
+
+    def steps(self, epoch: int, start: int = 0) -> Iterator[Sequence[Batch]]:
+        for chosen in self._order(epoch)[start:]:
+            micro = self.plan.micro_batch
+            yield [self.batch(self.train_rows, chosen[i : i + micro], self.train_examples) for i in range(0, len(chosen), micro)]
+
+    def _order(self, epoch: int) -> list[list[int]]:
+        """Effective batches of an epoch: shuffled, rows of like length together, batches shuffled again."""
+        random = np.random.default_rng([self.plan.seed, epoch])
+        order = random.permutation(len(self.train_rows))
+        size = self.plan.effective_batch
+        batches: list[list[int]] = []
+        for i in range(0, len(order), size * BUCKET):
+            bucket = sorted(order[i : i + size * BUCKET].tolist(), key=lambda row: len(self.train_rows[row].ids))
+            batches += [bucket[j : j + size] for j in range(0, len(bucket), size)]
+        return [batches[i] for i in random.permutation(len(batches))]
+
+    def heldout(self) -> Iterator[Batch]:
+        yield from self.heldout_batches(LOOK_ROWS)
+
+    def heldout_batches(self, limit: int | None = None) -> Iterator[Batch]:
+        """Held-out rows in file order, at most `limit` of them, in micro-batches."""
+        rows = list(range(len(self.heldout_rows)))[:limit]
+        for i in range(0, len(rows), self.plan.micro_batch):
+            yield self.batch(self.heldout_rows, rows[i : i + self.plan.micro_batch], self.heldout_examples)
+
+    def batch(self, rows: Sequence[Encoded], chosen: Sequence[int], examples: Sequence[Example]) -> Batch:
+        """Rows padded on the right to the longest. No attention mask is needed: causal attention never looks at what follows."""
+        longest = max(len(rows[i].ids) for i in chosen)
+        ids = torch.full((len(chosen), longest), self.encoder.pad_id)
+        learned = torch.zeros((len(chosen), longest), dtype=torch.bool)
+        for at, i in enumerate(chosen):
+            ids[at, : len(rows[i].ids)] = torch.tensor(rows[i].ids)
+            learned[at, : len(rows[i].ids)] = torch.tensor(rows[i].learned)
+        learned[:, 0] = False  # nothing comes before the first token, so it cannot be predicted
+        return Batch(
+            {"ids": ids.to(self.device), "learned": learned.to(self.device)},
+            n_tokens=sum(len(rows[i].ids) for i in chosen),
+            n_targets=int(learned.sum()),
+            rows=tuple(examples[i].row for i in chosen),
+        )
+
+    # ---- learning --------------------------------------------------------------------------------------------------------
+    def loss(self, batch: Batch) -> tuple[Tensor, int]:
+        return self.head.loss(batch.tensors["ids"], batch.tensors["learned"]), batch.n_targets
+
+    def optimizer(self) -> Optimizers:
+        return adamw(self._trained().values(), self.plan)
+
+    def _trained(self) -> dict[str, Tensor]:
+        return {name: p for name, p in self.model.named_parameters() if p.requires_grad}
+
+    def state(self) -> dict[str, Tensor]:
+        return self._trained()
+
+    @torch.no_grad()
+    def load_state(self, state: dict[str, Tensor]) -> None:
+        for name, parameter in self._trained().items():
+            parameter.copy_(state[name])
+
+    # ---- judging and saving ----------------------------------------------------------------------------------------------
+    def preview(self, count: int) -> tuple[Sample, ...]:
+        from loralab.evaluations.side_by_side import answers  # late: an evaluation may import this module
+
+        return answers(self, count)
+
+    def verdict(self) -> tuple[Score, ...]:
+        found = plugins.discover("loralab.evaluations", "EVALUATION").values()
+        return tuple(score for evaluation in found if evaluation.accepts(self.plan, self.heldout_examples) for score in evaluation.score(self))
+
+    def save(self, folder: Path) -> Artifact:
+        return save_adapter(self.model, folder, self.model_folder, 0)
