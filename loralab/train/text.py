@@ -12,7 +12,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from transformers import PreTrainedModel
 
 from loralab import plugins
 from loralab.encode import Encoded, TextEncoder
@@ -48,11 +49,19 @@ class TextSession:
         folder.emit(Noted(text="", phase="loading the model"))
         torch.manual_seed(plan.seed)
         self.device = device()
-        self.model = attach_adapter(load_base(self.model_folder, plan.precision, self.device), plan)
-        self.head = TextHead(self.model.get_base_model())
+        self.model: nn.Module = self.open_model()
+        self.head = TextHead(self.causal_model())
         trained = sum(p.numel() for p in self._trained().values())
         text = f"Learning from {len(self.train_rows)} examples, {len(self.heldout_rows)} held out; {trained / 1e6:.2f} million weights learn."
         folder.emit(Noted(text=text, data={"trainable": trained, "n_train": len(self.train_rows), "n_heldout": len(self.heldout_rows)}))
+
+    def open_model(self) -> nn.Module:
+        """The base model with a fresh adapter, ready to learn."""
+        return attach_adapter(load_base(self.model_folder, self.plan.precision, self.device), self.plan)
+
+    def causal_model(self) -> PreTrainedModel:
+        """The transformers model inside, whose layers carry the adapter."""
+        return self.model.get_base_model()  # type: ignore[operator,return-value]
 
     def _encode(self, examples: Sequence[Example], purpose: str) -> tuple[list[Encoded], list[Example]]:
         """Encoded rows that have something to learn from; what is left out is told, never silent."""

@@ -1,0 +1,63 @@
+"""Owns the full-tuning session: the text session with every weight trainable; what is saved is a whole model."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import torch
+from torch import nn
+from transformers import PreTrainedModel
+
+from loralab.errors import UserError
+from loralab.records import Artifact, Sample, Score
+from loralab.train.digest import digest
+from loralab.train.lora import TOKENIZER_FILES
+from loralab.train.loop import artifact_of
+from loralab.train.model import load_base
+from loralab.train.text import TextSession
+
+
+class FullSession(TextSession):
+    """See loralab.train.text.TextSession. The base is loaded in fp32, whatever its file holds: these are the master weights."""
+
+    def open_model(self) -> nn.Module:
+        if self.plan.precision == "nf4":
+            raise UserError("All weights cannot learn in 4 bits.", "Choose fp32 or bf16, or train an adapter.", code="bad_precision")
+        model = load_base(self.model_folder, "fp32", self.device)
+        for parameter in model.parameters():
+            parameter.requires_grad_(requires_grad=True)
+        return model.train()
+
+    def causal_model(self) -> PreTrainedModel:
+        return self.model  # type: ignore[return-value]
+
+    def preview(self, count: int) -> tuple[Sample, ...]:
+        """Held-out prompts answered; the base is another model by now, so there is no “before” in this process."""
+        from loralab.serve.generate import answer
+
+        samples = []
+        for example in [e for e in self.heldout_examples if e.messages][:count]:
+            *asked, reference = example.messages
+            text, _ = answer(self.model, self.encoder, asked, 80)
+            samples.append(Sample(prompt=asked[-1].content, reference=reference.content, base="", adapter=text))
+        return tuple(samples)
+
+    @torch.no_grad()
+    def verdict(self) -> tuple[Score, ...]:
+        """Held-out loss per learned token, all rows."""
+        total, count = 0.0, 0
+        for batch in self.heldout_batches():
+            loss, n = self.loss(batch)
+            total, count = total + loss.item(), count + n
+        mean = total / max(count, 1)
+        return (Score(name="loss", base=float("nan"), adapter=mean, n=len(self.heldout_rows), words=f"Held-out loss {mean:.3f}."),)
+
+    def save(self, folder: Path) -> Artifact:
+        folder = folder.with_name("model")
+        self.causal_model().to(torch.bfloat16).save_pretrained(folder)
+        self.causal_model().to(torch.float32)
+        for name in (*TOKENIZER_FILES, "generation_config.json"):
+            if (self.model_folder / name).exists():
+                shutil.copyfile(self.model_folder / name, folder / name)
+        return artifact_of(folder, "model", 0, digest(folder / "model.safetensors"))
