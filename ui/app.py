@@ -1,0 +1,100 @@
+"""Owns the page as a whole: the five tabs in their order, the runs at the side, the machine at the bottom, and the server on loopback.
+
+    python -m ui.app --port 7860 --home FOLDER
+
+Invariant: the process never imports torch, binds to loopback only and sends nothing anywhere.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from loralab.lab import Lab
+from loralab.paths import room
+from ui.errors import LOG, told, write_log
+from ui.page import TABS, Page, go_to, shared_parts
+from ui.runlist import machine_strip, run_list
+from ui.settings import read_settings, remember
+from ui.tabs import dataset, evaluate, plan, share, train
+from ui.theme import CSS, HEAD, make_theme, set_theme_js
+
+BUILD = {"dataset": dataset.build, "plan": plan.build, "train": train.build, "evaluate": evaluate.build, "share": share.build}
+TITLES = {"dataset": "Dataset", "plan": "Plan", "train": "Train", "evaluate": "Evaluate", "share": "Share"}
+BRAND = '<div class="brand"><span class="logo" aria-hidden="true"></span><div><b>LoRALab</b><small>Teach a language model your examples</small></div></div>'
+
+
+def build(lab: Lab) -> gr.Blocks:
+    """The page over one workspace."""
+    with gr.Blocks(title="LoRALab", analytics_enabled=False, fill_width=True) as demo:
+        parts = shared_parts(lab)
+        with gr.Sidebar(width=264, elem_id="side"):
+            gr.HTML(BRAND)
+            side = gr.Column()
+            theme = gr.Radio([("Auto", "auto"), ("Light", "light"), ("Dark", "dark")], label="Look", value="auto", elem_classes="looks")
+        with gr.Tabs(elem_id="steps", overflow_behavior="wrap") as tabs:
+            page = Page(**parts, tabs=tabs)
+            for name in TABS:
+                with gr.Tab(TITLES[name], id=name) as tab, gr.Column(elem_classes="sheet"):
+                    BUILD[name](lab, page)
+                tab.select(_remember_tab(page, name), None, None, show_progress="hidden")
+        gr.HTML(told(lambda: machine_strip(page)), elem_id="machine")
+        with side:
+            gr.HTML('<div class="small-title">Your runs</div>')
+            run_list(page)
+        _wire_page(demo, page, theme)
+    return demo
+
+
+def _remember_tab(page: Page, name: str) -> Any:
+    return told(lambda: remember(page.lab.home, {"tab": name}))
+
+
+def _wire_page(demo: gr.Blocks, page: Page, theme: gr.Radio) -> None:
+    """What happens when the page is opened, and the choice of light or dark."""
+
+    @told
+    def attach() -> list[Any]:
+        settings = read_settings(page.lab.home)
+        rows = [row for row in page.lab.runs() if row.get("kind", "train") == "train"]
+        active = next((row["id"] for row in rows if row.get("state") in ("waiting", "running")), "")
+        current = active or next((row["id"] for row in rows if row["id"] == settings.run), rows[0]["id"] if rows else "")
+        tab = "train" if active else settings.tab if current and settings.tab in TABS else "dataset"
+        return [current, go_to(tab), settings.theme]
+
+    demo.load(attach, None, [page.run, page.tabs, theme], show_progress="hidden")
+    theme.change(None, theme, None, js=set_theme_js())
+    theme.input(told(lambda look: remember(page.lab.home, {"theme": look})), theme, None, show_progress="hidden")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Serve the app until it is ended. Returns 1 with a sentence in app.log when the port is taken."""
+    parser = argparse.ArgumentParser(prog="python -m ui.app", description="The LoRALab app, on this computer only.")
+    parser.add_argument("--port", type=int, default=7860)
+    parser.add_argument("--home", type=Path, default=None, help="workspace folder")
+    options = parser.parse_args(argv)
+    lab = Lab(options.home)
+    os.environ["LORALAB_HOME"] = str(lab.home)
+    os.environ["GRADIO_TEMP_DIR"] = str(room("cache", lab.home))
+    write_log(lab.home)
+    demo = build(lab).queue(default_concurrency_limit=8, api_open=False)
+    try:
+        demo.launch(
+            server_name="127.0.0.1", server_port=options.port, inbrowser=False, quiet=True, show_error=True, footer_links=[], run_history=False,
+            allowed_paths=[str(room("exports", lab.home))], theme=make_theme(), css=CSS, head=HEAD, ssr_mode=False, enable_monitoring=False,
+            max_file_size="4gb", favicon_path=None,
+        )  # fmt: skip
+    except OSError as error:
+        LOG.error("The app could not start on port %s: %s", options.port, error)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

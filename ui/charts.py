@@ -1,0 +1,106 @@
+"""Owns the pictures. Invariant: a chart shows the raw numbers; a smoothed line is drawn over them, never instead of them."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from loralab.events import RunView, Stepped
+from loralab.records import DatasetProfile, Footprint
+from ui.words import count, esc, size
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
+
+MOST_POINTS = 500  # drawn per line; more cannot be told apart on a screen
+RAW, SMOOTH, HELDOUT, TROUBLE, QUIET = "rgba(128,138,134,0.35)", "#7c8a85", "#0d9488", "#d9480f", "rgba(128,138,134,0.22)"
+PART_NAMES = {
+    "weights": "the model itself",
+    "adapter": "the adapter",
+    "optimiser": "notes for learning",
+    "activations": "work space for the examples",
+    "head": "choosing the next word",
+    "reserve": "reserve",
+}
+
+
+def loss_chart(view: RunView) -> Figure:
+    """Loss per update and on the held-out examples, with the base model's loss as a line and incidents marked.
+
+    Colours are see-through or mid-tone and text colours come from the page's style, so the same figure suits light and dark.
+    """
+    from plotly.graph_objects import Figure  # here, because it costs half a second that the first page does not need
+
+    figure = Figure()
+    steps = thin([step for step in view.steps if math.isfinite(step.loss)])
+    x, y = [step.step for step in steps], [step.loss for step in steps]
+    figure.add_scatter(x=x, y=y, name="each update", mode="lines", line={"color": RAW, "width": 1}, hovertemplate="%{y:.3f}")
+    figure.add_scatter(x=x, y=smooth(y), name="learning", mode="lines", line={"color": SMOOTH, "width": 2.5}, hovertemplate="%{y:.3f}")
+    looks = [e for e in view.evaluations if e.split != "base" and math.isfinite(e.loss)]
+    if looks:
+        figure.add_scatter(
+            x=[e.step for e in looks], y=[e.loss for e in looks], name="held-out examples", mode="lines+markers",
+            line={"color": HELDOUT, "width": 3}, marker={"size": 8}, hovertemplate="%{y:.3f}",
+        )  # fmt: skip
+    before = next((e.loss for e in view.evaluations if e.split == "base"), None)
+    if before is not None and math.isfinite(before):
+        figure.add_hline(y=before, line={"color": HELDOUT, "width": 1.5, "dash": "dot"}, annotation_text="before training", annotation_position="top right")
+    for incident in view.incidents:
+        figure.add_vline(x=incident.step, line={"color": TROUBLE, "width": 1.5, "dash": "dash"}, annotation_text="!", annotation_font_color=TROUBLE)
+    figure.update_layout(
+        height=320, margin={"l": 48, "r": 16, "t": 16, "b": 40}, paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)",
+        hovermode="x unified", showlegend=True, legend={"orientation": "h", "y": 1.12, "x": 0}, uirevision=view.run,
+        font={"family": "system-ui, sans-serif", "size": 12},
+        xaxis={"title": "updates", "gridcolor": QUIET, "zeroline": False, "rangemode": "tozero"},
+        yaxis={"title": "loss", "gridcolor": QUIET, "zeroline": False},
+    )  # fmt: skip
+    return figure
+
+
+def thin(steps: list[Stepped]) -> list[Stepped]:
+    """At most MOST_POINTS of them, evenly spread, the last one always among them."""
+    stride = max(1, math.ceil(len(steps) / MOST_POINTS))
+    return steps[::stride] + ([steps[-1]] if steps and (len(steps) - 1) % stride else [])
+
+
+def smooth(values: list[float], weight: float = 0.85) -> list[float]:
+    """Exponential moving average with the start corrected (Kingma & Ba 2015, section 3), so that it begins at the first value."""
+    out: list[float] = []
+    running = 0.0
+    for index, value in enumerate(values, start=1):
+        running = weight * running + (1 - weight) * value
+        out.append(running / (1 - weight**index))
+    return out
+
+
+def memory_bar(footprint: Footprint) -> str:
+    """Footprint as one stacked bar: what each part needs, against what is free."""
+    whole = max(footprint.memory_bytes, footprint.free_bytes, 1)
+    parts = [(name, value) for name, value in footprint.parts.items() if value > 0]
+    tones = [f'<i class="part tone-{i % 6}" style="width:{100 * value / whole:.2f}%" title="{esc(PART_NAMES.get(name, name))}: {size(value)}"></i>' for i, (name, value) in enumerate(parts)]
+    keys = [f'<li><i class="part tone-{i % 6}"></i>{esc(PART_NAMES.get(name, name))} <b>{size(value)}</b></li>' for i, (name, value) in enumerate(parts)]
+    full = " over" if footprint.memory_bytes > footprint.free_bytes else ""
+    head = f"<span>needs <b>{size(footprint.memory_bytes)}</b></span><span>free <b>{size(footprint.free_bytes)}</b></span>"
+    return f'<div class="membar{full}"><div class="membar-head">{head}</div><div class="bar">{"".join(tones)}</div><ul class="keys">{"".join(keys)}</ul></div>'
+
+
+def length_bar(profile: DatasetProfile) -> str:
+    """How long the examples are: the typical one, nine of ten, and the longest, on one scale."""
+    marks = [(key, words, profile.tokens.get(key, 0)) for key, words in (("p50", "half are shorter than"), ("p90", "9 of 10"), ("p99", "99 of 100"), ("max", "the longest"))]
+    longest = max((value for _, _, value in marks), default=0)
+    if not longest:
+        return ""
+    rows = [
+        f'<div class="len"><span>{words}</span><div class="bar"><i class="part tone-0" style="width:{max(1.0, 100 * value / longest):.1f}%"></i></div><b>{value:,}</b></div>'
+        for _, words, value in marks
+    ]
+    return f'<div class="lens"><div class="small-title">Length in tokens</div>{"".join(rows)}</div>'
+
+
+def label_bar(labels: dict[str, int], most: int = 8) -> str:
+    """The commonest labels and how many examples each has."""
+    top = sorted(labels.items(), key=lambda item: -item[1])
+    largest = max((n for _, n in top), default=1)
+    rows = [f'<div class="len"><span>{esc(name)}</span><div class="bar"><i class="part tone-0" style="width:{100 * n / largest:.1f}%"></i></div><b>{n:,}</b></div>' for name, n in top[:most]]
+    more = f'<div class="fine">and {count(len(top) - most, "more label")}</div>' if len(top) > most else ""
+    return f'<div class="lens"><div class="small-title">Labels</div>{"".join(rows)}{more}</div>' if rows else ""

@@ -1,0 +1,60 @@
+"""Owns what the tabs ask the lab about a file: its profile and the plan for it. Invariant: answers are remembered per content, never invented."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tempfile
+from collections import OrderedDict
+from pathlib import Path
+from typing import Any
+
+from loralab.errors import UserError
+from loralab.lab import Lab
+from loralab.paths import room
+from loralab.records import DatasetProfile, Proposal
+from ui import goals
+
+_KEPT = 16  # profiles held in memory; one is a few hundred kilobytes at most
+
+
+class Desk:
+    """The lab, with the last profiles at hand so that a click does not read the whole file again."""
+
+    def __init__(self, lab: Lab) -> None:
+        self.lab = lab
+        self._profiles: OrderedDict[tuple[str, float, str, str], DatasetProfile] = OrderedDict()
+
+    def profile(self, dataset: str, model: str, goal: str = "", roles: dict[str, str] | None = None) -> DatasetProfile:
+        """What the file holds. `roles` says which column is what, and is remembered for this file."""
+        path = Path(dataset)
+        if not path.exists():
+            raise UserError("The file with the examples is no longer there.", "Choose it again on the first page.", code="no_dataset")
+        learn = goals.learn_from(goal) if goal else "replies"
+        key = (dataset, path.stat().st_mtime, model, learn)
+        if roles is not None:
+            self._profiles.clear()
+        if key not in self._profiles:
+            self._profiles[key] = self.lab.profile(path, model=model, roles=roles, learn_from=learn)
+            while len(self._profiles) > _KEPT:
+                self._profiles.popitem(last=False)
+        return self._profiles[key]
+
+    def propose(self, dataset: str, model: str, goal: str, fixed: dict[str, Any] | None = None) -> Proposal:
+        """A plan for this file, model and goal; `fixed` are settings a person has chosen."""
+        profile = self.profile(dataset, model, goal)
+        return self.lab.propose(profile, model=model, **{**goals.changes(goal, profile), **(fixed or {})})
+
+    def keep(self, uploaded: str) -> str:
+        """Copy a dropped file into the workspace under its own name, once per content, and return where it lies."""
+        source = Path(uploaded)
+        digest = hashlib.sha256(source.read_bytes()).hexdigest()[:12]
+        target = room("datasets", self.lab.home) / digest / source.name
+        if not target.exists():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=".")
+            os.close(handle)
+            shutil.copyfile(source, temporary)
+            os.replace(temporary, target)
+        return str(target)

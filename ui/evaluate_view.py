@@ -1,0 +1,58 @@
+"""Owns how proof is shown: the verdict, the two losses, and answers before and after, each with the check of which adapter was on."""
+
+from __future__ import annotations
+
+from loralab.events import RunView
+from loralab.records import Sample, Score
+from ui.words import count, empty, esc, fact, facts, figure, term
+
+TONES = {"better": "good", "worse": "error", "no difference seen": "warning", "cannot tell yet": "info"}
+NOT_YET = empty("No verdict yet", "When a run ends it is tested on examples it never saw, once without and once with what it learned. The result appears here.")
+
+
+def scores_of(view: RunView) -> tuple[Score, ...]:
+    """The newest scores of a run."""
+    return next((e.scores for e in reversed(view.evaluations) if e.scores), ())
+
+
+def verdict_html(view: RunView | None) -> str:
+    """The verdict in one sentence, then the numbers behind it."""
+    scores = scores_of(view) if view else ()
+    if not scores:
+        return NOT_YET
+    main = scores[0]
+    sentence = f'<div class="verdict {TONES.get(main.verdict, "info")}"><div class="verdict-word">{esc(main.verdict.capitalize() or "Measured")}</div><p>{esc(main.words)}</p></div>'
+    return f'<div class="card proof">{sentence}{"".join(_score(score) for score in scores)}</div>'
+
+
+def _score(score: Score) -> str:
+    name = term("loss", "Loss on held-out") if "loss" in score.name else esc(score.name.replace("_", " ").capitalize())
+    change = f"{score.difference:+.3f}"
+    between = f"95 % {term('interval')}: {score.low:+.3f} to {score.high:+.3f}" if (score.low, score.high) != (0.0, 0.0) else ""
+    return facts(
+        fact(f"{name}, before", figure(score.base), term("base model")),
+        fact(f"{name}, after", figure(score.adapter), "with what it learned"),
+        fact("Difference", change, between),
+        fact("Measured on", f"{score.n:,}", count(score.n, "example never seen", "examples never seen")),
+    )
+
+
+def samples_html(samples: tuple[Sample, ...]) -> str:
+    """Held-out prompts with both answers next to each other."""
+    if not samples:
+        return ""
+    return '<div class="small-title">The same question, before and after</div><div class="pairs">' + "".join(_pair(sample) for sample in samples) + "</div>"
+
+
+def _pair(sample: Sample) -> str:
+    wanted = f'<details><summary>What the example says</summary><div class="answer">{esc(sample.reference)}</div></details>' if sample.reference else ""
+    before = _answer("Before", sample.base, sample.base_active, wanted_on=False)
+    after = _answer("After", sample.adapter, sample.adapter_active, wanted_on=True)
+    return f'<article class="card pair"><div class="prompt">{esc(sample.prompt)}</div><div class="two">{before}{after}</div>{wanted}</article>'
+
+
+def _answer(title: str, text: str, active: tuple[str, ...], *, wanted_on: bool) -> str:
+    right = bool(active) == wanted_on
+    state = f"adapter on: {', '.join(active)}" if active else "no adapter on"
+    badge = f'<span class="check {"good" if right else "bad"}" title="Checked while this answer was written">{"✓" if right else "✗"} {esc(state)}</span>'
+    return f'<div class="side {"after" if wanted_on else "before"}"><header><b>{title}</b>{badge}</header><div class="answer">{esc(text) or "<i>(nothing)</i>"}</div></div>'

@@ -1,0 +1,141 @@
+"""Owns the way between a Plan and the inputs on the screen. Invariant: what a setting is (type, bounds, words) is written in the Plan only.
+
+    form = make_form(TextPlan, skip=("task",))      inputs, not yet on the page
+    draw(form)                                      puts them on the page, folded by group
+    read(form, raw)                                 raw input values -> checked settings; a UserError names the field and its bounds
+    fill(form, values, reasons)                     settings -> updates for the inputs, each with the reason for its value
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import NoneType
+from typing import Any, Literal, get_args, get_origin
+
+import annotated_types
+import gradio as gr
+from gradio.components import Component
+from pydantic import ValidationError
+from pydantic.fields import FieldInfo
+
+from loralab.errors import UserError
+from loralab.records import Plan
+
+GROUPS = {
+    "basics": "The basics",
+    "adapter": "The adapter: how much can be learned",
+    "learning": "Learning: how fast and how long",
+    "memory": "Memory: what fits on this machine",
+    "saving": "Safety: testing, stopping early, saving",
+}
+
+
+@dataclass(frozen=True)
+class Form:
+    """The inputs of one kind of plan, in the order they appear."""
+
+    plan: type[Plan]
+    names: tuple[str, ...]
+    inputs: tuple[Component, ...]
+
+
+def make_form(plan: type[Plan], skip: tuple[str, ...] = ()) -> Form:
+    """Inputs for every setting of `plan` that a person can type; `skip` names those asked elsewhere."""
+    fields = {n: f for n, f in plan.model_fields.items() if n not in skip and get_origin(f.annotation) is not dict and f.annotation is not dict}
+    order = list(GROUPS)
+    names = sorted(fields, key=lambda n: order.index(group_of(fields[n])) if group_of(fields[n]) in order else len(order))
+    return Form(plan, tuple(names), tuple(_input(fields[name]) for name in names))
+
+
+def draw(form: Form) -> None:
+    """Place the inputs on the page, each group folded under its own heading."""
+    by_group: dict[str, list[Component]] = {}
+    for name, component in zip(form.names, form.inputs, strict=True):
+        by_group.setdefault(group_of(form.plan.model_fields[name]), []).append(component)
+    for group, components in by_group.items():
+        with gr.Accordion(GROUPS.get(group, group.capitalize()), open=False, elem_classes="fold"), gr.Row(elem_classes="form-grid"):
+            for component in components:
+                component.render()
+
+
+def read(form: Form, raw: tuple[Any, ...]) -> dict[str, Any]:
+    """The settings a person entered. Raises UserError with the first one that is out of bounds."""
+    values = {name: _typed(form.plan.model_fields[name], value) for name, value in zip(form.names, raw, strict=True)}
+    for name, value in values.items():
+        if value is None:
+            raise UserError(f"“{label_of(form.plan.model_fields[name])}” is empty.", _allowed(form.plan.model_fields[name]), code="bad_setting")
+    try:
+        form.plan.model_validate(values)
+    except ValidationError as error:
+        name = str(error.errors()[0]["loc"][0])
+        field = form.plan.model_fields[name]
+        raise UserError(f"“{label_of(field)}” cannot be {values.get(name)}.", _allowed(field), code="bad_setting") from error
+    return values
+
+
+def fill(form: Form, values: dict[str, Any], reasons: dict[str, str]) -> list[dict[str, Any]]:
+    """Updates that show `values`; where the planner gave a reason it stands under the input."""
+    updates: list[dict[str, Any]] = []
+    for name in form.names:
+        field = form.plan.model_fields[name]
+        why = reasons.get(name, "")
+        info = f"{field.description} Chosen because: {why}" if why else field.description
+        updates.append(gr.update(value=values.get(name, field.default), info=info))
+    return updates
+
+
+def group_of(field: FieldInfo) -> str:
+    return str(_extra(field).get("group", "more"))
+
+
+def label_of(field: FieldInfo) -> str:
+    """The label a person reads, with the unit where there is one."""
+    return str(_extra(field).get("label", ""))
+
+
+def _extra(field: FieldInfo) -> dict[str, Any]:
+    return dict(field.json_schema_extra) if isinstance(field.json_schema_extra, dict) else {}
+
+
+def _input(field: FieldInfo) -> Component:
+    """The input that suits the setting's type."""
+    unit = str(_extra(field).get("unit", ""))
+    label = f"{label_of(field)} ({unit})" if unit else label_of(field)
+    info, kind = field.description, field.annotation
+    if get_origin(kind) is Literal:
+        return gr.Dropdown(list(get_args(kind)), value=field.default, label=label, info=info, render=False, interactive=True)
+    if kind is bool:
+        return gr.Checkbox(value=field.default, label=label, info=info, render=False, interactive=True)
+    if kind in (int, float):
+        # Bounds stay with the plan: Gradio's own message about them names neither the setting nor what is allowed.
+        return gr.Number(field.default, label=label, info=info, precision=0 if kind is int else None, render=False, interactive=True)
+    return gr.Textbox(field.default, label=label, info=info, render=False, interactive=True)
+
+
+def _typed(field: FieldInfo, value: Any) -> Any:
+    if isinstance(value, NoneType) and field.annotation is str:
+        return ""
+    if field.annotation is int and isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value
+
+
+def _allowed(field: FieldInfo) -> str:
+    """The bounds in words, read from the field itself."""
+    low = high = ""
+    for rule in field.metadata:
+        match rule:
+            case annotated_types.Ge(ge=bound):
+                low = f"at least {bound}"
+            case annotated_types.Gt(gt=bound):
+                low = f"more than {bound}"
+            case annotated_types.Le(le=bound):
+                high = f"at most {bound}"
+            case annotated_types.Lt(lt=bound):
+                high = f"less than {bound}"
+            case annotated_types.MaxLen(max_length=bound):
+                high = f"at most {bound} characters long"
+            case _:
+                continue
+    words = " and ".join(part for part in (low, high) if part)
+    return f"It must be {words}." if words else "Write a value of the right kind."

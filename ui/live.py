@@ -1,0 +1,155 @@
+"""Owns the live panel: what a run is doing now, in words, numbers and one chart. Invariant: all of it is derived from lab.view(run)."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import gradio as gr
+
+from loralab.events import Adjusted, Incident, Noted, RunView
+from ui.charts import loss_chart
+from ui.errors import told
+from ui.page import Page
+from ui.words import duration, empty, esc, fact, facts, figure, notice, size, term
+
+STATES = {
+    "waiting": ("Getting ready", "busy"),
+    "running": ("Learning", "busy"),
+    "finished": ("Finished", "good"),
+    "stopped": ("Stopped", "quiet"),
+    "failed": ("Did not work", "bad"),
+    "killed": ("Interrupted", "bad"),
+}
+STORY_LINES = 40
+
+
+def live_panel(page: Page) -> None:
+    """Draw the panel and let the page's timer feed it."""
+    seen = gr.State("")  # what is on the screen already, so that nothing is sent twice
+    top = gr.HTML(nothing_yet(), elem_id="live")
+    with gr.Row(elem_classes="actions"):
+        stop = gr.Button("Stop and save", variant="stop", visible=False, scale=0, min_width=160)
+        resume = gr.Button("Resume", variant="primary", visible=False, scale=0, min_width=160)
+        proof = gr.Button("See what it learned", variant="primary", visible=False, scale=0, min_width=200)
+    chart = gr.Plot(show_label=False, visible=False, elem_classes="card chart", elem_id="loss-chart")
+    story = gr.HTML("", elem_id="story")
+
+    @told
+    def tick(run: str, shown: str) -> list[Any]:
+        view = page.lab.view(run) if run else None
+        mark = stamp(view)
+        if mark == shown:
+            return [gr.skip()] * 8
+        return [mark, moment_of(view), *panel(view, _title(page, run))]
+
+    out = [seen, page.moment, top, chart, story, stop, resume, proof]
+    gr.on([page.timer.tick, page.run.change], tick, [page.run, seen], out, show_progress="hidden", concurrency_limit=None)
+    stop.click(told(lambda run: page.lab.stop(run)), page.run, None)
+    resume.click(told(lambda run: page.lab.resume(run)), page.run, page.run)
+    proof.click(lambda: gr.Tabs(selected="evaluate"), None, page.tabs)
+
+
+def stamp(view: RunView | None) -> str:
+    """Changes whenever there is something new to show."""
+    if view is None:
+        return "none"
+    counts = (len(view.steps), len(view.evaluations), len(view.notes), len(view.incidents), len(view.adjustments))
+    clock = int(time.time()) // 5 if view.active and not view.steps else 0  # the elapsed time moves before the first step
+    return "/".join(map(str, (view.run, view.state, view.phase, view.fraction, *counts, clock)))
+
+
+def moment_of(view: RunView | None) -> str:
+    return f"{view.run}/{view.state}/{len(view.artifacts)}" if view else ""
+
+
+def panel(view: RunView | None, title: str) -> list[Any]:
+    """Updates for headline, chart, story and the three buttons."""
+    if view is None:
+        return [nothing_yet(), gr.Plot(visible=False), "", *[gr.Button(visible=False)] * 3]
+    drawn = gr.Plot(loss_chart(view), visible=True) if view.steps else gr.Plot(visible=False)
+    can_go_on = view.state in ("stopped", "failed", "killed")
+    return [
+        headline(view, title),
+        drawn,
+        story_lines(view),
+        gr.Button(visible=view.active),
+        gr.Button(visible=can_go_on),
+        gr.Button(visible=bool(view.adapter) and not view.active),
+    ]
+
+
+def nothing_yet() -> str:
+    return empty("Nothing is learning yet", "Choose examples on the first page and press Start. You can close the browser while it learns; it goes on.")
+
+
+def headline(view: RunView, title: str) -> str:
+    """State, progress and the four numbers that matter."""
+    words, tone = STATES[view.state]
+    if view.active and view.phase not in ("", "training"):
+        words = view.phase.replace("_", " ").capitalize()
+    done = 100.0 if view.state == "finished" else 100 * (view.fraction or 0)
+    left = f"about {duration(view.seconds_left)} left" if view.active and view.seconds_left else _ended(view)
+    moving = " moving" if view.active and view.fraction is None else ""
+    bar = f'<div class="progress{moving}" role="progressbar" aria-valuenow="{done:.0f}" aria-valuemin="0" aria-valuemax="100"><i style="width:{done:.1f}%"></i></div>'
+    return (
+        f'<div class="card live"><div class="live-head"><h2>{esc(title)}</h2><span class="pill {tone}">{esc(words)}</span></div>'
+        f'{bar}<div class="live-sub"><span>{_where(view)}</span><span>{left}</span></div>{_numbers(view)}</div>{_ending(view)}'
+    )
+
+
+def _where(view: RunView) -> str:
+    if not view.total_steps:
+        return esc(view.notes[-1].text) if view.notes and view.active else ""
+    return f"{term('update', 'Update')} {view.step:,} of {view.total_steps:,} · round {view.epoch:.1f}"
+
+
+def _ended(view: RunView) -> str:
+    return f"took {duration(view.ended - view.started)}" if not view.active and view.ended and view.started else ""
+
+
+def _numbers(view: RunView) -> str:
+    last = view.steps[-1] if view.steps else None
+    looks = [e for e in view.evaluations if e.split != "base"]
+    before = next((e.loss for e in view.evaluations if e.split == "base"), None)
+    note = f"{figure(before)} before training" if before is not None else ""
+    return facts(
+        fact(term("loss", "Loss while learning"), figure(last.loss) if last else "–"),
+        fact(term("held-out", "Loss on held-out"), figure(looks[-1].loss) if looks else "–", note),
+        fact("Speed", f"{last.tokens_per_second:,.0f}" if last else "–", term("token", "tokens") + " per second"),
+        fact("Memory", size(last.memory_bytes) if last else "–", "used by this run"),
+    )
+
+
+def _ending(view: RunView) -> str:
+    ending = view.ending
+    if ending is None or not (ending.what or ending.todo):
+        return ""
+    kind = {"finished": "good", "stopped": "info"}.get(ending.outcome, "error")
+    return notice(ending.what or "The run ended.", ending.todo, kind)
+
+
+def story_lines(view: RunView) -> str:
+    """What happened, in plain words, newest first."""
+    lines = sorted((*view.notes, *view.incidents, *view.adjustments), key=lambda event: event.time, reverse=True)
+    if not lines:
+        return ""
+    items = "".join(_line(event, view.started) for event in lines[:STORY_LINES])
+    return f'<div class="card"><div class="small-title">What happened</div><ul class="story">{items}</ul></div>'
+
+
+def _line(event: Noted | Incident | Adjusted, started: float) -> str:
+    when = duration(max(0.0, event.time - started)) if started else ""
+    match event:
+        case Noted():
+            kind, text = "note", event.text
+        case Incident():
+            kind, text = "trouble", event.text
+        case Adjusted():
+            kind, text = "change", f"{event.setting.replace('_', ' ')} changed from {event.before} to {event.after}: {event.reason}"
+    return f'<li class="{kind}"><time>{when}</time><span>{esc(text)}</span></li>'
+
+
+def _title(page: Page, run: str) -> str:
+    plan = page.lab.job(run).plan if run else {}
+    return str(plan.get("title") or plan.get("dataset", "").rpartition("/")[2] or run)

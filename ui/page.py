@@ -1,0 +1,89 @@
+"""Owns what the tabs share: the choices, the current run and the one timer. Invariant: a state holds an id or a path, never a thing.
+
+Tabs do not know each other. Each reads and changes these shared parts, and listens to their changes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from loralab.errors import UserError
+from loralab.lab import Lab
+from loralab.tasks.text import TextPlan
+from ui import goals
+from ui.desk import Desk
+from ui.errors import told
+from ui.form import Form, make_form, read
+from ui.settings import read_settings, remember
+
+TABS = ("dataset", "plan", "train", "evaluate", "share")
+ASKED_ELSEWHERE = ("task", "base_model", "dataset", "learn_from", "roles")  # by the first page and the model choice
+
+
+@dataclass(frozen=True)
+class Page:
+    """The shared parts of the screen."""
+
+    lab: Lab
+    desk: Desk
+    dataset: gr.State  # path of the examples
+    choice: gr.State  # dataset, model and goal as one string: changes when a new plan is due
+    run: gr.State  # id of the run that every tab is about
+    moment: gr.State  # run id and its state: changes when a run is chosen, starts or ends
+    timer: gr.Timer
+    goal: gr.Radio
+    model: gr.Dropdown
+    form: Form
+    tabs: gr.Tabs
+
+
+def shared_parts(lab: Lab) -> dict[str, Any]:
+    """Everything of a Page but its tabs, made before them and not yet drawn."""
+    settings = read_settings(lab.home)
+    models = [(entry_label(entry), entry.name) for entry in lab.models()]
+    known = settings.model if any(name == settings.model for _, name in models) else "starter"
+    return {
+        "lab": lab,
+        "desk": Desk(lab),
+        "dataset": gr.State(""),
+        "choice": gr.State(""),
+        "run": gr.State(""),
+        "moment": gr.State(""),
+        "timer": gr.Timer(1.0),
+        "goal": gr.Radio(goals.CHOICES, value="answer", show_label=False, container=False, render=False, interactive=True, elem_classes="goals", elem_id="goal"),
+        "model": gr.Dropdown(models, value=known, label="Base model", info="The ready-made model that learns from your examples.", allow_custom_value=True, render=False, interactive=True),
+        "form": make_form(TextPlan, skip=ASKED_ELSEWHERE),
+    }
+
+
+def entry_label(entry: Any) -> str:
+    """A catalogue entry on one line of the list of models."""
+    return f"{entry.title} · on this computer" if entry.present else f"{entry.title} · download"
+
+
+def choice_key(dataset: str, model: str, goal: str) -> str:
+    return "\n".join((dataset, model, goal))
+
+
+def go_to(tab: str) -> Any:
+    """An update that turns to a tab."""
+    return gr.Tabs(selected=tab)
+
+
+def start_on_click(button: gr.Button, page: Page) -> None:
+    """Make a button start a run with the choices on the screen, and turn to the live view."""
+
+    @told
+    def start(dataset: str, goal: str, model: str, *raw: Any) -> tuple[str, Any]:
+        if not dataset:
+            raise UserError("There are no examples yet.", "Drop a file or take a sample first.", code="no_dataset")
+        proposal = page.desk.propose(dataset, model, goal, read(page.form, raw))
+        page.desk.insist(proposal)
+        run = page.lab.start(proposal.plan)
+        remember(page.lab.home, {"run": run, "model": model})
+        return run, go_to("train")
+
+    button.click(start, [page.dataset, page.goal, page.model, *page.form.inputs], [page.run, page.tabs], trigger_mode="once")

@@ -1,0 +1,76 @@
+"""Owns the second tab: which model learns, whether it fits, and every setting with its reason. Nothing here must be touched before Start."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import gradio as gr
+
+from loralab.lab import Lab
+from loralab.records import Proposal
+from ui.charts import memory_bar
+from ui.errors import told
+from ui.form import draw, fill, read
+from ui.page import Page, start_on_click
+from ui.plan_view import fit_html, model_html
+from ui.settings import remember
+from ui.words import empty, heading
+from ui.work import follow
+
+EMPTY = empty("No examples yet", "Choose a file or a sample on the first page. The plan is made for them and for this computer.")
+
+
+def build(lab: Lab, page: Page) -> None:
+    """Draw the tab and wire it."""
+    gr.HTML(heading("The plan", "Made for your examples and this computer. Change what you like; everything has a sensible value."))
+    with gr.Column(elem_classes="card"):
+        page.model.render()
+        about = gr.HTML("", elem_id="about-model")
+        with gr.Row(visible=False, elem_classes="actions") as offer:
+            fetch = gr.Button("Download this model", variant="primary", scale=0, min_width=200)
+        fetching = gr.HTML("")
+    fit = gr.HTML(EMPTY, elem_id="fit")
+    with gr.Column(elem_classes="card settings"):
+        gr.HTML(heading("Settings", "Folded away because they are chosen for you. Each says what it does and why it has its value."))
+        draw(page.form)
+    with gr.Row(elem_classes="actions"):
+        start = gr.Button("Start", variant="primary", scale=0, min_width=200, elem_id="start-plan")
+    start_on_click(start, page)
+    _wire(page, {"about": about, "offer": offer, "fetch": fetch, "fetching": fetching, "fit": fit})
+
+
+def _wire(page: Page, parts: dict[str, Any]) -> None:
+    @told
+    def propose(dataset: str, model: str, goal: str) -> list[Any]:
+        if not dataset:
+            return [EMPTY, *[gr.skip()] * len(page.form.names)]
+        proposal = page.desk.propose(dataset, model, goal)
+        return [_fit(proposal), *fill(page.form, proposal.plan, proposal.reasons)]
+
+    @told
+    def weigh(dataset: str, model: str, goal: str, *raw: Any) -> str:
+        return _fit(page.desk.propose(dataset, model, goal, read(page.form, raw))) if dataset else EMPTY
+
+    @told
+    def describe(model: str) -> tuple[str, Any]:
+        check = page.lab.check_model(model)
+        remember(page.lab.home, {"model": model})
+        return model_html(check), gr.Row(visible=check.can_download)
+
+    @told
+    def fetch(model: str) -> Iterator[str]:
+        yield from follow(page.lab, page.lab.download(model), "Downloading")
+
+    choice = [page.dataset, page.model, page.goal]
+    page.choice.change(propose, choice, [parts["fit"], *page.form.inputs], show_progress="hidden")
+    gr.on([page.model.change], describe, page.model, [parts["about"], parts["offer"]], show_progress="hidden")
+    for component in page.form.inputs:
+        event = component.submit if isinstance(component, gr.Number | gr.Textbox) else component.input
+        event(weigh, [*choice, *page.form.inputs], parts["fit"], show_progress="hidden")
+    done = parts["fetch"].click(fetch, page.model, parts["fetching"], js=None)
+    done.then(describe, page.model, [parts["about"], parts["offer"]])
+
+
+def _fit(proposal: Proposal) -> str:
+    return fit_html(proposal, memory_bar(proposal.footprint))
