@@ -89,9 +89,8 @@ def _read_from(lines: list[str], start: int, delimiter: str, records: list[Numbe
         ended, first = reader.line_num, start + begun
         at_end = start + ended >= len(lines)
         begun = ended
-        if at_end and sum(line.count('"') for line in lines[first:]) % 2 and any('"' in line for line in lines[first:]) and cells[-1:] != []:
-            if cells[-1].endswith("\n") or first < len(lines) - 1:
-                return first, number
+        if at_end and cells and cells[-1].endswith("\n") and sum(line.count('"') for line in lines[first:]) % 2:
+            return first, number  # the last cell swallowed the final line end: its quotation mark was never closed
         if cells:
             records.append((number, cells))
         if cells or not at_end:

@@ -1,0 +1,28 @@
+"""The same example several times: it counts more than the others, and makes the data set look bigger than it is."""
+
+from __future__ import annotations
+
+from loralab.dataset import fingerprint
+from loralab.doctor import Case, where
+from loralab.errors import Problem
+from loralab.records import Example
+
+
+def check(case: Case) -> list[Problem]:
+    """Warning from 5 % duplicates on, else a note."""
+    seen: set[str] = set()
+    again: list[Example] = []
+    for example in case.examples:
+        mark = fingerprint(example)
+        if mark in seen:
+            again.append(example)
+        seen.add(mark)
+    if not again:
+        return []
+    share = len(again) / len(case.examples)
+    what = f"{len(again):,} of {len(case.examples):,} examples repeat an earlier one ({where(again)})."
+    todo = "They are kept, and never used for learning and testing at once. Remove them if they are there by mistake."
+    return [Problem(code="duplicates", what=what, todo=todo, severity="warning" if share >= 0.05 else "info")]
+
+
+CHECK = check
