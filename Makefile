@@ -1,0 +1,9 @@
+.PHONY: app demo test fix
+app:
+	python3 launch.py
+demo:
+	python3 launch.py demo
+test:
+	python3 launch.py test
+fix:
+	.venv/bin/python -m ruff check --fix . && .venv/bin/python -m ruff format .
