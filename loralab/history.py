@@ -1,0 +1,137 @@
+"""Owns history.db, the index of all runs, and all SQL there is. The run folders are the truth: the index can be deleted at any time.
+
+Invariants: a run's row and the byte offset it was made from are written in one transaction; what is read goes through parameters;
+a file that is no database, or was written by a newer version, is rebuilt and never repaired.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from sqlite_utils import Database
+
+from loralab import runs
+from loralab.report import losses, run_report
+
+LISTED = ("id", "kind", "title", "task", "state", "model", "dataset", "base_loss", "adapter_loss", "started", "seconds", "steps")
+
+
+def _create_runs(db: Database) -> None:
+    db["runs"].create(
+        {
+            "id": str, "kind": str, "title": str, "task": str, "state": str, "model": str, "dataset": str, "base_loss": float,
+            "adapter_loss": float, "started": float, "seconds": float, "steps": int, "offset": int, "worker": int,
+        },
+        pk="id",
+        not_null={"kind", "state", "offset", "worker"},
+    )  # fmt: skip
+    db["runs"].create_index(["started"])
+
+
+# Applied in order, each once; `user_version` counts them. Never edit one that was released: append.
+MIGRATIONS: list[Callable[[Database], None]] = [_create_runs]
+
+
+class History:
+    """The index of a workspace. Reading it brings it up to date first; safe from any thread and from two apps at once."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.path = home / "history.db"
+
+    def runs(self) -> list[dict[str, Any]]:
+        """Every run, newest first: id, kind, title, task, state, model, dataset, base_loss, adapter_loss, started, seconds, steps."""
+        with self._open() as db:
+            self._refresh(db)
+            rows = db["runs"].rows_where(order_by="started desc, id desc")
+            return [{name: row[name] for name in LISTED} for row in rows]
+
+    def rebuild(self) -> None:
+        """Throw the index away and make it again from the run folders."""
+        self._discard()
+        self.runs()
+
+    def _discard(self) -> None:
+        for suffix in ("", "-wal", "-shm"):
+            Path(f"{self.path}{suffix}").unlink(missing_ok=True)
+
+    @contextmanager
+    def _open(self) -> Iterator[Database]:
+        try:
+            db = self._connect()
+        except sqlite3.DatabaseError as error:
+            if isinstance(error, sqlite3.OperationalError):  # locked or no disk: the file itself is fine
+                raise
+            self._discard()
+            db = self._connect()
+        try:
+            yield db
+        finally:
+            db.close()
+
+    def _connect(self) -> Database:
+        connection = sqlite3.connect(self.path, timeout=30)
+        try:
+            db = Database(connection)
+            db.enable_wal()
+            done = int(next(db.query("pragma user_version"))["user_version"])
+            if done > len(MIGRATIONS):
+                raise sqlite3.DatabaseError("written by a newer version")
+            for number, migrate in enumerate(MIGRATIONS[done:], done + 1):
+                _apply(db, migrate, number)
+        except sqlite3.Error:
+            connection.close()
+            raise
+        return db
+
+    def _refresh(self, db: Database) -> None:
+        """Read again what changed since: a folder whose log and worker are as indexed, and which has ended, costs two stats."""
+        known = {row["id"]: row for row in db["runs"].rows}
+        present = runs.list_runs(self.home)
+        for run in present:
+            row = known.get(run)
+            offset, worker = self._marks(run)
+            settled = row is not None and row["state"] not in ("waiting", "running")
+            if not (settled and row is not None and row["offset"] == offset and row["worker"] == worker):
+                fresh = {**self._row(run), "offset": offset, "worker": worker}
+                db["runs"].upsert(fresh, pk="id")
+        for gone in known.keys() - set(present):
+            db["runs"].delete(gone)
+
+    def _marks(self, run: str) -> tuple[int, int]:
+        """Size of the log and time of worker.json, taken before reading: what grows in between is read again next time."""
+        folder = self.home / "runs" / run
+        events, worker = folder / "events.jsonl", folder / "worker.json"
+        return events.stat().st_size if events.exists() else 0, worker.stat().st_mtime_ns if worker.exists() else 0
+
+    def _row(self, run: str) -> dict[str, Any]:
+        folder = self.home / "runs" / run
+        view = runs.view(self.home, run)
+        base, adapter, _n = losses(view)
+        row: dict[str, Any] = {
+            "id": run, "kind": "train", "title": "", "task": "", "state": view.state, "model": "", "dataset": "", "base_loss": base,
+            "adapter_loss": adapter, "started": view.started or (folder / "job.json").stat().st_mtime,
+            "seconds": run_report(view, folder)["seconds"], "steps": view.step,
+        }  # fmt: skip
+        try:
+            job = runs.job(self.home, run)
+        except ValidationError:
+            return row | {"title": "This run's job.json cannot be read."}
+        plan = job.plan
+        model, dataset = str(plan.get("base_model", job.options.get("model", ""))), str(plan.get("dataset", ""))
+        title = str(plan.get("title", "") or job.options.get("of", ""))
+        return row | {"kind": job.kind, "title": title, "task": str(plan.get("task", "")), "model": model, "dataset": dataset}
+
+
+def _apply(db: Database, migrate: Callable[[Database], None], number: int) -> None:
+    """One migration and its mark in one transaction; when another app was faster, nothing is done."""
+    db.conn.execute("begin immediate")
+    with db.conn:
+        if int(next(db.query("pragma user_version"))["user_version"]) < number:
+            migrate(db)
+            db.conn.execute("pragma user_version = " + str(int(number)))  # a pragma takes no parameters

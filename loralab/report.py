@@ -1,0 +1,76 @@
+"""Owns a run in numbers, as scripts rely on them. Invariant: everything is derived from the run's events; what is not known is null."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+from loralab.events import Evaluated, RunView
+from loralab.records import Score
+
+
+def run_report(view: RunView, folder: Path) -> dict[str, Any]:
+    """The run in numbers: losses in nats per learned token, seconds of training over all attempts, memory in bytes."""
+    result = view.ending.result if view.ending else {}
+    base, adapter, n = losses(view)
+    seconds = result.get("seconds") or _seconds(view)
+    tokens = sum(step.tokens for step in view.steps)
+    score = loss_score(view)
+    return {
+        "run": view.run,
+        "outcome": view.state,
+        "adapter": view.adapter or None,
+        "base_loss": _finite(base),
+        "adapter_loss": _finite(adapter),
+        "n_heldout": n,
+        "steps": view.step,
+        "seconds": round(seconds, 2),
+        "tokens_per_second": _finite(result.get("tokens_per_second") or (tokens / seconds if seconds else 0.0)),
+        "peak_memory_bytes": int(result.get("peak_memory_bytes") or max((step.memory_bytes for step in view.steps), default=0)),
+        "samples": [sample.model_dump() for sample in view.samples],
+        "verdict": {name: _finite(value) for name, value in score.model_dump().items()} if score else None,
+        "problem": _problem(view, folder),
+    }
+
+
+def loss_score(view: RunView) -> Score | None:
+    """The last verdict on the held-out loss, or None where the run has not been judged."""
+    final = _last(view, "final")
+    return next((score for score in final.scores if score.name == "loss"), None) if final else None
+
+
+def losses(view: RunView) -> tuple[float | None, float | None, int]:
+    """Held-out loss without and with what was learned, and on how many examples.
+
+    From the verdict; where there is none (a stopped run, a pretraining), from the look before training and the best look since.
+    """
+    score = loss_score(view)
+    if score is not None:
+        return score.base, score.adapter, score.n
+    before, final = _last(view, "base"), _last(view, "final")
+    looks = [look for look in view.evaluations if look.split == "heldout" and math.isfinite(look.loss)]
+    best = final or min(looks, key=lambda look: look.loss, default=None)
+    n = next((look.n for look in (best, before) if look is not None and look.n), 0)
+    return before.loss if before else None, best.loss if best else None, n
+
+
+def _last(view: RunView, split: str) -> Evaluated | None:
+    return next((look for look in reversed(view.evaluations) if look.split == split), None)
+
+
+def _seconds(view: RunView) -> float:
+    """Seconds between first and last step where the worker could not say: of a run that is going on, or that was killed."""
+    return view.steps[-1].time - view.started if view.steps and view.started else 0.0
+
+
+def _problem(view: RunView, folder: Path) -> dict[str, str] | None:
+    ending = view.ending
+    if ending is None or view.state not in ("failed", "killed"):
+        return None
+    return {"code": ending.code, "what": ending.what, "todo": ending.todo, "log": str(folder / "worker.log")}
+
+
+def _finite(value: Any) -> Any:
+    """NaN and Inf are not JSON for everyone: to scripts they are null."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
