@@ -21,7 +21,7 @@ def open_archive(raw: bytes, name: str, max_bytes: int, max_files: int) -> zipfi
         raise UserError(f"{name} is damaged or not a zip archive.", "Make it again.", code="bad_archive") from error
     members = archive.infolist()
     total = sum(member.file_size for member in members)
-    if len(members) > max_files or total > max_bytes or total > RATIO_FROM and total > MAX_RATIO * max(1, len(raw)):
+    if len(members) > max_files or total > max_bytes or (total > RATIO_FROM and total > MAX_RATIO * max(1, len(raw))):
         raise UserError(
             f"{name} would unpack to {total / 1e6:,.0f} MB in {len(members):,} files, which is not safe to open.",
             "Unpack it yourself if you trust it, and choose the folder.",

@@ -1,4 +1,7 @@
-"""Owns the step from a cell of any file format to clean text. Invariant: line breaks and inner blanks survive; the result encodes as UTF-8."""
+"""Owns the step from a cell of any file format to clean text.
+
+Invariant: line breaks and inner blanks survive, and the result encodes as UTF-8.
+"""
 
 from __future__ import annotations
 
@@ -11,24 +14,34 @@ _BLANK_LINES = re.compile(r"\A(?:[ \t]*\n)+")
 
 
 def cell_text(value: Any) -> str:
-    """Text of a cell. Empty, missing and not-a-number give ""; lists of texts are joined by line breaks; other nested values become JSON."""
-    if value is None or isinstance(value, float) and math.isnan(value):
-        return ""
+    """Text of a cell. Empty, missing and not-a-number give ""; lists of texts are joined by line breaks; nested values become JSON."""
     if isinstance(value, str):
         return _clean(value)
+    if isinstance(value, dict | list | tuple):
+        return _nested(value)
+    if isinstance(value, bytes):
+        return _clean(value.decode("utf-8", errors="replace"))
+    return _scalar(value)
+
+
+def _scalar(value: Any) -> str:
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
         return str(int(value))  # a spreadsheet keeps 3 as 3.0
-    if isinstance(value, bytes):
-        return _clean(value.decode("utf-8", errors="replace"))
+    return _clean(str(value))
+
+
+def _nested(value: dict[Any, Any] | list[Any] | tuple[Any, ...]) -> str:
     if isinstance(value, dict) and isinstance(value.get("text"), list | str):
         return cell_text(value["text"])  # SQuAD-like answers
+    if not value:
+        return ""
     if isinstance(value, list | tuple) and all(isinstance(part, str) for part in value):
         return _clean("\n".join(value))
-    if isinstance(value, list | tuple | dict):
-        return _clean(json.dumps(value, ensure_ascii=False, default=str))
-    return _clean(str(value))
+    return _clean(json.dumps(value, ensure_ascii=False, default=str))
 
 
 def _clean(text: str) -> str:

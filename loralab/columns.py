@@ -10,22 +10,37 @@ WORDS: dict[str, tuple[str, ...]] = {
     "messages": ("messages", "conversations", "conversation", "dialogue", "dialog", "chat", "turns"),
     "system": ("system", "system_prompt", "system_message", "persona"),
     "prompt": (
-        *("instruction", "instructions", "prompt", "question", "questions", "query", "user", "human", "request", "problem", "user_message"),
-        *("task", "q", "ask", "inquiry", "frage", "pregunta", "domanda", "問題", "问题", "提問", "指令", "質問"),
+        *("instruction", "instructions", "prompt", "question", "questions", "query", "user", "human", "request", "problem"),
+        *("user_message", "task", "q", "ask", "inquiry", "frage", "pregunta", "domanda", "問題", "问题", "提問", "指令", "質問"),
     ),
     "input": ("input", "context", "passage", "background", "source_text"),
-    "reasoning": ("reasoning", "complex_cot", "cot", "chain_of_thought", "thinking", "thought", "thoughts", "rationale", "reasoning_content"),
-    "answer": (
-        *("output", "completion", "answer", "answers", "response", "responses", "reply", "assistant", "target", "solution", "bot", "gpt"),
-        *("assistant_message", "final_answer", "docstring", "a", "antwort", "respuesta", "réponse", "reponse", "risposta", "答案", "回答", "輸出"),
+    "reasoning": (
+        *("reasoning", "complex_cot", "cot", "chain_of_thought", "thinking", "thought", "thoughts"),
+        *("rationale", "reasoning_content"),
     ),
-    "label": ("label", "labels", "class", "category", "categories", "intent", "sentiment", "topic", "tag", "emotion", "類別", "标签", "標籤"),
-    "text": ("text", "sentence", "content", "message", "body", "document", "article", "review", "tweet", "comment", "poem", "文本", "內容", "内容"),
+    "answer": (
+        *("output", "completion", "answer", "answers", "response", "responses", "reply", "assistant", "target", "solution"),
+        *("bot", "gpt", "assistant_message", "final_answer", "docstring", "a", "antwort", "respuesta", "réponse", "reponse"),
+        *("risposta", "答案", "回答", "輸出"),
+    ),
+    "label": (
+        *("label", "labels", "class", "category", "categories", "intent", "sentiment", "topic", "tag", "emotion"),
+        *("類別", "标签", "標籤"),
+    ),
+    "text": (
+        *("text", "sentence", "content", "message", "body", "document", "article", "review", "tweet", "comment", "poem"),
+        *("文本", "內容", "内容"),
+    ),
 }
 CODE = ("code", "function", "func", "snippet", "source", "whole_func_string", "func_code_string", "original_string", "body")
 WEAK_PROMPT = ("title", "name", "subject", "headline", "term", "word", "topic", "key", "heading", "header")
-WEAK_ANSWER = ("poem", "description", "summary", "definition", "explanation", "body", "story", "lyrics", "meaning", "value", "text", "content")
-OTHER = ("id", "idx", "index", "url", "link", "date", "author", "license", "licence", "lang", "language", "source", "split", "score", "type", "index_level_0")
+WEAK_ANSWER = (
+    *("poem", "description", "summary", "definition", "explanation", "body", "story", "lyrics", "meaning", "value", "text", "content"),
+)
+OTHER = (
+    *("id", "idx", "index", "url", "link", "date", "author", "license", "licence", "lang", "language", "source", "split", "score"),
+    *("type", "index_level_0"),
+)
 
 _EVERY = {word for words in WORDS.values() for word in words} | set(CODE) | set(WEAK_PROMPT) | set(WEAK_ANSWER) | set(OTHER)
 

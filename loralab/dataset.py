@@ -76,7 +76,8 @@ def load_examples(path: Path, roles: dict[str, str] | None = None) -> tuple[tupl
         left_out=tuple(left_out),
     )
     if not examples:
-        raise UserError(f"No row of {loaded.name} can be learned from. {left_out[0].reason}", "Choose other columns or another file.", code="no_examples")
+        what = f"No row of {loaded.name} can be learned from. {left_out[0].reason}"
+        raise UserError(what, "Choose other columns or another file.", code="no_examples")
     return tuple(examples), loaded
 
 
@@ -87,7 +88,7 @@ def _fits(table: Table, roles: dict[str, str]) -> bool:
 def _understand(table: Table, roles: dict[str, str]) -> Recognised:
     if not roles or not _fits(table, roles):
         return recognise(table)
-    return Recognised(shape_of(roles, table.columns, [row.values for row in table.rows[:50]]), roles, True)
+    return Recognised(shape_of(roles, [row.values for row in table.rows[:50]]), roles, True)
 
 
 # ---- split -----------------------------------------------------------------------------------------------------------------

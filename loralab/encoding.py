@@ -19,6 +19,7 @@ _MARKS: tuple[tuple[bytes, str], ...] = (
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
 _OTHERS = ["cp1252", "cp1250", "cp1251", "cp1253", "cp1254", "cp1256", "koi8_r", "shift_jis", "euc_jp", "euc_kr", "gb18030", "big5"]
+_DOUBLE = ("big5", "gb18030", "shift_jis", "euc_kr", "euc_jp")  # two bytes per letter: never sprinkled over ASCII
 _SAMPLE = 65536
 _CONTROL = re.compile("[\x00-\x08\x0e-\x19\x1c-\x1f\x7f]")
 _PAIR = re.compile(rb"[\x81-\xfe][\x40-\x7e\x80-\xfe]|[\x80-\xff]")
@@ -33,11 +34,11 @@ class Decoded:
 
 
 def decode(raw: bytes, name: str = "The file") -> Decoded:
-    """Text of `raw` with `\\r\\n` and `\\r` turned into `\\n`. Raises UserError for data that is not text."""
+    """Text of `raw` with carriage returns turned into line feeds. Raises UserError for data that is not text."""
     encoding, body = _find(raw)
     if not encoding:
         raise _not_text(name)
-    text = body.decode(encoding, errors="replace").replace("\r\n", "\n").replace("\r", "\n").removeprefix("\ufeff")
+    text = body.decode(encoding, errors="replace").replace("\0", "").replace("\r\n", "\n").replace("\r", "\n").removeprefix("\ufeff")
     head = text[:_SAMPLE]
     if len(_CONTROL.findall(head)) > max(2, len(head) // 100):
         raise _not_text(name)
@@ -45,7 +46,8 @@ def decode(raw: bytes, name: str = "The file") -> Decoded:
 
 
 def _not_text(name: str) -> UserError:
-    return UserError(f"{name} is not a text file.", "Use .txt, .md, .jsonl, .json, .csv, .tsv, .parquet, .xlsx or a zip of them.", code="not_text")
+    todo = "Use .txt, .md, .jsonl, .json, .csv, .tsv, .parquet, .xlsx or a zip of them."
+    return UserError(f"{name} is not a text file.", todo, code="not_text")
 
 
 def _find(raw: bytes) -> tuple[str, bytes]:
@@ -130,6 +132,6 @@ def _western_or_other(raw: bytes) -> str:
     best = from_bytes(lines, cp_isolation=_OTHERS).best()
     if best is None or (best.encoding in ("cp1250", "cp1254") and best.coherence < 0.5):
         return western
-    if best.encoding in ("cp1252", "latin_1") or (high * 4 < letters and best.encoding in ("big5", "gb18030", "shift_jis", "euc_kr", "euc_jp")):
+    if best.encoding == "cp1252" or (high * 4 < letters and best.encoding in _DOUBLE):
         return western
     return best.encoding if _is(raw, best.encoding) else western

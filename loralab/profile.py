@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -158,7 +157,7 @@ def _memory_file(home: Path) -> Path:
 
 def _memory(home: Path) -> dict[str, dict[str, Any]]:
     """What is remembered; a damaged file counts as none, because asking again is harmless."""
-    if not os.path.exists(_memory_file(home)):
+    if not _memory_file(home).exists():
         return {}
     try:
         memory = json.loads(_memory_file(home).read_text("utf-8"))

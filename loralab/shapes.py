@@ -52,7 +52,7 @@ def check_roles(roles: Mapping[str, str]) -> None:
         raise UserError(f"There is no role called “{unknown[0]}”.", f"Roles: {', '.join(names.ROLES)}.", code="unknown_role")
     filled = {role for role, column in roles.items() if column}
     asks, answers = filled & {"prompt", "text"}, filled & {"answer", "label"}
-    if not ("messages" in filled or "text" in filled or asks and answers):
+    if not ("messages" in filled or "text" in filled or (asks and answers)):
         raise UserError("These roles do not say what to learn.", "Name a prompt and an answer, or a text.", code="roles_incomplete")
 
 
@@ -67,7 +67,7 @@ def recognise(table: Table) -> Recognised:
     return _by_statistics(table.columns, rows)
 
 
-def shape_of(roles: Mapping[str, str], columns: Sequence[str] = (), rows: Sequence[Mapping[str, Any]] = ()) -> str:
+def shape_of(roles: Mapping[str, str], rows: Sequence[Mapping[str, Any]] = ()) -> str:
     """The shape that roles amount to; `rows` tell ShareGPT conversations from OpenAI messages."""
     if roles.get("messages"):
         turns = next((t for row in rows if (t := turn_list(row.get(roles["messages"])))), [])
@@ -93,7 +93,8 @@ def turn_list(value: Any) -> list[dict[str, Any]]:
             return []
     if not isinstance(value, list | tuple) or not value or not all(isinstance(turn, dict) for turn in value):
         return []
-    return [dict(turn) for turn in value] if any({"role", "content"} <= set(turn) or {"from", "value"} <= set(turn) for turn in value) else []
+    named = any({"role", "content"} <= set(turn) or {"from", "value"} <= set(turn) for turn in value)
+    return [dict(turn) for turn in value] if named else []
 
 
 def _spread(rows: Sequence[Any]) -> list[Any]:
@@ -110,7 +111,7 @@ def _by_messages(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> R
             system = names.find(names.WORDS["system"], tuple(columns), (column,))
             if system:
                 roles["system"] = system
-            return Recognised(shape_of(roles, columns, rows), roles, True)
+            return Recognised(shape_of(roles, rows), roles, True)
     return None
 
 
@@ -136,9 +137,10 @@ def _by_names(table: Table, rows: Sequence[Mapping[str, Any]]) -> Recognised | N
 
 def _labelled(columns: tuple[str, ...], rows: Sequence[Mapping[str, Any]], prompt: str) -> Recognised | None:
     """A text column and a column of classes, by name; sure only when the classes come again and again."""
-    text = names.find(names.WORDS["text"], columns) or prompt or names.find(names.WEAK_PROMPT, columns)
+    named = names.find(names.WORDS["text"], columns)
+    text = named or prompt or names.find(names.WEAK_PROMPT, columns)
     label = names.find(names.WORDS["label"], columns, (text,))
-    if not text or not label or not _is_class(_column(label, rows), len(rows)) or len(columns) > 2 and text != names.find(names.WORDS["text"], columns):
+    if not text or not label or not _is_class(_column(label, rows), len(rows)) or (len(columns) > 2 and not named):
         return None
     return Recognised("label", {"text": text, "label": label}, names.key(text) in names.WORDS["text"])
 
@@ -149,7 +151,7 @@ def _weak(columns: tuple[str, ...], rows: Sequence[Mapping[str, Any]]) -> Recogn
     answer = names.find(names.WEAK_ANSWER, columns, (prompt,))
     text = names.find(names.WORDS["text"], columns)
     useful = [column for column in columns if names.key(column) not in names.OTHER]
-    if text and (len(useful) == 1 or names.key(text) == "text" and not prompt):
+    if text and (len(useful) == 1 or (names.key(text) == "text" and not prompt)):
         return Recognised("text", {"text": text}, True)
     if prompt and answer and _column(answer, rows).is_text and names.key(answer) not in ("text", "content"):
         return Recognised("prompt_completion", {"prompt": prompt, "answer": answer}, False)

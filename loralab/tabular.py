@@ -29,7 +29,7 @@ def table(source: str, records: Sequence[Numbered], encoding: str = "utf-8", los
         if not _filled(cells):
             made.left_out.append(LeftOut(row=number, source=source, reason="The row is empty."))
         elif any(cell_text(cell) for cell in cells[len(columns) :]):
-            reason = f"The row has {len(cells)} cells where the table has {len(columns)} columns: a text with the separator in it needs quotation marks."
+            reason = f"The row has {len(cells)} cells for {len(columns)} columns: a text with the separator in it needs quotation marks."
             made.left_out.append(LeftOut(row=number, source=source, reason=reason))
         else:
             made.rows.append(Row(number, dict(zip(columns, [*cells, *[""] * (len(columns) - len(cells))], strict=False))))

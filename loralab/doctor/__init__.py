@@ -42,6 +42,11 @@ def where(examples: Sequence[Example], limit: int = 5) -> str:
     return f"rows {', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else f"row {''.join(names)}"
 
 
+def counted(number: int, noun: str = "example") -> str:
+    """“1 example”, “1,200 examples”."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
 def answer(example: Example) -> str:
     """The last answer of an example, or its text."""
     return example.messages[-1].content if example.messages else example.text

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from loralab.dataset import fingerprint
-from loralab.doctor import Case, where
+from loralab.doctor import Case, counted, where
 from loralab.errors import Problem
 from loralab.records import Example
 
@@ -20,7 +20,7 @@ def check(case: Case) -> list[Problem]:
     if not again:
         return []
     share = len(again) / len(case.examples)
-    what = f"{len(again):,} of {len(case.examples):,} examples repeat an earlier one ({where(again)})."
+    what = f"Repeating an earlier one: {len(again):,} of {counted(len(case.examples))} ({where(again)})."
     todo = "They are kept, and never used for learning and testing at once. Remove them if they are there by mistake."
     return [Problem(code="duplicates", what=what, todo=todo, severity="warning" if share >= 0.05 else "info")]
 

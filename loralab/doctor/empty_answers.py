@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from loralab.doctor import Case, answer, where
+from loralab.doctor import Case, answer, counted, where
 from loralab.errors import Problem
 
-PLACEHOLDERS = {"n/a", "na", "none", "null", "nan", "nil", "-", "--", "?", "...", "…", "todo", "tbd", "tba", "#n/a", "undefined", "empty", "."}
+PLACEHOLDERS = frozenset(
+    ("n/a", "na", "none", "null", "nan", "nil", "-", "--", "?", ".", "...", "…", "todo", "tbd", "tba", "#n/a", "undefined", "empty")
+)
 
 
 def check(case: Case) -> list[Problem]:
@@ -13,11 +15,11 @@ def check(case: Case) -> list[Problem]:
     found: list[Problem] = []
     empty = [row for row in case.loaded.left_out if row.reason.startswith("The answer")]
     if empty:
-        what = f"{len(empty):,} rows have no answer and are left out (first: row {empty[0].row})."
+        what = f"An answer is missing in {counted(len(empty), 'row')}, left out (first: row {empty[0].row})."
         found.append(Problem(code="empty_answers", what=what, todo="Fill them in if they matter.", severity="warning"))
     hollow = [e for e in case.examples if e.messages and e.label is None and answer(e).strip().lower() in PLACEHOLDERS]
     if hollow:
-        what = f"{len(hollow):,} answers are only a placeholder such as “{answer(hollow[0]).strip()}” ({where(hollow)})."
+        what = f"Only a placeholder such as “{answer(hollow[0]).strip()}” answers {counted(len(hollow))} ({where(hollow)})."
         found.append(Problem(code="placeholder_answers", what=what, todo="Remove these rows or write real answers.", severity="warning"))
     return found
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 
-from loralab.doctor import Case
+from loralab.doctor import Case, counted
 from loralab.errors import Problem
 
 
@@ -18,10 +18,9 @@ def check(case: Case) -> list[Problem]:
     kind, count = kinds.most_common(1)[0]
     first = next(row for row in lost if re.sub(r"\d+", "…", row.reason) == kind)
     place = f"row {first.row}" if first.row else first.source
-    rows = "row was" if len(lost) == 1 else "rows were"
-    what = f"{len(lost):,} of {case.loaded.n_read:,} {rows} left out; the commonest reason ({count:,} times, first at {place}): {first.reason}"
+    what = f"Left out: {len(lost):,} of {counted(case.loaded.n_read, 'row')}. Most often ({count:,}×, first at {place}): {first.reason}"
     severity = "warning" if len(lost) >= 0.05 * case.loaded.n_read else "info"
-    return [Problem(code="rows_left_out", what=what, todo="The list of left-out rows gives each one's reason.", severity=severity)]
+    return [Problem(code="rows_left_out", what=what, todo="The list of left-out rows gives every reason.", severity=severity)]
 
 
 CHECK = check

@@ -25,7 +25,7 @@ def check(case: Case) -> list[Problem]:
     return []
 
 
-def _classes(labels: Counter[str | None]) -> list[Problem]:
+def _classes(labels: Counter[str]) -> list[Problem]:
     label, count = labels.most_common(1)[0]
     total = labels.total()
     if len(labels) == 1:
@@ -37,7 +37,8 @@ def _classes(labels: Counter[str | None]) -> list[Problem]:
     rare = [name for name, number in labels.items() if number < RARE]
     if rare:
         what = f"{len(rare)} of {len(labels)} classes have fewer than {RARE} texts, for instance “{rare[0]}”."
-        found.append(Problem(code="rare_classes", what=what, todo="Add texts of these classes or join them with others.", severity="warning"))
+        todo = "Add texts of these classes or join them with others."
+        found.append(Problem(code="rare_classes", what=what, todo=todo, severity="warning"))
     return found
 
 

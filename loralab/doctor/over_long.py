@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from loralab.doctor import Case, where
+from loralab.doctor import Case, counted, where
 from loralab.errors import Problem
 
 LONG = 2048  # tokens: about 1,500 English words, more than small machines train on at once
@@ -13,7 +13,7 @@ def check(case: Case) -> list[Problem]:
     long = [example for example, length in zip(case.examples, case.lengths, strict=False) if length > LONG]
     if not long:
         return []
-    what = f"{len(long):,} of {len(case.examples):,} examples are longer than {LONG:,} tokens, up to {max(case.lengths):,} ({where(long)})."
+    what = f"Longer than {LONG:,} tokens: {len(long):,} of {counted(len(case.examples))}, up to {max(case.lengths):,} ({where(long)})."
     todo = "Their ends are cut off where they exceed the longest example of the plan; shorten them if the end matters."
     return [Problem(code="over_long", what=what, todo=todo, severity="warning")]
 

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import re
 
-from loralab.doctor import Case, everything, where
+from loralab.doctor import Case, counted, everything, where
 from loralab.errors import Problem
 
 _EMAIL = re.compile(r"\b[\w.+-]{1,64}@(?!example\.)[\w-]{1,63}(?:\.[\w-]{1,63}){0,4}\.[A-Za-z]{2,12}\b")
-_PHONE = re.compile(r"(?<![\w.])(?:\+\d{1,3}[ .-]?)?(?:\(\d{2,4}\) ?|\d{3}[ .-])\d{3}[ .-]\d{4}(?!\w)|(?<!\w)\+\d{1,3}(?:[ .-]?\d{2,4}){3,4}(?!\w)")
+_PHONE = re.compile(
+    r"(?<![\w.])(?:\+\d{1,3}[ .-]?)?(?:\(\d{2,4}\) ?|\d{3}[ .-])\d{3}[ .-]\d{4}(?!\w)"  # 555-123-4567, (555) 123 4567
+    r"|(?<!\w)\+\d{1,3}(?:[ .-]?\d{2,4}){3,4}(?!\w)"  # +44 20 7946 0958
+)
 _SECRET = re.compile(
     r"-----BEGIN [A-Z ]*PRIVATE KEY-----"
     r"|\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"
@@ -24,16 +27,16 @@ _SECRET = re.compile(
 def check(case: Case) -> list[Problem]:
     """Warnings with row numbers, one per kind."""
     kinds = (
-        ("secrets", _SECRET, "passwords or keys", "Remove them, and change them if they are real: a model repeats what it learned."),
-        ("emails", _EMAIL, "e-mail addresses", "Remove or replace them, unless everyone who can use the model may know them."),
-        ("phone_numbers", _PHONE, "telephone numbers", "Remove or replace them, unless everyone who can use the model may know them."),
+        ("secrets", _SECRET, "", "Passwords or keys", "Remove them, and change them if they are real: a model repeats what it learned."),
+        ("emails", _EMAIL, "@", "E-mail addresses", "Remove or replace them, unless everyone who can use the model may know them."),
+        ("phone_numbers", _PHONE, "", "Telephone numbers", "Remove or replace them, unless everyone who can use the model may know them."),
     )
     texts = [(example, everything(example)) for example in case.examples]
     found: list[Problem] = []
-    for code, pattern, words, todo in kinds:
-        hits = [example for example, text in texts if pattern.search(text)]
+    for code, pattern, sign, words, todo in kinds:
+        hits = [example for example, text in texts if (sign in text if sign else True) and pattern.search(text)]
         if hits:
-            what = f"{len(hits):,} examples seem to hold {words} ({where(hits)})."
+            what = f"{words} seem to stand in {counted(len(hits))} ({where(hits)})."
             found.append(Problem(code=code, what=what, todo=todo, severity="warning"))
     return found
 

@@ -6,6 +6,7 @@ rename files; only then the ending; what is left and is text is plain text. Read
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -13,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from loralab import plugins
-from loralab.errors import LabError, UserError, classify
+from loralab.errors import LabError, UserError
 from loralab.records import LeftOut
 
 MAX_BYTES = 1 << 30  # of one file or of all files together, unpacked: everything is held in memory
@@ -43,13 +44,18 @@ class Table:
     headed: bool = True  # False: the columns had no names and are called "column 1", "column 2"
 
 
+def claims_nothing(_raw: bytes, _suffix: str) -> bool:
+    """For formats that only their ending tells."""
+    return False
+
+
 @dataclass(frozen=True)
 class Reader:
     """A file format: its usual endings, how its content betrays it whatever the ending, and how it is read."""
 
     suffixes: tuple[str, ...]
     read: Callable[[bytes, str], list[Table]]  # (content, name) -> tables; raises UserError when nothing is readable
-    claims: Callable[[bytes, str], bool] = lambda raw, suffix: False
+    claims: Callable[[bytes, str], bool] = claims_nothing
     packs_files: bool = False  # holds other files; not opened inside another one
 
 
@@ -96,17 +102,29 @@ def read_many(files: list[tuple[str, Callable[[], bytes]]], where: str, left_out
     tables: list[Table] = []
     lost = Table(source=where, rows=[], left_out=list(left_out or []))
     for name, load in files:
-        try:
-            tables.extend(read_bytes(load(), name, packed=True))
-        except (LabError, OSError, ValueError) as error:
-            lost.left_out.append(LeftOut(row=0, source=name, reason=classify(error).what if isinstance(error, LabError) else f"Could not be read: {error}"))
+        found, reason = _try_reading(name, load)
+        tables.extend(found)
+        if reason:
+            lost.left_out.append(LeftOut(row=0, source=name, reason=reason))
     if any(not table.is_prose for table in tables):
-        lost.left_out.extend(LeftOut(row=0, source=t.source, reason="A note about the data, not examples.") for t in tables if _is_note(t))
+        notes = [table.source for table in tables if _is_note(table)]
+        lost.left_out.extend(LeftOut(row=0, source=source, reason="A note about the data, not examples.") for source in notes)
         tables = [table for table in tables if not _is_note(table)]
     if not any(table.rows for table in tables):
         why = f" {lost.left_out[0].source}: {lost.left_out[0].reason}" if lost.left_out else ""
-        raise UserError(f"{where} holds no file that can be learned from.{why}", "Put .txt, .jsonl, .csv or .xlsx files in it.", code="no_examples")
+        what = f"{where} holds no file that can be learned from.{why}"
+        raise UserError(what, "Put .txt, .jsonl, .csv or .xlsx files in it.", code="no_examples")
     return [*tables, lost] if lost.left_out else tables
+
+
+def _try_reading(name: str, load: Callable[[], bytes]) -> tuple[list[Table], str]:
+    """The tables of a file among others, or the reason why there are none."""
+    try:
+        return read_bytes(load(), name, packed=True), ""
+    except LabError as error:
+        return [], error.problem.what
+    except OSError as error:
+        return [], f"It could not be opened: {error.strerror or error}"
 
 
 def _is_note(table: Table) -> bool:
@@ -115,13 +133,14 @@ def _is_note(table: Table) -> bool:
 
 def is_hidden(name: str) -> bool:
     """Files the operating system leaves behind, which nobody meant as examples."""
-    return any(part.startswith(".") and part not in (".", "..") or part.lower() in _IGNORED for part in PurePosixPath(name).parts)
+    parts = PurePosixPath(name).parts
+    return any((part.startswith(".") and part not in (".", "..")) or part.lower() in _IGNORED for part in parts)
 
 
 def _walk(folder: Path) -> list[tuple[str, Callable[[], bytes]]]:
     """The files below a folder in name order, links left alone. Raises UserError when they are too many or too big."""
-    found = [p for p in sorted(folder.rglob("*")) if p.is_file() and not p.is_symlink() and not is_hidden(p.relative_to(folder).as_posix())]
-    found = [p for p in found if not any(parent.is_symlink() for parent in p.relative_to(folder).parents if parent != Path(".") for parent in [folder / parent])]
+    inside = [Path(base, name) for base, _, names in os.walk(folder, followlinks=False) for name in names]
+    found = sorted(p for p in inside if p.is_file() and not p.is_symlink() and not is_hidden(p.relative_to(folder).as_posix()))
     if len(found) > MAX_FILES or sum(p.stat().st_size for p in found) > MAX_BYTES:
         raise UserError(f"{folder.name} holds more than {MAX_FILES:,} files or 1 GB.", "Choose a smaller folder.", code="folder_too_big")
     return [(p.relative_to(folder).as_posix(), p.read_bytes) for p in found]

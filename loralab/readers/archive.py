@@ -22,9 +22,14 @@ def read(raw: bytes, name: str) -> list[Table]:
     return read_many([(member.filename, partial(content, archive, member)) for member in usable], name, refused)
 
 
+def _claims(raw: bytes, suffix: str) -> bool:
+    """Any zip that is not a workbook: workbooks are zips too."""
+    return raw[:4] in (b"PK\x03\x04", b"PK\x05\x06") and suffix not in (".xlsx", ".xlsm") and b"xl/workbook.xml" not in raw
+
+
 READER = Reader(
     suffixes=(".zip",),
     read=read,
-    claims=lambda raw, suffix: raw[:4] in (b"PK\x03\x04", b"PK\x05\x06") and suffix not in (".xlsx", ".xlsm") and b"xl/workbook.xml" not in raw,
+    claims=_claims,
     packs_files=True,
 )

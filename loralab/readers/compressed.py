@@ -36,6 +36,6 @@ def read(raw: bytes, name: str) -> list[Table]:
 READER = Reader(
     suffixes=(".gz", ".xz", ".bz2"),
     read=read,
-    claims=lambda raw, suffix: any(raw.startswith(magic) for magic, _ in _OPENERS),
+    claims=lambda raw, _suffix: any(raw.startswith(magic) for magic, _ in _OPENERS),
     packs_files=True,
 )

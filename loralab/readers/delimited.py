@@ -31,7 +31,8 @@ def read(raw: bytes, name: str) -> list[Table]:
     records, lost = _records(text, delimiter, name)
     made = table(name, records, decoded.encoding, lost)
     if not made.rows:
-        raise UserError(f"{name} has no rows below its header." if records else f"{name} is empty.", "Add examples to it.", code="empty_file")
+        what = f"{name} has no rows below its header." if records else f"{name} is empty."
+        raise UserError(what, "Add examples to it.", code="empty_file")
     return [made]
 
 
@@ -56,7 +57,7 @@ def sniff(text: str, usual: str) -> str:
         width, count = widths.most_common(1)[0]
         first = len(next(csv.reader(io.StringIO(sample.lstrip("\n"), newline="\n"), delimiter=delimiter)))
         steady = count / widths.total()
-        if width > 1 and (steady >= 0.9 or first == width and steady >= 0.6):
+        if width > 1 and (steady >= 0.9 or (first == width and steady >= 0.6)):
             scores.append((round(steady, 1), delimiter == usual, width, delimiter))
     return max(scores)[3] if scores else usual
 

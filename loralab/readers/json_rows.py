@@ -27,7 +27,8 @@ def read(raw: bytes, name: str) -> list[Table]:
             left_out.append(LeftOut(row=number, source=name, reason=reason or "Not an object with named fields."))
     if not rows:
         why = left_out[0].reason if left_out else "It holds no rows."
-        raise UserError(f"{name} could not be read as JSON. {why}", "One object per line, or a list of objects, is expected.", code="bad_json")
+        todo = "One object per line, or a list of objects, is expected."
+        raise UserError(f"{name} could not be read as JSON. {why}", todo, code="bad_json")
     columns = tuple(dict.fromkeys(key for row in rows for key in row.values))
     return [Table(source=name, rows=rows, columns=columns, left_out=left_out, encoding=decoded.encoding)]
 
@@ -97,7 +98,7 @@ def _elements(text: str, position: int, *, in_list: bool) -> Iterator[Found]:
     while True:
         while position < len(text) and (text[position].isspace() or text[position] == ","):
             position += 1
-        if position >= len(text) or in_list and text[position] == "]":
+        if position >= len(text) or (in_list and text[position] == "]"):
             return
         number += 1
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from typing import Any
 from zipfile import BadZipFile
 
 from loralab.archives import open_archive
@@ -14,7 +15,8 @@ from loralab.tabular import Numbered, table
 def read(raw: bytes, name: str) -> list[Table]:
     """A table per sheet that holds rows; rows numbered as Excel shows them."""
     if raw[:4] == b"\xd0\xcf\x11\xe0":
-        raise UserError(f"{name} is a workbook of an old format or with a password.", "Save it as .xlsx without a password.", code="old_excel")
+        todo = "Save it as .xlsx without a password."
+        raise UserError(f"{name} is a workbook of an old format or with a password.", todo, code="old_excel")
     open_archive(raw, name, MAX_BYTES, MAX_FILES).close()
     import openpyxl
 
@@ -23,7 +25,8 @@ def read(raw: bytes, name: str) -> list[Table]:
         sheets = [(sheet.title, _records(sheet)) for sheet in book.worksheets]
         book.close()
     except (BadZipFile, KeyError, ValueError, TypeError, SyntaxError, EOFError) as error:  # ElementTree's ParseError is a SyntaxError
-        raise UserError(f"{name} is damaged or not an Excel workbook.", "Open it in Excel and save it again as .xlsx.", code="bad_excel") from error
+        todo = "Open it in Excel and save it again as .xlsx."
+        raise UserError(f"{name} is damaged or not an Excel workbook.", todo, code="bad_excel") from error
     filled = [(title, records) for title, records in sheets if records]
     tables = [table(name if len(filled) == 1 else f"{name}/{title}", records) for title, records in filled]
     if not any(made.rows for made in tables):
@@ -31,14 +34,14 @@ def read(raw: bytes, name: str) -> list[Table]:
     return tables
 
 
-def _records(sheet: object) -> list[Numbered]:
+def _records(sheet: Any) -> list[Numbered]:
     """Rows with something in them: sheets often carry thousands of formatted but empty rows."""
-    rows = sheet.iter_rows(values_only=True)  # type: ignore[attr-defined]
+    rows = sheet.iter_rows(values_only=True)
     return [(number, list(cells)) for number, cells in enumerate(rows, 1) if any(cell not in (None, "") for cell in cells)]
 
 
 READER = Reader(
     suffixes=(".xlsx", ".xlsm", ".xls"),
     read=read,
-    claims=lambda raw, suffix: raw[:4] == b"PK\x03\x04" and b"xl/workbook.xml" in raw or raw[:4] == b"\xd0\xcf\x11\xe0",
+    claims=lambda raw, _suffix: (raw[:4] == b"PK\x03\x04" and b"xl/workbook.xml" in raw) or raw[:4] == b"\xd0\xcf\x11\xe0",
 )
