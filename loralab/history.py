@@ -22,7 +22,7 @@ LISTED = ("id", "kind", "title", "task", "state", "model", "dataset", "base_loss
 
 
 def _create_runs(db: Database) -> None:
-    db["runs"].create(
+    db.table("runs").create(
         {
             "id": str, "kind": str, "title": str, "task": str, "state": str, "model": str, "dataset": str, "base_loss": float,
             "adapter_loss": float, "started": float, "seconds": float, "steps": int, "offset": int, "worker": int,
@@ -30,7 +30,7 @@ def _create_runs(db: Database) -> None:
         pk="id",
         not_null={"kind", "state", "offset", "worker"},
     )  # fmt: skip
-    db["runs"].create_index(["started"])
+    db.table("runs").create_index(["started"])
 
 
 # Applied in order, each once; `user_version` counts them. Never edit one that was released: append.
@@ -48,7 +48,7 @@ class History:
         """Every run, newest first: id, kind, title, task, state, model, dataset, base_loss, adapter_loss, started, seconds, steps."""
         with self._open() as db:
             self._refresh(db)
-            rows = db["runs"].rows_where(order_by="started desc, id desc")
+            rows = db.table("runs").rows_where(order_by="started desc, id desc")
             return [{name: row[name] for name in LISTED} for row in rows]
 
     def rebuild(self) -> None:
@@ -91,7 +91,7 @@ class History:
 
     def _refresh(self, db: Database) -> None:
         """Read again what changed since: a folder whose log and worker are as indexed, and which has ended, costs two stats."""
-        known = {row["id"]: row for row in db["runs"].rows}
+        known = {row["id"]: row for row in db.table("runs").rows}
         present = runs.list_runs(self.home)
         for run in present:
             row = known.get(run)
@@ -99,9 +99,9 @@ class History:
             settled = row is not None and row["state"] not in ("waiting", "running")
             if not (settled and row is not None and row["offset"] == offset and row["worker"] == worker):
                 fresh = {**self._row(run), "offset": offset, "worker": worker}
-                db["runs"].upsert(fresh, pk="id")
+                db.table("runs").upsert(fresh, pk="id")
         for gone in known.keys() - set(present):
-            db["runs"].delete(gone)
+            db.table("runs").delete(gone)
 
     def _marks(self, run: str) -> tuple[int, int]:
         """Size of the log and time of worker.json, taken before reading: what grows in between is read again next time."""
