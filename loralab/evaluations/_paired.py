@@ -1,0 +1,69 @@
+"""Owns the statistics of “is it better?”: paired, seeded, honest about few examples. No torch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+RESAMPLES = 4000
+FEWEST = 8  # fewer examples than this prove nothing either way
+SMALL_SHARE = 0.02  # an interval within 2 % of the base's value, both ways, is “no difference” and not “too few examples”
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Mean of base and adapter, their difference (adapter - base) and its 95 % interval."""
+
+    base: float
+    adapter: float
+    difference: float
+    low: float
+    high: float
+    n: int
+
+
+def paired_difference(base: Sequence[float], adapter: Sequence[float], weights: Sequence[float], seed: int = 0) -> Difference:
+    """Weighted means of paired sums and the bootstrap interval of their difference, resampling whole examples.
+
+    `base` and `adapter` [n] are sums over an example, `weights` [n] how many terms each sum has. The percentile interval is widened
+    by t/z * sqrt(n / (n - 1)), without which it is too narrow for few examples (Hesterberg 2015, The American Statistician 69:4).
+    """
+    before, after, counts = (np.asarray(values, dtype=np.float64) for values in (base, adapter, weights))
+    n, total = len(counts), max(float(counts.sum()), 1e-12)
+    difference = float((after - before).sum()) / total
+    if n < 2:
+        return Difference(float(before.sum()) / total, float(after.sum()) / total, difference, -math.inf, math.inf, n)
+    random = np.random.default_rng(seed)
+    drawn = random.multinomial(n, np.full(n, 1 / n), size=RESAMPLES)  # how often each example is drawn [RESAMPLES, n]
+    resampled = drawn @ (after - before) / (drawn @ counts)
+    low, high = np.percentile(resampled, [2.5, 97.5])
+    wider = _t_over_z(n - 1) * math.sqrt(n / (n - 1))
+    return Difference(
+        float(before.sum()) / total, float(after.sum()) / total, difference,
+        difference + (float(low) - difference) * wider, difference + (float(high) - difference) * wider, n,
+    )  # fmt: skip
+
+
+def verdict(found: Difference, *, lower_is_better: bool) -> str:
+    """One of: better | worse | no difference seen | cannot tell yet."""
+    if found.n < FEWEST or not math.isfinite(found.difference):
+        return "cannot tell yet"
+    if found.low > 0 or found.high < 0:
+        return "better" if (found.difference < 0) == lower_is_better else "worse"
+    within = max(abs(found.low), abs(found.high)) <= SMALL_SHARE * max(abs(found.base), 1e-12)
+    return "no difference seen" if within else "cannot tell yet"
+
+
+def spread(count: int, most: int) -> list[int]:
+    """At most `most` of the positions 0..count-1, evenly spread, always the same ones."""
+    return sorted({int(i) for i in np.linspace(0, count - 1, min(count, most))}) if count else []
+
+
+def _t_over_z(degrees: int) -> float:
+    """Ratio of Student's t to the normal quantile at 97.5 %, by the Cornish-Fisher expansion (Abramowitz & Stegun 26.7.5)."""
+    z = 1.959963984540054
+    t = z + (z**3 + z) / (4 * degrees) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * degrees**2)
+    return t / z

@@ -1,0 +1,94 @@
+"""Owns the measure behind the verdict: how likely the right answers are, without and with the adapter, on examples it never saw.
+
+Invariant: both numbers come from the same model object in the same process over the same tokens; only the adapter's switch differs,
+and that it really differed is read off the layers.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from loralab.errors import LabError
+from loralab.evaluations import Evaluation, Judged, Measured, switched
+from loralab.evaluations._paired import Difference, paired_difference, spread, verdict
+from loralab.records import Example, Plan, Score
+
+MOST_ROWS = 512  # more rows narrow the interval by little and cost two passes each
+
+
+def paired_losses(session: Judged) -> tuple[list[float], list[float], list[int]]:
+    """Summed loss of each judged example without and with the adapter, and its number of targets."""
+    base = _losses(session, adapter=False)
+    adapter = _losses(session, adapter=True)
+    return [loss for loss, _ in base], [loss for loss, _ in adapter], [count for _, count in base]
+
+
+def measure(session: Judged) -> Measured:
+    """The paired comparison as a Score named `loss` (per learned token, in nats), and the losses of each example."""
+    base, adapter, counts = paired_losses(session)
+    score = summarise(base, adapter, counts, of=len(session.heldout_rows))
+    rows = [
+        {"row": session.heldout_examples[i].row, "tokens": n, "base_loss": b / n, "adapter_loss": a / n}
+        for i, b, a, n in zip(spread(len(session.heldout_rows), MOST_ROWS), base, adapter, counts, strict=True)
+    ]
+    return Measured((score,), rows)
+
+
+def summarise(base: Sequence[float], adapter: Sequence[float], counts: Sequence[int], of: int = 0) -> Score:
+    """Score of paired per-example sums. `of`: how many held-out examples there are, where not all were judged."""
+    found = paired_difference(base, adapter, counts)
+    judged = verdict(found, lower_is_better=True)
+    return Score(
+        name="loss", base=found.base, adapter=found.adapter, n=found.n, difference=found.difference,
+        low=found.low, high=found.high, verdict=judged, words=_words(found, judged, of),
+    )  # fmt: skip
+
+
+def _losses(session: Judged, *, adapter: bool) -> list[tuple[float, int]]:
+    import torch
+
+    from loralab.serve.generate import active_adapters
+
+    was_training = session.model.training
+    session.model.eval()
+    found: list[tuple[float, int]] = []
+    try:
+        with torch.no_grad(), switched(session.model, adapter=adapter):
+            if bool(active_adapters(session.model)) != adapter:
+                raise LabError("The adapter could not be switched for a fair comparison.", "Train it again.", code="adapter_switch")
+            for i in spread(len(session.heldout_rows), MOST_ROWS):  # one by one: each example's own loss is needed
+                loss, count = session.loss(session.batch(session.heldout_rows, [i], session.heldout_examples))
+                found.append((float(loss), count))
+    finally:
+        session.model.train(was_training)
+    return found
+
+
+def _words(found: Difference, judged: str, of: int) -> str:
+    seen = f"{found.n} examples" if of <= found.n else f"{found.n} of {of} examples"
+    numbers = f"(loss {found.base:.2f} → {found.adapter:.2f})"
+    match judged:
+        case "better":
+            return f"On {seen} it never saw, the right words are {_likelier(-found.difference)} likely than before {numbers}."
+        case "worse":
+            return f"On {seen} it never saw, the right words are {_likelier(found.difference, less=True)} likely than before {numbers}."
+        case "no difference seen":
+            return f"On {seen} it never saw, it does as well as the base model, no better and no worse {numbers}."
+        case _:
+            return f"On {seen} it never saw, the difference could be chance {numbers}. More examples would tell."
+
+
+def _likelier(nats: float, *, less: bool = False) -> str:
+    """“2.0 times as” would need other grammar; percent more up to twice, times from there on."""
+    if less:
+        return f"{100 * (1 - math.exp(-nats)):.0f} % less"
+    return f"{100 * (math.exp(nats) - 1):.0f} % more" if nats < math.log(2) else f"{math.exp(min(nats, 50)):.1f} times more"
+
+
+def accepts(plan: Plan, examples: Sequence[Example]) -> bool:
+    """Any text run with held-out examples."""
+    return plan.task == "text" and bool(examples)
+
+
+EVALUATION = Evaluation(name="loss", label="How likely the right answers are", accepts=accepts, measure=measure)

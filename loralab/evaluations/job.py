@@ -1,0 +1,85 @@
+"""Owns the Evaluate job: judge a finished run again, from its files alone.
+
+Invariants: the same file, split and plan as the run that made the adapter; the weights judged are the ones on disk; what was measured
+per example is written beside the verdict, so that anyone can check it.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from loralab.errors import UserError
+from loralab.evaluations import Evaluation, evaluations
+from loralab.events import Evaluated, Noted, Previewed, Saved
+from loralab.paths import write_atomic
+from loralab.records import Artifact, Job, Score
+from loralab.tasks import parse_plan, tasks
+from loralab.train.run import RunFolder
+
+SAMPLES = 5
+
+
+def run(folder: RunFolder) -> dict[str, Any]:
+    """Judge the run named by options.of; options.adapter is its adapter's folder. Returns base_loss, adapter_loss, n_heldout."""
+    options = folder.job.options
+    judged = read_job(folder.path.parent / str(options["of"]))
+    plan = parse_plan(judged.plan)
+    session: Any = tasks()[plan.task].open(plan, RunFolder(folder.path, _with_model(judged, options), folder.log))
+    load_adapter(session.model, Path(str(options["adapter"])))
+    session.model.eval()
+    scores: list[Score] = []
+    report: dict[str, Any] = {"of": judged.run, "plan": judged.plan, "rows": {}}
+    for evaluation in evaluations().values():
+        if evaluation.accepts(plan, session.heldout_examples):
+            if folder.stop_asked:
+                return {"outcome": "stopped", "what": "Stopped as you asked."}
+            scores += _judge(evaluation, session, folder, report)
+    loss = next((s for s in scores if s.name == "loss"), None)
+    folder.emit(Evaluated(split="final", loss=loss.adapter if loss else float("nan"), n=loss.n if loss else 0, scores=tuple(scores)))
+    report["scores"] = [score.model_dump() for score in scores]
+    path = folder.artifacts / "evaluation.json"
+    write_atomic(path, json.dumps(report, ensure_ascii=False, indent=1))
+    folder.emit(Saved(artifact=Artifact(kind="report", path=str(path), bytes=path.stat().st_size)))
+    result: dict[str, Any] = {"of": judged.run, "report": str(path)}
+    return result | ({"base_loss": loss.base, "adapter_loss": loss.adapter, "n_heldout": loss.n} if loss else {})
+
+
+def read_job(folder: Path) -> Job:
+    """What a run was asked to do. Raises UserError when its folder is gone."""
+    path = folder / "job.json"
+    if not path.is_file():
+        raise UserError(f"The run {folder.name} is not in this workspace any more.", "Choose another run.", code="no_run")
+    return Job.model_validate_json(path.read_bytes())
+
+
+def load_adapter(model: Any, adapter: Path) -> None:
+    """Put the weights of a PEFT folder into the adapter of `model`. Raises UserError when they do not fit it exactly."""
+    from peft import get_peft_model_state_dict, set_peft_model_state_dict
+    from safetensors.torch import load_file
+
+    path = adapter / "adapter_model.safetensors"
+    if not path.is_file():
+        raise UserError("The adapter's folder is gone or incomplete.", "Train it again, or choose another run.", code="no_adapter")
+    weights = load_file(path)
+    if set(weights) != set(get_peft_model_state_dict(model)):
+        raise UserError("This adapter was made for another model or other settings.", "Choose its run.", code="adapter_mismatch")
+    set_peft_model_state_dict(model, weights)
+
+
+def _with_model(judged: Job, options: dict[str, Any]) -> Job:
+    return judged.model_copy(update={"options": judged.options | {"model": options.get("model") or judged.options.get("model", "")}})
+
+
+def _judge(evaluation: Evaluation, session: Any, folder: RunFolder, report: dict[str, Any]) -> tuple[Score, ...]:
+    folder.emit(Noted(text="", phase=f"measuring: {evaluation.label.lower()}"))
+    if evaluation.samples:
+        samples = evaluation.samples(session, SAMPLES)
+        folder.emit(Previewed(samples=samples))
+        report["samples"] = [sample.model_dump() for sample in samples]
+    if not evaluation.measure:
+        return ()
+    measured = evaluation.measure(session)
+    report["rows"][evaluation.name] = measured.rows
+    return measured.scores

@@ -1,0 +1,181 @@
+"""Owns the HTTP face of the inference worker: the chat route other programs know (OpenAI's shape), behind a token, on loopback.
+
+    GET  /health                  who is here
+    GET  /v1/models               the one model, with its adapter
+    POST /v1/chat/completions     messages in, answer out, whole or as server-sent events; `adapter: "off"` asks the bare base
+
+Invariants: no route answers without the token; one answer is written at a time, others wait their turn; when the asker hangs up,
+writing stops.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import json
+import time
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from loralab.records import Message
+from loralab.serve.generate import Finish, Sampling
+from loralab.serve.speaker import Speaker
+
+MAX_BODY = 4 << 20  # bytes: far above any context we serve, far below what would hurt
+PATIENCE = 0.2  # seconds between two looks whether the asker is still there
+
+
+class ChatRequest(BaseModel):
+    """The fields of OpenAI's request that mean something here; others are ignored, as its clients expect."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    messages: tuple[Message, ...] = Field(min_length=1)
+    stream: bool = False
+    temperature: float = Field(0.0, ge=0, le=5)
+    max_tokens: int = Field(200, ge=1, le=8192)
+    top_p: float = Field(1.0, gt=0, le=1)
+    seed: int = Field(0, ge=0, lt=1 << 63)
+    stop: str | tuple[str, ...] | None = None
+    repetition_penalty: float | None = Field(None, gt=0, le=10)
+    adapter: Literal["on", "off"] = "on"
+
+    def sampling(self, default_penalty: float) -> Sampling:
+        stop = (self.stop,) if isinstance(self.stop, str) else self.stop or ()
+        penalty = self.repetition_penalty or default_penalty
+        return Sampling(self.max_tokens, self.temperature, self.top_p, self.seed, penalty, stop)
+
+
+class TokenGate:
+    """Lets a request through only with `Authorization: Bearer <token>`."""
+
+    def __init__(self, app: ASGIApp, token: str) -> None:
+        self.app, self.expected = app, f"Bearer {token}".encode()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            given = dict(scope["headers"]).get(b"authorization", b"")
+            if not hmac.compare_digest(given, self.expected):  # constant time: nothing is learned from how long “no” takes
+                await _refusal(401, "bad_token", "The token is missing or wrong.")(scope, receive, send)
+                return
+        await self.app(scope, receive, send)
+
+
+def make_app(speaker: Speaker, token: str, about: dict[str, Any]) -> Starlette:
+    """The web application around one speaker. `about` says which model and adapter it holds."""
+
+    async def health(_: Request) -> Response:
+        return JSONResponse({"status": "ok", **about})
+
+    async def models(_: Request) -> Response:
+        entry = {"id": about["name"], "object": "model", "created": int(about["created"]), "owned_by": "local"}
+        return JSONResponse({"object": "list", "data": [entry | {"adapters": speaker.adapters}]})
+
+    async def chat(request: Request) -> Response:
+        asked = await _read(request)
+        if isinstance(asked, Response):
+            return asked
+        head = {"id": f"chatcmpl-{uuid.uuid4().hex}", "created": int(time.time()), "model": about["name"]}
+        pieces = speaker.speak(list(asked.messages), asked.sampling(speaker.penalty), asked.adapter == "on")
+        if asked.stream:
+            return StreamingResponse(_events(pieces, head, request.is_disconnected), media_type="text/event-stream")
+        return await _whole(pieces, head, request.is_disconnected)
+
+    routes = [Route("/health", health), Route("/v1/models", models), Route("/v1/chat/completions", chat, methods=["POST"])]
+    return Starlette(routes=routes, middleware=[Middleware(TokenGate, token=token)])
+
+
+async def _read(request: Request) -> ChatRequest | Response:
+    body = bytearray()
+    async for block in request.stream():
+        body += block
+        if len(body) > MAX_BODY:
+            return _refusal(413, "too_big", "The request is too big.")
+    try:
+        return ChatRequest.model_validate_json(bytes(body))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "body"
+        return _refusal(400, "bad_request", f"{where}: {first['msg']}")
+
+
+def _refusal(status: int, code: str, message: str) -> Response:
+    return JSONResponse({"error": {"message": message, "type": "invalid_request_error", "code": code}}, status_code=status)
+
+
+Gone = Callable[[], Awaitable[bool]]
+
+
+async def _while_there(pieces: AsyncIterator[Any], gone: Gone) -> AsyncIterator[Any]:
+    """Pass pieces on until they end or the asker hangs up; either way the writing is over when this is."""
+    coming = asyncio.ensure_future(anext(pieces))
+    try:
+        while True:
+            done, _ = await asyncio.wait({coming}, timeout=PATIENCE)
+            if await gone():
+                return
+            if not done:
+                continue
+            try:
+                piece = coming.result()
+            except StopAsyncIteration:
+                return
+            yield piece
+            coming = asyncio.ensure_future(anext(pieces))
+    finally:
+        if not coming.done():
+            coming.cancel()
+            await asyncio.wait({coming})
+        await pieces.aclose()  # type: ignore[attr-defined]  # an async generator: tells the writing thread to stop
+
+
+async def _events(pieces: AsyncIterator[Any], head: dict[str, Any], gone: Gone) -> AsyncIterator[bytes]:
+    """Server-sent events: one chunk per piece, a last one with finish_reason, usage and the adapters that took part, then [DONE]."""
+
+    def event(value: dict[str, Any]) -> bytes:
+        return b"data: " + json.dumps(value, ensure_ascii=False).encode() + b"\n\n"
+
+    def chunk(delta: dict[str, str], reason: str | None, **more: Any) -> bytes:
+        choice = {"index": 0, "delta": delta, "finish_reason": reason}
+        return event({**head, "object": "chat.completion.chunk", "choices": [choice], **more})
+
+    yield chunk({"role": "assistant", "content": ""}, None)
+    async for piece in _while_there(pieces, gone):
+        match piece:
+            case str():
+                yield chunk({"content": piece}, None)
+            case Finish():
+                yield chunk({}, piece.reason, usage=_usage(piece), active_adapters=list(piece.active))
+            case problem:
+                yield event({"error": {"message": str(problem), "type": "server_error", "code": problem.code}})
+    yield b"data: [DONE]\n\n"
+
+
+async def _whole(pieces: AsyncIterator[Any], head: dict[str, Any], gone: Gone) -> Response:
+    parts: list[str] = []
+    async for piece in _while_there(pieces, gone):
+        match piece:
+            case str():
+                parts.append(piece)
+            case Finish():
+                message = {"role": "assistant", "content": "".join(parts)}
+                choice = {"index": 0, "message": message, "finish_reason": piece.reason}
+                body = {**head, "object": "chat.completion", "choices": [choice], "usage": _usage(piece)}
+                return JSONResponse(body | {"active_adapters": list(piece.active)})
+            case problem:
+                return _refusal(400 if problem.code == "no_messages" else 500, problem.code, str(problem))
+    return _refusal(499, "hung_up", "The asker hung up.")
+
+
+def _usage(finish: Finish) -> dict[str, int]:
+    total = finish.prompt_tokens + finish.tokens
+    return {"prompt_tokens": finish.prompt_tokens, "completion_tokens": finish.tokens, "total_tokens": total}

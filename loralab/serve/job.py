@@ -1,0 +1,106 @@
+"""Owns the Serve job: hold a model, answer over loopback, let go of the memory when nobody asks.
+
+Invariants: `server.json` (port, token, pid) is in the run folder exactly while the server answers; it is readable by its owner only;
+the worker ends by itself after `idle_minutes` without a question, or when the stop file appears.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import secrets
+import socket
+import time
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from starlette.applications import Starlette
+
+from loralab.encode import TextEncoder
+from loralab.errors import Unavailable, UserError
+from loralab.events import Noted
+from loralab.paths import write_atomic
+from loralab.serve.app import make_app
+from loralab.serve.speaker import Speaker
+from loralab.train.run import RunFolder
+
+IDLE_MINUTES = 10.0
+LOOK_EVERY = 0.25  # seconds between two looks at the stop file and the clock
+
+
+def run(folder: RunFolder) -> dict[str, Any]:
+    """Serve until idle or asked to stop. Options: model and adapter (folders), idle_minutes, precision, repetition_penalty."""
+    options = folder.job.options
+    folder.emit(Noted(text="", phase="loading the model"))
+    model, adapter = Path(str(options["model"])), str(options.get("adapter") or "")
+    speaker = open_speaker(model, adapter, options)
+    about = {
+        "name": model.name if not adapter else f"{model.name}+{Path(adapter).name}",
+        "model": str(model), "adapter": adapter, "stamp": str(options.get("stamp", "")), "pid": os.getpid(), "created": time.time(),
+    }  # fmt: skip
+    token = secrets.token_urlsafe(32)
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as door:
+        door.bind(("127.0.0.1", 0))
+        door.listen(64)
+        note = folder.path / "server.json"
+        write_atomic(note, json.dumps({"port": door.getsockname()[1], "token": token, **about}))
+        folder.emit(Noted(text="Ready to answer.", phase="ready to answer"))
+        try:
+            why = asyncio.run(_serve(make_app(speaker, token, about), door, speaker, folder))
+        finally:
+            note.unlink(missing_ok=True)
+            speaker.close()
+    return {"outcome": "stopped" if why == "asked" else "finished", "what": _WORDS[why]}
+
+
+_WORDS = {
+    "asked": "The chat was closed.",
+    "idle": "Nobody asked for a while, so the model let go of its memory. It comes back with the next question.",
+    "signal": "The chat was ended by the system.",
+}
+
+
+def open_speaker(model: Path, adapter: str, options: dict[str, Any]) -> Speaker:
+    """Base plus adapter, ready to answer, in the precision the adapter was trained in. Raises Unavailable when a folder is gone."""
+    from peft import PeftModel
+
+    from loralab.train.model import device, load_base
+
+    if not (model / "config.json").is_file():
+        raise Unavailable("The base model is not on this computer any more.", "Download it again.", code="not_downloaded")
+    if adapter and not (Path(adapter) / "adapter_config.json").is_file():
+        raise UserError("The adapter's folder is gone or incomplete.", "Train it again, or choose another run.", code="no_adapter")
+    loaded: Any = load_base(model, str(options.get("precision") or _precision_of(adapter)), device())
+    if adapter:
+        loaded = PeftModel.from_pretrained(loaded, adapter)
+    penalty = options.get("repetition_penalty")
+    return Speaker(loaded, TextEncoder(model), float(penalty) if penalty else None)
+
+
+def _precision_of(adapter: str) -> str:
+    """What the run that made the adapter computed in, so that the chat shows the very model that was judged."""
+    job = Path(adapter).parents[1] / "job.json" if adapter else Path()
+    return str(json.loads(job.read_text()).get("plan", {}).get("precision", "fp32")) if job.is_file() else "fp32"
+
+
+async def _serve(app: Starlette, door: socket.socket, speaker: Speaker, folder: RunFolder) -> str:
+    """Answer until there is a reason to end; returns it: asked, idle or signal."""
+    config = uvicorn.Config(app, log_level="warning", access_log=False, lifespan="off", timeout_graceful_shutdown=2)
+    server = uvicorn.Server(config)
+    serving = asyncio.create_task(server.serve(sockets=[door]))
+    idle = 60 * float(folder.job.options.get("idle_minutes") or IDLE_MINUTES)
+    why = "signal"
+    while not serving.done():
+        if folder.stop_asked:
+            why = "asked"
+        elif not speaker.busy and time.monotonic() - speaker.last_used > idle:
+            why = "idle"
+        if why != "signal":
+            speaker.closing.set()
+            server.should_exit = True
+            break
+        await asyncio.sleep(LOOK_EVERY)
+    await serving
+    return why
