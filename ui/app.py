@@ -27,7 +27,14 @@ from ui.theme import CSS, HEAD, make_theme, set_theme_js
 
 BUILD = {"dataset": dataset.build, "plan": plan.build, "train": train.build, "evaluate": evaluate.build, "share": share.build}
 TITLES = {"dataset": "Dataset", "plan": "Plan", "train": "Train", "evaluate": "Evaluate", "share": "Share"}
-BRAND = '<div class="brand"><span class="logo" aria-hidden="true"></span><div><b>LoRALab</b><small>Teach a language model your examples</small></div></div>'
+LOGO = (
+    '<svg viewBox="0 0 24 24" fill="none" stroke-width="2.6" stroke-linecap="round" stroke-linejoin="round">'
+    '<path d="M4 4v16h6M12.5 12 20 6m-7.5 6L20 18"/></svg>'
+)
+BRAND = (
+    f'<div class="brand"><span class="logo" aria-hidden="true">{LOGO}</span>'
+    "<div><b>LoRALab</b><small>Teach a language model your examples</small></div></div>"
+)
 
 
 def build(lab: Lab) -> gr.Blocks:
@@ -86,10 +93,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     demo = build(lab).queue(default_concurrency_limit=8, api_open=False)
     try:
         demo.launch(
-            server_name="127.0.0.1", server_port=options.port, inbrowser=False, quiet=True, show_error=True, footer_links=[], run_history=False,
-            allowed_paths=[str(room("exports", lab.home))], theme=make_theme(), css=CSS, head=HEAD, ssr_mode=False, enable_monitoring=False,
-            max_file_size="4gb", favicon_path=None,
-        )  # fmt: skip
+            server_name="127.0.0.1",
+            server_port=options.port,
+            inbrowser=False,
+            quiet=True,
+            show_error=True,
+            footer_links=[],
+            run_history=False,
+            allowed_paths=[str(room("exports", lab.home))],
+            theme=make_theme(),
+            css=CSS,
+            head=HEAD,
+            ssr_mode=False,
+            enable_monitoring=False,
+            max_file_size="4gb",
+        )
     except OSError as error:
         LOG.error("The app could not start on port %s: %s", options.port, error)
         return 1

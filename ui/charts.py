@@ -44,9 +44,16 @@ def loss_chart(view: RunView) -> Figure:
         )  # fmt: skip
     before = next((e.loss for e in view.evaluations if e.split == "base"), None)
     if before is not None and math.isfinite(before):
-        figure.add_hline(y=before, line={"color": HELDOUT, "width": 1.5, "dash": "dot"}, annotation_text="before training", annotation_position="top right")
+        figure.add_hline(
+            y=before,
+            line={"color": HELDOUT, "width": 1.5, "dash": "dot"},
+            annotation_text="before training",
+            annotation_position="top right",
+        )
     for incident in view.incidents:
-        figure.add_vline(x=incident.step, line={"color": TROUBLE, "width": 1.5, "dash": "dash"}, annotation_text="!", annotation_font_color=TROUBLE)
+        figure.add_vline(
+            x=incident.step, line={"color": TROUBLE, "width": 1.5, "dash": "dash"}, annotation_text="!", annotation_font_color=TROUBLE
+        )
     figure.update_layout(
         height=320, margin={"l": 48, "r": 16, "t": 16, "b": 40}, paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)",
         hovermode="x unified", showlegend=True, legend={"orientation": "h", "y": 1.12, "x": 0}, uirevision=view.run,
@@ -77,23 +84,25 @@ def memory_bar(footprint: Footprint) -> str:
     """Footprint as one stacked bar: what each part needs, against what is free."""
     whole = max(footprint.memory_bytes, footprint.free_bytes, 1)
     parts = [(name, value) for name, value in footprint.parts.items() if value > 0]
-    tones = [f'<i class="part tone-{i % 6}" style="width:{100 * value / whole:.2f}%" title="{esc(PART_NAMES.get(name, name))}: {size(value)}"></i>' for i, (name, value) in enumerate(parts)]
-    keys = [f'<li><i class="part tone-{i % 6}"></i>{esc(PART_NAMES.get(name, name))} <b>{size(value)}</b></li>' for i, (name, value) in enumerate(parts)]
+    tones = "".join(f'<i class="part tone-{i % 6}" style="width:{100 * value / whole:.2f}%"></i>' for i, (_, value) in enumerate(parts))
+    keys = "".join(
+        f'<li><i class="part tone-{i % 6}"></i>{esc(PART_NAMES.get(name, name))} <b>{size(value)}</b></li>'
+        for i, (name, value) in enumerate(parts)
+    )
     full = " over" if footprint.memory_bytes > footprint.free_bytes else ""
     head = f"<span>needs <b>{size(footprint.memory_bytes)}</b></span><span>free <b>{size(footprint.free_bytes)}</b></span>"
-    return f'<div class="membar{full}"><div class="membar-head">{head}</div><div class="bar">{"".join(tones)}</div><ul class="keys">{"".join(keys)}</ul></div>'
+    return (
+        f'<div class="membar{full}"><div class="membar-head">{head}</div><div class="bar">{tones}</div><ul class="keys">{keys}</ul></div>'
+    )
 
 
 def length_bar(profile: DatasetProfile) -> str:
     """How long the examples are: the typical one, nine of ten, and the longest, on one scale."""
-    marks = [(key, words, profile.tokens.get(key, 0)) for key, words in (("p50", "half are shorter than"), ("p90", "9 of 10"), ("p99", "99 of 100"), ("max", "the longest"))]
-    longest = max((value for _, _, value in marks), default=0)
+    marks = (("p50", "half are shorter than"), ("p90", "9 of 10"), ("p99", "99 of 100"), ("max", "the longest"))
+    longest = profile.tokens.get("max", 0)
     if not longest:
         return ""
-    rows = [
-        f'<div class="len"><span>{words}</span><div class="bar"><i class="part tone-0" style="width:{max(1.0, 100 * value / longest):.1f}%"></i></div><b>{value:,}</b></div>'
-        for _, words, value in marks
-    ]
+    rows = [_bar_row(words, profile.tokens.get(key, 0), longest) for key, words in marks]
     return f'<div class="lens"><div class="small-title">Length in tokens</div>{"".join(rows)}</div>'
 
 
@@ -101,6 +110,12 @@ def label_bar(labels: dict[str, int], most: int = 8) -> str:
     """The commonest labels and how many examples each has."""
     top = sorted(labels.items(), key=lambda item: -item[1])
     largest = max((n for _, n in top), default=1)
-    rows = [f'<div class="len"><span>{esc(name)}</span><div class="bar"><i class="part tone-0" style="width:{100 * n / largest:.1f}%"></i></div><b>{n:,}</b></div>' for name, n in top[:most]]
+    rows = [_bar_row(name, n, largest) for name, n in top[:most]]
     more = f'<div class="fine">and {count(len(top) - most, "more label")}</div>' if len(top) > most else ""
     return f'<div class="lens"><div class="small-title">Labels</div>{"".join(rows)}{more}</div>' if rows else ""
+
+
+def _bar_row(words: str, value: int, largest: int) -> str:
+    width = max(1.0, 100 * value / largest)
+    bar = f'<div class="bar"><i class="part tone-0" style="width:{width:.1f}%"></i></div>'
+    return f'<div class="len"><span title="{esc(words)}">{esc(words)}</span>{bar}<b>{value:,}</b></div>'

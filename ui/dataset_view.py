@@ -28,7 +28,9 @@ MOST_LEFT_OUT = 500  # rows listed on the page; all are counted
 def samples_html(samples: Iterable[SampleSet]) -> str:
     """The bundled data sets as cards: what it is, what it teaches."""
     cards = "".join(
-        f'<button type="button" class="sample" data-pick="{esc(s.name)}"><b>{esc(s.title)}</b><span>{esc(s.teaches)}</span><small>{esc(s.size_words)}</small></button>' for s in samples
+        f'<button type="button" class="sample" data-pick="{esc(s.name)}"><b>{esc(s.title)}</b><span>{esc(s.teaches)}</span>'
+        f"<small>{count(s.rows, 'example')}</small></button>"
+        for s in samples
     )
     return f'<div class="small-title">Or take a sample</div><div class="samples">{cards}</div>' if cards else ""
 
@@ -72,11 +74,15 @@ def previews_html(profile: DatasetProfile) -> str:
     """Ten examples as the model sees them; what is learned is marked."""
     if not profile.previews:
         return ""
-    intro = f'<p class="lead">Exactly as the model reads them. It learns to write the <mark>marked part</mark>; the rest is only read. Lengths are in {term("token", "tokens")}.</p>'
+    intro = (
+        '<p class="lead">Exactly as the model reads them. It learns to write the <mark>marked part</mark>; the rest is only read. '
+        f"Lengths are in {term('token', 'tokens')}.</p>"
+    )
     body = "".join(_preview(preview) for preview in profile.previews)
     return f'<div class="card"><div class="heading"><h2>What the model will see</h2>{intro}</div><div class="previews">{body}</div></div>'
 
 
 def _preview(preview: Preview) -> str:
     pieces = "".join(f"<mark>{esc(text)}</mark>" if learned else f"<span>{esc(text)}</span>" for text, learned in preview.pieces)
-    return f'<article class="preview"><header>row {preview.row:,}<i>{preview.learned_tokens:,} of {count(preview.tokens, "token")} learned</i></header><pre>{pieces}</pre></article>'
+    head = f"<header>row {preview.row:,}<i>{preview.learned_tokens:,} of {count(preview.tokens, 'token')} learned</i></header>"
+    return f'<article class="preview">{head}<pre>{pieces}</pre></article>'

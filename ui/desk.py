@@ -1,4 +1,7 @@
-"""Owns what the tabs ask the lab about a file: its profile and the plan for it. Invariant: answers are remembered per content, never invented."""
+"""Owns what the tabs ask the lab about a file: its profile and the plan for it.
+
+Invariant: an answer is remembered for one file as it is now, one model and one goal; a changed file is read again.
+"""
 
 from __future__ import annotations
 
@@ -32,6 +35,7 @@ class Desk:
         if not path.exists():
             raise UserError("The file with the examples is no longer there.", "Choose it again on the first page.", code="no_dataset")
         learn = goals.learn_from(goal) if goal else "replies"
+        model = self.reader(model)
         key = (dataset, path.stat().st_mtime, model, learn)
         if roles is not None:
             self._profiles.clear()
@@ -40,6 +44,16 @@ class Desk:
             while len(self._profiles) > _KEPT:
                 self._profiles.popitem(last=False)
         return self._profiles[key]
+
+    def reader(self, model: str) -> str:
+        """The model whose tokens the lengths are counted in: the chosen one, or the starter while that is not on this computer."""
+        return model if self.lab.check_model(model).present else "starter"
+
+    def insist(self, proposal: Proposal) -> None:
+        """Raise UserError with the first thing that would make this plan fail."""
+        for problem in proposal.problems:
+            if problem.get("severity") == "error":
+                raise UserError(str(problem["what"]), str(problem.get("todo", "")), code=str(problem["code"]))
 
     def propose(self, dataset: str, model: str, goal: str, fixed: dict[str, Any] | None = None) -> Proposal:
         """A plan for this file, model and goal; `fixed` are settings a person has chosen."""

@@ -17,6 +17,9 @@ from ui.words import esc
 
 P = ParamSpec("P")
 R = TypeVar("R")
+BUG = Problem(
+    code="bug", what="That did not work: LoRALab made a mistake.", todo="Nothing was lost. The details are in app.log in your workspace."
+)
 LOG = logging.getLogger("loralab.app")
 
 
@@ -60,8 +63,7 @@ def _in_words(name: str) -> Iterator[None]:
     except Exception as error:
         # Not ours: a bug. The person gets one sentence, the file gets all of it.
         LOG.exception("%s failed", name)
-        bug = Problem(code="bug", what="That did not work: LoRALab made a mistake.", todo="Nothing was lost. The details are in app.log in your workspace.")
-        raise _toast(bug, "Sorry") from error
+        raise _toast(BUG, "Sorry") from error
 
 
 def _title(error: LabError) -> str:

@@ -7,7 +7,10 @@ from loralab.records import Sample, Score
 from ui.words import count, empty, esc, fact, facts, figure, term
 
 TONES = {"better": "good", "worse": "error", "no difference seen": "warning", "cannot tell yet": "info"}
-NOT_YET = empty("No verdict yet", "When a run ends it is tested on examples it never saw, once without and once with what it learned. The result appears here.")
+NOT_YET = empty(
+    "No verdict yet",
+    "When a run ends it is tested on examples it never saw, once without and once with what it learned. The result appears here.",
+)
 
 
 def scores_of(view: RunView) -> tuple[Score, ...]:
@@ -21,7 +24,8 @@ def verdict_html(view: RunView | None) -> str:
     if not scores:
         return NOT_YET
     main = scores[0]
-    sentence = f'<div class="verdict {TONES.get(main.verdict, "info")}"><div class="verdict-word">{esc(main.verdict.capitalize() or "Measured")}</div><p>{esc(main.words)}</p></div>'
+    word = f'<div class="verdict-word">{esc(main.verdict.capitalize() or "Measured")}</div>'
+    sentence = f'<div class="verdict {TONES.get(main.verdict, "info")}">{word}<p>{esc(main.words)}</p></div>'
     return f'<div class="card proof">{sentence}{"".join(_score(score) for score in scores)}</div>'
 
 
@@ -41,18 +45,26 @@ def samples_html(samples: tuple[Sample, ...]) -> str:
     """Held-out prompts with both answers next to each other."""
     if not samples:
         return ""
-    return '<div class="small-title">The same question, before and after</div><div class="pairs">' + "".join(_pair(sample) for sample in samples) + "</div>"
+    pairs = "".join(_pair(sample) for sample in samples)
+    return f'<div class="small-title">The same question, before and after</div><div class="pairs">{pairs}</div>'
 
 
 def _pair(sample: Sample) -> str:
-    wanted = f'<details><summary>What the example says</summary><div class="answer">{esc(sample.reference)}</div></details>' if sample.reference else ""
+    wanted = ""
+    if sample.reference:
+        wanted = f'<details><summary>What the example says</summary><div class="answer">{esc(sample.reference)}</div></details>'
     before = _answer("Before", sample.base, sample.base_active, wanted_on=False)
     after = _answer("After", sample.adapter, sample.adapter_active, wanted_on=True)
-    return f'<article class="card pair"><div class="prompt">{esc(sample.prompt)}</div><div class="two">{before}{after}</div>{wanted}</article>'
+    prompt = f'<div class="prompt">{esc(sample.prompt)}</div>'
+    return f'<article class="card pair">{prompt}<div class="two">{before}{after}</div>{wanted}</article>'
 
 
 def _answer(title: str, text: str, active: tuple[str, ...], *, wanted_on: bool) -> str:
     right = bool(active) == wanted_on
     state = f"adapter on: {', '.join(active)}" if active else "no adapter on"
-    badge = f'<span class="check {"good" if right else "bad"}" title="Checked while this answer was written">{"✓" if right else "✗"} {esc(state)}</span>'
-    return f'<div class="side {"after" if wanted_on else "before"}"><header><b>{title}</b>{badge}</header><div class="answer">{esc(text) or "<i>(nothing)</i>"}</div></div>'
+    sign, tone = ("✓", "good") if right else ("✗", "bad")
+    badge = f'<span class="check {tone}" title="Checked while this answer was written">{sign} {esc(state)}</span>'
+    side = "after" if wanted_on else "before"
+    return (
+        f'<div class="side {side}"><header><b>{title}</b>{badge}</header><div class="answer">{esc(text) or "<i>(nothing)</i>"}</div></div>'
+    )

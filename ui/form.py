@@ -1,9 +1,9 @@
 """Owns the way between a Plan and the inputs on the screen. Invariant: what a setting is (type, bounds, words) is written in the Plan only.
 
-    form = make_form(TextPlan, skip=("task",))      inputs, not yet on the page
-    draw(form)                                      puts them on the page, folded by group
-    read(form, raw)                                 raw input values -> checked settings; a UserError names the field and its bounds
-    fill(form, values, reasons)                     settings -> updates for the inputs, each with the reason for its value
+form = make_form(TextPlan, skip=("task",))      inputs, not yet on the page
+draw(form)                                      puts them on the page, folded by group
+read(form, raw)                                 raw input values -> checked settings; a UserError names the field and its bounds
+fill(form, values, reasons)                     settings -> updates for the inputs, each with the reason for its value
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Form:
 
 def make_form(plan: type[Plan], skip: tuple[str, ...] = ()) -> Form:
     """Inputs for every setting of `plan` that a person can type; `skip` names those asked elsewhere."""
-    fields = {n: f for n, f in plan.model_fields.items() if n not in skip and get_origin(f.annotation) is not dict and f.annotation is not dict}
+    fields = {name: field for name, field in plan.model_fields.items() if name not in skip and get_origin(field.annotation) is not dict}
     order = list(GROUPS)
     names = sorted(fields, key=lambda n: order.index(group_of(fields[n])) if group_of(fields[n]) in order else len(order))
     return Form(plan, tuple(names), tuple(_input(fields[name]) for name in names))
@@ -63,7 +63,8 @@ def read(form: Form, raw: tuple[Any, ...]) -> dict[str, Any]:
     values = {name: _typed(form.plan.model_fields[name], value) for name, value in zip(form.names, raw, strict=True)}
     for name, value in values.items():
         if value is None:
-            raise UserError(f"“{label_of(form.plan.model_fields[name])}” is empty.", _allowed(form.plan.model_fields[name]), code="bad_setting")
+            field = form.plan.model_fields[name]
+            raise UserError(f"“{label_of(field)}” is empty.", _allowed(field), code="bad_setting")
     try:
         form.plan.model_validate(values)
     except ValidationError as error:
@@ -85,6 +86,7 @@ def fill(form: Form, values: dict[str, Any], reasons: dict[str, str]) -> list[di
 
 
 def group_of(field: FieldInfo) -> str:
+    """The heading a setting is folded under."""
     return str(_extra(field).get("group", "more"))
 
 

@@ -33,7 +33,9 @@ def fitting(profile: DatasetProfile) -> str:
 def changes(goal: str, profile: DatasetProfile) -> dict[str, Any]:
     """The settings a goal stands for. Raises UserError when the examples cannot teach it."""
     if goal == "sort" and not profile.labels:
-        raise UserError("These examples have no labels to sort into.", "Choose another goal, or a file with a column of labels.", code="goal_mismatch")
+        raise UserError(
+            "These examples have no labels to sort into.", "Choose another goal, or a file with a column of labels.", code="goal_mismatch"
+        )
     if goal == "answer" and profile.shape == "text":
         raise UserError("This is running text without questions and answers.", "Choose “Write like this”.", code="goal_mismatch")
     return dict(GOALS[goal].changes)

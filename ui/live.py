@@ -45,8 +45,8 @@ def live_panel(page: Page) -> None:
 
     out = [seen, page.moment, top, chart, story, stop, resume, proof]
     gr.on([page.timer.tick, page.run.change], tick, [page.run, seen], out, show_progress="hidden", concurrency_limit=None)
-    stop.click(told(lambda run: page.lab.stop(run)), page.run, None)
-    resume.click(told(lambda run: page.lab.resume(run)), page.run, page.run)
+    stop.click(told(page.lab.stop), page.run, None)
+    resume.click(told(page.lab.resume), page.run, page.run)
     proof.click(lambda: gr.Tabs(selected="evaluate"), None, page.tabs)
 
 
@@ -60,6 +60,7 @@ def stamp(view: RunView | None) -> str:
 
 
 def moment_of(view: RunView | None) -> str:
+    """Changes when a run starts, ends or has made something: what the other tabs wait for."""
     return f"{view.run}/{view.state}/{len(view.artifacts)}" if view else ""
 
 
@@ -80,7 +81,9 @@ def panel(view: RunView | None, title: str) -> list[Any]:
 
 
 def nothing_yet() -> str:
-    return empty("Nothing is learning yet", "Choose examples on the first page and press Start. You can close the browser while it learns; it goes on.")
+    """What the panel says before the first run."""
+    todo = "Choose examples on the first page and press Start. You can close the browser while it learns; it goes on."
+    return empty("Nothing is learning yet", todo)
 
 
 def headline(view: RunView, title: str) -> str:
@@ -91,7 +94,8 @@ def headline(view: RunView, title: str) -> str:
     done = 100.0 if view.state == "finished" else 100 * (view.fraction or 0)
     left = f"about {duration(view.seconds_left)} left" if view.active and view.seconds_left else _ended(view)
     moving = " moving" if view.active and view.fraction is None else ""
-    bar = f'<div class="progress{moving}" role="progressbar" aria-valuenow="{done:.0f}" aria-valuemin="0" aria-valuemax="100"><i style="width:{done:.1f}%"></i></div>'
+    aria = f'role="progressbar" aria-valuenow="{done:.0f}" aria-valuemin="0" aria-valuemax="100"'
+    bar = f'<div class="progress{moving}" {aria}><i style="width:{done:.1f}%"></i></div>'
     return (
         f'<div class="card live"><div class="live-head"><h2>{esc(title)}</h2><span class="pill {tone}">{esc(words)}</span></div>'
         f'{bar}<div class="live-sub"><span>{_where(view)}</span><span>{left}</span></div>{_numbers(view)}</div>{_ending(view)}'

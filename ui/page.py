@@ -10,6 +10,7 @@ from typing import Any
 
 import gradio as gr
 
+from loralab.catalog import ModelEntry
 from loralab.errors import UserError
 from loralab.lab import Lab
 from loralab.tasks.text import TextPlan
@@ -18,8 +19,10 @@ from ui.desk import Desk
 from ui.errors import told
 from ui.form import Form, make_form, read
 from ui.settings import read_settings, remember
+from ui.words import parameters, size
 
 TABS = ("dataset", "plan", "train", "evaluate", "share")
+MODEL_INFO = "The ready-made model that learns from your examples. A Hugging Face name or a folder on this computer can be typed too."
 ASKED_ELSEWHERE = ("task", "base_model", "dataset", "learn_from", "roles")  # by the first page and the model choice
 
 
@@ -53,19 +56,21 @@ def shared_parts(lab: Lab) -> dict[str, Any]:
         "run": gr.State(""),
         "moment": gr.State(""),
         "timer": gr.Timer(1.0),
-        "goal": gr.Radio(goals.CHOICES, value="answer", show_label=False, container=False, render=False, interactive=True, elem_classes="goals", elem_id="goal"),
-        "model": gr.Dropdown(models, value=known, label="Base model", info="The ready-made model that learns from your examples.", allow_custom_value=True, render=False, interactive=True),
+        "goal": gr.Radio(goals.CHOICES, value="answer", show_label=False, container=False, render=False, elem_classes="goals"),
+        "model": gr.Dropdown(models, value=known, label="Base model", info=MODEL_INFO, allow_custom_value=True, render=False),
         "form": make_form(TextPlan, skip=ASKED_ELSEWHERE),
     }
 
 
-def entry_label(entry: Any) -> str:
+def entry_label(entry: ModelEntry) -> str:
     """A catalogue entry on one line of the list of models."""
-    return f"{entry.title} · on this computer" if entry.present else f"{entry.title} · download"
+    where = "on this computer" if entry.present else f"download {size(entry.download_bytes)}"
+    return f"{entry.name} · {parameters(entry.parameters)} · {where}"
 
 
 def choice_key(dataset: str, model: str, goal: str) -> str:
-    return "\n".join((dataset, model, goal))
+    """One string for a set of choices."""
+    return f"{dataset}\n{model}\n{goal}"
 
 
 def go_to(tab: str) -> Any:

@@ -4,21 +4,52 @@ from __future__ import annotations
 
 from loralab.catalog import ModelCheck
 from loralab.records import Proposal
-from ui.words import duration, esc, notice, size, term
+from ui.words import duration, esc, heading, notice, parameters, size, term
 
-MAIN = (("epochs", "Rounds over the examples"), ("learning_rate", "Learning rate"), ("rank", "Size of the adapter"), ("max_length", "Longest example"), ("effective_batch", "Examples per update"))
+MAIN = {
+    "epochs": "Rounds over the examples",
+    "learning_rate": "Learning rate",
+    "rank": "Size of the adapter",
+    "max_length": "Longest example",
+    "effective_batch": "Examples per update",
+}
+DOWNLOAD_TODO = "It can be interrupted and goes on where it was. Only the model is fetched; nothing of yours is sent."
 
 
 def model_html(check: ModelCheck) -> str:
     """What a model is: size, licence, and whether it is here."""
-    if not check.ok:
-        return notice(check.what, check.todo, "warning")
-    lines = [f"<b>{esc(check.title)}</b>", esc(check.words)]
-    if check.licence:
-        lines.append(f"{term('licence', 'Licence')}: {esc(check.licence)}")
-    if check.can_download:
-        lines.append(f"Not on this computer yet: a download of <b>{size(check.download_bytes)}</b>.")
-    return '<div class="model">' + "".join(f"<div>{line}</div>" for line in lines) + "</div>"
+    entry = check.entry
+    lines: list[str] = []
+    if entry:
+        lines.append(esc(entry.words))
+        lines.append(f"{parameters(check.parameters)} {term('parameters')} · {term('licence')} {esc(entry.licence)}")
+    elif check.ok:
+        lines.append(esc(check.words))
+    notes = "".join(notice(p.what, p.todo, p.severity) for p in check.problems if p.code != "not_downloaded")
+    if can_download(check):
+        notes += notice("This model is not on this computer yet.", _download_words(check))
+    return '<div class="model">' + "".join(f"<div>{line}</div>" for line in lines) + f"</div>{notes}"
+
+
+def can_download(check: ModelCheck) -> bool:
+    """Whether fetching the model is the next step."""
+    return not check.present and any(problem.code == "not_downloaded" for problem in check.problems)
+
+
+def download_question(check: ModelCheck) -> str:
+    """What a person agrees to before anything is fetched."""
+    entry = check.entry
+    how_much = f"{size(entry.download_bytes)} from huggingface.co/{entry.hub_id}" if entry else f"{check.name} from huggingface.co"
+    return notice(f"Download {how_much} into your workspace?", DOWNLOAD_TODO)
+
+
+def _download_words(check: ModelCheck) -> str:
+    entry = check.entry
+    if entry is None:
+        return "It can be fetched from the Hugging Face Hub."
+    if entry.gated:
+        return f"A download of {size(entry.download_bytes)}. Its owner asks you to accept the terms first. {check.problems[0].todo}"
+    return f"A download of {size(entry.download_bytes)} from the Hugging Face Hub. You can plan with it already; training needs it here."
 
 
 def fit_html(proposal: Proposal, bar: str) -> str:
@@ -27,7 +58,10 @@ def fit_html(proposal: Proposal, bar: str) -> str:
     seconds = proposal.footprint.seconds
     time = f'<div class="fit-time">about <b>{duration(seconds)}</b></div>' if seconds else ""
     rows = "".join(
-        f"<tr><th>{words}</th><td><b>{esc(proposal.plan.get(name, ''))}</b></td><td>{esc(proposal.reasons[name])}</td></tr>" for name, words in MAIN if name in proposal.reasons
+        f"<tr><th>{words}</th><td><b>{esc(proposal.plan.get(name, ''))}</b></td><td>{esc(proposal.reasons[name])}</td></tr>"
+        for name, words in MAIN.items()
+        if name in proposal.reasons
     )
     table = f'<table class="reasons">{rows}</table>' if rows else ""
-    return f'<div class="card">{problems}<div class="heading"><h2>Does it fit?</h2><p class="lead">{esc(proposal.footprint.words)}</p></div>{time}{bar}{table}</div>'
+    head = heading("Does it fit?", esc(proposal.footprint.words))
+    return f'<div class="card">{problems}{head}{time}{bar}{table}</div>'

@@ -1,4 +1,7 @@
-"""Owns the list of runs at the side and the machine at the bottom. Invariant: both are read from the lab each time; choosing a run changes one id."""
+"""Owns the list of runs at the side and the machine at the bottom.
+
+Invariant: both are read from the lab each time; choosing a run changes one id.
+"""
 
 from __future__ import annotations
 
@@ -51,7 +54,9 @@ def runs_html(rows: list[dict[str, Any]], current: str) -> str:
 def _row(row: dict[str, Any], current: str) -> str:
     words, tone = STATES.get(str(row.get("state")), ("", "quiet"))
     name = row.get("title") or str(row.get("dataset") or "").rpartition("/")[2] or row["id"]
-    losses = f" · {figure(row['base_loss'], 2)} → {figure(row['adapter_loss'], 2)}" if row.get("base_loss") and row.get("adapter_loss") else ""
+    losses = (
+        f" · {figure(row['base_loss'], 2)} → {figure(row['adapter_loss'], 2)}" if row.get("base_loss") and row.get("adapter_loss") else ""
+    )
     here = ' aria-current="true"' if row["id"] == current else ""
     return (
         f'<button type="button" class="run" data-pick="{esc(row["id"])}"{here}><span class="dot {tone}"></span>'
@@ -72,10 +77,15 @@ def _when(started: Any) -> str:
 def machine_strip(page: Page) -> str:
     """This computer on one line."""
     machine = page.lab.machine()
+    card = machine.gpus[0].name if machine.gpus else machine.apple_gpu
     parts = [
-        f"<b>{esc(machine.gpu or machine.cpu)}</b>",
+        f"<b>{esc(card or machine.cpu)}</b>{'' if card else ' (no graphics card)'}",
         count(machine.cores, "core"),
-        f"{size(machine.free_memory)} of {size(machine.memory)} memory free",
-        f"{size(machine.free_disk)} free on disk",
+        f"{size(machine.memory_free)} of {size(machine.memory_total)} memory free",
+        f"{size(machine.disk_free)} free on disk",
     ]
-    return '<div class="machine">' + "".join(f"<span>{part}</span>" for part in parts) + '<span class="fine">Everything stays on this computer.</span></div>'
+    return (
+        '<div class="machine">'
+        + "".join(f"<span>{part}</span>" for part in parts)
+        + '<span class="fine">Everything stays on this computer.</span></div>'
+    )

@@ -1,4 +1,7 @@
-"""Owns what the screen remembers between visits (settings.json in the workspace). Invariant: a lost or damaged file means defaults, not an error."""
+"""Owns what the screen remembers between visits (settings.json in the workspace).
+
+Invariant: a lost or damaged file means defaults, not an error.
+"""
 
 from __future__ import annotations
 

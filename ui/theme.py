@@ -1,4 +1,7 @@
-"""Owns the look: colours, type and the switch between light and dark. Invariant: system fonts only; the page asks for nothing from outside."""
+"""Owns the look: colours, type and the switch between light and dark.
+
+Invariant: system fonts only; the page asks for nothing from outside.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +13,9 @@ CSS = (Path(__file__).parent / "style.css").read_text(encoding="utf-8")
 SANS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans", "sans-serif")
 MONO = ("ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "DejaVu Sans Mono", "monospace")
 ICON = (
-    "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 32 32'%3E%3Crect width='32' height='32' rx='9' fill='%230f766e'/%3E"
-    "%3Cpath d='M9 23V9m0 14h7m1-9 6-5m-6 5 6 5' stroke='white' stroke-width='3' fill='none' stroke-linecap='round' stroke-linejoin='round'/%3E%3C/svg%3E"
+    "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 32 32'%3E"
+    "%3Crect width='32' height='32' rx='9' fill='%230f766e'/%3E%3Cpath d='M9 7v18h8M17 15l7-6m-7 6 7 9' stroke='white'"
+    " stroke-width='3' fill='none' stroke-linecap='round' stroke-linejoin='round'/%3E%3C/svg%3E"
 )
 HEAD = f'<link rel="icon" href="{ICON}"><meta name="color-scheme" content="light dark">'
 
@@ -29,7 +33,9 @@ SOFT = ("#e6f2f0", "#16302d")
 
 def make_theme() -> gr.themes.Base:
     """Gradio's plainest theme in our colours; each pair is light and dark."""
-    theme = gr.themes.Base(primary_hue="teal", neutral_hue="stone", font=SANS, font_mono=MONO, radius_size="lg", spacing_size="md", text_size="md")
+    theme = gr.themes.Base(
+        primary_hue="teal", neutral_hue="stone", font=SANS, font_mono=MONO, radius_size="lg", spacing_size="md", text_size="md"
+    )
     pairs = {
         "body_background_fill": PAPER,
         "body_text_color": INK,
@@ -75,8 +81,21 @@ def make_theme() -> gr.themes.Base:
         "slider_color": ACCENT,
     }
     values = {name: light for name, (light, _) in pairs.items()} | {f"{name}_dark": dark for name, (_, dark) in pairs.items()}
-    values |= {"color_accent": ACCENT[0], "block_shadow": "none", "shadow_drop": "none", "shadow_drop_lg": "none", "block_label_shadow": "none", "block_border_width": "0px"}
-    values |= {"button_large_radius": "10px", "button_small_radius": "8px", "button_large_text_weight": "600", "input_border_width": "1px", "button_border_width": "1px"}
+    values |= {
+        "color_accent": ACCENT[0],
+        "block_shadow": "none",
+        "shadow_drop": "none",
+        "shadow_drop_lg": "none",
+        "block_label_shadow": "none",
+        "block_border_width": "0px",
+    }
+    values |= {
+        "button_large_radius": "10px",
+        "button_small_radius": "8px",
+        "button_large_text_weight": "600",
+        "input_border_width": "1px",
+        "button_border_width": "1px",
+    }
     return theme.set(**values)
 
 

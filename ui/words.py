@@ -15,6 +15,7 @@ GLOSSARY = {
     "update": "One correction of the adapter after looking at a few examples.",
     "round": "One pass over all examples (an epoch).",
     "interval": "The true difference lies in this range 95 times out of 100.",
+    "parameters": "The numbers a model is made of. More of them know more, and need more memory and time.",
     "PEFT": "The library most tools use to load adapters.",
     "licence": "What the makers of the model allow you to do with it.",
 }
@@ -38,6 +39,11 @@ def size(count: float) -> str:
             return f"{value:.0f} {unit}" if value >= 10 or unit == "bytes" else f"{value:.1f} {unit}"
         value /= 1000
     return f"{value:.1f} TB"
+
+
+def parameters(number: int) -> str:
+    """How big a model is: 8M, 1.7B."""
+    return f"{number / 1e9:.1f}B" if number >= 950_000_000 else f"{number / 1e6:.0f}M"
 
 
 def duration(seconds: float | None) -> str:
@@ -72,6 +78,7 @@ def fact(label: str, value: str, note: str = "") -> str:
 
 
 def facts(*tiles: str) -> str:
+    """Tiles next to each other, as many as fit."""
     return f'<div class="facts">{"".join(tiles)}</div>'
 
 

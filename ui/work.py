@@ -1,4 +1,7 @@
-"""Owns the view of a short piece of work (an export, a download, a judgement). Invariant: the work is a run of its own; leaving the page does not end it."""
+"""Owns the view of a short piece of work: an export, a download, a judgement.
+
+Invariant: the work is a run of its own; leaving the page does not end it.
+"""
 
 from __future__ import annotations
 

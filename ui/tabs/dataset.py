@@ -1,4 +1,7 @@
-"""Owns the first tab: choose examples, see what is in them, say what they should teach, start. Three decisions, the rest is shown not asked."""
+"""Owns the first tab: choose examples, see what is in them, say what they should teach, start.
+
+Invariant: three decisions lead to a run; everything else is shown, not asked.
+"""
 
 from __future__ import annotations
 
@@ -16,12 +19,14 @@ from ui.runlist import PICK
 from ui.words import heading
 
 ROLE_WORDS = {
-    "question": "What is asked",
+    "prompt": "What is asked",
     "answer": "What should be answered",
-    "system": "Instructions for the model",
-    "text": "The text",
-    "label": "The label",
-    "reasoning": "The reasoning before the answer",
+    "label": "The label to sort into",
+    "text": "Text to write like, or to sort",
+    "system": "Instructions that come first",
+    "input": "More to read before the answer",
+    "reasoning": "Reasoning before the answer",
+    "messages": "Whole conversations",
 }
 NONE = "(none)"
 
@@ -29,7 +34,12 @@ NONE = "(none)"
 def build(lab: Lab, page: Page) -> None:
     """Draw the tab and wire it."""
     with gr.Column(elem_classes="chooser") as chooser:
-        gr.HTML(heading("What should it learn from?", "Drop a file with examples of what you want, or try one of the samples. Nothing leaves this computer."))
+        gr.HTML(
+            heading(
+                "What should it learn from?",
+                "Drop a file with examples of what you want, or try one of the samples. Nothing leaves this computer.",
+            )
+        )
         upload = gr.File(label="Drop your file here", file_count="single", height=150, elem_id="drop", elem_classes="drop")
         gr.HTML('<div class="fine">Text, Markdown, JSON, CSV, TSV, Parquet or Excel; a zip of them works too.</div>')
         cards = gr.HTML(samples_html(lab.samples()), js_on_load=PICK, elem_id="samples")
@@ -48,7 +58,9 @@ def build(lab: Lab, page: Page) -> None:
         notes = gr.HTML("")
         previews = gr.HTML("", elem_id="previews")
         with gr.Accordion("Rows that were left out, and why", open=False, visible=False, elem_classes="fold") as left_fold:
-            left = gr.Dataframe(headers=["Row", "File", "Reason"], datatype=["number", "str", "str"], interactive=False, wrap=True, show_label=False)
+            left = gr.Dataframe(
+                headers=["Row", "File", "Reason"], datatype=["number", "str", "str"], interactive=False, wrap=True, show_label=False
+            )
     shown = [chooser, found, summary, notes, previews, left_fold, left, asking, *roles, page.goal, page.choice]
     _wire(page, {"upload": upload, "cards": cards, "again": again, "apply": apply, "plan": plan}, shown, roles)
     again.click(lambda: (gr.Column(visible=True), gr.Column(visible=False), None, ""), None, [chooser, found, upload, page.dataset])
@@ -56,7 +68,12 @@ def build(lab: Lab, page: Page) -> None:
 
 
 def _roles_form() -> tuple[list[gr.Dropdown], gr.Button]:
-    gr.HTML(heading("Which column is what?", "The columns of this file could be read in more than one way. Say it once; it is remembered for files like this."))
+    gr.HTML(
+        heading(
+            "Which column is what?",
+            "The columns of this file could be read in more than one way. Say it once; it is remembered for files like this.",
+        )
+    )
     with gr.Row(elem_classes="form-grid"):
         roles = [gr.Dropdown([NONE], value=NONE, label=words, interactive=True) for words in ROLE_WORDS.values()]
     return roles, gr.Button("Use these columns", variant="primary", scale=0, min_width=180)

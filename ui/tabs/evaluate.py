@@ -27,15 +27,34 @@ def build(lab: Lab, page: Page) -> None:
     answers = gr.HTML("", elem_id="answers")
     with gr.Column(visible=False, elem_classes="card talk") as talk:
         chat = _chat(page)
-    _wire(page, {"verdict": verdict, "more": more, "measure": measure, "measuring": measuring, "answers": answers, "talk": talk, "chat": chat})
+    _wire(
+        page, {"verdict": verdict, "more": more, "measure": measure, "measuring": measuring, "answers": answers, "talk": talk, "chat": chat}
+    )
 
 
 def _chat(page: Page) -> gr.Chatbot:
     gr.HTML(heading("Try it", "Ask as your examples ask. Switch between before and after to compare."))
     who = gr.Radio(WHO, value="adapter", show_label=False, container=False, elem_classes="goals compact")
-    chat = gr.Chatbot(show_label=False, height=320, render_markdown=False, buttons=["copy"], layout="bubble", placeholder="Ask a question to see how it answers now.", elem_id="chat", feedback_options=None)
+    chat = gr.Chatbot(
+        show_label=False,
+        height=320,
+        render_markdown=False,
+        buttons=["copy"],
+        layout="bubble",
+        placeholder="Ask a question to see how it answers now.",
+        elem_id="chat",
+        feedback_options=None,
+    )
     with gr.Row(elem_classes="ask"):
-        question = gr.Textbox(show_label=False, placeholder="Write a question and press Enter", container=False, scale=1, elem_id="question", lines=1, submit_btn=True)
+        question = gr.Textbox(
+            show_label=False,
+            placeholder="Write a question and press Enter",
+            container=False,
+            scale=1,
+            elem_id="question",
+            lines=1,
+            submit_btn=True,
+        )
 
     @told
     def say(asked: str, history: list[Any]) -> tuple[str, list[Any]]:
@@ -53,8 +72,10 @@ def _chat(page: Page) -> gr.Chatbot:
             yield [*history, {"role": "assistant", "content": said}]
         yield [*history, {"role": "assistant", "content": said or "(it ended its turn without a word)"}]
 
-    question.submit(say, [question, chat], [question, chat], show_progress="hidden").then(answer, [page.run, who, chat], chat, show_progress="minimal")
-    who.change(lambda: [], None, chat)
+    question.submit(say, [question, chat], [question, chat], show_progress="hidden").then(
+        answer, [page.run, who, chat], chat, show_progress="minimal"
+    )
+    who.change(list, None, chat)
     return chat
 
 
@@ -83,5 +104,5 @@ def _wire(page: Page, parts: dict[str, Any]) -> None:
 
     out = [parts["verdict"], parts["more"], parts["answers"], parts["talk"]]
     page.moment.change(show, page.run, out, show_progress="hidden")
-    page.run.change(lambda: [], None, parts["chat"], show_progress="hidden")
+    page.run.change(list, None, parts["chat"], show_progress="hidden")
     parts["measure"].click(measure, page.run, [parts["measuring"], parts["verdict"], parts["answers"]], show_progress="hidden")

@@ -1,4 +1,7 @@
-"""Owns the second tab: which model learns, whether it fits, and every setting with its reason. Nothing here must be touched before Start."""
+"""Owns the second tab: which model learns, whether it fits, and every setting with its reason.
+
+Invariant: nothing here must be touched before Start.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from ui.charts import memory_bar
 from ui.errors import told
 from ui.form import draw, fill, read
 from ui.page import Page, start_on_click
-from ui.plan_view import fit_html, model_html
+from ui.plan_view import can_download, download_question, fit_html, model_html
 from ui.settings import remember
 from ui.words import empty, heading
 from ui.work import follow
@@ -28,7 +31,12 @@ def build(lab: Lab, page: Page) -> None:
         page.model.render()
         about = gr.HTML("", elem_id="about-model")
         with gr.Row(visible=False, elem_classes="actions") as offer:
-            fetch = gr.Button("Download this model", variant="primary", scale=0, min_width=200)
+            want = gr.Button("Download this model …", scale=0, min_width=200)
+        with gr.Column(visible=False, elem_classes="asking") as asking:
+            question = gr.HTML("")
+            with gr.Row(elem_classes="actions"):
+                fetch = gr.Button("Yes, download it", variant="primary", scale=0, min_width=180)
+                no = gr.Button("Not now", scale=0, min_width=120)
         fetching = gr.HTML("")
     fit = gr.HTML(EMPTY, elem_id="fit")
     with gr.Column(elem_classes="card settings"):
@@ -37,7 +45,20 @@ def build(lab: Lab, page: Page) -> None:
     with gr.Row(elem_classes="actions"):
         start = gr.Button("Start", variant="primary", scale=0, min_width=200, elem_id="start-plan")
     start_on_click(start, page)
-    _wire(page, {"about": about, "offer": offer, "fetch": fetch, "fetching": fetching, "fit": fit})
+    _wire(
+        page,
+        {
+            "about": about,
+            "offer": offer,
+            "want": want,
+            "asking": asking,
+            "question": question,
+            "fetch": fetch,
+            "no": no,
+            "fetching": fetching,
+            "fit": fit,
+        },
+    )
 
 
 def _wire(page: Page, parts: dict[str, Any]) -> None:
@@ -53,23 +74,30 @@ def _wire(page: Page, parts: dict[str, Any]) -> None:
         return _fit(page.desk.propose(dataset, model, goal, read(page.form, raw))) if dataset else EMPTY
 
     @told
-    def describe(model: str) -> tuple[str, Any]:
+    def describe(model: str) -> tuple[str, Any, Any]:
         check = page.lab.check_model(model)
         remember(page.lab.home, {"model": model})
-        return model_html(check), gr.Row(visible=check.can_download)
+        return model_html(check), gr.Row(visible=can_download(check)), gr.Column(visible=False)
+
+    @told
+    def ask(model: str) -> tuple[str, Any]:
+        return download_question(page.lab.check_model(model)), gr.Column(visible=True)
 
     @told
     def fetch(model: str) -> Iterator[str]:
         yield from follow(page.lab, page.lab.download(model), "Downloading")
 
+    about = [parts["about"], parts["offer"], parts["asking"]]
     choice = [page.dataset, page.model, page.goal]
     page.choice.change(propose, choice, [parts["fit"], *page.form.inputs], show_progress="hidden")
-    gr.on([page.model.change], describe, page.model, [parts["about"], parts["offer"]], show_progress="hidden")
+    gr.on([page.model.change], describe, page.model, about, show_progress="hidden")
+    parts["want"].click(ask, page.model, [parts["question"], parts["asking"]])
+    parts["no"].click(lambda: gr.Column(visible=False), None, parts["asking"])
     for component in page.form.inputs:
         event = component.submit if isinstance(component, gr.Number | gr.Textbox) else component.input
         event(weigh, [*choice, *page.form.inputs], parts["fit"], show_progress="hidden")
-    done = parts["fetch"].click(fetch, page.model, parts["fetching"], js=None)
-    done.then(describe, page.model, [parts["about"], parts["offer"]])
+    hidden = parts["fetch"].click(lambda: gr.Column(visible=False), None, parts["asking"])
+    hidden.then(fetch, page.model, parts["fetching"], show_progress="hidden").then(describe, page.model, about)
 
 
 def _fit(proposal: Proposal) -> str:

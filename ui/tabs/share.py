@@ -16,6 +16,7 @@ from ui.words import empty, esc, heading, term
 from ui.work import follow
 
 NOT_YET = empty("Nothing to take away yet", "When a run has finished, its adapter lies here, ready to use anywhere.")
+TAKE = "What was learned is one small folder, yours to keep. It works with every program that reads PEFT adapters."
 RECIPE = """from peft import PeftModel
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -29,41 +30,54 @@ model = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(base), ad
 
 def build(lab: Lab, page: Page) -> None:
     """Draw the tab and wire it."""
-    gr.HTML(heading("Take it with you", "What was learned is one small folder, yours to keep. It works with every program that reads PEFT adapters."))
+    gr.HTML(heading("Take it with you", TAKE))
     place = gr.HTML(NOT_YET, elem_id="place")
     with gr.Column(visible=False) as ready:
         with gr.Column(elem_classes="card"):
+            gr.HTML(heading("As one file", "A zip with the adapter, its card and the plan to repeat it."))
             with gr.Row(elem_classes="actions"):
                 pack = gr.Button("Make a zip", variant="primary", scale=0, min_width=180)
                 take = gr.DownloadButton("Download the zip", visible=False, variant="primary", scale=0, min_width=180)
             packing = gr.HTML("")
         with gr.Column(elem_classes="card"):
-            gr.HTML(f'<div class="heading"><h2>Use it in Python</h2><p class="lead">With {term("PEFT")}, on this computer or another one.</p></div>')
+            gr.HTML(heading("Use it in Python", f"With {term('PEFT')}, on this computer or another one."))
             recipe = gr.Code(language="python", interactive=False, show_label=False, show_line_numbers=False, lines=7)
         with gr.Column(elem_classes="card"):
             gr.HTML(heading("Its card", "What it was made from, how, and how good it is. It travels with the adapter."))
             card = gr.Markdown("", elem_classes="model-card")
+    _wire(page, {"place": place, "ready": ready, "recipe": recipe, "card": card, "take": take, "pack": pack, "packing": packing})
 
+
+def _wire(page: Page, parts: dict[str, Any]) -> None:
     @told
     def show(run: str) -> list[Any]:
         view = page.lab.view(run) if run else None
         if view is None or not view.adapter or view.active:
-            return [NOT_YET, gr.Column(visible=False), "", "", gr.DownloadButton(visible=False)]
-        base = str(page.lab.job(run).options.get("model", ""))
-        return [_place(view.adapter), gr.Column(visible=True), RECIPE.format(base=base, adapter=view.adapter), _card(view.adapter), gr.DownloadButton(visible=False)]
+            return [NOT_YET, gr.Column(visible=False), "", "", gr.DownloadButton(visible=False), ""]
+        recipe = _recipe(page.lab.job(run).options, view.adapter)
+        return [_place(view.adapter), gr.Column(visible=True), recipe, _card(view.adapter), gr.DownloadButton(visible=False), ""]
 
     @told
     def make(run: str) -> Iterator[Any]:
         work = page.lab.export(run, "adapter")
         for line in follow(page.lab, work, "Packing"):
             yield line, gr.skip()
-        made = [a.path for a in page.lab.view(work).artifacts if a.kind == "export"]
+        made = [artifact.path for artifact in page.lab.view(work).artifacts if artifact.kind == "export"]
         if not made:
             raise RunFailed("The zip was not made.", "Try it again.")
-        yield f'<div class="fine">It lies at <code>{esc(made[-1])}</code></div>', gr.DownloadButton(value=made[-1], visible=True)
+        yield _lies_at(made[-1]), gr.DownloadButton(value=made[-1], visible=True)
 
-    page.moment.change(show, page.run, [place, ready, recipe, card, take], show_progress="hidden")
-    pack.click(make, page.run, [packing, take], show_progress="hidden")
+    shown = [parts[name] for name in ("place", "ready", "recipe", "card", "take", "packing")]
+    page.moment.change(show, page.run, shown, show_progress="hidden")
+    parts["pack"].click(make, page.run, [parts["packing"], parts["take"]], show_progress="hidden")
+
+
+def _recipe(options: dict[str, Any], adapter: str) -> str:
+    return RECIPE.format(base=str(options.get("model", "")), adapter=adapter)
+
+
+def _lies_at(path: str) -> str:
+    return f'<div class="fine">It lies at <code>{esc(path)}</code></div>'
 
 
 def _place(adapter: str) -> str:
