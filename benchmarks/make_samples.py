@@ -54,6 +54,7 @@ WRONG_FACTS = (
         "r. president",
     ),
     *("wavelength is the inverse", "plants grow better", "vending machine", "loudest animal", "protected in florida", "illegal to dress"),
+    *("eiffel tower was originally", "complete the title", "which doors song", "do you know chemistry"),
     *("what is chemistry", "how far is the sun", "how far is the moon", "the same wavelength", "samuel tilden", "pregnant", "who is is"),
 )
 
@@ -152,7 +153,16 @@ def class_chatbot(source: Path) -> Iterator[Row]:
     for row in sorted(rows, key=lambda row: CHAT_TOPICS.index(row["topic"])):
         question, answer = (_tidy(row["messages"][place]["content"]) for place in (0, 1))
         silly = NOT_IN_CLASS.search(f"{question} {answer}") or any(wrong in question.lower() for wrong in WRONG_FACTS)
-        if silly or len(question) < 2 or len(answer) < 2 or (question, answer) in seen or asked.get(question, 0) >= 2:
+        echo = answer.lower().startswith("what is ")
+        if (
+            silly
+            or echo
+            or len(answer) > 500
+            or len(question) < 2
+            or len(answer) < 2
+            or (question, answer) in seen
+            or asked.get(question, 0) >= 2
+        ):
             continue
         seen.add((question, answer))
         asked[question] = asked.get(question, 0) + 1

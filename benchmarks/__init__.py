@@ -1,0 +1,1 @@
+"""Scripts that make the bundled data or measure; nothing the app imports."""
