@@ -74,9 +74,13 @@ class Lab:
         """Go on from the last checkpoint of a stopped, killed or failed run."""
         return runs.resume(self.home, run)
 
-    def stop(self, run: str) -> None:
-        """Ask a run to save and stop."""
-        runs.stop(self.home, run)
+    def stop(self, run: str, *, force: bool = False) -> None:
+        """Ask a run to save and stop; `force` ends it at once, and what was not saved is lost."""
+        runs.stop(self.home, run, force=force)
+
+    def delete(self, run: str) -> Path:
+        """Move a run that has ended into the workspace's trash; returns where it lies now."""
+        return runs.delete(self.home, run)
 
     # ---- looking ---------------------------------------------------------------------------------------------------------
     def runs(self) -> list[dict[str, Any]]:

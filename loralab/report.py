@@ -6,6 +6,8 @@ import math
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
+
 from loralab.events import Evaluated, RunView
 from loralab.records import Score
 
@@ -17,21 +19,22 @@ def run_report(view: RunView, folder: Path) -> dict[str, Any]:
     seconds = result.get("seconds") or _seconds(view)
     tokens = sum(step.tokens for step in view.steps)
     score = loss_score(view)
-    return {
+    report = {
         "run": view.run,
         "outcome": view.state,
         "adapter": view.adapter or None,
-        "base_loss": _finite(base),
-        "adapter_loss": _finite(adapter),
+        "base_loss": base,
+        "adapter_loss": adapter,
         "n_heldout": n,
         "steps": view.step,
         "seconds": round(seconds, 2),
-        "tokens_per_second": _finite(result.get("tokens_per_second") or (tokens / seconds if seconds else 0.0)),
+        "tokens_per_second": result.get("tokens_per_second") or (tokens / seconds if seconds else 0.0),
         "peak_memory_bytes": int(result.get("peak_memory_bytes") or max((step.memory_bytes for step in view.steps), default=0)),
-        "samples": [sample.model_dump() for sample in view.samples],
-        "verdict": {name: _finite(value) for name, value in score.model_dump().items()} if score else None,
+        "samples": view.samples,
+        "verdict": score,
         "problem": _problem(view, folder),
     }
+    return plain(report)
 
 
 def loss_score(view: RunView) -> Score | None:
@@ -71,6 +74,18 @@ def _problem(view: RunView, folder: Path) -> dict[str, str] | None:
     return {"code": ending.code, "what": ending.what, "todo": ending.todo, "log": str(folder / "worker.log")}
 
 
-def _finite(value: Any) -> Any:
-    """NaN and Inf are not JSON for everyone: to scripts they are null."""
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+def plain(value: Any) -> Any:
+    """A value as strict JSON: records become objects, paths texts, and NaN and Inf, which are not JSON for everyone, null."""
+    match value:
+        case BaseModel():
+            return plain(value.model_dump())
+        case dict():
+            return {str(name): plain(inner) for name, inner in value.items()}
+        case list() | tuple():
+            return [plain(inner) for inner in value]
+        case float():
+            return value if math.isfinite(value) else None
+        case Path():
+            return str(value)
+        case _:
+            return value

@@ -1,0 +1,152 @@
+"""Owns the commands about runs there are: runs, show, stop, resume, evaluate, chat, export. Invariant: the promises of cli.py."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Annotated, Any
+
+import typer
+
+from loralab import terminal
+from loralab.chat import ChatServer
+from loralab.console import Detach, Home, Json, Output, Run, conclude, follow, newest, succeed
+from loralab.lab import Lab
+from loralab.terminal import figure
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands to the command line."""
+    app.command("runs")(list_all)
+    for command in (show, stop, resume, evaluate, chat, export):
+        app.command()(command)
+
+
+def list_all(json: Json = False, home: Home = None) -> None:
+    """Every run in the workspace, newest first."""
+    found = Lab(home).runs()
+    rows = [
+        (r["id"], r["kind"], r["state"], figure(r["base_loss"]), figure(r["adapter_loss"]), r["steps"], r["title"] or r["dataset"])
+        for r in found
+    ]
+    text = terminal.table(rows, ("run", "kind", "state", "before", "after", "updates", "title")) if rows else "No runs yet."
+    Output(json).give({"runs": found}, text)
+
+
+def show(run: Run = "last", json: Json = False, home: Home = None) -> None:
+    """A run in numbers, with its answers before and after."""
+    lab = Lab(home)
+    run = newest(lab, run)
+    report, view = lab.report(run), lab.view(run)
+    text = [terminal.verdict(report)]
+    if view.active:
+        text.append(terminal.line(view))
+    if report["problem"]:
+        text.append(f"{report['problem']['what']} {report['problem']['todo']}")
+    if report["samples"]:
+        text.append(terminal.answers(report["samples"], terminal.width()))
+    Output(json).give(report | {"plan": lab.job(run).plan}, "\n\n".join(text))
+
+
+def stop(
+    run: Run = "last",
+    force: Annotated[bool, typer.Option("--force", help="End it at once; what was not saved is lost.")] = False,
+    json: Json = False,
+    home: Home = None,
+) -> None:
+    """Ask a run to save and stop. It can go on later: resume."""
+    lab = Lab(home)
+    run = newest(lab, run)
+    lab.stop(run, force=force)
+    words = f"{run} was ended." if force else f"{run} was asked to save and stop."
+    Output(json).give({"run": run, "outcome": lab.view(run).state}, words)
+
+
+def resume(run: Run = "last", detach: Detach = False, json: Json = False, home: Home = None) -> None:
+    """Go on with a stopped, interrupted or failed run from its last safety copy."""
+    lab = Lab(home)
+    run = lab.resume(newest(lab, run))
+    conclude(lab, run, Output(json), detach=detach)
+
+
+def evaluate(run: Run = "last", json: Json = False, home: Home = None) -> None:
+    """Judge a trained run again on its held-out examples."""
+    lab, out = Lab(home), Output(json)
+    of = newest(lab, run, trained=True)
+    work = lab.evaluate(of)
+    view = follow(lab, work, out)
+    succeed(view)
+    looks = [look for look in view.evaluations if look.split == "final"]
+    scores = looks[-1].scores if looks else ()
+    text = [s.words or f"{s.name}: {figure(s.base)} before, {figure(s.adapter)} after" for s in scores]
+    samples = [sample.model_dump() for sample in view.samples]
+    if samples:
+        text.append(terminal.answers(samples, terminal.width()))
+    out.give({"run": work, "of": of, "outcome": view.state, "scores": scores, "samples": samples}, "\n".join(text))
+
+
+def export(
+    run: Run = "last",
+    kind: Annotated[str, typer.Option("--format", help="adapter: the PEFT folder and a zip of it, with a model card.")] = "adapter",
+    json: Json = False,
+    home: Home = None,
+) -> None:
+    """Make the file to take away."""
+    lab, out = Lab(home), Output(json)
+    of = newest(lab, run, trained=True)
+    work = lab.export(of, kind)
+    view = follow(lab, work, out)
+    succeed(view)
+    made = [artifact.path for artifact in view.artifacts if artifact.kind == "export"]
+    out.give({"run": work, "of": of, "outcome": view.state, "files": made}, "\n".join(made))
+
+
+def chat(
+    run: Run = "last",
+    model: Annotated[str, typer.Option("--model", help="Talk to a bare model instead of a run.")] = "",
+    prompt: Annotated[str, typer.Option("--prompt", help="Ask this one thing and end; “-” reads it from standard input.")] = "",
+    base: Annotated[bool, typer.Option("--base", help="Switch the adapter off.")] = False,
+    json: Json = False,
+    home: Home = None,
+) -> None:
+    """Talk to what was trained."""
+    lab, out = Lab(home), Output(json)
+    of = "" if model else newest(lab, run, trained=True)
+    server = lab.chat(of, model or "starter")
+    if json or prompt:
+        asked = sys.stdin.read().strip() if prompt in ("", "-") else prompt
+        begun = time.monotonic()
+        answer = "".join(server.stream([{"role": "user", "content": asked}], base=base))
+        data: dict[str, Any] = {"run": of or None, "prompt": asked, "answer": answer, "active_adapters": server.last_active}
+        out.give(data | {"seconds": round(time.monotonic() - begun, 3)}, answer)
+    else:
+        _converse(server, out, base=base)
+
+
+def _converse(server: ChatServer, out: Output, *, base: bool) -> None:
+    """Questions and answers until an empty end of input."""
+    out.say("Write something. /base and /adapter switch the adapter off and on, /new starts over, Ctrl-D ends.")
+    messages: list[dict[str, str]] = []
+    while True:
+        sys.stderr.write("(base) > " if base else "> ")
+        sys.stderr.flush()
+        said = sys.stdin.readline()
+        if not said:
+            out.say("")
+            return
+        match said.strip():
+            case "":
+                continue
+            case "/base" | "/adapter":
+                base = said.strip() == "/base"
+            case "/new":
+                messages = []
+            case text:
+                messages.append({"role": "user", "content": text})
+                answer = ""
+                for piece in server.stream(messages, base=base):
+                    answer += piece
+                    sys.stdout.write(piece)
+                    sys.stdout.flush()
+                sys.stdout.write("\n")
+                messages.append({"role": "assistant", "content": answer})
