@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import sys
 import time
 from typing import Any, Literal, NoReturn
@@ -96,11 +95,11 @@ def _break(how: str, folder: RunFolder) -> None:
         case "hang":
             time.sleep(600)
         case "kill":
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), 9)  # SIGKILL; on Windows the same number ends it as hard
         case "tear":  # dies in the middle of writing a line
             with (folder.path / "events.jsonl").open("ab") as log:
                 log.write(b'{"type":"stepped","step":99,"lo')
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), 9)  # SIGKILL; on Windows the same number ends it as hard
 
 
 TASK = Task(kind="fake", plan=FakePlan, label="Pretending", check=check, open=_open, engines={"fake": train})

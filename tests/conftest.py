@@ -1,0 +1,64 @@
+"""Owns what tests share. Invariant: no test touches the real workspace or the network, and none leaves a worker behind."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from loralab import runs
+from loralab.events import RunView
+from loralab.lab import Lab
+
+PATIENCE = 60.0  # seconds: generous, because the machine may be busy; a test that waits that long has failed
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A workspace of this test's own; workers still alive in it are ended afterwards."""
+    folder = tmp_path / "LoRALab"
+    folder.mkdir()
+    monkeypatch.setenv("LORALAB_HOME", str(folder))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("OMP_WAIT_POLICY", "PASSIVE")
+    monkeypatch.setenv("GOMP_SPINCOUNT", "0")
+    yield folder
+    for run in runs.list_runs(folder) if (folder / "runs").is_dir() else ():
+        if runs.view(folder, run).active:
+            runs.stop(folder, run, force=True)
+
+
+@pytest.fixture
+def lab(home: Path) -> Lab:
+    return Lab(home)
+
+
+@pytest.fixture
+def fake(home: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+    """Starts a run of the fake task in a real worker: `fake(max_steps=5)` -> run id."""
+    monkeypatch.setenv("LORALAB_PLUGINS", "loralab.tasks:tests.fake_task")
+
+    def start(**settings: Any) -> str:
+        return runs.start(home, "train", {"task": "fake", **settings})
+
+    return start
+
+
+def until(true: Callable[[], Any], seconds: float = PATIENCE) -> Any:
+    """Wait until `true()` is, and return it; fails after `seconds`."""
+    limit = time.monotonic() + seconds
+    while time.monotonic() < limit:
+        found = true()
+        if found:
+            return found
+        time.sleep(0.02)
+    pytest.fail(f"did not become true within {seconds:.0f} s")
+
+
+def ended(home: Path, run: str) -> RunView:
+    """The view of a run once it has ended."""
+    until(lambda: not runs.view(home, run).active)
+    return runs.view(home, run)
