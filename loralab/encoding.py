@@ -125,12 +125,14 @@ def _western_or_other(raw: bytes) -> str:
     lines = b"\n".join(line for line in raw[: 16 * _SAMPLE].splitlines() if re.search(rb"[\x80-\xff]", line))[:16384]
     letters = len(re.findall(rb"[A-Za-z]", lines))
     high = len(re.findall(rb"[\x80-\xff]", lines))
-    if high < 30 and high * 3 < letters:
+    if high < 30 and high * 2 < letters:
         return western  # too little to tell Polish from French: take the commoner
     from charset_normalizer import from_bytes
 
-    best = from_bytes(lines, cp_isolation=_OTHERS).best()
-    if best is None or (best.encoding in ("cp1250", "cp1254") and best.coherence < 0.5):
+    matches = from_bytes(lines, cp_isolation=_OTHERS)
+    best = matches.best()
+    as_western = max((match.coherence for match in matches if match.encoding == "cp1252"), default=-1.0)
+    if best is None or (best.encoding in ("cp1250", "cp1254") and as_western >= best.coherence):
         return western
     if best.encoding == "cp1252" or (high * 4 < letters and best.encoding in _DOUBLE):
         return western

@@ -12,7 +12,7 @@ from pathlib import PurePosixPath
 from loralab.errors import UserError
 from loralab.readers import MAX_BYTES, Reader, Table, read_bytes
 
-_OPENERS = ((b"\x1f\x8b", gzip.GzipFile), (b"\xfd7zXZ\x00", lzma.LZMAFile), (b"BZh", bz2.BZ2File))
+_OPENERS = ((b"\x1f\x8b", gzip.open), (b"\xfd7zXZ\x00", lzma.open), (b"BZh", bz2.open))
 _MAX_RATIO = 200
 _RATIO_FROM = 10 << 20
 
@@ -24,7 +24,7 @@ def read(raw: bytes, name: str) -> list[Table]:
         raise UserError(f"{name} is damaged or not a compressed file.", "Get a fresh copy of it.", code="bad_archive")
     bound = min(MAX_BYTES, max(_RATIO_FROM, _MAX_RATIO * len(raw)))
     try:
-        with opener(io.BytesIO(raw)) as file:  # type: ignore[arg-type]
+        with opener(io.BytesIO(raw)) as file:
             inner = file.read(bound + 1)
     except (OSError, EOFError, lzma.LZMAError, zlib.error, ValueError) as error:
         raise UserError(f"{name} is damaged.", "Get a fresh copy of it.", code="bad_archive") from error
