@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,9 +11,10 @@ from typing import Any
 
 import pytest
 
-from loralab import runs
-from loralab.events import RunView
+from loralab import process, runs
+from loralab.events import Ended, RunView, read
 from loralab.lab import Lab
+from loralab.paths import CHECKOUT
 
 PATIENCE = 60.0  # seconds: generous, because the machine may be busy; a test that waits that long has failed
 
@@ -62,3 +65,23 @@ def ended(home: Path, run: str) -> RunView:
     """The view of a run once it has ended."""
     until(lambda: not runs.view(home, run).active)
     return runs.view(home, run)
+
+
+def endings(home: Path, run: str) -> list[Ended]:
+    """Every ending in a run's log."""
+    return [event for event in read(home / "runs" / run / "events.jsonl")[0] if isinstance(event, Ended)]
+
+
+def worker_of(home: Path, run: str) -> process.WorkerProcess:
+    """What worker.json of a run says."""
+    return process.WorkerProcess.model_validate_json((home / "runs" / run / "worker.json").read_bytes())
+
+
+def forget(home: Path, run: str) -> None:
+    """As after a restart of the app: nothing in memory, no child of ours."""
+    runs._DESK.forget(home / "runs" / run)
+
+
+def python(code: str, *arguments: object) -> subprocess.Popen[str]:
+    """Another process, as a second app: runs `code` in the checkout."""
+    return subprocess.Popen([sys.executable, "-c", code, *map(str, arguments)], cwd=CHECKOUT, stdout=subprocess.PIPE, text=True)
