@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -65,7 +65,7 @@ class ChatServer:
 
     def stream(
         self, messages: list[dict[str, str]], *, base: bool = False, temperature: float = 0.0, max_tokens: int = 200, **more: Any
-    ) -> Iterator[str]:
+    ) -> Generator[str, None, None]:
         """Answer piece by piece. `more`: top_p, seed, stop, repetition_penalty. Leaving the loop early stops the worker's writing."""
         asked = {
             "messages": messages, "stream": True, "adapter": "off" if base else "on", "temperature": temperature, "max_tokens": max_tokens,

@@ -1,0 +1,54 @@
+"""Owns taking results away: one file per format, each written whole or not at all into the workspace's exports folder.
+
+To add a format write `loralab/exports/<name>.py` with a `FORMAT` constant; nothing else is edited. Modules are light at the top;
+torch is imported inside the functions, because the app lists the formats too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from loralab import plugins
+from loralab.card import BaseFacts
+from loralab.errors import Problem
+from loralab.events import RunView
+
+
+@dataclass(frozen=True)
+class Source:
+    """What an export is made from: a run, its plan and story, the base model's folder and the adapter's."""
+
+    run: str
+    plan: dict[str, Any]
+    view: RunView
+    model: Path
+    adapter: Path
+    base: BaseFacts
+
+
+Note = Callable[[str], None]  # tells people what is being done now
+
+
+@dataclass(frozen=True)
+class Format:
+    """One way to take a result away.
+
+    `refuse` says why a source cannot take this form (None: it can); `needs_bytes` is the disk it takes; `export` writes into an empty
+    folder and returns facts for the record (numbers that were measured on the result).
+    """
+
+    name: str
+    label: str
+    words: str  # one sentence: what it is good for
+    refuse: Callable[[Source], Problem | None]
+    needs_bytes: Callable[[Source], int]
+    export: Callable[[Source, Path, Note], dict[str, Any]]
+    zipped: bool = True
+
+
+def formats() -> dict[str, Format]:
+    """All formats by name."""
+    return {form.name: form for form in plugins.discover("loralab.exports", "FORMAT").values()}

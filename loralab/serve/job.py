@@ -64,14 +64,14 @@ _WORDS = {
 
 def open_speaker(model: Path, adapter: str, options: dict[str, Any]) -> Speaker:
     """Base plus adapter, ready to answer, in the precision the adapter was trained in. Raises Unavailable when a folder is gone."""
-    from peft import PeftModel
-
-    from loralab.train.model import device, load_base
-
     if not (model / "config.json").is_file():
         raise Unavailable("The base model is not on this computer any more.", "Download it again.", code="not_downloaded")
     if adapter and not (Path(adapter) / "adapter_config.json").is_file():
         raise UserError("The adapter's folder is gone or incomplete.", "Train it again, or choose another run.", code="no_adapter")
+    from peft import PeftModel  # heavy: only once it is known that there is something to load
+
+    from loralab.train.model import device, load_base
+
     loaded: Any = load_base(model, str(options.get("precision") or _precision_of(adapter)), device())
     if adapter:
         loaded = PeftModel.from_pretrained(loaded, adapter)

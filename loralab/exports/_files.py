@@ -1,0 +1,71 @@
+"""Owns what formats share: tokenizer files, checksums, and a zip that is the same for the same content."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import zipfile
+from pathlib import Path
+
+from loralab.card import model_card, shared_plan
+from loralab.exports import Source
+from loralab.train.digest import digest
+
+TOKENIZER = (
+    "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "tokenizer.model", "vocab.json",
+    "merges.txt", "chat_template.jinja",
+)  # fmt: skip
+STORED = (".safetensors", ".gguf", ".bin")  # numbers hardly shrink; packing them costs minutes
+MOMENT = (1980, 1, 1, 0, 0, 0)  # the same content gives the same zip
+
+
+def copy_tokenizer(source: Source, target: Path) -> None:
+    """Tokenizer and chat template: the adapter's own where it has them, otherwise the base's."""
+    for name in TOKENIZER:
+        origin = next((folder / name for folder in (source.adapter, source.model) if (folder / name).is_file()), None)
+        if origin:
+            shutil.copyfile(origin, target / name)
+
+
+def write_papers(source: Source, target: Path, *, merged: bool = False) -> None:
+    """Model card and plan, then checksums of everything in the folder."""
+    card = model_card(source.run, source.plan, source.base, source.view, merged=merged)
+    (target / "README.md").write_text(card, "utf-8")
+    plan = json.dumps(shared_plan(source.plan, source.base), indent=2, ensure_ascii=False)
+    (target / "plan.json").write_text(plan + "\n", "utf-8")
+    sums = [f"{digest(path)}  {path.name}" for path in sorted(target.iterdir()) if path.is_file()]
+    (target / "SHA256SUMS").write_text("\n".join(sums) + "\n", "utf-8")
+
+
+def zip_folder(folder: Path, path: Path, top: str) -> None:
+    """Zip the files of `folder` under the folder name `top`; `path` appears whole or not at all."""
+    writing = path.with_name(f".{path.name}.writing")
+    try:
+        _write_zip(folder, writing, top)
+        os.replace(writing, path)
+    finally:
+        writing.unlink(missing_ok=True)
+
+
+def _write_zip(folder: Path, path: Path, top: str) -> None:
+    with path.open("wb") as file:
+        with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+            for source in sorted(folder.iterdir()):
+                entry = zipfile.ZipInfo(f"{top}/{source.name}", MOMENT)
+                entry.compress_type = zipfile.ZIP_STORED if source.suffix in STORED else zipfile.ZIP_DEFLATED
+                entry.external_attr = 0o644 << 16
+                with source.open("rb") as content, archive.open(entry, "w", force_zip64=True) as packed:
+                    shutil.copyfileobj(content, packed, 1 << 20)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def put_in_place(building: Path, folder: Path) -> None:
+    """Rename a finished folder to its place; what stood there goes only when the new one is there."""
+    old = folder.with_name(f".{folder.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if folder.exists():
+        os.replace(folder, old)
+    os.replace(building, folder)
+    shutil.rmtree(old, ignore_errors=True)

@@ -1,0 +1,84 @@
+"""Owns the Export job: check, make room, let the format write, put the result in its place.
+
+Invariant: what lies under exports/<run>/ is whole; a run that was stopped, failed or ran out of disk leaves what was there before.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from loralab.card import base_facts
+from loralab.errors import LabError, UserError
+from loralab.evaluations.job import read_job
+from loralab.events import Noted, Saved, fold, read
+from loralab.exports import Format, Source, formats
+from loralab.exports._files import put_in_place, zip_folder
+from loralab.records import Artifact
+from loralab.train.digest import digest
+from loralab.train.run import RunFolder
+
+SPARE = 64 << 20  # bytes left free for everything else
+
+
+def run(folder: RunFolder) -> dict[str, Any]:
+    """Export the adapter of options.of as options.format. Returns format, path (the zip or the folder), folder, bytes, sha256."""
+    options = folder.job.options
+    known = formats()
+    form = known.get(str(options.get("format") or "adapter"))
+    if form is None:
+        raise UserError(
+            f"There is no format called “{options.get('format')}”.", f"Choose one of: {', '.join(known)}.", code="unknown_format"
+        )
+    source = open_source(folder.path.parent, options)
+    problem = form.refuse(source)
+    if problem:
+        raise LabError(problem.what, problem.todo, code=problem.code)
+    home = folder.path.parent.parent
+    place = home / "exports" / source.run
+    place.mkdir(parents=True, exist_ok=True)
+    check_disk(place, form.needs_bytes(source))
+    return _export(form, source, place, folder)
+
+
+def open_source(runs_folder: Path, options: dict[str, Any]) -> Source:
+    """What the export is made from, read from the training run's folder. Raises UserError when that is gone."""
+    made_by = runs_folder / str(options["of"])
+    job = read_job(made_by)
+    events, _ = read(made_by / "events.jsonl")
+    model = Path(str(options.get("model") or job.options.get("model", "")))
+    base = base_facts(str(job.plan.get("base_model", "")), model)
+    return Source(job.run, job.plan, fold(job.run, events), model, Path(str(options["adapter"])), base)
+
+
+def check_disk(place: Path, needed: int) -> None:
+    """Raises UserError with both numbers when the disk is too full; before anything is written."""
+    free = shutil.disk_usage(place).free
+    if free < needed + SPARE:
+        what = f"This export needs {(needed + SPARE) / 1e9:.1f} GB and the disk has {free / 1e9:.1f} GB left."
+        raise UserError(what, "Free some space, then export again.", code="disk_full")
+
+
+def _export(form: Format, source: Source, place: Path, folder: RunFolder) -> dict[str, Any]:
+    building, target = place / f".{form.name}.writing", place / form.name
+    shutil.rmtree(building, ignore_errors=True)
+    building.mkdir()
+    try:
+        facts = form.export(source, building, lambda phase: folder.emit(Noted(text="", phase=phase)))
+        if folder.stop_asked:
+            return {"outcome": "stopped", "what": "Stopped as you asked; nothing was changed."}
+        put_in_place(building, target)
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
+    path = target
+    if form.zipped:
+        folder.emit(Noted(text="", phase="packing"))
+        path = place / f"{source.run}-{form.name}.zip"
+        zip_folder(target, path, f"{source.run}-{form.name}")
+    files = [path] if path.is_file() else [p for p in path.iterdir() if p.is_file()]
+    sums = digest(path if path.is_file() else target / "SHA256SUMS")
+    artifact = Artifact(kind="export", path=str(path), digest=sums, bytes=sum(p.stat().st_size for p in files))
+    folder.emit(Saved(artifact=artifact))
+    result = {"of": source.run, "format": form.name, "path": str(path), "folder": str(target), "bytes": artifact.bytes, "sha256": sums}
+    return result | facts
