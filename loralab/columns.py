@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 ROLES = ("system", "prompt", "input", "reasoning", "answer", "label", "messages", "text")
 
 WORDS: dict[str, tuple[str, ...]] = {
@@ -42,13 +40,14 @@ OTHER = (
     *("type", "index_level_0"),
 )
 
-_EVERY = {word for words in WORDS.values() for word in words} | set(CODE) | set(WEAK_PROMPT) | set(WEAK_ANSWER) | set(OTHER)
-
 
 def key(name: str) -> str:
-    """A column name as it is compared: lower case, words joined by underscores."""
-    spread = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name.strip())
-    return re.sub(r"[\W_]+", "_", spread.lower()).strip("_")
+    """A column name as it is compared: small letters and digits only, so that “Complex_CoT” and “complexCot” are one."""
+    return "".join(char for char in name.casefold() if char.isalnum())
+
+
+_EVERY = frozenset(key(word) for words in (*WORDS.values(), CODE, WEAK_PROMPT, WEAK_ANSWER, OTHER) for word in words)
+_OTHER = frozenset(map(key, OTHER))
 
 
 def is_known(name: str) -> bool:
@@ -56,7 +55,12 @@ def is_known(name: str) -> bool:
     return key(name) in _EVERY
 
 
+def is_about(name: str) -> bool:
+    """Whether a column by its name tells about the row (number, link, licence) and holds nothing to learn."""
+    return key(name) in _OTHER
+
+
 def find(words: tuple[str, ...], columns: tuple[str, ...], taken: tuple[str, ...] = ()) -> str:
     """The column with the most telling of these names, or ""."""
     by_key = {key(column): column for column in reversed(columns) if column not in taken}
-    return next((by_key[word] for word in words if word in by_key), "")
+    return next((by_key[key(word)] for word in words if key(word) in by_key), "")

@@ -150,7 +150,7 @@ def _weak(columns: tuple[str, ...], rows: Sequence[Mapping[str, Any]]) -> Recogn
     prompt = names.find(names.WEAK_PROMPT, columns)
     answer = names.find(names.WEAK_ANSWER, columns, (prompt,))
     text = names.find(names.WORDS["text"], columns)
-    useful = [column for column in columns if names.key(column) not in names.OTHER]
+    useful = [column for column in columns if not names.is_about(column)]
     if text and (len(useful) == 1 or (names.key(text) == "text" and not prompt)):
         return Recognised("text", {"text": text}, True)
     if prompt and answer and _column(answer, rows).is_text and names.key(answer) not in ("text", "content"):
@@ -163,7 +163,7 @@ def _weak(columns: tuple[str, ...], rows: Sequence[Mapping[str, Any]]) -> Recogn
 def _by_statistics(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> Recognised:
     """The best guess from the cells alone; never certain, except that one column of text is text."""
     looked = [_column(column, rows) for column in columns]
-    texts = [c for c in looked if c.is_text and c.filled >= 0.3 and c.distinct > 1 and names.key(c.name) not in names.OTHER]
+    texts = [c for c in looked if c.is_text and c.filled >= 0.3 and c.distinct > 1 and not names.is_about(c.name)]
     if not texts:
         texts = [c for c in looked if c.filled > 0 and c.length > 0]
     if not texts:
