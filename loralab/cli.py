@@ -71,13 +71,13 @@ def models(
     elif download:
         _download(lab, name, yes=yes, out=out)
     else:
-        check = lab.check_model(name)
+        check = lab.check_model(name, ask_hub=True)
         out.give({"model": check}, check.words)
 
 
 def _download(lab: Lab, name: str, *, yes: bool, out: Output) -> None:
-    entry = lab.catalog.entry(name)
-    weight = terminal.size(entry.download_bytes) if entry and entry.download_bytes else "a size the Hub will tell"
+    known = lab.check_model(name, ask_hub=True).download_bytes
+    weight = terminal.size(known) if known else "a size the Hub will tell"
     folder = lab.catalog.folder(name)
     if not yes and not typer.confirm(f"Download {name} ({weight}) to {folder}?", err=True):
         raise UserError("Nothing was downloaded.", "Answer y, or add --yes.", code="not_confirmed")

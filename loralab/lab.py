@@ -1,11 +1,11 @@
 """Owns the facade: everything the app, the command line, a notebook or a test can do. No torch in this process, ever.
 
-    lab = Lab()
-    profile = lab.profile("examples.csv")
-    proposal = lab.propose(profile, model="starter")
-    run = lab.start(proposal.plan)
-    lab.wait(run)
-    lab.report(run)["adapter_loss"]
+lab = Lab()
+profile = lab.profile("examples.csv")
+proposal = lab.propose(profile, model="starter")
+run = lab.start(proposal.plan)
+lab.wait(run)
+lab.report(run)["adapter_loss"]
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from loralab.errors import UserError
 from loralab.events import RunView
 from loralab.hardware import Machine, measure_machine
 from loralab.history import History
+from loralab.hub import check_on_hub
 from loralab.planner import propose
 from loralab.profile import SampleSet, profile_dataset, samples
 from loralab.records import DatasetProfile, Job, Plan, Proposal
@@ -51,14 +52,19 @@ class Lab:
         """The catalogue, each entry with whether it is on this computer."""
         return self.catalog.entries()
 
-    def check_model(self, name: str) -> ModelCheck:
-        """Whether a catalogue name, Hub id or folder can be trained here, in plain words."""
-        return self.catalog.check(name)
+    def check_model(self, name: str, *, ask_hub: bool = False) -> ModelCheck:
+        """Whether a catalogue name, Hub id or folder can be trained here, in plain words. `ask_hub` asks about a model that is not here."""
+        check = self.catalog.check(name)
+        return check_on_hub(check) if ask_hub else check
 
     # ---- the way from a file to a run ------------------------------------------------------------------------------------
-    def profile(self, path: Path | str, model: str = "starter", roles: dict[str, str] | None = None, learn_from: str = "replies") -> DatasetProfile:
+    def profile(
+        self, path: Path | str, model: str = "starter", roles: dict[str, str] | None = None, learn_from: str = "replies"
+    ) -> DatasetProfile:
         """Read a file, folder or zip of examples. Raises UserError when nothing in it can be learned from."""
-        return profile_dataset(Path(path).expanduser(), self.catalog.tokenizer_folder(model), roles=roles, learn_from=learn_from, home=self.home)
+        return profile_dataset(
+            Path(path).expanduser(), self.catalog.tokenizer_folder(model), roles=roles, learn_from=learn_from, home=self.home
+        )
 
     def propose(self, profile: DatasetProfile, model: str = "starter", **changes: Any) -> Proposal:
         """A complete plan with a reason for each choice; `changes` are settings the person has fixed."""
@@ -106,7 +112,8 @@ class Lab:
             time.sleep(every)
 
     def report(self, run: str) -> dict[str, Any]:
-        """The run in numbers: run, outcome, adapter, base_loss, adapter_loss, n_heldout, steps, seconds, tokens_per_second, peak_memory_bytes, samples."""
+        """The run in numbers: run, outcome, adapter, base_loss, adapter_loss, n_heldout, steps, seconds, tokens_per_second,
+        peak_memory_bytes, samples, verdict, problem."""
         return run_report(self.view(run), runs.folder(self.home, run))
 
     # ---- after the run ---------------------------------------------------------------------------------------------------
@@ -114,7 +121,7 @@ class Lab:
         """Judge a finished run again on its held-out examples; returns the id of the evaluation's own run."""
         return runs.start(self.home, "evaluate", options={"of": run, **self._trained(run)})
 
-    def export(self, run: str, format: str = "adapter") -> str:
+    def export(self, run: str, format: str = "adapter") -> str:  # noqa: A002  (the field's own word)
         """Make the file to take away; returns the id of the export's own run."""
         return runs.start(self.home, "export", options={"of": run, "format": format, **self._trained(run)})
 

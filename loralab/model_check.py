@@ -56,6 +56,7 @@ class ModelCheck(Record):
     entry: ModelEntry | None = None
     present: bool = False
     shape: Shape | None = None  # None: nothing is known before it is downloaded
+    download_bytes: int = 0  # what there is to fetch, as far as is known
     parameters: int = 0
     attention_linear: int = 0  # weights in attention matrices, all layers
     mlp_linear: int = 0  # weights in feed-forward matrices, all layers
@@ -89,6 +90,7 @@ def absent(name: str, folder: Path, entry: ModelEntry | None, close: Sequence[st
         folder=folder,
         entry=entry,
         shape=shape,
+        download_bytes=entry.download_bytes if entry else 0,
         parameters=entry.parameters if entry else 0,
         attention_linear=shape.attention_linear if shape else 0,
         mlp_linear=shape.mlp_linear if shape else 0,

@@ -201,16 +201,20 @@ def obstacles(config: dict[str, Any], names: set[str]) -> list[Problem]:
     architecture = str((config.get("architectures") or ["unknown"])[0])
     if architecture not in known_architectures():
         found.append(_unknown(architecture, config))
+    return found + _squeezed(config) + _missing_files(names)
+
+
+def _squeezed(config: dict[str, Any]) -> list[Problem]:
     squeezed = config.get("quantization_config")
-    if squeezed:
-        method = squeezed.get("quant_method", "quantised") if isinstance(squeezed, dict) else "quantised"
-        found.append(
-            _no(
-                "already_quantised",
-                f"This model was squeezed already ({method}).",
-                "Choose its original; LoRALab squeezes it itself where that helps.",
-            )
-        )
+    if not squeezed:
+        return []
+    method = squeezed.get("quant_method", "quantised") if isinstance(squeezed, dict) else "quantised"
+    todo = "Choose its original; LoRALab squeezes it itself where that helps."
+    return [_no("already_quantised", f"This model was squeezed already ({method}).", todo)]
+
+
+def _missing_files(names: set[str]) -> list[Problem]:
+    found: list[Problem] = []
     if not any(n.endswith(".safetensors") for n in names):
         if any(n.endswith((".bin", ".pt", ".pth", ".ckpt")) for n in names):
             found.append(

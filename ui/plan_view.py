@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from loralab.catalog import ModelCheck
 from loralab.records import Proposal
-from ui.words import duration, esc, heading, notice, parameters, size, term
+from ui.words import esc, heading, notice, parameters, sentence, size, term
 
 MAIN = {
     "epochs": "Rounds over the examples",
@@ -38,8 +38,8 @@ def can_download(check: ModelCheck) -> bool:
 
 def download_question(check: ModelCheck) -> str:
     """What a person agrees to before anything is fetched."""
-    entry = check.entry
-    how_much = f"{size(entry.download_bytes)} from huggingface.co/{entry.hub_id}" if entry else f"{check.name} from huggingface.co"
+    where = f"huggingface.co/{check.entry.hub_id if check.entry else check.name}"
+    how_much = f"{size(check.download_bytes)} from {where}" if check.download_bytes else where
     return notice(f"Download {how_much} into your workspace?", DOWNLOAD_TODO)
 
 
@@ -55,13 +55,11 @@ def _download_words(check: ModelCheck) -> str:
 def fit_html(proposal: Proposal, bar: str) -> str:
     """Whether it fits, in words and as a bar; then why the main settings are what they are."""
     problems = "".join(notice(str(p.get("what", "")), str(p.get("todo", "")), str(p.get("severity", "warning"))) for p in proposal.problems)
-    seconds = proposal.footprint.seconds
-    time = f'<div class="fit-time">about <b>{duration(seconds)}</b></div>' if seconds else ""
     rows = "".join(
         f"<tr><th>{words}</th><td><b>{esc(proposal.plan.get(name, ''))}</b></td><td>{esc(proposal.reasons[name])}</td></tr>"
         for name, words in MAIN.items()
         if name in proposal.reasons
     )
     table = f'<table class="reasons">{rows}</table>' if rows else ""
-    head = heading("Does it fit?", esc(proposal.footprint.words))
-    return f'<div class="card">{problems}{head}{time}{bar}{table}</div>'
+    head = heading("Does it fit?", esc(sentence(proposal.footprint.words)))
+    return f'<div class="card">{problems}{head}{bar}{table}</div>'
