@@ -19,11 +19,12 @@ import gradio as gr
 from loralab.lab import Lab
 from loralab.paths import room
 from ui.errors import LOG, told, write_log
+from ui.markup import markup
 from ui.page import TABS, Page, go_to, shared_parts
 from ui.runlist import machine_strip, run_list
 from ui.settings import read_settings, remember
 from ui.tabs import dataset, evaluate, plan, share, train
-from ui.theme import CSS, HEAD, make_theme, set_theme_js
+from ui.theme import CSS, FOLD_SIDE_JS, HEAD, make_theme, set_theme_js
 
 BUILD = {"dataset": dataset.build, "plan": plan.build, "train": train.build, "evaluate": evaluate.build, "share": share.build}
 TITLES = {"dataset": "Dataset", "plan": "Plan", "train": "Train", "evaluate": "Evaluate", "share": "Share"}
@@ -42,7 +43,7 @@ def build(lab: Lab) -> gr.Blocks:
     with gr.Blocks(title="LoRALab", analytics_enabled=False, fill_width=True) as demo:
         parts = shared_parts(lab)
         with gr.Sidebar(width=264, elem_id="side"):
-            gr.HTML(BRAND)
+            markup(BRAND)
             side = gr.Column()
             theme = gr.Radio([("Auto", "auto"), ("Light", "light"), ("Dark", "dark")], label="Look", value="auto", elem_classes="looks")
         with gr.Tabs(elem_id="steps", overflow_behavior="wrap") as tabs:
@@ -51,9 +52,9 @@ def build(lab: Lab) -> gr.Blocks:
                 with gr.Tab(TITLES[name], id=name) as tab, gr.Column(elem_classes="sheet"):
                     BUILD[name](lab, page)
                 tab.select(_remember_tab(page, name), None, None, show_progress="hidden")
-        gr.HTML(told(lambda: machine_strip(page)), elem_id="machine")
+        markup(told(lambda: machine_strip(page)), elem_id="machine")
         with side:
-            gr.HTML('<div class="small-title">Your runs</div>')
+            markup('<div class="small-title">Your runs</div>')
             run_list(page)
         _wire_page(demo, page, theme)
     return demo
@@ -76,6 +77,7 @@ def _wire_page(demo: gr.Blocks, page: Page, theme: gr.Radio) -> None:
         return [current, go_to(tab), settings.theme]
 
     demo.load(attach, None, [page.run, page.tabs, theme], show_progress="hidden")
+    demo.load(None, None, None, js=FOLD_SIDE_JS)
     theme.change(None, theme, None, js=set_theme_js())
     theme.input(told(lambda look: remember(page.lab.home, {"theme": look})), theme, None, show_progress="hidden")
 

@@ -44,24 +44,27 @@ def loss_chart(view: RunView) -> Figure:
         )  # fmt: skip
     before = next((e.loss for e in view.evaluations if e.split == "base"), None)
     if before is not None and math.isfinite(before):
-        figure.add_hline(
-            y=before,
-            line={"color": HELDOUT, "width": 1.5, "dash": "dot"},
-            annotation_text="before training",
-            annotation_position="top right",
-        )
+        figure.add_hline(y=before, line={"color": HELDOUT, "width": 1.5, "dash": "dot"})
     for incident in view.incidents:
-        figure.add_vline(
-            x=incident.step, line={"color": TROUBLE, "width": 1.5, "dash": "dash"}, annotation_text="!", annotation_font_color=TROUBLE
-        )
+        figure.add_vline(x=incident.step, line={"color": TROUBLE, "width": 1.5, "dash": "dash"})
     figure.update_layout(
-        height=320, margin={"l": 48, "r": 16, "t": 16, "b": 40}, paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)",
-        hovermode="x unified", showlegend=True, legend={"orientation": "h", "y": 1.12, "x": 0}, uirevision=view.run,
+        height=320, margin={"l": 48, "r": 16, "t": 12, "b": 40}, paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)",
+        hovermode="x unified", showlegend=False, uirevision=view.run,
         font={"family": "system-ui, sans-serif", "size": 12},
         xaxis={"title": "updates", "gridcolor": QUIET, "zeroline": False, "rangemode": "tozero"},
         yaxis={"title": "loss", "gridcolor": QUIET, "zeroline": False},
     )  # fmt: skip
     return figure
+
+
+def legend(view: RunView) -> str:
+    """What the lines of the loss chart are, as markup: it wraps on a narrow screen where a drawn legend would cover the lines."""
+    lines = [("raw", "each update"), ("smooth", "while learning"), ("held", "on held-out examples")]
+    if any(e.split == "base" for e in view.evaluations):
+        lines.append(("base", "before training"))
+    if view.incidents:
+        lines.append(("trouble", "something was noticed"))
+    return '<div class="legend">' + "".join(f'<span><i class="{kind}"></i>{words}</span>' for kind, words in lines) + "</div>"
 
 
 def thin(steps: list[Stepped]) -> list[Stepped]:

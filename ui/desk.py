@@ -58,7 +58,13 @@ class Desk:
     def propose(self, dataset: str, model: str, goal: str, fixed: dict[str, Any] | None = None) -> Proposal:
         """A plan for this file, model and goal; `fixed` are settings a person has chosen."""
         profile = self.profile(dataset, model, goal)
-        return self.lab.propose(profile, model=model, **{**goals.changes(goal, profile), **(fixed or {})})
+        wanted = goals.changes(goal, profile)
+        own = self.lab.propose(profile, model=model, **wanted)
+        if not fixed:
+            return own
+        asked = self.lab.propose(profile, model=model, **{**wanted, **fixed})
+        kept = {name: why for name, why in own.reasons.items() if asked.plan.get(name) == own.plan.get(name)}
+        return asked.model_copy(update={"reasons": {**asked.reasons, **kept}})
 
     def keep(self, uploaded: str) -> str:
         """Copy a dropped file into the workspace under its own name, once per content, and return where it lies."""

@@ -79,8 +79,8 @@ def fill(form: Form, values: dict[str, Any], reasons: dict[str, str]) -> list[di
     updates: list[dict[str, Any]] = []
     for name in form.names:
         field = form.plan.model_fields[name]
-        why = reasons.get(name, "")
-        info = f"{field.description} Chosen because: {why}" if why else field.description
+        why = reasons.get(name, "").replace(field.description or "", "").strip()
+        info = f"{field.description} Why this value: {why}" if why else field.description
         updates.append(gr.update(value=values.get(name, field.default), info=info))
     return updates
 

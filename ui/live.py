@@ -8,8 +8,9 @@ from typing import Any
 import gradio as gr
 
 from loralab.events import Adjusted, Incident, Noted, RunView
-from ui.charts import loss_chart
+from ui.charts import legend, loss_chart
 from ui.errors import told
+from ui.markup import markup
 from ui.page import Page
 from ui.words import duration, empty, esc, fact, facts, figure, notice, size, term
 
@@ -27,23 +28,25 @@ STORY_LINES = 40
 def live_panel(page: Page) -> None:
     """Draw the panel and let the page's timer feed it."""
     seen = gr.State("")  # what is on the screen already, so that nothing is sent twice
-    top = gr.HTML(nothing_yet(), elem_id="live")
+    top = markup(nothing_yet(), elem_id="live")
     with gr.Row(elem_classes="actions"):
         stop = gr.Button("Stop and save", variant="stop", visible=False, scale=0, min_width=160)
         resume = gr.Button("Resume", variant="primary", visible=False, scale=0, min_width=160)
         proof = gr.Button("See what it learned", variant="primary", visible=False, scale=0, min_width=200)
-    chart = gr.Plot(show_label=False, visible=False, elem_classes="card chart", elem_id="loss-chart")
-    story = gr.HTML("", elem_id="story")
+    with gr.Column(visible=False, elem_classes="card chart") as picture:
+        lines = markup()
+        chart = gr.Plot(show_label=False, container=False, elem_id="loss-chart")
+    story = markup(elem_id="story")
 
     @told
     def tick(run: str, shown: str) -> list[Any]:
         view = page.lab.view(run) if run else None
         mark = stamp(view)
         if mark == shown:
-            return [gr.skip()] * 8
+            return [gr.skip()] * 10
         return [mark, moment_of(view), *panel(view, _title(page, run))]
 
-    out = [seen, page.moment, top, chart, story, stop, resume, proof]
+    out = [seen, page.moment, top, picture, lines, chart, story, stop, resume, proof]
     gr.on([page.timer.tick, page.run.change], tick, [page.run, seen], out, show_progress="hidden", concurrency_limit=None)
     stop.click(told(page.lab.stop), page.run, None)
     resume.click(told(page.lab.resume), page.run, page.run)
@@ -67,12 +70,13 @@ def moment_of(view: RunView | None) -> str:
 def panel(view: RunView | None, title: str) -> list[Any]:
     """Updates for headline, chart, story and the three buttons."""
     if view is None:
-        return [nothing_yet(), gr.Plot(visible=False), "", *[gr.Button(visible=False)] * 3]
-    drawn = gr.Plot(loss_chart(view), visible=True) if view.steps else gr.Plot(visible=False)
+        return [nothing_yet(), gr.Column(visible=False), "", None, "", *[gr.Button(visible=False)] * 3]
     can_go_on = view.state in ("stopped", "failed", "killed")
     return [
         headline(view, title),
-        drawn,
+        gr.Column(visible=bool(view.steps)),
+        legend(view),
+        loss_chart(view) if view.steps else None,
         story_lines(view),
         gr.Button(visible=view.active),
         gr.Button(visible=can_go_on),
@@ -91,7 +95,7 @@ def headline(view: RunView, title: str) -> str:
     words, tone = STATES[view.state]
     if view.active and view.phase not in ("", "training"):
         words = view.phase.replace("_", " ").capitalize()
-    done = 100.0 if view.state == "finished" else 100 * (view.fraction or 0)
+    done = 100.0 if view.state == "finished" else 100 * _share_done(view)
     left = f"about {duration(view.seconds_left)} left" if view.active and view.seconds_left else _ended(view)
     moving = " moving" if view.active and view.fraction is None else ""
     aria = f'role="progressbar" aria-valuenow="{done:.0f}" aria-valuemin="0" aria-valuemax="100"'
@@ -100,6 +104,12 @@ def headline(view: RunView, title: str) -> str:
         f'<div class="card live"><div class="live-head"><h2>{esc(title)}</h2><span class="pill {tone}">{esc(words)}</span></div>'
         f'{bar}<div class="live-sub"><span>{_where(view)}</span><span>{left}</span></div>{_numbers(view)}</div>{_ending(view)}'
     )
+
+
+def _share_done(view: RunView) -> float:
+    if view.active:
+        return view.fraction or 0.0
+    return view.step / view.total_steps if view.total_steps else 0.0
 
 
 def _where(view: RunView) -> str:

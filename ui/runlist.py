@@ -13,20 +13,14 @@ import gradio as gr
 from loralab.errors import UserError
 from ui.errors import told
 from ui.live import STATES
+from ui.markup import markup
 from ui.page import Page
 from ui.words import count, esc, figure, size
-
-PICK = """
-element.addEventListener('click', event => {
-  const button = event.target.closest('[data-pick]');
-  if (button) trigger('click', {pick: button.dataset.pick});
-});
-"""
 
 
 def run_list(page: Page) -> None:
     """Draw the list; a click makes that run the current one in every tab."""
-    listing = gr.HTML("", js_on_load=PICK, elem_id="runs")
+    listing = markup(elem_id="runs")
 
     @told
     def refresh(run: str) -> str:

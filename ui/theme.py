@@ -18,6 +18,7 @@ ICON = (
     " stroke-width='3' fill='none' stroke-linecap='round' stroke-linejoin='round'/%3E%3C/svg%3E"
 )
 HEAD = f'<link rel="icon" href="{ICON}"><meta name="color-scheme" content="light dark">'
+FOLD_SIDE_JS = "() => { if (window.innerWidth < 900) document.querySelector('#side.open .toggle-button')?.click(); }"
 
 # light, dark
 PAPER = ("#f6f6f3", "#121514")

@@ -66,6 +66,11 @@ def figure(value: float | None, digits: int = 3) -> str:
     return f"{value:.{digits}f}" if math.isfinite(value) else "not a number"
 
 
+def sentence(words: str) -> str:
+    """Words with a capital letter and a full stop."""
+    return f"{words[:1].upper()}{words[1:].rstrip('.')}." if words else ""
+
+
 def count(number: float, one: str, many: str = "") -> str:
     """“1 row”, “1,204 rows”."""
     return f"{number:,.0f} {one if number == 1 else many or one + 's'}"

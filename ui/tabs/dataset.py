@@ -14,8 +14,8 @@ from loralab.lab import Lab
 from ui import goals
 from ui.dataset_view import doctor_notes, left_out_rows, previews_html, samples_html, summary_html
 from ui.errors import told
+from ui.markup import markup
 from ui.page import Page, choice_key, go_to, start_on_click
-from ui.runlist import PICK
 from ui.words import heading
 
 ROLE_WORDS = {
@@ -34,29 +34,29 @@ NONE = "(none)"
 def build(lab: Lab, page: Page) -> None:
     """Draw the tab and wire it."""
     with gr.Column(elem_classes="chooser") as chooser:
-        gr.HTML(
+        markup(
             heading(
                 "What should it learn from?",
                 "Drop a file with examples of what you want, or try one of the samples. Nothing leaves this computer.",
             )
         )
         upload = gr.File(label="Drop your file here", file_count="single", height=150, elem_id="drop", elem_classes="drop")
-        gr.HTML('<div class="fine">Text, Markdown, JSON, CSV, TSV, Parquet or Excel; a zip of them works too.</div>')
-        cards = gr.HTML(samples_html(lab.samples()), js_on_load=PICK, elem_id="samples")
+        markup('<div class="fine">Text, Markdown, JSON, CSV, TSV, Parquet or Excel; a zip of them works too.</div>')
+        cards = markup(samples_html(lab.samples()), elem_id="samples")
     with gr.Column(visible=False, elem_classes="found") as found:
-        summary = gr.HTML("")
+        summary = markup()
         again = gr.Button("Choose other examples", size="sm", scale=0, min_width=190, elem_classes="quiet")
         with gr.Column(visible=False, elem_classes="card roles") as asking:
             roles, apply = _roles_form()
         with gr.Column(elem_classes="card decide"):
-            gr.HTML(heading("What should it do?", step="2"))
+            markup(heading("What should it do?", step="2"))
             page.goal.render()
-            gr.HTML(heading("Start", "The rest is chosen for this file and this computer. You can look at it first.", step="3"))
+            markup(heading("Start", "The rest is chosen for this file and this computer. You can look at it first.", step="3"))
             with gr.Row(elem_classes="actions"):
                 start = gr.Button("Start", variant="primary", scale=0, min_width=200, elem_id="start-here")
                 plan = gr.Button("Look at the plan", scale=0, min_width=170, elem_classes="quiet")
-        notes = gr.HTML("")
-        previews = gr.HTML("", elem_id="previews")
+        notes = markup()
+        previews = markup(elem_id="previews")
         with gr.Accordion("Rows that were left out, and why", open=False, visible=False, elem_classes="fold") as left_fold:
             left = gr.Dataframe(
                 headers=["Row", "File", "Reason"], datatype=["number", "str", "str"], interactive=False, wrap=True, show_label=False
@@ -68,7 +68,7 @@ def build(lab: Lab, page: Page) -> None:
 
 
 def _roles_form() -> tuple[list[gr.Dropdown], gr.Button]:
-    gr.HTML(
+    markup(
         heading(
             "Which column is what?",
             "The columns of this file could be read in more than one way. Say it once; it is remembered for files like this.",

@@ -10,6 +10,7 @@ import gradio as gr
 from loralab.lab import Lab
 from ui.errors import told
 from ui.evaluate_view import NOT_YET, samples_html, verdict_html
+from ui.markup import markup
 from ui.page import Page
 from ui.words import heading
 from ui.work import follow
@@ -19,12 +20,12 @@ WHO = [("With what it learned", "adapter"), ("Base model, before training", "bas
 
 def build(lab: Lab, page: Page) -> None:
     """Draw the tab and wire it."""
-    gr.HTML(heading("Did it get better?", "Tested on examples it never saw, once without and once with what it learned."))
-    verdict = gr.HTML(NOT_YET, elem_id="verdict")
+    markup(heading("Did it get better?", "Tested on examples it never saw, once without and once with what it learned."))
+    verdict = markup(NOT_YET, elem_id="verdict")
     with gr.Row(visible=False, elem_classes="actions") as more:
         measure = gr.Button("Measure again", scale=0, min_width=170, elem_classes="quiet")
-    measuring = gr.HTML("")
-    answers = gr.HTML("", elem_id="answers")
+    measuring = markup()
+    answers = markup(elem_id="answers")
     with gr.Column(visible=False, elem_classes="card talk") as talk:
         chat = _chat(page)
     _wire(
@@ -33,7 +34,7 @@ def build(lab: Lab, page: Page) -> None:
 
 
 def _chat(page: Page) -> gr.Chatbot:
-    gr.HTML(heading("Try it", "Ask as your examples ask. Switch between before and after to compare."))
+    markup(heading("Try it", "Ask as your examples ask. Switch between before and after to compare."))
     who = gr.Radio(WHO, value="adapter", show_label=False, container=False, elem_classes="goals compact")
     chat = gr.Chatbot(
         show_label=False,

@@ -15,6 +15,7 @@ from loralab.records import Proposal
 from ui.charts import memory_bar
 from ui.errors import told
 from ui.form import draw, fill, read
+from ui.markup import markup
 from ui.page import Page, start_on_click
 from ui.plan_view import can_download, download_question, fit_html, model_html
 from ui.settings import remember
@@ -26,21 +27,22 @@ EMPTY = empty("No examples yet", "Choose a file or a sample on the first page. T
 
 def build(lab: Lab, page: Page) -> None:
     """Draw the tab and wire it."""
-    gr.HTML(heading("The plan", "Made for your examples and this computer. Change what you like; everything has a sensible value."))
+    markup(heading("The plan", "Made for your examples and this computer. Change what you like; everything has a sensible value."))
     with gr.Column(elem_classes="card"):
         page.model.render()
-        about = gr.HTML("", elem_id="about-model")
-        with gr.Row(visible=False, elem_classes="actions") as offer:
+        check = lab.check_model(str(page.model.value))
+        about = markup(model_html(check), elem_id="about-model")
+        with gr.Row(visible=can_download(check), elem_classes="actions") as offer:
             want = gr.Button("Download this model …", scale=0, min_width=200)
         with gr.Column(visible=False, elem_classes="asking") as asking:
-            question = gr.HTML("")
+            question = markup()
             with gr.Row(elem_classes="actions"):
                 fetch = gr.Button("Yes, download it", variant="primary", scale=0, min_width=180)
                 no = gr.Button("Not now", scale=0, min_width=120)
-        fetching = gr.HTML("")
-    fit = gr.HTML(EMPTY, elem_id="fit")
+        fetching = markup()
+    fit = markup(EMPTY, elem_id="fit")
     with gr.Column(elem_classes="card settings"):
-        gr.HTML(heading("Settings", "Folded away because they are chosen for you. Each says what it does and why it has its value."))
+        markup(heading("Settings", "Folded away because they are chosen for you. Each says what it does and why it has its value."))
         draw(page.form)
     with gr.Row(elem_classes="actions"):
         start = gr.Button("Start", variant="primary", scale=0, min_width=200, elem_id="start-plan")
@@ -81,7 +83,7 @@ def _wire(page: Page, parts: dict[str, Any]) -> None:
 
     @told
     def ask(model: str) -> tuple[str, Any]:
-        return download_question(page.lab.check_model(model)), gr.Column(visible=True)
+        return download_question(page.lab.check_model(model, ask_hub=True)), gr.Column(visible=True)
 
     @told
     def fetch(model: str) -> Iterator[str]:

@@ -11,6 +11,7 @@ import gradio as gr
 from loralab.errors import RunFailed
 from loralab.lab import Lab
 from ui.errors import told
+from ui.markup import markup
 from ui.page import Page
 from ui.words import empty, esc, heading, term
 from ui.work import follow
@@ -30,20 +31,20 @@ model = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(base), ad
 
 def build(lab: Lab, page: Page) -> None:
     """Draw the tab and wire it."""
-    gr.HTML(heading("Take it with you", TAKE))
-    place = gr.HTML(NOT_YET, elem_id="place")
+    markup(heading("Take it with you", TAKE))
+    place = markup(NOT_YET, elem_id="place")
     with gr.Column(visible=False) as ready:
         with gr.Column(elem_classes="card"):
-            gr.HTML(heading("As one file", "A zip with the adapter, its card and the plan to repeat it."))
+            markup(heading("As one file", "A zip with the adapter, its card and the plan to repeat it."))
             with gr.Row(elem_classes="actions"):
                 pack = gr.Button("Make a zip", variant="primary", scale=0, min_width=180)
                 take = gr.DownloadButton("Download the zip", visible=False, variant="primary", scale=0, min_width=180)
-            packing = gr.HTML("")
+            packing = markup()
         with gr.Column(elem_classes="card"):
-            gr.HTML(heading("Use it in Python", f"With {term('PEFT')}, on this computer or another one."))
+            markup(heading("Use it in Python", f"With {term('PEFT')}, on this computer or another one."))
             recipe = gr.Code(language="python", interactive=False, show_label=False, show_line_numbers=False, lines=7)
         with gr.Column(elem_classes="card"):
-            gr.HTML(heading("Its card", "What it was made from, how, and how good it is. It travels with the adapter."))
+            markup(heading("Its card", "What it was made from, how, and how good it is. It travels with the adapter."))
             card = gr.Markdown("", elem_classes="model-card")
     _wire(page, {"place": place, "ready": ready, "recipe": recipe, "card": card, "take": take, "pack": pack, "packing": packing})
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import gradio as gr
-
 from loralab.lab import Lab
 from ui.live import live_panel
+from ui.markup import markup
 from ui.page import Page
 from ui.words import heading
 
 
 def build(lab: Lab, page: Page) -> None:
     """Draw the tab."""
-    gr.HTML(heading("Learning", "You can close this page at any time: the run goes on, and the page finds it again."))
+    markup(heading("Learning", "You can close this page at any time: the run goes on, and the page finds it again."))
     live_panel(page)
