@@ -17,7 +17,6 @@ from loralab.setup.machine import find_chromium
 from loralab.setup.opening import Opening, child_environment, open_app
 from loralab.setup.problem import SetupProblem
 from loralab.setup.progress import Progress, Terminal
-from loralab.setup.steps import ensure
 
 
 def read_arguments(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
@@ -47,6 +46,8 @@ def workspace(chosen: Path | None) -> Path:
 
 def run_demo(options: argparse.Namespace, rest: Sequence[str]) -> int:
     """Set up, then train and judge on bundled data; standard output is the demo's."""
+    from loralab.setup.steps import ensure
+
     progress = Progress()
     python = ensure(Place(), ["core"], progress, Terminal(progress))
     return _call([str(python), "-m", "loralab", "demo", *rest], options.home)
@@ -54,6 +55,8 @@ def run_demo(options: argparse.Namespace, rest: Sequence[str]) -> int:
 
 def run_tests(options: argparse.Namespace, rest: Sequence[str]) -> int:
     """Set up with what the tests need, say what has to be left out, and run them; the last line is pytest's."""
+    from loralab.setup.steps import ensure
+
     progress = Progress()
     terminal = Terminal(progress)
     python = ensure(Place(), ["core", "tests"], progress, terminal)

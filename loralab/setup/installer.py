@@ -10,6 +10,7 @@ import queue
 import re
 import subprocess
 import threading
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -134,7 +135,7 @@ def run_pip(python: Path, arguments: Sequence[str], watch: PipWatch, terminal: T
             text=True, encoding="utf-8", errors="replace",
         ) as process,
     ):  # fmt: skip
-        record.write(f"$ {' '.join(command)}\n")
+        record.write(f"$ [{time.monotonic() - watch.progress.began:.0f} s] {' '.join(command)}\n")
         threading.Thread(target=_read_into, args=(process, lines), daemon=True).start()
         try:
             while (line := _next(lines, watch)) is not None:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
-import http.client
 import json
+import socket
 import time
 from pathlib import Path
-from urllib.parse import quote
 
 from loralab.paths import write_atomic
 from loralab.setup.doorway import HOST
@@ -50,9 +48,9 @@ def running_port(home: Path, patience_s: float = 0.0) -> int | None:
 
 def _says_yes(port: int, token: str) -> bool:
     """Whether the program at this port knows the token."""
-    with contextlib.closing(http.client.HTTPConnection(HOST, port, timeout=2)) as asked:
-        try:
-            asked.request("GET", f"/.launch/hello?token={quote(token)}")
-            return asked.getresponse().status == http.client.OK
-        except (OSError, http.client.HTTPException):
-            return False
+    try:
+        with socket.create_connection((HOST, port), timeout=2) as asked:
+            asked.sendall(f"GET /.launch/hello?token={token} HTTP/1.1\r\nHost: {HOST}:{port}\r\n\r\n".encode())
+            return asked.recv(64).startswith(b"HTTP/1.1 200 ")
+    except OSError:
+        return False

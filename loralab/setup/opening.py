@@ -24,7 +24,6 @@ from loralab.setup.machine import has_screen
 from loralab.setup.opened import remove_note, running_port, write_note
 from loralab.setup.problem import SetupProblem
 from loralab.setup.progress import Progress, Terminal
-from loralab.setup.steps import ensure
 
 PREFERRED_PORT = 7860
 _START_S = 180  # a first start on a slow disk with a virus scanner; a start takes 2 to 5
@@ -100,7 +99,7 @@ async def _live(opening: Opening, listener: socket.socket, terminal: Terminal) -
         threading.Thread(target=_show, args=(address,), daemon=True).start()
     child: subprocess.Popen[bytes] | None = None
     try:
-        python = find_whole(opening.place, ["core"]) or await asyncio.to_thread(ensure, opening.place, ["core"], opening.progress, terminal)
+        python = find_whole(opening.place, ["core"]) or await _set_up(opening, terminal)
         port = free_port()
         opening.progress.phase = "starting"
         child = _start_child(opening, python, port)
@@ -122,6 +121,13 @@ async def _live(opening: Opening, listener: socket.socket, terminal: Terminal) -
         server.close()
         if child is not None:
             _end_child(child)
+
+
+async def _set_up(opening: Opening, terminal: Terminal) -> Path:
+    """Install what is missing while the page goes on answering."""
+    from loralab.setup.steps import ensure  # a start that finds everything in place does not pay for it
+
+    return await asyncio.to_thread(ensure, opening.place, ["core"], opening.progress, terminal)
 
 
 def _end_on_signals() -> None:

@@ -38,6 +38,10 @@ _SIGNS: tuple[tuple[str, str], ...] = (
     ),
     (r"MemoryError|Killed", "This computer ran out of memory: close other programs and start again."),
     (
+        r"\(from versions: none\)",  # pip says no more when an index does not answer and it was told not to ask twice
+        "The packages could not be found: connect this computer to the internet and start again, or use Python 3.12 instead of {python}.",
+    ),
+    (
         r"No matching distribution found for|Could not find a version that satisfies",
         "A needed package has no build for this Python ({python}): install Python 3.12 from python.org and start launch.py with it.",
     ),
