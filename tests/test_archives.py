@@ -88,6 +88,24 @@ def test_a_zip_of_mixed_files_gives_the_same(tmp_path: Path) -> None:
     check_mixed(make_zip(tmp_path / "mixed.zip", MIXED))
 
 
+def test_archives_lying_in_a_folder_are_opened(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    make_zip(folder / "a.zip", {"qa.csv": table_text().encode(), "bad.csv": b""})
+    (folder / "b.csv.gz").write_bytes(gzip.compress(table_text().encode()))
+    examples, loaded = load_examples(folder)
+    assert [example.source for example in examples] == ["a.zip/qa.csv"] * 3 + ["b.csv.gz/b.csv"] * 3
+    assert [lost.source for lost in loaded.left_out] == ["a.zip/bad.csv"]
+    assert loaded.n_read == 7
+
+
+def test_a_folder_without_examples_says_why(tmp_path: Path) -> None:
+    (tmp_path / "pictures").mkdir()
+    (tmp_path / "pictures" / "dog.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 9)
+    with pytest.raises(UserError, match=r"holds no file that can be learned from. dog\.png is not a text file"):
+        load_examples(tmp_path / "pictures")
+
+
 def test_links_in_a_folder_are_not_followed(tmp_path: Path) -> None:
     (tmp_path / "outside.csv").write_text(table_text())
     inside = tmp_path / "inside"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -70,7 +70,7 @@ def read_path(path: Path) -> list[Table]:
     if not path.exists():
         raise UserError(f"There is no file or folder at {path}.", "Check the name.", code="no_file")
     if path.is_dir():
-        return read_many(_walk(path), path.name)
+        return read_many(_walk(path), path.name, packed=False)
     if path.stat().st_size > MAX_BYTES:
         raise UserError(f"{path.name} is larger than 1 GB.", "Split it, or take a part of it.", code="file_too_big")
     return read_bytes(path.read_bytes(), path.name)
@@ -97,12 +97,14 @@ def _choose(raw: bytes, name: str) -> Reader:
     return next(reader for reader in readers() if "" in reader.suffixes)
 
 
-def read_many(files: list[tuple[str, Callable[[], bytes]]], where: str, left_out: list[LeftOut] | None = None) -> list[Table]:
+def read_many(
+    files: list[tuple[str, Callable[[], bytes]]], where: str, left_out: list[LeftOut] | None = None, *, packed: bool = True
+) -> list[Table]:
     """Tables of several files. A file that cannot be read counts as one row left out, with row number 0 and the reason."""
     tables: list[Table] = []
     lost = Table(source=where, rows=[], left_out=list(left_out or []))
     for name, load in files:
-        found, reason = _try_reading(name, load)
+        found, reason = _try_reading(name, load, packed=packed)
         tables.extend(found)
         if reason:
             lost.left_out.append(LeftOut(row=0, source=name, reason=reason))
@@ -111,20 +113,31 @@ def read_many(files: list[tuple[str, Callable[[], bytes]]], where: str, left_out
         lost.left_out.extend(LeftOut(row=0, source=source, reason="A note about the data, not examples.") for source in notes)
         tables = [table for table in tables if not _is_note(table)]
     if not any(table.rows for table in tables):
-        why = f" {lost.left_out[0].source}: {lost.left_out[0].reason}" if lost.left_out else ""
+        first = lost.left_out[0] if lost.left_out else LeftOut(row=0, reason="")
+        why = f" {first.reason if first.source in first.reason else f'{first.source}: {first.reason}'}".rstrip()
         what = f"{where} holds no file that can be learned from.{why}"
         raise UserError(what, "Put .txt, .jsonl, .csv or .xlsx files in it.", code="no_examples")
     return [*tables, lost] if lost.left_out else tables
 
 
-def _try_reading(name: str, load: Callable[[], bytes]) -> tuple[list[Table], str]:
+def _try_reading(name: str, load: Callable[[], bytes], *, packed: bool) -> tuple[list[Table], str]:
     """The tables of a file among others, or the reason why there are none."""
     try:
-        return read_bytes(load(), name, packed=True), ""
+        return [_named(table, name) for table in read_bytes(load(), name, packed=packed)], ""
     except LabError as error:
         return [], error.problem.what
     except OSError as error:
         return [], f"It could not be opened: {error.strerror or error}"
+
+
+def _named(table: Table, name: str) -> Table:
+    """The table under a name that begins with the file's, also when it comes out of an archive in a folder."""
+
+    def full(source: str) -> str:
+        return source if source.startswith(name) else f"{name}/{source}"
+
+    lost = [row.model_copy(update={"source": full(row.source)}) for row in table.left_out]
+    return replace(table, source=full(table.source), left_out=lost)
 
 
 def _is_note(table: Table) -> bool:
