@@ -23,7 +23,7 @@ SETTINGS = (
 )  # fmt: skip
 
 
-class BaseFacts(Record):
+class Origin(Record):
     """The base model as others know it: never a path of this computer."""
 
     name: str
@@ -36,23 +36,23 @@ class BaseFacts(Record):
         return self.hub_id or self.name
 
 
-def base_facts(base_model: str, folder: Path) -> BaseFacts:
+def origin_of(base_model: str, folder: Path) -> Origin:
     """What is known of the base a plan names: from the catalogue, the Hub id itself, or the folder's name."""
     entry = hub_entry(base_model)
     if entry:
-        return BaseFacts(name=entry.name, hub_id=entry.hub_id, licence=entry.licence)
+        return Origin(name=entry.name, hub_id=entry.hub_id, licence=entry.licence)
     if _HUB_ID.fullmatch(base_model) and not Path(base_model).is_dir():
-        return BaseFacts(name=base_model.partition("/")[2], hub_id=base_model)
-    return BaseFacts(name=folder.name)
+        return Origin(name=base_model.partition("/")[2], hub_id=base_model)
+    return Origin(name=folder.name)
 
 
-def shared_plan(plan: dict[str, Any], base: BaseFacts) -> dict[str, Any]:
+def shared_plan(plan: dict[str, Any], base: Origin) -> dict[str, Any]:
     """The plan as it may leave this computer: file names instead of paths."""
     names = {"dataset": Path(str(plan.get("dataset", ""))).name, "base_model": base.hub_id or base.name}
     return plan | {key: value for key, value in names.items() if key in plan}
 
 
-def model_card(run: str, plan: dict[str, Any], base: BaseFacts, view: RunView, *, merged: bool = False) -> str:
+def model_card(run: str, plan: dict[str, Any], base: Origin, view: RunView, *, merged: bool = False) -> str:
     """README.md of an exported adapter (or, `merged`, of base and adapter in one), in Markdown with the Hub's front matter."""
     title = plan.get("title") or run
     what = "A language model with a LoRA adapter merged into it" if merged else "A LoRA adapter"
@@ -69,7 +69,7 @@ def model_card(run: str, plan: dict[str, Any], base: BaseFacts, view: RunView, *
     return "\n".join(lines) + "\n"
 
 
-def _front(base: BaseFacts, *, merged: bool) -> Iterator[str]:
+def _front(base: Origin, *, merged: bool) -> Iterator[str]:
     yield "---"
     if base.hub_id:
         yield f"base_model: {base.hub_id}"
@@ -134,7 +134,7 @@ def _settings(plan: dict[str, Any]) -> Iterator[str]:
     yield from ("", "`plan.json` beside this file holds all of them; with the same examples and seed it repeats the run.", "")
 
 
-def _loading(base: BaseFacts, *, merged: bool) -> Iterator[str]:
+def _loading(base: Origin, *, merged: bool) -> Iterator[str]:
     yield from ("## How to load it", "", "```python", "from transformers import AutoModelForCausalLM, AutoTokenizer")
     if merged:
         yield from (
@@ -150,7 +150,7 @@ def _loading(base: BaseFacts, *, merged: bool) -> Iterator[str]:
         yield from ("The base is the starter model that comes with LoRALab, in its folder `data/starter/text`.", "")
 
 
-def _limits(base: BaseFacts) -> Iterator[str]:
+def _limits(base: Origin) -> Iterator[str]:
     licence = base.licence or "not known to LoRALab: see where the model came from"
     yield from ("## Limits and licence", "")
     yield f"- The base model's licence: {licence}. It applies to what is made from it; the licence of the examples may apply too."

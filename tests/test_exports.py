@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from loralab import card, exports, paths, runs
-from loralab.card import BaseFacts, base_facts, model_card
+from loralab.card import Origin, model_card, origin_of
 from loralab.errors import LabError, UserError
 from loralab.events import Ended, Evaluated, EventLog, Noted, Previewed, RunView, Started
 from loralab.exports import _files, job
@@ -197,7 +197,7 @@ def test_the_card_says_what_was_measured_and_how_to_load_it() -> None:
         run="r", samples=(SAMPLE,), evaluations=(Evaluated(split="final", loss=2.4, n=92, scores=(SCORE,)),),
         notes=(Noted(text="", data={"n_train": 828, "n_heldout": 92}),),
     )  # fmt: skip
-    text = model_card("r", parse_plan({"title": "A | b"}).model_dump(), BaseFacts(name="x", hub_id="owner/x", licence="MIT"), view)
+    text = model_card("r", parse_plan({"title": "A | b"}).model_dump(), Origin(name="x", hub_id="owner/x", licence="MIT"), view)
     assert text.startswith("---\nbase_model: owner/x\nlibrary_name: peft\n")
     assert "| loss | 3.1 | 2.4 | -0.7 (-0.8 … -0.6) | 92 | better |" in text
     assert SCORE.words in text
@@ -209,16 +209,16 @@ def test_the_card_says_what_was_measured_and_how_to_load_it() -> None:
 
 
 def test_an_unjudged_adapter_claims_nothing() -> None:
-    text = model_card("r", parse_plan({}).model_dump(), BaseFacts(name="x"), RunView(run="r"))
+    text = model_card("r", parse_plan({}).model_dump(), Origin(name="x"), RunView(run="r"))
     assert "nothing is claimed" in text
     assert "base_model:" not in text.split("# r")[0]
     assert "not known to LoRALab" in text
 
 
-def test_base_facts_come_from_the_catalogue_the_hub_id_or_the_folder(tmp_path: Path) -> None:
-    assert base_facts("starter", tmp_path) == BaseFacts(name="starter", hub_id="", licence=card.hub_entry("starter").licence)  # type: ignore[union-attr]
-    assert base_facts("someone/some-model", tmp_path).reference == "someone/some-model"
-    assert base_facts(str(tmp_path), tmp_path) == BaseFacts(name=tmp_path.name)
+def test_the_base_is_known_by_the_catalogue_the_hub_id_or_the_folder(tmp_path: Path) -> None:
+    assert origin_of("starter", tmp_path) == Origin(name="starter", hub_id="", licence=card.hub_entry("starter").licence)  # type: ignore[union-attr]
+    assert origin_of("someone/some-model", tmp_path).reference == "someone/some-model"
+    assert origin_of(str(tmp_path), tmp_path) == Origin(name=tmp_path.name)
 
 
 def test_formats_are_found_and_the_list_needs_no_torch() -> None:

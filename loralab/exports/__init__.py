@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from loralab import plugins
-from loralab.card import BaseFacts
+from loralab.card import Origin
 from loralab.errors import Problem
 from loralab.events import RunView
 
@@ -26,7 +26,7 @@ class Source:
     view: RunView
     model: Path
     adapter: Path
-    base: BaseFacts
+    base: Origin
 
 
 Note = Callable[[str], None]  # tells people what is being done now

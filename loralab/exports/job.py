@@ -9,7 +9,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from loralab.card import base_facts
+from loralab.card import origin_of
 from loralab.errors import LabError, UserError
 from loralab.evaluations.job import read_job
 from loralab.events import Noted, Saved, fold, read
@@ -48,7 +48,7 @@ def open_source(runs_folder: Path, options: dict[str, Any]) -> Source:
     job = read_job(made_by)
     events, _ = read(made_by / "events.jsonl")
     model = Path(str(options.get("model") or job.options.get("model", "")))
-    base = base_facts(str(job.plan.get("base_model", "")), model)
+    base = origin_of(str(job.plan.get("base_model", "")), model)
     return Source(job.run, job.plan, fold(job.run, events), model, Path(str(options["adapter"])), base)
 
 
