@@ -194,10 +194,14 @@ def test_closing_ends_the_app_but_not_a_training(launch, home, name):
     port = free_port()
     process = launch("--port", str(port), "--no-browser")
     _until(lambda: _phase(port) == "ready")
+    visitor = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    visitor.request("GET", "/")
+    visitor.getresponse().read()  # and stays, as a browser does
     process.send_signal(getattr(signal, name))
     _, words = process.communicate(timeout=20)
+    visitor.close()
     assert process.returncode == 0
-    assert "A training that runs goes on" in words
+    assert words.splitlines()[1:] == ["LoRALab is closed. A training that runs goes on: open LoRALab again to see it."]
     assert _get(port)[0] == 0
     assert _alive(int((home / "training").read_text()))
     assert read_note(home) == {}

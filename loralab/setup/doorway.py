@@ -58,8 +58,8 @@ class Doorway:
         self._page = PAGE.read_bytes()
 
     async def visit(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Serve one connection; a visitor who leaves early is nobody's error."""
-        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, TimeoutError):
+        """Serve one connection; a visitor who leaves early is nobody's error, nor is a door that closes on one who stays."""
+        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, asyncio.CancelledError):
             try:
                 head = await reader.readuntil(b"\r\n\r\n")
                 answer = self.answer(head)

@@ -52,7 +52,7 @@ class Progress:
     def line(self) -> str:
         """All of it in one line for a terminal."""
         parts = [f"{self.title}: {self.detail}" if self.detail else self.title]
-        if self.total:
+        if self.total > 1:
             parts.append(f"{self.done} of {self.total}")
         if self.fraction > 0:
             parts.append(f"{self.fraction:.0%} of the set-up")
