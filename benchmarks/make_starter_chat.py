@@ -26,10 +26,15 @@ def conversation(*turns: str) -> Turns:
     return [{"role": "assistant" if i % 2 else "user", "content": turn.strip()} for i, turn in enumerate(turns)]
 
 
+def rows_of(path: Path) -> Iterator[dict]:
+    """Rows of a .jsonl or .jsonl.xz file."""
+    with lzma.open(path, "rt", encoding="utf-8") if path.suffix == ".xz" else path.open(encoding="utf-8") as lines:
+        yield from map(json.loads, lines)
+
+
 def small_talk(folder: Path) -> Iterator[Turns]:
     """ChatterBot corpus, BSD-3."""
-    for line in (folder / "text/chat_english.jsonl").open(encoding="utf-8"):
-        row = json.loads(line)
+    for row in rows_of(folder / "text/chat_english.jsonl"):
         if row["topic"] not in SKIPPED_TOPICS and len(row["messages"][-1]["content"]) < 300:
             yield row["messages"]
 
@@ -38,8 +43,7 @@ def medicine(folder: Path) -> Iterator[Turns]:
     """MedQuAD, CC BY 4.0: short answers, and none of the questions of the bundled sample's source file."""
     with (folder / "text/medquad_faq_1000.csv").open(encoding="utf-8", newline="") as file:
         kept_aside = {row["question"] for row in csv.DictReader(file)}
-    for line in lzma.open(folder / "text/medquad.jsonl.xz", "rt", encoding="utf-8"):
-        row = json.loads(line)
+    for row in rows_of(folder / "text/medquad.jsonl.xz"):
         answer = re.sub(r"\s+", " ", row["answer"])
         if 20 < len(answer) < 350 and row["question"] not in kept_aside:
             yield conversation(row["question"].replace(" ?", "?"), answer)
@@ -47,8 +51,7 @@ def medicine(folder: Path) -> Iterator[Turns]:
 
 def tasks(folder: Path) -> Iterator[Turns]:
     """Self-Instruct seeds, Apache-2.0."""
-    for line in (folder / "text/self_instruct_seed_tasks.jsonl").open(encoding="utf-8"):
-        row = json.loads(line)
+    for row in rows_of(folder / "text/self_instruct_seed_tasks.jsonl"):
         for instance in row["instances"]:
             if 0 < len(instance["output"]) < 400 and len(instance["input"]) < 400:
                 yield conversation(f"{row['instruction']}\n\n{instance['input']}", instance["output"])
@@ -56,8 +59,7 @@ def tasks(folder: Path) -> Iterator[Turns]:
 
 def sums(folder: Path) -> Iterator[Turns]:
     """GSM8K, MIT: the short ones, without the calculator marks."""
-    for line in (folder / "text/gsm8k_train.jsonl").open(encoding="utf-8"):
-        row = json.loads(line)
+    for row in rows_of(folder / "text/gsm8k_train.jsonl"):
         answer = re.sub(r"<<.*?>>", "", row["answer"]).replace("#### ", "The answer is ")
         if len(answer) < 220:
             yield conversation(row["question"], answer)
@@ -66,8 +68,7 @@ def sums(folder: Path) -> Iterator[Turns]:
 def stories(folder: Path) -> Iterator[Turns]:
     """Storybooks (CC BY) told whole, and public-domain children's books gone on from for a few sentences."""
     chance = random.Random(1)
-    for line in lzma.open(folder / "pretrain/simple_english.jsonl.xz", "rt", encoding="utf-8"):
-        row = json.loads(line)
+    for row in rows_of(folder / "pretrain/simple_english.jsonl.xz"):
         text = row["text"]
         if "storybook" in row["source"] and 150 < len(text) < 1400 and row.get("title"):
             ask = chance.choice(("Tell me a story called “{}”.", "Please tell me a story: {}", "Write a short story with the title “{}”."))

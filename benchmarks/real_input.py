@@ -1,4 +1,4 @@
-"""Trains the starter on real files and writes what came of it as a Markdown table: loss before and after on held-out examples, one answer each.
+"""Trains the starter on real files and writes Markdown tables: loss before and after on held-out examples, one answer each.
 
     python benchmarks/real_input.py ../shared/data/text [--minutes 2] > table.md
 
@@ -51,13 +51,15 @@ def main() -> None:
                 sys.exit(f"{path.name}: {report['problem']}")
             drop = 1 - report["adapter_loss"] / report["base_loss"]
             rows.append(
-                f"| {path.name} | {shape} | {report['n_heldout']} | {report['steps']} | {report['seconds']:.0f} | {report['tokens_per_second']:.0f} "
+                f"| {path.name} | {shape} | {report['n_heldout']} | {report['steps']} "
+                f"| {report['seconds']:.0f} | {report['tokens_per_second']:.0f} "
                 f"| {report['base_loss']:.3f} | {report['adapter_loss']:.3f} | -{drop:.0%} |"
             )
             sample = report["samples"][0]
             answers.append(f"| {path.name} | {one_line(sample['prompt'])} | {one_line(sample['base'])} | {one_line(sample['adapter'])} |")
-    sys.stdout.write("| file | shape | held out | updates | seconds | tokens/s | loss before | loss after | change |\n|---|---|--:|--:|--:|--:|--:|--:|--:|\n")
-    sys.stdout.write("\n".join(rows) + "\n\n| file | held-out prompt | before | after |\n|---|---|---|---|\n" + "\n".join(answers) + "\n")
+    columns = "| file | shape | held out | updates | seconds | tokens/s | loss before | loss after | change |"
+    sys.stdout.write(f"{columns}\n|---|---|--:|--:|--:|--:|--:|--:|--:|\n" + "\n".join(rows))
+    sys.stdout.write("\n\n| file | held-out prompt | before | after |\n|---|---|---|---|\n" + "\n".join(answers) + "\n")
 
 
 def train(lab: Lab, path: Path, minutes: float) -> tuple[dict, str]:

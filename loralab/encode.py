@@ -43,9 +43,9 @@ class Encoded:
 class _Generation(jinja2.ext.Extension):
     """`{% generation %}...{% endgeneration %}`: the part of a template that the model writes."""
 
-    tags = {"generation"}
+    tags = {"generation"}  # noqa: RUF012  (jinja2 declares it so)
 
-    def parse(self, parser: Any) -> nodes.CallBlock:
+    def parse(self, parser: Any) -> nodes.Node:
         line = next(parser.stream).lineno
         body = parser.parse_statements(("name:endgeneration",), drop_needle=True)
         return nodes.CallBlock(self.call_method("_mark"), [], [], body).set_lineno(line)
@@ -59,7 +59,11 @@ class TextEncoder:
 
     def __init__(self, folder: Path) -> None:
         if not (folder / "tokenizer.json").exists():
-            raise UserError(f"The model in {folder.name} has no tokenizer.json.", "Choose a model that comes with a fast tokenizer.", code="no_tokenizer")
+            raise UserError(
+                f"The model in {folder.name} has no tokenizer.json.",
+                "Choose a model that comes with a fast tokenizer.",
+                code="no_tokenizer",
+            )
         self.folder = folder
         self.tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         self.tokenizer.no_truncation()
@@ -129,7 +133,7 @@ class TextEncoder:
         pieces = self._split_marked(text) if _OPEN in text else self._split_by_prefix(messages, text)
         return [(text, True) for text, _ in pieces] if learn_from == "everything" else pieces
 
-    def _render(self, messages: list[Message | dict[str, str]], *, add_generation_prompt: bool) -> str:
+    def _render(self, messages: Sequence[Message | dict[str, str]], *, add_generation_prompt: bool) -> str:
         plain = [m if isinstance(m, dict) else {"role": m.role, "content": m.content} for m in messages]
         clean = [{**m, "content": _unmarked(m["content"])} for m in plain]
         try:
@@ -163,7 +167,7 @@ class TextEncoder:
             pieces += [(learned + end, True), (rest[len(end) :], False)]
         return [piece for piece in pieces if piece[0]]
 
-    def _split_by_prefix(self, messages: list[Message | dict[str, str]], text: str) -> list[tuple[str, bool]]:
+    def _split_by_prefix(self, messages: Sequence[Message | dict[str, str]], text: str) -> list[tuple[str, bool]]:
         """For templates without marks: an answer is what the template adds after the prompt that asks for it."""
         pieces: list[tuple[str, bool]] = []
         done = 0
@@ -206,7 +210,7 @@ def _environment() -> ImmutableSandboxedEnvironment:
     environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=[_Generation, jinja2.ext.loopcontrols])
     environment.filters["tojson"] = lambda value, indent=None, **_: json.dumps(value, ensure_ascii=False, indent=indent)
     environment.globals["raise_exception"] = _refuse
-    environment.globals["strftime_now"] = lambda form: datetime.now().strftime(form)
+    environment.globals["strftime_now"] = lambda form: datetime.now().astimezone().strftime(form)
     return environment
 
 

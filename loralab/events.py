@@ -19,6 +19,8 @@ Outcome = Literal["finished", "stopped", "failed", "killed"]
 
 
 class _Event(Record):
+    """What every event carries."""
+
     time: float = Field(default_factory=time.time)  # seconds since 1970
     step: int = 0  # optimiser updates done so far
 
@@ -76,6 +78,8 @@ class Previewed(_Event):
 
 
 class Saved(_Event):
+    """A checkpoint, an adapter or an export is on disk, whole."""
+
     type: Literal["saved"] = "saved"
     artifact: Artifact
 
@@ -110,9 +114,7 @@ class Ended(_Event):
     result: dict[str, Any] = Field(default_factory=dict)
 
 
-Event = Annotated[
-    Started | Noted | Stepped | Evaluated | Previewed | Saved | Incident | Adjusted | Ended, Field(discriminator="type")
-]
+Event = Annotated[Started | Noted | Stepped | Evaluated | Previewed | Saved | Incident | Adjusted | Ended, Field(discriminator="type")]
 _EVENT: TypeAdapter[Event] = TypeAdapter(Event)
 
 
@@ -197,15 +199,13 @@ class RunView(Record):
 def fold(run: str, events: Iterable[Event], into: RunView | None = None) -> RunView:
     """RunView after `events`; pass the previous view to go on from it."""
     view = into or RunView(run=run)
-    change: dict[str, Any] = {
-        k: list(getattr(view, k)) for k in ("steps", "evaluations", "notes", "incidents", "adjustments", "artifacts")
-    }
+    change: dict[str, Any] = {k: list(getattr(view, k)) for k in ("steps", "evaluations", "notes", "incidents", "adjustments", "artifacts")}
     for event in events:
         _apply(event, change, view)
     return view.model_copy(update={k: tuple(v) if isinstance(v, list) else v for k, v in change.items()})
 
 
-def _apply(event: Event, change: dict[str, Any], view: RunView) -> None:
+def _apply(event: Event, change: dict[str, Any], view: RunView) -> None:  # noqa: C901  (one short case per event)
     change["step"] = max(event.step, change.get("step", view.step))
     match event:
         case Started():

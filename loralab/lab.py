@@ -17,7 +17,7 @@ from typing import Any
 
 from loralab import paths, runs
 from loralab.catalog import Catalog, ModelCheck, ModelEntry
-from loralab.chat import ChatServer
+from loralab.chat import ChatServer, release
 from loralab.errors import UserError
 from loralab.events import RunView
 from loralab.hardware import Machine, measure_machine
@@ -74,10 +74,12 @@ class Lab:
         """Start a worker on this plan and return the run's id. The run survives this process."""
         typed = parse_plan(plan if isinstance(plan, dict) else plan.model_dump())
         options = {"model": str(self.catalog.folder(typed.base_model))} if typed.base_model else {}
+        release(self.home)  # a chat that holds a model in memory makes room; it comes back with its next question
         return runs.start(self.home, "train", plan=typed.model_dump(), options=options)
 
     def resume(self, run: str) -> str:
         """Go on from the last checkpoint of a stopped, killed or failed run."""
+        release(self.home)
         return runs.resume(self.home, run)
 
     def stop(self, run: str, *, force: bool = False) -> None:
@@ -113,7 +115,8 @@ class Lab:
 
     def report(self, run: str) -> dict[str, Any]:
         """The run in numbers: run, outcome, adapter, base_loss, adapter_loss, n_heldout, steps, seconds, tokens_per_second,
-        peak_memory_bytes, samples, verdict, problem."""
+        peak_memory_bytes, samples, verdict, problem.
+        """
         return run_report(self.view(run), runs.folder(self.home, run))
 
     # ---- after the run ---------------------------------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 """Owns where files live. Invariant: user files never live in the checkout; bundled data is only read.
 
-    LORALAB_HOME (default ~/LoRALab)/   datasets/  models/  runs/  exports/  history.db  settings.json
+LORALAB_HOME (default ~/LoRALab)/   datasets/  models/  runs/  exports/  history.db  settings.json
 """
 
 from __future__ import annotations

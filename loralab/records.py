@@ -25,6 +25,8 @@ class Record(BaseModel):
 
 
 class Message(Record):
+    """One turn of a conversation."""
+
     role: Role
     content: str
 
@@ -83,7 +85,15 @@ class DatasetProfile(Record):
 # ---- plan ------------------------------------------------------------------------------------------------------------------
 
 
-def setting(default: Any, help: str, *, group: str, label: str, unit: str = "", **bounds: Any) -> Any:
+def setting(
+    default: Any,
+    help: str,  # noqa: A002  (it is the setting's help)
+    *,
+    group: str,
+    label: str,
+    unit: str = "",
+    **bounds: Any,
+) -> Any:
     """A field of a plan: default, bounds, one sentence of help, the group it is folded under and the label a person reads."""
     return Field(default, description=help, json_schema_extra={"group": group, "label": label, "unit": unit}, **bounds)
 
@@ -93,23 +103,93 @@ class Plan(Record):
 
     task: str = setting("text", "What kind of training this is.", group="basics", label="Task")
     title: str = setting("", "A name for you to recognise the run by.", group="basics", label="Name of the run", max_length=80)
-    base_model: str = setting("starter", "The model that learns: a name from the list, a Hub id or a folder.", group="basics", label="Base model")
+    base_model: str = setting(
+        "starter", "The model that learns: a name from the list, a Hub id or a folder.", group="basics", label="Base model"
+    )
     dataset: str = setting("", "The file or folder with the examples.", group="basics", label="Examples")
-    epochs: float = setting(3.0, "How many times the model sees every example.", group="basics", label="Rounds over the examples", unit="epochs", gt=0, le=1000)
-    max_steps: int = setting(0, "Stop after this many updates; 0 means: as many as the epochs need.", group="learning", label="Most updates", unit="steps", ge=0)
-    max_minutes: float = setting(0.0, "Stop after this many minutes of training, slowing down in time; 0 means no limit.", group="learning", label="Time limit", unit="minutes", ge=0)
-    learning_rate: float = setting(2e-4, "How big each correction is. Too big and it forgets how to write, too small and nothing changes.", group="learning", label="Learning rate", gt=0, lt=1)
+    epochs: float = setting(
+        3.0, "How many times the model sees every example.", group="basics", label="Rounds over the examples", unit="epochs", gt=0, le=1000
+    )
+    max_steps: int = setting(
+        0, "Stop after this many updates; 0 means: as many as the epochs need.", group="learning", label="Most updates", unit="steps", ge=0
+    )
+    max_minutes: float = setting(
+        0.0,
+        "Stop after this many minutes of training, slowing down in time; 0 means no limit.",
+        group="learning",
+        label="Time limit",
+        unit="minutes",
+        ge=0,
+    )
+    learning_rate: float = setting(
+        2e-4,
+        "How big each correction is. Too big and it forgets how to write, too small and nothing changes.",
+        group="learning",
+        label="Learning rate",
+        gt=0,
+        lt=1,
+    )
     schedule: Schedule = setting("cosine", "How the learning rate falls towards the end of the run.", group="learning", label="Schedule")
-    warmup: float = setting(0.05, "Share of the run in which the learning rate rises from zero, so that the start is gentle.", group="learning", label="Warm-up", unit="of the run", ge=0, le=1)
-    micro_batch: int = setting(8, "Examples computed at once. Only memory and speed depend on it, never the result.", group="memory", label="Examples at once", ge=1, le=4096)
-    effective_batch: int = setting(8, "Examples behind one correction of the adapter.", group="learning", label="Examples per update", ge=1, le=65536)
-    weight_decay: float = setting(0.0, "Pulls the adapter's numbers gently towards zero.", group="learning", label="Weight decay", ge=0, le=1)
-    max_grad_norm: float = setting(1.0, "Longest step a single update may ask for; longer ones are shortened. 0 switches it off.", group="learning", label="Gradient clipping", ge=0)
-    precision: Precision = setting("fp32", "How exactly the numbers are kept: fp32 exact, bf16/fp16 half the memory, nf4 a quarter.", group="memory", label="Precision")
-    eval_every: int = setting(0, "Updates between two looks at the held-out examples; 0 means: about ten looks per run.", group="saving", label="Look at held-out every", unit="steps", ge=0)
-    patience: int = setting(3, "Stop early after this many looks without improvement; 0 never stops early.", group="saving", label="Patience", unit="looks", ge=0)
-    checkpoint_minutes: float = setting(5.0, "Minutes between two safety copies from which a run can go on.", group="saving", label="Safety copy every", unit="minutes", gt=0)
-    heldout_share: float = setting(0.1, "Share of the examples kept aside to test on. They are never trained on.", group="saving", label="Held-out share", gt=0, le=0.5)
+    warmup: float = setting(
+        0.05,
+        "Share of the run in which the learning rate rises from zero, so that the start is gentle.",
+        group="learning",
+        label="Warm-up",
+        unit="of the run",
+        ge=0,
+        le=1,
+    )
+    micro_batch: int = setting(
+        8,
+        "Examples computed at once. Only memory and speed depend on it, never the result.",
+        group="memory",
+        label="Examples at once",
+        ge=1,
+        le=4096,
+    )
+    effective_batch: int = setting(
+        8, "Examples behind one correction of the adapter.", group="learning", label="Examples per update", ge=1, le=65536
+    )
+    weight_decay: float = setting(
+        0.0, "Pulls the adapter's numbers gently towards zero.", group="learning", label="Weight decay", ge=0, le=1
+    )
+    max_grad_norm: float = setting(
+        1.0,
+        "Longest step a single update may ask for; longer ones are shortened. 0 switches it off.",
+        group="learning",
+        label="Gradient clipping",
+        ge=0,
+    )
+    precision: Precision = setting(
+        "fp32", "How exactly the numbers are kept: fp32 exact, bf16/fp16 half the memory, nf4 a quarter.", group="memory", label="Precision"
+    )
+    eval_every: int = setting(
+        0,
+        "Updates between two looks at the held-out examples; 0 means: about ten looks per run.",
+        group="saving",
+        label="Look at held-out every",
+        unit="steps",
+        ge=0,
+    )
+    patience: int = setting(
+        3,
+        "Stop early after this many looks without improvement; 0 never stops early.",
+        group="saving",
+        label="Patience",
+        unit="looks",
+        ge=0,
+    )
+    checkpoint_minutes: float = setting(
+        5.0,
+        "Minutes between two safety copies from which a run can go on.",
+        group="saving",
+        label="Safety copy every",
+        unit="minutes",
+        gt=0,
+    )
+    heldout_share: float = setting(
+        0.1, "Share of the examples kept aside to test on. They are never trained on.", group="saving", label="Held-out share", gt=0, le=0.5
+    )
     seed: int = setting(0, "The same seed gives the same run.", group="saving", label="Seed", ge=0)
 
 

@@ -41,7 +41,7 @@ def main(arguments: list[str]) -> int:
     try:
         job = Job.model_validate_json((path / "job.json").read_bytes())
         result = _work(job)(RunFolder(path=path, job=job, log=log))
-    except BaseException as error:  # the one place: whatever it was, the run must end with words and not in silence
+    except BaseException as error:  # noqa: BLE001  the one place: whatever it was, the run must end with words and not in silence
         traceback.print_exc()
         problem = classify(error)
         log(Ended(outcome="failed", what=problem.what, todo=problem.todo, code=problem.code))

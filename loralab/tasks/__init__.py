@@ -29,7 +29,9 @@ class Task:
     label: str
     check: Callable[[Plan, DatasetProfile | None], list[Problem]]
     open: Callable[[Any, RunFolder], Session]  # called in the worker only; imports torch inside
-    engines: dict[str, Callable[[Any, RunFolder], dict[str, Any]]] = field(default_factory=dict)  # plan.engine -> trains instead of our loop
+    engines: dict[str, Callable[[Any, RunFolder], dict[str, Any]]] = field(
+        default_factory=dict
+    )  # plan.engine -> trains instead of our loop
 
 
 def tasks() -> dict[str, Task]:

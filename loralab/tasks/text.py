@@ -16,16 +16,41 @@ if TYPE_CHECKING:
 class TextPlan(Plan):
     """Settings of a text run."""
 
-    task: Literal["text"] = "text"
+    task: Literal["text"] = "text"  # pyright: ignore[reportIncompatibleVariableOverride]
     rank: int = setting(16, "How much the adapter can learn. More is not always better.", group="adapter", label="Rank", ge=1, le=256)
-    alpha: float = setting(32, "How loudly the adapter speaks; its strength is alpha divided by rank.", group="adapter", label="Alpha", gt=0, le=1024)
-    dropout: float = setting(0.0, "Share of the adapter switched off at random while learning, against memorising.", group="adapter", label="Dropout", ge=0, lt=1)
-    targets: str = setting("all-linear", "Which parts of the model get an adapter: all-linear, attention, mlp, or names separated by commas.", group="adapter", label="Parts that learn")
-    use_rslora: bool = setting(False, "Divide alpha by the square root of the rank instead of the rank.", group="adapter", label="Rank-stabilised LoRA")
-    use_dora: bool = setting(False, "Learn size and direction of the weights apart: slower, sometimes better at low rank.", group="adapter", label="DoRA")
-    max_length: int = setting(512, "Longest example the model reads; what is longer is cut at the end and counted.", group="memory", label="Longest example", unit="tokens", ge=16, le=131072)
-    learn_from: Literal["replies", "everything"] = setting("replies", "Learn only to write the answers, or the questions too.", group="basics", label="Learn from")
-    engine: Literal["loralab", "trl"] = setting("loralab", "Who runs the training loop: ours, or TRL's SFTTrainer.", group="saving", label="Engine")
+    alpha: float = setting(
+        32, "How loudly the adapter speaks; its strength is alpha divided by rank.", group="adapter", label="Alpha", gt=0, le=1024
+    )
+    dropout: float = setting(
+        0.0, "Share of the adapter switched off at random while learning, against memorising.", group="adapter", label="Dropout", ge=0, lt=1
+    )
+    targets: str = setting(
+        "all-linear",
+        "Which parts of the model get an adapter: all-linear, attention, mlp, or names separated by commas.",
+        group="adapter",
+        label="Parts that learn",
+    )
+    use_rslora: bool = setting(
+        False, "Divide alpha by the square root of the rank instead of the rank.", group="adapter", label="Rank-stabilised LoRA"
+    )
+    use_dora: bool = setting(
+        False, "Learn size and direction of the weights apart: slower, sometimes better at low rank.", group="adapter", label="DoRA"
+    )
+    max_length: int = setting(
+        512,
+        "Longest example the model reads; what is longer is cut at the end and counted.",
+        group="memory",
+        label="Longest example",
+        unit="tokens",
+        ge=16,
+        le=131072,
+    )
+    learn_from: Literal["replies", "everything"] = setting(
+        "replies", "Learn only to write the answers, or the questions too.", group="basics", label="Learn from"
+    )
+    engine: Literal["loralab", "trl"] = setting(
+        "loralab", "Who runs the training loop: ours, or TRL's SFTTrainer.", group="saving", label="Engine"
+    )
     roles: dict[str, str] = setting({}, "Which column of the file plays which role.", group="basics", label="Columns")
 
 

@@ -1,4 +1,4 @@
-"""Owns checkpoints: everything needed to go on exactly where a run was. Invariant: a checkpoint is whole or absent (write, fsync, rename)."""
+"""Owns checkpoints: everything needed to go on exactly where a run was. Invariant: one is whole or absent."""
 
 from __future__ import annotations
 

@@ -35,13 +35,14 @@ def documents(path: Path) -> Iterator[str]:
     """Texts of a .jsonl or .jsonl.xz file with a `text` field. Raises UserError for anything else."""
     if not path.is_file():
         raise UserError(f"There is no file {path}.", "Give a .jsonl or .jsonl.xz file with a “text” field per line.", code="no_file")
-    opened = lzma.open(path, "rt", encoding="utf-8") if path.suffix == ".xz" else path.open(encoding="utf-8")
-    with opened as lines:
+    with lzma.open(path, "rt", encoding="utf-8") if path.suffix == ".xz" else path.open(encoding="utf-8") as lines:
         for number, line in enumerate(lines, 1):
             try:
                 yield json.loads(line)["text"]
             except (ValueError, KeyError, TypeError) as error:
-                raise UserError(f"Line {number} of {path.name} has no “text”.", "Every line must be a JSON object with a text.", code="bad_corpus") from error
+                raise UserError(
+                    f"Line {number} of {path.name} has no “text”.", "Every line must be a JSON object with a text.", code="bad_corpus"
+                ) from error
 
 
 def build(path: Path, folder: Path, vocabulary: int, share: float, note: Callable[[str, float | None], None]) -> Corpus:

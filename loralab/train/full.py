@@ -12,8 +12,8 @@ from transformers import PreTrainedModel
 from loralab.errors import UserError
 from loralab.records import Artifact, Sample, Score
 from loralab.train.digest import digest
-from loralab.train.lora import TOKENIZER_FILES
 from loralab.train.loop import artifact_of
+from loralab.train.lora import TOKENIZER_FILES
 from loralab.train.model import load_base
 from loralab.train.text import TextSession
 
@@ -26,11 +26,11 @@ class FullSession(TextSession):
             raise UserError("All weights cannot learn in 4 bits.", "Choose fp32 or bf16, or train an adapter.", code="bad_precision")
         model = load_base(self.model_folder, "fp32", self.device)
         for parameter in model.parameters():
-            parameter.requires_grad_(requires_grad=True)
+            parameter.requires_grad_(True)
         return model.train()
 
     def causal_model(self) -> PreTrainedModel:
-        return self.model  # type: ignore[return-value]
+        return self.model
 
     def preview(self, count: int) -> tuple[Sample, ...]:
         """Held-out prompts answered; the base is another model by now, so there is no “before” in this process."""
@@ -55,8 +55,8 @@ class FullSession(TextSession):
 
     def save(self, folder: Path) -> Artifact:
         folder = folder.with_name("model")
-        self.causal_model().to(torch.bfloat16).save_pretrained(folder)
-        self.causal_model().to(torch.float32)
+        self.model.to(torch.bfloat16).save_pretrained(folder)
+        self.model.to(torch.float32)
         for name in (*TOKENIZER_FILES, "generation_config.json"):
             if (self.model_folder / name).exists():
                 shutil.copyfile(self.model_folder / name, folder / name)

@@ -36,31 +36,32 @@ class Run:
     total_steps: int
     eval_every: int
     best: dict[str, torch.Tensor] | None = None
+    started: float = 0.0  # time.monotonic when it began, had it never been interrupted
     last_checkpoint: float = 0.0  # seconds of time.monotonic
     why: str = ""  # reason for ending before the last step
 
 
 def train(session: Session, plan: Plan, folder: RunFolder) -> dict[str, Any]:
     """Train to the end of the plan, a stop request or early stopping; returns the run's result for its Ended event."""
-    run = _prepare(session, plan, folder)
-    started = time.monotonic() - run.progress.seconds
+    run = prepare(session, plan, folder)
     while run.progress.step < run.total_steps and not run.why:
         for micro_batches in session.steps(run.progress.epoch, run.progress.step_in_epoch):
-            _update(run, micro_batches, started)
-            _look_and_save(run, started)
+            _update(run, micro_batches)
+            look_and_save(run)
             if run.why or run.progress.step >= run.total_steps:
                 break
         else:
             run.progress.epoch += 1
             run.progress.step_in_epoch = 0
-    return _finish(run)
+    return finish(run)
 
 
-def _prepare(session: Session, plan: Plan, folder: RunFolder) -> Run:
+def prepare(session: Session, plan: Plan, folder: RunFolder) -> Run:
+    """A run where it was left, or at its beginning with a first look at the held-out examples."""
     per_epoch = session.steps_per_epoch()
     total = plan.max_steps or max(1, math.ceil(per_epoch * plan.epochs))
     every = plan.eval_every or max(1, math.ceil(total / 10))
-    run = Run(session, plan, folder, session.optimizer(), Progress(), total, every, last_checkpoint=time.monotonic())
+    run = Run(session, plan, folder, session.optimizer(), Progress(), total, every)
     saved = checkpoint.newest(folder.checkpoints)
     if saved:
         run.progress = Progress(**saved["progress"])
@@ -69,41 +70,58 @@ def _prepare(session: Session, plan: Plan, folder: RunFolder) -> Run:
         run.optimizer.load_state_dict(saved["optimizer"])
         checkpoint.restore_random_state(saved["rng"])
         folder.emit(Noted(step=run.progress.step, text=f"Went on from update {run.progress.step} of {total}."))
-        return run
-    folder.emit(Noted(text="", phase="looking at the held-out examples before training"))
-    loss, count = evaluate(run)
-    run.progress.base_loss = run.progress.best_loss = loss
-    folder.emit(Evaluated(split="base", loss=loss, n=count))
+    else:
+        folder.emit(Noted(text="", phase="looking at the held-out examples before training"))
+        run.progress.base_loss, rows = evaluate(run)
+        folder.emit(Evaluated(split="base", loss=run.progress.base_loss, n=rows))
+    run.last_checkpoint = time.monotonic()
+    run.started = time.monotonic() - run.progress.seconds
     return run
 
 
-def _update(run: Run, micro_batches: Sequence[Batch], started: float) -> None:
+def _update(run: Run, micro_batches: Sequence[Batch]) -> None:
     """One optimiser update over one effective batch."""
-    plan, progress, begun = run.plan, run.progress, time.monotonic()
-    fraction = progress.step / run.total_steps
-    if plan.max_minutes:
-        fraction = max(fraction, (time.monotonic() - started) / (60 * plan.max_minutes))
-    rate = factor(plan, min(1.0, fraction), _warmup(plan, run.total_steps))
+    begun = time.monotonic()
+    rate = rate_factor(run, run.progress.step)
     run.optimizer.set_factor(rate)
-    loss, norm, count = backward(run.session, micro_batches, plan.max_grad_norm)
-    if math.isfinite(loss) and math.isfinite(norm):
+    loss, norm, _ = backward(run.session, micro_batches, run.plan.max_grad_norm)
+    if is_sound(run, loss, norm, [row for batch in micro_batches for row in batch.rows]):
         run.optimizer.step()
-    else:  # a broken step must never reach the weights
-        rows = [row for batch in micro_batches for row in batch.rows]
-        text = f"The numbers of update {progress.step + 1} were not finite; it was left out."
-        run.folder.emit(Incident(step=progress.step + 1, code="non_finite", text=text, data={"rows": rows, "loss": loss, "grad_norm": norm}))
     run.optimizer.zero_grad()
     tokens = sum(batch.n_tokens for batch in micro_batches)
-    took = time.monotonic() - begun
+    count_update(run, loss=loss, norm=norm, rate=rate, tokens=tokens, seconds=time.monotonic() - begun)
+
+
+def rate_factor(run: Run, step: int) -> float:
+    """Share (0..1) of the plan's learning rate for the update after `step` updates; under a time limit it falls with the clock."""
+    fraction = step / run.total_steps
+    if run.plan.max_minutes:
+        fraction = max(fraction, (time.monotonic() - run.started) / (60 * run.plan.max_minutes))
+    return factor(run.plan, min(1.0, fraction), _warmup(run.plan, run.total_steps))
+
+
+def is_sound(run: Run, loss: float, norm: float, rows: Sequence[int]) -> bool:
+    """Whether the update being made may reach the weights; a broken one must not, and is told with the examples in it."""
+    if math.isfinite(loss) and math.isfinite(norm):
+        return True
+    step = run.progress.step + 1
+    text = f"The numbers of update {step} were not finite; it was left out."
+    run.folder.emit(Incident(step=step, code="non_finite", text=text, data={"rows": list(rows), "loss": loss, "grad_norm": norm}))
+    return False
+
+
+def count_update(run: Run, *, loss: float, norm: float, rate: float, tokens: int, seconds: float) -> None:
+    """Count an update that was made (or left out) and tell its numbers; `seconds` is what it took."""
+    progress = run.progress
     progress.step += 1
     progress.step_in_epoch += 1
     progress.tokens += tokens
-    progress.seconds = time.monotonic() - started
+    progress.seconds = time.monotonic() - run.started
     progress.peak_memory = max(progress.peak_memory, memory.peak())
     run.folder.emit(
         Stepped(
-            step=progress.step, loss=loss, grad_norm=norm, learning_rate=plan.learning_rate * rate, tokens=tokens,
-            tokens_per_second=tokens / max(took, 1e-9), memory_bytes=memory.used(), total_steps=run.total_steps,
+            step=progress.step, loss=loss, grad_norm=norm, learning_rate=run.plan.learning_rate * rate, tokens=tokens,
+            tokens_per_second=tokens / max(seconds, 1e-9), memory_bytes=memory.used(), total_steps=run.total_steps,
             epoch=progress.epoch + progress.step_in_epoch / run.session.steps_per_epoch(), seconds_left=_seconds_left(run),
         )
     )  # fmt: skip
@@ -121,7 +139,8 @@ def backward(session: Session, micro_batches: Sequence[Batch], max_grad_norm: fl
         total += loss.item()
         count += n
     parameters = [p for p in session.model.parameters() if p.grad is not None]
-    torch._foreach_div_([p.grad for p in parameters], max(count, 1))
+    for parameter in parameters:
+        parameter.grad.div_(max(count, 1))  # type: ignore[union-attr]
     norm = torch.nn.utils.clip_grad_norm_(parameters, max_grad_norm or math.inf)
     return total / max(count, 1), norm.item(), count
 
@@ -140,11 +159,11 @@ def evaluate(run: Run) -> tuple[float, int]:
     return total / max(count, 1), rows
 
 
-def _look_and_save(run: Run, started: float) -> None:
+def look_and_save(run: Run) -> None:
     """After an update: look at the held-out examples, stop early, write a safety copy, answer a stop request."""
     plan, progress = run.plan, run.progress
     last = progress.step >= run.total_steps
-    out_of_time = bool(plan.max_minutes) and time.monotonic() - started >= 60 * plan.max_minutes
+    out_of_time = bool(plan.max_minutes) and time.monotonic() - run.started >= 60 * plan.max_minutes
     if progress.step % run.eval_every == 0 or last or out_of_time:
         _look(run)
     if out_of_time and not last:
@@ -171,7 +190,7 @@ def _look(run: Run) -> None:
         run.why = f"the held-out loss has not improved for {progress.looks_without_gain} looks"
 
 
-def _finish(run: Run) -> dict[str, Any]:
+def finish(run: Run) -> dict[str, Any]:
     """Keep the best, judge it, write it; or, when asked to stop, keep what there is so that the run can go on later."""
     progress, folder = run.progress, run.folder
     if run.why and run.why != "stopped":
@@ -223,4 +242,6 @@ def _seconds_left(run: Run) -> float:
 
 def artifact_of(path: Path, kind: str, step: int, digest: str) -> Artifact:
     """An Artifact record of a folder, with its size."""
-    return Artifact(kind=kind, path=str(path), step=step, digest=digest, bytes=sum(f.stat().st_size for f in path.rglob("*") if f.is_file()))
+    return Artifact(
+        kind=kind, path=str(path), step=step, digest=digest, bytes=sum(f.stat().st_size for f in path.rglob("*") if f.is_file())
+    )

@@ -16,7 +16,18 @@ from loralab.tasks.text import TextPlan
 from loralab.train.digest import digest
 
 # Endings of layer names in the architectures of the catalogue (Llama, Mistral, Qwen, Gemma, Phi, GPT-2, GPT-NeoX, Falcon).
-_ATTENTION = ("q_proj", "k_proj", "v_proj", "o_proj", "qkv_proj", "c_attn", "query_key_value", "dense", "attn.c_proj", "self_attention.dense")
+_ATTENTION = (
+    "q_proj",
+    "k_proj",
+    "v_proj",
+    "o_proj",
+    "qkv_proj",
+    "c_attn",
+    "query_key_value",
+    "dense",
+    "attn.c_proj",
+    "self_attention.dense",
+)
 _MLP = ("gate_proj", "up_proj", "down_proj", "gate_up_proj", "fc1", "fc2", "c_fc", "mlp.c_proj", "dense_h_to_4h", "dense_4h_to_h")
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja")
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import psutil
 import torch
 
@@ -18,7 +20,7 @@ def peak() -> int:
     if torch.cuda.is_available():
         return int(torch.cuda.max_memory_allocated())
     try:
-        with open("/proc/self/status") as status:
+        with Path("/proc/self/status").open() as status:
             for line in status:
                 if line.startswith("VmHWM:"):
                     return int(line.split()[1]) * 1024

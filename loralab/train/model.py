@@ -28,13 +28,18 @@ def load_base(folder: Path, precision: str, where: torch.device | None = None) -
     if not (folder / "config.json").exists():
         raise UserError(f"There is no model in {folder}.", "Download it first, or use the starter model.", code="not_downloaded")
     where = where or device()
-    model = AutoModelForCausalLM.from_pretrained(
-        folder, dtype=_DTYPES[precision], local_files_only=True, use_safetensors=True, trust_remote_code=False, **_quantised(precision, where)
+    model: Any = AutoModelForCausalLM.from_pretrained(
+        folder,
+        dtype=_DTYPES[precision],
+        local_files_only=True,
+        use_safetensors=True,
+        trust_remote_code=False,
+        **_quantised(precision, where),
     )
     if precision != "nf4":
         model.to(where)
     for parameter in model.parameters():
-        parameter.requires_grad_(requires_grad=False)
+        parameter.requires_grad_(False)
     return model.eval()
 
 
@@ -42,7 +47,7 @@ def _quantised(precision: str, where: torch.device) -> dict[str, Any]:
     if precision != "nf4":
         return {}
     try:
-        import bitsandbytes  # noqa: F401  (an optional part: asked for only by 4-bit plans)
+        import bitsandbytes  # noqa: F401  # pyright: ignore[reportMissingImports]  (an optional part: asked for only by 4-bit plans)
     except ImportError as error:
         todo = "Install it (pip install bitsandbytes) or choose bf16."
         raise Unavailable("4-bit training needs the bitsandbytes package, which is not installed.", todo, code="no_bitsandbytes") from error

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file
-from torch import Tensor, nn
+from torch import Tensor
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from loralab.events import Noted
@@ -41,13 +41,14 @@ class PretrainSession:
         self.corpus = corpus.build(Path(plan.dataset), folder.path / "corpus", plan.vocabulary, plan.heldout_share, self._note)
         torch.manual_seed(plan.seed)
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self.model: nn.Module = LlamaForCausalLM(self.config()).to(self.device)
+        self.model: Any = LlamaForCausalLM(self.config()).to(self.device)  # pyright: ignore[reportArgumentType]
         if plan.base_model:
             self.model.load_state_dict(load_file(Path(plan.base_model) / "model.safetensors"), strict=False)
         self._loss = torch.compile(self._plain_loss) if plan.compile else self._plain_loss
         self.rows = len(self.corpus.train) // plan.max_length
         parameters = sum(p.numel() for p in self.model.parameters())
-        text = f"{parameters / 1e6:.1f} million weights, {len(self.corpus.train) / 1e6:.1f} million tokens, {self.corpus.n_heldout_documents} documents held out."
+        tokens, aside = len(self.corpus.train), self.corpus.n_heldout_documents
+        text = f"{parameters / 1e6:.1f} million weights, {tokens / 1e6:.1f} million tokens, {aside} documents held out."
         folder.emit(Noted(text=text, data={"parameters": parameters}))
 
     def config(self) -> LlamaConfig:
@@ -55,7 +56,7 @@ class PretrainSession:
         return LlamaConfig(
             vocab_size=plan.vocabulary, hidden_size=plan.hidden, intermediate_size=plan.feed_forward, num_hidden_layers=plan.layers,
             num_attention_heads=plan.heads, num_key_value_heads=plan.kv_heads, max_position_embeddings=plan.context,
-            tie_word_embeddings=True, bos_token_id=0, eos_token_id=3, pad_token_id=1, initializer_range=0.02, attn_implementation="sdpa",
+            tie_word_embeddings=True, bos_token_id=0, eos_token_id=3, pad_token_id=1, initializer_range=0.02,
         )  # fmt: skip
 
     def _note(self, phase: str, fraction: float | None) -> None:
@@ -131,7 +132,7 @@ class PretrainSession:
 
     def save(self, folder: Path) -> Artifact:
         """Hugging Face layout: weights in bf16, tokenizer, chat template."""
-        half = LlamaForCausalLM(self.config())
+        half: Any = LlamaForCausalLM(self.config())
         half.load_state_dict(self.model.state_dict())
         half.to(torch.bfloat16).save_pretrained(folder)
         write_tokenizer(folder, self.corpus.tokenizer, self.plan.context)

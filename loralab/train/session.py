@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from loralab.records import Artifact, Sample, Score
 
@@ -23,9 +23,9 @@ class Batch:
 
 
 class Session(Protocol):
-    """What a kind of training gives the loop. `loss` is a sum with its count, so that accumulated micro-batches equal one big batch exactly."""
+    """What a kind of training gives the loop. `loss` is a sum with its count: accumulated micro-batches equal one big batch exactly."""
 
-    model: nn.Module
+    model: Any  # a torch module
 
     def steps_per_epoch(self) -> int:
         """Optimiser updates in one epoch."""

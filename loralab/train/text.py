@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -49,11 +50,12 @@ class TextSession:
         folder.emit(Noted(text="", phase="loading the model"))
         torch.manual_seed(plan.seed)
         self.device = device()
-        self.model: nn.Module = self.open_model()
+        self.model: Any = self.open_model()  # a PeftModel here, a bare model in full tuning
         self.head = TextHead(self.causal_model())
         trained = sum(p.numel() for p in self._trained().values())
-        text = f"Learning from {len(self.train_rows)} examples, {len(self.heldout_rows)} held out; {trained / 1e6:.2f} million weights learn."
-        folder.emit(Noted(text=text, data={"trainable": trained, "n_train": len(self.train_rows), "n_heldout": len(self.heldout_rows)}))
+        n_train, n_heldout = len(self.train_rows), len(self.heldout_rows)
+        text = f"Learning from {n_train} examples, {n_heldout} held out; {trained / 1e6:.2f} million weights learn."
+        folder.emit(Noted(text=text, data={"trainable": trained, "n_train": n_train, "n_heldout": n_heldout}))
 
     def open_model(self) -> nn.Module:
         """The base model with a fresh adapter, ready to learn."""
@@ -61,7 +63,7 @@ class TextSession:
 
     def causal_model(self) -> PreTrainedModel:
         """The transformers model inside, whose layers carry the adapter."""
-        return self.model.get_base_model()  # type: ignore[operator,return-value]
+        return self.model.get_base_model()
 
     def _encode(self, examples: Sequence[Example], purpose: str) -> tuple[list[Encoded], list[Example]]:
         """Encoded rows that have something to learn from; what is left out is told, never silent."""
@@ -70,7 +72,7 @@ class TextSession:
         dropped = [example.row for row, example in zip(encoded, examples, strict=True) if not any(row.learned[1:])]
         cut = sum(row.truncated for row, _ in kept)
         if dropped:
-            text = f"{len(dropped)} examples {purpose} have nothing left to learn from within {self.plan.max_length} tokens and are left out."
+            text = f"{len(dropped)} examples {purpose} have nothing to learn from within {self.plan.max_length} tokens; left out."
             self.folder.emit(Noted(text=text, data={"rows": dropped}))
         if cut:
             self.folder.emit(Noted(text=f"{cut} of {len(kept)} examples {purpose} are cut at {self.plan.max_length} tokens."))
@@ -83,12 +85,12 @@ class TextSession:
         return math.ceil(len(self.train_rows) / self.plan.effective_batch)
 
     def steps(self, epoch: int, start: int = 0) -> Iterator[Sequence[Batch]]:
-        for chosen in self._order(epoch)[start:]:
+        for chosen in self.order(epoch)[start:]:
             micro = self.plan.micro_batch
             yield [self.batch(self.train_rows, chosen[i : i + micro], self.train_examples) for i in range(0, len(chosen), micro)]
 
-    def _order(self, epoch: int) -> list[list[int]]:
-        """Effective batches of an epoch: shuffled, rows of like length together, batches shuffled again."""
+    def order(self, epoch: int) -> list[list[int]]:
+        """Effective batches of an epoch, as positions in `train_rows`: shuffled, rows of like length together, batches shuffled again."""
         random = np.random.default_rng([self.plan.seed, epoch])
         order = random.permutation(len(self.train_rows))
         size = self.plan.effective_batch
@@ -149,7 +151,8 @@ class TextSession:
 
     def verdict(self) -> tuple[Score, ...]:
         found = plugins.discover("loralab.evaluations", "EVALUATION").values()
-        return tuple(score for evaluation in found if evaluation.accepts(self.plan, self.heldout_examples) for score in evaluation.score(self))
+        fitting = [evaluation for evaluation in found if evaluation.accepts(self.plan, self.heldout_examples)]
+        return tuple(score for evaluation in fitting for score in evaluation.score(self))
 
     def save(self, folder: Path) -> Artifact:
         return save_adapter(self.model, folder, self.model_folder, 0)
