@@ -6,6 +6,7 @@ worked, 1 for a person's mistake (one line with what to do), 2 for a wrong comma
 
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
 import traceback
@@ -201,6 +202,9 @@ run_commands.register(app)
 
 def main() -> int:
     """Run a command line. One of the three places where errors meet people: a line that says what happened and what to do."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a file on Windows would otherwise refuse half the letters there are
+            stream.reconfigure(encoding="utf-8", errors="replace")
     try:
         app()
     except LabError as error:

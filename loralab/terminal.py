@@ -50,8 +50,7 @@ def line(view: RunView) -> str:
         return f"{words} {view.fraction:.0%}" if view.fraction is not None else words
     last = view.steps[-1]
     recent = view.steps[-10:]
-    share = min(1.0, view.step / view.total_steps) if view.total_steps else 0.0
-    done = round(BAR * share)
+    done = round(BAR * _share(view))
     looks = [look.loss for look in view.evaluations if look.split == "heldout"]
     held = f"  held-out {figure(looks[-1])}" if looks else ""
     speed = sum(step.tokens_per_second for step in recent) / len(recent)
@@ -59,6 +58,15 @@ def line(view: RunView) -> str:
         f"{'█' * done}{'░' * (BAR - done)} step {view.step}/{view.total_steps or '?'}  loss {figure(last.loss)}{held}  "
         f"{speed:,.0f} tokens/s  {duration(view.seconds_left)} left"
     )
+
+
+def _share(view: RunView) -> float:
+    """How much of the training is over, 0..1: by updates, or by time where a time limit will end it first."""
+    by_steps = view.step / view.total_steps if view.total_steps else 0.0
+    if not view.seconds_left:
+        return min(1.0, by_steps)
+    spent = view.steps[-1].time - view.steps[0].time
+    return min(1.0, max(by_steps, spent / (spent + view.seconds_left)))
 
 
 class LiveLine:
