@@ -29,6 +29,7 @@ from loralab.train.run import RunFolder
 __all__ = ["check_on_hub", "download", "download_size"]
 
 SPARE = 200_000_000  # bytes of disk left free for everything else
+CHUNK = 1 << 20  # bytes between two looks at the stop file; the hub library's own 10 MB are ten seconds on a slow line
 EVERY = 0.5  # seconds between two lines of progress
 
 
@@ -99,7 +100,7 @@ class _Transfer:
 
         moved = self.moved
 
-        class Meter(tqdm[Any]):
+        class Meter(tqdm):  # pyright: ignore[reportMissingTypeArgument]  (generic only in its stubs)
             def __init__(self, *args: Any, **settings: Any) -> None:  # tqdm's signature, which the hub's library calls
                 settings["disable"] = True
                 super().__init__(*args, **settings)
@@ -113,8 +114,9 @@ class _Transfer:
 
 
 def _fetch(model: HubModel, partial: Path, transfer: _Transfer) -> None:
-    from huggingface_hub import hf_hub_download
+    from huggingface_hub import constants, hf_hub_download
 
+    constants.DOWNLOAD_CHUNK_SIZE = CHUNK
     meter = transfer.meter()
     for file in model.files:
         transfer.current = 0

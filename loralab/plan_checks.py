@@ -6,12 +6,14 @@ Invariant: nothing here changes a plan. An error stops the start; a warning is s
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 from loralab import estimate
+from loralab.catalog import catalogue
 from loralab.errors import Problem
 from loralab.hardware import Machine
-from loralab.model_check import ModelCheck
+from loralab.model_check import ModelCheck, absent
 from loralab.records import DatasetProfile, Footprint, Plan
 from loralab.tasks.text import TextPlan
 
@@ -110,7 +112,9 @@ def does_not_fit(
     what = f"{model.name} with these settings needs about {needs.memory_bytes / 1e9:.1f} GB and {needs.free_bytes / 1e9:.1f} GB are free."
     ways = [_words(change) for change in nearest_fits(plan, model, machine, profile, fixed)[:2]]
     if not ways:
-        return [_error("does_not_fit", what, "Choose a smaller model, or close other programs.")]
+        smaller = _smaller_models(plan, model, machine, profile)
+        todo = f"Choose a smaller model ({' or '.join(smaller)} fit)" if smaller else "Choose a smaller model"
+        return [_error("does_not_fit", what, f"{todo}, or close other programs.")]
     return [_error("does_not_fit", what, f"These fit: {'; or '.join(ways)}.")]
 
 
@@ -136,6 +140,16 @@ def nearest_fits(
         if needs.memory_bytes <= estimate.FITS * needs.free_bytes and not any(_milder(f, change) for f in found):
             found.append(change)
     return found
+
+
+def _smaller_models(plan: TextPlan, model: ModelCheck, machine: Machine, profile: DatasetProfile | None) -> list[str]:
+    """The two largest models of the catalogue below this one that fit with the same settings."""
+    found: list[str] = []
+    for entry in reversed([e for e in catalogue() if e.parameters < model.parameters]):
+        needs = estimate.footprint(plan, absent(entry.name, Path(), entry), machine, profile)
+        if needs.memory_bytes <= estimate.FITS * needs.free_bytes:
+            found.append(entry.name)
+    return found[:2]
 
 
 def _milder(first: dict[str, Any], second: dict[str, Any]) -> bool:
