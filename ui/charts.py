@@ -37,14 +37,14 @@ def loss_chart(view: RunView) -> Figure:
     figure.add_scatter(x=x, y=y, name="each update", mode="lines", line={"color": RAW, "width": 1}, hovertemplate="%{y:.3f}")
     figure.add_scatter(x=x, y=smooth(y), name="learning", mode="lines", line={"color": SMOOTH, "width": 2.5}, hovertemplate="%{y:.3f}")
     looks = [e for e in view.evaluations if e.split != "base" and math.isfinite(e.loss)]
+    before = next((e.loss for e in view.evaluations if e.split == "base"), None)
+    if before is not None and math.isfinite(before):
+        figure.add_hline(y=before, line={"color": HELDOUT, "width": 1.5, "dash": "dot"})
     if looks:
         figure.add_scatter(
             x=[e.step for e in looks], y=[e.loss for e in looks], name="held-out examples", mode="lines+markers",
             line={"color": HELDOUT, "width": 3}, marker={"size": 8}, hovertemplate="%{y:.3f}",
         )  # fmt: skip
-    before = next((e.loss for e in view.evaluations if e.split == "base"), None)
-    if before is not None and math.isfinite(before):
-        figure.add_hline(y=before, line={"color": HELDOUT, "width": 1.5, "dash": "dot"})
     for incident in view.incidents:
         figure.add_vline(x=incident.step, line={"color": TROUBLE, "width": 1.5, "dash": "dash"})
     figure.update_layout(

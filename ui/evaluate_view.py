@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from loralab.events import RunView
 from loralab.records import Sample, Score
-from ui.words import count, empty, esc, fact, facts, figure, term
+from ui.words import empty, esc, fact, facts, figure, term
 
 TONES = {"better": "good", "worse": "error", "no difference seen": "warning", "cannot tell yet": "info"}
 NOT_YET = empty(
@@ -37,7 +37,7 @@ def _score(score: Score) -> str:
         fact(f"{name}, before", figure(score.base), term("base model")),
         fact(f"{name}, after", figure(score.adapter), "with what it learned"),
         fact("Difference", change, between),
-        fact("Measured on", f"{score.n:,}", count(score.n, "example never seen", "examples never seen")),
+        fact("Measured on", f"{score.n:,}", "examples it never saw"),
     )
 
 
@@ -64,7 +64,6 @@ def _answer(title: str, text: str, active: tuple[str, ...], *, wanted_on: bool) 
     state = f"adapter on: {', '.join(active)}" if active else "no adapter on"
     sign, tone = ("✓", "good") if right else ("✗", "bad")
     badge = f'<span class="check {tone}" title="Checked while this answer was written">{sign} {esc(state)}</span>'
+    said = esc(text.strip()) or "<i>(nothing)</i>"
     side = "after" if wanted_on else "before"
-    return (
-        f'<div class="side {side}"><header><b>{title}</b>{badge}</header><div class="answer">{esc(text) or "<i>(nothing)</i>"}</div></div>'
-    )
+    return f'<div class="side {side}"><header><b>{title}</b>{badge}</header><div class="answer">{said}</div></div>'
