@@ -133,6 +133,8 @@ def _notes(home: Path) -> list[Note]:
     """Servers that say they are up, newest first. A note of a killed worker stays behind: ask for its health before trusting it."""
     found: list[tuple[float, Note]] = []
     for path in paths.room("runs", home).glob("*/server.json"):
+        if path.with_name("stop").exists():
+            continue  # it has been asked to go and answers no new question
         with contextlib.suppress(FileNotFoundError):  # it went away between the listing and the reading
             found.append((path.stat().st_mtime, _read(path)))
     return [note for _, note in sorted(found, key=lambda pair: pair[0], reverse=True)]

@@ -333,3 +333,13 @@ def test_a_newer_adapter_gets_a_new_worker(home: Path, folders: tuple[Path, Path
 def test_the_apps_end_imports_no_torch() -> None:
     code = "import sys, loralab.chat; sys.exit('torch' in sys.modules or 'transformers' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_job_that_wants_the_machine_gets_the_chats_memory(home: Path, folders: tuple[Path, Path]) -> None:
+    held = ChatServer.open(home, *folders)
+    assert chat.release(home) >= 1
+    again = ChatServer.open(home, *folders)  # at once: the one that is going is not taken for a living one
+    assert again.note.run != held.note.run
+    assert wait_until_gone(home, held.note.run).state == "stopped"
+    assert again.ask(ASK, max_tokens=3) is not None
+    chat.release(home)
