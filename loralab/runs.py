@@ -37,6 +37,7 @@ ANIMALS = (
 
 LOOK_EVERY = 0.25  # seconds between two questions to the system whether a worker lives
 LOCK_SECONDS = 10.0
+KEPT = 64  # runs whose views stay in memory; an older one is read again when somebody asks
 GRACE = 5.0  # seconds a worker gets to go when it is ended by force
 
 
@@ -62,9 +63,11 @@ class _Desk:
 
     def seen(self, path: Path) -> _Seen:
         with self._lock:
-            if path not in self._seen:
-                self._seen[path] = _Seen(RunView(run=path.name))
-            return self._seen[path]
+            seen = self._seen.pop(path, None) or _Seen(RunView(run=path.name))
+            self._seen[path] = seen  # the newest is last
+            while len(self._seen) > KEPT:
+                del self._seen[next(iter(self._seen))]
+            return seen
 
     def forget(self, path: Path) -> None:
         with self._lock:

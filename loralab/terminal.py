@@ -138,6 +138,8 @@ def answers(samples: Sequence[dict[str, Any]], columns: int) -> str:
     for number, sample in enumerate(samples, 1):
         prompt = textwrap.shorten(sample["prompt"], 3 * columns, placeholder=" …")
         asked = "\n".join(textwrap.wrap(f"{number}. {prompt}", columns))
+        wanted = textwrap.shorten(sample["reference"], columns - 12, placeholder=" …")
+        asked += f"\n   (expected: {wanted})" if wanted else ""
         blocks.append(f"{asked}\n\n{side_by_side(sample['base'], sample['adapter'], ('before', 'after'), columns)}")
     return "\n\n".join(blocks)
 

@@ -167,6 +167,21 @@ def test_two_hundred_readers_of_a_long_log_read_it_once(home, monkeypatch):
     assert (time.perf_counter() - begun) / 200 < 0.005
 
 
+def test_only_so_many_runs_are_kept_in_memory(home, monkeypatch):
+    monkeypatch.setattr(runs, "KEPT", 3)
+    names = [f"2026-01-01-run-{number}" for number in range(8)]
+    for name in names:
+        folder = home / "runs" / name
+        folder.mkdir(parents=True)
+        (folder / "job.json").write_text(json.dumps({"kind": "train", "run": name}))
+        log = EventLog(folder / "events.jsonl")
+        log(Ended(outcome="finished"))
+        log.close()
+    for name in names * 2:
+        assert runs.view(home, name).state == "finished"
+    assert len(runs._DESK._seen) <= 3
+
+
 def test_a_loss_that_is_not_a_number_is_seen_as_it_was(home, fake):
     view = ended(home, fake(nan_at=2))
     assert [math.isnan(step.loss) for step in view.steps] == [False, True, False, False, False]
