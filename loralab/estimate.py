@@ -23,7 +23,7 @@ _HEAD_TILE = 1024  # learned positions whose logits are held at once
 _PROCESS = 700_000_000  # torch, transformers and peft in memory on a processor
 _CONTEXT = 800_000_000  # a CUDA context with its workspaces
 # effective (not peak) teraflops of one core, and of a card, where no probe has run: low on purpose
-_CORE_TFLOPS = {"fp32": 0.03, "avx512_bf16": 0.04, "amx_bf16": 0.15}
+_CORE_TFLOPS = {"fp32": 0.045, "avx512_bf16": 0.06, "amx_bf16": 0.15}
 _CARD_TFLOPS = 15.0
 _EFFICIENCY = 0.4  # of a probe's large product that a whole training step reaches
 

@@ -111,10 +111,10 @@ def does_not_fit(
         return []
     what = f"{model.name} with these settings needs about {needs.memory_bytes / 1e9:.1f} GB and {needs.free_bytes / 1e9:.1f} GB are free."
     ways = [_words(change) for change in nearest_fits(plan, model, machine, profile, fixed)[:2]]
+    if len(ways) < 2:
+        ways += [f"the model {name} with the same settings" for name in _smaller_models(plan, model, machine, profile)][: 2 - len(ways)]
     if not ways:
-        smaller = _smaller_models(plan, model, machine, profile)
-        todo = f"Choose a smaller model ({' or '.join(smaller)} fit)" if smaller else "Choose a smaller model"
-        return [_error("does_not_fit", what, f"{todo}, or close other programs.")]
+        return [_error("does_not_fit", what, "Close other programs, or train on a computer with more memory.")]
     return [_error("does_not_fit", what, f"These fit: {'; or '.join(ways)}.")]
 
 
@@ -153,8 +153,9 @@ def _smaller_models(plan: TextPlan, model: ModelCheck, machine: Machine, profile
 
 
 def _milder(first: dict[str, Any], second: dict[str, Any]) -> bool:
-    """Whether the first change touches no other settings than the second: then the second is not worth offering."""
-    return set(first) <= set(second)
+    """Whether the first change asks for no more than the second in any setting: then the second is not worth offering."""
+    numbers = [name for name in ("micro_batch", "max_length") if name in first and name in second]
+    return set(first) <= set(second) and all(first[name] >= second[name] for name in numbers)
 
 
 def _words(change: dict[str, Any]) -> str:

@@ -25,7 +25,8 @@ TINY_RATE = 2e-3  # learning rate of a tiny model at alpha / rank = 2
 USUAL_RATE = 2e-4  # learning rate from 100 million parameters on, at alpha / rank = 2
 MID_RATE = 5e-4  # in between
 ENOUGH_UPDATES = 100  # fewer corrections than this rarely change how a model writes
-TINY_SECONDS = 90.0  # a run on a tiny model should be over in a minute or two
+SMALL_BATCH = 4
+TINY_SECONDS = 110.0  # a run on a tiny model should be over in a minute or two
 PATIENT_SECONDS = 3600.0  # of a run on a larger model before rounds are taken away
 SHORTEST = 256  # tokens: rows are not cut below this to make them fit
 LARGEST_AT_ONCE = 8
@@ -156,7 +157,7 @@ def _cut_words(profile: DatasetProfile, length: int, more: str = "") -> str:
 def _batch(draft: _Draft) -> None:
     rows = draft.rows
     if rows < 100:
-        draft.choose("effective_batch", 4, f"Small steps make the most of {rows:,} examples.")
+        draft.choose("effective_batch", SMALL_BATCH, f"Small steps make the most of {rows:,} examples.")
     elif rows > 5000:
         draft.choose("effective_batch", 16, f"With {rows:,} examples, averaging over more of them makes each correction surer.")
     else:
@@ -205,6 +206,9 @@ def _rounds(draft: _Draft) -> None:
         if affordable < wanted:
             wanted, why = affordable, f"More rounds would take more than {estimate.duration_words(limit)} on this computer."
     draft.choose("epochs", float(wanted), why)
+    if batch > SMALL_BATCH and draft.values["epochs"] * -(-rows // batch) < ENOUGH_UPDATES * 0.6:
+        draft.choose("effective_batch", SMALL_BATCH, "Small steps, because there is only time for few of them.")
+        draft.choose("micro_batch", min(SMALL_BATCH, draft.values["micro_batch"]), draft.reasons["micro_batch"])
 
 
 def _pace(draft: _Draft) -> None:
