@@ -160,7 +160,7 @@ def activation_bytes(plan: TextPlan, shape: Shape, machine: Machine) -> float:
     inputs = 6 * shape.hidden + shape.intermediate
     full = plan.precision == "fp32"
     if machine.accelerator == "cuda":
-        return width * (10 if full else 8) + (inputs * 5 if plan.dropout else 0)
+        return width * (10 if full else 8) + (inputs * 2 if plan.dropout else 0)
     return width * (20 if full else 15) + (inputs * (6 if full else 7.5) if plan.dropout else 0)
 
 

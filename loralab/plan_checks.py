@@ -6,6 +6,7 @@ Invariant: nothing here changes a plan. An error stops the start; a warning is s
 from __future__ import annotations
 
 import re
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -121,19 +122,20 @@ def does_not_fit(
 def nearest_fits(
     plan: TextPlan, model: ModelCheck, machine: Machine, profile: DatasetProfile | None, fixed: dict[str, Any]
 ) -> list[dict[str, Any]]:
-    """Changes that make a plan fit, the least intrusive first: those that leave the person's choices alone come first."""
-    lengths = [n for n in (4096, 2048, 1024, 512, 256, 128, 64) if n < plan.max_length]
-    half = {"precision": "bf16"} if plan.precision == "fp32" else dict[str, Any]()
-    quarter = {"precision": "nf4"} if machine.accelerator == "cuda" and machine.has("bitsandbytes") else dict[str, Any]()
-    ladder: list[dict[str, Any]] = [{"micro_batch": n} for n in (8, 4, 2, 1) if n < plan.micro_batch]
-    one = {"micro_batch": 1} if plan.micro_batch > 1 else dict[str, Any]()
-    for squeeze in (half, quarter):
-        if squeeze and squeeze["precision"] != plan.precision:
-            ladder += [squeeze, squeeze | one]
-    for length in lengths:
-        ladder += [one | {"max_length": length}]
-        ladder += [squeeze | one | {"max_length": length} for squeeze in (half, quarter) if squeeze]
-    ladder.sort(key=lambda change: sum(name in fixed for name in change))  # stable: the order above decides among equals
+    """Changes that make a plan fit, the least intrusive first; what a person fixed counts for more.
+
+    Fewer examples at once cost nothing but time; another number format costs a little exactness; shorter examples cost content.
+    """
+    card = machine.accelerator == "cuda" and machine.has("bitsandbytes")
+    formats = [plan.precision, *[p for p in ("bf16", "nf4") if p != plan.precision and (card or p == "bf16") and plan.precision != "nf4"]]
+    lengths = [plan.max_length, *[n for n in (4096, 2048, 1024, 512, 256, 128, 64) if n < plan.max_length]]
+    at_once = [plan.micro_batch, *[n for n in (8, 4, 2, 1) if n < plan.micro_batch]]
+    weighed: list[tuple[float, dict[str, Any]]] = []
+    for (i, precision), (j, length), (k, micro) in product(enumerate(formats), enumerate(lengths), enumerate(at_once)):
+        wanted = {"precision": precision, "max_length": length, "micro_batch": micro}
+        change = {name: value for name, value in wanted.items() if value != getattr(plan, name)}
+        weighed.append((i + 1.5 * j + 0.3 * k + 0.5 * sum(name in fixed for name in change), change))
+    ladder = [change for _, change in sorted(weighed, key=lambda w: w[0])]
     found: list[dict[str, Any]] = []
     for change in ladder:
         needs = estimate.footprint(plan.model_copy(update=change), model, machine, profile)

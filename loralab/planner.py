@@ -206,7 +206,7 @@ def _rounds(draft: _Draft) -> None:
         if affordable < wanted:
             wanted, why = affordable, f"More rounds would take more than {estimate.duration_words(limit)} on this computer."
     draft.choose("epochs", float(wanted), why)
-    if batch > SMALL_BATCH and draft.values["epochs"] * -(-rows // batch) < ENOUGH_UPDATES * 0.6:
+    if batch > SMALL_BATCH and "micro_batch" not in draft.fixed and draft.values["epochs"] * -(-rows // batch) < ENOUGH_UPDATES * 0.6:
         draft.choose("effective_batch", SMALL_BATCH, "Small steps, because there is only time for few of them.")
         draft.choose("micro_batch", min(SMALL_BATCH, draft.values["micro_batch"]), draft.reasons["micro_batch"])
 
