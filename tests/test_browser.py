@@ -177,9 +177,9 @@ def test_a_file_that_is_no_text_is_refused_in_plain_words_and_the_page_goes_on(w
     shown.page.locator("#drop input[type=file]").set_input_files(rubbish)
     toast = shown.page.locator(".toast-body").first
     toast.wait_for(state="visible", timeout=SOON)
-    assert "Please check this" in toast.inner_text()
+    assert "examples.csv is not a text file." in toast.inner_text()
     assert "Traceback" not in toast.inner_text()
-    toast.get_by_role("button").click()
+    toast.get_by_test_id("toast-close").click()
     shown.page.get_by_role("button", name="A class chatbot").click()
     shown.sees("#previews", "What the model will see")
 
@@ -208,7 +208,7 @@ def test_the_page_fits_a_narrow_screen(window):
 
 def test_the_chosen_look_is_remembered(window):
     shown = window()
-    shown.page.get_by_label("Dark").check()
+    shown.page.locator(".looks").get_by_text("Dark").click()
     until(lambda: shown.page.evaluate("document.body.classList.contains('dark')"))
     again = window()
     until(lambda: again.page.evaluate("document.body.classList.contains('dark')"))

@@ -6,13 +6,12 @@ import functools
 import inspect
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import gradio as gr
 
-from loralab.errors import LabError, Problem, Unavailable, UserError
+from loralab.errors import LabError, Problem
 from ui.words import esc
 
 P = ParamSpec("P")
@@ -33,48 +32,40 @@ def write_log(home: Path) -> None:
 
 
 def told(callback: Callable[P, R]) -> Callable[P, R]:
-    """Wrap a callback so that every error in it reaches the person in plain words. Works for streaming callbacks too."""
+    """Wrap a callback so that every error in it reaches the person in plain words. Works for streaming callbacks too.
+
+    After an error nothing on the screen changes: Gradio's own way covers what the callback would have filled with the word “Error”.
+    """
+    name = callback.__name__
     if inspect.isgeneratorfunction(callback):
 
         @functools.wraps(callback)
         def stream(*args: P.args, **kwargs: P.kwargs) -> Iterator[object]:
-            with _in_words(callback.__name__):
+            try:
                 yield from callback(*args, **kwargs)
+            except Exception as error:  # noqa: BLE001 - one of the three places where errors meet people
+                yield _tell(name, error)
 
         return stream  # pyright: ignore[reportReturnType]
 
     @functools.wraps(callback)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
-        with _in_words(callback.__name__):
+        try:
             return callback(*args, **kwargs)
+        except Exception as error:  # noqa: BLE001 - see above
+            return _tell(name, error)
 
     return call
 
 
-@contextmanager
-def _in_words(name: str) -> Iterator[None]:
-    try:
-        yield
-    except gr.Error:
-        raise
-    except LabError as error:
+def _tell(name: str, error: Exception) -> Any:
+    """Say it, write it down, and leave every output as it is."""
+    if isinstance(error, LabError):
         LOG.info("%s: %s", name, error)
-        raise _toast(error.problem, _title(error)) from error
-    except Exception as error:
+        problem = error.problem
+    else:
         # Not ours: a bug. The person gets one sentence, the file gets all of it.
-        LOG.exception("%s failed", name)
-        raise _toast(BUG, "Sorry") from error
-
-
-def _title(error: LabError) -> str:
-    match error:
-        case UserError():
-            return "Please check this"
-        case Unavailable():
-            return "Not available yet"
-        case _:
-            return "That did not work"
-
-
-def _toast(problem: Problem, title: str) -> gr.Error:
-    return gr.Error(esc(str(problem)), duration=15, title=title, print_exception=False)
+        LOG.error("%s failed", name, exc_info=error)
+        problem = BUG
+    gr.Warning("<br>".join(filter(None, (esc(problem.what), esc(problem.todo)))), duration=15)
+    return gr.skip()

@@ -22,10 +22,10 @@ def follow(lab: Lab, run: str, doing: str, every: float = 0.4) -> Iterator[str]:
             break
         yield progress_line(view, doing)
         time.sleep(every)
+    yield ""
     if view.state != "finished":
         what, todo = (view.ending.what, view.ending.todo) if view.ending else ("The work was interrupted.", "Try it again.")
         raise RunFailed(what or f"{doing} did not work.", todo)
-    yield ""
 
 
 def progress_line(view: RunView, doing: str) -> str:

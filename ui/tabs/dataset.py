@@ -81,8 +81,12 @@ def _roles_form() -> tuple[list[gr.Dropdown], gr.Button]:
 
 def _wire(page: Page, parts: dict[str, Any], shown: list[Any], roles: list[gr.Dropdown]) -> None:
     @told
-    def take_upload(uploaded: str | None) -> Any:
-        return page.desk.keep(uploaded) if uploaded else gr.skip()
+    def take_upload(uploaded: str | None, model: str) -> Any:
+        if not uploaded:
+            return gr.skip()
+        kept = page.desk.keep(uploaded)
+        page.desk.profile(kept, model)  # refuses here, before the page is about this file
+        return kept
 
     @told
     def take_sample(event: gr.EventData) -> str:
@@ -112,7 +116,8 @@ def _wire(page: Page, parts: dict[str, Any], shown: list[Any], roles: list[gr.Dr
         goal = goals.fitting(page.desk.profile(dataset, model, goal, roles=chosen))
         return [*_show(page, dataset, model, goal), goal, choice_key(dataset, model, goal) + f"\n{chosen}"]
 
-    parts["upload"].upload(take_upload, parts["upload"], page.dataset)
+    taken = parts["upload"].upload(take_upload, [parts["upload"], page.model], page.dataset)
+    taken.then(lambda: None, None, parts["upload"], show_progress="hidden")
     parts["cards"].click(take_sample, None, page.dataset, show_progress="hidden")
     page.dataset.change(look, [page.dataset, page.model], shown)
     gr.on([page.goal.input, page.model.change], change, [page.dataset, page.model, page.goal], [s for s in shown if s is not page.goal])
