@@ -219,6 +219,14 @@ def test_a_taken_port_is_one_sentence_when_asked_for_and_no_matter_when_not(laun
     assert running_port(home) != taken
 
 
+def test_a_workspace_that_cannot_be_written_is_one_sentence(launch, tmp_path):
+    (tmp_path / "file").write_text("not a folder")
+    process = launch("--no-browser", workspace=tmp_path / "file" / "lab")
+    _, words = process.communicate(timeout=20)
+    assert process.returncode == 1
+    assert words.strip().endswith("may not be written: choose another one with --home.")
+
+
 def test_an_app_that_cannot_start_is_one_sentence_in_terminal_and_page(launch, home):
     port = free_port()
     process = launch("--port", str(port), "--no-browser", code="raise SystemExit('broken on purpose')")

@@ -31,8 +31,8 @@ _WORDS = {
     "pip": "a newer installer",
 }
 _WHEEL = re.compile(
-    r"(?P<kind>Downloading|Using cached|Processing)\s+(?:\S*/)?(?P<name>[A-Za-z0-9_.]+?)-\d[^\s/]*\.(?:whl|tar\.gz)"
-    r"(?P<meta>\.metadata)?(?:\s+\((?P<size>[^)]+)\))?"
+    r"(?:Downloading|Using cached|Processing)\s+(?:\S*/)?(?P<name>[A-Za-z0-9_.]+?)-\d[^\s/]*\.(?:whl|tar\.gz)"
+    r"(?P<meta>\.metadata)?(?:\s+\((?P<size>[\d.]+ [kMG]?B)\))?"
 )
 _DROPPED = ("PIP_USER", "PIP_TARGET", "PIP_PREFIX", "PIP_REQUIRE_VIRTUALENV", "PIP_LOG", "PIP_QUIET", "PYTHONHOME", "PYTHONPATH")
 _CALM = {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_NO_INPUT": "1", "PIP_NO_COLOR": "1", "PYTHONUTF8": "1", "PYTHONUNBUFFERED": "1"}
@@ -69,7 +69,7 @@ class PipWatch:
             self.progress.detail = f"looking up {match[1]}"
         elif match := _WHEEL.search(line):
             if not match["meta"]:
-                self._fetch(match["name"], match["size"] or "", fetched=match["kind"] != "Downloading")
+                self._fetch(match["name"], match["size"] or "")
         elif match := re.match(r"Installing collected packages: (.+)", line):
             self.unpacking = [plain(name) for name in match[1].split(", ")]
             self.progress.begin("Unpacking", "this can take a few minutes")
@@ -87,10 +87,10 @@ class PipWatch:
             self.progress.detail = _WORDS.get(waiting[0], waiting[0])
         self._reach(self.share.fetching + (1 - self.share.fetching) * done / max(total, 1))
 
-    def _fetch(self, name: str, size: str, *, fetched: bool) -> None:
+    def _fetch(self, name: str, size: str) -> None:
         self.seen.add(plain(name))
         self.size, self.label = size, _WORDS.get(plain(name), name)
-        self.progress.title = "Downloading" if not fetched else "Reading"
+        self.progress.title = "Fetching"
         self.progress.detail = f"{self.label} ({size})" if size else self.label
         self.progress.total = max(self.expected, len(self.seen))
         self.progress.done = len(self.seen)

@@ -44,7 +44,11 @@ class Opening:
 
 def open_app(opening: Opening) -> int:
     """Show the app and stay until it ends; or show the one that already runs. Returns the exit code. Raises SetupProblem."""
-    opening.home.mkdir(parents=True, exist_ok=True)
+    try:
+        opening.home.mkdir(parents=True, exist_ok=True)
+        _log(opening).touch()
+    except OSError as error:
+        raise SetupProblem(f"The workspace folder {opening.home} may not be written: choose another one with --home.") from error
     terminal = Terminal(opening.progress)
     if port := running_port(opening.home):
         return _show_running(opening, port, terminal)
@@ -114,13 +118,20 @@ async def _live(opening: Opening, listener: socket.socket, terminal: Terminal) -
         await _let_page_see(doorway)
         return 1
     except asyncio.CancelledError:
-        terminal.say("LoRALab is closed. A training that runs goes on: open LoRALab again to see it.")
+        terminal.say(_closing_words(opening.progress.phase))
         return 0
     finally:
         opening.progress.cancelled.set()
         server.close()
         if child is not None:
             _end_child(child)
+
+
+def _closing_words(phase: str) -> str:
+    """What a person who closes LoRALab at this point has to know."""
+    if phase == "setup":
+        return "Set-up is stopped: start again and it goes on where it stopped."
+    return "LoRALab is closed. A training that runs goes on: open LoRALab again to see it."
 
 
 async def _set_up(opening: Opening, terminal: Terminal) -> Path:
