@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import pickle
+import zipfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -54,10 +56,19 @@ def newest(folder: Path) -> dict[str, Any] | None:
     """The newest checkpoint that can be read, or None. A damaged one is passed over for the one before."""
     for path in sorted(folder.glob("step-*.pt"), key=_step, reverse=True):
         try:
+            _verify(path)
             return torch.load(path, map_location="cpu", weights_only=True)
-        except (RuntimeError, EOFError, OSError, ValueError) as error:
+        except (zipfile.BadZipFile, pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError) as error:
             path.rename(path.with_suffix(f".damaged-{type(error).__name__}"))
     return None
+
+
+def _verify(path: Path) -> None:
+    """Read the whole file against the checksums written into it: torch.load takes flipped bits for weights."""
+    with zipfile.ZipFile(path) as parts:
+        broken = parts.testzip()
+    if broken:
+        raise zipfile.BadZipFile(f"{broken} is not what was written")
 
 
 def restore_random_state(saved: dict[str, Any]) -> None:
