@@ -20,6 +20,8 @@ from loralab import paths, run_commands, terminal
 from loralab.console import Detach, File, Home, Json, Model, Output, Role, Set, chosen, conclude, follow, pairs, plan_file, source, succeed
 from loralab.errors import LabError, Problem, RunFailed, UserError, classify
 from loralab.lab import Lab
+from loralab.setup.doorway import free_port
+from loralab.setup.opened import running_port
 from loralab.tasks import parse_plan
 
 app = typer.Typer(
@@ -189,11 +191,14 @@ def open_app(
     home: Home = None,
 ) -> None:
     """Open the app in the browser; the same as python launch.py."""
-    command = [sys.executable, str(paths.CHECKOUT / "launch.py"), "--home", str(Lab(home).home)]
+    place = Lab(home).home
+    if json and not port:  # a script is told the address before the app is there
+        port = running_port(place) or free_port()
+    command = [sys.executable, str(paths.CHECKOUT / "launch.py"), "--home", str(place)]
     command += ["--port", str(port)] if port else []
     command += [] if browser else ["--no-browser"]
     if json:
-        Output(json).give({"command": command, "home": str(Lab(home).home)}, "Opening the app.")
+        Output(json).give({"url": f"http://127.0.0.1:{port}/", "home": str(place)}, "Opening the app.")
     raise typer.Exit(subprocess.call(command, stdout=sys.stderr if json else None))
 
 

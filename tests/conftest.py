@@ -67,6 +67,13 @@ def ended(home: Path, run: str) -> RunView:
     return runs.view(home, run)
 
 
+def ending(home: Path, run: str) -> Ended:
+    """The last words of a run once it has ended."""
+    words = ended(home, run).ending
+    assert words is not None
+    return words
+
+
 def endings(home: Path, run: str) -> list[Ended]:
     """Every ending in a run's log."""
     return [event for event in read(home / "runs" / run / "events.jsonl")[0] if isinstance(event, Ended)]
@@ -85,3 +92,9 @@ def forget(home: Path, run: str) -> None:
 def python(code: str, *arguments: object) -> subprocess.Popen[str]:
     """Another process, as a second app: runs `code` in the checkout."""
     return subprocess.Popen([sys.executable, "-c", code, *map(str, arguments)], cwd=CHECKOUT, stdout=subprocess.PIPE, text=True)
+
+
+def first_line(process: subprocess.Popen[str]) -> str:
+    """What a process says first."""
+    assert process.stdout is not None
+    return process.stdout.readline().strip()

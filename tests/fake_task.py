@@ -23,7 +23,7 @@ from loralab.train.run import RunFolder
 class FakePlan(Plan):
     """How long to pretend, and how and when to break."""
 
-    task: Literal["fake"] = "fake"
+    task: Literal["fake"] = "fake"  # pyright: ignore[reportIncompatibleVariableOverride]
     engine: Literal["fake"] = setting("fake", "Runs the loop of this file.", group="saving", label="Engine")
     max_steps: int = setting(5, "Updates to do.", group="learning", label="Steps", ge=1)
     step_seconds: float = setting(0.01, "Seconds an update takes.", group="learning", label="Step time", ge=0)

@@ -43,8 +43,9 @@ def written(path, events):
 def test_every_kind_of_event_comes_back_as_it_was(tmp_path):
     events, offset = read(written(tmp_path / "log", ALL))
     assert [type(event) for event in events] == [type(event) for event in ALL]
-    assert math.isnan(events[3].loss)
-    assert events[4].loss == math.inf
+    nan, inf = (event.loss for event in events if isinstance(event, Stepped))
+    assert math.isnan(nan)
+    assert inf == math.inf
     assert [e for i, e in enumerate(events) if i != 3] == [e for i, e in enumerate(ALL) if i != 3]
     assert offset == (tmp_path / "log").stat().st_size
 
@@ -87,7 +88,7 @@ def test_a_damaged_line_is_said_and_the_rest_is_kept(tmp_path):
     written(path, ALL[-1:])
     events, _ = read(path)
     assert [event.type for event in events] == ["started", "noted", "noted", "ended"]
-    assert "could not be read" in events[1].text
+    assert "could not be read" in events[1].model_dump()["text"]
 
 
 def test_no_log_is_no_events(tmp_path):
@@ -113,4 +114,4 @@ def test_a_resumed_run_forgets_the_steps_it_will_do_again():
 
 def test_an_event_with_a_field_nobody_knows_is_refused():
     with pytest.raises(ValidationError):
-        Noted(text="x", colour="red")
+        Noted.model_validate({"text": "x", "colour": "red"})

@@ -27,5 +27,5 @@ def test_the_report_has_exactly_the_keys_of_the_page(tmp_path):
 def test_every_command_on_the_page_is_there():
     from loralab.cli import app
 
-    there = {command.name or command.callback.__name__ for command in app.registered_commands}
+    there = {command.name or getattr(command.callback, "__name__", "") for command in app.registered_commands}
     assert set(re.findall(r"^python -m loralab (\w+)", PAGE, re.MULTILINE)) <= there

@@ -8,8 +8,9 @@ import pytest
 from pydantic import ValidationError
 
 from loralab.errors import UserError
-from loralab.records import Artifact, Example, Message, Plan, Score
+from loralab.records import Artifact, Example, Message, Score
 from loralab.tasks import parse_plan, tasks
+from loralab.tasks.text import TextPlan
 
 ISSUE_FIELDS = (
     "base_model task rank alpha dropout targets precision max_length micro_batch effective_batch learning_rate schedule warmup epochs "
@@ -22,7 +23,7 @@ def test_a_record_cannot_be_changed_and_takes_no_unknown_field():
     with pytest.raises(ValidationError):
         artifact.path = "elsewhere"
     with pytest.raises(ValidationError):
-        Artifact(kind="adapter", path="there", colour="red")
+        Artifact.model_validate({"kind": "adapter", "path": "there", "colour": "red"})
 
 
 def test_numbers_that_are_not_finite_survive_json():
@@ -40,10 +41,11 @@ def test_an_example_comes_back_from_json_as_it_was():
 @pytest.mark.parametrize("kind", sorted(tasks()))
 def test_every_setting_has_a_sentence_a_label_and_a_group(kind):
     for name, field in tasks()[kind].plan.model_fields.items():
-        about = field.json_schema_extra or {}
+        about = field.json_schema_extra
         if name != "task":  # the kind is fixed by its class
             assert field.description, name
             assert field.description.endswith("."), name
+            assert isinstance(about, dict)
             assert about.get("group"), name
             assert about.get("label"), name
 
@@ -54,9 +56,9 @@ def test_the_text_plan_has_the_names_scripts_rely_on():
 
 def test_a_plan_of_texts_becomes_typed_and_goes_round():
     plan = parse_plan({"task": "text", "epochs": "2.5", "rank": "8", "use_dora": "true"})
+    assert isinstance(plan, TextPlan)
     assert (plan.epochs, plan.rank, plan.use_dora) == (2.5, 8, True)
     assert parse_plan(plan.model_dump()) == plan
-    assert isinstance(plan, Plan)
 
 
 @pytest.mark.parametrize(

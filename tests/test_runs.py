@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 
 from loralab import runs
-from tests.conftest import ended, endings, forget, python, until, worker_of
+from tests.conftest import ended, ending, endings, first_line, forget, python, until, worker_of
 
 
 def test_a_run_that_does_its_job_is_finished(home, fake):
@@ -16,7 +16,7 @@ def test_a_run_that_does_its_job_is_finished(home, fake):
     view = ended(home, run)
     assert view.state == "finished"
     assert [step.step for step in view.steps] == [1, 2, 3, 4, 5]
-    assert view.ending.result["steps"] == 5
+    assert ending(home, run).result["steps"] == 5
     assert Path(view.adapter).is_dir()
 
 
@@ -24,7 +24,7 @@ def test_an_exception_fails_the_run_and_leaves_its_traceback_in_the_log(home, fa
     run = fake(breaks="raise")
     view = ended(home, run)
     assert view.state == "failed"
-    assert "told to raise" in view.ending.what
+    assert "told to raise" in ending(home, run).what
     assert "Traceback" in (home / "runs" / run / "worker.log").read_text()
     assert runs._DESK.children[home / "runs" / run].wait(10) == 1
 
@@ -38,8 +38,8 @@ def test_a_killed_worker_is_given_its_ending_by_who_looks(home, fake):
     run = fake(breaks="kill")
     view = ended(home, run)
     assert view.state == "killed"
-    assert view.ending.code == "out_of_memory"  # killed by the system and by nobody we know
-    assert view.ending.todo
+    assert ending(home, run).code == "out_of_memory"  # killed by the system and by nobody we know
+    assert ending(home, run).todo
     assert view.step == 2
 
 
@@ -87,7 +87,7 @@ def test_a_run_goes_on_when_the_app_is_killed_and_a_new_app_attaches(home, fake)
         "print(runs.start(Path(sys.argv[1]), 'train', plan), flush=True); time.sleep(600)",
         home,
     )
-    run = app.stdout.readline().strip()
+    run = first_line(app)
     until(lambda: runs.view(home, run).step >= 2)
     app.kill()
     app.wait()
@@ -107,7 +107,7 @@ def test_a_worker_killed_while_no_app_was_there_is_found_dead_by_the_next(home, 
     child.wait()
     view = ended(home, run)
     assert view.state == "killed"
-    assert view.ending.code == "worker_gone"
+    assert ending(home, run).code == "worker_gone"
 
 
 def test_a_worker_dead_before_its_first_event_does_not_leave_the_run_waiting(home, fake, monkeypatch, tmp_path):
@@ -120,8 +120,8 @@ def test_a_worker_dead_before_its_first_event_does_not_leave_the_run_waiting(hom
     run = fake()
     view = ended(home, run)
     assert view.state == "killed"
-    assert view.ending.code == "dead_at_start"
-    assert "libcuda is broken here" in view.ending.what
+    assert ending(home, run).code == "dead_at_start"
+    assert "libcuda is broken here" in ending(home, run).what
     monkeypatch.delenv("PYTHONPATH")
     runs.resume(home, run)
     assert ended(home, run).state == "finished"
@@ -131,7 +131,7 @@ def test_an_app_that_died_before_it_started_the_worker_leaves_an_ended_run(home)
     folder = home / "runs" / "2026-01-01-lonely-job"
     folder.mkdir(parents=True)
     (folder / "job.json").write_text('{"kind": "train", "run": "2026-01-01-lonely-job"}')
-    assert ended(home, folder.name).ending.code == "dead_at_start"
+    assert ending(home, folder.name).code == "dead_at_start"
 
 
 def test_an_unresponsive_run_is_ended_by_force(home, fake):
@@ -141,5 +141,5 @@ def test_an_unresponsive_run_is_ended_by_force(home, fake):
     runs.stop(home, run, force=True)
     view = runs.view(home, run)
     assert view.state == "killed"
-    assert view.ending.code == "ended_by_force"
+    assert ending(home, run).code == "ended_by_force"
     assert not psutil.pid_exists(pid)
