@@ -132,6 +132,7 @@ def test_the_page_is_there_within_half_a_second_and_turns_into_the_app(launch, t
     subprocess.run([sys.executable, "-c", "pass"], check=True)
     limit = max(0.5, 10 * (time.perf_counter() - began))  # ten bare starts of Python, where other work keeps the machine busy
     took = []
+    port = 0
     for turn in range(3):
         port = free_port()
         process = launch("--port", str(port), "--no-browser", workspace=tmp_path / str(turn))

@@ -123,6 +123,35 @@ def test_progress_counts_what_pip_reports(tmp_path):
     assert progress.fraction > before
 
 
+@pytest.mark.parametrize(
+    ("answers", "asked"),
+    [
+        ([0], ["--no-index"]),  # a wheel folder has it
+        (["none", 0], ["--no-index", "--index-url"]),  # the usual way
+        (["none", "none", 0], ["--no-index", "--index-url", "own"]),  # its index is out of reach
+        (["none", "Read timed out."], ["--no-index", "--index-url"]),  # broken off: gigabytes of another build would not help
+    ],
+)
+def test_the_processor_build_is_looked_for_nearest_first(monkeypatch, answers, asked):
+    left, seen = list(answers), []
+
+    def pip(place, step, expected, arguments, show):
+        seen.append(next((name for name in ("--no-index", "--index-url") if name in arguments), "own"))
+        said = left.pop(0)
+        return (0, "") if said == 0 else (1, f"ERROR: No matching distribution (from versions: {said})" if said == "none" else said)
+
+    monkeypatch.setattr(steps, "_pip", pip)
+    progress = Progress()
+    choice = (Place(), Pin("torch", "2.13.0"), torch_build("Linux", None), progress, Terminal(progress, io.StringIO()))
+    if answers[-1] == 0:
+        steps._install_torch(*choice)
+    else:
+        with pytest.raises(SetupProblem, match="goes on where it stopped"):
+            steps._install_torch(*choice)
+    assert seen == asked
+    assert bool(progress.notes) == (asked[-1] == "own")
+
+
 def _wheel(folder: Path, name: str, version: str) -> None:
     """A package of one module, the way an index would serve it."""
     info = f"{name}-{version}.dist-info"
