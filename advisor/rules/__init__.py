@@ -1,0 +1,1 @@
+"""Owns the failure rules, one per file. Invariant: the folder is the registry."""
