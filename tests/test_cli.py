@@ -13,12 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from loralab import cli, console, runs, terminal
-from loralab.errors import UserError
-from loralab.events import fold
+from loralab import cli, runs
 from loralab.paths import CHECKOUT, SAMPLES, STARTER
 from tests.conftest import ended, until
-from tests.test_events import ALL, step
 
 TRAIN_KEYS = {
     "run", "outcome", "adapter", "base_loss", "adapter_loss", "n_heldout", "steps", "seconds", "tokens_per_second", "peak_memory_bytes",
@@ -223,32 +220,6 @@ def test_a_second_ctrl_c_leaves_without_waiting_and_the_run_goes_on(home, plan):
     assert runs.view(home, run).active
 
 
-# ---- how it looks ----------------------------------------------------------------------------------------------------------
-
-
-def test_the_live_line_says_step_loss_speed_and_time_left():
-    going = step(3, 1.234).model_copy(update={"seconds_left": 65.0})
-    text = terminal.line(fold("r", [ALL[0], going]))
-    for part in ("step 3/10", "1.234", "100 tokens/s", "1 min 5 s left"):
-        assert part in text
-
-
-def test_two_answers_stand_side_by_side_and_below_each_other_where_it_is_narrow():
-    wide = terminal.side_by_side("one " * 30, "two", ("before", "after"), 100)
-    assert max(map(len, wide.splitlines())) <= 100
-    assert all("│" in row for row in wide.splitlines())
-    narrow = terminal.side_by_side("one", "two", ("before", "after"), 40)
-    assert narrow.splitlines() == ["before:", "one", "after:", "two"]
-
-
-def test_values_are_read_as_their_settings_type():
-    assert console.chosen(["epochs=2", "rank=8", "use_dora=true", 'roles={"prompt": "q"}', "title=a=b"]) == {
-        "epochs": 2.0, "rank": 8, "use_dora": True, "roles": {"prompt": "q"}, "title": "a=b",
-    }  # fmt: skip
-    with pytest.raises(UserError, match="not JSON"):
-        console.chosen(["roles={prompt: q}"])
-
-
 # ---- the whole way on the starter ---------------------------------------------------------------------------------------------
 
 
@@ -285,3 +256,20 @@ def test_a_file_goes_in_and_an_adapter_comes_out(lora, tmp_path):
     judged = {score["name"]: score for score in one(out)["scores"]}
     assert judged["loss"]["n"] == report["n_heldout"]
     assert judged["loss"]["adapter"] == pytest.approx(report["adapter_loss"], abs=1e-3)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not (STARTER / "config.json").exists(), reason="the starter model is not there")
+def test_the_demonstration_ends_in_one_object_and_in_two_columns(lora, home, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "100")
+    code, out, err = lora("demo", "--set", "max_steps=4", "--json")
+    told = one(out)
+    assert code == 0, err
+    assert set(told) >= {"run", "base_loss", "adapter_loss", "n_heldout", "samples", "adapter", "seconds", "tokens_per_second"}
+    assert told["adapter_loss"] < told["base_loss"]
+    assert len(told["samples"]) == 3
+    assert Path(told["adapter"]).is_relative_to(home)
+    assert (Path(told["adapter"]) / "adapter_config.json").is_file()
+    assert err.count("before") >= 3
+    assert err.count(" │ ") > 6
+    assert "python launch.py" in err
