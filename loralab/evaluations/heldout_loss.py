@@ -14,6 +14,7 @@ from loralab.evaluations import Evaluation, Judged, Measured, switched
 from loralab.evaluations._paired import Difference, paired_difference, spread, verdict
 from loralab.records import Example, Plan, Score
 
+MANY_TIMES = 100  # a larger factor says that the base had no idea of the form of the answers, and nothing more
 MOST_ROWS = 512  # more rows narrow the interval by little and cost two passes each
 
 
@@ -83,7 +84,9 @@ def _likelier(nats: float, *, less: bool = False) -> str:
     """“2.0 times as” would need other grammar; percent more up to twice, times from there on."""
     if less:
         return f"{100 * (1 - math.exp(-nats)):.0f} % less"
-    return f"{100 * (math.exp(nats) - 1):.0f} % more" if nats < math.log(2) else f"{math.exp(min(nats, 50)):.1f} times more"
+    if nats > math.log(MANY_TIMES):
+        return f"more than {MANY_TIMES} times more"
+    return f"{100 * (math.exp(nats) - 1):.0f} % more" if nats < math.log(2) else f"{math.exp(nats):.1f} times more"
 
 
 def accepts(plan: Plan, examples: Sequence[Example]) -> bool:
