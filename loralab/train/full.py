@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from loralab.errors import UserError
@@ -15,11 +15,13 @@ from loralab.train.digest import digest
 from loralab.train.loop import artifact_of
 from loralab.train.lora import TOKENIZER_FILES
 from loralab.train.model import load_base
+from loralab.train.session import Batch
 from loralab.train.text import TextSession
 
 
 class FullSession(TextSession):
-    """See loralab.train.text.TextSession. The base is loaded in fp32, whatever its file holds: these are the master weights."""
+    """See loralab.train.text.TextSession. The base is loaded in fp32, whatever its file holds: these are the master
+    weights, and bf16 only computes with rounded copies of them."""
 
     def open_model(self) -> nn.Module:
         if self.plan.precision == "nf4":
@@ -31,6 +33,10 @@ class FullSession(TextSession):
 
     def causal_model(self) -> PreTrainedModel:
         return self.model
+
+    def loss(self, batch: Batch) -> tuple[Tensor, int]:
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.plan.precision == "bf16"):
+            return super().loss(batch)
 
     def preview(self, count: int) -> tuple[Sample, ...]:
         """Held-out prompts answered; the base is another model by now, so there is no “before” in this process."""
