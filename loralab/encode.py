@@ -91,8 +91,8 @@ class TextEncoder:
         names = {self.special("eos_token"), *(end for end in _TURN_ENDS if end in self.template_text)}
         generation = self.folder / "generation_config.json"
         listed = json.loads(generation.read_text("utf-8")).get("eos_token_id", []) if generation.exists() else []
-        ids = {self.tokenizer.token_to_id(name) for name in names if name}
-        return frozenset({i for i in ids if i is not None} | set(listed if isinstance(listed, list) else [listed]))
+        ids = {self.tokenizer.token_to_id(name) for name in names if name} | set(listed if isinstance(listed, list) else [listed])
+        return frozenset(i for i in ids if i is not None)
 
     # ---- text -> tokens --------------------------------------------------------------------------------------------------
     def encode(self, example: Example, max_length: int, learn_from: str = "replies") -> Encoded:
@@ -129,8 +129,12 @@ class TextEncoder:
         if not example.messages:
             return [(example.text, True)]
         messages = list(example.messages)
-        text = self._render(messages, add_generation_prompt=False)
-        pieces = self._split_marked(text) if _OPEN in text else self._split_by_prefix(messages, text)
+        try:
+            text = self._render(messages, add_generation_prompt=False)
+            pieces = self._split_marked(text) if _OPEN in text else self._split_by_prefix(messages, text)
+        except jinja2.TemplateError as error:
+            what = f"The model cannot read the conversation in row {example.row}: {error}."
+            raise UserError(what, "Change it or leave it out, or choose another model.", code="template_refuses") from error
         return [(text, True) for text, _ in pieces] if learn_from == "everything" else pieces
 
     def _render(self, messages: Sequence[Message | dict[str, str]], *, add_generation_prompt: bool) -> str:
@@ -177,32 +181,50 @@ class TextEncoder:
             before = self._render(messages[:i], add_generation_prompt=True)
             after = text if i == len(messages) - 1 else self._render(messages[: i + 1], add_generation_prompt=False)
             if not text.startswith(before) or not text.startswith(after):
-                return [(text, True)]  # the template rewrites earlier turns: learning everything is the honest fallback
+                return self._split_by_content(messages, text)
             pieces += [(text[done : len(before)], False), (text[len(before) : len(after)], True)]
             done = len(after)
         return [piece for piece in [*pieces, (text[done:], False)] if piece[0]]
 
+    def _split_by_content(self, messages: Sequence[Message | dict[str, str]], text: str) -> list[tuple[str, bool]]:
+        """For templates that write a turn differently once it is an earlier one: the answers' own words and the ends of their turns."""
+        plain = [m if isinstance(m, dict) else {"role": m.role, "content": m.content} for m in messages]
+        marked = [{**m, "content": _around(m["content"])} if m["role"] == "assistant" else m for m in plain]
+        try:
+            found = self._rendered(marked, add_generation_prompt=False)
+        except jinja2.TemplateError:
+            found = self._rendered(_fold_system(marked), add_generation_prompt=False)
+        if _unmarked(found) != text:
+            return [(text, True)]  # the template rewrites the answers themselves: learning everything is the honest fallback
+        pieces = self._split_marked(found)
+        prompt = self._render(messages[:-1], add_generation_prompt=True)
+        if plain[-1]["role"] == "assistant" and text.startswith(prompt):  # all that follows the last question is the model's to write
+            pieces = [*_shortened(pieces, len(prompt)), (text[len(prompt) :], True)]
+        return pieces
+
 
 def _cut(pieces: list[tuple[str, bool]], encoding: Any, max_length: int) -> Encoded:
-    """Mark tokens by where they begin in the text, then cut to `max_length`."""
-    learned, bounds, position = [], [], 0
-    for text, is_learned in pieces:
-        position += len(text)
-        bounds.append((position, is_learned))
-    index = 0
-    for start, end in encoding.offsets:
-        while index < len(bounds) - 1 and start >= bounds[index][0]:
-            index += 1
-        learned.append(bool(bounds) and bounds[index][1] and end > start)
+    """Mark tokens that hold any character to be learned, then cut to `max_length`."""
+    marks = b"".join((b"\1" if is_learned else b"\0") * len(text) for text, is_learned in pieces)
+    learned = []
+    for (start, end), added in zip(encoding.offsets, encoding.special_tokens_mask, strict=True):
+        first = start if end > start else max(end - 1, 0)  # trimmed offsets leave of a run of spaces only its end
+        learned.append(not added and 1 in marks[first:end])
     ids = list(encoding.ids)
     if len(ids) <= max_length:
         return Encoded(ids, learned, pieces, truncated=False)
-    kept, room = [], encoding.offsets[max_length - 1][1]
+    kept = _shortened(pieces, encoding.offsets[max_length - 1][1])
+    return Encoded(ids[:max_length], learned[:max_length], kept, truncated=True)
+
+
+def _shortened(pieces: list[tuple[str, bool]], room: int) -> list[tuple[str, bool]]:
+    """The first `room` characters."""
+    kept: list[tuple[str, bool]] = []
     for text, is_learned in pieces:
         if room > 0:
             kept.append((text[:room], is_learned))
         room -= len(text)
-    return Encoded(ids[:max_length], learned[:max_length], kept, truncated=True)
+    return kept
 
 
 def _environment() -> ImmutableSandboxedEnvironment:
@@ -216,6 +238,12 @@ def _environment() -> ImmutableSandboxedEnvironment:
 
 def _refuse(message: str) -> None:
     raise jinja2.TemplateError(message)
+
+
+def _around(text: str) -> str:
+    """Marks inside the outer spaces, so that a template may trim them."""
+    inner = _unmarked(text).strip()
+    return text.replace(inner, f"{_OPEN}{inner}{_CLOSE}", 1) if inner else text
 
 
 def _unmarked(text: str) -> str:

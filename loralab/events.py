@@ -221,6 +221,7 @@ def _apply(event: Event, change: dict[str, Any], view: RunView) -> None:  # noqa
             if event.text:
                 change["notes"].append(event)
         case Stepped():
+            _forget_from(event.step, change["steps"])
             change["steps"].append(event)
             change |= {"phase": "training", "epoch": event.epoch, "seconds_left": event.seconds_left}
             change["total_steps"] = event.total_steps or change.get("total_steps", view.total_steps)
@@ -237,3 +238,9 @@ def _apply(event: Event, change: dict[str, Any], view: RunView) -> None:  # noqa
             change["adjustments"].append(event)
         case Ended():
             change |= {"state": event.outcome, "ending": event, "ended": event.time, "fraction": None, "seconds_left": 0.0}
+
+
+def _forget_from(step: int, steps: list[Stepped]) -> None:
+    """Drop updates that are done again: a damaged safety copy makes a run go on from further back than Started could know."""
+    while steps and steps[-1].step >= step:
+        steps.pop()

@@ -112,6 +112,12 @@ def test_a_resumed_run_forgets_the_steps_it_will_do_again():
     assert again.evaluations == ()
 
 
+def test_steps_done_again_after_a_damaged_safety_copy_are_shown_once():
+    view = fold("r", [ALL[0], *(step(n) for n in range(1, 8))])
+    again = fold("r", [Started(pid=8, resumed=True, step=7), step(4), step(5)], view)
+    assert [s.step for s in again.steps] == [1, 2, 3, 4, 5]
+
+
 def test_an_event_with_a_field_nobody_knows_is_refused():
     with pytest.raises(ValidationError):
         Noted.model_validate({"text": "x", "colour": "red"})
