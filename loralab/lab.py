@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from loralab import paths, runs
+from loralab.card import model_card, origin_of
 from loralab.catalog import Catalog, ModelCheck, ModelEntry
 from loralab.chat import ChatServer, release
 from loralab.errors import UserError
@@ -118,6 +119,12 @@ class Lab:
         peak_memory_bytes, samples, verdict, problem.
         """
         return run_report(self.view(run), runs.folder(self.home, run))
+
+    def card(self, run: str) -> str:
+        """The model card of a run's adapter in Markdown, as it travels with every export."""
+        job = self.job(run)
+        base = origin_of(str(job.plan.get("base_model", "")), Path(str(job.options.get("model", ""))))
+        return model_card(run, job.plan, base, self.view(run))
 
     # ---- after the run ---------------------------------------------------------------------------------------------------
     def evaluate(self, run: str) -> str:

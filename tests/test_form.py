@@ -93,7 +93,7 @@ def test_values_make_the_round_trip_through_a_real_server_and_a_wrong_one_change
         button.click(give, list(form.inputs), out, api_name="read")
     page.launch(prevent_thread_lock=True, quiet=True, server_name="127.0.0.1", ssr_mode=False)
     try:
-        client = Client(page.local_url, verbose=False)
+        client = Client(str(page.local_url), verbose=False)
         assert client.predict(*with_value(form, "rank", 8), api_name="/read")["rank"] == 8
         assert "rank" not in str(client.predict(*with_value(form, "rank", 0), api_name="/read"))
     finally:

@@ -54,7 +54,11 @@ def _download_words(check: ModelCheck) -> str:
 
 def fit_html(proposal: Proposal, bar: str) -> str:
     """Whether it fits, in words and as a bar; then why the main settings are what they are."""
-    problems = "".join(notice(str(p.get("what", "")), str(p.get("todo", "")), str(p.get("severity", "warning"))) for p in proposal.problems)
+    problems = "".join(
+        notice(str(p.get("what", "")), str(p.get("todo", "")), str(p.get("severity", "warning")))
+        for p in proposal.problems
+        if p.get("code") != "not_downloaded"  # said where the model is chosen
+    )
     rows = "".join(
         f"<tr><th>{words}</th><td><b>{esc(proposal.plan.get(name, ''))}</b></td><td>{esc(proposal.reasons[name])}</td></tr>"
         for name, words in MAIN.items()
@@ -62,4 +66,4 @@ def fit_html(proposal: Proposal, bar: str) -> str:
     )
     table = f'<table class="reasons">{rows}</table>' if rows else ""
     head = heading("Does it fit?", esc(sentence(proposal.footprint.words)))
-    return f'<div class="card">{problems}{head}{bar}{table}</div>'
+    return f'<div class="card">{head}{problems}{bar}{table}</div>'

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import gradio as gr
+from gradio.themes import Base
 
 CSS = (Path(__file__).parent / "style.css").read_text(encoding="utf-8")
 SANS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans", "sans-serif")
@@ -77,11 +77,9 @@ PAIRS = {  # Gradio's names for our colours
 }
 
 
-def make_theme() -> gr.themes.Base:
+def make_theme() -> Base:
     """Gradio's plainest theme in our colours; each pair is light and dark."""
-    theme = gr.themes.Base(
-        primary_hue="teal", neutral_hue="stone", font=SANS, font_mono=MONO, radius_size="lg", spacing_size="md", text_size="md"
-    )
+    theme = Base(primary_hue="teal", neutral_hue="stone", font=SANS, font_mono=MONO, radius_size="lg", spacing_size="md", text_size="md")
     values = {name: light for name, (light, _) in PAIRS.items()} | {f"{name}_dark": dark for name, (_, dark) in PAIRS.items()}
     values |= {
         "color_accent": ACCENT[0],

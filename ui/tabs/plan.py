@@ -33,7 +33,7 @@ def build(lab: Lab, page: Page) -> None:
         check = lab.check_model(str(page.model.value))
         about = markup(model_html(check), elem_id="about-model")
         with gr.Row(visible=can_download(check), elem_classes="actions") as offer:
-            want = gr.Button("Download this model …", scale=0, min_width=200)
+            want = gr.Button("Download this model …", scale=0, min_width=250)
         with gr.Column(visible=False, elem_classes="asking") as asking:
             question = markup()
             with gr.Row(elem_classes="actions"):
@@ -82,8 +82,8 @@ def _wire(page: Page, parts: dict[str, Any]) -> None:
         return model_html(check), gr.Row(visible=can_download(check)), gr.Column(visible=False)
 
     @told
-    def ask(model: str) -> tuple[str, Any]:
-        return download_question(page.lab.check_model(model, ask_hub=True)), gr.Column(visible=True)
+    def ask(model: str) -> tuple[str, Any, Any]:
+        return download_question(page.lab.check_model(model, ask_hub=True)), gr.Column(visible=True), gr.Row(visible=False)
 
     @told
     def fetch(model: str) -> Iterator[str]:
@@ -93,11 +93,11 @@ def _wire(page: Page, parts: dict[str, Any]) -> None:
     choice = [page.dataset, page.model, page.goal]
     page.choice.change(propose, choice, [parts["fit"], *page.form.inputs], show_progress="hidden")
     gr.on([page.model.change], describe, page.model, about, show_progress="hidden")
-    parts["want"].click(ask, page.model, [parts["question"], parts["asking"]])
-    parts["no"].click(lambda: gr.Column(visible=False), None, parts["asking"])
+    parts["want"].click(ask, page.model, [parts["question"], parts["asking"], parts["offer"]])
+    parts["no"].click(describe, page.model, about)
     for component in page.form.inputs:
-        event = component.submit if isinstance(component, gr.Number | gr.Textbox) else component.input
-        event(weigh, [*choice, *page.form.inputs], parts["fit"], show_progress="hidden")
+        done = component.submit if isinstance(component, gr.Number | gr.Textbox) else getattr(component, "input")  # noqa: B009 - events are made at run time
+        done(weigh, [*choice, *page.form.inputs], parts["fit"], show_progress="hidden")
     hidden = parts["fetch"].click(lambda: gr.Column(visible=False), None, parts["asking"])
     hidden.then(fetch, page.model, parts["fetching"], show_progress="hidden").then(describe, page.model, about)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -56,7 +55,7 @@ def _wire(page: Page, parts: dict[str, Any]) -> None:
         if view is None or not view.adapter or view.active:
             return [NOT_YET, gr.Column(visible=False), "", "", gr.DownloadButton(visible=False), ""]
         recipe = _recipe(page.lab.job(run).options, view.adapter)
-        return [_place(view.adapter), gr.Column(visible=True), recipe, _card(view.adapter), gr.DownloadButton(visible=False), ""]
+        return [_place(view.adapter), gr.Column(visible=True), recipe, _card(page.lab.card(run)), gr.DownloadButton(visible=False), ""]
 
     @told
     def make(run: str) -> Iterator[Any]:
@@ -85,8 +84,6 @@ def _place(adapter: str) -> str:
     return f'<div class="card"><div class="small-title">Your adapter is here</div><code class="path">{esc(adapter)}</code></div>'
 
 
-def _card(adapter: str) -> str:
-    """The model card that was written next to the weights, without its machine-read head."""
-    path = Path(adapter) / "README.md"
-    text = path.read_text(encoding="utf-8") if path.exists() else ""
-    return text.split("---", 2)[-1].strip() if text.startswith("---") else text
+def _card(card: str) -> str:
+    """A model card without its machine-read head."""
+    return card.split("---", 2)[-1].strip() if card.startswith("---") else card
