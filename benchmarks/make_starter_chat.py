@@ -82,12 +82,20 @@ def stories(folder: Path) -> Iterator[Turns]:
                     yield conversation(ask + " ".join(sentences[:1]), " ".join(sentences[1:4]))
 
 
+def squeezed(text: str) -> str:
+    """A text without case, blanks and punctuation, to recognise it by."""
+    return re.sub(r"\W+", "", text).lower()
+
+
 def bundled() -> set[str]:
-    """Every text of the bundled samples, squeezed, to recognise their rows by."""
+    """Every question of the bundled samples."""
     found: set[str] = set()
-    for path in SAMPLES.iterdir():
-        if path.suffix in (".jsonl", ".csv"):
-            found |= {re.sub(r"\W+", "", part).lower() for part in re.findall(r'"((?:[^"\\]|\\.){12,})"', path.read_text("utf-8"))}
+    for path in SAMPLES.glob("*.jsonl"):
+        for row in rows_of(path):
+            found.add(squeezed(row["messages"][0]["content"] if "messages" in row else next(iter(row.values()))))
+    for path in SAMPLES.glob("*.csv"):
+        with path.open(encoding="utf-8", newline="") as file:
+            found |= {squeezed(next(iter(row.values()))) for row in csv.DictReader(file)}
     return found
 
 
@@ -99,7 +107,7 @@ def main(folder: Path, target: Path) -> None:
     for source, most in quota.items():
         rows = [turns for turns in source(folder) if all(turn["content"].strip() for turn in turns)]
         random.Random(0).shuffle(rows)
-        rows = [r for r in rows if not any(re.sub(r"\W+", "", turn["content"]).lower() in aside for turn in r)][:most]
+        rows = [turns for turns in rows if squeezed(turns[0]["content"]) not in aside][:most]
         chosen |= {json.dumps(turns): turns for turns in rows}
         sys.stderr.write(f"{source.__name__}: {len(rows)}\n")
     rows = list(chosen.values())

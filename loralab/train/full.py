@@ -21,7 +21,8 @@ from loralab.train.text import TextSession
 
 class FullSession(TextSession):
     """See loralab.train.text.TextSession. The base is loaded in fp32, whatever its file holds: these are the master
-    weights, and bf16 only computes with rounded copies of them."""
+    weights, and bf16 only computes with rounded copies of them.
+    """
 
     def open_model(self) -> nn.Module:
         if self.plan.precision == "nf4":
