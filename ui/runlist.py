@@ -20,7 +20,7 @@ from ui.words import count, esc, figure, size
 
 def run_list(page: Page) -> None:
     """Draw the list; a click makes that run the current one in every tab."""
-    listing = markup(elem_id="runs")
+    listing = markup(told(lambda: runs_html(page.lab.runs(), "")), elem_id="runs")
 
     @told
     def refresh(run: str) -> str:
@@ -48,9 +48,7 @@ def runs_html(rows: list[dict[str, Any]], current: str) -> str:
 def _row(row: dict[str, Any], current: str) -> str:
     words, tone = STATES.get(str(row.get("state")), ("", "quiet"))
     name = row.get("title") or str(row.get("dataset") or "").rpartition("/")[2] or row["id"]
-    losses = (
-        f" · {figure(row['base_loss'], 2)} → {figure(row['adapter_loss'], 2)}" if row.get("base_loss") and row.get("adapter_loss") else ""
-    )
+    losses = f" · {figure(row['base_loss'], 2)} → {figure(row['adapter_loss'], 2)}" if row.get("adapter_loss") and tone != "busy" else ""
     here = ' aria-current="true"' if row["id"] == current else ""
     return (
         f'<button type="button" class="run" data-pick="{esc(row["id"])}"{here}><span class="dot {tone}"></span>'

@@ -82,8 +82,11 @@ def _wire(page: Page, parts: dict[str, Any]) -> None:
         return model_html(check), gr.Row(visible=can_download(check)), gr.Column(visible=False)
 
     @told
-    def ask(model: str) -> tuple[str, Any, Any]:
-        return download_question(page.lab.check_model(model, ask_hub=True)), gr.Column(visible=True), gr.Row(visible=False)
+    def ask(model: str) -> tuple[str, Any, Any, Any]:
+        check = page.lab.check_model(model, ask_hub=True)
+        possible = can_download(check)
+        said = download_question(check) if possible else model_html(check)
+        return said, gr.Column(visible=True), gr.Row(visible=False), gr.Button(visible=possible)
 
     @told
     def fetch(model: str) -> Iterator[str]:
@@ -93,7 +96,7 @@ def _wire(page: Page, parts: dict[str, Any]) -> None:
     choice = [page.dataset, page.model, page.goal]
     page.choice.change(propose, choice, [parts["fit"], *page.form.inputs], show_progress="hidden")
     gr.on([page.model.change], describe, page.model, about, show_progress="hidden")
-    parts["want"].click(ask, page.model, [parts["question"], parts["asking"], parts["offer"]])
+    parts["want"].click(ask, page.model, [parts["question"], parts["asking"], parts["offer"], parts["fetch"]])
     parts["no"].click(describe, page.model, about)
     for component in page.form.inputs:
         done = component.submit if isinstance(component, gr.Number | gr.Textbox) else getattr(component, "input")  # noqa: B009 - events are made at run time
