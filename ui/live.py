@@ -127,12 +127,16 @@ def _numbers(view: RunView) -> str:
     looks = [e for e in view.evaluations if e.split != "base"]
     before = next((e.loss for e in view.evaluations if e.split == "base"), None)
     note = f"{figure(before)} before training" if before is not None else ""
-    return facts(
+    large = facts(
         fact(term("loss", "Loss while learning"), figure(last.loss) if last else "–"),
         fact(term("held-out", "Loss on held-out"), figure(looks[-1].loss) if looks else "–", note),
         fact("Speed", f"{last.tokens_per_second:,.0f}" if last else "–", term("token", "tokens") + " per second"),
         fact("Memory", size(last.memory_bytes) if last else "–", "used by this run"),
     )
+    if last is None:
+        return large
+    rate, pull = term("learning rate", "Learning rate"), term("gradient", "gradient size")
+    return f'{large}<div class="live-sub finer"><span>{rate} {last.learning_rate:.2g} · {pull} {figure(last.grad_norm, 2)}</span></div>'
 
 
 def _ending(view: RunView) -> str:

@@ -14,6 +14,8 @@ GLOSSARY = {
     "token": "A piece of a word: the unit a language model reads and writes.",
     "update": "One correction of the adapter after looking at a few examples.",
     "round": "One pass over all examples (an epoch).",
+    "learning rate": "How big each correction is right now. It rises gently, then falls towards the end.",
+    "gradient": "How strongly the examples of one update pull. Steady is healthy; a sudden jump is not.",
     "interval": "The true difference lies in this range 95 times out of 100.",
     "parameters": "The numbers a model is made of. More of them know more, and need more memory and time.",
     "PEFT": "The library most tools use to load adapters.",
