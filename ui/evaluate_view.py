@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from loralab.events import RunView
 from loralab.records import Sample, Score
 from ui.words import empty, esc, fact, facts, figure, term
@@ -31,14 +33,24 @@ def verdict_html(view: RunView | None) -> str:
 
 def _score(score: Score) -> str:
     name = term("loss", "Loss on held-out") if "loss" in score.name else esc(score.name.replace("_", " ").capitalize())
-    change = f"{score.difference:+.3f}"
-    between = f"95 % {term('interval')}: {score.low:+.3f} to {score.high:+.3f}" if (score.low, score.high) != (0.0, 0.0) else ""
+    between = (
+        f"95 % {term('interval')}: {_said(score, score.low, '+')} to {_said(score, score.high, '+')}"
+        if (score.low, score.high) != (0.0, 0.0)
+        else ""
+    )
     return facts(
-        fact(f"{name}, before", figure(score.base), term("base model")),
-        fact(f"{name}, after", figure(score.adapter), "with what it learned"),
-        fact("Difference", change, between),
+        fact(f"{name}, before", _said(score, score.base), term("base model")),
+        fact(f"{name}, after", _said(score, score.adapter), "with what it learned"),
+        fact("Difference", _said(score, score.difference, "+"), between),
         fact("Measured on", f"{score.n:,}", "examples it never saw"),
     )
+
+
+def _said(score: Score, value: float, sign: str = "") -> str:
+    """A share as per cent, everything else as a number; `sign` “+” shows it for a difference."""
+    if not math.isfinite(value):
+        return figure(value)
+    return f"{100 * value:{sign}.0f} %" if "accuracy" in score.name else f"{value:{sign}.3f}"
 
 
 def samples_html(samples: tuple[Sample, ...]) -> str:
