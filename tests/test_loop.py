@@ -11,6 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from loralab.evaluations import side_by_side
 from loralab.events import Evaluated, Noted, Saved, Stepped
 from loralab.records import Plan
 from loralab.train import checkpoint, job, loop
@@ -18,6 +19,12 @@ from loralab.train.checkpoint import Progress
 from loralab.train.optim import adamw, factor
 from loralab.train.text import TextSession
 from tests import models
+
+
+@pytest.fixture(autouse=True)
+def short_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a run shows at its end is tested elsewhere and takes longer than these trainings."""
+    monkeypatch.setattr(side_by_side, "LONGEST", 4)
 
 
 @pytest.fixture(scope="module")
