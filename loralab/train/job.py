@@ -1,10 +1,15 @@
-"""Owns the Train job: from a plan to the session or engine that runs it."""
+"""Owns the Train job: from a plan to the session or engine that runs it, and the papers that lie with an adapter."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+from loralab.card import model_card, origin_of
 from loralab.errors import UserError
+from loralab.events import fold, read
+from loralab.paths import write_atomic
+from loralab.records import Plan
 from loralab.tasks import parse_plan, tasks
 from loralab.train.run import RunFolder
 
@@ -14,6 +19,13 @@ OURS = "loralab"  # the engine every kind of training has
 def run(folder: RunFolder) -> dict[str, Any]:
     """Train as the plan says; returns the run's result (steps, seconds, tokens_per_second, outcome...)."""
     plan = parse_plan(folder.job.plan)
+    result = _train(plan, folder)
+    if plan.task == "text":
+        write_papers(plan, folder, Path(result["adapter"]))
+    return result
+
+
+def _train(plan: Plan, folder: RunFolder) -> dict[str, Any]:
     task = tasks()[plan.task]
     engine = getattr(plan, "engine", OURS)
     if engine in task.engines:
@@ -23,3 +35,11 @@ def run(folder: RunFolder) -> dict[str, Any]:
     from loralab.train.loop import train
 
     return train(task.open(plan, folder), plan, folder)
+
+
+def write_papers(plan: Plan, folder: RunFolder, adapter: Path) -> None:
+    """Model card (PEFT leaves an empty form) and the plan that repeats the run, into the adapter's folder."""
+    view = fold(folder.job.run, read(folder.log.path)[0])
+    base = origin_of(plan.base_model, Path(str(folder.job.options.get("model", ""))))
+    write_atomic(adapter / "README.md", model_card(folder.job.run, plan.model_dump(), base, view))
+    write_atomic(adapter / "plan.json", plan.model_dump_json(indent=2) + "\n")
