@@ -15,6 +15,7 @@ from loralab import process, runs
 from loralab.events import Ended, RunView, read
 from loralab.lab import Lab
 from loralab.paths import CHECKOUT
+from tests import tiny
 
 PATIENCE = 60.0  # seconds: generous, because the machine may be busy; a test that waits that long has failed
 
@@ -48,6 +49,23 @@ def fake(home: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
         return runs.start(home, "train", {"task": "fake", **settings})
 
     return start
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    root = tmp_path_factory.mktemp("chat")
+    base = tiny.model_folder(root / "base")
+    return base, tiny.adapter_folder(root / "adapter", base)
+
+
+@pytest.fixture(scope="module")
+def adapted(folders: tuple[Path, Path]) -> tuple[Any, Any]:
+    from peft import PeftModel
+
+    from loralab.encode import TextEncoder
+    from loralab.train.model import load_base
+
+    return PeftModel.from_pretrained(load_base(folders[0], "fp32"), str(folders[1])).eval(), TextEncoder(folders[0])
 
 
 def until(true: Callable[[], Any], seconds: float = PATIENCE) -> Any:
