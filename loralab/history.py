@@ -10,14 +10,17 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from pydantic import ValidationError
 from sqlite_utils import Database
 
 from loralab import runs
+from loralab.events import RunView
 from loralab.report import losses, run_report
 
+TELLING_STEPS, LAST_RUNS = 10, 5  # fewer updates say little about a speed; machines and settings change, so old runs count no more
 LISTED = ("id", "kind", "title", "task", "state", "model", "dataset", "base_loss", "adapter_loss", "started", "seconds", "steps")
 
 
@@ -33,8 +36,13 @@ def _create_runs(db: Database) -> None:
     db.table("runs").create_index(["started"])
 
 
+def _add_speed(db: Database) -> None:
+    db.table("runs").add_column("tokens_per_second", float)
+    db.conn.execute("update runs set offset = -1")  # so that runs already indexed are read again and get theirs
+
+
 # Applied in order, each once; `user_version` counts them. Never edit one that was released: append.
-MIGRATIONS: list[Callable[[Database], None]] = [_create_runs]
+MIGRATIONS: list[Callable[[Database], None]] = [_create_runs, _add_speed]
 
 
 class History:
@@ -50,6 +58,20 @@ class History:
             self._refresh(db)
             rows = db.table("runs").rows_where(order_by="started desc, id desc")
             return [{name: row[name] for name in LISTED} for row in rows]
+
+    def speeds(self) -> dict[str, float]:
+        """Tokens per second of training by base model, as this machine did it: the median of the last runs long enough to tell."""
+        with self._open() as db:
+            self._refresh(db)
+            rows = db.query(
+                "select model, tokens_per_second as speed from runs where kind = 'train' and state = 'finished' and steps >= :steps "
+                "and task not in ('pretrain', 'full') and tokens_per_second > 0 order by started desc",
+                {"steps": TELLING_STEPS},
+            )
+            found: dict[str, list[float]] = {}
+            for row in rows:
+                found.setdefault(row["model"], []).append(row["speed"])
+        return {model: median(speeds[:LAST_RUNS]) for model, speeds in found.items()}
 
     def rebuild(self) -> None:
         """Throw the index away and make it again from the run folders."""
@@ -116,7 +138,7 @@ class History:
         row: dict[str, Any] = {
             "id": run, "kind": "train", "title": "", "task": "", "state": view.state, "model": "", "dataset": "", "base_loss": base,
             "adapter_loss": adapter, "started": view.started or (folder / "job.json").stat().st_mtime,
-            "seconds": run_report(view, folder)["seconds"], "steps": view.step,
+            "seconds": run_report(view, folder)["seconds"], "tokens_per_second": _speed(view), "steps": view.step,
         }  # fmt: skip
         try:
             job = runs.job(self.home, run)
@@ -126,6 +148,12 @@ class History:
         model, dataset = str(plan.get("base_model", job.options.get("model", ""))), str(plan.get("dataset", ""))
         title = str(plan.get("title", "") or job.options.get("of", ""))
         return row | {"kind": job.kind, "title": title, "task": str(plan.get("task", "")), "model": model, "dataset": dataset}
+
+
+def _speed(view: RunView) -> float:
+    """Tokens per second within updates; looks at the held-out examples and safety copies are not in it."""
+    within = sum(step.tokens / step.tokens_per_second for step in view.steps if step.tokens_per_second > 0)
+    return sum(step.tokens for step in view.steps) / within if within else 0.0
 
 
 def _apply(db: Database, migrate: Callable[[Database], None], number: int) -> None:

@@ -68,8 +68,11 @@ class Lab:
         )
 
     def propose(self, profile: DatasetProfile, model: str = "starter", **changes: Any) -> Proposal:
-        """A complete plan with a reason for each choice; `changes` are settings the person has fixed."""
-        return propose(profile, self.catalog.check(model), self.machine(), changes)
+        """A complete plan with a reason for each choice; `changes` are settings the person has fixed. Its time is what runs took here."""
+        machine = self.machine()
+        speeds = machine.speed.tokens_per_second | self.history.speeds()
+        known = machine.model_copy(update={"speed": machine.speed.model_copy(update={"tokens_per_second": speeds})})
+        return propose(profile, self.catalog.check(model), known, changes)
 
     def start(self, plan: Plan | dict[str, Any]) -> str:
         """Start a worker on this plan and return the run's id. The run survives this process."""

@@ -9,6 +9,7 @@ import pytest
 
 from loralab import history, runs
 from loralab.history import History
+from loralab.paths import SAMPLES
 from tests.conftest import ended, python, until
 
 KEYS = {"id", "kind", "title", "task", "state", "model", "dataset", "base_loss", "adapter_loss", "started", "seconds", "steps"}
@@ -130,3 +131,29 @@ def test_many_threads_and_a_second_app_read_the_index_at_once(home, index, fake)
         counts = list(pool.map(lambda _: len(index.runs()), range(60)))
     assert set(counts) == {3}
     assert other.communicate(timeout=60)[0].strip() == "3"
+
+
+def test_the_speed_of_past_runs_makes_the_next_time_estimate(home, index, fake, lab):
+    assert index.speeds() == {}
+    ended(home, fake(max_steps=history.TELLING_STEPS - 1, base_model="starter"))
+    assert index.speeds() == {}, "too short a run says little"
+    run = fake(max_steps=history.TELLING_STEPS, base_model="starter")
+    ended(home, run)
+    steps = runs.view(home, run).steps
+    speed = index.speeds()["starter"]
+    assert min(s.tokens_per_second for s in steps) <= speed <= max(s.tokens_per_second for s in steps)
+    profile = lab.profile(SAMPLES / "poet.jsonl")
+    fixed = {"max_length": 448, "epochs": 1.0, "micro_batch": 8}
+    before = lab.propose(profile, **fixed).footprint.seconds
+    with sqlite3.connect(index.path) as db:
+        db.execute("update runs set tokens_per_second = tokens_per_second / 100")
+    assert lab.propose(profile, **fixed).footprint.seconds == pytest.approx(100 * before, rel=0.01)
+
+
+def test_an_index_from_before_speeds_were_kept_is_filled_up(home, index, fake):
+    ended(home, fake(max_steps=history.TELLING_STEPS, base_model="starter"))
+    speed = index.speeds()
+    with sqlite3.connect(index.path) as db:
+        db.execute("alter table runs drop column tokens_per_second")
+        db.execute("pragma user_version = 1")
+    assert index.speeds() == speed
