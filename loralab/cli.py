@@ -63,7 +63,7 @@ def models(
     """The models there are; whether one can be trained here; download one."""
     lab, out = Lab(home), Output(json)
     if clean_up is not None:
-        removed = lab.catalog.clean_up(int(clean_up * 1e9))
+        removed = lab.make_room(int(clean_up * 1e9))
         out.give({"removed": removed}, f"Removed: {', '.join(removed) or 'nothing'}.")
     elif not name:
         rows = [

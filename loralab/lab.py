@@ -53,6 +53,14 @@ class Lab:
         """The catalogue, each entry with whether it is on this computer."""
         return self.catalog.entries()
 
+    def cache_bytes(self) -> int:
+        """Bytes that downloaded models take in the workspace."""
+        return self.catalog.cache_bytes()
+
+    def make_room(self, limit_bytes: int, keep: tuple[str, ...] = ()) -> list[str]:
+        """Remove downloaded models, least recently used first, until they fit; returns what went. `keep` and folders of yours stay."""
+        return self.catalog.clean_up(limit_bytes, keep)
+
     def check_model(self, name: str, *, ask_hub: bool = False) -> ModelCheck:
         """Whether a catalogue name, Hub id or folder can be trained here, in plain words. `ask_hub` asks about a model that is not here."""
         check = self.catalog.check(name)

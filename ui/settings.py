@@ -6,7 +6,7 @@ Invariant: a lost or damaged file means defaults, not an error.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -23,6 +23,7 @@ class Settings(BaseModel):
     model: str = "starter"
     theme: Literal["auto", "light", "dark"] = "auto"
     run: str = ""
+    cache_gb: float = 50.0  # downloaded models may take this much
 
 
 def read_settings(home: Path) -> Settings:
@@ -37,7 +38,7 @@ def read_settings(home: Path) -> Settings:
         return Settings()
 
 
-def remember(home: Path, changes: dict[str, str]) -> None:
+def remember(home: Path, changes: dict[str, Any]) -> None:
     """Change some settings; the file is replaced as a whole."""
     settings = Settings.model_validate({**read_settings(home).model_dump(), **changes})
     write_atomic(home / "settings.json", settings.model_dump_json(indent=2))

@@ -12,6 +12,7 @@ import gradio as gr
 
 from loralab.lab import Lab
 from loralab.records import Proposal
+from ui.cache import draw_cache
 from ui.charts import memory_bar
 from ui.errors import told
 from ui.form import draw, fill, read
@@ -40,6 +41,7 @@ def build(lab: Lab, page: Page) -> None:
                 fetch = gr.Button("Yes, download it", variant="primary", scale=0, min_width=180)
                 no = gr.Button("Not now", scale=0, min_width=120)
         fetching = markup()
+        draw_cache(lab, page)
     fit = markup(EMPTY, elem_id="fit")
     with gr.Column(elem_classes="card settings"):
         markup(heading("Settings", "Folded away because they are chosen for you. Each says what it does and why it has its value."))
