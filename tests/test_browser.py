@@ -19,7 +19,7 @@ import psutil
 import pytest
 
 from loralab import runs
-from loralab.paths import CHECKOUT, STARTER
+from loralab.paths import CHECKOUT
 from tests.conftest import until
 
 playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed: the app was not driven in a browser")
@@ -29,7 +29,6 @@ pytestmark = [
     pytest.mark.browser,
     pytest.mark.slow,
     pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here: the app was not driven in a browser"),
-    pytest.mark.skipif(not (STARTER / "model.safetensors").exists(), reason="the starter model is not in data/starter/text"),
 ]
 SWITCHES = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--no-first-run"]
 SOON, LONG = 60_000, 420_000  # milliseconds; other programs may keep this machine busy

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from loralab import cli, runs
-from loralab.paths import CHECKOUT, SAMPLES, STARTER
+from loralab.paths import CHECKOUT, SAMPLES
 from tests.conftest import ended, until
 
 TRAIN_KEYS = {
@@ -224,7 +224,6 @@ def test_a_second_ctrl_c_leaves_without_waiting_and_the_run_goes_on(home, plan):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not (STARTER / "config.json").exists(), reason="the starter model is not there")
 def test_a_file_goes_in_and_an_adapter_comes_out(lora, tmp_path):
     rows = (SAMPLES / "class_chatbot.jsonl").read_text("utf-8").splitlines()[:60]
     file = tmp_path / "mine.jsonl"
@@ -264,7 +263,6 @@ def test_a_file_goes_in_and_an_adapter_comes_out(lora, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not (STARTER / "config.json").exists(), reason="the starter model is not there")
 def test_the_demonstration_ends_in_one_object_and_in_two_columns(lora, home, monkeypatch):
     monkeypatch.setenv("COLUMNS", "100")
     code, out, err = lora("demo", "--set", "max_steps=4", "--json")
