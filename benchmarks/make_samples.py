@@ -1,6 +1,6 @@
 """Owns how the bundled data sets in `data/samples/` are made from their sources, so that every row's origin can be traced and made again.
 
-    python benchmarks/make_samples.py SOURCES [data/samples]
+    python -m benchmarks.make_samples SOURCES [data/samples]
 
 SOURCES holds poems.jsonl, splunk_detections.jsonl, medquad_faq_1000.csv, chat_english.jsonl and banking77_train.csv as published by
 their authors; the code pairs come from the standard library of the Python that runs this. Invariant: same sources, same files.

@@ -1,6 +1,6 @@
 """Makes the conversations the starter model learned to chat from, out of licence-clean sources. Run once, by whoever remakes the starter:
 
-    python benchmarks/make_starter_chat.py ../shared/data chat.jsonl
+    python -m benchmarks.make_starter_chat ../shared/data chat.jsonl
 
 Rows that are bundled as samples are left out, so that a demo on a sample shows something the starter has not already seen.
 """

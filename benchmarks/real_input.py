@@ -1,6 +1,6 @@
 """Trains the starter on real files and writes Markdown tables: loss before and after on held-out examples, one answer each.
 
-    python benchmarks/real_input.py ../shared/data/text [--minutes 2] > table.md
+    python -m benchmarks.real_input ../shared/data/text [--minutes 2] > table.md
 
 Every run goes the way a person's would: profile, proposed plan, worker, verdict. Only the time limit is set by hand.
 """

@@ -1,6 +1,6 @@
 """The starter's held-out numbers for its card: bits per byte on documents kept out of its pretraining, and whether it ends its own turn.
 
-    python benchmarks/starter_numbers.py ../shared/data/pretrain/simple_english.jsonl.xz chat.jsonl [--model data/starter/text]
+    python -m benchmarks.starter_numbers ../shared/data/pretrain/simple_english.jsonl.xz chat.jsonl [--model data/starter/text]
 
 The documents are the ones `loralab.train.corpus.is_heldout` keeps aside; the chats are those the full-tuning run held out (same split).
 """
