@@ -39,7 +39,7 @@ def _train(plan: Plan, folder: RunFolder) -> dict[str, Any]:
 
 def write_papers(plan: Plan, folder: RunFolder, adapter: Path) -> None:
     """Model card (PEFT leaves an empty form) and the plan that repeats the run, into the adapter's folder."""
-    view = fold(folder.job.run, read(folder.log.path)[0])
+    view = fold(folder.job.run, read(folder.path / "events.jsonl")[0])
     base = origin_of(plan.base_model, Path(str(folder.job.options.get("model", ""))))
     write_atomic(adapter / "README.md", model_card(folder.job.run, plan.model_dump(), base, view))
     write_atomic(adapter / "plan.json", plan.model_dump_json(indent=2) + "\n")
