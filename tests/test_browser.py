@@ -150,6 +150,26 @@ def test_three_decisions_lead_to_a_proven_adapter_and_an_answer(window, app, hom
     assert not any("torch" in Path(mapped.path).name for mapped in app[1].memory_maps())
 
 
+def test_a_run_is_stopped_and_resumed_where_it_was(window, home):
+    shown = window()
+    shown.page.get_by_role("button", name="Sort customer messages").click()
+    shown.sees("#previews", "What the model will see")
+    shown.page.locator("#start-here").click()
+    shown.sees("#live", "Update ", LONG)
+    (run,) = runs.list_runs(home)
+    shown.page.get_by_role("button", name="Stop and save").click()
+    shown.sees("#live", "Stopped", LONG)
+    stopped_at = runs.view(home, run).step
+    assert 0 < stopped_at < runs.view(home, run).total_steps
+    shown.page.get_by_role("button", name="Resume").click()
+    shown.sees("#story", f"Went on from update {stopped_at}", LONG)
+    until(lambda: runs.view(home, run).step > stopped_at)
+    assert runs.list_runs(home) == [run], "the same run goes on, no second one is made"
+    shown.page.get_by_role("button", name="Stop and save").click()
+    shown.sees("#live", "Stopped", LONG)
+    assert runs.view(home, run).adapter
+
+
 def shorten(shown: Window) -> None:
     """Set a small number of updates in the folded settings."""
     shown.tab("Plan")
