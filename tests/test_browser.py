@@ -170,6 +170,24 @@ def test_a_run_is_stopped_and_resumed_where_it_was(window, home):
     assert runs.view(home, run).adapter
 
 
+def test_columns_that_could_be_read_in_two_ways_are_asked_for_and_remembered(window, home, tmp_path):
+    file = tmp_path / "verses.jsonl"
+    rows = [{"title": f"Song {i}", "author": f"Poet {i % 7}", "poem": f"Line {i},\nand a second line."} for i in range(60)]
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    shown = window()
+    shown.page.locator("input[type=file]").first.set_input_files(file)
+    shown.page.get_by_text("Which column is what?").wait_for(timeout=SOON)
+    shown.sees("#previews", "Line 0,")
+    for label, column in (("What is asked", "author"), ("What should be answered", "title")):
+        shown.page.get_by_label(label, exact=True).click()
+        shown.page.get_by_role("option", name=column, exact=True).last.click()
+    shown.page.get_by_role("button", name="Use these columns").click()
+    shown.sees("#previews", "Poet 0")
+    assert shown.page.locator("#previews").filter(has_text="Line 0,").count() == 0
+    (roles,) = json.loads((home / "datasets" / "roles.json").read_text("utf-8")).values()
+    assert roles == {"prompt": "author", "answer": "title"}
+
+
 def shorten(shown: Window) -> None:
     """Set a small number of updates in the folded settings."""
     shown.tab("Plan")

@@ -15,6 +15,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from loralab import runs
 from loralab.errors import UserError
 from loralab.lab import Lab
+from loralab.paths import STARTER
 from loralab.train import corpus
 
 SHAPE = {"vocabulary": 600, "hidden": 64, "feed_forward": 128, "layers": 1, "heads": 2, "kv_heads": 1, "context": 64, "max_length": 64}
@@ -79,6 +80,18 @@ def test_a_model_is_gone_on_from_where_it_was(lab, text):
     again = pretrain(lab, text, max_steps=1, base_model=str(model_of(first)))
     assert again.evaluations[0].split == "base"
     assert abs(again.evaluations[0].loss - first.evaluations[-2].loss) < 0.1  # kept in bf16, and trained by the same tokenizer
+
+
+def test_a_model_is_gone_on_from_with_its_own_tokenizer_on_another_corpus(lab, text, tmp_path):
+    first = model_of(pretrain(lab, text, max_steps=2))
+    other = tmp_path / "other.jsonl"
+    other.write_text("".join(json.dumps({"text": f"{i} zebras quietly examine quartz. " * 30}) + "\n" for i in range(40)), "utf-8")
+    again = model_of(pretrain(lab, other, max_steps=2, base_model=str(first)))
+    assert (again / "tokenizer.json").read_text("utf-8") == (first / "tokenizer.json").read_text("utf-8")
+    run = lab.start({"task": "pretrain", "dataset": str(other), **SHAPE, "tokenizer": str(STARTER)})
+    ending = lab.wait(run).ending
+    assert ending is not None
+    assert (ending.code, ending.todo) == ("other_tokenizer", "Set vocabulary to 8192.")
 
 
 def test_whole_documents_are_held_out_and_adding_one_moves_no_other(text, tmp_path):

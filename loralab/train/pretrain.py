@@ -15,11 +15,13 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file
+from tokenizers import Tokenizer
 from torch import Tensor
 from transformers import LlamaConfig, LlamaForCausalLM
 
+from loralab.errors import UserError
 from loralab.events import Noted
-from loralab.paths import DATA
+from loralab.paths import DATA, write_atomic
 from loralab.records import Artifact, Sample, Score
 from loralab.tasks.pretrain import PretrainPlan
 from loralab.train import corpus
@@ -38,6 +40,7 @@ class PretrainSession:
     def __init__(self, plan: PretrainPlan, folder: RunFolder) -> None:
         self.plan = plan
         self.folder = folder
+        self._take_tokenizer()
         self.corpus = corpus.build(Path(plan.dataset), folder.path / "corpus", plan.vocabulary, plan.heldout_share, self._note)
         torch.manual_seed(plan.seed)
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -50,6 +53,20 @@ class PretrainSession:
         tokens, aside = len(self.corpus.train), self.corpus.n_heldout_documents
         text = f"{parameters / 1e6:.1f} million weights, {tokens / 1e6:.1f} million tokens, {aside} documents held out."
         folder.emit(Noted(text=text, data={"parameters": parameters}))
+
+    def _take_tokenizer(self) -> None:
+        """Use the tokenizer the plan names, or the one of the model it goes on from; otherwise one is learned from the corpus."""
+        plan, own = self.plan, self.folder.path / "corpus" / "tokenizer.json"
+        given = Path(plan.tokenizer or plan.base_model) / "tokenizer.json"
+        if own.exists() or not (plan.tokenizer or plan.base_model):
+            return
+        if not given.is_file():
+            raise UserError(f"There is no tokenizer.json in {given.parent}.", "Name a folder that has one.", code="no_tokenizer")
+        size = Tokenizer.from_file(str(given)).get_vocab_size()
+        if size > plan.vocabulary:
+            what = f"That tokenizer knows {size} pieces, more than the model's {plan.vocabulary}."
+            raise UserError(what, f"Set vocabulary to {size}.", code="other_tokenizer")
+        write_atomic(own, given.read_bytes())
 
     def config(self) -> LlamaConfig:
         plan = self.plan
