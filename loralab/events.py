@@ -205,6 +205,11 @@ def fold(run: str, events: Iterable[Event], into: RunView | None = None) -> RunV
     return view.model_copy(update={k: tuple(v) if isinstance(v, list) else v for k, v in change.items()})
 
 
+def adjusted(plan: dict[str, Any], events: Iterable[Event]) -> dict[str, Any]:
+    """The plan as it now is: what was changed while running holds for every later attempt, too."""
+    return plan | {event.setting: event.after for event in events if isinstance(event, Adjusted) and event.setting in plan}
+
+
 def _apply(event: Event, change: dict[str, Any], view: RunView) -> None:  # noqa: C901  (one short case per event)
     change["step"] = max(event.step, change.get("step", view.step))
     match event:

@@ -13,6 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field
 Role = Literal["system", "user", "assistant"]
 Precision = Literal["fp32", "bf16", "fp16", "nf4"]
 Schedule = Literal["cosine", "linear", "constant", "wsd"]
+Recompute = Literal["none", "selective", "full"]
+Attention = Literal["sdpa", "eager"]
 
 
 class Record(BaseModel):
@@ -147,6 +149,15 @@ class Plan(Record):
         ge=1,
         le=4096,
     )
+    token_budget: int = setting(
+        0,
+        "Tokens computed at once, padding counted; 0 means: as many as the examples at once have. Only memory and speed depend on it.",
+        group="memory",
+        label="Tokens at once",
+        unit="tokens",
+        ge=0,
+        le=1 << 24,
+    )
     effective_batch: int = setting(
         8, "Examples behind one correction of the adapter.", group="learning", label="Examples per update", ge=1, le=65536
     )
@@ -186,6 +197,18 @@ class Plan(Record):
         label="Safety copy every",
         unit="minutes",
         gt=0,
+    )
+    pause_below_battery: int = setting(
+        0,
+        "On battery power, wait when less than this is left; 0 never waits.",
+        group="saving",
+        label="Pause below battery",
+        unit="%",
+        ge=0,
+        le=100,
+    )
+    pause_above_temperature: int = setting(
+        0, "Wait while processor or card is hotter than this; 0 never waits.", group="saving", label="Pause above", unit="°C", ge=0, le=150
     )
     heldout_share: float = setting(
         0.1, "Share of the examples kept aside to test on. They are never trained on.", group="saving", label="Held-out share", gt=0, le=0.5

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 from loralab.errors import Problem
-from loralab.records import DatasetProfile, Plan, setting
+from loralab.records import Attention, DatasetProfile, Plan, Recompute, setting
 from loralab.tasks import Task
 
 if TYPE_CHECKING:
@@ -44,6 +44,24 @@ class TextPlan(Plan):
         unit="tokens",
         ge=16,
         le=131072,
+    )
+    recompute: Recompute = setting(
+        "none",
+        "Keep all results for the way back (none), the costly ones (selective), or one per layer (full): less memory, more time.",
+        group="memory",
+        label="Recompute",
+    )
+    offload: bool = setting(
+        False, "Keep what the way back needs in main memory instead of on the graphics card: slower.", group="memory", label="Offload"
+    )
+    optimizer: Literal["adamw", "adamw_8bit"] = setting(
+        "adamw", "adamw_8bit keeps its notes in a quarter of the memory; needs bitsandbytes.", group="memory", label="Optimiser"
+    )
+    attention: Attention = setting(
+        "sdpa",
+        "How attention is computed: sdpa is fast, eager is plain arithmetic for when a fast kernel fails.",
+        group="memory",
+        label="Attention",
     )
     learn_from: Literal["replies", "everything"] = setting(
         "replies", "Learn only to write the answers, or the questions too.", group="basics", label="Learn from"

@@ -7,7 +7,7 @@ from typing import Any
 
 from loralab.card import model_card, origin_of
 from loralab.errors import UserError
-from loralab.events import fold, read
+from loralab.events import adjusted, fold, read
 from loralab.paths import write_atomic
 from loralab.records import Plan
 from loralab.tasks import parse_plan, tasks
@@ -18,7 +18,7 @@ OURS = "loralab"  # the engine every kind of training has
 
 def run(folder: RunFolder) -> dict[str, Any]:
     """Train as the plan says; returns the run's result (steps, seconds, tokens_per_second, outcome...)."""
-    plan = parse_plan(folder.job.plan)
+    plan = parse_plan(adjusted(folder.job.plan, read(folder.path / "events.jsonl")[0]))
     result = _train(plan, folder)
     if plan.task == "text":
         write_papers(plan, folder, Path(result["adapter"]))

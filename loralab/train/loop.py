@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from loralab.events import Evaluated, Incident, Noted, Previewed, Saved, Stepped
+from loralab.events import Adjusted, Evaluated, Incident, Noted, Previewed, Saved, Stepped
 from loralab.records import Artifact, Plan
 from loralab.train import checkpoint, memory
 from loralab.train.checkpoint import Progress
@@ -23,13 +23,15 @@ from loralab.train.optim import factor
 from loralab.train.run import RunFolder
 from loralab.train.session import Batch, Session
 
+RELEARNED = frozenset({"learning_rate", "precision", "attention", "optimizer"})  # settings whose change makes a new optimiser necessary
+
 
 @dataclass
 class Run:
     """The moving parts of one training, passed between the steps below."""
 
     session: Session
-    plan: Plan
+    plan: Plan  # as it now is; only `change` replaces it
     folder: RunFolder
     optimizer: Any
     progress: Progress
@@ -90,6 +92,19 @@ def _update(run: Run, micro_batches: Sequence[Batch]) -> None:
     run.optimizer.zero_grad()
     tokens = sum(batch.n_tokens for batch in micro_batches)
     count_update(run, loss=loss, norm=norm, rate=rate, tokens=tokens, seconds=time.monotonic() - begun)
+
+
+def change(run: Run, reason: str, **settings: Any) -> None:
+    """Go on with other settings: told as Adjusted events, so that a resume finds them again, and taken up by the session."""
+    before = run.plan
+    run.plan = before.model_copy(update=settings)
+    run.session.reconfigure(run.plan)
+    for name, value in settings.items():
+        run.folder.emit(Adjusted(step=run.progress.step, setting=name, before=getattr(before, name), after=value, reason=reason))
+    if RELEARNED & settings.keys():
+        notes, run.optimizer = run.optimizer.state_dict(), run.session.optimizer()
+        run.optimizer.load_state_dict(notes)
+        run.optimizer.set_base(run.plan.learning_rate)
 
 
 def rate_factor(run: Run, step: int) -> float:

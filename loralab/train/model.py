@@ -20,7 +20,7 @@ def device() -> torch.device:
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
 
 
-def load_base(folder: Path, precision: str, where: torch.device | None = None) -> PreTrainedModel:
+def load_base(folder: Path, precision: str, where: torch.device | None = None, attention: str = "sdpa") -> PreTrainedModel:
     """The causal language model in `folder`, in evaluation mode, every weight frozen.
 
     Raises UserError when the folder holds no safetensors, Unavailable when 4-bit is asked for and bitsandbytes is absent.
@@ -34,6 +34,7 @@ def load_base(folder: Path, precision: str, where: torch.device | None = None) -
         local_files_only=True,
         use_safetensors=True,
         trust_remote_code=False,
+        attn_implementation=attention,
         **_quantised(precision, where),
     )
     if precision != "nf4":

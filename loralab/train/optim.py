@@ -29,6 +29,11 @@ class Optimizers:
         for group in self.param_groups:
             group["lr"] = group["base_lr"] * factor
 
+    def set_base(self, rate: float) -> None:
+        """Set the learning rate that factors multiply, of every group."""
+        for group in self.param_groups:
+            group["base_lr"] = rate
+
     def step(self) -> None:
         for part in self.parts:
             part.step()

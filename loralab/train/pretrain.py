@@ -22,7 +22,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from loralab.errors import UserError
 from loralab.events import Noted
 from loralab.paths import DATA, write_atomic
-from loralab.records import Artifact, Sample, Score
+from loralab.records import Artifact, Plan, Sample, Score
 from loralab.tasks.pretrain import PretrainPlan
 from loralab.train import corpus
 from loralab.train.digest import digest
@@ -84,25 +84,42 @@ class PretrainSession:
 
     def steps(self, epoch: int, start: int = 0) -> Iterator[Sequence[Batch]]:
         order = np.random.default_rng([self.plan.seed, epoch]).permutation(self.rows)
-        size, micro = self.plan.effective_batch, self.plan.micro_batch
+        size = self.plan.effective_batch
         # another offset each epoch, so that the cuts between rows fall elsewhere
         offset = int(np.random.default_rng([self.plan.seed, epoch, 1]).integers(self.plan.max_length)) if epoch else 0
         for step in range(start, self.steps_per_epoch()):
-            rows = order[step * size : (step + 1) * size]
+            rows, micro = order[step * size : (step + 1) * size], self._at_once()
             yield [self._batch(self.corpus.train, rows[i : i + micro], offset) for i in range(0, size, micro)]
+
+    def split(self, batch: Batch) -> tuple[Batch, Batch] | None:
+        n = len(batch.rows)
+        return None if n < 2 else (self._part(batch, slice(0, n // 2)), self._part(batch, slice(n // 2, n)))
+
+    def _part(self, batch: Batch, which: slice) -> Batch:
+        ids = batch.tensors["ids"][which]
+        return Batch({"ids": ids}, ids[:, 1:].numel(), ids[:, 1:].numel(), batch.rows[which], batch.sizes[which])
+
+    def reconfigure(self, plan: Plan) -> None:
+        self.plan = type(self.plan).model_validate(plan.model_dump())
 
     def heldout(self) -> Iterator[Batch]:
         available = (len(self.corpus.heldout) - 1) // self.plan.max_length
         rows = np.unique(np.linspace(0, available - 1, min(HELDOUT_ROWS, available)).astype(int))
-        for i in range(0, len(rows), self.plan.micro_batch):
-            yield self._batch(self.corpus.heldout, rows[i : i + self.plan.micro_batch], 0)
+        micro = self._at_once()
+        for i in range(0, len(rows), micro):
+            yield self._batch(self.corpus.heldout, rows[i : i + micro], 0)
+
+    def _at_once(self) -> int:
+        """Rows of a micro-batch: the plan's, as far as its token budget allows."""
+        allowed = self.plan.token_budget // self.plan.max_length or 1
+        return min(self.plan.micro_batch, allowed) if self.plan.token_budget else self.plan.micro_batch
 
     def _batch(self, tokens: np.ndarray, rows: np.ndarray, offset: int) -> Batch:
         length = self.plan.max_length
         starts = np.minimum(rows * length + offset, len(tokens) - length - 1)
         ids = torch.from_numpy(np.stack([tokens[s : s + length + 1] for s in starts]).astype(np.int64)).to(self.device)
         count = ids[:, 1:].numel()
-        return Batch({"ids": ids}, n_tokens=count, n_targets=count, rows=tuple(int(r) for r in rows))
+        return Batch({"ids": ids}, n_tokens=count, n_targets=count, rows=tuple(int(r) for r in rows), sizes=(length,) * len(rows))
 
     def loss(self, batch: Batch) -> tuple[Tensor, int]:
         ids = batch.tensors["ids"]

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from torch import Tensor
 
-from loralab.records import Artifact, Sample, Score
+from loralab.records import Artifact, Plan, Sample, Score
 
 
 @dataclass
@@ -20,6 +20,7 @@ class Batch:
     n_tokens: int  # real tokens read, padding not counted
     n_targets: int  # positions learned from
     rows: tuple[int, ...] = ()  # which examples these are, so that an incident can name them
+    sizes: tuple[int, ...] = ()  # tokens of each row, padding not counted
 
 
 class Session(Protocol):
@@ -27,12 +28,27 @@ class Session(Protocol):
 
     model: Any  # a torch module
 
+    @property
+    def plan(self) -> Plan:
+        """As it now is: settings may change while running."""
+        ...
+
+    def reconfigure(self, plan: Plan) -> None:
+        """Go on with a changed plan: token budget, recomputation, precision, attention. What was learned so far stays."""
+        ...
+
+    def split(self, batch: Batch) -> tuple[Batch, Batch] | None:
+        """The same examples in two smaller micro-batches; None for a single example."""
+        ...
+
     def steps_per_epoch(self) -> int:
         """Optimiser updates in one epoch."""
         ...
 
     def steps(self, epoch: int, start: int = 0) -> Iterator[Sequence[Batch]]:
-        """Updates of an epoch in their seeded order, from the `start`-th on; each is the micro-batches of one effective batch."""
+        """Updates of an epoch in their seeded order, from the `start`-th on; each is the micro-batches of one effective batch,
+        none larger than the plan's token budget (but for a single example that is).
+        """
         ...
 
     def heldout(self) -> Iterator[Batch]:

@@ -21,7 +21,7 @@ from loralab.encode import Encoded, TextEncoder
 from loralab.errors import UserError
 from loralab.events import Noted
 from loralab.profile import load_examples, split
-from loralab.records import Artifact, Example, Sample, Score
+from loralab.records import Artifact, Example, Plan, Sample, Score
 from loralab.tasks.text import TextPlan
 from loralab.train.head import TextHead
 from loralab.train.lora import attach_adapter, save_adapter
@@ -59,7 +59,7 @@ class TextSession:
 
     def open_model(self) -> nn.Module:
         """The base model with a fresh adapter, ready to learn."""
-        return attach_adapter(load_base(self.model_folder, self.plan.precision, self.device), self.plan)
+        return attach_adapter(load_base(self.model_folder, self.plan.precision, self.device, self.plan.attention), self.plan)
 
     def causal_model(self) -> PreTrainedModel:
         """The transformers model inside, whose layers carry the adapter."""
@@ -86,8 +86,27 @@ class TextSession:
 
     def steps(self, epoch: int, start: int = 0) -> Iterator[Sequence[Batch]]:
         for chosen in self.order(epoch)[start:]:
-            micro = self.plan.micro_batch
-            yield [self.batch(self.train_rows, chosen[i : i + micro], self.train_examples) for i in range(0, len(chosen), micro)]
+            yield [self.batch(self.train_rows, rows, self.train_examples) for rows in self.micro_batches(self.train_rows, chosen)]
+
+    def micro_batches(self, rows: Sequence[Encoded], chosen: Sequence[int]) -> list[list[int]]:
+        """`chosen` in order, cut so that none has more rows or (padded) tokens than the plan allows at once."""
+        budget = self.plan.token_budget or math.inf
+        parts: list[list[int]] = []
+        longest = 0
+        for i in chosen:
+            longest = max(longest, len(rows[i].ids))
+            if not parts or len(parts[-1]) >= self.plan.micro_batch or longest * (len(parts[-1]) + 1) > budget:
+                parts.append([])
+                longest = len(rows[i].ids)
+            parts[-1].append(i)
+        return parts
+
+    def split(self, batch: Batch) -> tuple[Batch, Batch] | None:
+        n = len(batch.rows)
+        return None if n < 2 else (_part(batch, slice(0, n // 2)), _part(batch, slice(n // 2, n)))
+
+    def reconfigure(self, plan: Plan) -> None:
+        self.plan = type(self.plan).model_validate(plan.model_dump())
 
     def order(self, epoch: int) -> list[list[int]]:
         """Effective batches of an epoch, as positions in `train_rows`: shuffled, rows of like length together, batches shuffled again."""
@@ -105,9 +124,8 @@ class TextSession:
 
     def heldout_batches(self, limit: int | None = None) -> Iterator[Batch]:
         """Held-out rows in file order, at most `limit` of them, in micro-batches."""
-        rows = list(range(len(self.heldout_rows)))[:limit]
-        for i in range(0, len(rows), self.plan.micro_batch):
-            yield self.batch(self.heldout_rows, rows[i : i + self.plan.micro_batch], self.heldout_examples)
+        for rows in self.micro_batches(self.heldout_rows, range(len(self.heldout_rows))[:limit]):
+            yield self.batch(self.heldout_rows, rows, self.heldout_examples)
 
     def batch(self, rows: Sequence[Encoded], chosen: Sequence[int], examples: Sequence[Example]) -> Batch:
         """Rows padded on the right to the longest. No attention mask is needed: causal attention never looks at what follows."""
@@ -123,6 +141,7 @@ class TextSession:
             n_tokens=sum(len(rows[i].ids) for i in chosen),
             n_targets=int(learned.sum()),
             rows=tuple(examples[i].row for i in chosen),
+            sizes=tuple(len(rows[i].ids) for i in chosen),
         )
 
     # ---- learning --------------------------------------------------------------------------------------------------------
@@ -156,3 +175,10 @@ class TextSession:
 
     def save(self, folder: Path) -> Artifact:
         return save_adapter(self.model, folder, self.model_folder, 0)
+
+
+def _part(batch: Batch, which: slice) -> Batch:
+    """Some rows of a micro-batch, without the padding only the others needed."""
+    sizes = batch.sizes[which]
+    tensors = {name: tensor[which, : max(sizes)] for name, tensor in batch.tensors.items()}
+    return Batch(tensors, sum(sizes), int(tensors["learned"].sum()), batch.rows[which], sizes)
