@@ -25,6 +25,12 @@ class _Event(Record):
     step: int = 0  # optimiser updates done so far
 
 
+class Queued(_Event):
+    """The run waits for its turn: one job on the machine at a time. Ended before Started means that it was taken out of the queue."""
+
+    type: Literal["queued"] = "queued"
+
+
 class Started(_Event):
     """The worker is up (before torch is imported), or has gone on from a checkpoint."""
 
@@ -68,6 +74,8 @@ class Evaluated(_Event):
     n: int
     best: bool = False
     scores: tuple[Score, ...] = ()
+    verdict: str = ""  # of a final look: better | worse | no difference seen | cannot tell yet
+    words: str = ""  # the same in one sentence
 
 
 class Previewed(_Event):
@@ -114,7 +122,9 @@ class Ended(_Event):
     result: dict[str, Any] = Field(default_factory=dict)
 
 
-Event = Annotated[Started | Noted | Stepped | Evaluated | Previewed | Saved | Incident | Adjusted | Ended, Field(discriminator="type")]
+Event = Annotated[
+    Queued | Started | Noted | Stepped | Evaluated | Previewed | Saved | Incident | Adjusted | Ended, Field(discriminator="type")
+]
 _EVENT: TypeAdapter[Event] = TypeAdapter(Event)
 
 
@@ -169,6 +179,7 @@ class RunView(Record):
 
     run: str
     state: Literal["waiting", "running", "finished", "stopped", "failed", "killed"] = "waiting"
+    queued: bool = False  # it waits for its turn; then the state is waiting
     phase: str = ""
     fraction: float | None = None
     step: int = 0
@@ -213,11 +224,13 @@ def adjusted(plan: dict[str, Any], events: Iterable[Event]) -> dict[str, Any]:
 def _apply(event: Event, change: dict[str, Any], view: RunView) -> None:  # noqa: C901  (one short case per event)
     change["step"] = max(event.step, change.get("step", view.step))
     match event:
+        case Queued():
+            change |= {"state": "waiting", "queued": True, "ending": None, "phase": "waiting for its turn", "fraction": None}
         case Started():
-            change |= {"state": "running", "ending": None, "phase": "starting", "fraction": None}
+            change |= {"state": "running", "queued": False, "ending": None, "phase": "starting", "fraction": None}
             if event.resumed:  # steps after the checkpoint were lost and will be done again
                 change["steps"] = [s for s in change["steps"] if s.step <= event.step]
-                change["evaluations"] = [e for e in change["evaluations"] if e.step <= event.step and e.split != "final"]
+                change["evaluations"] = [e for e in change["evaluations"] if e.step <= event.step != 0 and e.split != "final"]
                 change["step"] = event.step
             change["started"] = change.get("started", view.started) or event.time
         case Noted():
@@ -242,7 +255,7 @@ def _apply(event: Event, change: dict[str, Any], view: RunView) -> None:  # noqa
         case Adjusted():
             change["adjustments"].append(event)
         case Ended():
-            change |= {"state": event.outcome, "ending": event, "ended": event.time, "fraction": None, "seconds_left": 0.0}
+            change |= {"state": event.outcome, "queued": False, "ending": event, "ended": event.time, "fraction": None, "seconds_left": 0.0}
 
 
 def _forget_from(step: int, steps: list[Stepped]) -> None:

@@ -273,6 +273,15 @@ class Score(Record):
     high: float = 0.0
     verdict: str = ""  # better | worse | no difference seen | cannot tell yet
     words: str = ""
+    label: str = ""  # what it is called on the page
+    help: str = ""  # what the number means, for the page that opens on it
+    group: str = ""  # loss | accuracy | fluency | alignment | grounding | forgetting
+    lower_is_better: bool = False
+    share: bool = False  # a share 0..1, shown as per cent
+    main: bool = False  # the measure the verdict rests on, chosen by the data before anything was measured
+    p: float = 1.0  # chance of such a difference if nothing had changed, corrected for the number of measures
+    smallest: float = 0.0  # smallest difference that n examples would probably have shown
+    more_rows: int = 0  # about so many more examples would tell
 
 
 # ---- jobs ------------------------------------------------------------------------------------------------------------------

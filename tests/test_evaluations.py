@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from loralab import evaluations, runs
-from loralab.evaluations import _paired, heldout_loss, label_accuracy, side_by_side
+from loralab.evaluations import Answer, Answered, Judging, _answers, _judge, _paired, heldout_loss, label_accuracy
 from loralab.events import EventLog, RunView
 from loralab.records import Example, Job, Message
 from loralab.tasks import parse_plan
@@ -51,6 +51,10 @@ def pushed(session: Any) -> Any:
     session.load_state(before)
 
 
+def judging(session: Any, **changes: Any) -> Judging:
+    return Judging(session, session.plan, **changes)
+
+
 # ---- statistics ------------------------------------------------------------------------------------------------------------
 
 
@@ -58,7 +62,7 @@ def test_the_same_model_twice_shows_no_difference(session: Any) -> None:
     base, adapter, counts = heldout_loss.paired_losses(session)
     assert len(base) == len(session.heldout_rows) >= 8
     assert base == adapter  # a fresh adapter adds exactly nothing
-    (score,) = heldout_loss.measure(session).scores
+    (score,) = heldout_loss.measure(judging(session)).scores
     assert (score.verdict, score.difference, score.low, score.high) == ("no difference seen", 0.0, 0.0, 0.0)
     assert min(counts) > 0
 
@@ -142,7 +146,9 @@ def test_a_comparison_that_cannot_switch_the_adapter_is_refused(pushed: Any) -> 
 
 def test_side_by_side_names_who_answered(pushed: Any) -> None:
     pushed.model.train()
-    samples = side_by_side.answers(pushed, 3)
+    asked = judging(pushed, most_answers=3)
+    asked.answers()
+    samples = _judge.samples(asked)
     assert pushed.model.training  # left as it was found
     assert len(samples) == len({sample.prompt for sample in samples}) == 3
     for sample in samples:
@@ -154,32 +160,81 @@ def test_side_by_side_names_who_answered(pushed: Any) -> None:
 
 def test_a_plain_text_is_continued_from_its_opening() -> None:
     text = "one two three four five six seven eight nine ten"
-    prompt, reference = side_by_side.asked(Example(row=1, text=text))
+    prompt, reference = _answers.asked(Example(row=1, text=text))
     assert isinstance(prompt, str)
     assert f"{prompt} {reference}" == text
     assert len(prompt) < len(reference)
 
 
-def test_labels_count_only_as_a_whole(pushed: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    from loralab.serve import generate
-
-    def answer(model: Any, encoder: Any, prompt: Any, size: int) -> tuple[str, tuple[str, ...]]:
-        """What a model would write; whether the adapter is on is real."""
-        active = generate.active_adapters(model)
-        return (" Card lost.\n" if active else "card lost or stolen"), active
-
-    def labelled(row: int, label: str) -> Example:
+def test_labels_count_only_as_a_whole(session: Any) -> None:
+    def labelled(row: int, label: str) -> Answered:
         asked, replied = Message(role="user", content=f"message {row}"), Message(role="assistant", content=label)
-        return Example(row=row, messages=(asked, replied), label=label)
+        example = Example(row=row, messages=(asked, replied), label=label)
+        base, adapter = Answer("card lost or stolen", True, 4), Answer(" Card lost.\n", True, 3, ("default",))
+        return Answered(example, [asked], label, base, adapter)
 
-    examples = [labelled(1, "card lost"), labelled(2, "card"), labelled(3, "Card lost"), labelled(4, "card lost or stolen")]
-    monkeypatch.setattr(pushed, "heldout_examples", examples)
-    monkeypatch.setattr(generate, "answer", answer)
-    measured = label_accuracy.measure(pushed)
+    answers = [labelled(1, "card lost"), labelled(2, "card"), labelled(3, "Card lost"), labelled(4, "card lost or stolen")]
+    measured = label_accuracy.measure(judging(session, written=answers))
     assert [row["adapter_right"] for row in measured.rows] == [True, False, True, False]
     assert [row["base_right"] for row in measured.rows] == [False, False, False, True]
-    assert {(row["base_active"], row["adapter_active"]) for row in measured.rows} == {((), ("default",))}
     assert (measured.scores[0].base, measured.scores[0].adapter) == (0.25, 0.5)
+
+
+def test_answers_stop_when_asked_and_keep_what_there_is(pushed: Any) -> None:
+    told: list[float | None] = []
+    asked = judging(pushed, note=lambda _text, fraction: told.append(fraction), stop=lambda: len(told) >= 2)
+    assert len(asked.answers()) == 2
+    found = _judge.judge(asked)
+    assert not found.complete
+    assert found.scores[0].main
+    assert len(found.samples) == 2
+
+
+# ---- the verdict -----------------------------------------------------------------------------------------------------------
+
+
+def test_many_measures_do_not_find_something_by_chance() -> None:
+    """Twenty measures of nothing, 200 times: without the correction most trials would find one."""
+    random = np.random.default_rng(5)
+    alarms = 0
+    for _ in range(200):
+        chances = [_paired.paired_difference([0.0] * 20, nothing.tolist(), [1.0] * 20).p for nothing in random.normal(0, 1, (20, 20))]
+        alarms += min(_paired.holm(chances)) < _paired.SURE
+    assert alarms / 200 <= 0.08
+    assert _paired.holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+
+
+def test_intervals_hold_what_they_promise() -> None:
+    """The true difference lies inside the 95 % interval in 93 to 97 of 100 trials."""
+    random = np.random.default_rng(6)
+    inside = 0
+    for _ in range(1000):
+        counts = random.integers(5, 60, 60)
+        base = random.normal(3.0, 0.5, 60)
+        after = base - random.normal(0.2, 0.4, 60)
+        found = _paired.paired_difference((counts * base).tolist(), (counts * after).tolist(), counts.tolist())
+        inside += found.low <= -0.2 <= found.high
+    assert 0.93 <= inside / 1000 <= 0.97
+
+
+def test_an_undecided_measure_says_what_it_could_have_shown() -> None:
+    random = np.random.default_rng(8)
+    base = random.normal(3, 0.5, 30)
+    score = heldout_loss.summarise(base.tolist(), (base + random.normal(-0.05, 0.3, 30)).tolist(), [1] * 30)
+    assert score.verdict == "cannot tell yet"
+    assert 0.05 < score.smallest < 0.4
+    words = _judge.told_chance(score)
+    assert "With 30 examples only a difference of" in words
+    assert "more would tell" in words
+
+
+def test_the_main_measure_is_chosen_by_the_data_and_what_got_worse_is_said(session: Any) -> None:
+    main = heldout_loss.summarise([3.0] * 20, [1.0 + i / 100 for i in range(20)], [1] * 20).model_copy(update={"main": True})
+    worse = main.model_copy(update={"name": "ends", "main": False, "verdict": "worse", "words": "It ends its turn less often."})
+    word, words = _judge.sentence((main, worse))
+    assert word == "better"
+    assert words.endswith("But: It ends its turn less often.")
+    assert _judge.sentence(())[0] == "cannot tell yet"
 
 
 def test_accuracy_is_judged_on_the_pairs_that_changed() -> None:
@@ -195,7 +250,8 @@ def test_accuracy_is_judged_on_the_pairs_that_changed() -> None:
 def test_a_session_without_labels_is_not_asked_for_them(session: Any) -> None:
     known = evaluations.evaluations()
     accepted = [name for name, evaluation in known.items() if evaluation.accepts(session.plan, session.heldout_examples)]
-    assert accepted == ["loss", "side_by_side"]
+    assert "loss" in accepted
+    assert "label_accuracy" not in accepted
 
 
 # ---- the job ---------------------------------------------------------------------------------------------------------------

@@ -11,10 +11,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from loralab.evaluations import side_by_side
+from loralab.evaluations import _answers
 from loralab.events import Evaluated, Noted, Saved, Stepped
 from loralab.records import Plan
-from loralab.train import checkpoint, job, loop
+from loralab.train import checkpoint, job, loop, text
 from loralab.train.checkpoint import Progress
 from loralab.train.optim import adamw, factor
 from loralab.train.text import TextSession
@@ -24,7 +24,8 @@ from tests import models
 @pytest.fixture(autouse=True)
 def short_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a run shows at its end is tested elsewhere and takes longer than these trainings."""
-    monkeypatch.setattr(side_by_side, "LONGEST", 4)
+    monkeypatch.setattr(_answers, "LONGEST", 4)
+    monkeypatch.setattr(text, "MOST_ANSWERS", 3)
 
 
 @pytest.fixture(scope="module")

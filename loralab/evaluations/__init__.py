@@ -6,19 +6,23 @@ the top; torch is imported inside the functions, because the app may list the me
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from loralab import plugins
-from loralab.records import Example, Plan, Sample, Score
+from loralab.records import Example, Message, Plan, Score
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from loralab.encode import TextEncoder
     from loralab.train.session import Batch
+
+
+Note = Callable[[str, float | None], None]  # tells people what is being measured and how far it is, 0..1
 
 
 class Judged(Protocol):
@@ -39,26 +43,83 @@ class Judged(Protocol):
 
 
 @dataclass(frozen=True)
+class Answer:
+    """What one of the two wrote: `ended` says it ended its turn by itself, `active` which adapters took part (read off the layers)."""
+
+    text: str
+    ended: bool
+    tokens: int
+    active: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Answered:
+    """A held-out example answered by the base and by the adapter: greedy, the same template, in the same process."""
+
+    example: Example
+    prompt: list[Message] | str
+    reference: str
+    base: Answer
+    adapter: Answer
+
+    @property
+    def question(self) -> str:
+        """The last thing a person said, or the opening of a text."""
+        if isinstance(self.prompt, str):
+            return self.prompt
+        return next((turn.content for turn in reversed(self.prompt) if turn.role == "user"), "")
+
+
+@dataclass
+class Judging:
+    """One judging of a session: what the measures share, so that no answer is written twice.
+
+    `note` tells people what is being measured and how far it is (0..1); `stop` says that they want to see what there is so far.
+    """
+
+    session: Judged
+    plan: Plan
+    most_answers: int = 64
+    seconds: float = math.inf  # for writing answers; fewer examples are answered when it is over
+    note: Note = lambda _text, _fraction: None
+    stop: Callable[[], bool] = lambda: False
+    written: list[Answered] | None = None
+    cut_short: bool = False  # fewer answers than asked for, because somebody wanted to see what there is
+
+    def answers(self) -> list[Answered]:
+        """The answers both wrote; written on first use."""
+        if self.written is None:
+            from loralab.evaluations._answers import write_answers
+
+            self.written = write_answers(self)
+        return self.written
+
+
+@dataclass(frozen=True)
 class Measured:
-    """What a measure found: its scores, and the same per example for those who want to look closer."""
+    """What a measure found: its scores, and the same per example for those who want to look closer.
+
+    A score leaves `verdict` empty: whether it is better is said once for all measures, corrected for their number (`_judge`).
+    """
 
     scores: tuple[Score, ...]
     rows: list[dict[str, Any]]
+    tables: dict[str, Any] = field(default_factory=dict)  # what a page may draw: a confusion table, spans in an answer
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """One measure: numbers (`measure`), samples to look at (`samples`), or both. `accepts` says whether it means anything for a plan."""
+    """One family of measures. `accepts` says whether it means anything for a plan and these examples.
+
+    `main` is the rank at which its first score carries the verdict: the highest among the accepted ones does, and that depends on the
+    data alone, never on what was measured. 0: never.
+    """
 
     name: str
     label: str
     accepts: Callable[[Plan, Sequence[Example]], bool]
-    measure: Callable[[Any], Measured] | None = None
-    samples: Callable[[Any, int], tuple[Sample, ...]] | None = None
-
-    def score(self, session: Judged) -> tuple[Score, ...]:
-        """The numbers alone; none for a measure that only shows samples."""
-        return self.measure(session).scores if self.measure else ()
+    measure: Callable[[Judging], Measured]
+    main: int = 0
 
 
 def evaluations() -> dict[str, Evaluation]:

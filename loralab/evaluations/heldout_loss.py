@@ -10,11 +10,15 @@ import math
 from collections.abc import Sequence
 
 from loralab.errors import LabError
-from loralab.evaluations import Evaluation, Judged, Measured, switched
+from loralab.evaluations import Evaluation, Judged, Judging, Measured, switched
 from loralab.evaluations._paired import Difference, paired_difference, spread, verdict
 from loralab.records import Example, Plan, Score
 
 MANY_TIMES = 100  # a larger factor says that the base had no idea of the form of the answers, and nothing more
+HELP = (
+    "How surprised the model is by each word of the right answers, on average (nats per token). 0 would be no surprise at all; "
+    "half a unit less means that the right words became about 1.6 times as likely."
+)
 MOST_ROWS = 512  # more rows narrow the interval by little and cost two passes each
 
 
@@ -25,15 +29,31 @@ def paired_losses(session: Judged) -> tuple[list[float], list[float], list[int]]
     return [loss for loss, _ in base], [loss for loss, _ in adapter], [count for _, count in base]
 
 
-def measure(session: Judged) -> Measured:
+def measure(judging: Judging) -> Measured:
     """The paired comparison as a Score named `loss` (per learned token, in nats), and the losses of each example."""
+    session = judging.session
     base, adapter, counts = paired_losses(session)
     score = summarise(base, adapter, counts, of=len(session.heldout_rows))
     rows = [
         {"row": session.heldout_examples[i].row, "tokens": n, "base_loss": b / n, "adapter_loss": a / n}
         for i, b, a, n in zip(spread(len(session.heldout_rows), MOST_ROWS), base, adapter, counts, strict=True)
     ]
-    return Measured((score,), rows)
+    return Measured((score,), rows, {"same_in_other_units": other_units(session, base, adapter, counts)})
+
+
+def other_units(session: Judged, base: Sequence[float], adapter: Sequence[float], counts: Sequence[int]) -> dict[str, tuple[float, float]]:
+    """The same loss as perplexity and as bits per byte of the answers (which compares models with different tokenizers)."""
+    judged = [session.heldout_rows[i] for i in spread(len(session.heldout_rows), MOST_ROWS)]
+    size = sum(len(session.encoder.decode([t for t, learned in zip(r.ids, r.learned, strict=True) if learned]).encode()) for r in judged)
+    tokens, bits = max(1, sum(counts)), math.log(2) * max(1, size)
+    return {
+        "perplexity": (_exp(sum(base) / tokens), _exp(sum(adapter) / tokens)),
+        "bits_per_byte": (sum(base) / bits, sum(adapter) / bits),
+    }
+
+
+def _exp(nats: float) -> float:
+    return math.exp(nats) if nats < 700 else math.inf
 
 
 def summarise(base: Sequence[float], adapter: Sequence[float], counts: Sequence[int], of: int = 0) -> Score:
@@ -42,7 +62,8 @@ def summarise(base: Sequence[float], adapter: Sequence[float], counts: Sequence[
     judged = verdict(found, lower_is_better=True)
     return Score(
         name="loss", base=found.base, adapter=found.adapter, n=found.n, difference=found.difference,
-        low=found.low, high=found.high, verdict=judged, words=_words(found, judged, of),
+        low=found.low, high=found.high, verdict=judged, words=_words(found, judged, of), label="Surprise at the right answers (loss)",
+        help=HELP, group="loss", lower_is_better=True, p=found.p, smallest=found.smallest, more_rows=found.more_rows,
     )  # fmt: skip
 
 
@@ -77,7 +98,7 @@ def _words(found: Difference, judged: str, of: int) -> str:
         case "no difference seen":
             return f"On {seen} it never saw, it does as well as the base model, no better and no worse {numbers}."
         case _:
-            return f"On {seen} it never saw, the difference could be chance {numbers}. More examples would tell."
+            return f"On {seen} it never saw, the difference could be chance {numbers}."
 
 
 def _likelier(nats: float, *, less: bool = False) -> str:
@@ -94,4 +115,4 @@ def accepts(plan: Plan, examples: Sequence[Example]) -> bool:
     return plan.task == "text" and bool(examples)
 
 
-EVALUATION = Evaluation(name="loss", label="How likely the right answers are", accepts=accepts, measure=measure)
+EVALUATION = Evaluation(name="loss", label="How likely the right answers are", accepts=accepts, measure=measure, main=1)

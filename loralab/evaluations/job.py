@@ -6,19 +6,18 @@ per example is written beside the verdict, so that anyone can check it.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from loralab.errors import UserError
-from loralab.evaluations import Evaluation, evaluations
-from loralab.events import Evaluated, Noted, Previewed, Saved
-from loralab.paths import write_atomic
-from loralab.records import Artifact, Job, Score
+from loralab.evaluations import Judging
+from loralab.evaluations._judge import judge, tell
+from loralab.events import Noted
+from loralab.records import Job
 from loralab.tasks import parse_plan, tasks
 from loralab.train.run import RunFolder
 
-SAMPLES = 5
+MOST_ANSWERS = 512  # more narrow the interval by little
 
 
 def run(folder: RunFolder) -> dict[str, Any]:
@@ -29,20 +28,14 @@ def run(folder: RunFolder) -> dict[str, Any]:
     session: Any = tasks()[plan.task].open(plan, RunFolder(folder.path, _with_model(judged, options), folder.log))
     load_adapter(session.model, Path(str(options["adapter"])))
     session.model.eval()
-    scores: list[Score] = []
-    report: dict[str, Any] = {"of": judged.run, "plan": judged.plan, "rows": {}}
-    for evaluation in evaluations().values():
-        if evaluation.accepts(plan, session.heldout_examples):
-            if folder.stop_asked:
-                return {"outcome": "stopped", "what": "Stopped as you asked."}
-            scores += _judge(evaluation, session, folder, report)
-    loss = next((s for s in scores if s.name == "loss"), None)
-    folder.emit(Evaluated(split="final", loss=loss.adapter if loss else float("nan"), n=loss.n if loss else 0, scores=tuple(scores)))
-    report["scores"] = [score.model_dump() for score in scores]
-    path = folder.artifacts / "evaluation.json"
-    write_atomic(path, json.dumps(report, ensure_ascii=False, indent=1))
-    folder.emit(Saved(artifact=Artifact(kind="report", path=str(path), bytes=path.stat().st_size)))
+    judging = Judging(session, plan, note=lambda text, fraction: folder.emit(Noted(text="", phase=text, fraction=fraction)),
+                      most_answers=MOST_ANSWERS, stop=lambda: folder.stop_asked)  # fmt: skip
+    found = judge(judging)
+    path = tell(found, folder)
     result: dict[str, Any] = {"of": judged.run, "report": str(path)}
+    if not found.complete:
+        result |= {"outcome": "stopped", "what": "Stopped as you asked; what was measured until then is kept."}
+    loss = next((s for s in found.scores if s.name == "loss"), None)
     return result | ({"base_loss": loss.base, "adapter_loss": loss.adapter, "n_heldout": loss.n} if loss else {})
 
 
@@ -70,16 +63,3 @@ def load_adapter(model: Any, adapter: Path) -> None:
 
 def _with_model(judged: Job, options: dict[str, Any]) -> Job:
     return judged.model_copy(update={"options": judged.options | {"model": options.get("model") or judged.options.get("model", "")}})
-
-
-def _judge(evaluation: Evaluation, session: Any, folder: RunFolder, report: dict[str, Any]) -> tuple[Score, ...]:
-    folder.emit(Noted(text="", phase=f"measuring: {evaluation.label.lower()}"))
-    if evaluation.samples:
-        samples = evaluation.samples(session, SAMPLES)
-        folder.emit(Previewed(samples=samples))
-        report["samples"] = [sample.model_dump() for sample in samples]
-    if not evaluation.measure:
-        return ()
-    measured = evaluation.measure(session)
-    report["rows"][evaluation.name] = measured.rows
-    return measured.scores

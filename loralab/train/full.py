@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -10,6 +11,8 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from loralab.errors import UserError
+from loralab.evaluations import Note
+from loralab.evaluations._judge import Judgement
 from loralab.records import Artifact, Sample, Score
 from loralab.train.digest import digest
 from loralab.train.loop import artifact_of
@@ -39,7 +42,7 @@ class FullSession(TextSession):
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.plan.precision == "bf16"):
             return super().loss(batch)
 
-    def preview(self, count: int) -> tuple[Sample, ...]:
+    def _samples(self, count: int) -> tuple[Sample, ...]:
         """Held-out prompts answered; the base is another model by now, so there is no “before” in this process."""
         from loralab.serve.generate import answer
 
@@ -51,14 +54,19 @@ class FullSession(TextSession):
         return tuple(samples)
 
     @torch.no_grad()
-    def verdict(self) -> tuple[Score, ...]:
-        """Held-out loss per learned token, all rows."""
-        total, count = 0.0, 0
+    def verdict(self, note: Note, stop: Callable[[], bool]) -> Judgement:
+        """Held-out loss per learned token, all rows; there is no base left to compare with."""
+        total, count, rows = 0.0, 0, 0
         for batch in self.heldout_batches():
             loss, n = self.loss(batch)
-            total, count = total + loss.item(), count + n
+            total, count, rows = total + loss.item(), count + n, rows + len(batch.rows)
+            if stop():
+                break
         mean = total / max(count, 1)
-        return (Score(name="loss", base=float("nan"), adapter=mean, n=len(self.heldout_rows), words=f"Held-out loss {mean:.3f}."),)
+        words = f"Held-out loss {mean:.3f}."
+        score = Score(name="loss", base=float("nan"), adapter=mean, n=rows, words=words, main=True)
+        note("answering held-out prompts", None)
+        return Judgement("", words, (score,), samples=self._samples(3), complete=rows == len(self.heldout_rows))
 
     def save(self, folder: Path) -> Artifact:
         folder = folder.with_name("model")

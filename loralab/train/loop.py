@@ -15,7 +15,8 @@ from typing import Any
 
 import torch
 
-from loralab.events import Adjusted, Evaluated, Incident, Noted, Previewed, Saved, Stepped
+from loralab.evaluations._judge import tell
+from loralab.events import Adjusted, Evaluated, Incident, Noted, Saved, Stepped
 from loralab.records import Artifact, Plan
 from loralab.train import checkpoint, memory
 from loralab.train.checkpoint import Progress
@@ -230,17 +231,13 @@ def finish(run: Run) -> dict[str, Any]:
 
 
 def _judge(run: Run) -> None:
-    """The verdict, with what is kept: scores, then answers side by side."""
-    step = run.progress.step
+    """The verdict on what is kept, with what it was measured on."""
+    step, folder = run.progress.step, run.folder
     run.session.model.eval()
-    run.folder.emit(Noted(step=step, text="", phase="comparing before and after"))
-    scores = run.session.verdict()
-    loss = next((s for s in scores if s.name == "loss"), None)
-    run.folder.emit(
-        Evaluated(step=step, split="final", loss=loss.adapter if loss else run.progress.best_loss, n=loss.n if loss else 0, scores=scores)
+    found = run.session.verdict(
+        lambda text, fraction: folder.emit(Noted(step=step, text="", phase=text, fraction=fraction)), lambda: folder.stop_asked
     )
-    run.folder.emit(Noted(step=step, text="", phase="answering held-out prompts"))
-    run.folder.emit(Previewed(step=step, samples=run.session.preview(3)))
+    tell(found, folder, step, run.progress.best_loss)
 
 
 def _warmup(plan: Plan, total_steps: int) -> float:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,8 @@ from torch import Tensor
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from loralab.errors import UserError
+from loralab.evaluations import Note
+from loralab.evaluations._judge import Judgement
 from loralab.events import Noted
 from loralab.paths import DATA, write_atomic
 from loralab.records import Artifact, Plan, Sample, Score
@@ -140,7 +142,7 @@ class PretrainSession:
         self.model.load_state_dict(state, strict=False)
 
     @torch.no_grad()
-    def preview(self, count: int) -> tuple[Sample, ...]:
+    def _samples(self, count: int) -> tuple[Sample, ...]:
         """A few held-out openings continued; there is no “before” for a model that did not exist."""
         samples = []
         for row in np.linspace(1000, len(self.corpus.heldout) - 1000, count).astype(int):
@@ -151,7 +153,7 @@ class PretrainSession:
         return tuple(samples)
 
     @torch.no_grad()
-    def verdict(self) -> tuple[Score, ...]:
+    def verdict(self, note: Note, stop: Callable[[], bool]) -> Judgement:
         """Bits per byte on held-out documents: loss in bits over the bytes those tokens stand for, so tokenizers compare."""
         nats = count = total_bytes = 0
         sizes = token_bytes(self.corpus.tokenizer)
@@ -159,10 +161,14 @@ class PretrainSession:
             loss, n = self.loss(batch)
             nats, count = nats + loss.item(), count + n
             total_bytes += int(sizes[batch.tensors["ids"][:, 1:].cpu()].sum())
+            if stop():
+                break
         per_byte = nats / math.log(2) / max(total_bytes, 1)
         uniform = math.log2(self.plan.vocabulary) * count / max(total_bytes, 1)
         words = f"{per_byte:.3f} bits per byte on documents it never saw."
-        return (Score(name="bits_per_byte", base=uniform, adapter=per_byte, n=count, difference=per_byte - uniform, words=words),)
+        score = Score(name="bits_per_byte", base=uniform, adapter=per_byte, n=count, difference=per_byte - uniform, words=words, main=True)
+        note("going on from held-out openings", None)
+        return Judgement("", words, (score,), samples=self._samples(3))
 
     def save(self, folder: Path) -> Artifact:
         """Hugging Face layout: weights in bf16, tokenizer, chat template."""

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from torch import Tensor
 
-from loralab.records import Artifact, Plan, Sample, Score
+from loralab.evaluations import Note
+from loralab.evaluations._judge import Judgement
+from loralab.records import Artifact, Plan
 
 
 @dataclass
@@ -69,12 +71,8 @@ class Session(Protocol):
 
     def load_state(self, state: dict[str, Tensor]) -> None: ...
 
-    def preview(self, count: int) -> tuple[Sample, ...]:
-        """Held-out prompts answered without and with what was learned."""
-        ...
-
-    def verdict(self) -> tuple[Score, ...]:
-        """Base against trained on the held-out examples, paired per row, in this process."""
+    def verdict(self, note: Note, stop: Callable[[], bool]) -> Judgement:
+        """Base against trained on the held-out examples, paired per row, in this process; stopped, it gives what it has."""
         ...
 
     def save(self, folder: Path) -> Artifact:

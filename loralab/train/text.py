@@ -7,7 +7,7 @@ them; only the positions the plan learns from go through the output head.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,21 +16,24 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from loralab import plugins
 from loralab.encode import Encoded, TextEncoder
 from loralab.errors import UserError
+from loralab.evaluations import Judging, Note
+from loralab.evaluations._judge import Judgement, judge
 from loralab.events import Noted
 from loralab.profile import load_examples, split
-from loralab.records import Artifact, Example, Plan, Sample, Score
+from loralab.records import Artifact, Example, Plan
 from loralab.tasks.text import TextPlan
 from loralab.train.head import TextHead
 from loralab.train.lora import attach_adapter, save_adapter
 from loralab.train.model import device, load_base
 from loralab.train.optim import Optimizers, adamw
+from loralab.train.recompute import keeping, offload_words, set_mode
 from loralab.train.run import RunFolder
 from loralab.train.session import Batch
 
 BUCKET = 32  # effective batches sorted by length together: little padding, and the order stays random
+MOST_ANSWERS, AFTER_RUN_SECONDS = 200, 120.0  # written by base and adapter for the verdict after a run; judging again has no limit
 LOOK_ROWS = 128  # held-out examples looked at during a run; the verdict uses all of them
 
 
@@ -52,6 +55,9 @@ class TextSession:
         self.device = device()
         self.model: Any = self.open_model()  # a PeftModel here, a bare model in full tuning
         self.head = TextHead(self.causal_model())
+        set_mode(self.causal_model(), plan.recompute, plan.rank)
+        if words := offload_words(plan.offload, self.device):
+            folder.emit(Noted(text=words))
         trained = sum(p.numel() for p in self._trained().values())
         n_train, n_heldout = len(self.train_rows), len(self.heldout_rows)
         text = f"Learning from {n_train} examples, {n_heldout} held out; {trained / 1e6:.2f} million weights learn."
@@ -107,6 +113,7 @@ class TextSession:
 
     def reconfigure(self, plan: Plan) -> None:
         self.plan = type(self.plan).model_validate(plan.model_dump())
+        set_mode(self.causal_model(), self.plan.recompute, self.plan.rank)
 
     def order(self, epoch: int) -> list[list[int]]:
         """Effective batches of an epoch, as positions in `train_rows`: shuffled, rows of like length together, batches shuffled again."""
@@ -146,7 +153,8 @@ class TextSession:
 
     # ---- learning --------------------------------------------------------------------------------------------------------
     def loss(self, batch: Batch) -> tuple[Tensor, int]:
-        return self.head.loss(batch.tensors["ids"], batch.tensors["learned"]), batch.n_targets
+        with keeping(self.plan.offload, self.device):
+            return self.head.loss(batch.tensors["ids"], batch.tensors["learned"]), batch.n_targets
 
     def optimizer(self) -> Optimizers:
         return adamw(self._trained().values(), self.plan)
@@ -163,15 +171,8 @@ class TextSession:
             parameter.copy_(state[name])
 
     # ---- judging and saving ----------------------------------------------------------------------------------------------
-    def preview(self, count: int) -> tuple[Sample, ...]:
-        from loralab.evaluations.side_by_side import answers  # late: an evaluation may import this module
-
-        return answers(self, count)
-
-    def verdict(self) -> tuple[Score, ...]:
-        found = plugins.discover("loralab.evaluations", "EVALUATION").values()
-        fitting = [evaluation for evaluation in found if evaluation.accepts(self.plan, self.heldout_examples)]
-        return tuple(score for evaluation in fitting for score in evaluation.score(self))
+    def verdict(self, note: Note, stop: Callable[[], bool]) -> Judgement:
+        return judge(Judging(self, self.plan, MOST_ANSWERS, AFTER_RUN_SECONDS, note, stop))
 
     def save(self, folder: Path) -> Artifact:
         return save_adapter(self.model, folder, self.model_folder, 0)

@@ -1,0 +1,79 @@
+"""Owns writing the answers that measures are taken on: every judged example once by the base and once by the adapter.
+
+Invariants: both answer greedily with the same template and the same (mild, small models only) penalty on repetition as in the app's
+chat; who took part is read off the layers; examples come in a seeded order, so that the first k of them are a fair sample whenever it
+is stopped.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+
+from loralab.errors import LabError
+from loralab.evaluations import Answer, Answered, Judging, switched
+from loralab.records import Example, Message
+
+SHORTEST, LONGEST = 32, 160  # tokens an answer may take: twice its reference, within these
+OPENING = 3  # of a plain text the first third is given and the rest is to be written
+ORDER = 0  # seed of the order
+
+
+def write_answers(judging: Judging) -> list[Answered]:
+    """Both answers to as many held-out examples as the judging allows; at least one, and what there is when it is stopped."""
+    examples = judging.session.heldout_examples
+    order = np.random.default_rng(ORDER).permutation(len(examples))[: judging.most_answers]
+    begun, written = time.monotonic(), []
+    model: Any = judging.session.model
+    was_training = model.training
+    model.eval()
+    try:
+        for i in order:
+            judging.cut_short = bool(written) and judging.stop()
+            if judging.cut_short or (written and time.monotonic() - begun > judging.seconds):
+                break
+            judging.note("writing answers", len(written) / len(order))
+            written.append(_both(judging, examples[int(i)]))
+    finally:
+        model.train(was_training)
+    return sorted(written, key=lambda a: a.example.row)
+
+
+def asked(example: Example) -> tuple[str | list[Message], str]:
+    """What the model is given and what the file says it should write: the turns before the last answer, or the opening of a text."""
+    if not example.messages:
+        cut = len(example.text) // OPENING
+        space = example.text.find(" ", cut)  # not in the middle of a word
+        cut = space if 0 <= space < 2 * cut else cut
+        return example.text[:cut], example.text[cut:].strip()
+    last = max((i for i, message in enumerate(example.messages) if message.role == "assistant"), default=len(example.messages))
+    reference = example.messages[last].content if last < len(example.messages) else ""
+    return list(example.messages[:last]), reference
+
+
+def _both(judging: Judging, example: Example) -> Answered:
+    from loralab.serve.generate import default_penalty
+
+    session = judging.session
+    prompt, reference = asked(example)
+    wanted = len(session.encoder.text_ids(reference))
+    if example.label is not None:  # a longer answer is wrong however it goes on, and a label may well repeat a word of itself
+        size, penalty = 2 * wanted + 4, 1.0
+    else:
+        size, penalty = min(LONGEST, max(SHORTEST, 2 * wanted)), default_penalty(session.model)
+    with switched(session.model, adapter=False):
+        base = _one(session, prompt, size, penalty)
+    with switched(session.model, adapter=True):
+        adapter = _one(session, prompt, size, penalty)
+    if base.active or not adapter.active:
+        raise LabError("The adapter could not be switched for a fair comparison.", "Train it again.", code="adapter_switch")
+    return Answered(example, prompt, reference, base, adapter)
+
+
+def _one(session: Any, prompt: str | list[Message], size: int, penalty: float) -> Answer:
+    from loralab.serve.generate import Sampling, collect, generate
+
+    text, finish = collect(generate(session.model, session.encoder, prompt, Sampling(max_new_tokens=size, repetition_penalty=penalty)))
+    return Answer(text, finish.reason == "stop", finish.tokens, finish.active)

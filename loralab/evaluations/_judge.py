@@ -1,0 +1,136 @@
+"""Owns the verdict: all measures that mean something for the data, taken once, corrected for their number, said in one sentence.
+
+Invariants: which measure carries the verdict depends on the data alone; every other one counts only if it still stands after Holm's
+correction; a judging that was stopped gives what it has and says on how many examples.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from loralab.evaluations import Evaluation, Judging, Measured, evaluations
+from loralab.evaluations._paired import SURE, holm
+from loralab.events import Evaluated, Previewed, Saved
+from loralab.paths import write_atomic
+from loralab.records import Artifact, Sample, Score
+
+if TYPE_CHECKING:
+    from loralab.train.run import RunFolder
+
+SHOWN = 5  # answers shown side by side
+BUT = 2  # things that got worse named in the sentence
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """The verdict word, its sentence, the scores (the main one first), what was measured per example, and answers to look at."""
+
+    verdict: str
+    words: str
+    scores: tuple[Score, ...]
+    rows: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    tables: dict[str, Any] = field(default_factory=dict)
+    samples: tuple[Sample, ...] = ()
+    complete: bool = True
+
+
+def judge(judging: Judging) -> Judgement:
+    """Take every measure that accepts the data; the main one first, so that a stopped judging still has a verdict."""
+    fitting = [e for e in evaluations().values() if e.accepts(judging.plan, judging.session.heldout_examples)]
+    fitting.sort(key=lambda e: -e.main)
+    measured: dict[str, Measured] = {}
+    for number, evaluation in enumerate(fitting):
+        if measured and judging.stop():
+            break
+        judging.note(f"measuring: {evaluation.label.lower()}", number / len(fitting))
+        measured[evaluation.name] = evaluation.measure(judging)
+    scores = corrected(fitting, measured)
+    word, words = sentence(scores)
+    if not judging.stop():
+        judging.answers()  # to look at, also where no measure needed them
+    return Judgement(
+        word, words, scores,
+        rows={name: found.rows for name, found in measured.items() if found.rows},
+        tables={name: found.tables for name, found in measured.items() if found.tables},
+        samples=samples(judging), complete=len(measured) == len(fitting) and not judging.cut_short,
+    )  # fmt: skip
+
+
+def tell(found: Judgement, folder: RunFolder, step: int = 0, loss: float = math.nan) -> Path:
+    """Emit a judgement and write what it rests on, example by example, beside it; returns that file. `loss`: told where none was judged."""
+    judged = next((s for s in found.scores if s.name == "loss"), None)
+    folder.emit(
+        Evaluated(
+            step=step, split="final", loss=judged.adapter if judged else loss, n=judged.n if judged else 0, scores=found.scores,
+            verdict=found.verdict, words=found.words,
+        )
+    )  # fmt: skip
+    folder.emit(Previewed(step=step, samples=found.samples))
+    report = {
+        "verdict": found.verdict, "words": found.words, "complete": found.complete, "rows": found.rows, "tables": found.tables,
+        "scores": [score.model_dump() for score in found.scores], "samples": [sample.model_dump() for sample in found.samples],
+    }  # fmt: skip
+    path = folder.artifacts / "evaluation.json"
+    write_atomic(path, json.dumps(report, ensure_ascii=False, indent=1))
+    folder.emit(Saved(step=step, artifact=Artifact(kind="report", path=str(path), step=step, bytes=path.stat().st_size)))
+    return path
+
+
+def corrected(fitting: Sequence[Evaluation], measured: dict[str, Measured]) -> tuple[Score, ...]:
+    """All scores with their verdicts; the first score of the highest-ranking measure is the main one and needs no correction."""
+    main = next((e.name for e in fitting if e.main and e.name in measured and measured[e.name].scores), "")
+    first = [measured[main].scores[0].model_copy(update={"main": True})] if main else []
+    others = [s for name, found in measured.items() for s in (found.scores[1:] if name == main else found.scores)]
+    chances = holm([s.p for s in others])
+    return (*first, *(_stands(score, p) for score, p in zip(others, chances, strict=True)))
+
+
+def _stands(score: Score, p: float) -> Score:
+    """A score after the correction: what may be chance among so many measures is not called a difference."""
+    weakened = score.verdict in ("better", "worse") and p >= SURE
+    return score.model_copy(update={"p": p, "verdict": "cannot tell yet" if weakened else score.verdict})
+
+
+def sentence(scores: Sequence[Score]) -> tuple[str, str]:
+    """The verdict word and the one sentence: what the main measure says, then what got worse beside it."""
+    main = next((s for s in scores if s.main), None)
+    if main is None:
+        return "cannot tell yet", "There was nothing to compare on examples it never saw."
+    words = f"{main.words}{told_chance(main)}"
+    worse = [s for s in scores if s.verdict == "worse" and not s.main]
+    if worse and main.verdict != "worse":
+        words += " But: " + " ".join(s.words for s in worse[:BUT])
+    return main.verdict, words
+
+
+def told_chance(score: Score) -> str:
+    """What an undecided measure could have shown, and how many examples would."""
+    if score.verdict != "cannot tell yet" or not math.isfinite(score.smallest) or score.smallest <= 0:
+        return ""
+    least = f"{100 * score.smallest:.0f} points" if score.share else f"{score.smallest:.2g}"
+    seen = f" With {score.n} examples only a difference of {least} or more would have shown"
+    return f"{seen}; about {_round(score.more_rows)} more would tell." if 0 < score.more_rows <= 100 * score.n else f"{seen}."
+
+
+def _round(count: int) -> str:
+    """A count of examples to two digits: it is an estimate."""
+    digits = max(0, len(str(count)) - 2)
+    return f"{round(count, -digits):,}"
+
+
+def samples(judging: Judging) -> tuple[Sample, ...]:
+    """A few of the answers that were written, evenly spread over the file."""
+    written = judging.written or []
+    stride = max(1, len(written) // SHOWN)
+    return tuple(
+        Sample(
+            prompt=a.question, reference=a.reference, base=a.base.text, adapter=a.adapter.text,
+            base_active=a.base.active, adapter_active=a.adapter.active,
+        )
+        for a in written[::stride][:SHOWN]
+    )  # fmt: skip
