@@ -17,13 +17,13 @@ TILE = 1024  # rows of logits held at once: 620 MB at a vocabulary of 152 k, 33 
 
 
 class TextHead:
-    """Next-token loss of one causal language model."""
+    """Next-token loss of one causal language model. `plain` says whether its logits are output(hidden); None asks the model."""
 
-    def __init__(self, model: PreTrainedModel) -> None:
+    def __init__(self, model: PreTrainedModel, *, plain: bool | None = None) -> None:
         self.model = model
         self.body = model.base_model
         self.output: Any = model.get_output_embeddings()
-        self.plain = self.output is not None and self._logits_are_plain()
+        self.plain = self.output is not None and (self._logits_are_plain() if plain is None else plain)
 
     def loss(self, ids: Tensor, learned: Tensor) -> Tensor:
         """Summed loss over learned positions. `ids` [batch, length]; `learned` [batch, length] marks tokens to be predicted."""

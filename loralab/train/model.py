@@ -10,7 +10,7 @@ from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from loralab.errors import Unavailable, UserError
 
-_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16, "nf4": torch.bfloat16}
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16, "nf4": torch.bfloat16}
 
 
 def device() -> torch.device:
@@ -18,6 +18,11 @@ def device() -> torch.device:
     if torch.cuda.is_available():
         return torch.device("cuda")
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+def kernel(attention: str) -> str | None:
+    """The name transformers loads a model with. None for the fast kernel: some families (Gemma 2) have none and take plain arithmetic."""
+    return "eager" if attention == "eager" else None
 
 
 def load_base(folder: Path, precision: str, where: torch.device | None = None, attention: str = "sdpa") -> PreTrainedModel:
@@ -30,11 +35,11 @@ def load_base(folder: Path, precision: str, where: torch.device | None = None, a
     where = where or device()
     model: Any = AutoModelForCausalLM.from_pretrained(
         folder,
-        dtype=_DTYPES[precision],
+        dtype=DTYPES[precision],
         local_files_only=True,
         use_safetensors=True,
         trust_remote_code=False,
-        attn_implementation=attention,
+        attn_implementation=kernel(attention),
         **_quantised(precision, where),
     )
     if precision != "nf4":
