@@ -40,7 +40,7 @@ def save(folder: Path, progress: Progress, state: dict[str, Tensor], best: dict[
         "state": state,
         "best": best,
         "optimizer": optimizer.state_dict(),
-        "rng": _random_state(),
+        "rng": random_state(),
     }
     with temporary.open("wb") as file:
         torch.save(content, file)
@@ -76,10 +76,17 @@ def restore_random_state(saved: dict[str, Any]) -> None:
     torch.set_rng_state(saved["torch"])
     if saved["cuda"] and torch.cuda.is_available():
         torch.cuda.set_rng_state_all(saved["cuda"])
+    if saved.get("mps") is not None and torch.backends.mps.is_available():
+        torch.mps.set_rng_state(saved["mps"])
 
 
-def _random_state() -> dict[str, Any]:
-    return {"torch": torch.get_rng_state(), "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []}
+def random_state() -> dict[str, Any]:
+    """Where torch's random numbers are, on every device."""
+    return {
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        "mps": torch.mps.get_rng_state() if torch.backends.mps.is_available() else None,
+    }
 
 
 def _step(path: Path) -> int:

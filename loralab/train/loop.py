@@ -8,23 +8,26 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from loralab.errors import Problem
 from loralab.evaluations._judge import tell
 from loralab.events import Adjusted, Evaluated, Incident, Noted, Saved, Stepped
 from loralab.records import Artifact, Plan
-from loralab.train import checkpoint, memory
+from loralab.train import checkpoint, memory, oom
 from loralab.train.checkpoint import Progress
 from loralab.train.optim import factor
 from loralab.train.run import RunFolder
 from loralab.train.session import Batch, Session
 
 RELEARNED = frozenset({"learning_rate", "precision", "attention", "optimizer"})  # settings whose change makes a new optimiser necessary
+
+ASKED = Problem(code="", what="Stopped as you asked. It can go on from here.")
 
 
 @dataclass
@@ -42,20 +45,25 @@ class Run:
     started: float = 0.0  # time.monotonic when it began, had it never been interrupted
     last_checkpoint: float = 0.0  # seconds of time.monotonic
     why: str = ""  # reason for ending before the last step
+    room: oom.Room = field(default_factory=oom.Room)
+    reason: Problem = ASKED  # for having stopped, in words
 
 
 def train(session: Session, plan: Plan, folder: RunFolder) -> dict[str, Any]:
     """Train to the end of the plan, a stop request or early stopping; returns the run's result for its Ended event."""
-    run = prepare(session, plan, folder)
-    while run.progress.step < run.total_steps and not run.why:
-        for micro_batches in session.steps(run.progress.epoch, run.progress.step_in_epoch):
-            _update(run, micro_batches)
-            look_and_save(run)
-            if run.why or run.progress.step >= run.total_steps:
-                break
-        else:
-            run.progress.epoch += 1
-            run.progress.step_in_epoch = 0
+    try:
+        run = prepare(session, plan, folder)
+        while run.progress.step < run.total_steps and not run.why:
+            for micro_batches in session.steps(run.progress.epoch, run.progress.step_in_epoch):
+                _update(run, micro_batches)
+                look_and_save(run)
+                if run.why or run.progress.step >= run.total_steps:
+                    break
+            else:
+                run.progress.epoch += 1
+                run.progress.step_in_epoch = 0
+    except oom.DoesNotFit as asked:
+        run = _pause(asked.run, asked.problem)
     return finish(run)
 
 
@@ -87,9 +95,9 @@ def _update(run: Run, micro_batches: Sequence[Batch]) -> None:
     begun = time.monotonic()
     rate = rate_factor(run, run.progress.step)
     run.optimizer.set_factor(rate)
-    loss, norm, _ = backward(run.session, micro_batches, run.plan.max_grad_norm)
+    loss, norm, _ = oom.learn(run, micro_batches, backward, change)
     if is_sound(run, loss, norm, [row for batch in micro_batches for row in batch.rows]):
-        run.optimizer.step()
+        oom.step(run, micro_batches, change)
     run.optimizer.zero_grad()
     tokens = sum(batch.n_tokens for batch in micro_batches)
     count_update(run, loss=loss, norm=norm, rate=rate, tokens=tokens, seconds=time.monotonic() - begun)
@@ -97,15 +105,16 @@ def _update(run: Run, micro_batches: Sequence[Batch]) -> None:
 
 def change(run: Run, reason: str, **settings: Any) -> None:
     """Go on with other settings: told as Adjusted events, so that a resume finds them again, and taken up by the session."""
-    before = run.plan
-    run.plan = before.model_copy(update=settings)
-    run.session.reconfigure(run.plan)
+    before, after = run.plan, run.plan.model_copy(update=settings)
+    run.session.reconfigure(after)
+    run.plan = after
     for name, value in settings.items():
         run.folder.emit(Adjusted(step=run.progress.step, setting=name, before=getattr(before, name), after=value, reason=reason))
     if RELEARNED & settings.keys():
         notes, run.optimizer = run.optimizer.state_dict(), run.session.optimizer()
         run.optimizer.load_state_dict(notes)
         run.optimizer.set_base(run.plan.learning_rate)
+        run.optimizer.set_factor(rate_factor(run, run.progress.step))
 
 
 def rate_factor(run: Run, step: int) -> float:
@@ -143,7 +152,7 @@ def count_update(run: Run, *, loss: float, norm: float, rate: float, tokens: int
     )  # fmt: skip
 
 
-def backward(session: Session, micro_batches: Sequence[Batch], max_grad_norm: float) -> tuple[float, float, int]:
+def backward(session: Session, micro_batches: Iterable[Batch], max_grad_norm: float) -> tuple[float, float, int]:
     """Accumulate the gradient of one effective batch: (mean loss, gradient norm before clipping, number of targets).
 
     Each micro-batch adds the gradient of its summed loss; dividing once by the whole count makes any split equal to one big batch.
@@ -167,8 +176,8 @@ def evaluate(run: Run) -> tuple[float, int]:
     run.session.model.eval()
     total, count, rows = 0.0, 0, 0
     for batch in run.session.heldout():
-        loss, n = run.session.loss(batch)
-        total, count, rows = total + loss.item(), count + n, rows + len(batch.rows)
+        loss, n = oom.look(run, batch)
+        total, count, rows = total + loss, count + n, rows + len(batch.rows)
         if run.folder.stop_asked and run.progress.step == 0:
             break
     run.session.model.train()
@@ -187,9 +196,23 @@ def look_and_save(run: Run) -> None:
     if run.folder.stop_asked:
         run.why = "stopped"
     if run.why == "stopped" or time.monotonic() - run.last_checkpoint > 60 * plan.checkpoint_minutes:
-        path = checkpoint.save(run.folder.checkpoints, progress, run.session.state(), run.best, run.optimizer)
-        run.last_checkpoint = time.monotonic()
-        run.folder.emit(Saved(step=progress.step, artifact=Artifact(kind="checkpoint", path=str(path), step=progress.step)))
+        _save(run)
+
+
+def _save(run: Run) -> None:
+    step = run.progress.step
+    path = checkpoint.save(run.folder.checkpoints, run.progress, run.session.state(), run.best, run.optimizer)
+    run.last_checkpoint = time.monotonic()
+    run.folder.emit(Saved(step=step, artifact=Artifact(kind="checkpoint", path=str(path), step=step)))
+
+
+def _pause(run: Run, question: Problem) -> Run:
+    """Stop for an answer: a safety copy as of the last whole update, unless there is nothing yet or weights changed since."""
+    if not math.isnan(run.progress.base_loss) and not run.optimizer.done:
+        run.optimizer.zero_grad()
+        _save(run)
+    run.why, run.reason = "stopped", question
+    return run
 
 
 def _look(run: Run) -> None:
@@ -225,7 +248,7 @@ def finish(run: Run) -> dict[str, Any]:
         "adapter": artifact.path,
     }
     if run.why == "stopped":
-        return result | {"outcome": "stopped", "what": "Stopped as you asked. It can go on from here."}
+        return result | {"outcome": "stopped"} | run.reason.model_dump(include={"what", "todo", "code"})
     _judge(run)
     return result
 

@@ -9,7 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from loralab.errors import Unavailable
 from loralab.records import Plan
+from loralab.train import stepping
 
 
 class Optimizers:
@@ -17,6 +19,7 @@ class Optimizers:
 
     def __init__(self, *parts: torch.optim.Optimizer) -> None:
         self.parts = parts
+        self.done: set[Tensor] = set()  # what a step that failed has finished already
         for group in self.param_groups:
             group["base_lr"] = group["lr"]
 
@@ -35,26 +38,51 @@ class Optimizers:
             group["base_lr"] = rate
 
     def step(self) -> None:
-        for part in self.parts:
-            part.step()
+        """One step; one that fails leaves no weight half-way, and the next call finishes it."""
+        stepping.step(self.parts, self.done)
 
     def zero_grad(self) -> None:
+        self.done.clear()
         for part in self.parts:
             part.zero_grad(set_to_none=True)
 
     def state_dict(self) -> dict[str, Any]:
-        return {"parts": [part.state_dict() for part in self.parts]}
+        return {"parts": [part.state_dict() for part in self.parts], "kinds": self._kinds}
+
+    @property
+    def _kinds(self) -> list[str]:
+        return [type(part).__name__ for part in self.parts]
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from `state`; notes of another kind of optimiser (8 bits instead of 32) are of no use and start anew."""
+        if state.get("kinds", self._kinds) != self._kinds:
+            return
         for part, saved in zip(self.parts, state["parts"], strict=True):
             part.load_state_dict(saved)
 
 
 def adamw(parameters: Iterable[Tensor], plan: Plan) -> Optimizers:
-    """AdamW over adapter weights (Loshchilov & Hutter 2019); fused, because the adapters are many small tensors."""
-    return Optimizers(
-        torch.optim.AdamW(list(parameters), lr=plan.learning_rate, weight_decay=plan.weight_decay, betas=(0.9, 0.99), fused=True)
-    )
+    """AdamW over adapter weights (Loshchilov & Hutter 2019); fused, because the adapters are many small tensors.
+
+    With `adamw_8bit` its two notes a weight take a byte each (Dettmers 2022); raises Unavailable when bitsandbytes is absent.
+    """
+    betas = (0.9, 0.99)
+    if getattr(plan, "optimizer", "adamw") == "adamw_8bit":
+        eight = _bitsandbytes().AdamW8bit(list(parameters), lr=plan.learning_rate, weight_decay=plan.weight_decay, betas=betas)
+        return Optimizers(eight)
+    return Optimizers(torch.optim.AdamW(list(parameters), lr=plan.learning_rate, weight_decay=plan.weight_decay, betas=betas, fused=True))
+
+
+def _bitsandbytes() -> Any:
+    """The optimisers of bitsandbytes, an optional package."""
+    try:
+        from bitsandbytes import optim  # pyright: ignore[reportMissingImports]
+    except ImportError as error:
+        todo = "Install it (pip install bitsandbytes) or choose adamw."
+        raise Unavailable(
+            "The 8-bit optimiser needs the bitsandbytes package, which is not installed.", todo, code="no_bitsandbytes"
+        ) from error
+    return optim
 
 
 def muon(model: nn.Module, plan: Plan) -> Optimizers:

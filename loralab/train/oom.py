@@ -1,0 +1,296 @@
+"""Owns what a run does when memory runs out in the middle of a step: let go, do the same examples again in smaller parts, and go on.
+
+Invariants: an update that did not fit is done again from its start, with the random numbers and the weights it began with, so that
+the run ends where it would have ended; the effective batch never changes; nothing is left out and nothing is done in silence. What
+cannot be computed even alone and with every saving on is a question to the person (DoesNotFit), not a crash.
+"""
+
+from __future__ import annotations
+
+import errno
+import gc
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, TypeVar, get_args
+
+import torch
+
+from loralab.errors import LabError, Unavailable
+from loralab.events import Adjusted, Incident
+from loralab.records import Plan
+from loralab.train import checkpoint
+from loralab.train.session import Batch
+
+if TYPE_CHECKING:
+    from loralab.train.loop import Run
+
+SOON = 200  # updates: running out a second time within so many means that the budget is too large, not that something else was passing by
+SMALLER = 0.8  # of the token budget, each time
+TRIES = 3  # of an optimiser step, which cannot be split
+
+# How allocators say it, where they have no exception of their own. Taken from their sources: each is the beginning of nothing else.
+_SIGNS = (
+    "DefaultCPUAllocator: can't allocate memory",  # torch, POSIX
+    "DefaultCPUAllocator: not enough memory",  # torch, Windows
+    "CUDA out of memory",
+    "CUDA error: out of memory",
+    "CUDA driver error: out of memory",
+    "HIP out of memory",
+    "XPU out of memory",
+    "MPS backend out of memory",
+    "Invalid buffer size:",  # MPS: one buffer larger than Metal gives
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "CUDNN_STATUS_ALLOC_FAILED",
+    "CUSOLVER_STATUS_ALLOC_FAILED",
+    "Error out of memory at line",  # bitsandbytes
+    "std::bad_alloc",
+)
+_FOREIGN = (RuntimeError, MemoryError, OSError)  # what an allocation failure can be raised as
+
+# (setting, value), from the cheapest saving to the dearest; what a task does not know or a machine cannot do is passed over
+LADDER: tuple[tuple[str, Any], ...] = (
+    ("recompute", "selective"),
+    ("recompute", "full"),
+    ("offload", True),
+    ("optimizer", "adamw_8bit"),
+)
+ON_A_CARD = frozenset({"offload", "optimizer"})  # settings that save nothing on a processor
+NEEDS = {"adamw_8bit": "bitsandbytes"}
+
+Found = TypeVar("Found")
+Change = Callable[..., None]  # loop.change: (run, reason, **settings)
+
+
+class DoesNotFit(LabError):
+    """One example cannot be computed on this machine as the plan is. `run` is where it stopped."""
+
+    def __init__(self, run: Run, what: str, todo: str) -> None:
+        super().__init__(what, todo, code="does_not_fit")
+        self.run = run
+
+
+@dataclass
+class Room:
+    """What a run has learned about the memory it has. Sizes are padded tokens computed at once."""
+
+    last: int | None = None  # update in which memory last ran out
+    fitted: int = 0  # the longest example known to fit
+    refused: set[str] = field(default_factory=set)  # savings that this model or machine cannot do
+    look: int = 0  # most at once while looking at held-out examples, 0: whatever comes; never touches the training
+
+
+# ---- what a failure is, and getting out of it --------------------------------------------------------------------------------
+
+
+def is_allocation_failure(error: BaseException) -> bool:
+    """Whether `error` means that memory could not be had; any other error is a bug or somebody else's business."""
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    if isinstance(error, OSError):
+        return error.errno == errno.ENOMEM
+    return isinstance(error, RuntimeError) and any(sign in str(error) for sign in _SIGNS)
+
+
+def attempt(work: Callable[[], Found], undo: Callable[[], Any] | None = None) -> tuple[Found | None, str]:
+    """What `work` gives, or (None, what the allocator said), and then it is as if it had not been tried.
+
+    A traceback holds every frame it passed through, and those hold the tensors; so nothing is freed before the `except` is left.
+    """
+    before = checkpoint.random_state()
+    try:
+        return work(), ""
+    except _FOREIGN as error:
+        if not is_allocation_failure(error):
+            raise
+        said = f"{type(error).__name__}: {error}".strip().splitlines()[0][:300]
+    if undo is not None:
+        undo()
+    make_room()
+    checkpoint.restore_random_state(before)
+    return None, said
+
+
+def make_room() -> None:
+    """Give back what nobody holds any more."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    if torch.backends.mps.is_available():
+        torch.mps.empty_cache()
+
+
+def padded(batch: Batch) -> int:
+    """Tokens computed at once, padding counted."""
+    return len(batch.sizes) * max(batch.sizes, default=0)
+
+
+# ---- an update ---------------------------------------------------------------------------------------------------------------
+
+
+class _Watched:
+    """Micro-batches as they are handed out; `at` is the one in work, or the last."""
+
+    def __init__(self, parts: Sequence[Batch]) -> None:
+        self.parts, self.at = parts, 0
+
+    def __iter__(self) -> Iterator[Batch]:
+        for at, part in enumerate(self.parts):
+            self.at = at
+            yield part
+
+
+def learn(
+    run: Run, micro_batches: Iterable[Batch], backward: Callable[..., tuple[float, float, int]], change: Change
+) -> tuple[float, float, int]:
+    """`backward` over one effective batch, in as many parts as memory wants: (mean loss, gradient norm, number of targets).
+
+    After a failure the whole gradient of the update is dropped and made again: keeping the sum so far apart would cost every healthy
+    update another copy of the gradient, to save part of one update on the day memory runs out.
+    """
+    parts = list(micro_batches)
+    while True:
+        watched = _Watched(parts)
+        found, said = attempt(partial(backward, run.session, watched, run.plan.max_grad_norm), run.optimizer.zero_grad)
+        if found is not None:
+            longest = max(map(padded if getattr(run.plan, "attention", "") != "eager" else _longest, parts), default=0)
+            run.room.fitted = max(run.room.fitted, longest)
+            return found
+        parts = _smaller(run, parts, watched.at, said, change)
+
+
+def _smaller(run: Run, parts: list[Batch], at: int, said: str, change: Change) -> list[Batch]:
+    """The same examples after the part `at` did not fit: it and what is as large after it in halves, or one example in a thriftier mode."""
+    failed, step = parts[at], run.progress.step + 1
+    size = padded(failed)
+    if run.session.split(failed) is None:
+        told(run, f"One example of update {step} ({size:,} tokens) did not fit into memory.", said, failed)
+        _climb(run, failed, change)
+        return parts
+    pieces: list[Batch] = []
+    for part in parts[at:]:
+        pieces += (run.session.split(part) if padded(part) >= size else None) or (part,)
+    text = f"{len(failed.rows)} examples of update {step} ({size:,} tokens) did not fit into memory at once."
+    told(run, f"{text} They were computed in smaller parts; the result is the same.", said, failed)
+    shrink(run, size, change)
+    return parts[:at] + pieces
+
+
+def told(run: Run, text: str, said: str, batch: Batch, code: str = "out_of_memory") -> None:
+    """An incident, with what was in work and what the allocator said."""
+    data = {"rows": list(batch.rows), "tokens": padded(batch), "error": said}
+    run.folder.emit(Incident(step=run.progress.step, code=code, text=text, data=data))
+
+
+def shrink(run: Run, size: int, change: Change, *, at_once: bool = False) -> None:
+    """Count that `size` padded tokens did not fit; the second time soon (or `at_once`) the token budget falls below it."""
+    room, step = run.room, run.progress.step + 1
+    soon = room.last is not None and step - room.last <= SOON
+    room.last = step
+    if not (soon or at_once) or size < 2:
+        return
+    budget = run.plan.token_budget
+    lower = max(1, min(int(SMALLER * (budget or size)), size - 1))
+    if not budget or lower < budget:
+        reason = "memory ran out" + (" again soon after the last time" if soon else "")
+        change(run, f"{reason}, so less is computed at once. The result stays the same.", token_budget=lower)
+
+
+def _climb(run: Run, failed: Batch, change: Change) -> None:
+    """The next saving for an example that does not fit alone; at the end of the ladder it is a question."""
+    reason = "one example alone did not fit into memory. This takes less memory and more time; the result stays the same."
+    while rung := next_rung(run.plan, run.room.refused):
+        setting, value = rung
+        try:
+            change(run, reason, **{setting: value})
+        except Unavailable:  # this model or machine cannot do it: the next one up
+            run.room.refused.add(setting)
+        else:
+            return
+    raise _question(run, failed)
+
+
+def next_rung(plan: Plan, refused: Collection[str] = ()) -> tuple[str, Any] | None:
+    """The cheapest saving that this plan knows and does not use yet, and this machine can; None at the end of the ladder."""
+    card = torch.cuda.is_available()
+    for setting, value in LADDER:
+        known = type(plan).model_fields.get(setting)
+        if known is None or setting in refused:
+            continue
+        modes, now = get_args(known.annotation), getattr(plan, setting)  # modes are listed from the quickest to the thriftiest
+        higher = value in modes and modes.index(value) > modes.index(now) if modes else value != now
+        if higher and (setting not in ON_A_CARD or card) and (value not in NEEDS or find_spec(NEEDS[value]) is not None):
+            return setting, value
+    return None
+
+
+def _question(run: Run, failed: Batch, doing: str = "") -> DoesNotFit:
+    size = _longest(failed)
+    known = min(run.room.fitted, size - 1) or size // 2
+    limit = max(16, known // 8 * 8)
+    name = ", ".join(map(str, failed.rows))
+    what = f"Example {name} ({size:,} tokens) does not fit into memory{doing}, not even alone and with every saving on."
+    todo = (
+        f"Choose one: set “Longest example” to {limit:,} tokens, so that longer ones are cut; or use a smaller base model; "
+        "or close other programs and press Resume: nothing learned so far is lost."
+    )
+    return DoesNotFit(run, what, todo)
+
+
+def _longest(batch: Batch) -> int:
+    return max(batch.sizes, default=0)
+
+
+# ---- the optimiser's step ----------------------------------------------------------------------------------------------------
+
+
+def step(run: Run, micro_batches: Sequence[Batch], change: Change) -> None:
+    """The optimiser's step, tried again where memory ran out: a step that fails leaves no weight half-way (see train/stepping.py)."""
+    for left in reversed(range(TRIES)):
+        _, said = attempt(run.optimizer.step)
+        if not said:
+            return
+        largest = max(micro_batches, key=padded)
+        told(run, f"Memory ran out while update {run.progress.step + 1} was being made. It was made again.", said, largest)
+        shrink(run, padded(largest), change)
+        if not left:
+            what = "There is no memory left for the optimiser's own notes."
+            raise DoesNotFit(run, what, "Choose a lower rank or a smaller base model, or close other programs and press Resume.")
+
+
+# ---- looking at held-out examples --------------------------------------------------------------------------------------------
+
+
+def look(run: Run, batch: Batch) -> tuple[float, int]:
+    """Summed loss and number of targets of held-out examples, without gradients; in halves where memory wants it."""
+    parts, total, count, again = [batch], 0.0, 0, False
+    while parts:
+        part = parts.pop(0)
+        halves = run.session.split(part)
+        if halves and run.room.look and padded(part) > run.room.look:
+            parts[:0] = halves
+            continue
+        found, said = attempt(partial(_loss, run, part))
+        if found is not None:
+            total, count, again = total + found[0], count + found[1], False
+            continue
+        if halves is None and again:
+            raise _question(run, part, " even for looking at it")
+        told(run, f"{len(part.rows)} held-out examples ({padded(part):,} tokens) did not fit into memory at once.", said, part)
+        again = halves is None  # once more: there is more room now than when it was tried
+        parts[:0] = halves or (part,)
+        if halves:
+            _look_smaller(run, max(map(padded, halves)))
+    return total, count
+
+
+def _loss(run: Run, batch: Batch) -> tuple[float, int]:
+    loss, n = run.session.loss(batch)
+    return loss.item(), n
+
+
+def _look_smaller(run: Run, size: int) -> None:
+    before, run.room.look = run.room.look, size
+    reason = "memory ran out while looking at them. The training is not touched by it, and the result is the same."
+    run.folder.emit(Adjusted(step=run.progress.step, setting="held_out_tokens_at_once", before=before, after=size, reason=reason))
