@@ -17,11 +17,12 @@ import torch
 
 from loralab.errors import Problem
 from loralab.evaluations._judge import tell
-from loralab.events import Adjusted, Evaluated, Incident, Noted, Saved, Stepped
+from loralab.events import Adjusted, Evaluated, Noted, Saved, Stepped
 from loralab.records import Artifact, Plan
-from loralab.train import checkpoint, memory, oom
+from loralab.train import checkpoint, guard, memory, oom, spill
 from loralab.train.checkpoint import Progress
 from loralab.train.optim import factor
+from loralab.train.remedy import Watch
 from loralab.train.run import RunFolder
 from loralab.train.session import Batch, Session
 
@@ -46,17 +47,19 @@ class Run:
     last_checkpoint: float = 0.0  # seconds of time.monotonic
     why: str = ""  # reason for ending before the last step
     room: oom.Room = field(default_factory=oom.Room)
+    watch: Watch = field(default_factory=Watch)
     reason: Problem = ASKED  # for having stopped, in words
 
 
 def train(session: Session, plan: Plan, folder: RunFolder) -> dict[str, Any]:
     """Train to the end of the plan, a stop request or early stopping; returns the run's result for its Ended event."""
+    spill.bound_card()
     try:
         run = prepare(session, plan, folder)
         while run.progress.step < run.total_steps and not run.why:
             for micro_batches in session.steps(run.progress.epoch, run.progress.step_in_epoch):
-                _update(run, micro_batches)
-                look_and_save(run)
+                if _update(run, guard.usable(run, micro_batches)):
+                    look_and_save(run)
                 if run.why or run.progress.step >= run.total_steps:
                     break
             else:
@@ -79,28 +82,35 @@ def prepare(session: Session, plan: Plan, folder: RunFolder) -> Run:
         run.best = saved["best"]
         session.load_state(saved["state"])
         run.optimizer.load_state_dict(saved["optimizer"])
+        run.optimizer.set_base(plan.learning_rate)  # it may have been lowered since
         checkpoint.restore_random_state(saved["rng"])
         folder.emit(Noted(step=run.progress.step, text=f"Went on from update {run.progress.step} of {total}."))
     else:
         folder.emit(Noted(text="", phase="looking at the held-out examples before training"))
-        run.progress.base_loss, rows = evaluate(run)
+        run.progress.base_loss, rows = guard.look(run, evaluate, change)
         folder.emit(Evaluated(split="base", loss=run.progress.base_loss, n=rows))
+    guard.begin(run)
     run.last_checkpoint = time.monotonic()
     run.started = time.monotonic() - run.progress.seconds
     return run
 
 
-def _update(run: Run, micro_batches: Sequence[Batch]) -> None:
-    """One optimiser update over one effective batch."""
+def _update(run: Run, micro_batches: Sequence[Batch]) -> bool:
+    """One optimiser update over one effective batch; False where there is nothing in it to learn from."""
+    if not micro_batches:
+        return False
     begun = time.monotonic()
     rate = rate_factor(run, run.progress.step)
     run.optimizer.set_factor(rate)
     loss, norm, _ = oom.learn(run, micro_batches, backward, change)
-    if is_sound(run, loss, norm, [row for batch in micro_batches for row in batch.rows]):
+    if guard.is_sound(run, micro_batches, loss, norm, evaluate, change):
         oom.step(run, micro_batches, change)
     run.optimizer.zero_grad()
     tokens = sum(batch.n_tokens for batch in micro_batches)
-    count_update(run, loss=loss, norm=norm, rate=rate, tokens=tokens, seconds=time.monotonic() - begun)
+    seconds = time.monotonic() - begun
+    count_update(run, loss=loss, norm=norm, rate=rate, tokens=tokens, seconds=seconds)
+    spill.watch(run, seconds, micro_batches, change)
+    return True
 
 
 def change(run: Run, reason: str, **settings: Any) -> None:
@@ -123,16 +133,6 @@ def rate_factor(run: Run, step: int) -> float:
     if run.plan.max_minutes:
         fraction = max(fraction, (time.monotonic() - run.started) / (60 * run.plan.max_minutes))
     return factor(run.plan, min(1.0, fraction), _warmup(run.plan, run.total_steps))
-
-
-def is_sound(run: Run, loss: float, norm: float, rows: Sequence[int]) -> bool:
-    """Whether the update being made may reach the weights; a broken one must not, and is told with the examples in it."""
-    if math.isfinite(loss) and math.isfinite(norm):
-        return True
-    step = run.progress.step + 1
-    text = f"The numbers of update {step} were not finite; it was left out."
-    run.folder.emit(Incident(step=step, code="non_finite", text=text, data={"rows": list(rows), "loss": loss, "grad_norm": norm}))
-    return False
 
 
 def count_update(run: Run, *, loss: float, norm: float, rate: float, tokens: int, seconds: float) -> None:
@@ -216,7 +216,7 @@ def _pause(run: Run, question: Problem) -> Run:
 
 
 def _look(run: Run) -> None:
-    loss, count = evaluate(run)
+    loss, count = guard.look(run, evaluate, change)
     progress = run.progress
     better = loss < progress.best_loss
     run.folder.emit(Evaluated(step=progress.step, loss=loss, n=count, best=better))
@@ -232,7 +232,7 @@ def _look(run: Run) -> None:
 def finish(run: Run) -> dict[str, Any]:
     """Keep the best, judge it, write it; or, when asked to stop, keep what there is so that the run can go on later."""
     progress, folder = run.progress, run.folder
-    if run.why and run.why != "stopped":
+    if run.why and run.why not in ("stopped", "failed"):
         folder.emit(Noted(step=progress.step, text=f"Ended early: {run.why}. The best version, from update {progress.best_step}, is kept."))
     if run.best is not None:
         run.session.load_state(run.best)
@@ -247,8 +247,8 @@ def finish(run: Run) -> dict[str, Any]:
         "best_step": progress.best_step,
         "adapter": artifact.path,
     }
-    if run.why == "stopped":
-        return result | {"outcome": "stopped"} | run.reason.model_dump(include={"what", "todo", "code"})
+    if run.why in ("stopped", "failed"):
+        return result | {"outcome": run.why} | run.reason.model_dump(include={"what", "todo", "code"})
     _judge(run)
     return result
 
@@ -257,10 +257,13 @@ def _judge(run: Run) -> None:
     """The verdict on what is kept, with what it was measured on."""
     step, folder = run.progress.step, run.folder
     run.session.model.eval()
-    found = run.session.verdict(
-        lambda text, fraction: folder.emit(Noted(step=step, text="", phase=text, fraction=fraction)), lambda: folder.stop_asked
-    )
-    tell(found, folder, step, run.progress.best_loss)
+
+    def note(text: str, fraction: float | None) -> None:
+        folder.emit(Noted(step=step, text="", phase=text, fraction=fraction))
+
+    found = oom.judged(run, lambda: run.session.verdict(note, lambda: folder.stop_asked))
+    if found is not None:
+        tell(found, folder, step, run.progress.best_loss)
 
 
 def _warmup(plan: Plan, total_steps: int) -> float:

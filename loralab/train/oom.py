@@ -7,20 +7,18 @@ cannot be computed even alone and with every saving on is a question to the pers
 
 from __future__ import annotations
 
-import errno
-import gc
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import torch
 
 from loralab.errors import LabError, Unavailable
 from loralab.events import Adjusted, Incident
 from loralab.records import Plan
-from loralab.train import checkpoint
+from loralab.train.allocation import Found, attempt
 from loralab.train.session import Batch
 
 if TYPE_CHECKING:
@@ -29,25 +27,6 @@ if TYPE_CHECKING:
 SOON = 200  # updates: running out a second time within so many means that the budget is too large, not that something else was passing by
 SMALLER = 0.8  # of the token budget, each time
 TRIES = 3  # of an optimiser step, which cannot be split
-
-# How allocators say it, where they have no exception of their own. Taken from their sources: each is the beginning of nothing else.
-_SIGNS = (
-    "DefaultCPUAllocator: can't allocate memory",  # torch, POSIX
-    "DefaultCPUAllocator: not enough memory",  # torch, Windows
-    "CUDA out of memory",
-    "CUDA error: out of memory",
-    "CUDA driver error: out of memory",
-    "HIP out of memory",
-    "XPU out of memory",
-    "MPS backend out of memory",
-    "Invalid buffer size:",  # MPS: one buffer larger than Metal gives
-    "CUBLAS_STATUS_ALLOC_FAILED",
-    "CUDNN_STATUS_ALLOC_FAILED",
-    "CUSOLVER_STATUS_ALLOC_FAILED",
-    "Error out of memory at line",  # bitsandbytes
-    "std::bad_alloc",
-)
-_FOREIGN = (RuntimeError, MemoryError, OSError)  # what an allocation failure can be raised as
 
 # (setting, value), from the cheapest saving to the dearest; what a task does not know or a machine cannot do is passed over
 LADDER: tuple[tuple[str, Any], ...] = (
@@ -59,7 +38,6 @@ LADDER: tuple[tuple[str, Any], ...] = (
 ON_A_CARD = frozenset({"offload", "optimizer"})  # settings that save nothing on a processor
 NEEDS = {"adamw_8bit": "bitsandbytes"}
 
-Found = TypeVar("Found")
 Change = Callable[..., None]  # loop.change: (run, reason, **settings)
 
 
@@ -77,48 +55,9 @@ class Room:
 
     last: int | None = None  # update in which memory last ran out
     fitted: int = 0  # the longest example known to fit
+    paces: list[tuple[float, float]] = field(default_factory=list)  # of the last updates, see train/spill.py
     refused: set[str] = field(default_factory=set)  # savings that this model or machine cannot do
     look: int = 0  # most at once while looking at held-out examples, 0: whatever comes; never touches the training
-
-
-# ---- what a failure is, and getting out of it --------------------------------------------------------------------------------
-
-
-def is_allocation_failure(error: BaseException) -> bool:
-    """Whether `error` means that memory could not be had; any other error is a bug or somebody else's business."""
-    if isinstance(error, MemoryError | torch.OutOfMemoryError):
-        return True
-    if isinstance(error, OSError):
-        return error.errno == errno.ENOMEM
-    return isinstance(error, RuntimeError) and any(sign in str(error) for sign in _SIGNS)
-
-
-def attempt(work: Callable[[], Found], undo: Callable[[], Any] | None = None) -> tuple[Found | None, str]:
-    """What `work` gives, or (None, what the allocator said), and then it is as if it had not been tried.
-
-    A traceback holds every frame it passed through, and those hold the tensors; so nothing is freed before the `except` is left.
-    """
-    before = checkpoint.random_state()
-    try:
-        return work(), ""
-    except _FOREIGN as error:
-        if not is_allocation_failure(error):
-            raise
-        said = f"{type(error).__name__}: {error}".strip().splitlines()[0][:300]
-    if undo is not None:
-        undo()
-    make_room()
-    checkpoint.restore_random_state(before)
-    return None, said
-
-
-def make_room() -> None:
-    """Give back what nobody holds any more."""
-    gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
-    if torch.backends.mps.is_available():
-        torch.mps.empty_cache()
 
 
 def padded(batch: Batch) -> int:
@@ -283,6 +222,22 @@ def look(run: Run, batch: Batch) -> tuple[float, int]:
         if halves:
             _look_smaller(run, max(map(padded, halves)))
     return total, count
+
+
+def judged(run: Run, judge: Callable[[], Found]) -> Found | None:
+    """What `judge` gives, with fewer held-out examples at once where memory wants it; None where nothing helps. The training is over."""
+    session = run.session
+    largest = run.plan.token_budget or max(map(padded, session.heldout()), default=0)
+    for budget in (0, largest // 2, largest // 8, 1):
+        if budget:
+            session.reconfigure(run.plan.model_copy(update={"token_budget": budget}))
+        found, said = attempt(judge)
+        if not said:
+            return found
+        after = "Fewer examples at once are tried." if budget != 1 else "What was learned is saved and can be compared later."
+        text = f"Memory ran out while comparing before and after. {after}"
+        run.folder.emit(Incident(step=run.progress.step, code="out_of_memory", text=text, data={"error": said}))
+    return None
 
 
 def _loss(run: Run, batch: Batch) -> tuple[float, int]:
