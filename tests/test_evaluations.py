@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from loralab import evaluations, runs
-from loralab.evaluations import Answer, Answered, Judging, _answers, _judge, _paired, heldout_loss, label_accuracy
+from loralab.evaluations import Answer, Answered, Judging, _answers, _judge, _label_set, _paired, forgetting, heldout_loss, label_accuracy
 from loralab.events import EventLog, RunView
 from loralab.records import Example, Job, Message
 from loralab.tasks import parse_plan
@@ -174,10 +174,47 @@ def test_labels_count_only_as_a_whole(session: Any) -> None:
         return Answered(example, [asked], label, base, adapter)
 
     answers = [labelled(1, "card lost"), labelled(2, "card"), labelled(3, "Card lost"), labelled(4, "card lost or stolen")]
-    measured = label_accuracy.measure(judging(session, written=answers))
-    assert [row["adapter_right"] for row in measured.rows] == [True, False, True, False]
-    assert [row["base_right"] for row in measured.rows] == [False, False, False, True]
-    assert (measured.scores[0].base, measured.scores[0].adapter) == (0.25, 0.5)
+    found = label_accuracy.rows(judging(session, written=answers))
+    assert [row["adapter_right"] for row in found] == [True, False, True, False]
+    assert [row["base_right"] for row in found] == [False, False, False, True]
+    score = label_accuracy.summarise([r["base_right"] for r in found], [r["adapter_right"] for r in found])
+    assert (score.base, score.adapter) == (0.25, 0.5)
+
+
+def test_a_choice_among_labels_is_the_likeliest_one_and_nothing_else(pushed: Any) -> None:
+    """Against the straightforward way: which label's first differing token the model itself ranks highest."""
+    from loralab.serve.generate import fit, next_logits
+
+    labels = ["green", "blue sea", "blue sky", "white"]
+    pushed.model.eval()
+    for example in pushed.heldout_examples[:4]:
+        found = _label_set.choose(pushed, example, labels)
+        assert found in labels
+        assert found == _label_set.choose(pushed, example, labels[::-1])
+        ids = fit(pushed.encoder, _answers.asked(example)[0], 256, 8)
+        logits, _ = next_logits(pushed.model, ids, None)
+        first = {label: float(logits[pushed.encoder.text_ids(label)[0]]) for label in labels}
+        assert first[found] == max(first.values())
+
+
+def test_labels_count_alike_however_rare() -> None:
+    wanted, found = ["a"] * 8 + ["b"] * 2, ["a"] * 10
+    assert _label_set.macro_f1(wanted, found) == pytest.approx((16 / 18) / 2)
+    assert _label_set.macro_f1(wanted, wanted) == 1
+    assert _label_set.confusion(wanted, found) == {"a": {"a": 8}, "b": {"a": 2}}
+    assert _label_set.false_positives(wanted, found) == {"a": 2}
+
+
+def test_an_adapter_that_was_pushed_forgets_and_a_fresh_one_does_not(session: Any, request: pytest.FixtureRequest) -> None:
+    session.model.eval()
+    fresh = forgetting.measure(judging(session))
+    assert fresh.scores[0].difference == 0
+    assert fresh.tables["divergence_from_base"] == 0
+    pushed = request.getfixturevalue("pushed")
+    pushed.model.eval()
+    found = forgetting.measure(judging(pushed))
+    assert found.tables["divergence_from_base"] > 0.01
+    assert found.scores[0].n == 48
 
 
 def test_answers_stop_when_asked_and_keep_what_there_is(pushed: Any) -> None:
@@ -194,13 +231,13 @@ def test_answers_stop_when_asked_and_keep_what_there_is(pushed: Any) -> None:
 
 
 def test_many_measures_do_not_find_something_by_chance() -> None:
-    """Twenty measures of nothing, 200 times: without the correction most trials would find one."""
+    """Ten measures of nothing, 100 times: without the correction most trials would find one."""
     random = np.random.default_rng(5)
     alarms = 0
-    for _ in range(200):
-        chances = [_paired.paired_difference([0.0] * 20, nothing.tolist(), [1.0] * 20).p for nothing in random.normal(0, 1, (20, 20))]
+    for _ in range(100):
+        chances = [_paired.paired_difference([0.0] * 20, nothing.tolist(), [1.0] * 20).p for nothing in random.normal(0, 1, (10, 20))]
         alarms += min(_paired.holm(chances)) < _paired.SURE
-    assert alarms / 200 <= 0.08
+    assert alarms / 100 <= 0.1
     assert _paired.holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
 
 

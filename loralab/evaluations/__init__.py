@@ -31,6 +31,7 @@ class Judged(Protocol):
     model: nn.Module
     encoder: TextEncoder
     heldout_rows: list[Any]
+    train_examples: list[Example]
     heldout_examples: list[Example]
 
     def batch(self, rows: Sequence[Any], chosen: Sequence[int], examples: Sequence[Example]) -> Batch:

@@ -88,13 +88,13 @@ def _sign_flips(differences: np.ndarray, random: np.random.Generator) -> float:
     return (1 + at_least) / (1 + RESAMPLES)
 
 
-def verdict(found: Difference, *, lower_is_better: bool) -> str:
-    """One of: better | worse | no difference seen | cannot tell yet."""
+def verdict(found: Difference, *, lower_is_better: bool, small: float = 0.0) -> str:
+    """One of: better | worse | no difference seen | cannot tell yet. `small`: differences up to this matter to nobody."""
     if found.n < FEWEST or not math.isfinite(found.difference):
         return "cannot tell yet"
     if found.low > 0 or found.high < 0:
         return "better" if (found.difference < 0) == lower_is_better else "worse"
-    within = max(abs(found.low), abs(found.high)) <= SMALL_SHARE * max(abs(found.base), 1e-12)
+    within = max(abs(found.low), abs(found.high)) <= max(small, SMALL_SHARE * abs(found.base), 1e-12)
     return "no difference seen" if within else "cannot tell yet"
 
 

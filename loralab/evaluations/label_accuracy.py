@@ -9,17 +9,52 @@ from collections.abc import Sequence
 from math import comb
 from typing import Any
 
-from loralab.evaluations import Evaluation, Judging, Measured
+from loralab.evaluations import Evaluation, Judging, Measured, switched
+from loralab.evaluations._label_set import MOST_LABELS, choose, confusion, false_positives, macro_f1
 from loralab.evaluations._paired import FEWEST, SURE, paired_difference
 from loralab.records import Example, Plan, Score
 
+CHOICE_HELP = "How often the right label comes first when the model may write nothing but one of the labels in your file."
 HELP = "How often the answer is exactly the right label and nothing else; capitals and a closing full stop do not matter."
 
 
 def measure(judging: Judging) -> Measured:
-    """Share of exactly right labels as a Score named `label_accuracy`; the verdict is McNemar's exact test on the pairs that differ."""
+    """Share of exactly right labels as a Score named `label_accuracy`; the verdict is McNemar's exact test on the pairs that differ.
+
+    Beside it, the same when only known labels may be written, with macro-F1, the confusion table and false positives per label.
+    """
     found = rows(judging)
-    return Measured((summarise([r["base_right"] for r in found], [r["adapter_right"] for r in found]),), found)
+    written = summarise([r["base_right"] for r in found], [r["adapter_right"] for r in found])
+    labels = sorted({e.label for e in (*judging.session.train_examples, *judging.session.heldout_examples) if e.label is not None})
+    if not 2 <= len(labels) <= MOST_LABELS:
+        return Measured((written,), found)
+    chosen = _choices(judging, found, labels)
+    if not chosen:
+        return Measured((written,), found)
+    wanted = [normalised(r["label"]) for r in chosen]
+    base, adapter = ([normalised(r[f"{who}_choice"]) for r in chosen] for who in ("base", "adapter"))
+    among = summarise([w == b for w, b in zip(wanted, base, strict=True)], [w == a for w, a in zip(wanted, adapter, strict=True)])
+    words = f"When it may only choose among the {len(labels)} labels, {among.words[0].lower()}{among.words[1:]}"
+    among = among.model_copy(update={"name": "label_choice", "label": "Right among the known labels", "help": CHOICE_HELP, "words": words})
+    tables = {
+        "macro_f1": (macro_f1(wanted, base), macro_f1(wanted, adapter)),
+        "confusion": {"base": confusion(wanted, base), "adapter": confusion(wanted, adapter)},
+        "false_positives": {"base": false_positives(wanted, base), "adapter": false_positives(wanted, adapter)},
+    }
+    return Measured((written, among), found, tables)
+
+
+def _choices(judging: Judging, found: list[dict[str, Any]], labels: list[str]) -> list[dict[str, Any]]:
+    """Rows with what both would choose among `labels`; as many as there was time for."""
+    examples = {example.row: example for example in judging.session.heldout_examples}
+    for number, row in enumerate(found):
+        if number and judging.stop():
+            return found[:number]
+        judging.note("choosing among the labels", number / len(found))
+        for name, on in (("base", False), ("adapter", True)):
+            with switched(judging.session.model, adapter=on):
+                row[f"{name}_choice"] = choose(judging.session, examples[row["row"]], labels)
+    return found
 
 
 def summarise(base: Sequence[bool], adapter: Sequence[bool]) -> Score:

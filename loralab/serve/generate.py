@@ -85,7 +85,7 @@ def generate(model: nn.Module, encoder: TextEncoder, prompt: Prompt, sampling: S
     active: tuple[str, ...] | None = None
     reason = "length"
     for _ in range(min(chosen.max_new_tokens, context - asked)):
-        logits, cache = _forward(model, read, cache)
+        logits, cache = next_logits(model, read, cache)
         active = active_adapters(model) if active is None else active
         token = _choose(logits, written[-MEMORY:], chosen, random)
         if token in encoder.stop_ids:
@@ -185,7 +185,7 @@ class _Text:
 
 
 @torch.inference_mode()
-def _forward(model: nn.Module, ids: list[int], cache: Any) -> tuple[Tensor, Any]:
+def next_logits(model: nn.Module, ids: list[int], cache: Any) -> tuple[Tensor, Any]:
     """Logits [V] in fp32 on the CPU after `ids`, and the cache of keys and values to go on from."""
     extra = {"logits_to_keep": 1} if _keeps_logits(model) else {}
     tokens = torch.tensor([ids], device=next(model.parameters()).device)
