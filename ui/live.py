@@ -8,6 +8,7 @@ from typing import Any
 import gradio as gr
 
 from loralab.events import Adjusted, Incident, Noted, RunView
+from loralab.tasks import tasks
 from ui.charts import legend, loss_chart
 from ui.errors import told
 from ui.markup import markup
@@ -23,6 +24,7 @@ STATES = {
     "killed": ("Interrupted", "bad"),
 }
 STORY_LINES = 40
+UNBOUNDED = ("token_budget", "held_out_tokens_at_once")  # settings of which 0 means: as much as there is
 
 
 def live_panel(page: Page) -> None:
@@ -164,8 +166,30 @@ def _line(event: Noted | Incident | Adjusted, started: float) -> str:
         case Incident():
             kind, text = "trouble", event.text
         case Adjusted():
-            kind, text = "change", f"{event.setting.replace('_', ' ')} changed from {event.before} to {event.after}: {event.reason}"
+            kind, text = "change", changed(event)
     return f'<li class="{kind}"><time>{when}</time><span>{esc(text)}</span></li>'
+
+
+def changed(event: Adjusted) -> str:
+    """What was changed and why in one sentence, the setting called what the plan page calls it."""
+    fields = (task.plan.model_fields.get(event.setting) for task in tasks().values())
+    labels = (str((field.json_schema_extra or {}).get("label", "")) for field in fields if field and not callable(field.json_schema_extra))
+    label = next(filter(None, labels), event.setting.replace("_", " ").capitalize())
+    return f"{label} changed from {_value(event.before, event.setting)} to {_value(event.after, event.setting)}: {event.reason}"
+
+
+def _value(value: Any, setting: str) -> str:
+    match value:
+        case bool():
+            return "on" if value else "off"
+        case 0 if setting in UNBOUNDED:
+            return "no limit"
+        case int():
+            return f"{value:,}"
+        case float():
+            return f"{value:.3g}"
+        case _:
+            return str(value)
 
 
 def _title(page: Page, run: str) -> str:
