@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import pickle
 import zipfile
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
+
+from loralab.train.sound import refuse_broken
 
 KEEP = 2  # the newest two: the older one is the way back when the disk lies about the newer
 
@@ -29,10 +31,14 @@ class Progress:
     looks_without_gain: int = 0
     base_loss: float = float("nan")
     peak_memory: int = 0
+    troubles: int = 0  # times the guard made the settings gentler
+    left_out: list[int] = field(default_factory=list)  # examples that break an update, as a person counts them
+    heldout_left_out: list[int] = field(default_factory=list)
 
 
 def save(folder: Path, progress: Progress, state: dict[str, Tensor], best: dict[str, Tensor] | None, optimizer: Any) -> Path:
     """Write `step-N.pt` into `folder` and forget the oldest. Plain tensors, numbers and strings only (loads with weights_only)."""
+    refuse_broken(state, "safety copy")
     path = folder / f"step-{progress.step}.pt"
     temporary = path.with_suffix(".writing")
     content = {

@@ -19,6 +19,7 @@ from loralab.train.loop import artifact_of
 from loralab.train.lora import TOKENIZER_FILES
 from loralab.train.model import load_base
 from loralab.train.session import Batch
+from loralab.train.sound import refuse_broken
 from loralab.train.text import TextSession
 
 
@@ -30,7 +31,7 @@ class FullSession(TextSession):
     def open_model(self) -> nn.Module:
         if self.plan.precision == "nf4":
             raise UserError("All weights cannot learn in 4 bits.", "Choose fp32 or bf16, or train an adapter.", code="bad_precision")
-        model = load_base(self.model_folder, "fp32", self.device)
+        model = load_base(self.model_folder, "fp32", self.device, self.plan.attention)
         for parameter in model.parameters():
             parameter.requires_grad_(True)
         return model.train()
@@ -69,6 +70,7 @@ class FullSession(TextSession):
         return Judgement("", words, (score,), samples=self._samples(3), complete=rows == len(self.heldout_rows))
 
     def save(self, folder: Path) -> Artifact:
+        refuse_broken(self.state(), "model")
         folder = folder.with_name("model")
         self.model.to(torch.bfloat16).save_pretrained(folder)
         self.model.to(torch.float32)

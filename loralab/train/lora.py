@@ -14,6 +14,7 @@ from loralab.errors import UserError
 from loralab.records import Artifact
 from loralab.tasks.text import TextPlan
 from loralab.train.digest import digest
+from loralab.train.sound import refuse_broken
 
 # Endings of layer names in the architectures of the catalogue (Llama, Mistral, Qwen, Gemma, Phi, GPT-2, GPT-NeoX, Falcon).
 _ATTENTION = (
@@ -53,6 +54,7 @@ def attach_adapter(model: PreTrainedModel, plan: TextPlan) -> PeftModel:
 
 def save_adapter(model: PeftModel, folder: Path, model_folder: Path, step: int) -> Artifact:
     """Write adapter, tokenizer and chat template; the folder appears whole or not at all."""
+    refuse_broken({name: p for name, p in model.named_parameters() if p.requires_grad}, "adapter")
     building = folder.with_name(folder.name + ".writing")
     shutil.rmtree(building, ignore_errors=True)
     model.save_pretrained(str(building), safe_serialization=True)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ from loralab.train.loop import artifact_of
 from loralab.train.optim import Optimizers, adamw, muon
 from loralab.train.run import RunFolder
 from loralab.train.session import Batch
+from loralab.train.sound import refuse_broken
 
 HELDOUT_ROWS = 192  # rows looked at per evaluation: enough for a loss to +-0.02, a few seconds on two cores
 
@@ -42,6 +43,7 @@ class PretrainSession:
     def __init__(self, plan: PretrainPlan, folder: RunFolder) -> None:
         self.plan = plan
         self.folder = folder
+        self.aside: frozenset[int] = frozenset()  # held-out rows that are not looked at
         self._take_tokenizer()
         self.corpus = corpus.build(Path(plan.dataset), folder.path / "corpus", plan.vocabulary, plan.heldout_share, self._note)
         torch.manual_seed(plan.seed)
@@ -104,10 +106,13 @@ class PretrainSession:
     def reconfigure(self, plan: Plan) -> None:
         self.plan = type(self.plan).model_validate(plan.model_dump())
 
+    def leave_out(self, heldout_rows: Collection[int]) -> None:
+        self.aside = frozenset(heldout_rows)
+
     def heldout(self) -> Iterator[Batch]:
         available = (len(self.corpus.heldout) - 1) // self.plan.max_length
         rows = np.unique(np.linspace(0, available - 1, min(HELDOUT_ROWS, available)).astype(int))
-        micro = self._at_once()
+        rows, micro = rows[~np.isin(rows, list(self.aside))], self._at_once()
         for i in range(0, len(rows), micro):
             yield self._batch(self.corpus.heldout, rows[i : i + micro], 0)
 
@@ -172,6 +177,7 @@ class PretrainSession:
 
     def save(self, folder: Path) -> Artifact:
         """Hugging Face layout: weights in bf16, tokenizer, chat template."""
+        refuse_broken(self.state(), "model")
         half: Any = LlamaForCausalLM(self.config())
         half.load_state_dict(self.model.state_dict())
         half.to(torch.bfloat16).save_pretrained(folder)

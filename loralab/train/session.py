@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -51,6 +51,10 @@ class Session(Protocol):
         """Updates of an epoch in their seeded order, from the `start`-th on; each is the micro-batches of one effective batch,
         none larger than the plan's token budget (but for a single example that is).
         """
+        ...
+
+    def leave_out(self, heldout_rows: Collection[int]) -> None:
+        """Held-out examples (as a person counts them) that are never to be looked at or judged on again."""
         ...
 
     def heldout(self) -> Iterator[Batch]:

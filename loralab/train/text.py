@@ -6,8 +6,9 @@ them; only the positions the plan learns from go through the output head.
 
 from __future__ import annotations
 
+import gc
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from loralab.train.lora import attach_adapter, save_adapter
 from loralab.train.model import device, load_base
 from loralab.train.optim import Optimizers, adamw
 from loralab.train.recompute import keeping, offload_words, set_mode
+from loralab.train.rewind import copied
 from loralab.train.run import RunFolder
 from loralab.train.session import Batch
 
@@ -54,7 +56,7 @@ class TextSession:
         torch.manual_seed(plan.seed)
         self.device = device()
         self.model: Any = self.open_model()  # a PeftModel here, a bare model in full tuning
-        self.head = TextHead(self.causal_model())
+        self.head: Any = TextHead(self.causal_model())
         set_mode(self.causal_model(), plan.recompute, plan.rank)
         if words := offload_words(plan.offload, self.device):
             folder.emit(Noted(text=words))
@@ -112,8 +114,22 @@ class TextSession:
         return None if n < 2 else (_part(batch, slice(0, n // 2)), _part(batch, slice(n // 2, n)))
 
     def reconfigure(self, plan: Plan) -> None:
-        self.plan = type(self.plan).model_validate(plan.model_dump())
+        before, self.plan = self.plan, type(self.plan).model_validate(plan.model_dump())
+        if (before.precision, before.attention) != (self.plan.precision, self.plan.attention):
+            self._reopen()
         set_mode(self.causal_model(), self.plan.recompute, self.plan.rank)
+
+    def _reopen(self) -> None:
+        """Load the base model again as the plan now is, and go on with what was learned. The old one is let go first: two need not fit."""
+        learned, training = copied(self.state()), self.model.training
+        self.model = self.head = None
+        gc.collect()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        with torch.random.fork_rng():  # a fresh adapter draws numbers, and dropout's must not notice
+            self.model = self.open_model().train(training)
+        self.head = TextHead(self.causal_model())
+        self.load_state(learned)
 
     def order(self, epoch: int) -> list[list[int]]:
         """Effective batches of an epoch, as positions in `train_rows`: shuffled, rows of like length together, batches shuffled again."""
@@ -125,6 +141,11 @@ class TextSession:
             bucket = sorted(order[i : i + size * BUCKET].tolist(), key=lambda row: len(self.train_rows[row].ids))
             batches += [bucket[j : j + size] for j in range(0, len(bucket), size)]
         return [batches[i] for i in random.permutation(len(batches))]
+
+    def leave_out(self, heldout_rows: Collection[int]) -> None:
+        kept = [i for i, example in enumerate(self.heldout_examples) if example.row not in heldout_rows]
+        self.heldout_rows = [self.heldout_rows[i] for i in kept]
+        self.heldout_examples = [self.heldout_examples[i] for i in kept]
 
     def heldout(self) -> Iterator[Batch]:
         yield from self.heldout_batches(LOOK_ROWS)

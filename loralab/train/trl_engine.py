@@ -24,7 +24,7 @@ from trl.trainer.sft_trainer import DataCollatorForLanguageModeling, SFTTrainer
 
 from loralab.events import Noted
 from loralab.tasks.text import TextPlan
-from loralab.train import loop
+from loralab.train import guard, loop
 from loralab.train.loop import Run
 from loralab.train.run import RunFolder
 from loralab.train.text import TextSession
@@ -39,6 +39,7 @@ def train(plan: TextPlan, folder: RunFolder) -> dict[str, Any]:
     """
     session = TextSession(plan, folder)
     run = loop.prepare(session, plan, folder)
+    run.watch.hands_off = True
     folder.emit(Noted(step=run.progress.step, text=f"Trained by the SFTTrainer of TRL {trl_version}.", phase="training"))
     if run.progress.step < run.total_steps:
         weights = {name: parameter.data for name, parameter in session.state().items()}
@@ -111,7 +112,7 @@ class _Trainer(SFTTrainer):
     def _clip_grad_norm(self, model: nn.Module) -> Any:
         norm: Any = super()._clip_grad_norm(model)
         self.update.norm = float(norm)
-        if not loop.is_sound(self.run, self.update.loss, self.update.norm, self.update.rows):
+        if not guard.is_finite(self.run, self.update.loss, self.update.norm, self.update.rows):
             model.zero_grad(set_to_none=True)  # an optimiser leaves alone what has no gradient
         return norm
 

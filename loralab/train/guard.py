@@ -1,0 +1,214 @@
+"""Owns what a run does when its numbers go wrong: not finite, or running away.
+
+Invariants: an update that is not finite never reaches the weights; one example that breaks is told from a setting that does by trying
+each alone; what is changed is changed because of what was found, is told, and is at most CHANCES times; a run that does well is left alone.
+
+A suspicion costs nothing and does nothing: PATIENCE updates in a row whose loss is far above the start, or whose gradient is far outside
+its own history. Then the held-out examples are asked, the very ones looked at before training: only if they got as much worse, too, the
+run goes back. That is why noise in a batch, however loud, is no alarm. A long gradient alone is harmless (it is clipped, and AdamW
+divides by its size), so it counts only while the loss is above where it began.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from statistics import median
+from typing import TYPE_CHECKING
+
+from loralab.train import remedy
+from loralab.train.remedy import CHANCES, HISTORY, Change, named, narrow
+from loralab.train.replay import broken_rows, known_good, without
+from loralab.train.rewind import LastGood
+from loralab.train.session import Batch
+from loralab.train.sound import broken_base, broken_tensor
+
+if TYPE_CHECKING:
+    from loralab.train.loop import Run
+
+PATIENCE = 3  # updates in a row: a spike that recovers takes one or two (Axolotl's guide on stability: loss above and not recovering)
+FAR_UP = 1.5  # times the start. Three times, as usual advice has it, is hardly reachable: a wrecked model guesses, and guessing costs
+# ln(vocabulary), 9 to 12, against a start of 3 to 8 on a small model (docs/measurements.md, “The guard”)
+FLOOR = 0.5  # nats above the start, at least: a loss of 0.1 doubles and halves without meaning anything
+FAR_OUT = 6.0  # robust z of the logarithm of the gradient's length (median and MAD; ZClip, arXiv 2504.02507, uses mean and deviation)
+LEAST_SPREAD = 0.1  # of that logarithm: a history that is all alike makes no small change a large one
+ENOUGH = 20  # updates that make a history
+FEW = 0.1  # of the examples: more than these being broken is no longer about examples
+
+Look = Callable[["Run"], tuple[float, int]]  # loop.evaluate: mean held-out loss and number of examples
+
+
+def begin(run: Run) -> None:
+    """Before the first update of an attempt."""
+    run.session.leave_out(run.progress.heldout_left_out)
+    run.watch.last_good = LastGood(run)
+
+
+# ---- every update ------------------------------------------------------------------------------------------------------------
+
+
+def usable(run: Run, micro_batches: Sequence[Batch]) -> Sequence[Batch]:
+    """An update without the examples that are left out; nothing when none of the others has anything to learn from."""
+    progress, watch = run.progress, run.watch
+    if progress.left_out:
+        micro_batches = without(run.session, micro_batches, progress.left_out)
+    if sum(batch.n_targets for batch in micro_batches):
+        watch.empty = 0
+        return micro_batches
+    if rows := [row for batch in micro_batches for row in batch.rows]:
+        remedy.leave_out(run, rows, "nothing_to_learn", f"{named(rows, 'has', 'have')} nothing to learn from")
+    progress.step_in_epoch += 1
+    watch.empty += 1
+    if watch.empty > run.session.steps_per_epoch():
+        remedy.end(run, "nothing_to_learn", "There is no example left to learn from.", "Look at the examples named above.")
+    return []
+
+
+def is_sound(run: Run, micro_batches: Sequence[Batch], loss: float, norm: float, look: Look, change: Change) -> bool:
+    """Whether the update being made may reach the weights. Where not, what is to be done about it is done here."""
+    if not (math.isfinite(loss) and math.isfinite(norm)):
+        _not_finite(run, micro_batches, loss, norm, change)
+        return False
+    progress, watch = run.progress, run.watch
+    if not _is_sign(run, loss, norm):
+        watch.signs.clear()
+        if norm > 0:
+            watch.norms.append(math.log(norm))
+        if watch.last_good:
+            watch.last_good.sound(run)
+        return True
+    watch.signs.append(loss)
+    if len(watch.signs) < PATIENCE or progress.step < watch.quiet_until:
+        return True
+    return _asked_heldout(run, loss, norm, look, change)
+
+
+def is_finite(run: Run, loss: float, norm: float, rows: Sequence[int]) -> bool:
+    """The same for an engine whose optimiser is out of reach: a broken update is told and left out, and too many end the run."""
+    if math.isfinite(loss) and math.isfinite(norm):
+        return True
+    remedy.tell_broken(run, rows, loss, norm, "")
+    run.watch.broken.append(run.progress.step)
+    if len(run.watch.broken) > CHANCES:
+        remedy.end(
+            run, "non_finite", f"{len(run.watch.broken)} updates were not finite.", "Train with the engine loralab: it looks for the cause."
+        )
+    return False
+
+
+def _is_sign(run: Run, loss: float, norm: float) -> bool:
+    start = run.progress.base_loss
+    return loss > far_up(start) or (loss > start and _far_out(run.watch.norms, norm))
+
+
+def _far_out(history: Sequence[float], norm: float) -> bool:
+    """Whether a gradient is far longer than its history, robustly: a z of its logarithm by median and MAD."""
+    if len(history) < ENOUGH or norm <= 0:
+        return False
+    middle = median(history)
+    spread = max(1.4826 * median(abs(value - middle) for value in history), LEAST_SPREAD)
+    return (math.log(norm) - middle) / spread > FAR_OUT
+
+
+def far_up(start: float) -> float:
+    """The loss above which an update is suspicious and a model is no longer what it was. `start` is the held-out loss before training."""
+    return start + max((FAR_UP - 1) * abs(start), FLOOR)
+
+
+def _asked_heldout(run: Run, loss: float, norm: float, look: Look, change: Change) -> bool:
+    """A suspicion is checked: whether the held-out examples got as much worse as the update says."""
+    progress, watch = run.progress, run.watch
+    now, _ = look(run)
+    if math.isfinite(now) and now <= far_up(progress.base_loss):
+        watch.signs.clear()
+        watch.norms.clear()  # it may be at home in other lengths now
+        watch.quiet_until, watch.quiet = progress.step + watch.quiet, 2 * watch.quiet
+        return True
+    text = f"The training ran away: the loss on the held-out examples was {progress.base_loss:.3g} before it began and is {now:.3g} now."
+    data = {"loss": loss, "grad_norm": norm, "heldout": now, "start": progress.base_loss, "signs": list(watch.signs)}
+    remedy.tell(run, "diverged", text, data)
+    remedy.gentler_steps(run, "diverged", change)
+    return False
+
+
+# ---- an update that is not finite --------------------------------------------------------------------------------------------
+
+
+def _not_finite(run: Run, micro_batches: Sequence[Batch], loss: float, norm: float, change: Change) -> None:
+    """Find out why: the base model's file, the adapter, an example, too big corrections, or the arithmetic; and act on that."""
+    rows, session = [row for batch in micro_batches for row in batch.rows], run.session
+    if name := broken_base(session.model):
+        remedy.corrupt(run, name)
+        return
+    if name := broken_tensor(session.state()):
+        remedy.tell_broken(run, rows, loss, norm, f" A number in the adapter is not finite ({name}).")
+        remedy.gentler_steps(run, "non_finite", change, first={})
+        return
+    bad = broken_rows(session, micro_batches)
+    reference = known_good(session)
+    if not bad:
+        _unexplained(run, rows, loss, norm, change)
+    elif len(broken_rows(session, reference)) < len(reference) and not _about_all(run, bad, rows):
+        remedy.tell_broken(run, rows, loss, norm, "")
+        remedy.leave_out(run, bad, "bad_row", f"{named(bad, 'gives', 'give')} no finite loss")
+    else:
+        remedy.tell_broken(run, rows, loss, norm, "" if narrow(run.plan) else " Other examples fare no better: it is not about these.")
+        remedy.go_back(run)
+        if narrow(run.plan) or broken_rows(session, reference):
+            remedy.gentler_arithmetic(run, change)
+        else:
+            remedy.gentler_steps(run, "non_finite", change)
+
+
+def _about_all(run: Run, bad: Sequence[int], rows: Sequence[int]) -> bool:
+    """Whether so many examples are broken that it cannot be about examples; in fp16, whose numbers are narrow, one is enough."""
+    most = max(1, len(rows) // 2, FEW * run.session.steps_per_epoch() * run.plan.effective_batch)
+    return narrow(run.plan) or len(run.progress.left_out) + len(bad) > most
+
+
+def _unexplained(run: Run, rows: Sequence[int], loss: float, norm: float, change: Change) -> None:
+    """Each example alone is fine: once is left at that, PATIENCE times within HISTORY updates is a setting."""
+    broken, step = run.watch.broken, run.progress.step
+    broken.append(step)
+    while broken[0] < step - HISTORY:
+        broken.popleft()
+    remedy.tell_broken(run, rows, loss, norm, " Each of its examples alone is fine.")
+    if len(broken) >= PATIENCE:
+        broken.clear()
+        remedy.go_back(run)
+        if remedy.wider(run.plan):
+            remedy.gentler_arithmetic(run, change)
+        else:
+            remedy.gentler_steps(run, "non_finite", change)
+
+
+# ---- a look that is not finite -----------------------------------------------------------------------------------------------
+
+
+def look(run: Run, evaluate: Look, change: Change) -> tuple[float, int]:
+    """Held-out loss and number of examples; where it is not finite, why, and again. What cannot be helped ends the run."""
+    loss, rows = evaluate(run)
+    while not math.isfinite(loss) and not run.why:
+        _look_not_finite(run, change)
+        loss, rows = evaluate(run) if not run.why else (math.inf, rows)
+    return loss, rows
+
+
+def _look_not_finite(run: Run, change: Change) -> None:
+    session = run.session
+    if name := broken_base(session.model):
+        remedy.corrupt(run, name)
+        return
+    seen = [row for batch in session.heldout() for row in batch.rows]
+    bad = broken_rows(session, session.heldout())
+    if bad and len(bad) <= len(seen) // 2 and not narrow(run.plan):
+        run.progress.heldout_left_out += bad
+        session.leave_out(run.progress.heldout_left_out)
+        remedy.tell(run, "bad_row", f"{named(bad, 'gives', 'give')} no finite loss; no longer among the held-out ones.", {"rows": bad})
+        return
+    remedy.tell(run, "non_finite", "The loss on the held-out examples is not finite.", {"rows": bad})
+    begun = remedy.go_back(run) >= 0
+    if begun and not broken_rows(session, known_good(session)) and not narrow(run.plan):
+        remedy.gentler_steps(run, "non_finite", change)
+    else:
+        remedy.gentler_arithmetic(run, change)
