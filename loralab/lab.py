@@ -28,6 +28,7 @@ from loralab.planner import propose
 from loralab.profile import SampleSet, profile_dataset, samples
 from loralab.records import DatasetProfile, Job, Plan, Proposal
 from loralab.report import run_report
+from loralab.report_page import report_html, report_markdown
 from loralab.tasks import parse_plan
 
 
@@ -127,9 +128,18 @@ class Lab:
 
     def report(self, run: str) -> dict[str, Any]:
         """The run in numbers: run, outcome, adapter, base_loss, adapter_loss, n_heldout, steps, seconds, tokens_per_second,
-        peak_memory_bytes, samples, verdict, problem.
+        peak_memory_bytes, samples, verdict (of the loss), judgement (of all measures, in one sentence), problem.
         """
         return run_report(self.view(run), runs.folder(self.home, run))
+
+    def report_page(self, run: str, format: str = "html") -> str:  # noqa: A002  (the field's own word)
+        """The run on one page to keep or to send: settings, losses, curve, time, memory, verdict and answers, as `html` or `markdown`."""
+        plan, view = self.job(run).plan, self.view(run)
+        title = str(plan.get("title") or Path(str(plan.get("dataset", ""))).name or run)
+        made = {"html": report_html, "markdown": report_markdown}
+        if format not in made:
+            raise UserError(f"A report cannot be written as “{format}”.", "Choose html or markdown.", code="unknown_format")
+        return made[format](view, plan, self.machine(), title)
 
     def card(self, run: str) -> str:
         """The model card of a run's adapter in Markdown, as it travels with every export."""
@@ -142,9 +152,9 @@ class Lab:
         """Judge a finished run again on its held-out examples; returns the id of the evaluation's own run."""
         return runs.start(self.home, "evaluate", options={"of": run, **self._trained(run)})
 
-    def export(self, run: str, format: str = "adapter") -> str:  # noqa: A002  (the field's own word)
-        """Make the file to take away; returns the id of the export's own run."""
-        return runs.start(self.home, "export", options={"of": run, "format": format, **self._trained(run)})
+    def export(self, run: str, format: str = "adapter", variant: str = "") -> str:  # noqa: A002  (the field's own word)
+        """Make the file to take away; returns the id of the export's own run. `variant`: one of the format's, empty for the usual one."""
+        return runs.start(self.home, "export", options={"of": run, "format": format, "variant": variant, **self._trained(run)})
 
     def download(self, model: str) -> str:
         """Fetch a model from the Hub into the workspace, resumable; returns the id of the download's run. Ask the person first."""

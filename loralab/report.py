@@ -32,9 +32,21 @@ def run_report(view: RunView, folder: Path) -> dict[str, Any]:
         "peak_memory_bytes": int(result.get("peak_memory_bytes") or max((step.memory_bytes for step in view.steps), default=0)),
         "samples": view.samples,
         "verdict": score,
+        "judgement": judged(_last(view, "final")),
         "problem": _problem(view, folder),
     }
     return plain(report)
+
+
+def judged(final: Evaluated | None) -> dict[str, str]:
+    """Verdict word and sentence of a final look; runs from before there was one sentence have it in their first score."""
+    if final is None or not (final.words or final.scores):
+        return {"verdict": "", "words": "This run was not judged on held-out examples."}
+    first = final.scores[0] if final.scores else None
+    return {
+        "verdict": final.verdict or (first.verdict if first else ""),
+        "words": final.words or (first.words if first else ""),
+    }
 
 
 def loss_score(view: RunView) -> Score | None:

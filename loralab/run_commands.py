@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -12,6 +13,7 @@ from loralab import terminal
 from loralab.chat import ChatServer
 from loralab.console import Detach, Home, Json, Output, Run, conclude, follow, newest, succeed
 from loralab.lab import Lab
+from loralab.paths import write_atomic
 from loralab.terminal import figure
 
 
@@ -33,12 +35,19 @@ def list_all(json: Json = False, home: Home = None) -> None:
     Output(json).give({"runs": found}, text)
 
 
-def show(run: Run = "last", json: Json = False, home: Home = None) -> None:
+def show(
+    run: Run = "last",
+    page: Annotated[Path | None, typer.Option("--page", help="Write the whole report to this .html or .md file.")] = None,
+    json: Json = False,
+    home: Home = None,
+) -> None:
     """A run in numbers, with its answers before and after."""
     lab = Lab(home)
     run = newest(lab, run)
+    if page:
+        write_atomic(page, lab.report_page(run, "markdown" if page.suffix.lower() in (".md", ".markdown") else "html"))
     report, view = lab.report(run), lab.view(run)
-    text = [terminal.verdict(report)]
+    text = [terminal.verdict(report), *([f"The report is in {page}."] if page else [])]
     if view.active:
         text.append(terminal.line(view))
     if report["problem"]:
@@ -87,14 +96,17 @@ def evaluate(run: Run = "last", json: Json = False, home: Home = None) -> None:
 
 def export(
     run: Run = "last",
-    kind: Annotated[str, typer.Option("--format", help="adapter: the PEFT folder and a zip of it, with a model card.")] = "adapter",
+    kind: Annotated[
+        str, typer.Option("--format", help="adapter: PEFT folder and zip. merged: whole model. gguf: for Ollama and LM Studio.")
+    ] = "adapter",
+    variant: Annotated[str, typer.Option("--variant", help="gguf: q4_k_m (usual), q5_k_m, q6_k, q8_0, q2_k, f16, bf16.")] = "",
     json: Json = False,
     home: Home = None,
 ) -> None:
     """Make the file to take away."""
     lab, out = Lab(home), Output(json)
     of = newest(lab, run, trained=True)
-    work = lab.export(of, kind)
+    work = lab.export(of, kind, variant)
     view = follow(lab, work, out)
     succeed(view)
     made = [artifact.path for artifact in view.artifacts if artifact.kind == "export"]

@@ -150,8 +150,8 @@ def verdict(report: dict[str, Any]) -> str:
     if report["base_loss"] is not None and report["adapter_loss"] is not None:
         compared = f"{figure(report['base_loss'])} before, {figure(report['adapter_loss'])} after"
         lines.append(f"Held-out loss on {report['n_heldout']} examples: {compared} (lower is better).")
-    if report["verdict"] and report["verdict"]["words"]:
-        lines.append(report["verdict"]["words"])
+    if report["judgement"]["verdict"]:
+        lines.append(f"{report['judgement']['verdict'].capitalize()}: {report['judgement']['words']}")
     if report["adapter"]:
         lines.append(f"Adapter: {report['adapter']}")
     return "\n".join(lines)

@@ -16,11 +16,13 @@ from typing import Any
 import torch
 
 from loralab.errors import Problem
+from loralab.estimate import duration_words as duration
 from loralab.evaluations._judge import tell
 from loralab.events import Adjusted, Evaluated, Noted, Saved, Stepped
 from loralab.records import Artifact, Plan
-from loralab.train import checkpoint, guard, memory, oom, spill
+from loralab.train import checkpoint, guard, memory, oom, pause, safety, spill
 from loralab.train.checkpoint import Progress
+from loralab.train.clock import Clock
 from loralab.train.optim import factor
 from loralab.train.remedy import Watch
 from loralab.train.run import RunFolder
@@ -43,12 +45,15 @@ class Run:
     total_steps: int
     eval_every: int
     best: dict[str, torch.Tensor] | None = None
-    started: float = 0.0  # time.monotonic when it began, had it never been interrupted
-    last_checkpoint: float = 0.0  # seconds of time.monotonic
+    started: float = 0.0  # by its clock, when it began, had it never been interrupted
     why: str = ""  # reason for ending before the last step
+    loaded: int = field(default_factory=memory.used)  # bytes held before the first update: the model, torch and the examples
     room: oom.Room = field(default_factory=oom.Room)
     watch: Watch = field(default_factory=Watch)
     reason: Problem = ASKED  # for having stopped, in words
+    clock: Clock = field(default_factory=Clock)
+    copies: safety.Copies = field(default_factory=safety.Copies)
+    sensors: pause.Sensors = field(default_factory=pause.Sensors)
 
 
 def train(session: Session, plan: Plan, folder: RunFolder) -> dict[str, Any]:
@@ -79,7 +84,7 @@ def prepare(session: Session, plan: Plan, folder: RunFolder) -> Run:
     saved = checkpoint.newest(folder.checkpoints)
     if saved:
         run.progress = Progress(**saved["progress"])
-        run.best = saved["best"]
+        run.best, run.why = saved["best"], run.progress.ended
         session.load_state(saved["state"])
         run.optimizer.load_state_dict(saved["optimizer"])
         run.optimizer.set_base(plan.learning_rate)  # it may have been lowered since
@@ -90,8 +95,8 @@ def prepare(session: Session, plan: Plan, folder: RunFolder) -> Run:
         run.progress.base_loss, rows = guard.look(run, evaluate, change)
         folder.emit(Evaluated(split="base", loss=run.progress.base_loss, n=rows))
     guard.begin(run)
-    run.last_checkpoint = time.monotonic()
-    run.started = time.monotonic() - run.progress.seconds
+    run.copies.last = run.clock.now()
+    run.started = run.clock.now() - run.progress.seconds
     return run
 
 
@@ -107,8 +112,7 @@ def _update(run: Run, micro_batches: Sequence[Batch]) -> bool:
         oom.step(run, micro_batches, change)
     run.optimizer.zero_grad()
     tokens = sum(batch.n_tokens for batch in micro_batches)
-    seconds = time.monotonic() - begun
-    count_update(run, loss=loss, norm=norm, rate=rate, tokens=tokens, seconds=seconds)
+    seconds = count_update(run, loss=loss, norm=norm, rate=rate, tokens=tokens, seconds=time.monotonic() - begun)
     spill.watch(run, seconds, micro_batches, change)
     return True
 
@@ -131,17 +135,22 @@ def rate_factor(run: Run, step: int) -> float:
     """Share (0..1) of the plan's learning rate for the update after `step` updates; under a time limit it falls with the clock."""
     fraction = step / run.total_steps
     if run.plan.max_minutes:
-        fraction = max(fraction, (time.monotonic() - run.started) / (60 * run.plan.max_minutes))
+        fraction = max(fraction, (run.clock.now() - run.started) / (60 * run.plan.max_minutes))
     return factor(run.plan, min(1.0, fraction), _warmup(run.plan, run.total_steps))
 
 
-def count_update(run: Run, *, loss: float, norm: float, rate: float, tokens: int, seconds: float) -> None:
-    """Count an update that was made (or left out) and tell its numbers; `seconds` is what it took."""
+def count_update(run: Run, *, loss: float, norm: float, rate: float, tokens: int, seconds: float) -> float:
+    """Count an update that was made (or left out) and tell its numbers. `seconds` is what it took; returned are those it was computed in."""
     progress = run.progress
+    still, missing = run.clock.lost(seconds)
+    seconds -= still
+    if missing:
+        text = f"The computer slept or stood still for {duration(missing)}. The run went on where it was; that time is not counted."
+        run.folder.emit(Noted(step=progress.step, text=text))
     progress.step += 1
     progress.step_in_epoch += 1
     progress.tokens += tokens
-    progress.seconds = time.monotonic() - run.started
+    progress.seconds = run.clock.now() - run.started
     progress.peak_memory = max(progress.peak_memory, memory.peak())
     run.folder.emit(
         Stepped(
@@ -150,6 +159,7 @@ def count_update(run: Run, *, loss: float, norm: float, rate: float, tokens: int
             epoch=progress.epoch + progress.step_in_epoch / run.session.steps_per_epoch(), seconds_left=_seconds_left(run),
         )
     )  # fmt: skip
+    return seconds
 
 
 def backward(session: Session, micro_batches: Iterable[Batch], max_grad_norm: float) -> tuple[float, float, int]:
@@ -185,32 +195,32 @@ def evaluate(run: Run) -> tuple[float, int]:
 
 
 def look_and_save(run: Run) -> None:
-    """After an update: look at the held-out examples, stop early, write a safety copy, answer a stop request."""
+    """After an update: look at the held-out examples, stop early, write a safety copy, wait where that was asked for, answer a stop request."""
     plan, progress = run.plan, run.progress
+    safety.wait_for_room(run)
     last = progress.step >= run.total_steps
-    out_of_time = bool(plan.max_minutes) and time.monotonic() - run.started >= 60 * plan.max_minutes
-    if progress.step % run.eval_every == 0 or last or out_of_time:
+    out_of_time = bool(plan.max_minutes) and run.clock.now() - run.started >= 60 * plan.max_minutes
+    looks = progress.step % run.eval_every == 0 or last or out_of_time
+    if looks:
         _look(run)
     if out_of_time and not last:
         run.why = run.why or "the time limit was reached"
+    progress.ended = run.why if run.why != "failed" else ""
+    if not run.why:
+        pause.wait(run)
     if run.folder.stop_asked:
         run.why = "stopped"
-    if run.why == "stopped" or time.monotonic() - run.last_checkpoint > 60 * plan.checkpoint_minutes:
-        _save(run)
-
-
-def _save(run: Run) -> None:
-    step = run.progress.step
-    path = checkpoint.save(run.folder.checkpoints, run.progress, run.session.state(), run.best, run.optimizer)
-    run.last_checkpoint = time.monotonic()
-    run.folder.emit(Saved(step=step, artifact=Artifact(kind="checkpoint", path=str(path), step=step)))
+    if run.why == "stopped":
+        safety.save_to_stop(run)
+    elif safety.due(run, looked=looks):
+        safety.save(run)
 
 
 def _pause(run: Run, question: Problem) -> Run:
     """Stop for an answer: a safety copy as of the last whole update, unless there is nothing yet or weights changed since."""
     if not math.isnan(run.progress.base_loss) and not run.optimizer.done:
         run.optimizer.zero_grad()
-        _save(run)
+        safety.save(run)
     run.why, run.reason = "stopped", question
     return run
 
@@ -244,6 +254,7 @@ def finish(run: Run) -> dict[str, Any]:
         "seconds": progress.seconds,
         "tokens_per_second": progress.tokens / max(progress.seconds, 1e-9),
         "peak_memory_bytes": max(progress.peak_memory, memory.peak()),
+        "loaded_memory_bytes": run.loaded,
         "best_step": progress.best_step,
         "adapter": artifact.path,
     }
