@@ -52,8 +52,11 @@ def shared_plan(plan: dict[str, Any], base: Origin) -> dict[str, Any]:
     return plan | {key: value for key, value in names.items() if key in plan}
 
 
-def model_card(run: str, plan: dict[str, Any], base: Origin, view: RunView, *, merged: bool = False) -> str:
-    """README.md of an exported adapter (or, `merged`, of base and adapter in one), in Markdown with the Hub's front matter."""
+def model_card(run: str, plan: dict[str, Any], base: Origin, view: RunView, *, merged: bool = False, loading: tuple[str, ...] = ()) -> str:
+    """README.md of an exported adapter (or, `merged`, of base and adapter in one), in Markdown with the Hub's front matter.
+
+    `loading` replaces the lines about Python, for files of other programs.
+    """
     title = plan.get("title") or run
     what = "A language model with a LoRA adapter merged into it" if merged else "A LoRA adapter"
     lines = [*_front(base, merged=merged), f"# {_line(str(title))}", ""]
@@ -63,7 +66,7 @@ def model_card(run: str, plan: dict[str, Any], base: Origin, view: RunView, *, m
         *_numbers(view),
         *_samples(view.samples),
         *_settings(plan),
-        *_loading(base, merged=merged),
+        *(("## How to load it", "", *loading, "") if loading else _loading(base, merged=merged)),
         *_limits(base),
     ]
     return "\n".join(lines) + "\n"

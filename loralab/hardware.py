@@ -28,6 +28,7 @@ PACKAGES = ("torch", "transformers", "peft", "trl", "accelerate", "safetensors",
 _OPTIONAL = (
     ("bitsandbytes", "4-bit training (nf4): large models on a small graphics card", "pip install bitsandbytes"),
     ("llama-cpp-python", "trying exported GGUF files without leaving LoRALab", "pip install llama-cpp-python"),
+    ("xllamacpp", "the same, ready made: nothing has to be compiled", "pip install xllamacpp"),
     ("trl", "the second training engine (engine = trl)", "pip install trl"),
     ("nvidia-ml-py", "seeing an NVIDIA graphics card and its free memory", "pip install nvidia-ml-py"),
 )

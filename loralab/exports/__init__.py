@@ -6,8 +6,8 @@ torch is imported inside the functions, because the app lists the formats too.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ class Source:
     model: Path
     adapter: Path
     base: Origin
+    variant: str = ""  # which of the format's variants; empty: its first
 
 
 Note = Callable[[str], None]  # tells people what is being done now
@@ -47,6 +48,7 @@ class Format:
     needs_bytes: Callable[[Source], int]
     export: Callable[[Source, Path, Note], dict[str, Any]]
     zipped: bool = True
+    variants: Mapping[str, str] = field(default_factory=dict)  # name -> words; the first is the usual one
 
 
 def formats() -> dict[str, Format]:

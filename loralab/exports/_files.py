@@ -28,9 +28,9 @@ def copy_tokenizer(source: Source, target: Path) -> None:
             shutil.copyfile(origin, target / name)
 
 
-def write_papers(source: Source, target: Path, *, merged: bool = False) -> None:
-    """Model card and plan, then checksums of everything in the folder."""
-    card = model_card(source.run, source.plan, source.base, source.view, merged=merged)
+def write_papers(source: Source, target: Path, *, merged: bool = False, loading: tuple[str, ...] = ()) -> None:
+    """Model card and plan, then checksums of everything in the folder. `loading`: how to use it, where that is not Python."""
+    card = model_card(source.run, source.plan, source.base, source.view, merged=merged, loading=loading)
     (target / "README.md").write_text(card, "utf-8")
     plan = json.dumps(shared_plan(source.plan, source.base), indent=2, ensure_ascii=False)
     (target / "plan.json").write_text(plan + "\n", "utf-8")

@@ -6,6 +6,7 @@ Invariant: what lies under exports/<run>/ is whole; a run that was stopped, fail
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,10 @@ SPARE = 64 << 20  # bytes left free for everything else
 
 
 def run(folder: RunFolder) -> dict[str, Any]:
-    """Export the adapter of options.of as options.format. Returns format, path (the zip or the folder), folder, bytes, sha256."""
+    """Export the adapter of options.of as options.format, in options.variant.
+
+    Returns format, variant, path (the zip or the folder), folder, bytes, sha256 and what the format measured.
+    """
     options = folder.job.options
     known = formats()
     form = known.get(str(options.get("format") or "adapter"))
@@ -31,7 +35,7 @@ def run(folder: RunFolder) -> dict[str, Any]:
         raise UserError(
             f"There is no format called “{options.get('format')}”.", f"Choose one of: {', '.join(known)}.", code="unknown_format"
         )
-    source = open_source(folder.path.parent, options)
+    source = replace(open_source(folder.path.parent, options), variant=_variant(form, str(options.get("variant") or "")))
     problem = form.refuse(source)
     if problem:
         raise LabError(problem.what, problem.todo, code=problem.code)
@@ -40,6 +44,14 @@ def run(folder: RunFolder) -> dict[str, Any]:
     place.mkdir(parents=True, exist_ok=True)
     check_disk(place, form.needs_bytes(source))
     return _export(form, source, place, folder)
+
+
+def _variant(form: Format, asked: str) -> str:
+    """The variant asked for, or the usual one. Raises UserError when the format has none of that name."""
+    if asked and asked not in form.variants:
+        todo = f"Choose one of: {', '.join(form.variants)}." if form.variants else "Leave the variant out."
+        raise UserError(f"The format “{form.name}” has no variant called “{asked}”.", todo, code="unknown_variant")
+    return asked or next(iter(form.variants), "")
 
 
 def open_source(runs_folder: Path, options: dict[str, Any]) -> Source:
@@ -61,7 +73,8 @@ def check_disk(place: Path, needed: int) -> None:
 
 
 def _export(form: Format, source: Source, place: Path, folder: RunFolder) -> dict[str, Any]:
-    building, target = place / f".{form.name}.writing", place / form.name
+    name = f"{form.name}-{source.variant}" if source.variant else form.name
+    building, target = place / f".{name}.writing", place / name
     shutil.rmtree(building, ignore_errors=True)
     building.mkdir()
     try:
@@ -80,5 +93,13 @@ def _export(form: Format, source: Source, place: Path, folder: RunFolder) -> dic
     sums = digest(path if path.is_file() else target / "SHA256SUMS")
     artifact = Artifact(kind="export", path=str(path), digest=sums, bytes=sum(p.stat().st_size for p in files))
     folder.emit(Saved(artifact=artifact))
-    result = {"of": source.run, "format": form.name, "path": str(path), "folder": str(target), "bytes": artifact.bytes, "sha256": sums}
+    result = {
+        "of": source.run,
+        "format": form.name,
+        "variant": source.variant,
+        "path": str(path),
+        "folder": str(target),
+        "bytes": artifact.bytes,
+        "sha256": sums,
+    }
     return result | facts

@@ -1,0 +1,180 @@
+"""Owns the whole model as one GGUF file, for llama.cpp and all that is built on it (Ollama, LM Studio, Jan).
+
+Invariant: the file is loaded in llama.cpp and compared with what was trained before it is handed out; where llama.cpp is not installed,
+the result says that it was not.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from contextlib import closing
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from loralab.errors import Problem, Unavailable, UserError
+from loralab.exports import Format, Note, Source, merged
+from loralab.exports._files import copy_tokenizer, write_papers
+from loralab.model_folder import count_weights, read_json, weight_files
+
+NAMES = {
+    "q4_k_m": "Q4_K_M: small and nearly as good; what most people take",
+    "q5_k_m": "Q5_K_M: a little larger and closer to the original",
+    "q6_k": "Q6_K: hardly to be told from the original",
+    "q8_0": "Q8_0: half the size of F16 and as good",
+    "q2_k": "Q2_K: the smallest, noticeably worse; needs llama.cpp here",
+    "f16": "F16: sixteen bits, as good as exact",
+    "bf16": "BF16: sixteen bits, exactly as most models were trained",
+    "f32": "F32: exact and four times as large as Q8_0; for checking",
+}
+BITS = {"q4_k_m": 5.2, "q5_k_m": 5.9, "q6_k": 6.7, "q8_0": 8.6, "q2_k": 4.2, "f16": 16.1, "bf16": 16.1, "f32": 32.1}  # a weight, about
+TOKENIZER_BYTES = 24 << 20  # the largest tokenizers there are
+
+
+def refuse(source: Source) -> Problem | None:
+    """Needs the base, the adapter, and a family that llama.cpp runs as it was trained."""
+    missing = merged.refuse(source)
+    if missing:
+        return missing
+    from loralab.exports._gguf.families import refused
+
+    return refused(read_json(source.model / "config.json"))
+
+
+def needs_bytes(source: Source) -> int:
+    """By the bits a weight takes; rows that a type cannot take are packed larger, so a fifth is added."""
+    weights = count_weights(weight_files(source.model))[0]
+    return int(weights * BITS[source.variant or "q4_k_m"] / 8 * 1.2) + TOKENIZER_BYTES
+
+
+def export(source: Source, target: Path, note: Note) -> dict[str, Any]:
+    """Merge, write, load in llama.cpp, compare. Raises LabError when the file does not answer as base plus adapter does."""
+    from loralab.exports._gguf import recipe
+
+    variant = recipe.VARIANTS[source.variant or recipe.DEFAULT]
+    path = target / f"{file_name(source)}-{variant.name.upper()}.gguf"
+    with TemporaryDirectory() as folder:
+        encoder = encoder_of(source, Path(folder))
+        ids, wanted, odd = _written(path, source, encoder, variant, note)
+        note("trying it in llama.cpp")
+        facts = _proved(path, encoder, ids, wanted, variant.name)
+    write_papers(source, target, merged=True, loading=_loading(path.name))
+    return {"file": path.name, "file_bytes": path.stat().st_size, "in_words": odd} | facts
+
+
+def encoder_of(source: Source, folder: Path) -> Any:
+    """The tokenizer and template that training used, copied to `folder`, where they must stay while it is used."""
+    from loralab.encode import TextEncoder
+
+    copy_tokenizer(source, folder)
+    generation = source.model / "generation_config.json"
+    if generation.is_file():
+        shutil.copyfile(generation, folder / generation.name)
+    return TextEncoder(folder)
+
+
+def _written(path: Path, source: Source, encoder: Any, variant: Any, note: Note) -> tuple[list[int], Any, str]:
+    """Write the file; returns the prompt to compare on, the logits wanted there, and in words what was packed otherwise."""
+    from loralab.exports._gguf import proof, recipe, tokens, writer
+
+    foreign = _foreign(variant)
+    try:
+        note("loading the model")
+        model, config, ids, wanted = trained(source, encoder)
+        vocabulary = proof.settled(tokens.read(encoder, int(config["vocab_size"])), encoder)
+        note("writing the file")
+        choices = writer.write(path, model, vocabulary, variant, label_of(source), note, foreign and foreign.pack)
+    finally:
+        if foreign:
+            foreign.close()
+    return ids, wanted, recipe.told(choices)
+
+
+def trained(source: Source, encoder: Any) -> tuple[Any, dict[str, Any], list[int], Any]:
+    """The merged model in fp32, its settings, a prompt, and what base plus adapter made of it before they were merged."""
+    import torch
+    from peft import PeftModel
+
+    from loralab.exports._gguf.families import refused
+    from loralab.exports._gguf.proof import probe_ids
+    from loralab.train.model import load_base
+
+    raw = read_json(source.model / "config.json")
+    attention = "eager" if raw.get("attn_logit_softcapping") else "sdpa"
+    model: Any = PeftModel.from_pretrained(load_base(source.model, "fp32", torch.device("cpu"), attention), str(source.adapter)).eval()
+    settings = model.config.to_dict()
+    problem = refused(settings)
+    if problem:
+        raise UserError(problem.what, problem.todo, code=problem.code)
+    ids = probe_ids(encoder, int(settings["vocab_size"]))
+    with torch.no_grad():
+        wanted = model(input_ids=torch.tensor([ids])).logits[0].float().numpy()
+    return model.merge_and_unload(safe_merge=True), settings, ids, wanted
+
+
+class _Packing:
+    """llama.cpp's own packing of numbers, in its child process."""
+
+    def __init__(self, library: str) -> None:
+        from loralab.exports._llama.parent import Child
+
+        self._library, self._child = library, Child()
+
+    def pack(self, kind: str, columns: int, raw: bytes) -> bytes:
+        return self._child.ask("quantize", raw, library=self._library, type=kind, columns=columns)[1]
+
+    def close(self) -> None:
+        self._child.close()
+
+
+def _foreign(variant: Any) -> _Packing | None:
+    """Set up where the variant needs it. Raises Unavailable when llama.cpp here does not offer it."""
+    from loralab.exports._gguf.packing import THEIRS
+    from loralab.exports._llama.parent import MISSING, packing_library
+
+    if variant.kind not in THEIRS:
+        return None
+    library = packing_library()
+    if not library:
+        what = f"{variant.name.upper()} can only be written by llama.cpp itself, which is not installed here or does not offer it."
+        raise Unavailable(what, f"{MISSING} Or choose q4_k_m, which needs nothing.", code="no_llama_cpp")
+    return _Packing(library)
+
+
+def _proved(path: Path, encoder: Any, ids: list[int], wanted: Any, kind: str) -> dict[str, Any]:
+    from loralab.exports._gguf import proof
+    from loralab.exports._llama.parent import MISSING, LlamaCpp, backend
+
+    if not backend():
+        return {"checked_with": "", "unchecked": f"llama.cpp is not installed here, so the file was not tried. {MISSING}"}
+    with closing(LlamaCpp(path, context=proof.PROBE + proof.ANSWER + 16)) as runtime:
+        return proof.prove(runtime, encoder, ids, wanted, kind)
+
+
+def file_name(source: Source) -> str:
+    """The base's name and the run's title, fit for any disk."""
+    name = f"{source.base.name}-{source.plan.get('title') or source.run}"
+    return re.sub(r"[^\w.-]+", "-", name).strip("-.")[:80].lower() or "model"
+
+
+def label_of(source: Source) -> Any:
+    """What the file says about itself."""
+    from loralab.exports._gguf.writer import Label
+
+    url = f"https://huggingface.co/{source.base.hub_id}" if source.base.hub_id else ""
+    return Label(name=file_name(source), base=source.base.name, base_url=url, licence=source.base.licence)
+
+
+def _loading(name: str) -> tuple[str, ...]:
+    return (
+        "```sh", f"llama-cli -m {name}", f"llama-server -m {name}", "```", "",
+        "In LM Studio, Jan or another program built on llama.cpp: open the file. In Ollama: a Modelfile with the line",
+        f"`FROM ./{name}`, then `ollama create my-model -f Modelfile`. The chat template is inside the file.",
+    )  # fmt: skip
+
+
+FORMAT = Format(
+    name="gguf", label="GGUF file", words="One file for Ollama, LM Studio, Jan and llama.cpp; runs without Python.",
+    refuse=refuse, needs_bytes=needs_bytes, export=export, zipped=False, variants=NAMES,
+)  # fmt: skip
