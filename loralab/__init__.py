@@ -1,7 +1,8 @@
 """LoRALab: your laptop is your AI lab. `Lab` is the whole of it; see docs/lab.md."""
 
-from typing import TYPE_CHECKING, Any
+from __future__ import annotations
 
+TYPE_CHECKING = False  # as typing's, whose import a keeper need not wait for
 if TYPE_CHECKING:
     from loralab.lab import Lab
 
@@ -9,7 +10,7 @@ __version__ = "0.1.0"
 __all__ = ["Lab"]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     """`from loralab import Lab` without making every worker import the app's half."""
     if name == "Lab":
         from loralab.lab import Lab

@@ -129,15 +129,26 @@ _EVENT: TypeAdapter[Event] = TypeAdapter(Event)
 
 
 class EventLog:
-    """The writing end: append and flush, line by line."""
+    """The writing end: append and flush, line by line. A line the disk does not take waits in `unwritten`, and nothing overtakes it."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         drop_torn_line(path)
         self._file = path.open("ab", buffering=0)
+        self.unwritten = b""
 
     def __call__(self, event: Event) -> None:
-        self._file.write(event.model_dump_json().encode() + b"\n")
+        self.unwritten += event.model_dump_json().encode() + b"\n"
+        self.flush()
+
+    def flush(self) -> bool:
+        """Write what waits; whether all of it is with the system now. A full disk takes part of a line, and the rest later."""
+        try:
+            while self.unwritten:
+                self.unwritten = self.unwritten[self._file.write(self.unwritten) or 0 :]
+        except OSError:
+            return False
+        return True
 
     def close(self) -> None:
         self._file.close()
@@ -221,7 +232,7 @@ def adjusted(plan: dict[str, Any], events: Iterable[Event]) -> dict[str, Any]:
     return plan | {event.setting: event.after for event in events if isinstance(event, Adjusted) and event.setting in plan}
 
 
-def _apply(event: Event, change: dict[str, Any], view: RunView) -> None:  # noqa: C901  (one short case per event)
+def _apply(event: Event, change: dict[str, Any], view: RunView) -> None:  # noqa: C901, PLR0912  (one short case per event)
     change["step"] = max(event.step, change.get("step", view.step))
     match event:
         case Queued():

@@ -15,10 +15,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from loralab import paths, runs
+from loralab import paths, queue, runs
 from loralab.card import model_card, origin_of
 from loralab.catalog import Catalog, ModelCheck, ModelEntry
-from loralab.chat import ChatServer, release
+from loralab.chat import ChatServer
 from loralab.errors import UserError
 from loralab.events import RunView
 from loralab.hardware import Machine, measure_machine
@@ -26,6 +26,7 @@ from loralab.history import History
 from loralab.hub import check_on_hub
 from loralab.planner import propose
 from loralab.profile import SampleSet, profile_dataset, samples
+from loralab.queue import Turn
 from loralab.records import DatasetProfile, Job, Plan, Proposal
 from loralab.report import run_report
 from loralab.report_page import report_html, report_markdown
@@ -84,20 +85,32 @@ class Lab:
         return propose(profile, self.catalog.check(model), known, changes)
 
     def start(self, plan: Plan | dict[str, Any]) -> str:
-        """Start a worker on this plan and return the run's id. The run survives this process."""
+        """Start a worker on this plan, or queue it while another job has the machine; returns the run's id. It survives this process."""
         typed = parse_plan(plan if isinstance(plan, dict) else plan.model_dump())
         options = {"model": str(self.catalog.folder(typed.base_model))} if typed.base_model else {}
-        release(self.home)  # a chat that holds a model in memory makes room; it comes back with its next question
         return runs.start(self.home, "train", plan=typed.model_dump(), options=options)
 
     def resume(self, run: str) -> str:
-        """Go on from the last checkpoint of a stopped, killed or failed run."""
-        release(self.home)
+        """Go on from the last checkpoint of a stopped, killed or failed run, when its turn comes."""
         return runs.resume(self.home, run)
 
     def stop(self, run: str, *, force: bool = False) -> None:
-        """Ask a run to save and stop; `force` ends it at once, and what was not saved is lost."""
+        """Ask a run to save and stop; `force` ends it at once, and what was not saved is lost. A waiting run leaves the queue."""
         runs.stop(self.home, run, force=force)
+
+    # ---- the queue: one training, evaluation or export at a time ---------------------------------------------------------
+    def queue(self) -> tuple[Turn, ...]:
+        """The run that has the machine (position 0), then those that wait, next first; starts the next where the machine is free."""
+        return queue.listed(self.home)
+
+    def move(self, run: str, position: int) -> tuple[Turn, ...]:
+        """Put a waiting run at `position` (1 is the next); returns the queue. Raises UserError when it is not waiting."""
+        queue.move(self.home, run, position)
+        return self.queue()
+
+    def unqueue(self, run: str) -> None:
+        """Take a waiting run out of the queue; `resume` puts it back at the end. Raises UserError when it is not waiting."""
+        runs.unqueue(self.home, run)
 
     def delete(self, run: str) -> Path:
         """Move a run that has ended into the workspace's trash; returns where it lies now."""

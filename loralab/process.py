@@ -1,11 +1,12 @@
-"""Owns worker processes as the system sees them: how one is spawned, whether it still lives, how it is ended.
+"""Owns a run's processes as the system sees them: how its keeper is spawned, whether anything of it still lives, how it is ended.
 
-Invariants: a worker outlives the process that started it and holds none of its pipes; a process id used again by a stranger is never
-taken for our worker; a finished child is reaped, so that it cannot pass for a living one.
+Invariants: a worker outlives the app that started it, holds none of its pipes, and never outlives its keeper; a process id used again
+by a stranger is never taken for ours; a finished child is reaped, so that it cannot pass for a living one.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import psutil
 
+from loralab.lifeline import held
 from loralab.paths import CHECKOUT
 from loralab.records import Record
 
@@ -30,7 +32,7 @@ ENVIRONMENT = {
 
 
 class WorkerProcess(Record):
-    """worker.json: which process to watch. `created` is its birth time, `offset` the size of the log when it was spawned."""
+    """worker.json: which process to watch, the keeper. `created` is its birth time, `offset` the size of the log when it was spawned."""
 
     pid: int
     created: float
@@ -39,7 +41,7 @@ class WorkerProcess(Record):
 
 
 def spawn(run_folder: Path, home: Path, *, online: bool, attempt: int, offset: int) -> tuple[WorkerProcess, subprocess.Popen[bytes]]:
-    """Start `python -m loralab.worker RUN_FOLDER` on its own: new session, output to worker.log, nothing on standard input."""
+    """Start `python -m loralab.keeper RUN_FOLDER` on its own: new session, output to worker.log, nothing on standard input."""
     environment = {**os.environ, **ENVIRONMENT, "LORALAB_HOME": str(home)}
     if not online:
         environment["HF_HUB_OFFLINE"] = "1"
@@ -48,7 +50,7 @@ def spawn(run_folder: Path, home: Path, *, online: bool, attempt: int, offset: i
         flags = subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.DETACHED_PROCESS
     with (run_folder / "worker.log").open("ab") as log:
         child = subprocess.Popen(
-            [sys.executable, "-m", "loralab.worker", str(run_folder)],
+            [sys.executable, "-m", "loralab.keeper", str(run_folder)],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
@@ -68,31 +70,35 @@ def _birth(pid: int) -> float:
         return 0.0
 
 
-def alive(worker: WorkerProcess, run_folder: Path) -> bool:
-    """Whether this very worker still runs: same id and same birth; where the clock was set in between, the command line decides."""
+def alive(keeper: WorkerProcess, run_folder: Path) -> bool:
+    """Whether this very keeper still runs: same id and same birth; where the clock was set in between, the command line decides."""
     try:
-        process = psutil.Process(worker.pid)
+        process = psutil.Process(keeper.pid)
         if process.status() == psutil.STATUS_ZOMBIE:
             return False
-        if abs(process.create_time() - worker.created) <= CLOCK_SLACK:
+        if abs(process.create_time() - keeper.created) <= CLOCK_SLACK:
             return True
         return str(run_folder) in process.cmdline()
     except psutil.NoSuchProcess:
         return False
     except psutil.AccessDenied:
-        return False  # a process of another user cannot be our worker
+        return False  # a process of another user cannot be ours
 
 
-def end(worker: WorkerProcess, run_folder: Path, grace: float) -> None:
-    """Terminate a worker, and kill it when it is still there after `grace` seconds. Does nothing when it is gone."""
-    if not alive(worker, run_folder):
-        return
-    try:
-        process = psutil.Process(worker.pid)
-        process.terminate()
-        _gone, left = psutil.wait_procs([process], timeout=grace)
-        for stubborn in left:
-            stubborn.kill()
-        psutil.wait_procs(left, timeout=grace)
-    except psutil.NoSuchProcess:
-        return
+def end(keeper: WorkerProcess | None, run_folder: Path, grace: float) -> None:
+    """Kill a run's keeper and everything below it, the keeper first so that it starts nothing anew; then wait `grace` seconds for them."""
+    victims: list[psutil.Process] = []
+    if keeper is not None and alive(keeper, run_folder):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process = psutil.Process(keeper.pid)
+            victims = [process, *process.children(recursive=True)]
+    if not victims and held(run_folder):  # its keeper is gone already: look for the worker by its command line
+        victims = [p for p in psutil.process_iter(["cmdline"]) if _is_worker(p.info["cmdline"] or [], run_folder)]
+    for victim in victims:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            victim.kill()
+    psutil.wait_procs(victims, timeout=grace)
+
+
+def _is_worker(command: list[str], run_folder: Path) -> bool:
+    return "loralab.worker" in command and str(run_folder) in command

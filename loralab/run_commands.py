@@ -1,4 +1,4 @@
-"""Owns the commands about runs there are: runs, show, stop, resume, evaluate, chat, export. Invariant: the promises of cli.py."""
+"""Owns the commands about runs there are: runs, show, stop, resume, queue, evaluate, chat, export. Invariant: the promises of cli.py."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from loralab.terminal import figure
 def register(app: typer.Typer) -> None:
     """Add these commands to the command line."""
     app.command("runs")(list_all)
-    for command in (show, stop, resume, evaluate, chat, export):
+    for command in (show, stop, resume, queue, evaluate, chat, export):
         app.command()(command)
 
 
@@ -76,6 +76,23 @@ def resume(run: Run = "last", detach: Detach = False, json: Json = False, home: 
     lab = Lab(home)
     run = lab.resume(newest(lab, run))
     conclude(lab, run, Output(json), detach=detach)
+
+
+def queue(
+    move: Annotated[str, typer.Option("--move", metavar="RUN", help="Put this waiting run elsewhere: see --to.")] = "",
+    to: Annotated[int, typer.Option("--to", min=1, help="Its new place; 1 is the next.")] = 1,
+    remove: Annotated[str, typer.Option("--remove", metavar="RUN", help="Take this waiting run out; resume puts it back.")] = "",
+    json: Json = False,
+    home: Home = None,
+) -> None:
+    """What has the machine and what waits for its turn; change the order."""
+    lab = Lab(home)
+    if remove:
+        lab.unqueue(remove)
+    turns = lab.move(move, to) if move else lab.queue()
+    rows = [(turn.position or "now", turn.run, turn.kind, turn.title) for turn in turns]
+    text = terminal.table(rows, ("turn", "run", "kind", "title")) if rows else "Nothing has the machine and nothing waits."
+    Output(json).give({"queue": turns}, text)
 
 
 def evaluate(run: Run = "last", json: Json = False, home: Home = None) -> None:

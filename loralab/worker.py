@@ -1,7 +1,8 @@
 """Owns a worker process from its first breath to its last words: `python -m loralab.worker RUN_FOLDER`.
 
-Invariants: Started is written before anything heavy is imported; every way out writes exactly one Ended (a killed process cannot, the
-app writes it on its behalf); foreign exceptions become events here and nowhere else; the exit code is 0 only if the job was done.
+Invariants: Started is written before anything heavy is imported, and nothing before this process alone may write; every way out writes
+exactly one Ended (a killed process cannot, its keeper writes it on its behalf); foreign exceptions become events here and nowhere else;
+the exit code is 0 only if the job was done.
 """
 
 from __future__ import annotations
@@ -18,8 +19,12 @@ from typing import Any
 
 from loralab.errors import UserError, classify
 from loralab.events import Ended, EventLog, Started
+from loralab.keeper import TAKEN
+from loralab.lifeline import follow_keeper, orphaned, take_lock
 from loralab.records import Job
 from loralab.train.run import RunFolder
+
+LOCK_SECONDS = 60.0  # what a worker before this one may take to be gone: large memory is given back slowly
 
 # job kind -> module with `run(folder) -> result`; the result's "outcome" is finished unless it says stopped
 JOBS = {
@@ -33,11 +38,16 @@ JOBS = {
 
 def main(arguments: list[str]) -> int:
     """Do the job of one run folder; the exit code says whether it was done."""
+    follow_keeper()
     path = Path(arguments[0]).resolve()
+    lock = take_lock(path, LOCK_SECONDS)
+    if lock is None:
+        sys.stderr.write("Another worker of this run is still at work.\n")
+        return TAKEN
     if hasattr(signal, "SIGINT"):
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C belongs to the app; a worker is stopped by its stop file
     log = EventLog(path / "events.jsonl")
-    log(Started(pid=os.getpid(), resumed=(path / "checkpoints").exists(), versions=_versions(), step=_checkpoint_step(path)))
+    log(Started(pid=os.getpid(), resumed=_begun_before(path), versions=_versions(), step=_checkpoint_step(path)))
     try:
         job = Job.model_validate_json((path / "job.json").read_bytes())
         result = _work(job)(RunFolder(path=path, job=job, log=log))
@@ -47,7 +57,10 @@ def main(arguments: list[str]) -> int:
         log(Ended(outcome="failed", what=problem.what, todo=problem.todo, code=problem.code))
         return 1
     outcome = result.pop("outcome", "finished")
-    log(Ended(outcome=outcome, what=result.pop("what", ""), step=int(result.get("steps", 0)), result=result))
+    what, todo, code = (str(result.pop(part, "")) for part in ("what", "todo", "code"))
+    if outcome == "stopped" and orphaned():
+        what, todo = "It saved and stopped, because the process that watched over it is gone.", "Resume it to go on."
+    log(Ended(outcome=outcome, what=what, todo=todo, code=code, step=int(result.get("steps", 0)), result=result))
     return 0
 
 
@@ -66,6 +79,12 @@ def _versions() -> dict[str, str]:
         except PackageNotFoundError:
             found[package] = "absent"
     return found
+
+
+def _begun_before(path: Path) -> bool:
+    """Whether an earlier attempt has said anything: then what it did after the last safety copy is done again."""
+    log = path / "events.jsonl"
+    return (path / "checkpoints").exists() or (log.exists() and b'"type":"started"' in log.read_bytes())
 
 
 def _checkpoint_step(path: Path) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 import time
@@ -11,8 +12,9 @@ from typing import Any
 
 import pytest
 
-from loralab import process, runs
-from loralab.events import Ended, RunView, read
+from loralab import process, runs, watching
+from loralab.errors import UserError
+from loralab.events import Ended, RunView, Started, read
 from loralab.lab import Lab
 from loralab.paths import CHECKOUT
 from tests import tiny
@@ -30,9 +32,15 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv("OMP_WAIT_POLICY", "PASSIVE")
     monkeypatch.setenv("GOMP_SPINCOUNT", "0")
     yield folder
-    for run in runs.list_runs(folder) if (folder / "runs").is_dir() else ():
-        if runs.view(folder, run).active:
-            runs.stop(folder, run, force=True)
+    while going := _going(folder):  # those that wait first, or each stop would start the next
+        with contextlib.suppress(UserError):  # it ended by itself in between
+            runs.stop(folder, going[0], force=True)
+
+
+def _going(folder: Path) -> list[str]:
+    """Runs of a workspace that have not ended, the waiting ones first."""
+    views = [runs.view(folder, run) for run in (runs.list_runs(folder) if (folder / "runs").is_dir() else ())]
+    return [view.run for view in sorted(views, key=lambda view: not view.queued) if view.active]
 
 
 @pytest.fixture
@@ -98,13 +106,18 @@ def endings(home: Path, run: str) -> list[Ended]:
 
 
 def worker_of(home: Path, run: str) -> process.WorkerProcess:
-    """What worker.json of a run says."""
+    """What worker.json of a run says: its keeper."""
     return process.WorkerProcess.model_validate_json((home / "runs" / run / "worker.json").read_bytes())
+
+
+def worker_pid(home: Path, run: str) -> int:
+    """Process id of the worker that wrote to a run's log last."""
+    return next(e.pid for e in reversed(read(home / "runs" / run / "events.jsonl")[0]) if isinstance(e, Started))
 
 
 def forget(home: Path, run: str) -> None:
     """As after a restart of the app: nothing in memory, no child of ours."""
-    runs._DESK.forget(home / "runs" / run)
+    watching.DESK.forget(home / "runs" / run)
 
 
 def python(code: str, *arguments: object) -> subprocess.Popen[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 import time
 from typing import Any, Literal, NoReturn
@@ -27,8 +28,12 @@ class FakePlan(Plan):
     engine: Literal["fake"] = setting("fake", "Runs the loop of this file.", group="saving", label="Engine")
     max_steps: int = setting(5, "Updates to do.", group="learning", label="Steps", ge=1)
     step_seconds: float = setting(0.01, "Seconds an update takes.", group="learning", label="Step time", ge=0)
-    breaks: Literal["", "raise", "exit", "hang", "kill", "tear"] = setting("", "How to break.", group="learning", label="Breaks")
+    breaks: Literal["", "raise", "exit", "hang", "kill", "tear", "crash", "vanish", "swallow"] = setting(
+        "", "How to break.", group="learning", label="Breaks"
+    )
     breaks_at: int = setting(3, "Update before which to break.", group="learning", label="Breaks at")
+    breaks_above: int = setting(0, "Tokens at once above which to break.", group="learning", label="Breaks above", ge=0)
+    saves_every: int = setting(0, "Updates between two safety copies.", group="saving", label="Saves every", ge=0)
     nan_at: int = setting(0, "Update whose loss is not a number.", group="learning", label="NaN at")
 
 
@@ -46,16 +51,19 @@ def train(plan: FakePlan, folder: RunFolder) -> dict[str, Any]:
     if step == 0:
         folder.emit(Evaluated(split="base", loss=5.0, n=8))
     while step < plan.max_steps:
-        if plan.breaks and step + 1 == plan.breaks_at:
+        at_once = min(100, plan.token_budget or 100)
+        if plan.breaks and step + 1 == plan.breaks_at and at_once > plan.breaks_above:
             _break(plan.breaks, folder)
         time.sleep(plan.step_seconds)
         step += 1
         loss = float("nan") if step == plan.nan_at else 5.0 / step
         folder.emit(
-            Stepped(step=step, loss=loss, grad_norm=1.0, learning_rate=plan.learning_rate, tokens=100, tokens_per_second=1e4,
+            Stepped(step=step, loss=loss, grad_norm=1.0, learning_rate=plan.learning_rate, tokens=at_once, tokens_per_second=1e4,
                     memory_bytes=1_000_000 + step, epoch=step / plan.max_steps, total_steps=plan.max_steps,
                     seconds_left=plan.step_seconds * (plan.max_steps - step))
         )  # fmt: skip
+        if plan.saves_every and step % plan.saves_every == 0:
+            _checkpoint(folder, step)
         if folder.stop_asked:
             _checkpoint(folder, step)
             return _result(folder, step, begun) | {"outcome": "stopped", "what": "Stopped as you asked."}
@@ -96,6 +104,13 @@ def _break(how: str, folder: RunFolder) -> None:
             time.sleep(600)
         case "kill":
             os.kill(os.getpid(), 9)  # SIGKILL; on Windows the same number ends it as hard
+        case "crash":  # as native code does
+            os.kill(os.getpid(), signal.SIGSEGV)
+        case "vanish":  # ends as if all were well, and says nothing
+            os._exit(0)
+        case "swallow":  # takes memory until the system says no; 640 MB are enough to know that it does not
+            held = [os.urandom(1 << 23) for _ in range(80)]
+            raise AssertionError(f"took {len(held)} pieces")
         case "tear":  # dies in the middle of writing a line
             with (folder.path / "events.jsonl").open("ab") as log:
                 log.write(b'{"type":"stepped","step":99,"lo')

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import psutil
 
-from loralab import runs
+from loralab import runs, watching
 from tests.conftest import ended, ending, endings, first_line, forget, python, until, worker_of
 
 
@@ -26,7 +26,7 @@ def test_an_exception_fails_the_run_and_leaves_its_traceback_in_the_log(home, fa
     assert view.state == "failed"
     assert "told to raise" in ending(home, run).what
     assert "Traceback" in (home / "runs" / run / "worker.log").read_text()
-    assert runs._DESK.children[home / "runs" / run].wait(10) == 1
+    assert watching.DESK.children[home / "runs" / run].wait(10) == 1
 
 
 def test_leaving_through_sys_exit_is_a_failure_and_not_a_silence(home, fake):
@@ -101,7 +101,7 @@ def test_a_run_goes_on_when_the_app_is_killed_and_a_new_app_attaches(home, fake)
 def test_a_worker_killed_while_no_app_was_there_is_found_dead_by_the_next(home, fake):
     run = fake(breaks="hang")
     until(lambda: runs.view(home, run).step == 2)
-    child = runs._DESK.children[home / "runs" / run]
+    child = watching.DESK.children[home / "runs" / run]
     forget(home, run)
     child.kill()
     child.wait()

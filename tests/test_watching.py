@@ -13,16 +13,16 @@ from pathlib import Path
 import psutil
 import pytest
 
-from loralab import process, runs
+from loralab import process, runs, watching
 from loralab.errors import UserError
 from loralab.events import Ended, EventLog, Started, Stepped, read
 from loralab.paths import CHECKOUT
-from tests.conftest import ended, endings, forget, python, until, worker_of
+from tests.conftest import ended, endings, forget, python, until, worker_of, worker_pid
 
 # ---- one ending, whoever looks ---------------------------------------------------------------------------------------------
 
 
-def test_many_apps_that_find_a_worker_dead_at_once_write_one_ending(home, fake):
+def test_many_apps_that_find_a_run_dead_at_once_write_one_ending(home, fake):
     run = fake(breaks="hang")
     until(lambda: runs.view(home, run).step == 2)
     look = (
@@ -33,7 +33,7 @@ def test_many_apps_that_find_a_worker_dead_at_once_write_one_ending(home, fake):
     )
     lookers = [python(look, home, run) for _ in range(4)]
     time.sleep(1.5)  # until they all look
-    child = runs._DESK.children[home / "runs" / run]
+    child = watching.DESK.children[home / "runs" / run]
     child.kill()
     child.wait()
     states = [looker.communicate(timeout=60)[0].strip() for looker in lookers]
@@ -69,18 +69,18 @@ def test_an_ended_child_is_reaped(home, fake):
     run = fake(breaks="kill")
     pid = worker_of(home, run).pid
     ended(home, run)
-    assert not psutil.pid_exists(pid)
+    until(lambda: runs.view(home, run).ending and not psutil.pid_exists(pid))
 
 
 # ---- what is refused -------------------------------------------------------------------------------------------------------
 
 
 def test_a_finished_run_is_not_resumed_and_an_active_one_neither(home, fake):
+    done = fake()
+    ended(home, done)
     going = fake(max_steps=200, step_seconds=0.05)
     with pytest.raises(UserError, match="still going"):
         runs.resume(home, going)
-    done = fake()
-    ended(home, done)
     with pytest.raises(UserError, match="finished"):
         runs.resume(home, done)
     with pytest.raises(UserError, match="already ended"):
@@ -109,20 +109,13 @@ def test_a_deleted_run_lies_in_the_trash(home, fake):
 def test_a_worker_lives_in_a_session_of_its_own_offline_and_without_busy_threads(home, fake):
     run = fake(breaks="hang")
     until(lambda: runs.view(home, run).step == 2)
-    pid = worker_of(home, run).pid
+    pid, keeper = worker_pid(home, run), worker_of(home, run).pid
     environment = psutil.Process(pid).environ()
     assert environment["OMP_WAIT_POLICY"] == "PASSIVE"
     assert environment["HF_HUB_OFFLINE"] == "1"
     assert environment["LORALAB_HOME"] == str(home)
-    assert os.getsid(pid) == pid
+    assert os.getsid(pid) == keeper == psutil.Process(pid).ppid()
     assert Path(psutil.Process(pid).cwd()) == CHECKOUT
-
-
-def test_two_runs_train_at_the_same_time(home, fake):
-    first, second = fake(max_steps=40, step_seconds=0.05), fake(max_steps=3)
-    assert ended(home, second).state == "finished"
-    assert runs.view(home, first).active
-    assert ended(home, first).state == "finished"
 
 
 def test_no_two_runs_share_a_name(home):
@@ -156,7 +149,7 @@ def test_two_hundred_readers_of_a_long_log_read_it_once(home, monkeypatch):
             times_read.append(offset)
         return read(path, offset)
 
-    monkeypatch.setattr(runs, "read", counting)
+    monkeypatch.setattr(watching, "read", counting)
     with ThreadPoolExecutor(200) as pool:
         views = list(pool.map(lambda _: runs.view(home, run), range(200)))
     assert {view.step for view in views} == {5000}
@@ -168,7 +161,7 @@ def test_two_hundred_readers_of_a_long_log_read_it_once(home, monkeypatch):
 
 
 def test_only_so_many_runs_are_kept_in_memory(home, monkeypatch):
-    monkeypatch.setattr(runs, "KEPT", 3)
+    monkeypatch.setattr(watching, "KEPT", 3)
     names = [f"2026-01-01-run-{number}" for number in range(8)]
     for name in names:
         folder = home / "runs" / name
@@ -179,7 +172,7 @@ def test_only_so_many_runs_are_kept_in_memory(home, monkeypatch):
         log.close()
     for name in names * 2:
         assert runs.view(home, name).state == "finished"
-    assert len(runs._DESK._seen) <= 3
+    assert len(watching.DESK._seen) <= 3
 
 
 def test_a_loss_that_is_not_a_number_is_seen_as_it_was(home, fake):

@@ -18,7 +18,7 @@ OURS = "loralab"  # the engine every kind of training has
 
 def run(folder: RunFolder) -> dict[str, Any]:
     """Train as the plan says; returns the run's result (steps, seconds, tokens_per_second, outcome...)."""
-    plan = parse_plan(adjusted(folder.job.plan, read(folder.path / "events.jsonl")[0]))
+    plan = parse_plan(adjusted(parse_plan(folder.job.plan).model_dump(), read(folder.path / "events.jsonl")[0]))
     result = _train(plan, folder)
     if plan.task == "text":
         write_papers(plan, folder, Path(result["adapter"]))

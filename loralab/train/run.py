@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from loralab.disk import Reserve
 from loralab.events import Event, EventLog
+from loralab.lifeline import orphaned
 from loralab.records import Job
 
 
@@ -16,14 +18,37 @@ class RunFolder:
     path: Path
     job: Job
     log: EventLog
+    reserve: Reserve = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.reserve = Reserve(self.path / "reserve")
+        self.reserve.take()
 
     def emit(self, event: Event) -> None:
+        """Append to the log. Where the disk is full the run's reserve makes room; where that is too little, the line waits."""
         self.log(event)
+        if self.log.unwritten:
+            self.reserve.give()
+            self.log.flush()
+
+    @property
+    def short_of_room(self) -> bool:
+        """Whether the disk was too full for the log and has not been found to have room since."""
+        return bool(self.log.unwritten) or not self.reserve.path.exists()
+
+    def make_room(self) -> bool:
+        """Try to get the log onto the disk and the reserve back; whether that went well."""
+        return self.log.flush() and self.reserve.take()
+
+    def close(self) -> None:
+        """At the end of a worker: nothing is held back any more."""
+        self.reserve.give()
+        self.log.close()
 
     @property
     def stop_asked(self) -> bool:
-        """The app writes an empty file; polling it works on every system, unlike signals."""
-        return (self.path / "stop").exists()
+        """The app writes an empty file; polling it works on every system, unlike signals. A worker without its keeper stops, too."""
+        return (self.path / "stop").exists() or orphaned()
 
     @property
     def checkpoints(self) -> Path:
