@@ -1,20 +1,31 @@
-"""Owns checkpoints: everything needed to go on exactly where a run was. Invariant: one is whole or absent."""
+"""Owns checkpoints: everything needed to go on exactly where a run was. Invariant: one is whole or absent.
+
+Written beside its final name with its own digest at the end, brought to the disk, then renamed. A copy that is not what was written is
+passed over for the one before, and nothing in one is ever run as a program (weights_only).
+"""
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import os
-import pickle
+import re
 import zipfile
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import torch
 from torch import Tensor
 
+from loralab.disk import sync_folder
 from loralab.train.sound import refuse_broken
 
-KEEP = 2  # the newest two: the older one is the way back when the disk lies about the newer
+KEEP = 2  # the newest two: the older one is the way back when the disk lies about the newer; the best one seen is kept besides
+SEAL = 64  # characters of a digest, kept in the comment that a zip file may end with
+BLOCK = 1 << 20
+_NAME = re.compile(r"step-(\d{1,15})\.pt")
 
 
 @dataclass
@@ -31,50 +42,163 @@ class Progress:
     looks_without_gain: int = 0
     base_loss: float = float("nan")
     peak_memory: int = 0
+    ended: str = ""  # why it ended early: a run that is killed while it is judged does not go on training
     troubles: int = 0  # times the guard made the settings gentler
     left_out: list[int] = field(default_factory=list)  # examples that break an update, as a person counts them
     heldout_left_out: list[int] = field(default_factory=list)
 
 
+# ---- writing ---------------------------------------------------------------------------------------------------------------
+
+
+class _Digesting:
+    """A file that notes the digest of what goes into it, and keeps an error to itself until it is sealed.
+
+    torch's writer turns an error in the middle into one of its own that no longer says that the disk is full.
+    """
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self.file, self.digest = file, hashlib.sha256()
+        self.error: OSError | None = None
+
+    def write(self, data: bytes) -> int:
+        self.digest.update(data)
+        if self.error is None:
+            try:
+                self.file.write(data)
+            except OSError as error:
+                self.error = error
+        return len(data)
+
+    def flush(self) -> None:
+        """Done once, at the end."""
+
+    def seal(self) -> None:
+        """Put the digest behind what was written and bring all of it to the disk. Raises the first OSError there was."""
+        if self.error is not None:
+            raise self.error
+        self.file.seek(-2, os.SEEK_END)  # the length of the comment, zero until now
+        self.file.write(SEAL.to_bytes(2, "little") + self.digest.hexdigest().encode())
+        self.file.flush()
+        os.fsync(self.file.fileno())
+
+
 def save(folder: Path, progress: Progress, state: dict[str, Tensor], best: dict[str, Tensor] | None, optimizer: Any) -> Path:
-    """Write `step-N.pt` into `folder` and forget the oldest. Plain tensors, numbers and strings only (loads with weights_only)."""
+    """Write `step-N.pt` into `folder` and forget the oldest. Plain tensors, numbers and strings only (loads with weights_only).
+
+    Raises OSError when it cannot be written, RunFailed when a number in it is not finite; then all is as it was.
+    """
+    state = {name: tensor.detach() for name, tensor in state.items()}
+    notes = optimizer.state_dict()
     refuse_broken(state, "safety copy")
-    path = folder / f"step-{progress.step}.pt"
-    temporary = path.with_suffix(".writing")
+    refuse_broken(dict(_tensors(notes, "the optimiser's notes")), "safety copy")
     content = {
         "progress": asdict(progress),
         "state": state,
-        "best": best,
-        "optimizer": optimizer.state_dict(),
+        "best": best and {name: state[name] if torch.equal(kept, state[name]) else kept for name, kept in best.items()},  # written once
+        "optimizer": notes,
         "rng": random_state(),
     }
-    with temporary.open("wb") as file:
-        torch.save(content, file)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
-    for old in sorted(folder.glob("step-*.pt"), key=_step)[:-KEEP]:
-        old.unlink()
+    path = folder / f"step-{progress.step}.pt"
+    temporary = path.with_suffix(".writing")
+    try:
+        with temporary.open("wb") as file:
+            digesting = _Digesting(file)
+            torch.save(content, digesting)  # pyright: ignore[reportArgumentType]  (a writer is all it needs)
+            digesting.seal()
+        os.replace(temporary, path)
+        sync_folder(folder)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise
+    _forget(folder, keep=progress.best_step)
     return path
 
 
+def _tensors(value: Any, name: str) -> Iterator[tuple[str, Tensor]]:
+    """Every tensor in nested dicts and lists, with where it lies."""
+    match value:
+        case Tensor():
+            yield name, value
+        case dict():
+            for key, part in value.items():
+                yield from _tensors(part, f"{name}.{key}")
+        case list() | tuple():
+            for number, part in enumerate(value):
+                yield from _tensors(part, f"{name}.{number}")
+
+
+def _forget(folder: Path, keep: int) -> None:
+    """Remove all copies but the newest and the one of the step `keep`, and what a killed process left half-written."""
+    for old in copies(folder)[:-KEEP]:
+        if step_of(old) != keep:
+            old.unlink(missing_ok=True)
+    for half in folder.glob("*.writing"):
+        half.unlink(missing_ok=True)
+
+
+# ---- reading ---------------------------------------------------------------------------------------------------------------
+
+
+def copies(folder: Path) -> list[Path]:
+    """The checkpoints in a folder, oldest first; files of other names are none of ours."""
+    return sorted((path for path in folder.glob("step-*.pt") if _NAME.fullmatch(path.name)), key=step_of)
+
+
+def step_of(path: Path) -> int:
+    """Updates done when a copy was written, from its name."""
+    return int(path.stem.rpartition("-")[2])
+
+
 def newest(folder: Path) -> dict[str, Any] | None:
-    """The newest checkpoint that can be read, or None. A damaged one is passed over for the one before."""
-    for path in sorted(folder.glob("step-*.pt"), key=_step, reverse=True):
+    """The newest checkpoint that can be read, or None. A damaged one is put aside for the one before."""
+    for path in reversed(copies(folder)):
         try:
             _verify(path)
-            return torch.load(path, map_location="cpu", weights_only=True)
-        except (zipfile.BadZipFile, pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError) as error:
-            path.rename(path.with_suffix(f".damaged-{type(error).__name__}"))
+            return _sorted_out(torch.load(path, map_location="cpu", weights_only=True))
+        except MemoryError:
+            raise
+        except Exception as error:  # noqa: BLE001  (a damaged file may raise anything; it is put aside under the error's name)
+            with contextlib.suppress(OSError):  # a read-only folder; it is passed over all the same
+                path.rename(path.with_suffix(f".damaged-{type(error).__name__}"))
     return None
 
 
+def _sorted_out(saved: Any) -> dict[str, Any]:
+    """What was saved, with the progress as its record. Raises ValueError when it is something else."""
+    if not (isinstance(saved, dict) and saved.keys() >= {"progress", "state", "best", "optimizer", "rng"}):
+        raise ValueError("this is no checkpoint")
+    known = {each.name for each in fields(Progress)}  # a later version may have noted more
+    return {**saved, "progress": {name: value for name, value in saved["progress"].items() if name in known}}
+
+
 def _verify(path: Path) -> None:
-    """Read the whole file against the checksums written into it: torch.load takes flipped bits for weights."""
+    """Read the whole file against its digest: torch.load takes flipped bits for weights. Raises ValueError or BadZipFile."""
     with zipfile.ZipFile(path) as parts:
-        broken = parts.testzip()
-    if broken:
-        raise zipfile.BadZipFile(f"{broken} is not what was written")
+        if any(part.compress_type != zipfile.ZIP_STORED for part in parts.infolist()):
+            raise ValueError("its parts are packed, which ours never are")  # and could unpack to more than there is room for
+        sealed = parts.comment.decode("ascii", "replace")
+        broken = None if sealed else parts.testzip()  # written before copies were sealed: the checksums of its parts
+    if broken or (sealed and sealed != _digest(path)):
+        raise ValueError("this is not what was written")
+
+
+def _digest(path: Path) -> str:
+    """The digest of a sealed file as it was before the seal."""
+    digest, left = hashlib.sha256(), path.stat().st_size - SEAL - 2
+    with path.open("rb") as file:
+        while left > 0:
+            block = file.read(min(BLOCK, left))
+            if not block:
+                break
+            digest.update(block)
+            left -= len(block)
+    digest.update(bytes(2))
+    return digest.hexdigest()
+
+
+# ---- random numbers --------------------------------------------------------------------------------------------------------
 
 
 def restore_random_state(saved: dict[str, Any]) -> None:
@@ -93,7 +217,3 @@ def random_state() -> dict[str, Any]:
         "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
         "mps": torch.mps.get_rng_state() if torch.backends.mps.is_available() else None,
     }
-
-
-def _step(path: Path) -> int:
-    return int(path.stem.rpartition("-")[2])

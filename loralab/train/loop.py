@@ -16,7 +16,6 @@ from typing import Any
 import torch
 
 from loralab.errors import Problem
-from loralab.estimate import duration_words as duration
 from loralab.evaluations._judge import tell
 from loralab.events import Adjusted, Evaluated, Noted, Saved, Stepped
 from loralab.records import Artifact, Plan
@@ -140,13 +139,9 @@ def rate_factor(run: Run, step: int) -> float:
 
 
 def count_update(run: Run, *, loss: float, norm: float, rate: float, tokens: int, seconds: float) -> float:
-    """Count an update that was made (or left out) and tell its numbers. `seconds` is what it took; returned are those it was computed in."""
+    """Count an update that was made (or left out) and tell its numbers; `seconds` is what it took. Returns those it was computed in."""
     progress = run.progress
-    still, missing = run.clock.lost(seconds)
-    seconds -= still
-    if missing:
-        text = f"The computer slept or stood still for {duration(missing)}. The run went on where it was; that time is not counted."
-        run.folder.emit(Noted(step=progress.step, text=text))
+    seconds = safety.computed(run, seconds)
     progress.step += 1
     progress.step_in_epoch += 1
     progress.tokens += tokens
@@ -195,7 +190,7 @@ def evaluate(run: Run) -> tuple[float, int]:
 
 
 def look_and_save(run: Run) -> None:
-    """After an update: look at the held-out examples, stop early, write a safety copy, wait where that was asked for, answer a stop request."""
+    """After an update: look at the held-out examples, stop early, wait where that was asked for, save, answer a stop request."""
     plan, progress = run.plan, run.progress
     safety.wait_for_room(run)
     last = progress.step >= run.total_steps

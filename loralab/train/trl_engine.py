@@ -47,7 +47,7 @@ def train(plan: TextPlan, folder: RunFolder) -> dict[str, Any]:
             trainer = _Trainer(run, session)
         for name, parameter in session.state().items():
             parameter.data = weights[name]  # TRL halves the precision of a 4-bit model's adapter; ours stays fp32
-        run.started = time.monotonic() - run.progress.seconds  # making a trainer takes seconds that are no part of the training
+        run.started = run.clock.now() - run.progress.seconds  # making a trainer takes seconds that are no part of the training
         trainer.train()
     return loop.finish(run)
 
