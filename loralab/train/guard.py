@@ -27,8 +27,9 @@ if TYPE_CHECKING:
     from loralab.train.loop import Run
 
 PATIENCE = 3  # updates in a row: a spike that recovers takes one or two (Axolotl's guide on stability: loss above and not recovering)
-FAR_UP = 1.5  # times the start. Three times, as usual advice has it, is hardly reachable: a wrecked model guesses, and guessing costs
-# ln(vocabulary), 9 to 12, against a start of 3 to 8 on a small model (docs/measurements.md, “The guard”)
+BEYOND, RECOVERED = 3.0, 1.1  # times the start: a loss that was beyond is suspicious until it has recovered (Soup, Axolotl: 3)
+FAR_UP = 1.5  # times the start, suspicious too: a wrecked model guesses, and guessing costs ln(vocabulary), 9 to 12, which three times a
+# start of 3 to 8 never reaches for long (docs/measurements.md, “The guard”)
 FLOOR = 0.5  # nats above the start, at least: a loss of 0.1 doubles and halves without meaning anything
 FAR_OUT = 6.0  # robust z of the logarithm of the gradient's length (median and MAD; ZClip, arXiv 2504.02507, uses mean and deviation)
 LEAST_SPREAD = 0.1  # of that logarithm: a history that is all alike makes no small change a large one
@@ -97,8 +98,7 @@ def is_finite(run: Run, loss: float, norm: float, rows: Sequence[int]) -> bool:
 
 
 def _is_sign(run: Run, loss: float, norm: float) -> bool:
-    start = run.progress.base_loss
-    return loss > far_up(start) or (loss > start and _far_out(run.watch.norms, norm))
+    return loss > _level(run) or (loss > run.progress.base_loss and _far_out(run.watch.norms, norm))
 
 
 def _far_out(history: Sequence[float], norm: float) -> bool:
@@ -110,16 +110,22 @@ def _far_out(history: Sequence[float], norm: float) -> bool:
     return (math.log(norm) - middle) / spread > FAR_OUT
 
 
-def far_up(start: float) -> float:
-    """The loss above which an update is suspicious and a model is no longer what it was. `start` is the held-out loss before training."""
-    return start + max((FAR_UP - 1) * abs(start), FLOOR)
+def _level(run: Run) -> float:
+    """The loss above which an update is suspicious and held-out examples bear it out. The start is their loss before training."""
+    start = run.progress.base_loss
+    times = RECOVERED if max(run.watch.signs, default=start) > _above(start, BEYOND) else FAR_UP
+    return _above(start, times)
+
+
+def _above(start: float, times: float) -> float:
+    return start + max((times - 1) * abs(start), FLOOR)
 
 
 def _asked_heldout(run: Run, loss: float, norm: float, look: Look, change: Change) -> bool:
     """A suspicion is checked: whether the held-out examples got as much worse as the update says."""
     progress, watch = run.progress, run.watch
     now, _ = look(run)
-    if math.isfinite(now) and now <= far_up(progress.base_loss):
+    if math.isfinite(now) and now <= _level(run):
         watch.signs.clear()
         watch.norms.clear()  # it may be at home in other lengths now
         watch.quiet_until, watch.quiet = progress.step + watch.quiet, 2 * watch.quiet
@@ -137,7 +143,7 @@ def _asked_heldout(run: Run, loss: float, norm: float, look: Look, change: Chang
 def _not_finite(run: Run, micro_batches: Sequence[Batch], loss: float, norm: float, change: Change) -> None:
     """Find out why: the base model's file, the adapter, an example, too big corrections, or the arithmetic; and act on that."""
     rows, session = [row for batch in micro_batches for row in batch.rows], run.session
-    if name := broken_base(session.model):
+    if (name := broken_base(session.model)) and not narrow(run.plan):  # fp16 may be too narrow for a sound weight
         remedy.corrupt(run, name)
         return
     if name := broken_tensor(session.state()):
@@ -196,7 +202,7 @@ def look(run: Run, evaluate: Look, change: Change) -> tuple[float, int]:
 
 def _look_not_finite(run: Run, change: Change) -> None:
     session = run.session
-    if name := broken_base(session.model):
+    if (name := broken_base(session.model)) and not narrow(run.plan):  # fp16 may be too narrow for a sound weight
         remedy.corrupt(run, name)
         return
     seen = [row for batch in session.heldout() for row in batch.rows]
