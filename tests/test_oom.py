@@ -2,32 +2,24 @@
 
 from __future__ import annotations
 
-import errno
-import gc
-import weakref
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-import torch
-from safetensors.torch import load_file
 
-from loralab.events import Adjusted, Evaluated, Incident, Noted, Saved, Stepped, adjusted, read
-from loralab.records import Plan
+from loralab.events import Adjusted, Evaluated, Incident, Stepped, adjusted
 from loralab.tasks import parse_plan
-from loralab.tasks.full import FullPlan
-from loralab.tasks.pretrain import PretrainPlan
 from loralab.tasks.text import TextPlan
-from loralab.train import loop, oom
-from loralab.train.optim import Optimizers, adamw, muon
+from loralab.train import loop
 from loralab.train.run import RunFolder
-from loralab.train.session import Batch
 from loralab.train.text import TextSession
-from tests import models
+from tests import limited_worker, models
+from tests.faults import CPU, PLACES, Fault, difference, in_backward, in_forward, too_large, weights
 
-CPU = "[enforce fail at alloc_cpu.cpp:116] err == 0. DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes."
 STEPS = 9  # of the runs trained here; 54 examples make one epoch of 7 updates, so the last one lies in another
 
 
@@ -56,101 +48,10 @@ def train(tmp_path: Path, llama: Path, data: Path) -> Callable[..., RunFolder]:
         folder = models.run_folder(tmp_path / name, chosen, llama)
         now = parse_plan(adjusted(folder.job.plan, models.told(folder)))
         assert isinstance(now, TextPlan)
-        results[name] = loop.train(TextSession(now, folder), now, folder)
+        loop.train(TextSession(now, folder), now, folder)
         return folder
 
-    results: dict[str, dict[str, Any]] = {}
-    run.results = results  # type: ignore[attr-defined]
     return run
-
-
-def weights(folder: RunFolder) -> dict[str, torch.Tensor]:
-    return load_file(folder.artifacts / "adapter" / "adapter_model.safetensors")
-
-
-def difference(a: RunFolder, b: RunFolder) -> float:
-    """Largest difference of any number of two adapters."""
-    ours, theirs = weights(a), weights(b)
-    assert ours.keys() == theirs.keys()
-    return max((tensor - theirs[name]).abs().max().item() for name, tensor in ours.items())
-
-
-class Fault:
-    """Raises once, at the `count`-th call, before or in the middle of what it stands in for."""
-
-    def __init__(self, count: int, times: int = 1, error: Exception | None = None) -> None:
-        self.count, self.times, self.error, self.calls, self.raised = count, times, error, 0, 0
-
-    def __call__(self) -> None:
-        self.calls += 1
-        if self.calls >= self.count and self.raised < self.times:
-            self.raised += 1
-            raise self.error or RuntimeError(CPU)
-
-
-class _Breaking(torch.autograd.Function):
-    """Passes a loss through and fails on the way back, when part of the gradient has been made."""
-
-    @staticmethod
-    def forward(context: Any, hidden: torch.Tensor, fault: Fault) -> torch.Tensor:
-        context.fault = fault
-        return hidden.clone()
-
-    @staticmethod
-    def backward(context: Any, *gradients: torch.Tensor) -> Any:
-        context.fault()
-        return gradients[0], None
-
-
-def in_forward(fault: Fault, monkeypatch: pytest.MonkeyPatch) -> None:
-    healthy = TextSession.loss
-
-    def loss(self: TextSession, batch: Batch) -> Any:
-        found = healthy(self, batch)  # all of it is in memory when it fails
-        if torch.is_grad_enabled():
-            fault()
-        return found
-
-    monkeypatch.setattr(TextSession, "loss", loss)
-
-
-def in_backward(fault: Fault, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Between the two layers: the upper one's gradients are made already."""
-    opened = TextSession.open_model
-
-    def open_model(self: TextSession) -> Any:
-        model: Any = opened(self)
-        layer = model.get_base_model().model.layers[0]
-        layer.register_forward_hook(lambda _m, _i, output: _Breaking.apply(output, fault) if torch.is_grad_enabled() else output)
-        return model
-
-    monkeypatch.setattr(TextSession, "open_model", open_model)
-
-
-def in_optimizer(fault: Fault, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where torch has made its notes and counted the step, and the weights are next."""
-    healthy = torch._fused_adamw_
-
-    def kernel(*arguments: Any, **named: Any) -> Any:
-        fault()
-        return healthy(*arguments, **named)
-
-    monkeypatch.setattr(torch, "_fused_adamw_", kernel)
-
-
-def in_evaluation(fault: Fault, monkeypatch: pytest.MonkeyPatch) -> None:
-    healthy = TextSession.loss
-
-    def loss(self: TextSession, batch: Batch) -> Any:
-        found = healthy(self, batch)
-        if not torch.is_grad_enabled():
-            fault()
-        return found
-
-    monkeypatch.setattr(TextSession, "loss", loss)
-
-
-PLACES = {"forward": in_forward, "backward": in_backward, "optimiser": in_optimizer, "evaluation": in_evaluation}
 
 
 # ---- a fault anywhere ------------------------------------------------------------------------------------------------------
@@ -215,3 +116,101 @@ def test_the_update_in_work_is_dropped_whole(train: Any, undisturbed: dict[float
     folder = train("run", micro_batch=2)
     assert len(models.told(folder, Incident)) == 1
     assert difference(folder, undisturbed[0.0]) <= 1e-5
+
+
+# ---- more than once --------------------------------------------------------------------------------------------------------
+
+
+def budgets(folder: RunFolder) -> list[tuple[int, int]]:
+    return [(event.before, event.after) for event in models.told(folder, Adjusted) if event.setting == "token_budget"]
+
+
+def test_the_second_time_soon_lowers_the_budget_by_a_fifth_of_what_failed(train: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes = too_large(monkeypatch, 500)
+    folder = train("run")
+    first, second, *_ = models.told(folder, Incident)
+    assert budgets(folder)[0] == (0, int(0.8 * second.data["tokens"]))
+    assert min(first.data["tokens"], second.data["tokens"]) > 500
+    assert all(before > after for before, after in budgets(folder)[1:])
+    assert max(sizes[-10:]) <= budgets(folder)[-1][1]
+    assert [step.step for step in models.told(folder, Stepped)] == list(range(1, STEPS + 1))
+
+
+def test_what_was_learned_about_memory_is_known_to_the_next_attempt(
+    train: Any, undisturbed: dict[float, RunFolder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        too_large(patch, 500)
+        patch.setattr(RunFolder, "stop_asked", property(lambda folder: len(models.told(folder, Stepped)) == 5))
+        stopped = train("run")
+    [*_, (_, learned)] = budgets(stopped)
+    sizes = too_large(monkeypatch, 10**9)
+    folder = train("run")
+    assert max(sizes) <= learned
+    assert difference(folder, undisturbed[0.0]) <= 1e-5
+
+
+def test_a_second_time_much_later_is_a_new_first_time(train: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("loralab.train.oom.SOON", 3)
+    for apart, lowered in ((3, 1), (4, 0)):
+        with monkeypatch.context() as patch:
+            in_forward(Fault(2, 2 + 2 + apart), patch)  # the update done again is two calls more
+            folder = train(f"apart-{apart}")
+        assert [event.step for event in models.told(folder, Incident)] == [1, 1 + apart]
+        assert len(budgets(folder)) == lowered
+
+
+def test_looking_has_a_budget_of_its_own(train: Any, undisturbed: dict[float, RunFolder], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every look fails as long as more than 150 tokens are looked at together: the training goes on as it was."""
+    sizes = too_large(monkeypatch, 150, learning=False)
+    folder = train("run")
+    assert {event.setting for event in models.told(folder, Adjusted)} == {"held_out_tokens_at_once"}
+    assert len(models.told(folder, Incident)) <= 3  # learned once, not at every look
+    assert max(sizes[-5:]) <= 150
+    looks, expected = models.told(folder, Evaluated), models.told(undisturbed[0.0], Evaluated)
+    assert [look.n for look in looks] == [look.n for look in expected]
+    assert max(abs(a.loss - b.loss) for a, b in zip(looks, expected, strict=True)) <= 1e-5
+    assert difference(folder, undisturbed[0.0]) == 0
+
+
+# ---- healthy runs and other errors -----------------------------------------------------------------------------------------
+
+
+def test_a_healthy_run_tells_nothing(undisturbed: dict[float, RunFolder]) -> None:
+    for folder in undisturbed.values():
+        assert models.told(folder, Incident) == models.told(folder, Adjusted) == []
+    assert max(tensor.abs().max().item() for name, tensor in weights(undisturbed[0.0]).items() if "lora_B" in name) > 1e-2
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_another_error_is_not_taken_for_a_lack_of_memory(train: Any, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
+    other = RuntimeError("mat1 and mat2 shapes cannot be multiplied (4x8 and 4x8); the memory format is contiguous")
+    PLACES[place](Fault(3, error=other), monkeypatch)
+    with pytest.raises(RuntimeError, match="mat1 and mat2"):
+        train("run")
+
+
+# ---- for real --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the limit on a process's memory is Linux's")
+def test_a_worker_that_really_gets_no_memory_goes_on(tmp_path: Path, llama: Path) -> None:
+    """A real worker whose allocator fails on the whole micro-batch and not on parts of it."""
+    data = models.uneven_file(tmp_path / "rows.jsonl", 300)
+    settings = {"micro_batch": 256, "effective_batch": 256, "max_steps": 3, "learning_rate": 2e-3}
+    folders, taken = [], 0
+    for name in ("whole", "limited"):
+        folder = models.run_folder(tmp_path / name, chosen := models.plan(data, **settings), llama)
+        (folder.path / "job.json").write_text(folder.job.model_dump_json())
+        command = [sys.executable, "-m", "tests.limited_worker", str(folder.path), str(int(0.6 * taken))]
+        done = subprocess.run(command, env=os.environ | limited_worker.ENVIRONMENT, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr[-2000:]
+        given, taken = int(0.6 * taken), int(done.stdout.split()[-1])
+        assert not given or taken <= given
+        folders.append(folder)
+    whole, limited = folders
+    assert models.told(whole, Incident) == []
+    assert "DefaultCPUAllocator: can't allocate memory" in models.told(limited, Incident)[0].data["error"]
+    assert [step.tokens for step in models.told(limited, Stepped)] == [step.tokens for step in models.told(whole, Stepped)]
+    assert difference(whole, limited) <= 1e-5
+    assert chosen.effective_batch == 256

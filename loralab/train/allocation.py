@@ -30,6 +30,9 @@ _SIGNS = (
     "Error out of memory at line",  # bitsandbytes
     "std::bad_alloc",
 )
+# oneDNN (bf16 on a processor) has one sentence for “no memory” and for “I cannot do this”: believed only while memory is short indeed
+_UNSURE = ("could not create a primitive", "could not create a memory", "could not execute a primitive")
+SHORT = 256 * 2**20  # bytes that a computer with memory to spare gives at once
 _FOREIGN = (RuntimeError, MemoryError, OSError)  # what an allocation failure can be raised as
 
 Found = TypeVar("Found")
@@ -41,7 +44,19 @@ def is_allocation_failure(error: BaseException) -> bool:
         return True
     if isinstance(error, OSError):
         return error.errno == errno.ENOMEM
-    return isinstance(error, RuntimeError) and any(sign in str(error) for sign in _SIGNS)
+    if not isinstance(error, RuntimeError):
+        return False
+    said = str(error)
+    return any(sign in said for sign in _SIGNS) or (any(sign in said for sign in _UNSURE) and memory_is_short())
+
+
+def memory_is_short() -> bool:
+    """Whether main memory cannot be had any more. To be asked while a failing step still holds its own."""
+    try:
+        torch.empty(SHORT, dtype=torch.uint8)
+    except (RuntimeError, MemoryError):
+        return True
+    return False
 
 
 def attempt(work: Callable[[], Found], undo: Callable[[], Any] | None = None) -> tuple[Found | None, str]:
