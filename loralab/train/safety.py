@@ -20,7 +20,7 @@ from loralab.train import checkpoint
 if TYPE_CHECKING:
     from loralab.train.loop import Run
 
-SHARE = 0.05  # of the time that copies may take at looks; the plan's minutes hold whatever they cost
+QUICK, SHARE = 0.5, 0.05  # seconds, share of the time that a copy at a look may take; the plan's minutes hold whatever it takes
 AGAIN = 60.0  # seconds until a copy that failed is tried again
 LOOK_EVERY = 1.0  # seconds between two looks whether there is room again
 
@@ -42,7 +42,7 @@ def due(run: Run, *, looked: bool) -> bool:
     if copies.failed is not None:
         return now - copies.failed >= AGAIN
     since = now - copies.last
-    return since > 60 * run.plan.checkpoint_minutes or (looked and copies.cost <= SHARE * since)
+    return since > 60 * run.plan.checkpoint_minutes or (looked and copies.cost <= max(QUICK, SHARE * since))
 
 
 def save(run: Run) -> bool:
