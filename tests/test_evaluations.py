@@ -11,7 +11,20 @@ import numpy as np
 import pytest
 
 from loralab import evaluations, runs
-from loralab.evaluations import Answer, Answered, Judging, _answers, _judge, _label_set, _paired, forgetting, heldout_loss, label_accuracy
+from loralab.evaluations import (
+    Answer,
+    Answered,
+    Judging,
+    _answers,
+    _controls,
+    _judge,
+    _label_set,
+    _paired,
+    forgetting,
+    heldout_loss,
+    label_accuracy,
+    question_fit,
+)
 from loralab.events import EventLog, RunView
 from loralab.records import Example, Job, Message
 from loralab.tasks import parse_plan
@@ -291,6 +304,51 @@ def test_a_session_without_labels_is_not_asked_for_them(session: Any) -> None:
     assert "label_accuracy" not in accepted
 
 
+# ---- controls --------------------------------------------------------------------------------------------------------------
+
+
+def test_the_same_adapter_against_itself_is_hardly_ever_better() -> None:
+    random = np.random.default_rng(9)
+    rows = [
+        {"tokens": int(n), "base_loss": 3 + random.normal(0, 0.5), "adapter_loss": 2 + random.normal(0, 0.5)}
+        for n in random.integers(5, 60, 60)
+    ]
+    better, worse = _controls.swapped(rows)
+    assert better <= 0.05 * _controls.SWAPS
+    assert worse <= 0.05 * _controls.SWAPS
+
+
+def test_shuffled_answers_keep_every_answer_and_give_none_back(session: Any) -> None:
+    found = _controls.shuffle_answers(session.train_examples, 0)
+    before, after = ([e.messages[-1].content for e in examples] for examples in (session.train_examples, found))
+    assert sorted(before) == sorted(after)
+    assert [e.messages[0] for e in found] == [e.messages[0] for e in session.train_examples]
+    assert sum(b != a for b, a in zip(before, after, strict=True)) > 0.6 * len(before)  # six colours: some strangers are alike
+
+
+def test_tone_alone_is_not_called_better(session: Any) -> None:
+    """An adapter that finds all answers likelier, whatever was asked."""
+    gain = heldout_loss.summarise([3.0] * 20, [1.0 + i / 100 for i in range(20)], [1] * 20).model_copy(update={"main": True})
+    alike = question_fit.TRAIT.score([0.5 + i / 100 for i in range(20)], [0.5 + (19 - i) / 100 for i in range(20)])
+    word, words = _judge.sentence((gain, alike))
+    assert word == "cannot tell yet"
+    assert "writes more like your examples" in words
+    knows = question_fit.TRAIT.score([0.5 + i / 100 for i in range(20)], [2.5 + i / 90 for i in range(20)])
+    assert _judge.sentence((gain, knows))[0] == "better"
+
+
+def test_wrong_questions_are_never_the_right_ones(pushed: Any) -> None:
+    own, other = question_fit.pairs(pushed.heldout_examples)
+    assert len(own) == len(pushed.heldout_examples)
+    for mine, theirs in zip(own, other, strict=True):
+        assert mine.messages[-1] == theirs.messages[-1]
+        assert mine.messages[0] != theirs.messages[0]
+    pushed.model.eval()
+    measured = question_fit.measure(judging(pushed))
+    assert measured.scores[0].n == len(own)
+    assert measured.scores[0].base != measured.scores[0].adapter
+
+
 # ---- the job ---------------------------------------------------------------------------------------------------------------
 
 
@@ -301,6 +359,20 @@ def wait(home: Path, run: str, seconds: float = 180) -> RunView:
     while runs.view(home, run).active and time.monotonic() < limit:
         time.sleep(0.2)
     return runs.view(home, run)
+
+
+@pytest.mark.slow
+def test_a_good_run_is_better_and_the_same_run_on_shuffled_answers_is_not(tmp_path: Path) -> None:
+    base = tiny.model_folder(tmp_path / "base")
+    data = tiny.examples_file(tmp_path / "colours.jsonl", rows=240)
+    plan = parse_plan({"dataset": str(data), "max_length": 64, "rank": 8, "epochs": 8, "learning_rate": 1e-2, "patience": 0}).model_dump()
+    home = tmp_path / "home"
+    good = wait(home, runs.start(home, "train", plan=plan, options={"model": str(base)}))
+    control = wait(home, runs.start(home, "train", plan=plan, options={"model": str(base), "control": "shuffled_answers"}))
+    first, second = (next(e for e in view.evaluations if e.split == "final") for view in (good, control))
+    assert first.verdict == "better", first.words
+    assert second.verdict != "better", second.words
+    assert second.scores[0].verdict == "better"  # it learned the tone, and that alone is not enough
 
 
 @pytest.mark.slow

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from loralab.train.run import RunFolder
 
 SHOWN = 5  # answers shown side by side
+STYLE_ONLY = "It writes more like your examples, but there is no proof yet that it knows better which answer belongs to which question."
+GATE = "question_fit"  # without it a gain may be one in tone alone, or come from always giving the commonest answer
 BUT = 2  # things that got worse named in the sentence
 
 
@@ -86,8 +88,10 @@ def corrected(fitting: Sequence[Evaluation], measured: dict[str, Measured]) -> t
     main = next((e.name for e in fitting if e.main and e.name in measured and measured[e.name].scores), "")
     first = [measured[main].scores[0].model_copy(update={"main": True})] if main else []
     others = [s for name, found in measured.items() for s in (found.scores[1:] if name == main else found.scores)]
+    gate = [s for s in others if s.name == GATE]  # stands beside the main one: “better” needs both, which needs no correction
+    others = [s for s in others if s.name != GATE]
     chances = holm([s.p for s in others])
-    return (*first, *(_stands(score, p) for score, p in zip(others, chances, strict=True)))
+    return (*first, *gate, *(_stands(score, p) for score, p in zip(others, chances, strict=True)))
 
 
 def _stands(score: Score, p: float) -> Score:
@@ -102,6 +106,9 @@ def sentence(scores: Sequence[Score]) -> tuple[str, str]:
     if main is None:
         return "cannot tell yet", "There was nothing to compare on examples it never saw."
     words = f"{main.words}{told_chance(main)}"
+    fit = next((s for s in scores if s.name == GATE), None)
+    if main.verdict == "better" and fit is not None and fit.verdict != "better":
+        return "cannot tell yet", f"{words} {STYLE_ONLY}{told_chance(fit)}"
     worse = [s for s in scores if s.verdict == "worse" and not s.main]
     if worse and main.verdict != "worse":
         words += " But: " + " ".join(s.words for s in worse[:BUT])

@@ -20,11 +20,13 @@ from transformers import PreTrainedModel
 from loralab.encode import Encoded, TextEncoder
 from loralab.errors import UserError
 from loralab.evaluations import Judging, Note
+from loralab.evaluations._controls import SHUFFLED, shuffle_answers
 from loralab.evaluations._judge import Judgement, judge
 from loralab.events import Noted
 from loralab.profile import load_examples, split
 from loralab.records import Artifact, Example, Plan
 from loralab.tasks.text import TextPlan
+from loralab.train import memory
 from loralab.train.head import TextHead
 from loralab.train.lora import attach_adapter, save_adapter
 from loralab.train.model import device, load_base
@@ -50,6 +52,9 @@ class TextSession:
         folder.emit(Noted(text="", phase="reading the examples"))
         examples, _ = load_examples(Path(plan.dataset), plan.roles or None)
         train, heldout = split(examples, plan.heldout_share, plan.seed)
+        if folder.job.options.get("control") == SHUFFLED:
+            train = shuffle_answers(train, plan.seed)
+            folder.emit(Noted(text="A control: every answer it learns from belongs to another question. It must not get better."))
         self.train_rows, self.train_examples = self._encode(train, "to learn from")
         self.heldout_rows, self.heldout_examples = self._encode(heldout, "held out")
         folder.emit(Noted(text="", phase="loading the model"))
@@ -128,6 +133,7 @@ class TextSession:
             torch.cuda.empty_cache()
         with torch.random.fork_rng():  # a fresh adapter draws numbers, and dropout's must not notice
             self.model = self.open_model().train(training)
+        memory.settle(sum(p.numel() for p in self.model.parameters()))
         self.head = TextHead(self.causal_model())
         self.load_state(learned)
 
@@ -154,6 +160,19 @@ class TextSession:
         """Held-out rows in file order, at most `limit` of them, in micro-batches."""
         for rows in self.micro_batches(self.heldout_rows, range(len(self.heldout_rows))[:limit]):
             yield self.batch(self.heldout_rows, rows, self.heldout_examples)
+
+    def largest(self, tokens: int = 0) -> Batch:
+        """The largest micro-batch an epoch can have, of at most `tokens` padded tokens where given; a row too long for that is cut."""
+        lengths = [len(row.ids) for row in self.train_rows]
+        order = sorted(range(len(lengths)), key=lambda i: lengths[i], reverse=True)
+        whole = self.micro_batches(self.train_rows, order[: self.plan.effective_batch])[0]
+        rows = whole[: max(1, tokens // lengths[order[0]])] if tokens else whole
+        batch = self.batch(self.train_rows, rows, self.train_examples)
+        if not tokens or batch.tensors["ids"].shape[1] * len(rows) <= tokens:
+            return batch
+        tensors = {name: tensor[:, :tokens] for name, tensor in batch.tensors.items()}
+        tensors["learned"][:, -1] = True  # whatever was cut off, there is something to learn
+        return Batch(tensors, tokens, int(tensors["learned"].sum()), batch.rows, (tokens,))
 
     def batch(self, rows: Sequence[Encoded], chosen: Sequence[int], examples: Sequence[Example]) -> Batch:
         """Rows padded on the right to the longest. No attention mask is needed: causal attention never looks at what follows."""
