@@ -23,6 +23,7 @@ from loralab.train import checkpoint, guard, memory, oom, pause, safety, spill
 from loralab.train.checkpoint import Progress
 from loralab.train.clock import Clock
 from loralab.train.optim import factor
+from loralab.train.probe import probe
 from loralab.train.remedy import Watch
 from loralab.train.run import RunFolder
 from loralab.train.session import Batch, Session
@@ -93,6 +94,7 @@ def prepare(session: Session, plan: Plan, folder: RunFolder) -> Run:
         folder.emit(Noted(text="", phase="looking at the held-out examples before training"))
         run.progress.base_loss, rows = guard.look(run, evaluate, change)
         folder.emit(Evaluated(split="base", loss=run.progress.base_loss, n=rows))
+        probe(run, change)
     guard.begin(run)
     run.copies.last = run.clock.now()
     run.started = run.clock.now() - run.progress.seconds

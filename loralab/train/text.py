@@ -61,6 +61,7 @@ class TextSession:
         torch.manual_seed(plan.seed)
         self.device = device()
         self.model: Any = self.open_model()  # a PeftModel here, a bare model in full tuning
+        memory.settle(sum(p.numel() for p in self.model.parameters()))
         self.head: Any = TextHead(self.causal_model())
         set_mode(self.causal_model(), plan.recompute, plan.rank)
         if words := offload_words(plan.offload, self.device):
@@ -133,7 +134,6 @@ class TextSession:
             torch.cuda.empty_cache()
         with torch.random.fork_rng():  # a fresh adapter draws numbers, and dropout's must not notice
             self.model = self.open_model().train(training)
-        memory.settle(sum(p.numel() for p in self.model.parameters()))
         self.head = TextHead(self.causal_model())
         self.load_state(learned)
 

@@ -22,12 +22,14 @@ from loralab.tasks.text import TextPlan
 from loralab.train.head import TextHead
 from loralab.train.ledger import Ledger, fused_attention
 from loralab.train.lora import attach_adapter
+from loralab.train.memory import SETTLED_FROM
 from loralab.train.model import DTYPES, kernel
 from loralab.train.recompute import set_mode
 
 DEPTHS = (2, 3)  # the first block differs (nothing learns below it), so one alone would mislead
 _NF4 = 0.5 + 1 / 64 + 4 / (64 * 256)  # bytes of a weight in 4 bits: half a byte, a byte of scale for 64, its own scale for 256 of those
 _ROUNDING = {"cpu": 64, "cuda": 512}  # bytes torch's allocators round up to
+_LIBRARIES = 10_000_000  # bytes of torch's own code and scratch that a first step on a processor brings in, measured
 _SQUEEZED_FROM = 4096  # bitsandbytes keeps the notes of smaller tensors in full
 
 
@@ -42,14 +44,24 @@ class Pack:
 
 
 def trace(plan: TextPlan, folder: Path, pack: Pack, where: str = "cpu") -> dict[str, int]:
-    """Bytes held at the worst moment of a step, with the optimiser's notes there: weights, adapter, optimiser, activations, head."""
+    """Bytes held at the worst moment of a step, with the optimiser's notes there: weights, adapter, optimiser, activations,
+    head, and what the allocator adds on a processor.
+    """
     config = json.loads((folder / "config.json").read_text("utf-8"))
     layers = _layers(config)
     depths = DEPTHS if layers > max(DEPTHS) else (layers,)
     seen = [_phases(plan, _shallow(config, depth), pack, where) for depth in depths]
     drawn = [_drawn_out([each[phase] for each in seen], depths, layers) for phase in seen[0]]
     worst = max(drawn, key=lambda parts: sum(parts.values()))
-    return {name: int(worst.get(name, 0)) for name in ("weights", "adapter", "optimiser", "activations", "head")}
+    parts = {name: int(worst.get(name, 0)) for name in ("weights", "adapter", "optimiser", "activations", "head")}
+    return parts | {"allocator": _allocator(parts, plan) if where == "cpu" else 0}
+
+
+def _allocator(parts: dict[str, int], plan: TextPlan) -> int:
+    """What a processor's memory holds beside the tensors. Small models are left with the quick allocator, which wastes as much again."""
+    size = DTYPES[plan.precision].itemsize if plan.precision != "nf4" else _NF4
+    small = parts["weights"] / size < SETTLED_FROM
+    return _LIBRARIES + (parts["activations"] + parts["head"] if small else 0)
 
 
 def _drawn_out(at: list[Counter[str]], depths: tuple[int, ...], layers: int) -> dict[str, float]:
