@@ -46,6 +46,9 @@ class _Order(Record):
 
 def listed(home: Path) -> tuple[Turn, ...]:
     """The run that has the machine (position 0; none when it is free), then those that wait, next first."""
+    if _read(home) is None:
+        with _lock(home):
+            _write(home, _checked(home))
     tend(home)
     order = _read(home) or _Order()
     running = [order.running] if order.running and _works(home, order.running) else []
@@ -112,12 +115,15 @@ def enter(home: Path, run: str, asked: Job | None = None) -> None:
         if not order.running:
             order = _begin_next(home, order)  # who came first goes first
         with FileLock(path / ".lock", timeout=LOCK_SECONDS):
+            step = 0
             if asked is not None:
                 paths.write_atomic(path / "job.json", asked.model_dump_json(indent=2))
             else:
-                may_go_on(look(path, locked=True))
+                view = look(path, locked=True)
+                may_go_on(view)
+                step = view.step
             if order.running:
-                _append(path, Queued(step=look(path, locked=True).step))
+                _append(path, Queued(step=step))
                 _write(home, order.model_copy(update={"waiting": (*order.waiting, run)}))
             else:
                 _write(home, _Order(running=run))  # before it is started: never two
@@ -173,7 +179,7 @@ def _begin_next(home: Path, order: _Order) -> _Order:
 
 def begin(home: Path, path: Path) -> None:
     """Start the keeper of the run in this folder, at once. The caller holds the run's `.lock`."""
-    asked = Job.model_validate_json((path / "job.json").read_bytes())
+    asked = _job(path)  # one that cannot be read is started, too: the worker says what is wrong with it
     if asked.kind in HEAVY:
         _ask_chats_to_go(home)
     (path / "stop").unlink(missing_ok=True)
@@ -214,18 +220,20 @@ def _write(home: Path, order: _Order) -> None:
 
 def _checked(home: Path) -> _Order:
     """The order as it is in truth, under the lock: a run that has ended does not have the machine, one that is gone does not wait."""
-    order = _read(home) or _found(home)
-    running, waiting = order.running, [run for run in order.waiting if (_folder(home, run) / "job.json").is_file()]
+    order = _read(home)
+    named = (*filter(None, (order.running,)), *order.waiting) if order else ()
+    if order is None or not all((_folder(home, run) / "job.json").is_file() for run in named):
+        order = _found(home, order.waiting if order else ())
+    running, waiting = order.running, list(order.waiting)
     if running and not _works(home, running):
-        path = _folder(home, running)
-        if (path / "job.json").is_file() and look(path).queued and running not in waiting:  # whoever was to start it died before
+        if look(_folder(home, running)).queued and running not in waiting:  # whoever was to start it died before
             waiting.insert(0, running)
         running = ""
     return _Order(running=running, waiting=tuple(waiting))
 
 
-def _found(home: Path) -> _Order:
-    """The order made again from the run folders, oldest first: the file is missing or damaged."""
+def _found(home: Path, known: tuple[str, ...] = ()) -> _Order:
+    """The order made again from the run folders, `known` as it is and then the oldest first: the file is missing, damaged or outdated."""
     running, waiting = "", []
     for job in sorted((home / "runs").glob("*/job.json"), key=lambda path: (path.stat().st_mtime_ns, path)):
         path = job.parent
@@ -236,6 +244,7 @@ def _found(home: Path) -> _Order:
             waiting.append(path.name)
         elif view.active:
             running = path.name
+    waiting.sort(key=lambda run: known.index(run) if run in known else len(known))
     return _Order(running=running, waiting=tuple(waiting))
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from filelock import FileLock, Timeout
+from pydantic import ValidationError
 
 from loralab import process
 from loralab.endings import last_line, last_words
@@ -92,8 +93,10 @@ def look_again(path: Path) -> None:
 
 def keeper_of(path: Path) -> WorkerProcess | None:
     """Which process was started last for the run in this folder; None when none was."""
-    record = path / "worker.json"
-    return WorkerProcess.model_validate_json(record.read_bytes()) if record.exists() else None
+    try:
+        return WorkerProcess.model_validate_json((path / "worker.json").read_bytes())
+    except (FileNotFoundError, ValidationError):  # a damaged record names nobody
+        return None
 
 
 def _catch_up(path: Path, seen: _Seen) -> None:

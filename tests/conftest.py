@@ -120,9 +120,12 @@ def forget(home: Path, run: str) -> None:
     watching.DESK.forget(home / "runs" / run)
 
 
-def python(code: str, *arguments: object) -> subprocess.Popen[str]:
+def python(code: str, *arguments: object, stdin: bool = False) -> subprocess.Popen[str]:
     """Another process, as a second app: runs `code` in the checkout."""
-    return subprocess.Popen([sys.executable, "-c", code, *map(str, arguments)], cwd=CHECKOUT, stdout=subprocess.PIPE, text=True)
+    given = subprocess.PIPE if stdin else None
+    return subprocess.Popen(
+        [sys.executable, "-c", code, *map(str, arguments)], cwd=CHECKOUT, stdin=given, stdout=subprocess.PIPE, text=True
+    )
 
 
 def first_line(process: subprocess.Popen[str]) -> str:
