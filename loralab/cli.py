@@ -17,6 +17,7 @@ import typer
 
 from loralab import demo as demonstration
 from loralab import paths, run_commands, terminal
+from loralab.checkup import checkup, letter
 from loralab.console import Detach, File, Home, Json, Model, Output, Role, Set, chosen, conclude, follow, pairs, plan_file, source, succeed
 from loralab.errors import LabError, Problem, RunFailed, UserError, classify
 from loralab.lab import Lab
@@ -34,21 +35,13 @@ app = typer.Typer(
 
 @app.command()
 def doctor(json: Json = False, home: Home = None) -> None:
-    """What this computer is, what is installed, and what is missing."""
+    """What this computer is, what is fine, what is missing, and what to do about it."""
     lab = Lab(home)
+    lab.measure_speed()
     machine, starter = lab.machine(), lab.check_model("starter")
-    rows = [
-        (part.name, "there" if part.present else "absent", part.gives if part.present else f"{part.gives}: {part.get}")
-        for part in machine.optional
-    ]
-    text = [
-        machine.words,
-        f"Workspace: {lab.home}",
-        f"Starter model: {starter.words}",
-        terminal.table(rows, ("optional part", "", "gives")),
-    ]
-    data = {"home": str(lab.home), "starter": starter.ok, "machine": machine, "packages": machine.versions}
-    Output(json).give(data, "\n".join(text))
+    found = checkup(machine, starter)
+    data = {"home": str(lab.home), "starter": starter.ok, "machine": machine, "packages": machine.versions, "findings": found}
+    Output(json).give(data, letter(machine, found, lab.home, terminal.width()))
 
 
 @app.command()

@@ -1,7 +1,7 @@
 """Owns what this computer is: processor, memory, graphics card, disk, and which optional parts are there.
 
 Invariant: measuring takes a few milliseconds, starts no program after the first call and imports no torch: the app's footer calls it.
-Speeds are not measured here; a worker's probe leaves them in <home>/machine.json and they are only read.
+Graphics cards are asked in gpu.py; speeds are not measured here but read from where speed.py keeps them.
 """
 
 from __future__ import annotations
@@ -17,33 +17,24 @@ import sys
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import psutil
-from pydantic import ConfigDict, Field, ValidationError
+from pydantic import Field
 
+from loralab.gpu import Gpu, apple_gpu, nvidia_cards
 from loralab.records import Record
+from loralab.speed import Speed, kept
 
 PACKAGES = ("torch", "transformers", "peft", "trl", "accelerate", "safetensors", "tokenizers", "huggingface-hub", "gradio")
 _OPTIONAL = (
     ("bitsandbytes", "4-bit training (nf4): large models on a small graphics card", "pip install bitsandbytes"),
     ("llama-cpp-python", "trying exported GGUF files without leaving LoRALab", "pip install llama-cpp-python"),
-    ("xllamacpp", "the same, ready made: nothing has to be compiled", "pip install xllamacpp"),
+    ("xllamacpp", "trying exported GGUF files, ready made: nothing has to be compiled", "pip install xllamacpp"),
     ("trl", "the second training engine (engine = trl)", "pip install trl"),
-    ("nvidia-ml-py", "seeing an NVIDIA graphics card and its free memory", "pip install nvidia-ml-py"),
+    ("nvidia-ml-py", "seeing an NVIDIA graphics card, its free memory and who holds the rest", "pip install nvidia-ml-py"),
 )
 _UNLIMITED = 1 << 60  # cgroup v1 writes a huge number for “no limit”
-
-
-class Gpu(Record):
-    """A graphics card as its driver reports it. Bytes."""
-
-    name: str
-    total_bytes: int
-    free_bytes: int
-    driver: str = ""
-    capability: tuple[int, int] = (0, 0)  # CUDA compute capability; bf16 from (8, 0) on
-    processes: int = 0  # other programs that hold memory on it
 
 
 class OptionalPart(Record):
@@ -55,16 +46,6 @@ class OptionalPart(Record):
     get: str
 
 
-class Speed(Record):
-    """What a probe and past runs measured. teraflops; tokens per second by model name."""
-
-    model_config = ConfigDict(extra="ignore")  # the file may hold more than is read here
-
-    bf16_tflops: float | None = None
-    fp32_tflops: float | None = None
-    tokens_per_second: dict[str, float] = Field(default_factory=dict)
-
-
 class Machine(Record):
     """This computer. Bytes everywhere; `memory_free` is what a new program may take, limits of a container included."""
 
@@ -74,6 +55,7 @@ class Machine(Record):
     avx512_bf16: bool = False
     memory_total: int
     memory_free: int
+    memory_limited: bool = False  # a container or service allows less than the computer has
     gpus: tuple[Gpu, ...] = ()
     apple_gpu: str = ""
     torch_cuda: str = ""  # CUDA version the installed torch was built for; empty: none
@@ -114,26 +96,37 @@ class Machine(Record):
 def measure_machine(home: Path) -> Machine:
     """Measure this computer. `home` says which disk and holds machine.json."""
     total, free = _memory()
-    cards = _nvidia()
+    cards = nvidia_cards()
     cpu, amx, avx = _processor()
+    cores = _cores()
     machine = Machine(
         cpu=cpu,
-        cores=_cores(),
+        cores=cores,
         amx_bf16=amx,
         avx512_bf16=avx,
         memory_total=total,
         memory_free=free,
+        memory_limited=total < psutil.virtual_memory().total,
         gpus=cards,
-        apple_gpu=cpu if sys.platform == "darwin" and platform.machine() == "arm64" else "",
+        apple_gpu=apple_gpu(cpu),
         torch_cuda=_torch_cuda(),
         disk_free=shutil.disk_usage(_existing(home)).free,
         platform=_platform(),
         python=platform.python_version(),
         versions=_versions(),
         optional=tuple(OptionalPart(name=n, present=_version(n) != "absent", gives=g, get=h) for n, g, h in _OPTIONAL),
-        speed=_speed(home),
+        speed=kept(home, _fingerprint(cpu, cores, cards)),
     )
     return machine.model_copy(update={"words": _words(machine)})
+
+
+def fingerprint(machine: Machine) -> str:
+    """What measured speeds belong to: another processor, card or torch is measured again."""
+    return _fingerprint(machine.cpu, machine.cores, machine.gpus)
+
+
+def _fingerprint(cpu: str, cores: int, cards: tuple[Gpu, ...]) -> str:
+    return " | ".join((cpu, f"{cores} cores", *(card.name for card in cards), f"torch {_versions()['torch']}", _torch_cuda()))
 
 
 def _words(machine: Machine) -> str:
@@ -249,44 +242,3 @@ def _version(package: str) -> str:
 @lru_cache(maxsize=1)
 def _versions() -> dict[str, str]:
     return {package: _version(package) for package in PACKAGES}
-
-
-def _nvidia() -> tuple[Gpu, ...]:
-    """NVIDIA cards through their driver's own library; none where the library or the driver is absent."""
-    if importlib.util.find_spec("pynvml") is None:
-        return ()
-    import pynvml
-
-    try:
-        pynvml.nvmlInit()
-        try:
-            driver = str(pynvml.nvmlSystemGetDriverVersion())
-            return tuple(_card(pynvml, i, driver) for i in range(pynvml.nvmlDeviceGetCount()))
-        finally:
-            pynvml.nvmlShutdown()
-    except pynvml.NVMLError:  # no driver, or a card that does not answer: the processor is used
-        return ()
-
-
-def _card(nvml: Any, index: int, driver: str) -> Gpu:
-    card = nvml.nvmlDeviceGetHandleByIndex(index)
-    memory = nvml.nvmlDeviceGetMemoryInfo(card)
-    holders = {p.pid for p in nvml.nvmlDeviceGetComputeRunningProcesses(card)} - {os.getpid()}
-    return Gpu(
-        name=str(nvml.nvmlDeviceGetName(card)),
-        total_bytes=int(memory.total),
-        free_bytes=int(memory.free),
-        driver=driver,
-        capability=tuple(nvml.nvmlDeviceGetCudaComputeCapability(card)),
-        processes=len(holders),
-    )
-
-
-def _speed(home: Path) -> Speed:
-    file = home / "machine.json"
-    if not file.is_file():
-        return Speed()
-    try:
-        return Speed.model_validate_json(file.read_bytes())
-    except ValidationError:  # written by another version: measured again by the next probe
-        return Speed()

@@ -15,13 +15,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from loralab import paths, queue, runs
+from loralab import paths, queue, runs, speed
 from loralab.card import model_card, origin_of
 from loralab.catalog import Catalog, ModelCheck, ModelEntry
 from loralab.chat import ChatServer
 from loralab.errors import UserError
 from loralab.events import RunView
-from loralab.hardware import Machine, measure_machine
+from loralab.hardware import Machine, fingerprint, measure_machine
 from loralab.history import History
 from loralab.hub import check_on_hub
 from loralab.planner import propose
@@ -30,6 +30,7 @@ from loralab.queue import Turn
 from loralab.records import DatasetProfile, Job, Plan, Proposal
 from loralab.report import run_report
 from loralab.report_page import report_html, report_markdown
+from loralab.speed import Speed
 from loralab.tasks import parse_plan
 
 
@@ -46,6 +47,16 @@ class Lab:
     def machine(self) -> Machine:
         """This computer: processor, memory, GPU, disk, and what is optional and absent."""
         return measure_machine(self.home)
+
+    def measure_speed(self, *, quietly: bool = False) -> Speed:
+        """How fast this computer multiplies; measured once (a tenth of a second, and torch's start), then read from machine.json."""
+        machine = self.machine()
+        if machine.speed.known:
+            return machine.speed
+        measured = speed.measure(fingerprint(machine), quietly=quietly)
+        if measured.known:
+            speed.keep(self.home, measured)
+        return measured
 
     def samples(self) -> tuple[SampleSet, ...]:
         """The bundled data sets."""

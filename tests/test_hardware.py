@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
+import psutil
 import pytest
 
-from loralab import hardware
-from loralab.hardware import Gpu, Speed, measure_machine
+from loralab import hardware, speed
+from loralab.gpu import Gpu, nvidia_cards
+from loralab.hardware import fingerprint, measure_machine
 from loralab.paths import CHECKOUT
+from loralab.speed import Speed
 
 
 @pytest.fixture
@@ -83,15 +88,51 @@ def test_a_container_bounds_what_is_reported(monkeypatch, home):
     assert found.memory_free == 1_500_000_000
 
 
-def test_measured_speeds_are_read_and_a_strange_file_is_ignored(home):
-    (home / "machine.json").write_text(
-        json.dumps({"bf16_tflops": 0.8, "fp32_tflops": 0.1, "tokens_per_second": {"starter": 3000.0}, "more": 1})
-    )
+def test_measured_speeds_are_kept_for_this_computer_and_no_other(machine, home):
+    mine = Speed(bf16_tflops=0.8, fp32_tflops=0.1, device="cpu", fingerprint=fingerprint(machine))
+    speed.keep(home, mine)
     found = measure_machine(home)
-    assert found.speed.tokens_per_second == {"starter": 3000.0}
-    assert found.fast_bf16
-    (home / "machine.json").write_text("[1, 2")
+    assert found.speed == mine
+    speed.keep(home, mine.model_copy(update={"fingerprint": mine.fingerprint.replace("torch ", "torch 0.")}))
+    assert measure_machine(home).speed == Speed(), "a workspace carried elsewhere, or a new torch, is measured again"
+
+
+@pytest.mark.parametrize("content", ["[1, 2", "{}", json.dumps({"bf16_tflops": -1}), json.dumps({"fp32_tflops": "NaN"})])
+def test_a_strange_file_of_speeds_is_no_speed(machine, home, content):
+    (home / "machine.json").write_text(content)
     assert measure_machine(home).speed == Speed()
+
+
+def test_a_read_only_workspace_only_means_measuring_again(home, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(speed, "write_atomic", full)
+    speed.keep(home, Speed(fp32_tflops=1.0))
+    assert not (home / "machine.json").exists()
+
+
+def test_the_probe_runs_once_in_a_process_of_its_own(lab, monkeypatch):
+    asked = []
+    real = subprocess.Popen
+    monkeypatch.setattr(speed.subprocess, "Popen", lambda command, **rest: asked.append(command) or real(command, **rest))
+    first = lab.measure_speed(quietly=True)
+    assert first.known
+    assert 0.0005 < first.fp32_tflops < 200, "between an old netbook and the largest card there is"
+    assert first.device in ("cpu", "cuda", "mps")
+    assert "torch" not in sys.modules or not any("torch" in word for word in asked[0])
+    assert lab.measure_speed() == first
+    assert lab.machine().speed == first
+    assert len(asked) == 1
+
+
+@pytest.mark.parametrize("said", ["", "Traceback ...", "{}x"])
+def test_a_probe_that_says_nothing_useful_leaves_no_trace(lab, monkeypatch, said):
+    real = subprocess.Popen
+    speak = [sys.executable, "-c", f"print({said!r})"]
+    monkeypatch.setattr(speed.subprocess, "Popen", lambda _, **rest: real(speak, **rest))
+    assert lab.measure_speed() == Speed()
+    assert not (lab.home / "machine.json").exists()
 
 
 def test_a_probe_overrules_what_the_chip_claims(machine):
@@ -111,22 +152,76 @@ def test_a_card_counts_only_when_the_installed_torch_can_use_it(machine):
     assert not used.fast_bf16, "a card before Ampere has no fast bf16"
 
 
-def test_cards_are_read_from_the_driver(monkeypatch, home):
-    import pynvml
+# ---- cards, by a driver library that is not real --------------------------------------------------------------------------
 
-    class Memory:
-        total, free = 24_000_000_000, 20_000_000_000
 
-    class Holder:
-        pid = 1
+class NoAnswer(Exception):
+    """What the library raises."""
 
+
+def library(**changes):
+    """As pynvml answers on a machine with one card and the given programs on it."""
     answers = {
-        "nvmlInit": None, "nvmlShutdown": None, "nvmlSystemGetDriverVersion": "570.1", "nvmlDeviceGetCount": 1,
-        "nvmlDeviceGetHandleByIndex": object(), "nvmlDeviceGetMemoryInfo": Memory, "nvmlDeviceGetName": "RTX",
-        "nvmlDeviceGetComputeRunningProcesses": [Holder],
+        "nvmlInit": None, "nvmlShutdown": None, "nvmlSystemGetDriverVersion": "570.1", "nvmlSystemGetCudaDriverVersion": 12080,
+        "nvmlDeviceGetCount": 1, "nvmlDeviceGetHandleByIndex": object(), "nvmlDeviceGetName": b"RTX",
+        "nvmlDeviceGetMemoryInfo": SimpleNamespace(total=24_000_000_000, free=20_000_000_000),
+        "nvmlDeviceGetComputeRunningProcesses": [], "nvmlDeviceGetGraphicsRunningProcesses": [],
         "nvmlDeviceGetCudaComputeCapability": (8, 9),
     }  # fmt: skip
-    for name, answer in answers.items():
-        monkeypatch.setattr(pynvml, name, lambda *_, answer=answer: answer)
-    (card,) = measure_machine(home).gpus
-    assert card == Gpu(name="RTX", total_bytes=24_000_000_000, free_bytes=20_000_000_000, driver="570.1", capability=(8, 9), processes=1)
+
+    def answer(value):
+        def reply(*_):
+            if value is NoAnswer:
+                raise NoAnswer
+            return value
+
+        return reply
+
+    return SimpleNamespace(NVMLError=NoAnswer, **{name: answer(value) for name, value in (answers | changes).items()})
+
+
+def held(pid, size):
+    return SimpleNamespace(pid=pid, usedGpuMemory=size)
+
+
+def test_cards_are_read_from_the_driver():
+    (card,) = nvidia_cards(library())
+    assert card == Gpu(
+        name="RTX", total_bytes=24_000_000_000, free_bytes=20_000_000_000, driver="570.1", driver_cuda="12.8", capability=(8, 9)
+    )
+    assert card.processes == 0
+
+
+def test_who_holds_memory_on_a_card_is_told_by_name_and_we_are_not_among_them():
+    other = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    try:
+        computing = [held(os.getpid(), 9_000), held(other.pid, 3_000), held(2**22 + 7, 5_000)]
+        drawing = [held(other.pid, 1_000)]
+        named = {"nvmlDeviceGetComputeRunningProcesses": computing, "nvmlDeviceGetGraphicsRunningProcesses": drawing}
+        (card,) = nvidia_cards(library(**named))
+        assert [(h.pid, h.name, h.bytes, h.ours) for h in card.holders] == [
+            (2**22 + 7, "a program", 5_000, False),
+            (other.pid, psutil.Process(other.pid).name(), 3_000, False),
+        ]
+    finally:
+        other.kill()
+        other.wait()
+
+
+def test_a_run_of_ours_on_the_card_is_known_as_such():
+    code = "import time; time.sleep(60)"
+    other = subprocess.Popen([sys.executable, "-c", code, "-m", "loralab.worker", "runs/x"])
+    try:
+        (card,) = nvidia_cards(library(nvmlDeviceGetComputeRunningProcesses=[held(other.pid, None)]))
+        assert [(h.bytes, h.ours) for h in card.holders] == [(0, True)]
+    finally:
+        other.kill()
+        other.wait()
+
+
+def test_a_driver_that_does_not_answer_is_no_card_and_one_that_will_not_tell_is_one():
+    assert nvidia_cards(library(nvmlInit=NoAnswer)) == ()
+    assert nvidia_cards(library(nvmlDeviceGetMemoryInfo=NoAnswer)) == ()
+    mute = library(nvmlDeviceGetComputeRunningProcesses=NoAnswer, nvmlDeviceGetGraphicsRunningProcesses=NoAnswer)
+    assert nvidia_cards(mute)[0].holders == ()
+    assert nvidia_cards(library(nvmlSystemGetCudaDriverVersion=NoAnswer))[0].driver_cuda == ""
