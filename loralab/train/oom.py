@@ -93,8 +93,7 @@ def learn(
         watched = _Watched(parts)
         found, said = attempt(partial(backward, run.session, watched, run.plan.max_grad_norm), run.optimizer.zero_grad)
         if found is not None:
-            longest = max(map(padded if getattr(run.plan, "attention", "") != "eager" else _longest, parts), default=0)
-            run.room.fitted = max(run.room.fitted, longest)
+            run.room.fitted = max(run.room.fitted, *map(_longest, parts), 0)
             return found
         parts = _smaller(run, parts, watched.at, said, change)
 
@@ -133,7 +132,7 @@ def shrink(run: Run, size: int, change: Change, *, at_once: bool = False) -> Non
     lower = max(1, min(int(SMALLER * (budget or size)), size - 1))
     if not budget or lower < budget:
         reason = "memory ran out" + (" again soon after the last time" if soon else "")
-        change(run, f"{reason}, so less is computed at once. The result stays the same.", token_budget=lower)
+        change(run, f"{reason}. The result stays the same.", token_budget=lower)
 
 
 def _climb(run: Run, failed: Batch, change: Change) -> None:
