@@ -56,9 +56,9 @@ def export(source: Source, target: Path, note: Note) -> dict[str, Any]:
     path = target / f"{file_name(source)}-{variant.name.upper()}.gguf"
     with TemporaryDirectory() as folder:
         encoder = encoder_of(source, Path(folder))
-        ids, wanted, odd = _written(path, source, encoder, variant, note)
+        wanted, odd = _written(path, source, encoder, variant, note)
         note("trying it in llama.cpp")
-        facts = _proved(path, encoder, ids, wanted, variant.name)
+        facts = proved(path, encoder, wanted, variant.name)
     write_papers(source, target, merged=True, loading=_loading(path.name))
     return {"file": path.name, "file_bytes": path.stat().st_size, "in_words": odd} | facts
 
@@ -74,43 +74,41 @@ def encoder_of(source: Source, folder: Path) -> Any:
     return TextEncoder(folder)
 
 
-def _written(path: Path, source: Source, encoder: Any, variant: Any, note: Note) -> tuple[list[int], Any, str]:
-    """Write the file; returns the prompt to compare on, the logits wanted there, and in words what was packed otherwise."""
+def _written(path: Path, source: Source, encoder: Any, variant: Any, note: Note) -> tuple[Any, str]:
+    """Write the file; returns what the model says, and in words what was packed otherwise."""
     from loralab.exports._gguf import proof, recipe, tokens, writer
 
     foreign = _foreign(variant)
     try:
         note("loading the model")
-        model, config, ids, wanted = trained(source, encoder)
-        vocabulary = proof.settled(tokens.read(encoder, int(config["vocab_size"])), encoder)
+        model, wanted = trained(source, encoder)
+        vocabulary = proof.settled(tokens.read(encoder, model.config.vocab_size), encoder)
+        note("merging")
+        model = model.merge_and_unload(safe_merge=True)
         note("writing the file")
         choices = writer.write(path, model, vocabulary, variant, label_of(source), note, foreign and foreign.pack)
     finally:
         if foreign:
             foreign.close()
-    return ids, wanted, recipe.told(choices)
+    return wanted, recipe.told(choices)
 
 
-def trained(source: Source, encoder: Any) -> tuple[Any, dict[str, Any], list[int], Any]:
-    """The merged model in fp32, its settings, a prompt, and what base plus adapter made of it before they were merged."""
+def trained(source: Source, encoder: Any) -> tuple[Any, Any]:
+    """Base plus adapter in fp32 as PEFT holds them, and what they say. Raises UserError for a family that cannot be written."""
     import torch
     from peft import PeftModel
 
     from loralab.exports._gguf.families import refused
-    from loralab.exports._gguf.proof import probe_ids
+    from loralab.exports._gguf.proof import wanted_of
     from loralab.train.model import load_base
 
     raw = read_json(source.model / "config.json")
     attention = "eager" if raw.get("attn_logit_softcapping") else "sdpa"
     model: Any = PeftModel.from_pretrained(load_base(source.model, "fp32", torch.device("cpu"), attention), str(source.adapter)).eval()
-    settings = model.config.to_dict()
-    problem = refused(settings)
+    problem = refused(model.config.to_dict())
     if problem:
         raise UserError(problem.what, problem.todo, code=problem.code)
-    ids = probe_ids(encoder, int(settings["vocab_size"]))
-    with torch.no_grad():
-        wanted = model(input_ids=torch.tensor([ids])).logits[0].float().numpy()
-    return model.merge_and_unload(safe_merge=True), settings, ids, wanted
+    return model, wanted_of(model, encoder)
 
 
 class _Packing:
@@ -142,14 +140,15 @@ def _foreign(variant: Any) -> _Packing | None:
     return _Packing(library)
 
 
-def _proved(path: Path, encoder: Any, ids: list[int], wanted: Any, kind: str) -> dict[str, Any]:
+def proved(path: Path, encoder: Any, wanted: Any, kind: str, adapter: Path | None = None) -> dict[str, Any]:
+    """What llama.cpp makes of the file, in numbers; that it was not asked, where it is not installed."""
     from loralab.exports._gguf import proof
     from loralab.exports._llama.parent import MISSING, LlamaCpp, backend
 
     if not backend():
         return {"checked_with": "", "unchecked": f"llama.cpp is not installed here, so the file was not tried. {MISSING}"}
-    with closing(LlamaCpp(path, context=proof.PROBE + proof.ANSWER + 16)) as runtime:
-        return proof.prove(runtime, encoder, ids, wanted, kind)
+    with closing(LlamaCpp(path, adapter, context=proof.PROBE + proof.ANSWER + 16)) as runtime:
+        return proof.prove(runtime, encoder, wanted, kind)
 
 
 def file_name(source: Source) -> str:

@@ -6,6 +6,7 @@ Facts from the model sources of llama.cpp and transformers.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -135,8 +136,14 @@ def _phi3(writer: gguf.GGUFWriter, config: Settings) -> None:
     _sizes(writer, config)
     _rotary(writer, config)
     writer.add_layer_norm_rms_eps(float(config["rms_norm_eps"]))
-    original = int(first(config, "original_max_position_embeddings", default=first(config, "max_position_embeddings")))
-    writer.add_rope_scaling_orig_ctx_len(int(rope(config).get("original_max_position_embeddings") or original))
+    longest = int(first(config, "max_position_embeddings"))
+    turned = rope(config)
+    original = int(turned.get("original_max_position_embeddings") or first(config, "original_max_position_embeddings", default=longest))
+    writer.add_rope_scaling_orig_ctx_len(original)
+    if turned["rope_type"] == "longrope":
+        stretch = float(turned.get("factor") or longest / original)
+        usual = math.sqrt(1 + math.log(stretch) / math.log(original)) if stretch > 1 else 1.0
+        writer.add_rope_scaling_attn_factors(float(turned.get("attention_factor") or usual))
     writer.add_sliding_window(0)
 
 
@@ -222,7 +229,7 @@ def _general(config: Settings, family: Family) -> str:
     if activation not in family.activations:
         return f"llama.cpp does not run this family with the activation “{activation}”"
     kind = rope(config)["rope_type"]
-    if kind not in ROPE or (kind == "longrope") != (kind == "longrope" and config["model_type"] == "phi3"):
+    if kind not in ROPE or (kind == "longrope" and config["model_type"] != "phi3"):
         return f"its way of stretching positions ({kind}) is not one LoRALab writes"
     if config.get("model_type") in ("qwen2", "qwen3") and config.get("use_sliding_window") and config.get("max_window_layers", 0):
         return "it slides its window in some layers only, which llama.cpp does not do for this family"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -18,6 +18,7 @@ import numpy as np
 from loralab.encode import TextEncoder
 from loralab.errors import LabError, Unavailable
 from loralab.exports._gguf.tokens import OTHERS, Vocabulary
+from loralab.exports._gguf.writer import safe_name
 from loralab.exports._llama.parent import MISSING, LlamaCpp, backend
 from loralab.exports._runtime import Runtime
 
@@ -58,10 +59,35 @@ def log_softmax(logits: Any) -> Any:
     return values - np.log(np.exp(values).sum(-1, keepdims=True))
 
 
-def prove(runtime: Runtime, encoder: TextEncoder, ids: Sequence[int], wanted: Any, kind: str) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Wanted:
+    """What base plus adapter say: logits [len(ids), vocabulary] on a prompt, and the likeliest answer to a question, with its end."""
+
+    ids: list[int]
+    logits: Any
+    answer: list[int]
+
+
+def wanted_of(model: Any, encoder: TextEncoder) -> Wanted:
+    """Asked of the model in torch, in evaluation mode on the CPU."""
+    import torch
+
+    ids = probe_ids(encoder, model.config.vocab_size)
+    asked = encoder.prompt_ids(CHATS[0])
+    answer: list[int] = []
+    with torch.no_grad():
+        logits = model(input_ids=torch.tensor([ids])).logits[0].float().numpy()
+        while len(answer) < ANSWER and not encoder.stop_ids & set(answer):
+            answer.append(int(model(input_ids=torch.tensor([asked + answer])).logits[0, -1].argmax()))
+    return Wanted(ids, logits, answer)
+
+
+def prove(runtime: Runtime, encoder: TextEncoder, wanted: Wanted, kind: str) -> dict[str, Any]:
     """Numbers of the comparison. Raises LabError when the file does not do what was trained."""
-    facts = {"checked_with": runtime.name} | _tokens(runtime, encoder) | _logits(runtime, ids, wanted)
-    facts["greedy"] = runtime.generate(list(ids), ANSWER)
+    facts = {"checked_with": runtime.name} | _tokens(runtime, encoder) | _logits(runtime, wanted.ids, wanted.logits)
+    answer = runtime.generate(encoder.prompt_ids(CHATS[0]), ANSWER)
+    same = next((i for i, (a, b) in enumerate(zip(answer, wanted.answer, strict=False)) if a != b), min(len(answer), len(wanted.answer)))
+    facts |= {"answer_tokens": len(wanted.answer), "answer_tokens_equal": same, "answers_equal": answer == wanted.answer}
     why = _wrong(facts, kind)
     if why:
         raise LabError(f"The file does not answer as the model does: {why}.", "Take the adapter or the merged model.", code="gguf_differs")
@@ -137,7 +163,7 @@ def _only_tokens(vocabulary: Vocabulary, path: Path) -> None:
     """The smallest model there can be around a tokenizer."""
     width = 32
     writer = gguf.GGUFWriter(path, "llama")
-    writer.add_name("tokens")
+    writer.add_name(safe_name("tokens", strips=vocabulary.strips))
     for add, value in (
         (writer.add_context_length, 64), (writer.add_embedding_length, width), (writer.add_block_count, 1),
         (writer.add_feed_forward_length, width), (writer.add_head_count, 1), (writer.add_head_count_kv, 1),

@@ -14,6 +14,7 @@ import numpy as np
 
 SECONDS = 600.0  # for one answer; a big model on a slow machine takes its time
 OFF = 0
+SURE = 1e6  # added to a logit, it wins
 
 
 class Server:
@@ -49,11 +50,16 @@ class Server:
         return self.tokenize(prompt, added=True)  # as its chat route does with a rendered conversation
 
     def logits(self, ids: list[int]) -> bytes:
-        """The server tells probabilities of the next token only: the prompt grows by one token a time, and its cache keeps the rest."""
+        """The server tells probabilities of the next token only: the prompt grows by one token a time, and its cache keeps the rest.
+
+        It keeps silent when the token it then chooses ends the text or is half a letter, so it is made to choose a plain one; what it
+        tells is what the model said before that.
+        """
         size = self._size()
+        plain = [[self.tokenize("a", added=False)[-1], SURE]]
         rows = np.full((len(ids), size), -np.inf, np.float32)
         for i in range(len(ids)):
-            asked = {"prompt": ids[: i + 1], "n_predict": 1, "n_probs": size, "temperature": 0.0, "cache_prompt": True}
+            asked = {"prompt": ids[: i + 1], "n_predict": 1, "n_probs": size, "temperature": 0.0, "logit_bias": plain}
             told = self._post("/completion", asked)["completion_probabilities"][0]["top_logprobs"]
             rows[i, [entry["id"] for entry in told]] = [entry["logprob"] for entry in told]
         return rows.tobytes()

@@ -1,0 +1,74 @@
+"""Owns the adapter alone as a GGUF file, to be put over its base with `--lora`.
+
+Invariant: it is tried in llama.cpp over its own base before it is handed out; where llama.cpp is not installed, the result says so.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from loralab.errors import Problem
+from loralab.exports import Format, Note, Source, gguf
+from loralab.exports._files import write_papers
+from loralab.model_folder import count_weights, read_json, weight_files
+
+
+def refuse(source: Source) -> Problem | None:
+    """As for the whole model, and the adapter must be of the plain kind that llama.cpp knows."""
+    problem = gguf.refuse(source)
+    if problem:
+        return problem
+    from loralab.exports._gguf.lora import refused
+
+    return refused(read_json(source.adapter / "adapter_config.json"))
+
+
+def needs_bytes(source: Source) -> int:
+    """The adapter, and for a while its base in sixteen bits to try it on."""
+    adapter = 2 * sum(path.stat().st_size for path in source.adapter.glob("*.safetensors"))
+    return adapter + 2 * count_weights(weight_files(source.model))[0] + gguf.TOKENIZER_BYTES
+
+
+def export(source: Source, target: Path, note: Note) -> dict[str, Any]:
+    """Write the adapter, put it over its base in llama.cpp, compare with base plus adapter here."""
+    from loralab.exports._gguf import lora
+
+    path = target / f"{gguf.file_name(source)}-lora.gguf"
+    with TemporaryDirectory(dir=target) as folder:
+        room = Path(folder)
+        encoder = gguf.encoder_of(source, room)
+        note("loading the model")
+        model, wanted = gguf.trained(source, encoder)
+        note("writing the adapter")
+        layers = lora.write(path, source.adapter, model.config.to_dict(), path.stem)
+        note("trying it in llama.cpp")
+        facts = _proved(source, room / "base.gguf", path, encoder, model.unload(), wanted)
+    write_papers(source, target, loading=_loading(source, path.name))
+    return {"file": path.name, "file_bytes": path.stat().st_size, "layers": layers} | facts
+
+
+def _proved(source: Source, base: Path, path: Path, encoder: Any, model: Any, wanted: Any) -> dict[str, Any]:
+    from loralab.exports._gguf import proof, recipe, tokens, writer
+    from loralab.exports._llama.parent import backend
+
+    if backend():
+        vocabulary = proof.settled(tokens.read(encoder, model.config.vocab_size), encoder)
+        writer.write(base, model, vocabulary, recipe.VARIANTS["f16"], writer.Label(source.base.name))
+    return gguf.proved(base, encoder, wanted, "f16", path)
+
+
+def _loading(source: Source, name: str) -> tuple[str, ...]:
+    return (
+        f"It needs its base, {source.base.reference}, as a GGUF file:", "",
+        "```sh", f"llama-cli -m base.gguf --lora {name}", f"llama-server -m base.gguf --lora {name}", "```", "",
+        f"In Ollama: a Modelfile with the lines `FROM ./base.gguf` and `ADAPTER ./{name}`.",
+        "Where only one file is wanted, export the whole model as GGUF instead.",
+    )  # fmt: skip
+
+
+FORMAT = Format(
+    name="gguf_adapter", label="GGUF adapter", words="Small; loads over its base in llama.cpp with --lora.",
+    refuse=refuse, needs_bytes=needs_bytes, export=export, zipped=False,
+)  # fmt: skip
