@@ -3,10 +3,10 @@
 Invariants: an update that is not finite never reaches the weights; one example that breaks is told from a setting that does by trying
 each alone; what is changed is changed because of what was found, is told, and is at most CHANCES times; a run that does well is left alone.
 
-A suspicion costs nothing and does nothing: PATIENCE updates in a row whose loss is far above the start, or whose gradient is far outside
-its own history. Then the held-out examples are asked, the very ones looked at before training: only if they got as much worse, too, the
-run goes back. That is why noise in a batch, however loud, is no alarm. A long gradient alone is harmless (it is clipped, and AdamW
-divides by its size), so it counts only while the loss is above where it began.
+A suspicion costs nothing and does nothing: an update whose loss is far above the start, or whose gradient is far outside its own history.
+If most of the PATIENCE updates from there on are such, the held-out examples are asked, the very ones looked at before training: only if
+they got as much worse, too, the run goes back. That is why noise in a batch, however loud, is no alarm. A long gradient alone is harmless
+(it is clipped, and AdamW divides by its size), so it counts only while the loss is above where it began.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from loralab.train.sound import broken_base, broken_tensor
 if TYPE_CHECKING:
     from loralab.train.loop import Run
 
-PATIENCE = 3  # updates in a row: a spike that recovers takes one or two (Axolotl's guide on stability: loss above and not recovering)
+PATIENCE = 3  # updates from the first sign on: a spike that recovers takes one or two (Axolotl, training stability: “not recovering”)
 BEYOND, RECOVERED = 3.0, 1.1  # times the start: a loss that was beyond is suspicious until it has recovered (Soup, Axolotl: 3)
 FAR_UP = 1.5  # times the start, suspicious too: a wrecked model guesses, and guessing costs ln(vocabulary), 9 to 12, which three times a
 # start of 3 to 8 never reaches for long (docs/measurements.md, “The guard”)
@@ -36,6 +36,7 @@ LEAST_SPREAD = 0.1  # of that logarithm: a history that is all alike makes no sm
 ENOUGH = 20  # updates that make a history
 FEW = 0.1  # of the examples: more than these being broken is no longer about examples
 
+TOO_BIG = "the corrections were too big"
 Look = Callable[["Run"], tuple[float, int]]  # loop.evaluate: mean held-out loss and number of examples
 
 
@@ -71,17 +72,21 @@ def is_sound(run: Run, micro_batches: Sequence[Batch], loss: float, norm: float,
         _not_finite(run, micro_batches, loss, norm, change)
         return False
     progress, watch = run.progress, run.watch
-    if not _is_sign(run, loss, norm):
-        watch.signs.clear()
+    sign = _is_sign(run, loss, norm)
+    if not sign and not watch.suspicion:
         if norm > 0:
             watch.norms.append(math.log(norm))
         if watch.last_good:
             watch.last_good.sound(run)
         return True
-    watch.signs.append(loss)
-    if len(watch.signs) < PATIENCE or progress.step < watch.quiet_until:
+    watch.suspicion.append((loss, sign))
+    if len(watch.suspicion) < PATIENCE:
         return True
-    return _asked_heldout(run, loss, norm, look, change)
+    most = sum(sign for _, sign in watch.suspicion) > PATIENCE / 2
+    if most and progress.step >= watch.quiet_until:
+        return _asked_heldout(run, loss, norm, look, change)
+    watch.suspicion.clear()
+    return True
 
 
 def is_finite(run: Run, loss: float, norm: float, rows: Sequence[int]) -> bool:
@@ -113,7 +118,8 @@ def _far_out(history: Sequence[float], norm: float) -> bool:
 def _level(run: Run) -> float:
     """The loss above which an update is suspicious and held-out examples bear it out. The start is their loss before training."""
     start = run.progress.base_loss
-    times = RECOVERED if max(run.watch.signs, default=start) > _above(start, BEYOND) else FAR_UP
+    highest = max((loss for loss, _ in run.watch.suspicion), default=start)
+    times = RECOVERED if highest > _above(start, BEYOND) else FAR_UP
     return _above(start, times)
 
 
@@ -126,14 +132,14 @@ def _asked_heldout(run: Run, loss: float, norm: float, look: Look, change: Chang
     progress, watch = run.progress, run.watch
     now, _ = look(run)
     if math.isfinite(now) and now <= _level(run):
-        watch.signs.clear()
+        watch.suspicion.clear()
         watch.norms.clear()  # it may be at home in other lengths now
         watch.quiet_until, watch.quiet = progress.step + watch.quiet, 2 * watch.quiet
         return True
     text = f"The training ran away: the loss on the held-out examples was {progress.base_loss:.3g} before it began and is {now:.3g} now."
-    data = {"loss": loss, "grad_norm": norm, "heldout": now, "start": progress.base_loss, "signs": list(watch.signs)}
+    data = {"loss": loss, "grad_norm": norm, "heldout": now, "start": progress.base_loss, "losses": [loss for loss, _ in watch.suspicion]}
     remedy.tell(run, "diverged", text, data)
-    remedy.gentler_steps(run, "diverged", change)
+    remedy.gentler_steps(run, "diverged", TOO_BIG, change)
     return False
 
 
@@ -148,7 +154,7 @@ def _not_finite(run: Run, micro_batches: Sequence[Batch], loss: float, norm: flo
         return
     if name := broken_tensor(session.state()):
         remedy.tell_broken(run, rows, loss, norm, f" A number in the adapter is not finite ({name}).")
-        remedy.gentler_steps(run, "non_finite", change, first={})
+        remedy.gentler_steps(run, "non_finite", TOO_BIG, change, changed=False)
         return
     bad = broken_rows(session, micro_batches)
     reference = known_good(session)
@@ -156,14 +162,14 @@ def _not_finite(run: Run, micro_batches: Sequence[Batch], loss: float, norm: flo
         _unexplained(run, rows, loss, norm, change)
     elif len(broken_rows(session, reference)) < len(reference) and not _about_all(run, bad, rows):
         remedy.tell_broken(run, rows, loss, norm, "")
-        remedy.leave_out(run, bad, "bad_row", f"{named(bad, 'gives', 'give')} no finite loss")
+        remedy.leave_out(run, bad, "bad_row", f"{named(bad, 'gives', 'give')} a loss that is not a number")
     else:
         remedy.tell_broken(run, rows, loss, norm, "" if narrow(run.plan) else " Other examples fare no better: it is not about these.")
         remedy.go_back(run)
         if narrow(run.plan) or broken_rows(session, reference):
             remedy.gentler_arithmetic(run, change)
         else:
-            remedy.gentler_steps(run, "non_finite", change)
+            remedy.gentler_steps(run, "non_finite", TOO_BIG, change)
 
 
 def _about_all(run: Run, bad: Sequence[int], rows: Sequence[int]) -> bool:
@@ -178,14 +184,14 @@ def _unexplained(run: Run, rows: Sequence[int], loss: float, norm: float, change
     broken.append(step)
     while broken[0] < step - HISTORY:
         broken.popleft()
-    remedy.tell_broken(run, rows, loss, norm, " Each of its examples alone is fine.")
+    remedy.tell_broken(run, rows, loss, norm, " Tried again, each of its examples alone is fine.")
     if len(broken) >= PATIENCE:
         broken.clear()
         remedy.go_back(run)
         if remedy.wider(run.plan):
             remedy.gentler_arithmetic(run, change)
         else:
-            remedy.gentler_steps(run, "non_finite", change)
+            remedy.gentler_steps(run, "non_finite", "numbers that are not finite kept coming back", change)
 
 
 # ---- a look that is not finite -----------------------------------------------------------------------------------------------
@@ -210,11 +216,12 @@ def _look_not_finite(run: Run, change: Change) -> None:
     if bad and len(bad) <= len(seen) // 2 and not narrow(run.plan):
         run.progress.heldout_left_out += bad
         session.leave_out(run.progress.heldout_left_out)
-        remedy.tell(run, "bad_row", f"{named(bad, 'gives', 'give')} no finite loss; no longer among the held-out ones.", {"rows": bad})
+        text = f"{named(bad, 'gives', 'give')} a loss that is not a number; no longer among the held-out ones."
+        remedy.tell(run, "bad_row", text, {"rows": bad})
         return
     remedy.tell(run, "non_finite", "The loss on the held-out examples is not finite.", {"rows": bad})
     begun = remedy.go_back(run) >= 0
     if begun and not broken_rows(session, known_good(session)) and not narrow(run.plan):
-        remedy.gentler_steps(run, "non_finite", change)
+        remedy.gentler_steps(run, "non_finite", TOO_BIG, change)
     else:
         remedy.gentler_arithmetic(run, change)

@@ -25,7 +25,6 @@ MOST_RATE = 1e-3  # an adapter's learning rate after running away once: 72 of 80
 LONGER_WARMUP = 0.1  # of the run (Google's tuning playbook: 5 to 10 %)
 HISTORY = 50  # updates remembered
 QUIET = 10  # updates before the held-out examples are asked again after they said all is well; doubles each time
-TOO_BIG = "the corrections were too big"
 
 Change = Callable[..., None]  # loop.change: (run, reason, **settings)
 
@@ -36,18 +35,19 @@ class Watch:
 
     last_good: LastGood | None = None
     norms: deque[float] = field(default_factory=lambda: deque(maxlen=HISTORY))  # logarithms, of sound updates
-    signs: list[float] = field(default_factory=list)  # losses of the suspicious updates in a row
+    suspicion: list[tuple[float, bool]] = field(default_factory=list)  # losses from the first sign on, and which were signs
     broken: deque[int] = field(default_factory=deque)  # updates that were not finite though each of their examples is
+    back: tuple[int, int] = (-1, -1)  # in which update it last went back, and to which
     empty: int = 0  # updates in a row without anything to learn from
     quiet_until: int = 0
     quiet: int = QUIET
     hands_off: bool = False  # another engine holds model and optimiser: nothing can be changed under it
 
 
-def gentler_steps(run: Run, code: str, change: Change, first: dict[str, Any] | None = None) -> None:
+def gentler_steps(run: Run, code: str, reason: str, change: Change, *, changed: bool = True) -> None:
     """Go back and make smaller corrections from there; the second time with a new warm-up, the third as exactly as possible.
 
-    `first` is what to change the first time instead.
+    With `changed` false nothing is made gentler the first time: going back alone may do.
     """
     back = go_back(run)
     run.progress.troubles += 1
@@ -56,18 +56,16 @@ def gentler_steps(run: Run, code: str, change: Change, first: dict[str, Any] | N
         what = (
             "The training ran away." if run.watch.hands_off else "The training ran away again and again, with gentler settings each time."
         )
-        end(run, code, what, f"Start again with a learning rate of {rate:.1g}, or look at the examples named above.")
+        end(run, code, what, f"Start again with a learning rate of {rate:.1g}; if that goes wrong too, look through the examples.")
         return
-    run.folder.emit(Noted(step=run.progress.step, text=f"Went back to the adapter as it was after update {back}."))
     settings = {"learning_rate": smaller(run.plan)}
-    if run.progress.troubles == 1 and first is not None:
-        settings = first
+    if run.progress.troubles == 1 and not changed:
+        return
     if run.progress.troubles == 2:
         settings["warmup"] = round(min(0.5, run.progress.step / run.total_steps + LONGER_WARMUP), 3)
     if run.progress.troubles == CHANCES:
         settings |= wider(run.plan)
-    if settings:
-        change(run, TOO_BIG, **settings)
+    change(run, reason, **settings)
 
 
 def gentler_arithmetic(run: Run, change: Change) -> None:
@@ -101,10 +99,16 @@ def smaller(plan: Plan) -> float:
 
 def go_back(run: Run) -> int:
     """Adapter and optimiser as they last were in order; the number of that update, -1 where there is no way back."""
-    watch = run.watch
-    watch.signs.clear()
+    watch, now = run.watch, run.progress.step
+    watch.suspicion.clear()
     watch.norms.clear()
-    return watch.last_good.restore(run) if watch.last_good else -1
+    if watch.last_good is None or watch.back[0] == now:  # there already
+        return watch.back[1]
+    watch.back = (now, watch.last_good.restore(run))
+    if watch.back[1] >= 0:
+        where = f"after update {watch.back[1]}" if watch.back[1] else "at the start"
+        run.folder.emit(Noted(step=now, text=f"Went back to what had been learned {where}."))
+    return watch.back[1]
 
 
 def leave_out(run: Run, rows: Sequence[int], code: str, what: str) -> None:
@@ -121,7 +125,7 @@ def corrupt(run: Run, name: str) -> None:
 
 def tell_broken(run: Run, rows: Sequence[int], loss: float, norm: float, why: str) -> None:
     """The update under way is not finite; `rows` are the examples in it."""
-    text = f"The numbers of update {run.progress.step + 1} were not finite; it was left out.{why}"
+    text = f"Update {run.progress.step + 1} gave numbers that are not finite; it was left out.{why}"
     tell(run, "non_finite", text, {"rows": list(rows), "loss": loss, "grad_norm": norm})
 
 
@@ -134,6 +138,13 @@ def end(run: Run, code: str, what: str, todo: str) -> None:
     """The run ends here, and what was best so far is kept; before its first update there is nothing to keep."""
     if math.isnan(run.progress.base_loss):
         raise RunFailed(what, todo, code=code)
+    if run.best is None:
+        go_back(run)
+    progress = run.progress
+    if progress.best_loss < progress.base_loss:
+        what += f" The best version so far, from update {progress.best_step}, is kept."
+    else:
+        what += " No version was better yet than the model was before."
     run.why, run.reason = "failed", Problem(code=code, what=what, todo=todo)
 
 

@@ -17,7 +17,7 @@ from torch import Tensor
 if TYPE_CHECKING:
     from loralab.train.loop import Run
 
-EVERY = 10  # sound updates between two copies, and before one counts as good: trouble shows within three (guard.PATIENCE)
+EVERY = 5  # sound updates between two copies, and before one counts as good: trouble shows within three (guard.PATIENCE)
 SHARE = 0.25  # of the free main memory that copies may take
 
 
