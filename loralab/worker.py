@@ -60,6 +60,7 @@ def main(arguments: list[str]) -> int:
     what, todo, code = (str(result.pop(part, "")) for part in ("what", "todo", "code"))
     if outcome == "stopped" and orphaned():
         what, todo = "It saved and stopped, because the process that watched over it is gone.", "Resume it to go on."
+        code = code or "keeper_gone"
     log(Ended(outcome=outcome, what=what, todo=todo, code=code, step=int(result.get("steps", 0)), result=result))
     return 0
 

@@ -19,6 +19,8 @@ import gradio as gr
 from loralab.lab import Lab
 from loralab.paths import room
 from ui.errors import LOG, told, write_log
+from ui.greeting import Greeting, greet, greeting
+from ui.idle import measuring
 from ui.markup import markup
 from ui.page import TABS, Page, go_to, shared_parts
 from ui.runlist import machine_strip, run_list
@@ -42,6 +44,7 @@ def build(lab: Lab) -> gr.Blocks:
     """The page over one workspace."""
     with gr.Blocks(title="LoRALab", analytics_enabled=False, fill_width=True) as demo:
         parts = shared_parts(lab)
+        welcome: list[Greeting] = []
         with gr.Sidebar(width=264, elem_id="side"):
             markup(BRAND)
             side = gr.Column()
@@ -50,13 +53,15 @@ def build(lab: Lab) -> gr.Blocks:
             page = Page(**parts, tabs=tabs)
             for name in TABS:
                 with gr.Tab(TITLES[name], id=name) as tab, gr.Column(elem_classes="sheet"):
+                    if name == TABS[0]:
+                        welcome.append(greeting(page))
                     BUILD[name](lab, page)
                 tab.select(_remember_tab(page, name), None, None, show_progress="hidden")
         markup(told(lambda: machine_strip(page)), elem_id="machine")
         with side:
             markup('<div class="small-title">Your runs</div>')
             run_list(page)
-        _wire_page(demo, page, theme)
+        _wire_page(demo, page, theme, welcome[0])
     return demo
 
 
@@ -64,19 +69,22 @@ def _remember_tab(page: Page, name: str) -> Any:
     return told(lambda: remember(page.lab.home, {"tab": name}))
 
 
-def _wire_page(demo: gr.Blocks, page: Page, theme: gr.Radio) -> None:
+def _wire_page(demo: gr.Blocks, page: Page, theme: gr.Radio, welcome: Greeting) -> None:
     """What happens when the page is opened, and the choice of light or dark."""
+    measure = measuring(page.lab)
 
     @told
     def attach() -> list[Any]:
         settings = read_settings(page.lab.home)
         rows = [row for row in page.lab.runs() if row.get("kind", "train") == "train"]
         active = next((row["id"] for row in rows if row.get("state") in ("waiting", "running")), "")
-        current = active or next((row["id"] for row in rows if row["id"] == settings.run), rows[0]["id"] if rows else "")
-        tab = "train" if active else settings.tab if current and settings.tab in TABS else "dataset"
-        return [current, go_to(tab), settings.theme]
+        lost, card = greet(page.lab)
+        current = active or lost or next((row["id"] for row in rows if row["id"] == settings.run), rows[0]["id"] if rows else "")
+        tab = "train" if active else settings.tab if current and not lost and settings.tab in TABS else "dataset"
+        measure()
+        return [current, go_to(tab), settings.theme, *card]
 
-    demo.load(attach, None, [page.run, page.tabs, theme], show_progress="hidden")
+    demo.load(attach, None, [page.run, page.tabs, theme, *welcome.outputs], show_progress="hidden")
     demo.load(None, None, None, js=FOLD_SIDE_JS)
     theme.change(None, theme, None, js=set_theme_js())
     theme.input(told(lambda look: remember(page.lab.home, {"theme": look})), theme, None, show_progress="hidden")

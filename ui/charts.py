@@ -6,14 +6,17 @@ import math
 from typing import TYPE_CHECKING
 
 from loralab.events import RunView, Stepped
+from loralab.incidents import told
 from loralab.records import DatasetProfile, Footprint
+from ui.marks import MARKS, mark_incidents
 from ui.words import count, esc, size
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
 MOST_POINTS = 500  # drawn per line; more cannot be told apart on a screen
-RAW, SMOOTH, HELDOUT, TROUBLE, QUIET = "rgba(128,138,134,0.35)", "#7c8a85", "#0d9488", "#d9480f", "rgba(128,138,134,0.22)"
+RAW, SMOOTH, HELDOUT, QUIET = "rgba(128,138,134,0.35)", "#7c8a85", "#0d9488", "rgba(128,138,134,0.22)"
+SPIKE = {"spikecolor": RAW, "spikethickness": 1, "spikedash": "solid"}  # the line under the pointer
 PART_NAMES = {
     "weights": "the model itself",
     "adapter": "the adapter",
@@ -45,13 +48,12 @@ def loss_chart(view: RunView) -> Figure:
             x=[e.step for e in looks], y=[e.loss for e in looks], name="held-out examples", mode="lines+markers",
             line={"color": HELDOUT, "width": 3}, marker={"size": 8}, hovertemplate="%{y:.3f}",
         )  # fmt: skip
-    for incident in view.incidents:
-        figure.add_vline(x=incident.step, line={"color": TROUBLE, "width": 1.5, "dash": "dash"})
+    mark_incidents(figure, view, x, smooth(y))
     figure.update_layout(
         height=320, margin={"l": 48, "r": 16, "t": 12, "b": 40}, paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)",
         hovermode="x unified", showlegend=False, uirevision=view.run,
         font={"family": "system-ui, sans-serif", "size": 12},
-        xaxis={"title": "updates", "gridcolor": QUIET, "zeroline": False, "rangemode": "tozero"},
+        xaxis={"title": "updates", "gridcolor": QUIET, "zeroline": False, "rangemode": "tozero", **SPIKE},
         yaxis={"title": "loss", "gridcolor": QUIET, "zeroline": False},
     )  # fmt: skip
     return figure
@@ -62,8 +64,8 @@ def legend(view: RunView) -> str:
     lines = [("raw", "each update"), ("smooth", "while learning"), ("held", "on held-out examples")]
     if any(e.split == "base" for e in view.evaluations):
         lines.append(("base", "before training"))
-    if view.incidents:
-        lines.append(("trouble", "something was noticed"))
+    kinds = {each.kind for each in told(view)}
+    lines += [(f"mark {style.name}", style.words) for kind, style in MARKS.items() if kind in kinds]
     return '<div class="legend">' + "".join(f'<span><i class="{kind}"></i>{words}</span>' for kind, words in lines) + "</div>"
 
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import gradio as gr
 
 from loralab.events import Adjusted, Incident, Noted, RunView
-from loralab.tasks import tasks
+from loralab.incidents import adjustment
+from loralab.queue import Turn
 from ui.charts import legend, loss_chart
 from ui.errors import told
 from ui.markup import markup
 from ui.page import Page
-from ui.words import duration, empty, esc, fact, facts, figure, notice, size, term
+from ui.words import count, duration, empty, esc, fact, facts, figure, notice, size, term
 
 STATES = {
     "waiting": ("Getting ready", "busy"),
@@ -24,7 +26,6 @@ STATES = {
     "killed": ("Interrupted", "bad"),
 }
 STORY_LINES = 40
-UNBOUNDED = ("token_budget", "held_out_tokens_at_once")  # settings of which 0 means: as much as there is
 
 
 def live_panel(page: Page) -> None:
@@ -46,7 +47,7 @@ def live_panel(page: Page) -> None:
         mark = stamp(view)
         if mark == shown:
             return [gr.skip()] * 10
-        return [mark, moment_of(view), *panel(view, _title(page, run))]
+        return [mark, moment_of(view), *panel(view, _title(page, run), _whose_turn(page, view))]
 
     out = [seen, page.moment, top, picture, lines, chart, story, stop, resume, proof]
     gr.on([page.timer.tick, page.run.change], tick, [page.run, seen], out, show_progress="hidden", concurrency_limit=None)
@@ -69,21 +70,37 @@ def moment_of(view: RunView | None) -> str:
     return f"{view.run}/{view.state}/{len(view.artifacts)}" if view else ""
 
 
-def panel(view: RunView | None, title: str) -> list[Any]:
-    """Updates for headline, chart, story and the three buttons."""
+def panel(view: RunView | None, title: str, turn: str = "") -> list[Any]:
+    """Updates for headline, chart, story and the three buttons. `turn` says of a waiting run whose turn it is."""
     if view is None:
         return [nothing_yet(), gr.Column(visible=False), "", None, "", *[gr.Button(visible=False)] * 3]
     can_go_on = view.state in ("stopped", "failed", "killed")
+    left_queue = view.ending is not None and view.ending.code == "unqueued"
     return [
-        headline(view, title),
+        headline(view, title) + (notice(turn, "It begins by itself, also when this page is closed.") if turn else ""),
         gr.Column(visible=bool(view.steps)),
         legend(view),
         loss_chart(view) if view.steps else None,
         story_lines(view),
-        gr.Button(visible=view.active),
-        gr.Button(visible=can_go_on),
+        gr.Button("Take out of the queue" if view.queued else "Stop and save", visible=view.active),
+        gr.Button("Put back in the queue" if left_queue else "Resume", visible=can_go_on),
         gr.Button(visible=bool(view.adapter) and not view.active),
     ]
+
+
+def _whose_turn(page: Page, view: RunView | None) -> str:
+    return whose_turn(page.lab.queue(), view.run) if view is not None and view.queued else ""
+
+
+def whose_turn(turns: Sequence[Turn], run: str) -> str:
+    """What has the machine now, and how many are before this run."""
+    place = next((turn.position for turn in turns if turn.run == run), 0)
+    if not place:
+        return "It is about to begin."
+    now = next((turn for turn in turns if turn.position == 0), None)
+    doing = {"train": "is learning", "evaluate": "is being compared", "export": "is being exported"}
+    at_work = f"“{now.title or now.run}” {doing.get(now.kind, 'is at work')} now. " if now else ""
+    return at_work + ("This run is next." if place == 1 else f"{count(place - 1, 'run')} will come before this one.")
 
 
 def nothing_yet() -> str:
@@ -166,30 +183,8 @@ def _line(event: Noted | Incident | Adjusted, started: float) -> str:
         case Incident():
             kind, text = "trouble", event.text
         case Adjusted():
-            kind, text = "change", changed(event)
+            kind, text = "change", adjustment(event)
     return f'<li class="{kind}"><time>{when}</time><span>{esc(text)}</span></li>'
-
-
-def changed(event: Adjusted) -> str:
-    """What was changed and why in one sentence, the setting called what the plan page calls it."""
-    fields = (task.plan.model_fields.get(event.setting) for task in tasks().values())
-    labels = (str((field.json_schema_extra or {}).get("label", "")) for field in fields if field and not callable(field.json_schema_extra))
-    label = next(filter(None, labels), event.setting.replace("_", " ").capitalize())
-    return f"{label} changed from {_value(event.before, event.setting)} to {_value(event.after, event.setting)}: {event.reason}"
-
-
-def _value(value: Any, setting: str) -> str:
-    match value:
-        case bool():
-            return "on" if value else "off"
-        case 0 if setting in UNBOUNDED:
-            return "no limit"
-        case int():
-            return f"{value:,}"
-        case float():
-            return f"{value:.3g}"
-        case _:
-            return str(value)
 
 
 def _title(page: Page, run: str) -> str:

@@ -89,6 +89,8 @@ def start_on_click(button: gr.Button, page: Page) -> None:
         page.desk.insist(proposal)
         run = page.lab.start(proposal.plan)
         remember(page.lab.home, {"run": run, "model": model})
+        if page.lab.view(run).queued:
+            gr.Info("Another run has the machine. This one waits for its turn and begins by itself.", title="In the queue")
         return run, go_to("train")
 
     button.click(start, [page.dataset, page.goal, page.model, *page.form.inputs], [page.run, page.tabs], trigger_mode="once")

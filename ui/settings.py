@@ -23,6 +23,7 @@ class Settings(BaseModel):
     model: str = "starter"
     theme: Literal["auto", "light", "dark"] = "auto"
     run: str = ""
+    put_off: tuple[str, ...] = ()  # endings of runs whose greeting was answered with “Not now”
     cache_gb: float = 50.0  # downloaded models may take this much
 
 

@@ -17,6 +17,7 @@ from loralab.speed import Speed
 SECONDS = 0.05  # of computing for each precision, about
 SMALLEST, LARGEST, LARGEST_ON_CARD = 256, 1024, 4096  # rows and columns
 TRIES = 3  # the best counts: another program may have had the processor meanwhile
+COUNTS_WORK = sys.platform != "win32"  # whose clock of a process's own work goes in steps of 16 ms
 
 
 def probe() -> Speed:
@@ -47,13 +48,16 @@ def _rate(device: str, kind: torch.dtype) -> float:
 
 
 def _seconds(left: torch.Tensor, out: torch.Tensor, device: str) -> float:
-    begun = time.perf_counter()
+    begun, spent = time.perf_counter(), time.process_time()
     torch.mm(left, left, out=out)
     if device == "cuda":
         torch.cuda.synchronize()
     elif device == "mps":
         torch.mps.synchronize()
-    return max(time.perf_counter() - begun, 1e-9)
+    wall = time.perf_counter() - begun
+    if device == "cpu" and COUNTS_WORK:  # what it would have taken with every core to itself
+        wall = min(wall, (time.process_time() - spent) / torch.get_num_threads())
+    return max(wall, 1e-6)
 
 
 if __name__ == "__main__":
