@@ -196,8 +196,8 @@ def test_another_error_is_not_taken_for_a_lack_of_memory(train: Any, monkeypatch
 @pytest.mark.skipif(sys.platform != "linux", reason="the limit on a process's memory is Linux's")
 def test_a_worker_that_really_gets_no_memory_goes_on(tmp_path: Path, llama: Path) -> None:
     """A real worker whose allocator fails on the whole micro-batch and not on parts of it."""
-    data = models.uneven_file(tmp_path / "rows.jsonl", 160)
-    settings = {"micro_batch": 128, "effective_batch": 128, "max_steps": 2, "learning_rate": 2e-3}
+    data = models.uneven_file(tmp_path / "rows.jsonl", 300)
+    settings = {"micro_batch": 256, "effective_batch": 256, "max_steps": 2, "learning_rate": 2e-3}
     folders, taken = [], 0
     for name in ("whole", "limited"):
         folder = models.run_folder(tmp_path / name, models.plan(data, **settings), llama)
