@@ -110,12 +110,12 @@ def measure(cell: Cell) -> dict[str, Any]:
 
     from loralab.tasks.text import TextPlan
     from loralab.train import memory
+    from loralab.train.head import TextHead
     from loralab.train.lora import attach_adapter
     from loralab.train.model import DTYPES
     from loralab.train.optim import adamw
     from loralab.train.probe import TRIES, Fit
     from loralab.train.recompute import set_mode
-    from loralab.train.head import TextHead
     from loralab.train.trace import Pack, trace
 
     torch.manual_seed(0)

@@ -47,7 +47,11 @@ def trace(plan: TextPlan, folder: Path, pack: Pack, where: str = "cpu") -> dict[
     """Bytes held at the worst moment of a step, with the optimiser's notes there: weights, adapter, optimiser, activations,
     head, and what the allocator adds on a processor.
     """
-    config = json.loads((folder / "config.json").read_text("utf-8"))
+    return count(plan, json.loads((folder / "config.json").read_text("utf-8")), pack, where)
+
+
+def count(plan: TextPlan, config: dict[str, Any], pack: Pack, where: str = "cpu") -> dict[str, int]:
+    """The same for a config.json's content."""
     layers = _layers(config)
     depths = DEPTHS if layers > max(DEPTHS) else (layers,)
     seen = [_phases(plan, _shallow(config, depth), pack, where) for depth in depths]
