@@ -27,11 +27,12 @@ from loralab.hub import check_on_hub
 from loralab.planner import propose
 from loralab.profile import SampleSet, profile_dataset, samples
 from loralab.queue import Turn
-from loralab.records import DatasetProfile, Job, Plan, Proposal
+from loralab.records import DatasetProfile, Footprint, Job, Plan, Proposal
 from loralab.report import run_report
 from loralab.report_page import report_html, report_markdown
 from loralab.speed import Speed
 from loralab.tasks import parse_plan
+from loralab.tracing import Tracer, traced
 
 
 class Lab:
@@ -42,6 +43,7 @@ class Lab:
         self.home.mkdir(parents=True, exist_ok=True)
         self.catalog = Catalog(self.home)
         self.history = History(self.home)
+        self.tracer = Tracer(self.home)  # starts its process with the first question
 
     # ---- what there is ---------------------------------------------------------------------------------------------------
     def machine(self) -> Machine:
@@ -94,6 +96,11 @@ class Lab:
         speeds = machine.speed.tokens_per_second | self.history.speeds()
         known = machine.model_copy(update={"speed": machine.speed.model_copy(update={"tokens_per_second": speeds})})
         return propose(profile, self.catalog.check(model), known, changes)
+
+    def trace(self, plan: Plan | dict[str, Any], profile: DatasetProfile | None = None) -> Footprint:
+        """What a plan will need, counted on its model without weights (stage “trace”); where that cannot be, the closed form's answer."""
+        typed = parse_plan(plan if isinstance(plan, dict) else plan.model_dump())
+        return traced(self.tracer, typed, self.catalog.check(typed.base_model), self.machine(), profile)
 
     def start(self, plan: Plan | dict[str, Any]) -> str:
         """Start a worker on this plan, or queue it while another job has the machine; returns the run's id. It survives this process."""
