@@ -59,8 +59,8 @@ def _processor(machine: Machine) -> Iterator[Finding]:
 def _speed(machine: Machine) -> Finding:
     exact, half = machine.speed.fp32_tflops, machine.speed.bf16_tflops
     if exact is None:
-        todo = "Run `python -m loralab doctor` again when the computer is idle; until then, times are estimated from the processor's name."
-        return Finding(name="Speed", state="worth doing", what="It could not be measured.", todo=todo)
+        what = "Not known yet: it is measured when the app is idle or a run begins. Until then, times are guessed from its name."
+        return Finding(name="Speed", state="fine", what=what)
     where = {"cuda": "on the graphics card", "mps": "on the graphics cores"}.get(machine.speed.device, "on the processor")
     said = f"{_tflops(exact)} in fp32 {where}"
     if half is None:

@@ -16,6 +16,7 @@ from loralab import __version__, terminal
 from loralab.card import SETTINGS
 from loralab.events import Adjusted, Evaluated, Incident, RunView
 from loralab.hardware import Machine
+from loralab.incidents import adjustment
 from loralab.paths import DATA
 from loralab.records import Score
 from loralab.report import judged, run_report
@@ -168,7 +169,7 @@ def _story(view: RunView) -> Iterator[str]:
             case Incident():
                 yield f"Update {event.step}: {event.text}"
             case Adjusted():
-                yield f"Update {event.step}: {event.setting.replace('_', ' ')} {event.before} → {event.after}. {event.reason}"
+                yield f"Update {event.step}: {adjustment(event)}"
     if view.ending and view.ending.what:
         yield f"{view.ending.what} {view.ending.todo}".strip()
 

@@ -9,7 +9,8 @@ import time
 from collections.abc import Sequence
 from typing import Any, TextIO
 
-from loralab.events import RunView
+from loralab.events import Adjusted, RunView
+from loralab.incidents import adjustment
 
 PLAIN_EVERY = 5.0  # seconds between two lines where the output is a file and a line cannot be written over
 BAR = 24
@@ -78,13 +79,14 @@ class LiveLine:
         self._drawn = ""
         self._phase = ""
         self._when = -math.inf
-        self._notes = 0
+        self._told = 0
 
     def __call__(self, view: RunView) -> None:
-        """Draw `view` where it differs from what is on the screen; sentences of the worker get lines of their own."""
-        for note in view.notes[self._notes :]:
-            self._write(f"  {note.text}", keep=True)
-        self._notes = len(view.notes)
+        """Draw `view` where it differs from what is on the screen; what the worker says, notices and changes gets lines of its own."""
+        happened = sorted((*view.notes, *view.incidents, *view.adjustments), key=lambda event: event.time)
+        for event in happened[self._told :]:
+            self._write(f"  {adjustment(event) if isinstance(event, Adjusted) else event.text}", keep=True)
+        self._told = len(happened)
         text = line(view)
         due = self._over or view.phase != self._phase or time.monotonic() - self._when >= PLAIN_EVERY
         if text != self._drawn and due:

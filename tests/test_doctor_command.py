@@ -60,7 +60,6 @@ def test_either_of_two_packages_with_the_same_use_is_enough():
     [
         ({"memory_free": GB}, "Memory", "worth doing", "Close programs"),
         ({"disk_free": GB}, "Disk", "worth doing", "Free some space"),
-        ({"speed": Speed()}, "Speed", "worth doing", "again when the computer is idle"),
         ({"versions": {"torch": "absent"}}, "Software", "wrong", "launch.py"),
     ],
 )
@@ -68,6 +67,11 @@ def test_what_is_not_fine_says_what_to_do(changes, name, state, todo):
     finding = found(laptop(**changes))[name]
     assert finding.state == state
     assert todo in finding.todo
+
+
+def test_a_speed_that_is_not_known_yet_is_nothing_to_worry_about():
+    assert (found(laptop())["Speed"].state, found(laptop())["Speed"].todo) == ("fine", "")
+    assert "Not known yet" in found(laptop())["Speed"].what
 
 
 def test_every_finding_that_is_not_fine_has_something_to_do():

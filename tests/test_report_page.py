@@ -61,7 +61,7 @@ def test_what_happened_is_told_in_order() -> None:
     lost = Incident(step=7, code="out_of_memory", text="Memory ran out.", time=10)
     less = Adjusted(step=7, setting="token_budget", before=2048, after=1024, reason="It works with less at once.", time=11)
     text = report_markdown(finished(less, lost), PLAN, laptop(), "Messages")
-    assert text.index("Memory ran out.") < text.index("token budget 2048 → 1024. It works with less at once.")
+    assert text.index("Memory ran out.") < text.index("Fewer tokens at once (2,048 → 1,024). It works with less at once.")
 
 
 def test_a_run_that_was_never_judged_claims_nothing() -> None:

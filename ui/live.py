@@ -77,7 +77,7 @@ def panel(view: RunView | None, title: str, turn: str = "") -> list[Any]:
     can_go_on = view.state in ("stopped", "failed", "killed")
     left_queue = view.ending is not None and view.ending.code == "unqueued"
     return [
-        headline(view, title) + (notice(turn, "It begins by itself, also when this page is closed.") if turn else ""),
+        headline(view, title, turn),
         gr.Column(visible=bool(view.steps)),
         legend(view),
         loss_chart(view) if view.steps else None,
@@ -109,20 +109,27 @@ def nothing_yet() -> str:
     return empty("Nothing is learning yet", todo)
 
 
-def headline(view: RunView, title: str) -> str:
-    """State, progress and the four numbers that matter."""
+def headline(view: RunView, title: str, turn: str = "") -> str:
+    """State, progress and the four numbers that matter; for a run that waits, whose turn it is."""
     words, tone = STATES[view.state]
     if view.active and view.phase not in ("", "training"):
         words = view.phase.replace("_", " ").capitalize()
+    if turn and not view.steps:
+        waits = notice(turn, "It begins by itself, also when this page is closed.")
+        return f'<div class="card live">{_head(title, words, tone)}{waits}</div>'
     done = 100.0 if view.state == "finished" else 100 * _share_done(view)
     left = f"about {duration(view.seconds_left)} left" if view.active and view.seconds_left else _ended(view)
-    moving = " moving" if view.active and view.fraction is None else ""
+    moving = " moving" if view.active and not view.queued and view.fraction is None else ""
     aria = f'role="progressbar" aria-valuenow="{done:.0f}" aria-valuemin="0" aria-valuemax="100"'
     bar = f'<div class="progress{moving}" {aria}><i style="width:{done:.1f}%"></i></div>'
     return (
-        f'<div class="card live"><div class="live-head"><h2>{esc(title)}</h2><span class="pill {tone}">{esc(words)}</span></div>'
+        f'<div class="card live">{_head(title, words, tone)}{notice(turn) if turn else ""}'
         f'{bar}<div class="live-sub"><span>{_where(view)}</span><span>{left}</span></div>{_numbers(view)}</div>{_ending(view)}'
     )
+
+
+def _head(title: str, words: str, tone: str) -> str:
+    return f'<div class="live-head"><h2>{esc(title)}</h2><span class="pill {tone}">{esc(words)}</span></div>'
 
 
 def _share_done(view: RunView) -> float:

@@ -22,7 +22,6 @@ from ui.markup import markup
 from ui.page import Page
 from ui.words import count, esc, figure, size
 
-
 BUSY = ("waiting", "running")
 
 
