@@ -16,11 +16,11 @@ from pathlib import Path
 
 import torch
 
-from loralab.events import Noted
+from loralab.events import Noted, Stepped
 from loralab.paths import SAMPLES, STARTER
 from loralab.train.text import TextSession
 from tests import models, troubles
-
+from tests.healthy import HEALTHY, live
 
 LEFT_OUT = ("bad_row", "nothing_to_learn")
 
@@ -52,9 +52,9 @@ def healthy(path: Path) -> None:
     """A row per healthy run: how frightening it was, and whether it was left alone."""
     say("\n| healthy run | loss: first, highest, lowest | gradient | held-out before, best | asked | touched |")
     say("|---|---|---|---|--:|--:|")
-    for number, case in enumerate(troubles.HEALTHY):
-        found, asked = troubles.live(case, path / f"healthy{number}")
-        losses, norms = models.losses(found.folder), [step.grad_norm for step in models.told(found.folder, troubles.Stepped)]
+    for number, case in enumerate(HEALTHY):
+        found, asked = live(case, path / f"healthy{number}")
+        losses, norms = models.losses(found.folder), [step.grad_norm for step in models.told(found.folder, Stepped)]
         loud = f"{losses[0]:.2f}, {max(losses):.2f}, {min(losses):.3f}"
         row = [f"{case.name} ({case.base})", loud, f"{min(norms):.2g} to {max(norms):.2g}", f"{found.base:.2f}, {found.best:.2f}"]
         say("| " + " | ".join([*row, str(asked), str(len(found.incidents) + len(found.changed))]) + " |")

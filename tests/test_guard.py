@@ -22,7 +22,7 @@ from loralab.train.checkpoint import Progress
 from loralab.train.lora import attach_adapter, save_adapter
 from loralab.train.optim import adamw
 from loralab.train.text import TextSession
-from tests import models, troubles
+from tests import healthy, models, troubles
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # transformers' own
 SLOW = {"every correction the wrong way", "learning rate x100, one example at a time"}  # benchmarks/guard.py runs them, too
@@ -224,13 +224,13 @@ def test_a_resumed_run_still_knows_what_was_left_out_and_made_gentler(tmp_path: 
 
 # ---- healthy runs ------------------------------------------------------------------------------------------------------------
 
-QUICK = [*[case for case in troubles.HEALTHY if case.base != "starter"][3::3], troubles.HEALTHY[6]]
+QUICK = [*[case for case in healthy.HEALTHY if case.base != "starter"][3::3], healthy.HEALTHY[6]]
 
 
 @pytest.mark.parametrize("case", QUICK, ids=lambda case: case.name)
-def test_a_healthy_run_is_left_alone(case: troubles.Healthy, tmp_path: Path) -> None:
+def test_a_healthy_run_is_left_alone(case: healthy.Healthy, tmp_path: Path) -> None:
     """The gibberish one is suspected, and the held-out examples say that all is well; benchmarks/guard.py runs all twenty."""
-    found, asked = troubles.live(case, tmp_path)
+    found, asked = healthy.live(case, tmp_path)
     assert (found.codes, found.changed, found.ended) == ([], {}, "")
     assert not any("Went back" in note.text for note in models.told(found.folder, Noted))
     assert found.best < found.base
