@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from loralab import process, runs, watching
@@ -113,6 +114,14 @@ def worker_of(home: Path, run: str) -> process.WorkerProcess:
 def worker_pid(home: Path, run: str) -> int:
     """Process id of the worker that wrote to a run's log last."""
     return next(e.pid for e in reversed(read(home / "runs" / run / "events.jsonl")[0]) if isinstance(e, Started))
+
+
+def gone(pid: int) -> bool:
+    """Whether a process has ended; one that nobody has reaped yet has."""
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
 
 
 def forget(home: Path, run: str) -> None:

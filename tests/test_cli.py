@@ -85,6 +85,24 @@ def test_set_changes_the_plan_and_detach_comes_back_at_once(lora, plan, home):
     assert set(report) >= TRAIN_KEYS
 
 
+def test_what_waits_is_listed_moved_and_removed(lora, plan, home):
+    begun = [one(lora("train", "--plan", plan(max_steps=400, step_seconds=0.05), "--detach", "--json")[1])["run"] for _ in range(3)]
+    going, first, second = begun
+    code, out, _ = lora("queue", "--json")
+    assert code == 0
+    assert [(turn["run"], turn["position"]) for turn in one(out)["queue"]] == [(going, 0), (first, 1), (second, 2)]
+    code, out, _ = lora("queue", "--move", second, "--to", "1")
+    assert code == 0
+    assert [line.split()[:2] for line in out.splitlines()[1:]] == [["now", going], ["1", second], ["2", first]]
+    code, out, _ = lora("queue", "--remove", second, "--json")
+    assert (code, [turn["run"] for turn in one(out)["queue"]]) == (0, [going, first])
+    assert runs.view(home, second).state == "stopped"
+    code, _, err = lora("queue", "--remove", second)
+    assert (code, len(err.splitlines())) == (1, 1)
+    code, out, _ = lora("stop", first, "--json")
+    assert (code, one(out)["outcome"]) == (0, "stopped")
+
+
 def test_a_run_that_fails_is_exit_code_three_and_still_one_object(lora, plan):
     code, out, err = lora("train", "--plan", plan(breaks="raise"), "--json")
     report = one(out)
@@ -113,6 +131,8 @@ def test_a_worker_that_is_killed_is_exit_code_three(lora, plan):
         (["show"], "no run yet"),
         (["stop", "nope"], "no run called"),
         (["resume", "nope"], "no run called"),
+        (["queue", "--remove", "nope"], "no run called"),
+        (["queue", "--move", "nope"], "not waiting"),
         (["chat"], "no run yet"),
         (["pretrain", "nothing.jsonl"], "There is no file"),
     ],
@@ -149,7 +169,7 @@ def test_a_finished_run_is_shown_and_listed(lora, plan):
     assert err == ""
 
 
-@pytest.mark.parametrize("command", ["doctor", "models", "runs"])
+@pytest.mark.parametrize("command", ["doctor", "models", "runs", "queue"])
 def test_looking_around_works_in_an_empty_workspace(lora, command):
     code, out, _ = lora(command, "--json")
     assert code == 0

@@ -18,7 +18,7 @@ from loralab.events import Adjusted, Ended, Incident, Started, Stepped, read
 from loralab.lifeline import held, take_lock
 from loralab.paths import CHECKOUT
 from loralab.records import Plan
-from tests.conftest import ended, ending, first_line, forget, python, until, worker_of, worker_pid
+from tests.conftest import ended, ending, first_line, forget, gone, python, until, worker_of, worker_pid
 from tests.conftest import endings as all_endings
 
 Kind = TypeVar("Kind", Started, Incident, Adjusted)
@@ -200,7 +200,7 @@ def test_the_worker_dies_with_its_keeper_and_the_next_look_offers_to_resume(home
     view = ended(home, run)
     assert (view.state, ending(home, run).code) == ("killed", "worker_gone")
     assert "Resume" in ending(home, run).todo
-    assert not psutil.pid_exists(worker) or psutil.Process(worker).status() == psutil.STATUS_ZOMBIE
+    assert gone(worker)
     assert not of_kind(home, run, Adjusted), "nobody was there to know why"
     job = home / "runs" / run / "job.json"
     job.write_text(job.read_text().replace('"hang"', '""'))
@@ -259,7 +259,7 @@ def test_ended_by_force_is_not_taken_for_want_of_memory(home, fake):
     pids = worker_of(home, run).pid, worker_pid(home, run)
     runs.stop(home, run, force=True)
     assert [last.code for last in all_endings(home, run)] == ["ended_by_force"]
-    assert not any(psutil.pid_exists(pid) for pid in pids)
+    assert all(map(gone, pids))
     assert not of_kind(home, run, Incident)
     time.sleep(0.5)
     assert isinstance(log_of(home, run)[-1], Ended), "nothing came back to life"

@@ -5,10 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import psutil
-
 from loralab import runs, watching
-from tests.conftest import ended, ending, endings, first_line, forget, python, until, worker_of
+from tests.conftest import ended, ending, endings, first_line, forget, gone, python, until, worker_of
 
 
 def test_a_run_that_does_its_job_is_finished(home, fake):
@@ -142,4 +140,4 @@ def test_an_unresponsive_run_is_ended_by_force(home, fake):
     view = runs.view(home, run)
     assert view.state == "killed"
     assert ending(home, run).code == "ended_by_force"
-    assert not psutil.pid_exists(pid)
+    assert gone(pid)
