@@ -157,9 +157,8 @@ def _optional(machine: Machine) -> Iterator[Finding]:
 def _absent(part: OptionalPart, *, card: bool) -> Finding:
     if part.name in NEEDS_CARD and not card:
         return Finding(name=part.name, state="fine", what=f"Not installed, and of no use without an NVIDIA card ({part.gives}).")
-    return Finding(
-        name=part.name, state="worth doing", what=f"Not installed. It gives: {part.gives}.", todo=f"If you want that: {part.get}"
-    )
+    what, todo = f"Not installed. It gives: {part.gives}.", f"If you want {part.gives}: {part.get}"
+    return Finding(name=part.name, state="worth doing", what=what, todo=todo)
 
 
 # ---- the letter ------------------------------------------------------------------------------------------------------------

@@ -21,6 +21,7 @@ from loralab.process import ENVIRONMENT
 from loralab.records import Record
 
 FILE = "machine.json"
+MEASURED = {"bf16_tflops", "fp32_tflops", "device", "fingerprint"}
 PATIENCE = 120.0  # seconds: most of it is the import of torch on a busy or slow computer
 IDLE_NICENESS = 15
 
@@ -55,7 +56,7 @@ def kept(home: Path, fingerprint: str) -> Speed:
 def keep(home: Path, speed: Speed) -> None:
     """Write it down for the next time. A disk that is full or read-only only means measuring again."""
     with contextlib.suppress(OSError):
-        write_atomic(home / FILE, speed.model_dump_json(indent=1))
+        write_atomic(home / FILE, speed.model_dump_json(indent=1, include=MEASURED))
 
 
 def measure(fingerprint: str, *, quietly: bool = False) -> Speed:

@@ -101,6 +101,7 @@ def test_trouble_is_marked_on_the_line_and_says_what_was_done(fake, window, home
     run = fake(title="Short of memory", breaks="kill", breaks_at=3, breaks_above=50, max_steps=8, saves_every=1)
     assert ended(home, run).state == "finished"
     shown = window(width, height)
+    shown.page.locator("#runs [aria-current]").wait_for(state="attached", timeout=SOON)  # the page has turned to where it was
     shown.tab("Train")
     shown.sees("#story", "Fewer tokens at once (no limit → 50). The memory did not suffice")
     shown.sees(".legend", "memory ran out")

@@ -93,6 +93,7 @@ def test_measured_speeds_are_kept_for_this_computer_and_no_other(machine, home):
     speed.keep(home, mine)
     found = measure_machine(home)
     assert found.speed == mine
+    assert set(json.loads((home / "machine.json").read_text())) == {"bf16_tflops", "fp32_tflops", "device", "fingerprint"}
     speed.keep(home, mine.model_copy(update={"fingerprint": mine.fingerprint.replace("torch ", "torch 0.")}))
     assert measure_machine(home).speed == Speed(), "a workspace carried elsewhere, or a new torch, is measured again"
 
