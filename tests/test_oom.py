@@ -11,14 +11,15 @@ from typing import Any
 
 import pytest
 
+from loralab.errors import classify
 from loralab.events import Adjusted, Evaluated, Incident, Stepped, adjusted
 from loralab.tasks import parse_plan
 from loralab.tasks.text import TextPlan
-from loralab.train import loop
+from loralab.train import job, loop, oom
 from loralab.train.run import RunFolder
 from loralab.train.text import TextSession
 from tests import limited_worker, models
-from tests.faults import CPU, PLACES, Fault, difference, in_backward, in_forward, too_large, weights
+from tests.faults import CPU, PLACES, Fault, difference, in_backward, in_forward, in_optimizer, too_large, weights
 
 STEPS = 9  # of the runs trained here; 54 examples make one epoch of 7 updates, so the last one lies in another
 
@@ -213,3 +214,37 @@ def test_a_worker_that_really_gets_no_memory_goes_on(tmp_path: Path, llama: Path
     assert "DefaultCPUAllocator: can't allocate memory" in models.told(limited, Incident)[0].data["error"]
     assert [step.tokens for step in models.told(limited, Stepped)] == [step.tokens for step in models.told(whole, Stepped)]
     assert difference(whole, limited) <= 1e-5
+
+
+# ---- what is not ours, and what comes afterwards ---------------------------------------------------------------------------
+
+
+def test_the_other_engine_is_left_alone(tmp_path: Path, llama: Path, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """TRL trains as TRL does: its lack of memory is told by the worker's last words, and nothing of its run is changed."""
+    chosen = models.plan(data, max_steps=3, engine="trl")
+    folder = models.run_folder(tmp_path / "run", chosen, llama)
+    in_optimizer(Fault(2), monkeypatch)
+    with pytest.raises(RuntimeError, match="can't allocate memory") as raised:
+        job.run(folder)
+    assert classify(raised.value).code == "out_of_memory"
+    assert models.told(folder, Incident) == models.told(folder, Adjusted) == []
+
+
+@pytest.mark.parametrize(("most", "answered"), [(40, True), (0, False)])
+def test_the_verdict_asks_for_less_at_once_and_leaves_the_plan_alone(
+    tmp_path: Path, llama: Path, data: Path, most: int, answered: bool
+) -> None:
+    chosen = models.plan(data, micro_batch=8)
+    folder = models.run_folder(tmp_path / "run", chosen, llama)
+    run = loop.prepare(TextSession(chosen, folder), chosen, folder)
+
+    def judge() -> int:
+        if max(map(oom.padded, run.session.heldout())) > max(most, 1) * 5 or not most:
+            raise RuntimeError(CPU)
+        return 7
+
+    assert oom.judged(run, judge) == (7 if answered else None)
+    assert run.plan == chosen
+    told = models.told(folder, Incident)
+    assert told
+    assert ("can be compared later" in told[-1].text) is not answered
