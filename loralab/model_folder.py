@@ -19,6 +19,7 @@ from loralab.records import Record
 TEMPLATES = DATA / "templates"
 _BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U8": 1, "BOOL": 1, "F8_E4M3": 1, "F8_E5M2": 1}
 _ATTENTION = ("attn", "attention", "q_proj", "k_proj", "v_proj", "o_proj", "query", "c_attn")
+_FUSED = ("GPT2", "GPTBigCode", "GPTNeoX", "Falcon", "Bloom", "CodeGen", "Mpt", "Persimmon", "Phi3", "Glm")
 _NOT_LINEAR = ("embed", "wte", "wpe", "lm_head", "norm", "ln_")
 
 
@@ -62,6 +63,9 @@ class Shape(Record):
         q, kv, h = self.heads * self.head_dim, self.kv_dim, self.hidden
         attention = self.layers * ((h + q) + 2 * (h + kv) + (q + h))
         mlp = self.layers * self.mlp_matrices * (h + self.intermediate)
+        if self.architecture.startswith(_FUSED):  # queries, keys and values are one matrix, gate and up may be, too
+            attention = self.layers * ((h + q + 2 * kv) + (q + h))
+            mlp = self.layers * ((h + 2 * self.intermediate) + (self.intermediate + h)) if self.mlp_matrices == 3 else mlp
         if targets == "attention":
             return attention
         if targets == "mlp":

@@ -6,15 +6,13 @@ Invariant: nothing here changes a plan. An error stops the start; a warning is s
 from __future__ import annotations
 
 import re
-from itertools import product
-from pathlib import Path
 from typing import Any
 
 from loralab import estimate
-from loralab.catalog import catalogue
 from loralab.errors import Problem
 from loralab.hardware import Machine
-from loralab.model_check import ModelCheck, absent
+from loralab.memory_modes import load, rows_at_once
+from loralab.model_check import ModelCheck
 from loralab.records import DatasetProfile, Footprint, Plan
 from loralab.tasks.text import TextPlan
 
@@ -103,66 +101,39 @@ def machine_problems(plan: TextPlan, machine: Machine, needs: Footprint) -> list
     return found
 
 
-def does_not_fit(
-    plan: TextPlan, model: ModelCheck, machine: Machine, profile: DatasetProfile | None, fixed: dict[str, Any]
-) -> list[Problem]:
-    """An error with the two nearest plans that fit, when this one needs more memory than there is."""
-    needs = estimate.footprint(plan, model, machine, profile)
-    if needs.memory_bytes <= estimate.FITS * needs.free_bytes:
-        return []
+def does_not_fit(plan: TextPlan, model: ModelCheck, needs: Footprint, ways: list[str]) -> Problem:
+    """The error of a plan that needs more memory than there is, with the nearest plans that fit in words."""
     what = f"{model.name} with these settings needs about {needs.memory_bytes / 1e9:.1f} GB and {needs.free_bytes / 1e9:.1f} GB are free."
-    ways = [_words(change) for change in nearest_fits(plan, model, machine, profile, fixed)[:2]]
-    if len(ways) < 2:
-        ways += [f"the model {name} with the same settings" for name in _smaller_models(plan, model, machine, profile)][: 2 - len(ways)]
+    if needs.careful_bytes > needs.memory_bytes and needs.memory_bytes <= needs.free_bytes:
+        what += f" It may need {needs.careful_bytes / 1e9:.1f} GB at times, which is too close."
+    if plan.offload and needs.host_bytes:
+        what += f" Beside the card, {needs.host_bytes / 1e9:.1f} GB of main memory are filled."
     if not ways:
-        return [_error("does_not_fit", what, "Close other programs, or train on a computer with more memory.")]
-    return [_error("does_not_fit", what, f"These fit: {'; or '.join(ways)}.")]
+        return _error("does_not_fit", what, "Close other programs, or train on a computer with more memory.")
+    return _error("does_not_fit", what, f"These fit: {'; or '.join(ways)}.")
 
 
-def nearest_fits(
-    plan: TextPlan, model: ModelCheck, machine: Machine, profile: DatasetProfile | None, fixed: dict[str, Any]
-) -> list[dict[str, Any]]:
-    """Changes that make a plan fit, the least intrusive first; what a person fixed counts for more.
-
-    Fewer examples at once cost nothing but time; another number format costs a little exactness; shorter examples cost content.
-    """
-    card = machine.accelerator == "cuda" and machine.has("bitsandbytes")
-    formats = [plan.precision, *[p for p in ("bf16", "nf4") if p != plan.precision and (card or p == "bf16") and plan.precision != "nf4"]]
-    lengths = [plan.max_length, *[n for n in (4096, 2048, 1024, 512, 256, 128, 64) if n < plan.max_length]]
-    at_once = [plan.micro_batch, *[n for n in (8, 4, 2, 1) if n < plan.micro_batch]]
-    weighed: list[tuple[float, dict[str, Any]]] = []
-    for (i, precision), (j, length), (k, micro) in product(enumerate(formats), enumerate(lengths), enumerate(at_once)):
-        wanted = {"precision": precision, "max_length": length, "micro_batch": micro}
-        change = {name: value for name, value in wanted.items() if value != getattr(plan, name)}
-        weighed.append((i + 1.5 * j + 0.3 * k + 0.5 * sum(name in fixed for name in change), change))
-    ladder = [change for _, change in sorted(weighed, key=lambda w: w[0])]
-    found: list[dict[str, Any]] = []
-    for change in ladder:
-        needs = estimate.footprint(plan.model_copy(update=change), model, machine, profile)
-        if needs.memory_bytes <= estimate.FITS * needs.free_bytes and not any(_milder(f, change) for f in found):
-            found.append(change)
-    return found
-
-
-def _smaller_models(plan: TextPlan, model: ModelCheck, machine: Machine, profile: DatasetProfile | None) -> list[str]:
-    """The two largest models of the catalogue below this one that fit with the same settings."""
-    found: list[str] = []
-    for entry in reversed([e for e in catalogue() if e.parameters < model.parameters]):
-        needs = estimate.footprint(plan, absent(entry.name, Path(), entry), machine, profile)
-        if needs.memory_bytes <= estimate.FITS * needs.free_bytes:
-            found.append(entry.name)
-    return found[:2]
-
-
-def _milder(first: dict[str, Any], second: dict[str, Any]) -> bool:
-    """Whether the first change asks for no more than the second in any setting: then the second is not worth offering."""
-    numbers = [name for name in ("micro_batch", "max_length") if name in first and name in second]
-    return set(first) <= set(second) and all(first[name] >= second[name] for name in numbers)
-
-
-def _words(change: dict[str, Any]) -> str:
-    labels = {name: str((TextPlan.model_fields[name].json_schema_extra or {}).get("label", name)) for name in change}  # type: ignore[union-attr]
-    return " and ".join(f"“{labels[name]}” {value}" for name, value in change.items())
+def mode_reason(plan: TextPlan, name: str, value: Any, profile: DatasetProfile | None, *, fits: bool) -> str:
+    """Why a setting of the memory mode has its value, in plain words."""
+    if name == "token_budget":
+        row = load(plan, profile).row
+        rows = rows_at_once(plan.model_copy(update={"token_budget": int(value)}), row)
+        many = f"{rows} of the longest examples" if rows > 1 else "one of the longest examples"
+        return f"That is {many} at once: more would take memory and hardly be faster." if fits else "One example at a time: the least."
+    reasons: dict[tuple[str, Any], str] = {
+        ("recompute", "none"): "There is memory enough to keep every result for the way back, which is the fastest.",
+        ("recompute", "selective"): "Cheap results are computed twice instead of kept: a little slower, and it fits.",
+        ("recompute", "full"): "Results are computed twice instead of kept: about a half slower, and it needs the least memory.",
+        ("offload", True): "What the way back needs waits in main memory, because the graphics card is too small for it.",
+        ("offload", False): "Nothing has to be moved out of the way.",
+        ("optimizer", "adamw"): "The exact optimiser; its notes fit.",
+        ("optimizer", "adamw_8bit"): "Its notes take a quarter of the memory, which is what was still missing.",
+        ("precision", "nf4"): "The model only fits on your graphics card with four bits a number.",
+        ("precision", "bf16"): "Half-precision numbers take half the memory.",
+        ("precision", "fp32"): "Exact numbers fit in memory.",
+        ("precision", "fp16"): "Half-precision numbers take half the memory.",
+    }
+    return reasons.get((name, value), "The way to use memory that fits.")
 
 
 def _error(code: str, what: str, todo: str) -> Problem:

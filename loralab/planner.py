@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-from loralab import estimate
+from loralab import estimate, fit
+from loralab.catalog import hub_entry
 from loralab.hardware import Machine
-from loralab.model_check import ModelCheck
-from loralab.plan_checks import check_text, does_not_fit, machine_problems
+from loralab.memory_modes import load
+from loralab.model_check import ModelCheck, absent
+from loralab.plan_checks import check_text, does_not_fit, machine_problems, mode_reason
 from loralab.records import DatasetProfile, Proposal
 from loralab.tasks import parse_plan
 from loralab.tasks.text import TextPlan
@@ -29,7 +32,8 @@ SMALL_BATCH = 4
 TINY_SECONDS = 110.0  # a run on a tiny model should be over in a minute or two
 PATIENT_SECONDS = 3600.0  # of a run on a larger model before rounds are taken away
 SHORTEST = 256  # tokens: rows are not cut below this to make them fit
-LARGEST_AT_ONCE = 8
+LARGEST_AT_ONCE = 64
+WAYS = 2  # that are offered where a plan does not fit
 
 
 @dataclass
@@ -65,14 +69,14 @@ class _Draft:
     def rows(self) -> int:
         return self.profile.n_train or max(1, round(self.profile.n_kept * (1 - self.values.get("heldout_share", 0.1))))
 
-    def fits(self) -> bool:
-        """Whether what has been chosen so far fits the machine; unknown models are taken to fit."""
-        print_ = estimate.footprint(self.plan, self.model, self.machine, self.profile)
-        return print_.memory_bytes <= estimate.FITS * print_.free_bytes
 
+def propose(
+    profile: DatasetProfile, model: ModelCheck, machine: Machine, changes: dict[str, Any], *, look_further: bool = True
+) -> Proposal:
+    """A complete text plan. `changes` are settings the person has fixed; a UserError names one that is not possible.
 
-def propose(profile: DatasetProfile, model: ModelCheck, machine: Machine, changes: dict[str, Any]) -> Proposal:
-    """A complete text plan. `changes` are settings the person has fixed; a UserError names one that is not possible."""
+    Where it does not fit, `look_further` finds the two nearest that do.
+    """
     fixed = _fixed(changes)
     draft = _Draft(profile, model, machine, fixed)
     draft.values |= {"dataset": profile.path, "base_model": model.name, "roles": profile.roles}
@@ -93,8 +97,28 @@ def propose(profile: DatasetProfile, model: ModelCheck, machine: Machine, change
     plan = draft.plan
     needs = estimate.footprint(plan, model, machine, profile)
     problems = [*model.problems, *check_text(plan, profile), *machine_problems(plan, machine, needs)]
-    problems += does_not_fit(plan, model, machine, profile, fixed)
-    return Proposal(plan=plan.model_dump(), reasons=draft.reasons, footprint=needs, problems=tuple(p.model_dump() for p in problems))
+    ways: tuple[dict[str, Any], ...] = ()
+    if not estimate.fits(needs, machine):
+        ways = _ways(draft, plan) if look_further else ()
+        problems.append(does_not_fit(plan, model, needs, [fit.words(plan, change, profile) for change in ways]))
+    return Proposal(
+        plan=plan.model_dump(), reasons=draft.reasons, footprint=needs, problems=tuple(p.model_dump() for p in problems), ways=ways
+    )
+
+
+def _ways(draft: _Draft, plan: TextPlan) -> tuple[dict[str, Any], ...]:
+    """The two nearest plans that fit; each was proposed again and fitted then."""
+    found: list[dict[str, Any]] = []
+    for change in fit.nearest(plan, draft.model, draft.machine, draft.profile, draft.fixed):
+        name = change.get("base_model")
+        model = absent(name, Path(), hub_entry(name)) if name else draft.model
+        settings = {n: value for n, value in (draft.fixed | change).items() if n != "base_model"}
+        again = propose(draft.profile, model, draft.machine, settings, look_further=False)
+        if estimate.fits(again.footprint, draft.machine):
+            found.append(change)
+        if len(found) == WAYS:
+            break
+    return tuple(found)
 
 
 def _fixed(changes: dict[str, Any]) -> dict[str, Any]:
@@ -163,21 +187,28 @@ def _batch(draft: _Draft) -> None:
     else:
         draft.choose("effective_batch", 8, "A correction after every eight examples: steady, and still many corrections.")
     draft.choose(
-        "micro_batch", min(LARGEST_AT_ONCE, draft.values["effective_batch"]), "It fits in memory; the result does not depend on it."
+        "micro_batch",
+        min(LARGEST_AT_ONCE, draft.values["effective_batch"]),
+        "At most all examples of an update; how many go at once is decided by “Tokens at once”.",
     )
 
 
 def _memory(draft: _Draft) -> None:
-    """Make it fit: first fewer examples at once, then 4 bits on a card that can, then shorter examples."""
-    while not draft.fits() and "micro_batch" not in draft.fixed and draft.values["micro_batch"] > 1:
-        draft.choose(
-            "micro_batch", draft.values["micro_batch"] // 2, "As many as fit in the free memory; the result does not depend on it."
-        )
-    if not draft.fits() and draft.machine.accelerator == "cuda" and draft.machine.has("bitsandbytes"):
-        draft.choose("precision", "nf4", "The model only fits on your graphics card with four bits a number.")
-    while not draft.fits() and "max_length" not in draft.fixed and draft.values["max_length"] > SHORTEST:
+    """Make it fit with headroom: the fastest way to use memory, then, when there is none, shorter examples."""
+    chosen = _mode(draft)
+    while chosen is None and "max_length" not in draft.fixed and draft.values["max_length"] > SHORTEST:
         length = max(SHORTEST, draft.values["max_length"] // 2 // 64 * 64)
         draft.choose("max_length", length, _cut_words(draft.profile, length, " Longer ones do not fit in the free memory."))
+        chosen = _mode(draft)
+    row = load(draft.plan, draft.profile).row
+    for name, value in (chosen or {"token_budget": row, "recompute": "full"}).items():
+        if name == "precision" and value == draft.values[name]:
+            continue  # it has its own reason
+        draft.choose(name, value, mode_reason(draft.plan, name, value, draft.profile, fits=chosen is not None))
+
+
+def _mode(draft: _Draft) -> dict[str, Any] | None:
+    return fit.choose(draft.plan, draft.model, draft.machine, draft.profile, draft.fixed)
 
 
 def _rate(draft: _Draft) -> None:

@@ -219,12 +219,15 @@ class Plan(Record):
 class Footprint(Record):
     """What a plan will need, each number with where it came from."""
 
-    memory_bytes: int
+    memory_bytes: int  # the middle estimate, which is shown
     free_bytes: int
+    careful_bytes: int = 0  # what it hardly ever goes beyond: it decides whether a run may begin
+    host_bytes: int = 0  # main memory beside the card's, where something is offloaded
+    runs: int = 0  # of this kind on this computer that corrected the number
     seconds: float | None = None
     disk_bytes: int = 0
     parts: dict[str, int] = Field(default_factory=dict)  # weights, adapter, optimiser, activations, head, reserve
-    stage: str = "closed form"
+    stage: str = "closed form"  # closed form | trace | probe | unknown
     words: str = ""
 
 
@@ -235,6 +238,7 @@ class Proposal(Record):
     reasons: dict[str, str]
     footprint: Footprint
     problems: tuple[dict[str, Any], ...] = ()
+    ways: tuple[dict[str, Any], ...] = ()  # where it does not fit: settings to fix beside yours so that it does, the nearest first
 
 
 # ---- results ---------------------------------------------------------------------------------------------------------------

@@ -67,7 +67,7 @@ def test_four_bits_keep_the_embeddings_in_half_precision():
     model = here("llama-3-8b")
     parts = footprint(plan(precision="nf4"), model, with_card(24), examples()).parts
     embeddings = model.parameters - model.linear
-    assert parts["weights"] > 0.5625 * model.linear + 2 * embeddings
+    assert parts["weights"] > 0.516 * model.linear + 2 * embeddings
     assert parts["weights"] < 6.5 * GB, "about 6 GB for 8 billion, not the 4 GB of a naive half byte a weight plus nothing"
 
 
@@ -75,13 +75,13 @@ def test_on_a_card_the_free_memory_is_the_cards():
     assert footprint(plan(), here("smollm2-135m"), with_card(6), examples()).free_bytes == 6 * GB
 
 
-def test_the_measured_training_step_is_foreseen_within_a_quarter():
-    # resident high-water marks of real steps on a processor, without the 0.4 GB the process held before, in bytes
+def test_the_measured_peak_of_a_run_is_foreseen_within_a_fifth():
+    # resident high-water marks of real steps on a processor beside the 0.4 GB the process held before, in bytes
     tiny = {"precision": "fp32", "micro_batch": 8, "max_length": 128, "learn_from": "replies"}
     data = examples(mean=26)  # longest row 130, cut to 128, half of it learned
     for settings, measured in ((tiny, 0.511e9), (tiny | {"dropout": 0.05}, 0.620e9), (tiny | {"precision": "bf16"}, 0.395e9)):
-        parts = footprint(TextPlan.model_validate(settings), here("starter"), laptop(), data).parts
-        assert parts["activations"] + parts["head"] == pytest.approx(measured, rel=0.25)
+        found = footprint(TextPlan.model_validate(settings), here("starter"), laptop(), data)
+        assert found.memory_bytes == pytest.approx(measured + 0.4e9, rel=0.2)
 
 
 def test_time_follows_the_work_and_a_known_speed_is_believed():
@@ -93,9 +93,8 @@ def test_time_follows_the_work_and_a_known_speed_is_believed():
     found = footprint(plan(epochs=1), here("smollm2-135m"), known, examples()).seconds
     assert found == pytest.approx((360 * 100 + 11 * 40 * 50) / 100)
     probed = laptop(speed=Speed(fp32_tflops=0.2, bf16_tflops=2.0))
-    assert (estimate.tokens_per_second(plan(), here("smollm2-135m"), probed, examples()) or 0) == pytest.approx(
-        10 * (estimate.tokens_per_second(plan(precision="fp32"), here("smollm2-135m"), probed, examples()) or 0)
-    )
+    half, whole = (estimate.tokens_per_second(plan(precision=p), here("smollm2-135m"), probed, examples()) or 0 for p in ("bf16", "fp32"))
+    assert 5 < half / whole < 10, "ten times but for what each micro-batch costs beside its tokens"
 
 
 def test_steps_are_counted_over_training_rows_and_bounded():
@@ -119,8 +118,9 @@ def test_an_unknown_model_is_not_given_numbers():
 
 def test_what_it_needs_is_said_in_words():
     assert verdict(3, 10) == "comfortable"
-    assert verdict(8, 10) == "tight"
-    assert verdict(9, 10) == "does not fit"
+    assert verdict(88, 100) == "tight"
+    assert verdict(92, 100) == "does not fit"
+    assert verdict(92, 100, careful=93) == "tight", "how careful it is depends on what is known"
     words = footprint(plan(), here("smollm2-135m"), laptop(), examples()).words
     assert words.startswith("needs about ")
     assert "you have 8.0 GB free: comfortable" in words

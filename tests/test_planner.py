@@ -8,9 +8,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from loralab import pace
 from loralab.errors import UserError
-from loralab.estimate import FITS, total_steps
-from loralab.plan_checks import check_text, nearest_fits
+from loralab.estimate import HEADROOM, fits, total_steps
+from loralab.fit import budgets
+from loralab.plan_checks import check_text
 from loralab.planner import TINY_RATE, USUAL_RATE, propose
 from loralab.tasks import parse_plan
 from loralab.tasks.text import TextPlan
@@ -108,34 +110,58 @@ def test_text_from_a_command_line_becomes_numbers():
     assert proposed(epochs="2", use_dora="true").plan["epochs"] == 2.0
 
 
-def test_fewer_at_once_when_memory_is_short_and_the_update_stays_the_same():
-    tight = proposed(examples(400, 60), model="smollm2-135m", machine=laptop(memory_free=int(3.5 * GB)))
-    assert tight.plan["micro_batch"] < 8
-    assert tight.plan["effective_batch"] == 8
+def test_fewer_tokens_at_once_when_memory_is_short_and_the_update_stays_the_same():
+    free, profile = int(1.7 * GB), examples(400, 60)
+    tight = proposed(profile, model="smollm2-135m", machine=laptop(memory_free=free))
+    roomy = proposed(profile, model="smollm2-135m", machine=laptop(memory_free=64 * GB))
+    assert tight.plan["effective_batch"] == roomy.plan["effective_batch"] == 8
+    less = (tight.plan["token_budget"], tight.plan["recompute"]), (roomy.plan["token_budget"], roomy.plan["recompute"])
+    assert less[0] != less[1]
+    assert roomy.plan["recompute"] == "none"
     assert "does_not_fit" not in codes(tight.problems)
-    assert tight.footprint.memory_bytes <= FITS * tight.footprint.free_bytes
+    assert fits(tight.footprint, laptop(memory_free=free), HEADROOM)
 
 
-def test_a_plan_that_does_not_fit_is_refused_with_ways_that_do():
-    profile, machine = examples(400, 400), laptop(memory_free=6 * GB)
-    found = proposed(profile, model="smollm2-135m", machine=machine, micro_batch=8, max_length=2048, precision="fp32")
+def test_never_the_largest_budget_that_fits_but_the_smallest_near_the_best_speed():
+    machine, profile, model = laptop(memory_free=500 * GB), examples(6000, 300), here("smollm2-360m")
+    plan = TextPlan.model_validate(propose(profile, model, machine, {}).plan)
+    times = {
+        b: pace.update_seconds(plan.model_copy(update={"token_budget": b}), model, machine, profile) for b in budgets(plan, profile, {})
+    }
+    best = min(times.values())
+    assert plan.token_budget == min(b for b, seconds in times.items() if seconds <= 1.03 * best)
+    assert plan.token_budget < max(times), "everything would fit here"
+
+
+def test_the_mode_ladder_goes_down_as_memory_shrinks():
+    profile = examples(400, 400)
+    taken = [proposed(profile, model="mistral-7b", machine=with_card(free)).plan for free in (80, 22, 17, 9)]
+    assert [plan["precision"] for plan in taken] == ["bf16", "bf16", "nf4", "nf4"]
+    assert [plan["recompute"] for plan in taken] == ["none", "selective", "selective", "selective"]
+    assert [plan["offload"] for plan in taken] == [False, True, False, True]
+    assert {plan["effective_batch"] for plan in taken} == {8}
+
+
+def test_a_plan_that_does_not_fit_is_refused_with_two_ways_that_do():
+    profile, machine = examples(400, 400), laptop(memory_free=4 * GB)
+    asked = {"micro_batch": 8, "max_length": 2048, "precision": "fp32", "token_budget": 0, "recompute": "none"}
+    found = proposed(profile, model="smollm2-135m", machine=machine, **asked)
     (problem,) = [p for p in found.problems if p["code"] == "does_not_fit"]
     assert problem["severity"] == "error"
     assert problem["todo"].startswith("These fit: ")
-    assert len(re.findall(r"; or ", problem["todo"])) == 1, "two ways"
-    plan, model = TextPlan.model_validate(found.plan), here("smollm2-135m")
-    from loralab import estimate
-
-    ways = nearest_fits(plan, model, machine, profile, {"micro_batch": 8})
-    for change in ways[:2]:
-        needs = estimate.footprint(plan.model_copy(update=change), model, machine, profile)
-        assert needs.memory_bytes <= FITS * needs.free_bytes
+    assert len(re.findall(r"; or ", problem["todo"])) == 1
+    assert len(found.ways) == 2
+    for way in found.ways:
+        again = proposed(profile, model="smollm2-135m", machine=machine, **(asked | way))
+        assert "does_not_fit" not in codes(again.problems)
+        assert again.plan["effective_batch"] == found.plan["effective_batch"]
 
 
 def test_a_model_far_too_large_points_to_models_that_fit():
     found = proposed(model="llama-3-8b")
     (problem,) = [p for p in found.problems if p["code"] == "does_not_fit"]
-    named = re.findall(r"the model (\S+) with", problem["todo"])
+    named = [way["base_model"] for way in found.ways]
+    assert all(name in problem["todo"] for name in named)
     assert len(named) == 2
     for name in named:
         assert "does_not_fit" not in codes(proposed(model=name).problems)
@@ -187,17 +213,41 @@ def test_an_absent_model_can_be_planned_with_and_says_what_is_missing(home):
     assert unknown.plan["learning_rate"] == USUAL_RATE
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+FIXED = st.fixed_dictionaries(
+    {},
+    optional={
+        "max_length": st.sampled_from([64, 512, 2048]),
+        "micro_batch": st.integers(1, 16),
+        "token_budget": st.sampled_from([0, 500, 8000]),
+        "recompute": st.sampled_from(["none", "selective", "full"]),
+        "precision": st.sampled_from(["fp32", "bf16"]),
+        "rank": st.sampled_from([8, 64]),
+    },
+)
+
+
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     n=st.integers(1, 200_000),
     mean=st.integers(1, 5000),
-    memory=st.integers(1, 200),
+    memory=st.integers(1, 120),
     model=st.sampled_from(["starter", "gpt2", "qwen3-0.6b", "llama-3-8b"]),
     card=st.booleans(),
+    fixed=FIXED,
 )
-def test_any_data_on_any_machine_gives_a_valid_plan_that_fits_or_says_it_does_not(n, mean, memory, model, card):
-    machine = with_card(memory) if card else laptop(memory_free=memory * GB)
-    found = propose(examples(n, mean), here(model), machine, {})
+def test_any_plan_on_any_machine_fits_or_is_refused_with_plans_that_fit(n, mean, memory, model, card, fixed):
+    machine, profile = with_card(memory) if card else laptop(memory_free=memory * GB), examples(n, mean)
+    found = propose(profile, here(model), machine, fixed)
     plan = parse_plan(found.plan)
-    assert plan.micro_batch <= plan.effective_batch
-    assert found.footprint.memory_bytes <= FITS * found.footprint.free_bytes or "does_not_fit" in codes(found.problems, "error")
+    assert {name: found.plan[name] for name in fixed} == fixed, "what a person fixed is kept"
+    refused = "does_not_fit" in codes(found.problems, "error")
+    assert fits(found.footprint, machine) != refused
+    assert bool(found.ways) <= refused
+    assert len(found.ways) <= 2
+    if not fixed:
+        assert plan.micro_batch <= plan.effective_batch
+    for way in found.ways:
+        assert "effective_batch" not in way
+        other = {name: value for name, value in (fixed | way).items() if name != "base_model"}
+        again = propose(profile, here(way.get("base_model", model)), machine, other)
+        assert "does_not_fit" not in codes(again.problems)
