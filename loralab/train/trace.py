@@ -88,7 +88,7 @@ def _shallow(config: dict[str, Any], layers: int) -> Any:
     cut |= {
         name: value[:layers] for name, value in cut.items() if isinstance(value, list) and len(value) == whole and name != "architectures"
     }
-    kind = cut.pop("model_type")
+    kind = str(cut.pop("model_type"))
     return AutoConfig.for_model(kind, **{name: value for name, value in cut.items() if name != "quantization_config"})
 
 
