@@ -15,11 +15,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from loralab import paths, queue, runs, speed
+from loralab import compare, disk, paths, queue, runs, speed
 from loralab.card import model_card, origin_of
 from loralab.catalog import Catalog, ModelCheck, ModelEntry
 from loralab.chat import ChatServer
 from loralab.errors import UserError
+from loralab.evaluations._controls import SHUFFLED
 from loralab.events import RunView
 from loralab.hardware import Machine, fingerprint, measure_machine
 from loralab.history import History
@@ -40,7 +41,8 @@ class Lab:
 
     def __init__(self, home: Path | str | None = None) -> None:
         self.home = Path(home).expanduser().resolve() if home else paths.home()
-        self.home.mkdir(parents=True, exist_ok=True)
+        with disk.writing(self.home):
+            self.home.mkdir(parents=True, exist_ok=True)
         self.catalog = Catalog(self.home)
         self.history = History(self.home)
         self.tracer = Tracer(self.home)  # starts its process with the first question
@@ -106,15 +108,20 @@ class Lab:
         """Start a worker on this plan, or queue it while another job has the machine; returns the run's id. It survives this process."""
         typed = parse_plan(plan if isinstance(plan, dict) else plan.model_dump())
         options = {"model": str(self.catalog.folder(typed.base_model))} if typed.base_model else {}
-        return runs.start(self.home, "train", plan=typed.model_dump(), options=options)
+        disk.check_writable(self.home)
+        with disk.writing(self.home):
+            return runs.start(self.home, "train", plan=typed.model_dump(), options=options)
 
     def resume(self, run: str) -> str:
         """Go on from the last checkpoint of a stopped, killed or failed run, when its turn comes."""
-        return runs.resume(self.home, run)
+        disk.check_writable(self.home)
+        with disk.writing(self.home):
+            return runs.resume(self.home, run)
 
     def stop(self, run: str, *, force: bool = False) -> None:
         """Ask a run to save and stop; `force` ends it at once, and what was not saved is lost. A waiting run leaves the queue."""
-        runs.stop(self.home, run, force=force)
+        with disk.writing(self.home):
+            runs.stop(self.home, run, force=force)
 
     # ---- the queue: one training, evaluation or export at a time ---------------------------------------------------------
     def queue(self) -> tuple[Turn, ...]:
@@ -123,16 +130,19 @@ class Lab:
 
     def move(self, run: str, position: int) -> tuple[Turn, ...]:
         """Put a waiting run at `position` (1 is the next); returns the queue. Raises UserError when it is not waiting."""
-        queue.move(self.home, run, position)
+        with disk.writing(self.home):
+            queue.move(self.home, run, position)
         return self.queue()
 
     def unqueue(self, run: str) -> None:
         """Take a waiting run out of the queue; `resume` puts it back at the end. Raises UserError when it is not waiting."""
-        runs.unqueue(self.home, run)
+        with disk.writing(self.home):
+            runs.unqueue(self.home, run)
 
     def delete(self, run: str) -> Path:
         """Move a run that has ended into the workspace's trash; returns where it lies now."""
-        return runs.delete(self.home, run)
+        with disk.writing(self.home):
+            return runs.delete(self.home, run)
 
     # ---- looking ---------------------------------------------------------------------------------------------------------
     def runs(self) -> list[dict[str, Any]]:
@@ -182,6 +192,26 @@ class Lab:
     def evaluate(self, run: str) -> str:
         """Judge a finished run again on its held-out examples; returns the id of the evaluation's own run."""
         return runs.start(self.home, "evaluate", options={"of": run, **self._trained(run)})
+
+    def judgement(self, run: str) -> dict[str, Any]:
+        """What the newest judging of a run measured: verdict, words, scores, tables, samples, and rows: each measure example by example."""
+        return compare.judgement(runs.folder(self.home, run))
+
+    def compare(self, first: str, second: str) -> compare.Comparison:
+        """The second judged run against the first on the examples both were judged on, also of different base models."""
+        return compare.compare(self.judgement(first), self.judgement(second))
+
+    def prove(self, run: str) -> str:
+        """Start the control of a run: the same plan on shuffled answers, which must not come out as better; returns its id."""
+        job = self.job(run)
+        plan = job.plan | {"title": f"Control of {job.plan.get('title') or run}"[:80]}
+        return runs.start(self.home, "train", plan=plan, options=job.options | {"control": SHUFFLED, "of": run})
+
+    def controls(self, run: str) -> compare.Controls:
+        """What the controls of a run found: sides swapped 200 times (at once), and its run on shuffled answers, where there is one."""
+        others = [other for other in runs.list_runs(self.home) if runs.job(self.home, other).options.get("control")]
+        shuffled = next((o for o in reversed(others) if runs.job(self.home, o).options.get("of") == run), "")
+        return compare.controls(self.judgement(run), shuffled, self.report(shuffled)["judgement"] if shuffled else {})
 
     def export(self, run: str, format: str = "adapter", variant: str = "") -> str:  # noqa: A002  (the field's own word)
         """Make the file to take away; returns the id of the export's own run. `variant`: one of the format's, empty for the usual one."""

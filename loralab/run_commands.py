@@ -1,4 +1,4 @@
-"""Owns the commands about runs there are: runs, show, stop, resume, queue, evaluate, chat, export. Invariant: the promises of cli.py."""
+"""Owns the commands about runs there are, from runs and show to chat and export. Invariant: the promises of cli.py."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from loralab.terminal import figure
 def register(app: typer.Typer) -> None:
     """Add these commands to the command line."""
     app.command("runs")(list_all)
-    for command in (show, stop, resume, queue, evaluate, chat, export):
+    for command in (show, stop, resume, queue, evaluate, compare, prove, chat, export):
         app.command()(command)
 
 
@@ -109,6 +109,27 @@ def evaluate(run: Run = "last", json: Json = False, home: Home = None) -> None:
     if samples:
         text.append(terminal.answers(samples, terminal.width()))
     out.give({"run": work, "of": of, "outcome": view.state, "scores": scores, "samples": samples}, "\n".join(text))
+
+
+def compare(first: Run, second: Run, json: Json = False, home: Home = None) -> None:
+    """The second judged run against the first, on the examples both were judged on."""
+    lab = Lab(home)
+    found = lab.compare(first, newest(lab, second))
+    Output(json).give(found.model_dump(), "\n".join(score.words for score in found.scores))
+
+
+def prove(run: Run = "last", detach: Detach = False, json: Json = False, home: Home = None) -> None:
+    """Put the verdict to the test: train the same plan on shuffled answers, which must not come out as better."""
+    lab, out = Lab(home), Output(json)
+    of = newest(lab, run, trained=True)
+    if not lab.controls(of).shuffled:
+        work = lab.prove(of)
+        if detach:
+            out.give({"run": work, "of": of}, f"The control {work} has begun.")
+            return
+        succeed(follow(lab, work, out))
+    found = lab.controls(of)
+    out.give({"of": of} | found.model_dump(), found.words)
 
 
 def export(

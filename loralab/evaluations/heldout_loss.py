@@ -34,22 +34,31 @@ def measure(judging: Judging) -> Measured:
     session = judging.session
     base, adapter, counts = paired_losses(session)
     score = summarise(base, adapter, counts, of=len(session.heldout_rows))
+    judged = spread(len(session.heldout_rows), MOST_ROWS)
+    sizes = [_bytes(session, i) for i in judged]
     rows = [
-        {"row": session.heldout_examples[i].row, "tokens": n, "base_loss": b / n, "adapter_loss": a / n}
-        for i, b, a, n in zip(spread(len(session.heldout_rows), MOST_ROWS), base, adapter, counts, strict=True)
+        {"row": session.heldout_examples[i].row, "tokens": n, "bytes": size, "base_loss": b / n, "adapter_loss": a / n}
+        for i, size, b, a, n in zip(judged, sizes, base, adapter, counts, strict=True)
     ]
-    return Measured((score,), rows, {"same_in_other_units": other_units(session, base, adapter, counts)})
+    return Measured((score,), rows, {"same_in_other_units": other_units(base, adapter, counts, sizes)})
 
 
-def other_units(session: Judged, base: Sequence[float], adapter: Sequence[float], counts: Sequence[int]) -> dict[str, tuple[float, float]]:
+def other_units(
+    base: Sequence[float], adapter: Sequence[float], counts: Sequence[int], sizes: Sequence[int]
+) -> dict[str, tuple[float, float]]:
     """The same loss as perplexity and as bits per byte of the answers (which compares models with different tokenizers)."""
-    judged = [session.heldout_rows[i] for i in spread(len(session.heldout_rows), MOST_ROWS)]
-    size = sum(len(session.encoder.decode([t for t, learned in zip(r.ids, r.learned, strict=True) if learned]).encode()) for r in judged)
-    tokens, bits = max(1, sum(counts)), math.log(2) * max(1, size)
+    tokens, bits = max(1, sum(counts)), math.log(2) * max(1, sum(sizes))
     return {
         "perplexity": (_exp(sum(base) / tokens), _exp(sum(adapter) / tokens)),
         "bits_per_byte": (sum(base) / bits, sum(adapter) / bits),
     }
+
+
+def _bytes(session: Judged, i: int) -> int:
+    """Bytes of the text that example `i` is judged on."""
+    row = session.heldout_rows[i]
+    learned = [token for token, is_learned in zip(row.ids, row.learned, strict=True) if is_learned]
+    return len(session.encoder.decode(learned).encode())
 
 
 def _exp(nats: float) -> float:

@@ -1,0 +1,117 @@
+"""Owns comparing any two judged things: runs, checkpoints, exports, also of different base models. No torch: it reads what was measured.
+
+Invariants: only examples that both were judged on and neither was trained on; losses are compared in bits per byte, so that another
+tokenizer does not win by cutting text differently; the statistics are those of the verdict.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from loralab.errors import UserError
+from loralab.evaluations._answer_scores import Trait
+from loralab.evaluations._controls import ALLOWED, SWAPS, swapped
+from loralab.evaluations._paired import FEWEST, holm
+from loralab.records import Record, Score
+
+LOSS = Trait(
+    "bits_per_byte", "Surprise at the right answers", "How surprised each is by the right answers, in bits per byte of text.", "loss",
+    "The second finds the right answers likelier", "The second finds the right answers less likely", lower_is_better=True, share=False,
+)  # fmt: skip
+RIGHT = Trait(
+    "right", "Right answers", "How often each is right, on the same examples.", "accuracy", "The second is right more often",
+    "The second is right less often",
+)  # fmt: skip
+
+
+def judgement(folder: Path) -> dict[str, Any]:
+    """What was measured on a run, example by example: the newest judging of it, its own or a later evaluation's.
+
+    Raises UserError when it has not been judged, or was judged before single examples were kept.
+    """
+    for path in sorted(_judgings(folder), key=lambda p: p.stat().st_mtime_ns, reverse=True):
+        found = json.loads(path.read_text("utf-8"))
+        if found.get("rows", {}).get("loss"):
+            return found
+    raise UserError(f"{folder.name} has not been judged yet.", "Let it finish, or measure it again.", code="not_judged")
+
+
+def _judgings(folder: Path) -> Iterator[Path]:
+    """evaluation.json of a run and of the evaluations made of it later."""
+    for other in (folder, *folder.parent.iterdir()):
+        path, job = other / "artifacts" / "evaluation.json", other / "job.json"
+        if path.is_file() and (other == folder or (job.is_file() and folder.name in job.read_text("utf-8", errors="replace"))):
+            yield path
+
+
+class Comparison(Record):
+    """The second against the first: a sentence, scores (`base` is the first, `adapter` the second) and bits per byte by example."""
+
+    words: str
+    scores: tuple[Score, ...]
+    rows: tuple[dict[str, Any], ...]
+
+
+class Controls(Record):
+    """What came out where there was nothing to find. `shuffled` is the run on shuffled answers, empty while there is none."""
+
+    swaps: int
+    false_better: int
+    false_worse: int
+    shuffled: str = ""
+    shuffled_verdict: str = ""
+    words: str = ""
+
+
+def controls(found: dict[str, Any], shuffled: str, judged: dict[str, str]) -> Controls:
+    """Judge a judgement: with its sides swapped at random, and beside its run on shuffled answers."""
+    better, worse = swapped(found["rows"]["loss"])
+    words = f"With before and after swapped at random it was called better in {better} and worse in {worse} of {SWAPS} trials"
+    words += f" (at most {ALLOWED * SWAPS:.0f} are expected)."
+    verdict = judged.get("verdict", "")
+    if verdict:
+        passed = "as it must be" if verdict != "better" else "which it must not be: do not trust the verdict on this data"
+        words += f" Trained on shuffled answers it is called “{verdict}”, {passed}."
+    return Controls(swaps=SWAPS, false_better=better, false_worse=worse, shuffled=shuffled, shuffled_verdict=verdict, words=words)
+
+
+def compare(first: dict[str, Any], second: dict[str, Any]) -> Comparison:
+    """The second judgement against the first. Raises UserError when they share too few examples."""
+    pairs = _paired(first["rows"]["loss"], second["rows"]["loss"])
+    if len(pairs) < FEWEST:
+        what = f"The two were judged on different examples; they share {len(pairs)}."
+        raise UserError(what, "Train both on the same file with the same seed and held-out share.", code="nothing_shared")
+    bits = [[_bits(row) for row in side] for side in zip(*pairs, strict=True)]
+    scores = [LOSS.score(bits[0], bits[1], [float(a.get("bytes", a["tokens"])) for a, _ in pairs])]
+    for name in first["rows"].keys() & second["rows"].keys():
+        shared = _paired(first["rows"][name], second["rows"][name])
+        if len(shared) >= FEWEST and "adapter_right" in shared[0][0]:
+            scores.append(RIGHT.score(*([float(row["adapter_right"]) for row in side] for side in zip(*shared, strict=True))))
+    scores = [score.model_copy(update={"p": p}) for score, p in zip(scores, holm([s.p for s in scores]), strict=True)]
+    main = max(scores, key=lambda s: (s.group == "accuracy", s.n))
+    rows = [
+        {"row": a["row"], "first": x / math.log(2), "second": y / math.log(2)}
+        for (a, _), x, y in zip(pairs, *_per_byte(pairs), strict=True)
+    ]
+    return Comparison(words=main.words, scores=tuple(sorted(scores, key=lambda s: s is not main)), rows=tuple(rows))
+
+
+def _paired(first: Sequence[dict[str, Any]], second: Sequence[dict[str, Any]]) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+    """Rows of both that are about the same example."""
+    known = {row["row"]: row for row in second}
+    return [(row, known[row["row"]]) for row in first if row["row"] in known]
+
+
+def _bits(row: dict[str, Any]) -> float:
+    return row["adapter_loss"] * row["tokens"] / math.log(2)
+
+
+def _per_byte(pairs: Sequence[tuple[dict[str, Any], dict[str, Any]]]) -> tuple[list[float], list[float]]:
+    sides = [
+        [row["adapter_loss"] * row["tokens"] / max(1, row.get("bytes", row["tokens"])) for row in side] for side in zip(*pairs, strict=True)
+    ]
+    return sides[0], sides[1]
