@@ -20,6 +20,7 @@ from loralab import paths, run_commands, terminal
 from loralab.checkup import checkup, letter
 from loralab.console import Detach, File, Home, Json, Model, Output, Role, Set, chosen, conclude, follow, pairs, plan_file, source, succeed
 from loralab.errors import LabError, Problem, RunFailed, UserError, classify
+from loralab.estimate import stage_words
 from loralab.lab import Lab
 from loralab.setup.doorway import free_port
 from loralab.setup.opened import running_port
@@ -105,7 +106,12 @@ def plan(file: File, model: Model = "starter", settings: Set = None, role: Role 
     lab = Lab(home)
     proposal = _propose(lab, file, model, chosen(settings), role)
     rows = [(name, value, proposal.reasons.get(name, "")) for name, value in proposal.plan.items()]
-    Output(json).give(proposal.model_dump(), f"{terminal.table(rows, ('setting', 'value', 'why'))}\n{proposal.footprint.words}")
+    found = proposal.footprint
+    if lab.check_model(model).present:
+        found = lab.trace(proposal.plan, lab.profile(source(lab, file), model, proposal.plan["roles"], proposal.plan["learn_from"]))
+    text = [terminal.table(rows, ("setting", "value", "why")), found.words, stage_words(found)]
+    text += [str(Problem.model_validate(problem)) for problem in proposal.problems]
+    Output(json).give(proposal.model_copy(update={"footprint": found}).model_dump(), "\n".join(text))
 
 
 def _propose(lab: Lab, file: str, model: str, changes: dict[str, Any], role: list[str] | None) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from loralab.estimate import stage_words
 from loralab.events import RunView, Stepped
 from loralab.incidents import told
 from loralab.records import DatasetProfile, Footprint
@@ -97,7 +98,8 @@ def memory_bar(footprint: Footprint) -> str:
     full = " over" if footprint.memory_bytes > footprint.free_bytes else ""
     head = f"<span>needs <b>{size(footprint.memory_bytes)}</b></span><span>free <b>{size(footprint.free_bytes)}</b></span>"
     return (
-        f'<div class="membar{full}"><div class="membar-head">{head}</div><div class="bar">{tones}</div><ul class="keys">{keys}</ul></div>'
+        f'<div class="membar{full}"><div class="membar-head">{head}</div><div class="bar">{tones}</div><ul class="keys">{keys}</ul>'
+        f'<div class="fine stage">{esc(stage_words(footprint))}</div></div>'
     )
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from loralab import fit
 from loralab.catalog import ModelCheck
-from loralab.records import Proposal
+from loralab.records import DatasetProfile, Proposal
+from loralab.tasks.text import TextPlan
 from ui.words import esc, heading, notice, parameters, sentence, size, term
 
 MAIN = {
@@ -12,7 +14,10 @@ MAIN = {
     "rank": "Size of the adapter",
     "max_length": "Longest example",
     "effective_batch": "Examples per update",
+    "token_budget": "Tokens at once",
+    "recompute": "Memory for time",
 }
+MODES = {"none": "keep everything", "selective": "compute some results twice", "full": "compute most results twice"}
 DOWNLOAD_TODO = "It can be interrupted and goes on where it was. Only the model is fetched; nothing of yours is sent."
 
 
@@ -60,10 +65,20 @@ def fit_html(proposal: Proposal, bar: str) -> str:
         if p.get("code") != "not_downloaded"  # said where the model is chosen
     )
     rows = "".join(
-        f"<tr><th>{words}</th><td><b>{esc(proposal.plan.get(name, ''))}</b></td><td>{esc(proposal.reasons[name])}</td></tr>"
+        f"<tr><th>{words}</th><td><b>{esc(_shown(proposal.plan.get(name, '')))}</b></td><td>{esc(proposal.reasons[name])}</td></tr>"
         for name, words in MAIN.items()
         if name in proposal.reasons
     )
     table = f'<table class="reasons">{rows}</table>' if rows else ""
     head = heading("Does it fit?", esc(sentence(proposal.footprint.words)))
     return f'<div class="card">{head}{problems}{bar}{table}</div>'
+
+
+def way_words(proposal: Proposal, profile: DatasetProfile) -> list[str]:
+    """What stands on the buttons of the nearest plans that fit."""
+    plan = TextPlan.model_validate(proposal.plan)
+    return [f"Use {fit.words(plan, way, profile)}" for way in proposal.ways]
+
+
+def _shown(value: object) -> object:
+    return MODES.get(value, value) if isinstance(value, str) else value

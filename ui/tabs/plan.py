@@ -5,7 +5,9 @@ Invariant: nothing here must be touched before Start.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import gradio as gr
@@ -18,7 +20,7 @@ from ui.errors import told
 from ui.form import draw, fill, read
 from ui.markup import markup
 from ui.page import Page, start_on_click
-from ui.plan_view import can_download, download_question, fit_html, model_html
+from ui.plan_view import can_download, download_question, fit_html, model_html, way_words
 from ui.settings import remember
 from ui.words import empty, heading
 from ui.work import follow
@@ -43,6 +45,8 @@ def build(lab: Lab, page: Page) -> None:
         fetching = markup()
         draw_cache(lab, page)
     fit = markup(EMPTY, elem_id="fit")
+    with gr.Row(elem_classes="actions"):
+        first, second = (gr.Button(visible=False, scale=0, min_width=260, elem_classes="way") for _ in range(2))
     with gr.Column(elem_classes="card settings"):
         markup(heading("Settings", "Folded away because they are chosen for you. Each says what it does and why it has its value."))
         draw(page.form)
@@ -61,22 +65,56 @@ def build(lab: Lab, page: Page) -> None:
             "no": no,
             "fetching": fetching,
             "fit": fit,
+            "ways": [first, second],
         },
     )
 
 
 def _wire(page: Page, parts: dict[str, Any]) -> None:
+    _wire_model(page, parts)
+    asked, ways, traced = gr.State(0), gr.State([]), gr.State((0, ""))
+
     @told
     def propose(dataset: str, model: str, goal: str) -> list[Any]:
         if not dataset:
-            return [EMPTY, *[gr.skip()] * len(page.form.names)]
+            return [EMPTY, 0, [], *_no_ways(), *[gr.skip()] * len(page.form.names)]
         proposal = page.desk.propose(dataset, model, goal)
-        return [_fit(proposal), *fill(page.form, proposal.plan, proposal.reasons)]
+        return [*_answer(page, proposal, (dataset, model, goal)), *fill(page.form, proposal.plan, proposal.reasons)]
 
     @told
-    def weigh(dataset: str, model: str, goal: str, *raw: Any) -> str:
-        return _fit(page.desk.propose(dataset, model, goal, read(page.form, raw))) if dataset else EMPTY
+    def weigh(dataset: str, model: str, goal: str, *raw: Any) -> list[Any]:
+        if not dataset:
+            return [EMPTY, 0, [], *_no_ways()]
+        return _answer(page, page.desk.propose(dataset, model, goal, read(page.form, raw)), (dataset, model, goal))
 
+    @told
+    def refine(ticket: int, dataset: str, model: str, goal: str, *raw: Any) -> tuple[int, str]:
+        if not ticket or not page.lab.check_model(model).present:
+            return 0, ""
+        proposal = page.desk.propose(dataset, model, goal, read(page.form, raw))
+        found = page.lab.trace(proposal.plan, page.desk.profile(dataset, model, goal))
+        return ticket, _fit(proposal.model_copy(update={"footprint": found}))
+
+    def show(ticket: int, answer: tuple[int, str]) -> Any:
+        return answer[1] if ticket and answer[0] == ticket else gr.skip()  # what was asked about an older plan is dropped
+
+    choice = [page.dataset, page.model, page.goal]
+    said = [parts["fit"], asked, ways, *parts["ways"]]
+
+    def then_trace(event: Any) -> None:
+        finer = event.then(refine, [asked, *choice, *page.form.inputs], traced, show_progress="hidden")
+        finer.then(show, [asked, traced], parts["fit"], show_progress="hidden")
+
+    then_trace(page.choice.change(propose, choice, [*said, *page.form.inputs], show_progress="hidden"))
+    for at, button in enumerate(parts["ways"]):
+        used = button.click(partial(_use, page, at), ways, [page.model, *page.form.inputs], show_progress="hidden")
+        then_trace(used.then(weigh, [*choice, *page.form.inputs], said, show_progress="hidden"))
+    for component in page.form.inputs:
+        done = component.submit if isinstance(component, gr.Number | gr.Textbox) else getattr(component, "input")  # noqa: B009 - events are made at run time
+        then_trace(done(weigh, [*choice, *page.form.inputs], said, show_progress="hidden"))
+
+
+def _wire_model(page: Page, parts: dict[str, Any]) -> None:
     @told
     def describe(model: str) -> tuple[str, Any, Any]:
         check = page.lab.check_model(model)
@@ -95,16 +133,28 @@ def _wire(page: Page, parts: dict[str, Any]) -> None:
         yield from follow(page.lab, page.lab.download(model), "Downloading")
 
     about = [parts["about"], parts["offer"], parts["asking"]]
-    choice = [page.dataset, page.model, page.goal]
-    page.choice.change(propose, choice, [parts["fit"], *page.form.inputs], show_progress="hidden")
     gr.on([page.model.change], describe, page.model, about, show_progress="hidden")
     parts["want"].click(ask, page.model, [parts["question"], parts["asking"], parts["offer"], parts["fetch"]])
     parts["no"].click(describe, page.model, about)
-    for component in page.form.inputs:
-        done = component.submit if isinstance(component, gr.Number | gr.Textbox) else getattr(component, "input")  # noqa: B009 - events are made at run time
-        done(weigh, [*choice, *page.form.inputs], parts["fit"], show_progress="hidden")
     hidden = parts["fetch"].click(lambda: gr.Column(visible=False), None, parts["asking"])
     hidden.then(fetch, page.model, parts["fetching"], show_progress="hidden").then(describe, page.model, about)
+
+
+def _answer(page: Page, proposal: Proposal, choice: tuple[str, str, str]) -> list[Any]:
+    """The card, a new ticket for the trace that follows, and the nearest plans that fit with their buttons."""
+    words = way_words(proposal, page.desk.profile(*choice))
+    buttons = [gr.Button(value=word, visible=True) for word in words]
+    return [_fit(proposal), time.time_ns(), list(proposal.ways), *buttons, *_no_ways()[len(buttons) :]]
+
+
+def _no_ways() -> list[Any]:
+    return [gr.Button(visible=False), gr.Button(visible=False)]
+
+
+def _use(page: Page, at: int, ways: list[dict[str, Any]]) -> list[Any]:
+    """Put one of the nearest plans into the form; a setting it does not change stays."""
+    way = ways[at] if at < len(ways) else {}
+    return [way.get("base_model", gr.skip()), *(way.get(name, gr.skip()) for name in page.form.names)]
 
 
 def _fit(proposal: Proposal) -> str:
