@@ -213,6 +213,17 @@ def test_a_waiting_run_whose_job_was_damaged_ends_with_words_and_the_next_goes_o
 # ---- many at once ----------------------------------------------------------------------------------------------------------------
 
 
+def at_once(count, code, *arguments):
+    """That many apps, which have said that they are ready and been let go together."""
+    apps = [python(code, *arguments, stdin=True) for _ in range(count)]
+    assert [first_line(app) for app in apps] == ["ready"] * count
+    for app in apps:
+        assert app.stdin is not None
+        app.stdin.write("go\n")
+        app.stdin.flush()
+    return apps
+
+
 def test_several_apps_that_start_look_and_die_at_once_never_run_two(home, fake):
     code = (
         "import sys, time; from pathlib import Path; from loralab import runs\n"
@@ -223,12 +234,7 @@ def test_several_apps_that_start_look_and_die_at_once_never_run_two(home, fake):
         "limit = time.monotonic() + 60\n"
         "while any(runs.view(home, name).active for name in names) and time.monotonic() < limit: time.sleep(0.01)"
     )
-    apps = [python(code, home, stdin=True) for _ in range(4)]
-    assert [first_line(app) for app in apps] == ["ready"] * 4
-    for app in apps:
-        assert app.stdin is not None
-        app.stdin.write("go\n")
-        app.stdin.flush()
+    apps = at_once(4, code, home)
     until(lambda: len(runs.list_runs(home)) == 12)
     apps[0].kill()
     for app in apps:
@@ -251,12 +257,7 @@ def test_two_apps_that_resume_the_same_run_at_once_start_it_once(home, fake):
         "try: runs.resume(Path(sys.argv[1]), sys.argv[2]); print('started', flush=True)\n"
         "except UserError as error: print(error.problem.code, flush=True)"
     )
-    apps = [python(code, home, run, stdin=True) for _ in range(3)]
-    assert [first_line(app) for app in apps] == ["ready"] * 3
-    for app in apps:
-        assert app.stdin is not None
-        app.stdin.write("go\n")
-        app.stdin.flush()
+    apps = at_once(3, code, home, run)
     assert sorted(first_line(app) for app in apps) == ["started", "still_running", "still_running"]
     until(lambda: kinds(home, run).count("started") == 2)
     time.sleep(0.5)
@@ -292,14 +293,6 @@ def test_a_process_that_cannot_be_started_is_tried_again(home, fake, going, monk
     assert runs.view(home, second).queued
     monkeypatch.setattr(process, "spawn", real)
     assert ended(home, second).state == "finished"
-
-
-def test_looking_costs_next_to_nothing_when_nothing_waits(home, fake):
-    ended(home, fake())
-    begun = time.perf_counter()
-    for _ in range(200):
-        queue.tend(home)
-    assert (time.perf_counter() - begun) / 200 < 0.001
 
 
 def test_places_are_said_as_people_say_them():
