@@ -106,10 +106,13 @@ def attempt(path: Path, seconds: float | None) -> bool:
             os.dup2(log.fileno(), 1)
             os.dup2(log.fileno(), 2)
             os._exit(worker.main([str(path)]))
-    if seconds is not None:
-        time.sleep(seconds)
-        os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
+    limit = time.monotonic() + (seconds if seconds is not None else float("inf"))
+    while os.waitpid(child, os.WNOHANG)[0] == 0:
+        if time.monotonic() >= limit:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+            break
+        time.sleep(0.002)
     return sum(isinstance(event, Ended) for event in read(path / "events.jsonl")[0]) == before
 
 
@@ -125,7 +128,11 @@ def forked(place: Path, plan: dict[str, Any], kills: int, seed: int = 0, told: C
     while tally.tried < kills:
         number += 1
         path, hit = new_run(place, f"killed-{number}", plan), 0
-        while hit < min(PER_RUN, kills - tally.tried) and attempt(path, draw.uniform(0, length)):
+        while hit < min(PER_RUN, kills - tally.tried):
+            begun = time.monotonic()
+            if not attempt(path, draw.uniform(0, length)):
+                length = min(length, time.monotonic() - begun)  # the machine is less busy than when it was measured
+                break
             tally.moments[moment(path)] += 1
             hit += 1
         last = read(path / "events.jsonl")[0]

@@ -1,7 +1,6 @@
 """Owns what is said and done when a disk does not take what is written: full, read-only, not ours, broken.
 
 Invariant: a person reads what happened to which place, never an error number; a run keeps back a little room for its last words.
-Standard library only: the keeper and a worker's first breath use it.
 """
 
 from __future__ import annotations

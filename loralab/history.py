@@ -13,13 +13,15 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from pydantic import ValidationError
 from sqlite_utils import Database
 
 from loralab import runs
+from loralab.errors import UserError
 from loralab.events import RunView
 from loralab.report import losses, run_report
 
+MEMORY = ":memory:"  # SQLite's name for a database without a file
+UNWRITABLE = ("readonly", "is full", "unable to open", "disk I/O", "locked")  # how SQLite says that the file is fine and the place is not
 TELLING_STEPS, LAST_RUNS = 10, 5  # fewer updates say little about a speed; machines and settings change, so old runs count no more
 LISTED = ("id", "kind", "title", "task", "state", "model", "dataset", "base_loss", "adapter_loss", "started", "seconds", "steps")
 
@@ -55,14 +57,12 @@ class History:
     def runs(self) -> list[dict[str, Any]]:
         """Every run, newest first: id, kind, title, task, state, model, dataset, base_loss, adapter_loss, started, seconds, steps."""
         with self._open() as db:
-            self._refresh(db)
-            rows = db.table("runs").rows_where(order_by="started desc, id desc")
+            rows = sorted(db.table("runs").rows, key=lambda row: (row["started"], row["id"]), reverse=True)
             return [{name: row[name] for name in LISTED} for row in rows]
 
     def speeds(self) -> dict[str, float]:
         """Tokens per second of training by base model, as this machine did it: the median of the last runs long enough to tell."""
         with self._open() as db:
-            self._refresh(db)
             rows = db.query(
                 "select model, tokens_per_second as speed from runs where kind = 'train' and state = 'finished' and steps >= :steps "
                 "and task not in ('pretrain', 'full') and tokens_per_second > 0 order by started desc",
@@ -84,23 +84,45 @@ class History:
 
     @contextmanager
     def _open(self) -> Iterator[Database]:
-        try:
-            db = self._connect()
-        except sqlite3.DatabaseError as error:
-            if isinstance(error, sqlite3.OperationalError):  # locked or no disk: the file itself is fine
-                raise
-            self._discard()
-            db = self._connect()
+        db = self._usable()
         try:
             yield db
         finally:
             db.close()
 
-    def _connect(self) -> Database:
-        connection = sqlite3.connect(self.path, timeout=30)
+    def _usable(self) -> Database:
+        """The index, up to date. Where its file is damaged it is made anew; where nothing can be written, in memory, for this once."""
+        try:
+            return self._refreshed(self.path)
+        except sqlite3.OperationalError as error:
+            if any(word in str(error) for word in UNWRITABLE):
+                return self._refreshed(MEMORY)
+        except (sqlite3.Error, ValueError, TypeError, KeyError):  # what damaged pages look like from here
+            pass
+        except OSError:
+            return self._refreshed(MEMORY)
+        try:
+            self._discard()
+            return self._refreshed(self.path)
+        except (sqlite3.Error, OSError):
+            return self._refreshed(MEMORY)
+
+    def _refreshed(self, path: Path | str) -> Database:
+        db = self._connect(path)
+        try:
+            _check(db)
+            self._refresh(db)
+        except BaseException:
+            db.close()
+            raise
+        return db
+
+    def _connect(self, path: Path | str) -> Database:
+        connection = sqlite3.connect(path, timeout=30)
         try:
             db = Database(connection)
-            db.enable_wal()
+            if path != MEMORY:
+                db.enable_wal()
             done = int(next(db.query("pragma user_version"))["user_version"])
             if done > len(MIGRATIONS):
                 raise sqlite3.DatabaseError("written by a newer version")
@@ -142,12 +164,18 @@ class History:
         }  # fmt: skip
         try:
             job = runs.job(self.home, run)
-        except ValidationError:
+        except UserError:
             return row | {"title": "This run's job.json cannot be read."}
         plan = job.plan
         model, dataset = str(plan.get("base_model", job.options.get("model", ""))), str(plan.get("dataset", ""))
         title = str(plan.get("title", "") or job.options.get("of", ""))
         return row | {"kind": job.kind, "title": title, "task": str(plan.get("task", "")), "model": model, "dataset": dataset}
+
+
+def _check(db: Database) -> None:
+    """Raise DatabaseError where pages of the file are damaged; costs less than a millisecond."""
+    if next(db.query("pragma quick_check(1)"))["quick_check"] != "ok":
+        raise sqlite3.DatabaseError("damaged")
 
 
 def _speed(view: RunView) -> float:

@@ -15,6 +15,9 @@ from loralab.errors import Problem
 from loralab.model_folder import Shape
 from loralab.records import Record
 
+# What reading JSON that is not as it should be can raise: nonsense where a number, a name or a list belongs.
+DAMAGED = (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, RecursionError)
+
 
 class ModelEntry(Record):
     """A model of the catalogue. Sizes in bytes, lengths in tokens; the measures are those of its config.json."""
@@ -130,7 +133,7 @@ def present(name: str, folder: Path, entry: ModelEntry | None) -> ModelCheck:
         shape = model_folder.shape_of(config) if config else None
         own = model_folder.own_template(folder)
         total, dtype_bytes, parts, broken = _weights(folder)
-    except ValueError as error:
+    except DAMAGED as error:
         damaged = Problem(code="damaged_model", what=f"A file of this model is damaged ({error}).", todo="Download it again.")
         return ModelCheck(name=name, ok=False, folder=folder, entry=entry, present=True, problems=(damaged,), words=str(damaged))
     problems += broken

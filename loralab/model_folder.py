@@ -127,7 +127,10 @@ def weight_files(folder: Path) -> list[Path]:
     """The safetensors files the model is loaded from: those of the index where there is one, otherwise all named model*."""
     index = read_json(folder / "model.safetensors.index.json")
     if index:
-        return [folder / name for name in sorted(set(index.get("weight_map", {}).values()))]
+        names = sorted({str(name) for name in index.get("weight_map", {}).values()})
+        if any(name != Path(name).name or not name.endswith(".safetensors") for name in names):
+            raise ValueError("its index of weights points outside the folder")
+        return [folder / name for name in names]
     return sorted(p for p in folder.glob("model*.safetensors"))
 
 
@@ -141,9 +144,12 @@ def header(path: Path) -> dict[str, Any]:
             raise ValueError(f"{path.name} is not a safetensors file")
         tensors = json.loads(file.read(length))
     tensors.pop("__metadata__", None)
-    end = max((t["data_offsets"][1] for t in tensors.values()), default=0)
-    if 8 + length + end > size:
-        raise ValueError(f"{path.name} is cut short")
+    for tensor in tensors.values():
+        begin, end = tensor["data_offsets"]
+        if 8 + length + end > size:
+            raise ValueError(f"{path.name} is cut short")
+        if not 0 <= begin <= end or math.prod(tensor["shape"]) > 8 * (end - begin):
+            raise ValueError(f"{path.name} says untrue things about its weights")
     return tensors
 
 

@@ -103,6 +103,8 @@ def setting(
 class Plan(Record):
     """Everything needed to repeat a run. Subclassed by each task kind."""
 
+    model_config = ConfigDict(allow_inf_nan=False)  # no setting means anything when it is not a number
+
     task: str = setting("text", "What kind of training this is.", group="basics", label="Task")
     title: str = setting("", "A name for you to recognise the run by.", group="basics", label="Name of the run", max_length=80)
     base_model: str = setting(

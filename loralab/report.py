@@ -14,7 +14,7 @@ from loralab.records import Score
 
 def run_report(view: RunView, folder: Path) -> dict[str, Any]:
     """The run in numbers: losses in nats per learned token, seconds of training over all attempts, memory in bytes."""
-    result = view.ending.result if view.ending else {}
+    result = {name: value for name, value in (view.ending.result if view.ending else {}).items() if _is_number(value)}
     base, adapter, n = losses(view)
     seconds = result.get("seconds") or _seconds(view)
     tokens = sum(step.tokens for step in view.steps)
@@ -47,6 +47,10 @@ def judged(final: Evaluated | None) -> dict[str, str]:
         "verdict": final.verdict or (first.verdict if first else ""),
         "words": final.words or (first.words if first else ""),
     }
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and abs(value) < 1e300
 
 
 def loss_score(view: RunView) -> Score | None:

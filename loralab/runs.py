@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
+from pydantic import ValidationError
 
 from loralab import paths, process, queue
 from loralab.errors import UserError
@@ -31,6 +32,7 @@ ANIMALS = (
     "puffin quail rabbit raven robin seal shrew snipe sparrow stork swan swift tern thrush toad vole walrus wren yak"
 )
 
+LONGEST_NAME = 200  # characters
 LOCK_SECONDS = 10.0
 GRACE = 5.0  # seconds to wait for processes that were ended by force
 
@@ -41,7 +43,8 @@ GRACE = 5.0  # seconds to wait for processes that were ended by force
 def folder(home: Path, run: str) -> Path:
     """The folder of a run. Raises UserError when there is no such run."""
     path = paths.room("runs", home) / run
-    if not run or run != Path(run).name or not (path / "job.json").is_file():
+    plain = 0 < len(run) <= LONGEST_NAME and run == Path(run).name and run.isprintable()
+    if not plain or not (path / "job.json").is_file():
         raise UserError(f"There is no run called “{run}”.", "See the list of runs for the names there are.", code="no_run")
     return path
 
@@ -54,7 +57,10 @@ def list_runs(home: Path) -> list[str]:
 
 def job(home: Path, run: str) -> Job:
     """What a run was asked to do."""
-    return Job.model_validate_json((folder(home, run) / "job.json").read_bytes())
+    try:
+        return Job.model_validate_json((folder(home, run) / "job.json").read_bytes())
+    except ValidationError as error:
+        raise UserError("This run's job.json cannot be read.", "Start it anew; what it made is in its folder.", code="bad_job") from error
 
 
 # ---- start, stop, resume ---------------------------------------------------------------------------------------------------

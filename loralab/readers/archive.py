@@ -16,7 +16,9 @@ def read(raw: bytes, name: str) -> list[Table]:
     if b"word/document.xml" in raw:
         raise UserError(f"{name} is a Word document.", "Save it as plain text (.txt) and choose that.", code="not_text")
     archive = open_archive(raw, name, MAX_BYTES, MAX_FILES)
-    members = [m for m in sorted(archive.infolist(), key=lambda m: m.filename) if not m.is_dir() and not is_hidden(m.filename)]
+    members = [
+        m for m in sorted(archive.infolist(), key=lambda m: m.filename) if not m.is_dir() and not (is_hidden(m.filename) and not refusal(m))
+    ]
     refused = [LeftOut(row=0, source=member.filename, reason=refusal(member)) for member in members if refusal(member)]
     usable: list[zipfile.ZipInfo] = [member for member in members if not refusal(member)]
     return read_many([(member.filename, partial(content, archive, member)) for member in usable], name, refused)

@@ -41,6 +41,8 @@ def tasks() -> dict[str, Task]:
 
 def parse_plan(values: dict[str, Any]) -> Plan:
     """The typed plan of a plain dict. Raises UserError naming the field and its bounds."""
+    if not isinstance(values, dict):
+        raise UserError("This is not a plan.", "A plan is an object with a value for each setting.", code="bad_plan")
     kind = str(values.get("task", "text"))
     known = tasks()
     if kind not in known:
@@ -54,4 +56,4 @@ def parse_plan(values: dict[str, Any]) -> Plan:
             raise UserError(
                 f"There is no setting called “{name}”.", f"Settings: {', '.join(known[kind].plan.model_fields)}.", code="unknown_setting"
             ) from error
-        raise UserError(f"The setting “{name}” cannot be {first.get('input')!r}: {first['msg']}.", code="bad_setting") from error
+        raise UserError(f"The setting “{name}” cannot be {repr(first.get('input'))[:200]}: {first['msg']}.", code="bad_setting") from error
