@@ -10,6 +10,7 @@ lab.report(run)["adapter_loss"]
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -35,6 +36,8 @@ from loralab.speed import Speed
 from loralab.tasks import parse_plan
 from loralab.tracing import Tracer, traced
 
+FORESEEN = 64  # plans whose predictions are remembered until they are started
+
 
 class Lab:
     """One workspace on one machine. Cheap to make; holds no work of its own: runs live in their worker processes."""
@@ -45,6 +48,7 @@ class Lab:
             self.home.mkdir(parents=True, exist_ok=True)
         self.catalog = Catalog(self.home)
         self.history = History(self.home)
+        self._foreseen: dict[str, dict[str, Any]] = {}
         self.tracer = Tracer(self.home)  # starts its process with the first question
 
     # ---- what there is ---------------------------------------------------------------------------------------------------
@@ -97,17 +101,32 @@ class Lab:
         machine = self.machine()
         speeds = machine.speed.tokens_per_second | self.history.speeds()
         known = machine.model_copy(update={"speed": machine.speed.model_copy(update={"tokens_per_second": speeds})})
-        return propose(profile, self.catalog.check(model), known, changes)
+        found = propose(profile, self.catalog.check(model), known, changes)
+        self._foresee(found.plan, found.footprint)
+        return found
 
     def trace(self, plan: Plan | dict[str, Any], profile: DatasetProfile | None = None) -> Footprint:
         """What a plan will need, counted on its model without weights (stage “trace”); where that cannot be, the closed form's answer."""
         typed = parse_plan(plan if isinstance(plan, dict) else plan.model_dump())
-        return traced(self.tracer, typed, self.catalog.check(typed.base_model), self.machine(), profile)
+        found = traced(self.tracer, typed, self.catalog.check(typed.base_model), self.machine(), profile)
+        self._foresee(typed.model_dump(), found)
+        return found
+
+    def _foresee(self, plan: dict[str, Any], needs: Footprint) -> None:
+        """Remember what was said about a plan, so that a run started on it can be held against it."""
+        name = json.dumps(plan, sort_keys=True, default=str)
+        said = self._foreseen.pop(name, {"memory": {}})
+        said |= {"seconds": needs.seconds, "disk": needs.disk_bytes, "memory": said["memory"] | {needs.stage: needs.memory_bytes}}
+        self._foreseen[name] = said
+        while len(self._foreseen) > FORESEEN:
+            self._foreseen.pop(next(iter(self._foreseen)), None)
 
     def start(self, plan: Plan | dict[str, Any]) -> str:
         """Start a worker on this plan, or queue it while another job has the machine; returns the run's id. It survives this process."""
         typed = parse_plan(plan if isinstance(plan, dict) else plan.model_dump())
-        options = {"model": str(self.catalog.folder(typed.base_model))} if typed.base_model else {}
+        options: dict[str, Any] = {"model": str(self.catalog.folder(typed.base_model))} if typed.base_model else {}
+        said = self._foreseen.get(json.dumps(typed.model_dump(), sort_keys=True, default=str))
+        options |= {"predicted": said} if said else {}
         disk.check_writable(self.home)
         with disk.writing(self.home):
             return runs.start(self.home, "train", plan=typed.model_dump(), options=options)
