@@ -1,47 +1,29 @@
-"""Judging: the statistics, the measures on a real session, and the Evaluate job in a real worker."""
+"""Judging: the measures on a real session, and the Evaluate job in a real worker."""
 
 from __future__ import annotations
 
 import json
-import math
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from loralab import evaluations, runs
 from loralab.evaluations import (
     Answer,
     Answered,
-    Judging,
     _answers,
-    _controls,
     _judge,
     _label_set,
-    _paired,
     forgetting,
     heldout_loss,
     label_accuracy,
-    question_fit,
 )
-from loralab.events import EventLog, RunView
-from loralab.records import Example, Job, Message
+from loralab.records import Example, Message
 from loralab.tasks import parse_plan
-from loralab.train.run import RunFolder
 from tests import tiny
-
-
-def open_session(folder: Path, **changes: Any) -> Any:
-    """A real text session on the tiny model, its adapter fresh (and so without effect)."""
-    from loralab.train.text import TextSession
-
-    folder.mkdir(parents=True, exist_ok=True)
-    base = tiny.model_folder(folder / "base")
-    data = tiny.examples_file(folder / "colours.jsonl")
-    plan = parse_plan({"dataset": str(data), "max_length": 64, "rank": 4, **changes})
-    job = Job(kind="train", run="tiny", plan=plan.model_dump(), options={"model": str(base)})
-    return TextSession(plan, RunFolder(folder, job, EventLog(folder / "events.jsonl")))  # type: ignore[arg-type]
+from tests.conftest import ended
+from tests.judged import judging, open_session, push
 
 
 @pytest.fixture(scope="module")
@@ -52,79 +34,9 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> Any:
 @pytest.fixture
 def pushed(session: Any) -> Any:
     """The session with an adapter that does something; put back afterwards."""
-    import torch
-
-    before = {name: tensor.detach().clone() for name, tensor in session.state().items()}
-    torch.manual_seed(3)
-    with torch.no_grad():
-        for name, parameter in session.state().items():
-            if "lora_B" in name:
-                parameter.normal_(std=0.5)
+    before = push(session)
     yield session
     session.load_state(before)
-
-
-def judging(session: Any, **changes: Any) -> Judging:
-    return Judging(session, session.plan, **changes)
-
-
-# ---- statistics ------------------------------------------------------------------------------------------------------------
-
-
-def test_the_same_model_twice_shows_no_difference(session: Any) -> None:
-    base, adapter, counts = heldout_loss.paired_losses(session)
-    assert len(base) == len(session.heldout_rows) >= 8
-    assert base == adapter  # a fresh adapter adds exactly nothing
-    (score,) = heldout_loss.measure(judging(session)).scores
-    assert (score.verdict, score.difference, score.low, score.high) == ("no difference seen", 0.0, 0.0, 0.0)
-    assert min(counts) > 0
-
-
-def test_chance_is_rarely_called_a_difference() -> None:
-    """Two answers that differ by noise alone: at most about 5 % may be called better or worse, also with few examples."""
-    random = np.random.default_rng(0)
-    for n in (10, 40):
-        called = 0
-        for trial in range(300):
-            counts = random.integers(5, 60, n)
-            base = counts * random.normal(3.0, 0.5, n)
-            adapter = base + counts * random.normal(0.0, 0.3, n)
-            score = heldout_loss.summarise(base.tolist(), adapter.tolist(), counts.tolist())
-            called += score.verdict in ("better", "worse")
-            assert score.low <= score.difference <= score.high, trial
-        assert called / 300 < 0.08, n
-
-
-def test_a_real_gain_is_called_better_and_a_real_loss_worse() -> None:
-    random = np.random.default_rng(1)
-    counts = random.integers(5, 60, 40)
-    base = counts * random.normal(3.0, 0.5, 40)
-    gain = heldout_loss.summarise(base.tolist(), (base - counts * random.normal(0.7, 0.2, 40)).tolist(), counts.tolist())
-    loss = heldout_loss.summarise(base.tolist(), (base + counts * random.normal(0.2, 0.1, 40)).tolist(), counts.tolist())
-    assert gain.verdict == "better"
-    assert gain.high < 0
-    assert "40 examples it never saw" in gain.words
-    assert f"loss {gain.base:.2f} → {gain.adapter:.2f}" in gain.words
-    assert loss.verdict == "worse"
-    assert "less likely" in loss.words
-
-
-def test_the_interval_weighs_examples_by_their_tokens() -> None:
-    found = _paired.paired_difference([10.0, 300.0], [9.0, 300.0], [10, 100])
-    assert found.difference == pytest.approx(-1.0 / 110)
-    assert found.base == pytest.approx(310 / 110)
-
-
-def test_few_examples_and_broken_numbers_cannot_tell() -> None:
-    assert heldout_loss.summarise([3.0] * 5, [1.0] * 5, [1] * 5).verdict == "cannot tell yet"
-    assert heldout_loss.summarise([3.0] * 20, [math.nan] * 20, [1] * 20).verdict == "cannot tell yet"
-    assert heldout_loss.summarise([3.0], [1.0], [1]).verdict == "cannot tell yet"
-
-
-def test_the_interval_is_the_same_every_time() -> None:
-    random = np.random.default_rng(2)
-    base, adapter = random.normal(3, 1, 30).tolist(), random.normal(2.9, 1, 30).tolist()
-    assert _paired.paired_difference(base, adapter, [1.0] * 30) == _paired.paired_difference(base, adapter, [1.0] * 30)
 
 
 # ---- measures on a session -------------------------------------------------------------------------------------------------
@@ -240,53 +152,6 @@ def test_answers_stop_when_asked_and_keep_what_there_is(pushed: Any) -> None:
     assert len(found.samples) == 2
 
 
-# ---- the verdict -----------------------------------------------------------------------------------------------------------
-
-
-def test_many_measures_do_not_find_something_by_chance() -> None:
-    """Ten measures of nothing, 100 times: without the correction most trials would find one."""
-    random = np.random.default_rng(5)
-    alarms = 0
-    for _ in range(100):
-        chances = [_paired.paired_difference([0.0] * 20, nothing.tolist(), [1.0] * 20).p for nothing in random.normal(0, 1, (10, 20))]
-        alarms += min(_paired.holm(chances)) < _paired.SURE
-    assert alarms / 100 <= 0.1
-    assert _paired.holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
-
-
-def test_intervals_hold_what_they_promise() -> None:
-    """The true difference lies inside the 95 % interval in 93 to 97 of 100 trials."""
-    random = np.random.default_rng(6)
-    inside = 0
-    for _ in range(1000):
-        counts = random.integers(5, 60, 60)
-        base = random.normal(3.0, 0.5, 60)
-        after = base - random.normal(0.2, 0.4, 60)
-        found = _paired.paired_difference((counts * base).tolist(), (counts * after).tolist(), counts.tolist())
-        inside += found.low <= -0.2 <= found.high
-    assert 0.93 <= inside / 1000 <= 0.97
-
-
-def test_an_undecided_measure_says_what_it_could_have_shown() -> None:
-    random = np.random.default_rng(8)
-    base = random.normal(3, 0.5, 30)
-    score = heldout_loss.summarise(base.tolist(), (base + random.normal(-0.05, 0.3, 30)).tolist(), [1] * 30)
-    assert score.verdict == "cannot tell yet"
-    assert 0.05 < score.smallest < 0.4
-    words = _judge.told_chance(score)
-    assert "With 30 examples only a difference of" in words
-    assert "more would tell" in words
-
-
-def test_the_main_measure_is_chosen_by_the_data_and_what_got_worse_is_said(session: Any) -> None:
-    main = heldout_loss.summarise([3.0] * 20, [1.0 + i / 100 for i in range(20)], [1] * 20).model_copy(update={"main": True})
-    worse = main.model_copy(update={"name": "ends", "main": False, "verdict": "worse", "words": "It ends its turn less often."})
-    word, words = _judge.sentence((main, worse))
-    assert word == "better"
-    assert words.endswith("But: It ends its turn less often.")
-    assert _judge.sentence(())[0] == "cannot tell yet"
-
-
 def test_accuracy_is_judged_on_the_pairs_that_changed() -> None:
     better = label_accuracy.summarise([False] * 40, [True] * 30 + [False] * 10)
     chance = label_accuracy.summarise([True, False] * 20, [False, True] + [True, False] * 19)
@@ -304,75 +169,7 @@ def test_a_session_without_labels_is_not_asked_for_them(session: Any) -> None:
     assert "label_accuracy" not in accepted
 
 
-# ---- controls --------------------------------------------------------------------------------------------------------------
-
-
-def test_the_same_adapter_against_itself_is_hardly_ever_better() -> None:
-    random = np.random.default_rng(9)
-    rows = [
-        {"tokens": int(n), "base_loss": 3 + random.normal(0, 0.5), "adapter_loss": 2 + random.normal(0, 0.5)}
-        for n in random.integers(5, 60, 60)
-    ]
-    better, worse = _controls.swapped(rows)
-    assert better <= 0.05 * _controls.SWAPS
-    assert worse <= 0.05 * _controls.SWAPS
-
-
-def test_shuffled_answers_keep_every_answer_and_give_none_back(session: Any) -> None:
-    found = _controls.shuffle_answers(session.train_examples, 0)
-    before, after = ([e.messages[-1].content for e in examples] for examples in (session.train_examples, found))
-    assert sorted(before) == sorted(after)
-    assert [e.messages[0] for e in found] == [e.messages[0] for e in session.train_examples]
-    assert sum(b != a for b, a in zip(before, after, strict=True)) > 0.6 * len(before)  # six colours: some strangers are alike
-
-
-def test_tone_alone_is_not_called_better(session: Any) -> None:
-    """An adapter that finds all answers likelier, whatever was asked."""
-    gain = heldout_loss.summarise([3.0] * 20, [1.0 + i / 100 for i in range(20)], [1] * 20).model_copy(update={"main": True})
-    alike = question_fit.TRAIT.score([0.5 + i / 100 for i in range(20)], [0.5 + (19 - i) / 100 for i in range(20)])
-    word, words = _judge.sentence((gain, alike))
-    assert word == "cannot tell yet"
-    assert "writes more like your examples" in words
-    knows = question_fit.TRAIT.score([0.5 + i / 100 for i in range(20)], [2.5 + i / 90 for i in range(20)])
-    assert _judge.sentence((gain, knows))[0] == "better"
-
-
-def test_wrong_questions_are_never_the_right_ones(pushed: Any) -> None:
-    own, other = question_fit.pairs(pushed.heldout_examples)
-    assert len(own) == len(pushed.heldout_examples)
-    for mine, theirs in zip(own, other, strict=True):
-        assert mine.messages[-1] == theirs.messages[-1]
-        assert mine.messages[0] != theirs.messages[0]
-    pushed.model.eval()
-    measured = question_fit.measure(judging(pushed))
-    assert measured.scores[0].n == len(own)
-    assert measured.scores[0].base != measured.scores[0].adapter
-
-
 # ---- the job ---------------------------------------------------------------------------------------------------------------
-
-
-def wait(home: Path, run: str, seconds: float = 180) -> RunView:
-    import time
-
-    limit = time.monotonic() + seconds
-    while runs.view(home, run).active and time.monotonic() < limit:
-        time.sleep(0.2)
-    return runs.view(home, run)
-
-
-@pytest.mark.slow
-def test_a_good_run_is_better_and_the_same_run_on_shuffled_answers_is_not(tmp_path: Path) -> None:
-    base = tiny.model_folder(tmp_path / "base")
-    data = tiny.examples_file(tmp_path / "colours.jsonl", rows=240)
-    plan = parse_plan({"dataset": str(data), "max_length": 64, "rank": 8, "epochs": 8, "learning_rate": 1e-2, "patience": 0}).model_dump()
-    home = tmp_path / "home"
-    good = wait(home, runs.start(home, "train", plan=plan, options={"model": str(base)}))
-    control = wait(home, runs.start(home, "train", plan=plan, options={"model": str(base), "control": "shuffled_answers"}))
-    first, second = (next(e for e in view.evaluations if e.split == "final") for view in (good, control))
-    assert first.verdict == "better", first.words
-    assert second.verdict != "better", second.words
-    assert second.scores[0].verdict == "better"  # it learned the tone, and that alone is not enough
 
 
 @pytest.mark.slow
@@ -381,10 +178,10 @@ def test_a_finished_run_is_judged_again_to_the_same_numbers(tmp_path: Path) -> N
     plan = {"dataset": str(tiny.examples_file(tmp_path / "colours.jsonl")), "max_length": 64, "rank": 4, "epochs": 2, "learning_rate": 5e-3}
     home = tmp_path / "home"
     run = runs.start(home, "train", plan=parse_plan(plan).model_dump(), options={"model": str(base)})
-    trained = wait(home, run)
+    trained = ended(home, run)
     assert trained.state == "finished", trained.ending
     again = runs.start(home, "evaluate", options={"of": run, "model": str(base), "adapter": trained.adapter})
-    judged = wait(home, again)
+    judged = ended(home, again)
     assert judged.state == "finished", judged.ending
     first = next(e for e in trained.evaluations if e.split == "final")
     second = next(e for e in judged.evaluations if e.split == "final")
@@ -397,6 +194,6 @@ def test_a_finished_run_is_judged_again_to_the_same_numbers(tmp_path: Path) -> N
     assert len(per_row) == second.n
     weighted = sum(r["adapter_loss"] * r["tokens"] for r in per_row) / sum(r["tokens"] for r in per_row)
     assert weighted == pytest.approx(second.loss, abs=1e-9)
-    missing = wait(home, runs.start(home, "evaluate", options={"of": "gone", "model": str(base), "adapter": trained.adapter}))
+    missing = ended(home, runs.start(home, "evaluate", options={"of": "gone", "model": str(base), "adapter": trained.adapter}))
     assert missing.ending is not None
     assert missing.ending.code == "no_run"
