@@ -9,14 +9,14 @@ import psutil
 import pytest
 
 from loralab import queue, runs
-from loralab.events import RunView
-from tests.conftest import ended, until, worker_of
+from loralab.events import Ended
+from tests.conftest import ended, ending, until, worker_of
 from tests.test_browser import SOON, app, browser, pytestmark, window
 
 __all__ = ["app", "browser", "pytestmark", "window"]
 
 
-def lose(home: Path, run: str) -> RunView:
+def lose(home: Path, run: str) -> Ended:
     """As in a power cut: keeper and worker are gone in one moment."""
     until(lambda: runs.view(home, run).step == 2)
     keeper = psutil.Process(worker_of(home, run).pid)
@@ -24,7 +24,7 @@ def lose(home: Path, run: str) -> RunView:
     for victim in victims:
         victim.kill()
     psutil.wait_procs(victims, timeout=10)
-    return ended(home, run)
+    return ending(home, run)
 
 
 HANGS = {"breaks": "hang", "breaks_at": 3, "max_steps": 8, "saves_every": 1}
@@ -32,7 +32,7 @@ HANGS = {"breaks": "hang", "breaks_at": 3, "max_steps": 8, "saves_every": 1}
 
 def test_a_lost_run_greets_the_next_start_and_goes_on_with_one_key(fake, window, home):
     run = fake(title="Sort <b>letters</b>", **HANGS)
-    assert lose(home, run).ending.code == "worker_gone"
+    assert lose(home, run).code == "worker_gone"
     shown = window()
     shown.sees("#greeting", "Welcome back. “Sort <b>letters</b>” was interrupted")
     shown.sees("#greeting", "It had made 2 of 8 updates (25%)")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 
@@ -32,7 +33,7 @@ def adjusted(setting, before, after, reason="memory ran out", step=0, time=0.0):
     return Adjusted(step=step, setting=setting, before=before, after=after, reason=reason, time=time)
 
 
-def marks(figure):
+def marks(figure: Any) -> dict[str, Any]:
     return {trace.name: trace for trace in figure.data if trace.mode == "markers"}
 
 

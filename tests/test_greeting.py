@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from typing import cast
 
 import pytest
 
@@ -170,7 +171,7 @@ class Busy:
 
 def test_speed_is_measured_once_quietly_and_never_beside_a_run():
     lab = Busy()
-    begin = measuring(lab, after=0.0, every=0.01)
+    begin = measuring(cast(Lab, lab), after=0.0, every=0.01)
     for _ in range(5):
         begin()
     until(lambda: lab.measured, 5)

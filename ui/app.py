@@ -82,7 +82,8 @@ def _wire_page(demo: gr.Blocks, page: Page, theme: gr.Radio, welcome: Greeting) 
         current = active or lost or next((row["id"] for row in rows if row["id"] == settings.run), rows[0]["id"] if rows else "")
         tab = "train" if active else settings.tab if current and not lost and settings.tab in TABS else "dataset"
         measure()
-        return [current, go_to(tab), settings.theme, *card]
+        turn, look = tab != TABS[0], settings.theme != "auto"  # what is so already is left alone: a quick person may have changed it
+        return [current, go_to(tab) if turn else gr.skip(), settings.theme if look else gr.skip(), *card]
 
     demo.load(attach, None, [page.run, page.tabs, theme, *welcome.outputs], show_progress="hidden")
     demo.load(None, None, None, js=FOLD_SIDE_JS)
