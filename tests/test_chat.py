@@ -116,14 +116,14 @@ def test_hanging_up_stops_the_writing(adapted: tuple[Any, Any], monkeypatch: pyt
     from loralab.serve import app, generate, speaker
 
     steps: list[float] = []
-    real = generate._forward
+    real = generate.next_logits
 
     def slow(*given: Any) -> Any:
         steps.append(time.monotonic())
         time.sleep(0.05)
         return real(*given)
 
-    monkeypatch.setattr(generate, "_forward", slow)
+    monkeypatch.setattr(generate, "next_logits", slow)
     talks = speaker.Speaker(*adapted)
 
     async def scene() -> int:
