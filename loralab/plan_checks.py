@@ -89,8 +89,10 @@ def machine_problems(plan: TextPlan, machine: Machine, needs: Footprint) -> list
             _warning("torch_without_cuda", what, "Delete the .venv folder and start launch.py again: it fetches the build for your card.")
         )
     if machine.accelerator == "cuda" and machine.gpus[0].processes:
-        n = machine.gpus[0].processes
-        what = f"{n} other program{'s' if n > 1 else ''} hold{'' if n > 1 else 's'} memory on the graphics card."
+        first, others = machine.gpus[0].holders[0], machine.gpus[0].processes - 1
+        amount = f" ({first.bytes / 1e9:.1f} GB)" if first.bytes else ""
+        more = f" and {others} more" if others else ""
+        what = f"Memory on the graphics card is held by {'LoRALab itself' if first.ours else first.name}{amount}{more}."
         found.append(_warning("card_shared", what, "Close what you do not need."))
     if needs.disk_bytes > machine.disk_free:
         what = f"It needs {needs.disk_bytes / 1e9:.1f} GB of disk and {machine.disk_free / 1e9:.1f} GB are free."

@@ -13,7 +13,10 @@ from loralab.checkup import checkup, letter
 from loralab.gpu import Gpu, Holder
 from loralab.hardware import OptionalPart
 from loralab.paths import CHECKOUT
+from loralab.plan_checks import machine_problems
+from loralab.records import Footprint
 from loralab.speed import Speed
+from loralab.tasks.text import TextPlan
 from tests.machines import GB, here, laptop, with_card
 
 BITS = OptionalPart(name="bitsandbytes", present=False, gives="4-bit training", get="pip install bitsandbytes")
@@ -100,6 +103,18 @@ def test_who_takes_the_cards_memory_is_named_with_how_much(home):
     assert "Close what you do not need" in taken.todo
     only_ours = card.model_copy(update={"holders": holders[1:]})
     assert "lets go by itself" in found(laptop(gpus=(only_ours,), torch_cuda="12.8"))["Card's memory"].todo
+
+
+def test_the_plan_page_names_who_holds_the_card_too():
+    def said(*holders):
+        card = Gpu(name="Card", total_bytes=8 * GB, free_bytes=2 * GB, holders=holders)
+        needs = Footprint(memory_bytes=1, free_bytes=2 * GB)
+        return [p.what for p in machine_problems(TextPlan(), laptop(gpus=(card,), torch_cuda="12.8"), needs) if p.code == "card_shared"]
+
+    assert said() == []
+    game = Holder(pid=31, name="game", bytes=5 * GB)
+    assert said(game) == ["Memory on the graphics card is held by game (5.0 GB)."]
+    assert said(Holder(pid=7, name="python", ours=True), game) == ["Memory on the graphics card is held by LoRALab itself and 1 more."]
 
 
 def test_a_container_is_named_where_it_is_what_limits():
