@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import lzma
 import stat
 import zipfile
+import zlib
 from pathlib import PurePosixPath
 
 from loralab.errors import UserError
@@ -47,7 +49,7 @@ def content(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
     try:
         with archive.open(member) as file:
             raw = file.read(member.file_size + 1)
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError, ValueError) as error:
+    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, NotImplementedError, RuntimeError, EOFError, OSError, ValueError) as error:
         raise UserError(f"{member.filename} in the archive is damaged.", "Make the archive again.", code="bad_archive") from error
     if len(raw) > member.file_size:
         raise UserError(f"{member.filename} unpacks to more than the archive says.", "Do not trust this archive.", code="unsafe_archive")

@@ -95,12 +95,19 @@ def plan_file(path: Path) -> dict[str, Any]:
 
 def source(lab: Lab, name: str) -> str:
     """A file of examples: the path itself, or that of a bundled data set of this name."""
-    if Path(name).expanduser().exists():
+    if name.strip() and _is_there(Path(name)):
         return name
     known = {sample.name: sample.path for sample in lab.samples()}
     if name in known:
         return known[name]
     raise UserError(f"There is no file {name}.", f"Check the path, or take a bundled data set: {', '.join(known)}.", code="no_file")
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.expanduser().exists()
+    except (OSError, ValueError, RuntimeError):  # too long a name, a zero byte, a home that nobody has
+        return False
 
 
 def newest(lab: Lab, run: str, *, trained: bool = False) -> str:

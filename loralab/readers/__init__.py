@@ -152,8 +152,14 @@ def is_hidden(name: str) -> bool:
 
 def _walk(folder: Path) -> list[tuple[str, Callable[[], bytes]]]:
     """The files below a folder in name order, links left alone. Raises UserError when they are too many or too big."""
-    inside = [Path(base, name) for base, _, names in os.walk(folder, followlinks=False) for name in names]
-    found = sorted(p for p in inside if p.is_file() and not p.is_symlink() and not is_hidden(p.relative_to(folder).as_posix()))
-    if len(found) > MAX_FILES or sum(p.stat().st_size for p in found) > MAX_BYTES:
-        raise UserError(f"{folder.name} holds more than {MAX_FILES:,} files or 1 GB.", "Choose a smaller folder.", code="folder_too_big")
-    return [(p.relative_to(folder).as_posix(), p.read_bytes) for p in found]
+    found: list[Path] = []
+    total = 0
+    for path in (Path(base, name) for base, _, names in os.walk(folder, followlinks=False) for name in names):
+        if path.is_symlink() or not path.is_file() or is_hidden(path.relative_to(folder).as_posix()):
+            continue
+        found.append(path)
+        total += path.stat().st_size
+        if len(found) > MAX_FILES or total > MAX_BYTES:  # asked while walking: somebody may have chosen a whole disk
+            what = f"{folder.name or folder} holds more than {MAX_FILES:,} files or 1 GB."
+            raise UserError(what, "Choose a smaller folder.", code="folder_too_big")
+    return [(p.relative_to(folder).as_posix(), p.read_bytes) for p in sorted(found)]

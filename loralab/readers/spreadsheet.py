@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import zlib
+from lzma import LZMAError
 from typing import Any
 from zipfile import BadZipFile
 
@@ -10,6 +12,12 @@ from loralab.archives import open_archive
 from loralab.errors import UserError
 from loralab.readers import MAX_BYTES, MAX_FILES, Reader, Table
 from loralab.tabular import Numbered, table
+
+# What a damaged workbook makes openpyxl raise; ElementTree's ParseError is a SyntaxError.
+DAMAGED = (
+    BadZipFile, zlib.error, LZMAError, KeyError, ValueError, TypeError, IndexError, AttributeError, SyntaxError, EOFError, OSError,
+    OverflowError, RuntimeError,
+)  # fmt: skip
 
 
 def read(raw: bytes, name: str) -> list[Table]:
@@ -24,7 +32,7 @@ def read(raw: bytes, name: str) -> list[Table]:
         book = openpyxl.load_workbook(io.BytesIO(raw), read_only=True, data_only=True)
         sheets = [(sheet.title, _records(sheet)) for sheet in book.worksheets]
         book.close()
-    except (BadZipFile, KeyError, ValueError, TypeError, SyntaxError, EOFError) as error:  # ElementTree's ParseError is a SyntaxError
+    except DAMAGED as error:
         todo = "Open it in Excel and save it again as .xlsx."
         raise UserError(f"{name} is damaged or not an Excel workbook.", todo, code="bad_excel") from error
     filled = [(title, records) for title, records in sheets if records]
