@@ -24,22 +24,29 @@ from loralab.exports._runtime import Runtime
 
 PROBE = 48  # tokens of the prompt on which logits are compared
 ANSWER = 16  # tokens of the greedy answers compared
-# Texts on which tokenizers part: spaces, digits, cases, scripts, line ends, marks, things that look like special tokens.
+# Texts on which tokenizers part: spaces, digits, cases, scripts, line ends, and marks next to words as prose, code and JSON have them.
 TEXTS = (
-    "Hello world", "hello", " leading", "  two leading", "trailing ", "a  1", "a   b    c", "\n", "\n\n1. One\n2. Two\n", "\r\nline\r\n",
-    "\ttab\t\ttabs", "Don't DON'T we'll WE'LL I'm I'M they've", "1234567890", "3.14159 1,000,000 12:30", "x=1;y+=22//3",
-    "def f(x):\n    return x**2\n", "UPPER lower MiXeD", "naïve café über Straße", "中文字符 日本語 한국어", "Привет, мир",
-    "مرحبا بالعالم", "नमस्ते", "🙂🙃 👩\u200d👩\u200d👧", "€ £ ½ ² Ⅷ ™", "<html><b>bold</b></html>", '{"a": [1, 2, {"b": null}]}',
-    "https://example.org/a?b=c&d=%20", "a\u00a0b\u200bc", "...!!!???---", "'quoted' \"double\" `tick`", "C:\\path\\file.txt /usr/bin",
-    "end.\n\n\nStart", "word\n \n  word", "e\u0301 a\u0308", "[INST] <s> </s> <|x|>", "#tag @name 50% $5",
+    "Hello world", "hello", "trailing ", "a  1", "a   b    c", "\n", "\n\n1. One\n2. Two\n", "\r\nline\r\n", "\ttab\t\ttabs",
+    "Don't DON'T we'll WE'LL I'm I'M they've", "1234567890", "3.14159 1,000,000 12:30", "x=1;y+=22//3",
+    "def f(x):\n    return x**2\n",
+    "UPPER lower MiXeD", "naïve café über Straße", "中文字符 日本語 한국어", "Привет, мир", "مرحبا بالعالم", "नमस्ते",
+    "🙂🙃 👩\u200d👩\u200d👧",
+    "<html><b>bold</b></html>", "https://example.org/a?b=c&d=%20", "...!!!???---", "C:\\path\\file.txt /usr/bin", "end.\n\n\nStart",
+    "word\n \n  word", "#tag @name 50% $5",
+    "(see above), [here] and {there}: 'quoted', \"double\"; `tick` -- or/and so_on.",
+    '{"name": "Ann", "ages": [1, 2, {"of": null}], "text": "It is (not) so!\\n"}',
+    "The answer is:\n\n```python\nfor i in range(10):\n    print(f\"{i}\")\n```\n\n- first (1)\n- second (2)\n\n**Note:** that's all.\n",
+    "import os\nfrom pathlib import Path\n\n\nclass A(B):\n    def get(self, key=None):\n        return self._x[key], 'a' + \"b\"\n",
 )  # fmt: skip
+# On these llama.cpp differs from some tokenizers by its nature: spaces in front, "</s>" inside a text, letters written in two ways.
+ODD = (" leading", "  two leading", "[INST] <s> </s> <|x|>", "e\u0301 a\u0308", "€ £ ½ ² Ⅷ ™", "a\u00a0b\u200bc")
 CHATS: tuple[tuple[dict[str, str], ...], ...] = (
     ({"role": "user", "content": "Why is the sky blue?"},),
     ({"role": "user", "content": "  Say it:\n\n1. twice\n2. loud  "},),
     ({"role": "user", "content": "Hi."}, {"role": "assistant", "content": "Hello! How can I help?"}, {"role": "user", "content": "Sing."}),
     ({"role": "system", "content": "Be short."}, {"role": "user", "content": "What is 12 x 12?"}),
 )
-FEW = 2  # texts that may differ (rare letters, spaces in front) and are then told; more is a wrong tokenizer
+FEW = 1  # of the plain texts that may differ, and is then told: a rare script; more is a wrong tokenizer
 FAR = {"f32": 0.05, "f16": 0.2, "bf16": 0.5}  # logits further apart than this are no rounding
 DIVERGED = 2.0  # nats between the answers of a quantised model and the original: it says something else
 
@@ -95,9 +102,9 @@ def prove(runtime: Runtime, encoder: TextEncoder, wanted: Wanted, kind: str) -> 
 
 
 def _tokens(runtime: Runtime, encoder: TextEncoder) -> dict[str, Any]:
-    differ = [text for text in TEXTS if runtime.tokenize(text, added=False) != plain_ids(encoder, text)]
+    differ = [text for text in TEXTS + ODD if runtime.tokenize(text, added=False) != plain_ids(encoder, text)]
     chats = sum(runtime.chat_ids(chat) == encoder.prompt_ids(chat) for chat in CHATS)
-    return {"texts": len(TEXTS), "texts_differ": differ, "chats": len(CHATS), "chats_equal": chats}
+    return {"texts": len(TEXTS + ODD), "texts_differ": differ, "chats": len(CHATS), "chats_equal": chats}
 
 
 def plain_ids(encoder: TextEncoder, text: str) -> list[int]:
@@ -120,7 +127,7 @@ def _logits(runtime: Runtime, ids: Sequence[int], wanted: Any) -> dict[str, Any]
 
 
 def _wrong(facts: dict[str, Any], kind: str) -> str:
-    if len(facts["texts_differ"]) > FEW:
+    if len(set(facts["texts_differ"]) - set(ODD)) > FEW:
         return f"it splits {len(facts['texts_differ'])} of {facts['texts']} texts into other tokens"
     if facts["chats_equal"] < facts["chats"]:
         return f"it writes {facts['chats'] - facts['chats_equal']} of {facts['chats']} conversations down differently"
@@ -142,9 +149,10 @@ def settled(vocabulary: Vocabulary, encoder: TextEncoder) -> Vocabulary:
     if not backend():
         raise Unavailable("This model's tokenizer has to be tried out in llama.cpp, which is not installed.", MISSING, code="no_llama_cpp")
     with TemporaryDirectory() as folder:
-        for name in OTHERS:
-            if _differing(vocabulary.named(name), encoder, Path(folder) / "tokens.gguf") <= FEW:
-                return vocabulary.named(name)
+        tried = {name: _differing(vocabulary.named(name), encoder, Path(folder) / "tokens.gguf") for name in OTHERS}
+    best = min(tried, key=lambda name: tried[name])
+    if tried[best] <= FEW:
+        return vocabulary.named(best)
     what = "llama.cpp splits texts into other tokens than this model's tokenizer does, whatever it is told."
     raise LabError(what, "Take the adapter or the merged model instead.", code="tokens_differ")
 
