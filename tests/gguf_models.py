@@ -44,6 +44,8 @@ FAMILIES: dict[str, tuple[str, dict[str, Any]]] = {
 # llama.cpp looks GELU up in a table of half precision; everything else it computes as we do
 TABLED = {"gemma", "gemma2", "gemma3", "phi", "gpt2", "falcon", "falcon_new", "falcon_each"}
 
+EXACT, TABLE, HALF = 5e-5, 8e-3, 2e-2  # logits: fp32 throughout; GELU from llama.cpp's table of halves; sixteen-bit weights
+
 
 def model_folder(folder: Path, family: str = "llama", **changes: Any) -> Path:
     """A random model of a family with numbers large enough to tell its parts apart, and a real tokenizer and chat template."""
@@ -127,3 +129,29 @@ def sentencepiece(folder: Path, kind: str = "prepend") -> Path:
     template = "{{ bos_token }}{% for m in messages %}[{{ m.role }}]{{ m.content }}{{ eos_token }}{% endfor %}"
     (folder / "chat_template.jinja").write_text(template + "{% if add_generation_prompt %}[assistant]{% endif %}")
     return folder
+
+
+def adapter_folder(folder: Path, base: Path, **settings: Any) -> Path:
+    """A PEFT adapter on the model in `base` that changes its answers."""
+    import torch
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModelForCausalLM
+
+    torch.manual_seed(11)
+    wish = LoraConfig(**{"task_type": "CAUSAL_LM", "r": 4, "lora_alpha": 8, "target_modules": "all-linear", **settings})
+    model: Any = get_peft_model(AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32), wish)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if "lora_B" in name:
+                parameter.normal_(std=0.2)
+    model.save_pretrained(folder)
+    return folder
+
+
+def compared(path: Path, model: Any, encoder: Any, kind: str = "f32", adapter: Path | None = None) -> dict[str, Any]:
+    """The proof of a file against a model in torch."""
+    from loralab.exports._gguf import proof
+
+    wanted = proof.wanted_of(model, encoder)
+    with running(path, adapter) as runtime:
+        return proof.prove(runtime, encoder, wanted, kind)
