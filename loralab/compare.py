@@ -44,8 +44,17 @@ def _judgings(folder: Path) -> Iterator[Path]:
     """evaluation.json of a run and of the evaluations made of it later."""
     for other in (folder, *folder.parent.iterdir()):
         path, job = other / "artifacts" / "evaluation.json", other / "job.json"
-        if path.is_file() and (other == folder or (job.is_file() and folder.name in job.read_text("utf-8", errors="replace"))):
+        if path.is_file() and (other == folder or _judges(job, folder.name)):
             yield path
+
+
+def _judges(job: Path, run: str) -> bool:
+    """Whether a job judged this run; a control is about it, too, but judged something else. A damaged or missing file judged nothing."""
+    try:
+        options = json.loads(job.read_bytes()).get("options", {})
+    except (OSError, ValueError):
+        return False
+    return options.get("of") == run and not options.get("control")
 
 
 class Comparison(Record):

@@ -1,81 +1,175 @@
-"""Owns how proof is shown: the verdict, the two losses, and answers before and after, each with the check of which adapter was on."""
+"""Owns how a verdict is shown: its sentence, the three numbers that matter, and every measure behind a click.
+
+Invariant: each number on the page opens what it means, and says on how many examples it rests.
+"""
 
 from __future__ import annotations
 
-import math
+from collections.abc import Iterator, Sequence
 
 from loralab.events import RunView
-from loralab.records import Sample, Score
-from ui.words import empty, esc, fact, facts, figure, term
+from loralab.records import Score
+from ui.intervals import between, interval_bar, value
+from ui.judged import Found
+from ui.words import count, empty, esc, notice, term
 
 TONES = {"better": "good", "worse": "error", "no difference seen": "warning", "cannot tell yet": "info"}
+PILLS = {"better": "good", "worse": "bad"}
+FEW = 8  # examples below which nothing can be told either way
+SECOND = ("question_fit", "loss", "label_choice", "chrf")  # the number that says most beside the main one, in this order
+GROUPS = (
+    ("Right answers", ("accuracy", "loss", "")),
+    ("Form of the answers", ("fluency",)),
+    ("Doing as told", ("alignment",)),
+    ("Things made up", ("grounding",)),
+    ("Forgetting", ("forgetting",)),
+)
+COLUMNS = ("Measure", "Before", "After", "Difference", "95 % interval", "Examples", "")
+
 NOT_YET = empty(
     "No verdict yet",
     "When a run ends it is tested on examples it never saw, once without and once with what it learned. The result appears here.",
 )
+STILL = empty("It is still learning", "The test on examples it never saw comes by itself when it is done.")
+NOTHING_KEPT = empty(
+    "Nothing to test", "This run ended before it had learned anything to keep. Go on with it on the Train page, or start anew."
+)
+UNTESTED = empty(
+    "Not tested yet", "This run ended before its test. Press “Measure” and it is tested now, on the examples kept aside for it."
+)
+EARLIER = "Only the scores of this test were kept, not single examples. Measure again to look at them and to compare."
+PARTLY = "This test was stopped before its end: what was measured until then is shown. Measure again for the rest."
 
 
-def scores_of(view: RunView) -> tuple[Score, ...]:
-    """The newest scores of a run."""
-    return next((e.scores for e in reversed(view.evaluations) if e.scores), ())
-
-
-def verdict_html(view: RunView | None) -> str:
-    """The verdict in one sentence, then the numbers behind it."""
-    scores = scores_of(view) if view else ()
-    if not scores:
+def state_of(view: RunView | None, found: Found | None) -> str:
+    """What stands where the verdict will be; empty when there is one."""
+    if view is None:
         return NOT_YET
-    main = scores[0]
-    word = f'<div class="verdict-word">{esc(main.verdict.capitalize() or "Measured")}</div>'
-    sentence = f'<div class="verdict {TONES.get(main.verdict, "info")}">{word}<p>{esc(main.words)}</p></div>'
-    return f'<div class="card proof">{sentence}{"".join(_score(score) for score in scores)}</div>'
-
-
-def _score(score: Score) -> str:
-    name = term("loss", "Loss on held-out") if "loss" in score.name else esc(score.name.replace("_", " ").capitalize())
-    between = (
-        f"95 % {term('interval')}: {_said(score, score.low, '+')} to {_said(score, score.high, '+')}"
-        if (score.low, score.high) != (0.0, 0.0)
-        else ""
-    )
-    return facts(
-        fact(f"{name}, before", _said(score, score.base), term("base model")),
-        fact(f"{name}, after", _said(score, score.adapter), "with what it learned"),
-        fact("Difference", _said(score, score.difference, "+"), between),
-        fact("Measured on", f"{score.n:,}", "examples it never saw"),
-    )
-
-
-def _said(score: Score, value: float, sign: str = "") -> str:
-    """A share as per cent, everything else as a number; `sign` “+” shows it for a difference."""
-    if not math.isfinite(value):
-        return figure(value)
-    return f"{100 * value:{sign}.0f} %" if "accuracy" in score.name else f"{value:{sign}.3f}"
-
-
-def samples_html(samples: tuple[Sample, ...]) -> str:
-    """Held-out prompts with both answers next to each other."""
-    if not samples:
+    if view.active:
+        return STILL
+    if found is not None:
         return ""
-    pairs = "".join(_pair(sample) for sample in samples)
-    return f'<div class="small-title">The same question, before and after</div><div class="pairs">{pairs}</div>'
+    return UNTESTED if view.adapter else NOTHING_KEPT
 
 
-def _pair(sample: Sample) -> str:
-    wanted = ""
-    if sample.reference:
-        wanted = f'<details><summary>What the example says</summary><div class="answer">{esc(sample.reference)}</div></details>'
-    before = _answer("Before", sample.base, sample.base_active, wanted_on=False)
-    after = _answer("After", sample.adapter, sample.adapter_active, wanted_on=True)
-    prompt = f'<div class="prompt">{esc(sample.prompt)}</div>'
-    return f'<article class="card pair">{prompt}<div class="two">{before}{after}</div>{wanted}</article>'
+def verdict_html(found: Found) -> str:
+    """The verdict in large type, its three numbers, and what must be known about how it was measured."""
+    said, _, but = found.words.partition(" But: ")
+    word = f'<div class="verdict-word">{esc(found.verdict.capitalize() or "Measured")}</div>'
+    more = f'<p class="but"><b>But:</b> {esc(but)}</p>' if but else ""
+    sentence = f'<div class="verdict {TONES.get(found.verdict, "info")}">{word}<p>{esc(said)}</p>{more}</div>'
+    numbers = "".join(_number(score) for score in three(found))
+    return f'<div class="card proof">{sentence}<div class="numbers">{numbers}</div>{"".join(_caveats(found))}</div>'
 
 
-def _answer(title: str, text: str, active: tuple[str, ...], *, wanted_on: bool) -> str:
-    right = bool(active) == wanted_on
-    state = f"adapter on: {', '.join(active)}" if active else "no adapter on"
-    sign, tone = ("✓", "good") if right else ("✗", "bad")
-    badge = f'<span class="check {tone}" title="Checked while this answer was written">{sign} {esc(state)}</span>'
-    said = esc(text.strip()) or "<i>(nothing)</i>"
-    side = "after" if wanted_on else "before"
-    return f'<div class="side {side}"><header><b>{title}</b>{badge}</header><div class="answer">{said}</div></div>'
+def three(found: Found) -> list[Score]:
+    """The main measure, the most telling other one, and forgetting; those of them that were measured."""
+    main, second = found.main, next(filter(None, (found.score(name) for name in SECOND if name != getattr(found.main, "name", ""))), None)
+    return [score for score in (main, second, found.score("forgetting")) if score is not None]
+
+
+def _number(score: Score) -> str:
+    chance = f"95 % {term('interval')} {between(score)}" if between(score) else "too little for an interval"
+    change = f'{value(score, score.base)} <span class="arrow" aria-label="to">→</span> {value(score, score.adapter)}'
+    note = f"{value(score, score.difference, '+')}, {chance}. Measured on {count(score.n, 'example')}."
+    return (
+        f'<details class="number"><summary><span class="number-name">{esc(label(score))}</span><span class="number-value">{change}</span>'
+        f'{interval_bar(score)}<span class="fact-note">{note}</span></summary>{_meaning(score)}</details>'
+    )
+
+
+def label(score: Score) -> str:
+    """What a score is called on the page."""
+    return score.label or score.name.replace("_", " ").capitalize()
+
+
+def _meaning(score: Score) -> str:
+    direction = "Lower is better." if score.lower_is_better else "Higher is better."
+    said = f"<p>{esc(score.words)}</p>" if score.words else ""
+    help_text = f"{esc(score.help)} " if score.help else ""
+    return f'<div class="meaning"><p>{help_text}{direction}</p>{said}</div>'
+
+
+def _caveats(found: Found) -> Iterator[str]:
+    main = found.main
+    if main is not None and 0 < main.n < FEW:
+        yield notice(
+            f"Only {count(main.n, 'example')} could be tested. That is too few to tell anything, however good it looks.",
+            "Add examples, or keep a larger share of them aside on the Plan page.",
+            "warning",
+        )
+    if not found.detailed:
+        yield notice(EARLIER)
+    elif not found.complete:
+        yield notice(PARTLY)
+
+
+# ---- all measures ----------------------------------------------------------------------------------------------------------
+
+
+def measures_html(found: Found) -> str:
+    """All measures, folded, in groups; each a line that opens what it means."""
+    head = "".join(f"<span>{name}</span>" for name in COLUMNS)
+    groups = "".join(_group(title, [s for s in found.scores if s.group in keys], found) for title, keys in GROUPS)
+    summary = f"<summary>All measures <small>{count(len(found.scores), 'number')}, each opens what it means</small></summary>"
+    columns = f'<div class="m-head m-line" aria-hidden="true">{head}</div>'
+    return f'<details class="card folded">{summary}{columns}{groups}{_units(found)}</details>'
+
+
+def _group(title: str, scores: Sequence[Score], found: Found) -> str:
+    lines = "".join(_line(score) for score in scores)
+    if not lines:
+        if not found.complete or not found.detailed:
+            return ""
+        why = found.table("not_measured") if title == "Things made up" else None
+        lines = f'<p class="fine">{esc(why or "Cannot be measured with this data.")}</p>'
+    return f'<div class="m-group"><div class="small-title">{esc(title)}</div>{lines}</div>'
+
+
+def _line(score: Score) -> str:
+    cells = (
+        ("Before", value(score, score.base)),
+        ("After", value(score, score.adapter)),
+        ("Difference", value(score, score.difference, "+")),
+        ("95 % interval", between(score) or "–"),
+        ("Examples", f"{score.n:,}"),
+    )
+    numbers = "".join(f'<span class="m-cell" data-name="{name}">{said}</span>' for name, said in cells)
+    pill = f'<span class="pill {PILLS.get(score.verdict, "quiet")}">{esc(score.verdict or "measured")}</span>'
+    line = f'<summary class="m-line"><span class="m-name">{esc(label(score))}</span>{numbers}{pill}</summary>'
+    return f'<details class="m">{line}{_meaning(score)}</details>'
+
+
+UNITS = (
+    (
+        "perplexity",
+        "Perplexity",
+        "The same surprise as a number of choices: between so many equally likely words it hesitates at each one.",
+    ),
+    ("bits_per_byte", "Bits per byte", "The same surprise per letter of text. Models that cut text differently can be compared by it."),
+    (
+        "macro_f1",
+        "Macro-F1 over the labels",
+        "Right and complete for each label, averaged so that rare labels count as much as common ones.",
+    ),
+)
+DIVERGENCE = (
+    "How differently it now continues everyday texts (nats per word piece). 0 would be not at all, the base model is the reference."
+)
+
+
+def _units(found: Found) -> str:
+    """The same in other units, for those who want it."""
+    same = found.table("same_in_other_units") or {}
+    pairs = {**same, "macro_f1": found.table("macro_f1")}
+    lines = [_unit(name, f"{pair[0]:,.3g}", f"{pair[1]:,.3g}", text) for key, name, text in UNITS if (pair := pairs.get(key))]
+    apart = found.table("divergence_from_base")
+    if apart is not None:
+        lines.append(_unit("Distance from the base model", "0", f"{apart:.2f}", DIVERGENCE))
+    return f'<div class="m-group"><div class="small-title">In other units</div>{"".join(lines)}</div>' if lines else ""
+
+
+def _unit(name: str, before: str, after: str, text: str) -> str:
+    cells = f'<span class="m-cell" data-name="Before">{before}</span><span class="m-cell" data-name="After">{after}</span>'
+    line = f'<summary class="m-line"><span class="m-name">{esc(name)}</span>{cells}</summary>'
+    return f'<details class="m">{line}<div class="meaning"><p>{esc(text)}</p></div></details>'

@@ -31,6 +31,15 @@ def follow(lab: Lab, run: str, doing: str, every: float = 0.4) -> Iterator[str]:
 def progress_line(view: RunView, doing: str) -> str:
     """What is being done, with a bar when its length is known."""
     moving = " moving" if view.fraction is None else ""
-    note = view.notes[-1].text if view.notes else ""
+    note = _doing_now(view)
     bar = f'<div class="progress{moving}"><i style="width:{100 * (view.fraction or 0):.1f}%"></i></div>'
     return f'<div class="work"><b>{esc(doing)} …</b> <span>{esc(note)}</span>{bar}</div>'
+
+
+def _doing_now(view: RunView) -> str:
+    """How far a training is, what a judging measures; otherwise the last thing that was said."""
+    if view.phase == "training" and view.total_steps:
+        return f"update {view.step:,} of {view.total_steps:,}"
+    if view.queued or view.phase not in ("", "starting", "training"):
+        return view.phase.replace("_", " ")
+    return view.notes[-1].text if view.notes else ""

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from loralab.evaluations import Evaluation, Judging, Measured, evaluations
+from loralab.evaluations._answer_scores import shorten
 from loralab.evaluations._paired import SURE, holm
 from loralab.events import Evaluated, Previewed, Saved
 from loralab.paths import write_atomic
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from loralab.train.run import RunFolder
 
 SHOWN = 5  # answers shown side by side
+LONGEST_QUESTION = 2000  # characters of a question that are kept to look at
 STYLE_ONLY = "It writes more like your examples, but there is no proof yet that it knows better which answer belongs to which question."
 GATE = "question_fit"  # without it a gain may be one in tone alone, or come from always giving the commonest answer
 BUT = 2  # things that got worse named in the sentence
@@ -57,7 +59,7 @@ def judge(judging: Judging) -> Judgement:
         judging.answers()  # to look at, also where no measure needed them
     return Judgement(
         word, words, scores,
-        rows={name: found.rows for name, found in measured.items() if found.rows},
+        rows={name: found.rows for name, found in measured.items() if found.rows} | all_answers(judging),
         tables={name: found.tables for name, found in measured.items() if found.tables},
         samples=samples(judging), complete=len(measured) == len(fitting) and not judging.cut_short,
     )  # fmt: skip
@@ -128,6 +130,18 @@ def _round(count: int) -> str:
     """A count of examples to two digits: it is an estimate."""
     digits = max(0, len(str(count)) - 2)
     return f"{round(count, -digits):,}"
+
+
+def all_answers(judging: Judging) -> dict[str, list[dict[str, Any]]]:
+    """Every question with both whole answers as the rows named `answers`: what a person looks at beside what was measured on them."""
+    rows = [
+        {
+            "row": a.example.row, "question": shorten(a.question, LONGEST_QUESTION), "reference": a.reference, "base": a.base.text,
+            "adapter": a.adapter.text, "base_active": a.base.active, "adapter_active": a.adapter.active,
+        }
+        for a in judging.written or []
+    ]  # fmt: skip
+    return {"answers": rows} if rows else {}
 
 
 def samples(judging: Judging) -> tuple[Sample, ...]:

@@ -1,4 +1,4 @@
-"""Owns the fourth tab: did it get better, what does it answer now, and a chat to try it."""
+"""Owns the fourth tab: did it get better, by how much, on which examples, and a chat to try it. Invariant: it shows what files say."""
 
 from __future__ import annotations
 
@@ -7,103 +7,75 @@ from typing import Any
 
 import gradio as gr
 
+from loralab.events import RunView
 from loralab.lab import Lab
 from ui.errors import told
-from ui.evaluate_view import NOT_YET, samples_html, verdict_html
+from ui.evaluate_more import compare_section, proof_section, report_buttons, until_done
+from ui.evaluate_rows import rows_section
+from ui.evaluate_view import NOT_YET, measures_html, state_of, verdict_html
+from ui.judged import Found, found_of
+from ui.labels_view import labels_html
 from ui.markup import markup
 from ui.page import Page
-from ui.words import heading
-from ui.work import follow
+from ui.section import Section
+from ui.talk import chat
+from ui.words import heading, notice
 
-WHO = [("With what it learned", "adapter"), ("Base model, before training", "base")]
+A_CONTROL = "This run is a control: it learned from shuffled answers on purpose. If it is called better, do not trust the verdict."
 
 
 def build(lab: Lab, page: Page) -> None:
     """Draw the tab and wire it."""
     markup(heading("Did it get better?", "Tested on examples it never saw, once without and once with what it learned."))
+    work = gr.State("")
     verdict = markup(NOT_YET, elem_id="verdict")
-    with gr.Row(visible=False, elem_classes="actions") as more:
-        measure = gr.Button("Measure again", scale=0, min_width=170, elem_classes="quiet")
-    measuring = markup()
-    answers = markup(elem_id="answers")
+    with gr.Row(visible=False, elem_classes="actions") as actions:
+        measure = gr.Button("Measure again", scale=0, min_width=170)
+        stop = gr.Button("Stop measuring", scale=0, min_width=150, visible=False)
+        report_buttons(page)
+    measuring = markup(elem_id="measuring")
+    measures, labels = markup(elem_id="measures"), markup(elem_id="labels")
+    top = Section([verdict, actions, measure, stop, measures, labels], _top(page))
+    rows = rows_section(page)
     with gr.Column(visible=False, elem_classes="card talk") as talk:
-        chat = _chat(page)
-    _wire(
-        page, {"verdict": verdict, "more": more, "measure": measure, "measuring": measuring, "answers": answers, "talk": talk, "chat": chat}
-    )
+        chat(page)
+    ready = Section([talk], lambda _run, view, _found: [gr.Column(visible=_ready(view))])
+    sections = [top, rows, ready, compare_section(page), proof_section(page)]
+    _wire(page, sections, work, measuring, measure, stop)
 
 
-def _chat(page: Page) -> gr.Chatbot:
-    markup(heading("Try it", "Ask as your examples ask. Switch between before and after to compare."))
-    who = gr.Radio(WHO, value="adapter", show_label=False, container=False, elem_classes="goals compact")
-    chat = gr.Chatbot(
-        show_label=False,
-        height=320,
-        render_markdown=False,
-        buttons=["copy"],
-        layout="bubble",
-        placeholder="Ask a question to see how it answers now.",
-        elem_id="chat",
-        feedback_options=None,
-    )
-    with gr.Row(elem_classes="ask"):
-        question = gr.Textbox(
-            show_label=False,
-            placeholder="Write a question and press Enter",
-            container=False,
-            scale=1,
-            elem_id="question",
-            lines=1,
-            submit_btn=True,
-        )
+def _ready(view: RunView | None) -> bool:
+    return bool(view and view.adapter and not view.active)
+
+
+def _top(page: Page) -> Any:
+    def fill(run: str, view: RunView | None, found: Found | None) -> list[Any]:
+        words = state_of(view, found)
+        seen = None if words else found
+        control = notice(A_CONTROL) if seen and page.lab.job(run).options.get("control") else ""
+        button = gr.Button("Measure again" if seen else "Measure", variant="secondary" if seen else "primary")
+        numbers = [control + verdict_html(seen), measures_html(seen), labels_html(seen)] if seen else [words, "", ""]
+        return [numbers[0], gr.Row(visible=_ready(view)), button, gr.Button(visible=False), *numbers[1:]]
+
+    return fill
+
+
+def _wire(page: Page, sections: list[Section], work: gr.State, measuring: gr.HTML, measure: gr.Button, stop: gr.Button) -> None:
+    outputs = [component for section in sections for component in section.outputs]
 
     @told
-    def say(asked: str, history: list[Any]) -> tuple[str, list[Any]]:
-        if not asked.strip():
-            return "", history
-        return "", [*history, {"role": "user", "content": asked}]
-
-    @told
-    def answer(run: str, who: str, history: list[Any]) -> Iterator[Any]:
-        if not run or not history or history[-1]["role"] != "user":
-            return
-        said = ""
-        for piece in page.lab.ask(run, [{"role": m["role"], "content": text_of(m)} for m in history], base=who == "base"):
-            said += piece
-            yield [*history, {"role": "assistant", "content": said}]
-        yield [*history, {"role": "assistant", "content": said or "(it ended its turn without a word)"}]
-
-    question.submit(say, [question, chat], [question, chat], show_progress="hidden").then(
-        answer, [page.run, who, chat], chat, show_progress="minimal"
-    )
-    who.change(list, None, chat)
-    return chat
-
-
-def text_of(message: Any) -> str:
-    """The plain text of a chat message, in whichever form the chat component keeps it."""
-    content = message["content"]
-    if isinstance(content, str):
-        return content
-    return "".join(str(part.get("text", "")) for part in content if isinstance(part, dict))
-
-
-def _wire(page: Page, parts: dict[str, Any]) -> None:
-    @told
-    def show(run: str) -> list[Any]:
+    def filled(run: str) -> list[Any]:
         view = page.lab.view(run) if run else None
-        ready = bool(view and view.adapter and not view.active)
-        return [verdict_html(view), gr.Row(visible=ready), samples_html(view.samples if view else ()), gr.Column(visible=ready)]
+        found = found_of(page.lab, run, view) if view and not view.active else None
+        return [update for section in sections for update in section.fill(run, view, found)]
 
     @told
-    def measure(run: str) -> Iterator[Any]:
-        work = page.lab.evaluate(run)
-        for line in follow(page.lab, work, "Measuring"):
-            yield line, gr.skip(), gr.skip()
-        view = page.lab.view(work)
-        yield "", verdict_html(view), samples_html(view.samples) if view.samples else gr.skip()
+    def measured(run: str) -> Iterator[Any]:
+        judging = page.lab.evaluate(run)
+        for line in until_done(page.lab, judging, "Measuring"):
+            yield judging, line, gr.Button(visible=True)
 
-    out = [parts["verdict"], parts["more"], parts["answers"], parts["talk"]]
-    page.moment.change(show, page.run, out, show_progress="hidden")
-    page.run.change(list, None, parts["chat"], show_progress="hidden")
-    parts["measure"].click(measure, page.run, [parts["measuring"], parts["verdict"], parts["answers"]], show_progress="hidden")
+    page.moment.change(filled, page.run, outputs, show_progress="hidden").then(lambda: "", None, measuring, show_progress="hidden")
+    done = measure.click(measured, page.run, [work, measuring, stop], show_progress="hidden", trigger_mode="once")
+    done.then(filled, page.run, outputs, show_progress="hidden")  # of the run that is looked at by then
+    stop.click(told(lambda judging: page.lab.stop(judging) if judging else None), work, None, show_progress="hidden")
