@@ -48,21 +48,32 @@ def main(arguments: list[str]) -> int:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C belongs to the app; a worker is stopped by its stop file
     log = EventLog(path / "events.jsonl")
     log(Started(pid=os.getpid(), resumed=_begun_before(path), versions=_versions(), step=_checkpoint_step(path)))
+    folder: RunFolder | None = None
     try:
         job = Job.model_validate_json((path / "job.json").read_bytes())
-        result = _work(job)(RunFolder(path=path, job=job, log=log))
+        folder = RunFolder(path=path, job=job, log=log)
+        result = _work(job)(folder)
     except BaseException as error:  # noqa: BLE001  the one place: whatever it was, the run must end with words and not in silence
         traceback.print_exc()
         problem = classify(error)
-        log(Ended(outcome="failed", what=problem.what, todo=problem.todo, code=problem.code))
+        _end(log, folder, Ended(outcome="failed", what=problem.what, todo=problem.todo, code=problem.code))
         return 1
     outcome = result.pop("outcome", "finished")
     what, todo, code = (str(result.pop(part, "")) for part in ("what", "todo", "code"))
     if outcome == "stopped" and orphaned():
         what, todo = "It saved and stopped, because the process that watched over it is gone.", "Resume it to go on."
         code = code or "keeper_gone"
-    log(Ended(outcome=outcome, what=what, todo=todo, code=code, step=int(result.get("steps", 0)), result=result))
+    _end(log, folder, Ended(outcome=outcome, what=what, todo=todo, code=code, step=int(result.get("steps", 0)), result=result))
     return 0
+
+
+def _end(log: EventLog, folder: RunFolder | None, words: Ended) -> None:
+    """The last line, for which a full disk's reserve is there; nothing is held back after it."""
+    if folder is None:
+        log(words)
+        return
+    folder.emit(words)
+    folder.close()
 
 
 def _work(job: Job) -> Callable[[RunFolder], dict[str, Any]]:

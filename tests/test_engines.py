@@ -85,14 +85,14 @@ def test_a_stopped_run_goes_on_to_the_same_adapter(
     settings = {"engine": engine, "dropout": 0.2, "micro_batch": 3, "max_steps": 11}
     _, whole = train(tmp_path / "whole", llama, data, **settings)
     folder = models.run_folder(tmp_path / "parts", models.plan(data, **settings), llama)
-    emit = folder.log
+    emit = folder.emit
 
     def stop_after_update_5(event: Any) -> None:
         emit(event)
         if isinstance(event, Stepped) and event.step == 5:
             (folder.path / "stop").touch()
 
-    monkeypatch.setattr(folder, "log", stop_after_update_5)
+    monkeypatch.setattr(folder, "emit", stop_after_update_5)
     first = job.run(folder)
     assert (first["outcome"], first["steps"]) == ("stopped", 5)
     (folder.path / "stop").unlink()

@@ -118,7 +118,7 @@ def test_the_larger_try_is_not_made_where_the_smaller_says_no(
     whole = session.largest().tensors["ids"].numel()
     loop.prepare(session, chosen, folder)
     assert len(tried) == 1
-    assert tried[0] < whole / 2
+    assert tried[0] <= whole / 2
 
 
 def test_a_try_that_runs_out_of_memory_ends_the_probe_and_not_the_run(

@@ -35,7 +35,7 @@ _STRANGE = (
     TypeError,
     ValueError,
 )  # what a model's code may say to no content
-TRIES = (0.25, 0.75)  # of the largest micro-batch's tokens
+TRIES = (0.5, 1.0)  # of the largest micro-batch's tokens; the second is only made where the first says that it fits
 
 
 class Probed(Protocol):
