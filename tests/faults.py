@@ -48,8 +48,8 @@ class _Breaking(torch.autograd.Function):
         return hidden.clone()
 
     @staticmethod
-    def backward(context: Any, *gradients: torch.Tensor) -> Any:
-        context.fault()
+    def backward(ctx: Any, *gradients: torch.Tensor) -> Any:
+        ctx.fault()
         return gradients[0], None
 
 
@@ -80,7 +80,7 @@ def in_backward(fault: Fault, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def in_optimizer(fault: Fault, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where torch has made its notes and counted the step, and the weights are next."""
-    healthy = torch._fused_adamw_
+    healthy = torch._fused_adamw_  # pyright: ignore[reportPrivateImportUsage]
 
     def kernel(*arguments: Any, **named: Any) -> Any:
         fault()

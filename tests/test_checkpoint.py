@@ -78,7 +78,7 @@ def test_what_is_also_the_best_is_written_once_and_read_twice(tmp_path: Path) ->
     small = Small(100_000)
     apart = small.save(tmp_path, 1, best=torch.ones(100_000)).stat().st_size
     small.weight.data.fill_(2)
-    content = {"w": small.weight}
+    content: dict[str, torch.Tensor] = {"w": small.weight}
     path = checkpoint.save(tmp_path, Progress(step=2), content, {"w": small.weight.detach().clone()}, small.optimizer)
     assert path.stat().st_size < apart - 4 * 90_000
     saved = checkpoint.newest(tmp_path)
