@@ -257,7 +257,7 @@ def test_a_file_goes_in_and_an_adapter_comes_out(lora, tmp_path):
     assert code == 0, err
     assert report["outcome"] == "finished"
     assert report["adapter_loss"] < report["base_loss"]
-    assert len(report["samples"]) == 3
+    assert len(report["samples"]) == 5
     assert (Path(report["adapter"]) / "adapter_model.safetensors").is_file()
     card = (Path(report["adapter"]) / "README.md").read_text("utf-8")
     assert f"{report['adapter_loss']:.4g}" in card, "the card that lies with the adapter has this run's numbers"
@@ -290,7 +290,7 @@ def test_the_demonstration_ends_in_one_object_and_in_two_columns(lora, home, mon
     assert code == 0, err
     assert set(told) >= {"run", "base_loss", "adapter_loss", "n_heldout", "samples", "adapter", "seconds", "tokens_per_second"}
     assert told["adapter_loss"] < told["base_loss"]
-    assert len(told["samples"]) == 3
+    assert len(told["samples"]) == 5
     assert Path(told["adapter"]).is_relative_to(home)
     assert (Path(told["adapter"]) / "adapter_config.json").is_file()
     assert err.count("before") >= 3
