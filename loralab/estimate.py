@@ -6,11 +6,13 @@ trace or a probe measured replaces the closed form part by part and nothing else
 
 from __future__ import annotations
 
-from loralab.experience import ENOUGH, Experience, correction, key, margin, usual_error
+from collections.abc import Sequence
+
+from loralab.experience import ENOUGH, Experience, correction, error_words, key, margin, middle, usual_error
 from loralab.hardware import Machine
 from loralab.memory_modes import Load, adapter_weights, host_bytes, load, parts, reserve
 from loralab.model_check import ModelCheck
-from loralab.pace import duration_words, seconds, tokens_per_second, total_steps
+from loralab.pace import basis, duration_words, seconds, tokens_per_second, total_steps
 from loralab.records import DatasetProfile, Footprint
 from loralab.tasks.text import TextPlan
 
@@ -46,21 +48,82 @@ def footprint(
     found = dict(measured) if measured else parts(plan, model, machine, profile)
     if "reserve" not in found:
         found["reserve"] = reserve(machine, sum(found.values()))
-    past = machine.speed.past
-    ratios = past.memory.get(key(device(machine), model.architecture, plan), ()) if stage == "closed form" else ()
-    found = {name: int(value * correction(ratios)) for name, value in found.items()}
+    past, where = machine.speed.past, device(machine)
+    training = seconds(plan, model, machine, profile)
+    duration, off = _duration(training, past, f"{where} | {basis(plan, machine)}", plan.base_model)
+    counted = _counted(found, machine)
+    name = key(where, model.architecture, plan)
+    said = counted | {
+        "stage": stage, "key": name, "device": where, "pace": basis(plan, machine), "seconds": training, "disk": run_bytes(plan, model),
+    }  # fmt: skip
+    step, process = past.memory.get(f"{stage} | {name}", ()), past.process.get(where, ())
+    found = _corrected(found, counted, correction(step), correction(process))
     needed = sum(found.values())
-    careful = int(needed * margin(ratios, MARGINS.get(stage, MARGINS["closed form"])))
+    careful = _careful(counted, step, process, MARGINS.get(stage, MARGINS["closed form"]))
     fetch = model.entry.download_bytes if model.entry and not model.present else 0
-    duration = seconds(plan, model, machine, profile)
     words = f"needs about {_gigabytes(needed)}, you have {_gigabytes(free)} free: {verdict(needed, free, careful)}"
     if duration is not None:
-        words += f"; takes {duration_words(duration)}{_time_error(past, device(machine))}"
+        words += f"; takes {duration_words(duration)}{f' ({off})' if off else ''}"
     return Footprint(
-        memory_bytes=needed, careful_bytes=careful, free_bytes=free, seconds=duration, disk_bytes=fetch + run_bytes(plan, model),
-        host_bytes=host_bytes(plan, model, machine, profile), parts=found, stage=stage, runs=len(ratios) if len(ratios) >= ENOUGH else 0,
-        words=words,
+        memory_bytes=needed, careful_bytes=careful, free_bytes=free, seconds=duration,
+        disk_bytes=fetch + int(run_bytes(plan, model) * correction(past.disk)), disk_error=usual_error(past.disk),
+        host_bytes=host_bytes(plan, model, machine, profile), parts=found, stage=stage, runs=_runs(step, process),
+        error=_usual(counted, step, process), foretold=said, words=words,
     )  # fmt: skip
+
+
+def _counted(found: dict[str, int], machine: Machine) -> dict[str, int]:
+    """The same parts as past runs can tell them apart: the program, what is loaded before a step, and the step.
+
+    On a card the program's share is no part of what is measured (torch's own count), so nothing is learned about it.
+    """
+    process = reserve(machine, 0)
+    loaded = found["weights"] + found["adapter"] // 2  # the adapter's numbers; its gradients come with the step
+    whole = sum(found.values())
+    return {
+        "memory": whole, "weights": loaded, "process": 0 if machine.accelerator == "cuda" else process,
+        "step": whole - loaded - process,
+    }  # fmt: skip
+
+
+def _corrected(found: dict[str, int], counted: dict[str, int], step: float, process: float) -> dict[str, int]:
+    """Each part times what past runs say about it; the weights are what they are."""
+    half = found["adapter"] // 2
+    moved = {name: value if name == "weights" else int(value * step) for name, value in found.items()}
+    rest = found["reserve"] - counted["process"]
+    return moved | {"adapter": half + int((found["adapter"] - half) * step), "reserve": int(counted["process"] * process + rest * step)}
+
+
+def _careful(counted: dict[str, int], step: Sequence[float], process: Sequence[float], default: float) -> int:
+    """What hardly any run like this goes beyond: a quantile of past runs, or the default where they are too few."""
+    moving = counted["step"] * correction(step) * margin(step, default)
+    program = counted["process"] * correction(process) * margin(process, default)
+    fixed = counted["memory"] - counted["step"] - counted["process"]
+    return int(moving + program + fixed * (default if margin(step, default) == default else 1.0))
+
+
+def _duration(training: float | None, past: Experience, pace: str, model: str) -> tuple[float | None, str]:
+    """Seconds from start to verdict, and how far that is usually off, in words; without past runs, of the training alone."""
+    if training is None:
+        return None, ""
+    ratios, beside = past.seconds.get(pace, ()), past.beside.get(model, ())
+    own, rest = training * correction(ratios), middle(beside, 0.0)
+    off, spread = usual_error(ratios), usual_error([value / rest for value in beside]) if rest else None
+    known = off is not None and spread is not None
+    return own + rest, error_words(((off or 0.0) * own + (spread or 0.0) * rest) / (own + rest)) if known else ""
+
+
+def _runs(step: Sequence[float], process: Sequence[float]) -> int:
+    """Runs that correct the number: those like this one, or all on this device where only the program's share is known."""
+    return next((len(ratios) for ratios in (step, process) if len(ratios) >= ENOUGH), 0)
+
+
+def _usual(counted: dict[str, int], step: Sequence[float], process: Sequence[float]) -> float | None:
+    """How far a corrected number is usually off, as a share of the whole; None where runs like this one have not told."""
+    own, program = usual_error(step), usual_error(process)
+    if own is None or (program is None and counted["process"]):
+        return None
+    return (own * counted["step"] + (program or 0.0) * counted["process"]) / max(1, counted["memory"])
 
 
 def run_bytes(plan: TextPlan, model: ModelCheck) -> int:
@@ -86,18 +149,14 @@ def stage_words(needs: Footprint) -> str:
     if needs.stage == "unknown":
         return ""
     if needs.runs:
-        return f"Corrected by {needs.runs} runs like this, measured on this computer."
+        off = error_words(needs.error) or f"usually within {ERRORS.get(needs.stage, 15)} %"
+        return f"Corrected by {needs.runs} runs measured on this computer; {off}."
     said = {
         "closed form": "Worked out from the model's measures",
         "trace": "Traced: one step was gone through without the weights",
         "probe": "Measured on this computer, with a real step",
     }
     return f"{said.get(needs.stage, needs.stage)}; usually within {ERRORS.get(needs.stage, 15)} %."
-
-
-def _time_error(past: Experience, where: str) -> str:
-    off = usual_error(past.seconds.get(where, ()))
-    return "" if off is None else f" (usually within {max(5, round(100 * off / 5) * 5)} %)"
 
 
 def _gigabytes(n: int) -> str:

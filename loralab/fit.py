@@ -134,7 +134,7 @@ def words(plan: TextPlan, change: dict[str, Any], profile: DatasetProfile | None
     if "base_model" in change:
         said.append(f"the model {change['base_model']}")
     if "precision" in change:
-        said.append({"bf16": "half-precision numbers", "nf4": "4-bit numbers"}.get(change["precision"], change["precision"]))
+        said.append({"bf16": "half-precision numbers", "nf4": "4-bit numbers"}.get(change["precision"], str(change["precision"])))
     if "max_length" in change:
         said.append(f"examples cut at {change['max_length']:,} tokens")
     if change.get("recompute", "none") != "none":

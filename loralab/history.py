@@ -15,14 +15,16 @@ from typing import Any
 
 from sqlite_utils import Database
 
-from loralab import runs
+from loralab import experience, runs
 from loralab.errors import UserError
 from loralab.events import RunView
+from loralab.experience import TELLING, Experience, Lesson
+from loralab.pace import LAST_RUNS
 from loralab.report import losses, run_report
 
 MEMORY = ":memory:"  # SQLite's name for a database without a file
 UNWRITABLE = ("readonly", "is full", "unable to open", "disk I/O", "locked")  # how SQLite says that the file is fine and the place is not
-TELLING_STEPS, LAST_RUNS = 10, 5  # fewer updates say little about a speed; machines and settings change, so old runs count no more
+TELLING_STEPS = TELLING  # fewer updates say little about a speed
 LISTED = ("id", "kind", "title", "task", "state", "model", "dataset", "base_loss", "adapter_loss", "started", "seconds", "steps")
 
 
@@ -43,8 +45,22 @@ def _add_speed(db: Database) -> None:
     db.conn.execute("update runs set offset = -1")  # so that runs already indexed are read again and get theirs
 
 
+def _add_lessons(db: Database) -> None:
+    """Columns of experience.Lesson as it was then: what was foretold of a run, and what was."""
+    for name in ("setting", "device", "pace", "mode"):
+        db.table("runs").add_column(name, str, not_null_default="")
+    for name in (
+        "foretold_memory", "traced_memory", "probed_memory", "peak_memory", "foretold_step", "traced_step", "step_memory",
+        "foretold_process", "process_memory", "foretold_disk", "measured_disk",
+    ):  # fmt: skip
+        db.table("runs").add_column(name, int)
+    for name in ("foretold_seconds", "measured_seconds", "beside_seconds"):
+        db.table("runs").add_column(name, float)
+    db.conn.execute("update runs set offset = -1")
+
+
 # Applied in order, each once; `user_version` counts them. Never edit one that was released: append.
-MIGRATIONS: list[Callable[[Database], None]] = [_create_runs, _add_speed]
+MIGRATIONS: list[Callable[[Database], None]] = [_create_runs, _add_speed, _add_lessons]
 
 
 class History:
@@ -72,6 +88,11 @@ class History:
             for row in rows:
                 found.setdefault(row["model"], []).append(row["speed"])
         return {model: median(speeds[:LAST_RUNS]) for model, speeds in found.items()}
+
+    def experience(self) -> Experience:
+        """What finished runs of this workspace teach about the next prediction: measured over foretold, newest first."""
+        with self._open() as db:
+            return experience.gather(db.table("runs").rows_where("kind = 'train' and state = 'finished'", order_by="started desc"))
 
     def rebuild(self) -> None:
         """Throw the index away and make it again from the run folders."""
@@ -157,7 +178,7 @@ class History:
         folder = self.home / "runs" / run
         view = runs.view(self.home, run)
         base, adapter, _n = losses(view)
-        row: dict[str, Any] = {
+        row: dict[str, Any] = Lesson().model_dump() | {
             "id": run, "kind": "train", "title": "", "task": "", "state": view.state, "model": "", "dataset": "", "base_loss": base,
             "adapter_loss": adapter, "started": view.started or (folder / "job.json").stat().st_mtime,
             "seconds": run_report(view, folder)["seconds"], "tokens_per_second": _speed(view), "steps": view.step,
@@ -169,7 +190,11 @@ class History:
         plan = job.plan
         model, dataset = str(plan.get("base_model", job.options.get("model", ""))), str(plan.get("dataset", ""))
         title = str(plan.get("title", "") or job.options.get("of", ""))
-        return row | {"kind": job.kind, "title": title, "task": str(plan.get("task", "")), "model": model, "dataset": dataset}
+        row |= {"kind": job.kind, "title": title, "task": str(plan.get("task", "")), "model": model, "dataset": dataset}
+        if job.kind != "train" or view.active:
+            return row
+        filled = experience.folder_bytes(folder)
+        return row | experience.lesson(plan, job.options.get("predicted"), view, filled).model_dump()
 
 
 def _check(db: Database) -> None:

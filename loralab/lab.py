@@ -98,26 +98,31 @@ class Lab:
 
     def propose(self, profile: DatasetProfile, model: str = "starter", **changes: Any) -> Proposal:
         """A complete plan with a reason for each choice; `changes` are settings the person has fixed. Its time is what runs took here."""
-        machine = self.machine()
-        speeds = machine.speed.tokens_per_second | self.history.speeds()
-        known = machine.model_copy(update={"speed": machine.speed.model_copy(update={"tokens_per_second": speeds})})
-        found = propose(profile, self.catalog.check(model), known, changes)
+        found = propose(profile, self.catalog.check(model), self._experienced(), changes)
         self._foresee(found.plan, found.footprint)
         return found
 
     def trace(self, plan: Plan | dict[str, Any], profile: DatasetProfile | None = None) -> Footprint:
         """What a plan will need, counted on its model without weights (stage “trace”); where that cannot be, the closed form's answer."""
         typed = parse_plan(plan if isinstance(plan, dict) else plan.model_dump())
-        found = traced(self.tracer, typed, self.catalog.check(typed.base_model), self.machine(), profile)
+        found = traced(self.tracer, typed, self.catalog.check(typed.base_model), self._experienced(), profile)
         self._foresee(typed.model_dump(), found)
         return found
 
+    def _experienced(self) -> Machine:
+        """This computer with what past runs taught about it."""
+        machine = self.machine()
+        learned = {"tokens_per_second": machine.speed.tokens_per_second | self.history.speeds(), "past": self.history.experience()}
+        return machine.model_copy(update={"speed": machine.speed.model_copy(update=learned)})
+
     def _foresee(self, plan: dict[str, Any], needs: Footprint) -> None:
-        """Remember what was said about a plan, so that a run started on it can be held against it."""
+        """Remember what was said about a plan before any correction, so that a run started on it can be held against it."""
+        if not needs.foretold:
+            return
         name = json.dumps(plan, sort_keys=True, default=str)
-        said = self._foreseen.pop(name, {"memory": {}})
-        said |= {"seconds": needs.seconds, "disk": needs.disk_bytes, "memory": said["memory"] | {needs.stage: needs.memory_bytes}}
-        self._foreseen[name] = said
+        said = self._foreseen.pop(name, {"memory": {}, "step": {}})
+        stages = {number: said[number] | {needs.stage: needs.foretold[number]} for number in ("memory", "step")}
+        self._foreseen[name] = {**needs.foretold, **stages}
         while len(self._foreseen) > FORESEEN:
             self._foreseen.pop(next(iter(self._foreseen)), None)
 

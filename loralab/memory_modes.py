@@ -20,7 +20,8 @@ from loralab.tasks.text import TextPlan
 WEIGHT_BYTES = {"fp32": 4.0, "bf16": 2.0, "fp16": 2.0, "nf4": 0.5 + 1 / 64 + 4 / (64 * 256)}  # nf4: the scales are squeezed, too
 _HEAD_TILE = 1024  # learned positions whose logits are held at once
 _LOGIT_BYTES = 12  # a logit: as computed, in fp32 for the loss, and its gradient
-_PROCESS = 700_000_000  # torch, transformers and peft in memory on a processor
+_PROCESS = 430_000_000  # torch, transformers and peft in memory on a processor: 408 to 420 MB measured in workers on Linux
+_SETTLED_FROM = 10_000_000  # weights of a model below which the C library is left to waste memory for speed (train/memory.py)
 _CONTEXT = 800_000_000  # a CUDA context with its workspaces
 _SLACK = 20  # one part in so many is lost between the pieces an allocator hands out
 _DORA = 1.8  # DoRA keeps the output of each adapted matrix once more
@@ -82,7 +83,8 @@ def parts(plan: TextPlan, model: ModelCheck, machine: Machine, profile: DatasetP
         "activations": activations(plan, shape, machine, rows, amount.row, head),
         "head": head,
     }
-    return found | {"reserve": reserve(machine, sum(found.values()))}
+    scattered = (found["activations"] + found["head"]) // 2 if machine.accelerator == "cpu" and model.parameters < _SETTLED_FROM else 0
+    return found | {"reserve": reserve(machine, sum(found.values())) + scattered}
 
 
 def reserve(machine: Machine, rest: int) -> int:

@@ -5,6 +5,8 @@ Invariant: modelled constants are stated here and low on purpose; what runs on t
 
 from __future__ import annotations
 
+from statistics import median
+
 from loralab.experience import mode
 from loralab.hardware import Machine
 from loralab.memory_modes import adapter_weights, block_bytes, load, rows_at_once
@@ -22,6 +24,7 @@ LAYER_SECONDS = {"cpu": 0.002, "cuda": 0.0012, "mps": 0.002}  # of a micro-batch
 RECOMPUTE_WORK = {"none": 1.0, "selective": 1.15, "full": 1.5}
 _BUS = 12e9  # bytes a second between card and main memory
 _UNPACK = 4e11  # weights a second that are unpacked from 4 bits
+LAST_RUNS = 5  # machines and settings change, so old runs count no more
 _QUANTILES = (("p50", 0.5), ("p90", 0.4), ("p95", 0.05), ("p99", 0.04), ("max", 0.01))  # what share of the rows each speaks for
 
 
@@ -45,14 +48,20 @@ def seconds(plan: TextPlan, model: ModelCheck, machine: Machine, profile: Datase
 
 def tokens_per_second(plan: TextPlan, model: ModelCheck, machine: Machine, profile: DatasetProfile | None) -> float | None:
     """Tokens trained on per second: what past runs reached here in this mode or another of this model, otherwise modelled."""
-    past = machine.speed.past.speeds.get(f"{plan.base_model} {mode(plan)}")
+    past = machine.speed.past.speeds.get(f"{plan.base_model} {mode(plan)}", ())
     if past:
-        return past
+        return median(past[:LAST_RUNS])
     known = machine.speed.tokens_per_second.get(plan.base_model)
     if known:
         return known / (RECOMPUTE_WORK[plan.recompute] * (1.25 if plan.offload and machine.accelerator == "cuda" else 1.0))
     spent = update_seconds(plan, model, machine, profile)
     return None if spent is None else plan.effective_batch * load(plan, profile).mean / spent
+
+
+def basis(plan: TextPlan, machine: Machine) -> str:
+    """What a time is foretold from: measured (past runs of this model) or modelled."""
+    known = f"{plan.base_model} {mode(plan)}" in machine.speed.past.speeds or plan.base_model in machine.speed.tokens_per_second
+    return "measured" if known else "modelled"
 
 
 def update_seconds(plan: TextPlan, model: ModelCheck, machine: Machine, profile: DatasetProfile | None) -> float | None:
@@ -71,10 +80,9 @@ def update_seconds(plan: TextPlan, model: ModelCheck, machine: Machine, profile:
 
 
 def fixed_seconds(plan: TextPlan, model: ModelCheck, machine: Machine) -> float:
-    """What a micro-batch costs beside its tokens; measured on this model where runs were."""
+    """What a micro-batch costs beside its tokens."""
     layers = model.shape.layers if model.shape else 1
-    found = machine.speed.past.fixed.get(plan.base_model) or layers * LAYER_SECONDS[machine.accelerator]
-    found *= RECOMPUTE_WORK[plan.recompute]
+    found = layers * LAYER_SECONDS[machine.accelerator] * RECOMPUTE_WORK[plan.recompute]
     return found + (2 * model.linear / _UNPACK if plan.precision == "nf4" else 0.0)
 
 

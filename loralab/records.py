@@ -128,11 +128,8 @@ class Plan(Record):
     learning_rate: float = setting(
         2e-4,
         "How big each correction is. Too big and it forgets how to write, too small and nothing changes.",
-        group="learning",
-        label="Learning rate",
-        gt=0,
-        lt=1,
-    )
+        group="learning", label="Learning rate", gt=0, lt=1,
+    )  # fmt: skip
     schedule: Schedule = setting("cosine", "How the learning rate falls towards the end of the run.", group="learning", label="Schedule")
     warmup: float = setting(
         0.05,
@@ -193,13 +190,9 @@ class Plan(Record):
         ge=0,
     )
     checkpoint_minutes: float = setting(
-        5.0,
-        "Minutes between two safety copies from which a run can go on.",
-        group="saving",
-        label="Safety copy every",
-        unit="minutes",
-        gt=0,
-    )
+        5.0, "Minutes between two safety copies from which a run can go on.",
+        group="saving", label="Safety copy every", unit="minutes", gt=0,
+    )  # fmt: skip
     pause_below_battery: int = setting(
         0,
         "On battery power, wait when less than this is left; 0 never waits.",
@@ -226,9 +219,12 @@ class Footprint(Record):
     careful_bytes: int = 0  # what it hardly ever goes beyond: it decides whether a run may begin
     host_bytes: int = 0  # main memory beside the card's, where something is offloaded
     runs: int = 0  # of this kind on this computer that corrected the number
+    error: float | None = None  # share by which the corrected number is usually off, where past runs have told
     seconds: float | None = None
     disk_bytes: int = 0
+    disk_error: float | None = None
     parts: dict[str, int] = Field(default_factory=dict)  # weights, adapter, optimiser, activations, head, reserve
+    foretold: dict[str, Any] = Field(default_factory=dict)  # before past runs corrected it, and its key
     stage: str = "closed form"  # closed form | trace | probe | unknown
     words: str = ""
 

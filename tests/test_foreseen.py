@@ -16,4 +16,5 @@ def test_a_run_carries_what_was_foreseen_of_it_and_a_plan_nobody_weighed_carries
     assert said["memory"] == {"closed form": found.footprint.memory_bytes}
     assert said["seconds"] == found.footprint.seconds
     assert said["disk"] == found.footprint.disk_bytes
+    assert said["key"] == "cpu | LlamaForCausalLM | fp32 none"
     assert "predicted" not in asked[1]
