@@ -113,8 +113,11 @@ class TextEncoder:
 
     def prompt_ids(self, messages: Iterable[Message | dict[str, str]]) -> list[int]:
         """Token ids of a conversation up to where the assistant's next answer begins."""
-        text = self._render(list(messages), add_generation_prompt=True)
-        return self.tokenizer.encode(_unmarked(text), add_special_tokens=False).ids
+        return self.tokenizer.encode(self.prompt_text(messages), add_special_tokens=False).ids
+
+    def prompt_text(self, messages: Iterable[Message | dict[str, str]]) -> str:
+        """The same as text."""
+        return _unmarked(self._render(list(messages), add_generation_prompt=True))
 
     def text_ids(self, text: str) -> list[int]:
         """Token ids of plain text to be continued."""

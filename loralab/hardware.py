@@ -31,6 +31,7 @@ _OPTIONAL = (
     ("bitsandbytes", "4-bit training (nf4): large models on a small graphics card", "pip install bitsandbytes"),
     ("llama-cpp-python", "trying exported GGUF files without leaving LoRALab", "pip install llama-cpp-python"),
     ("xllamacpp", "trying exported GGUF files, ready made: nothing has to be compiled", "pip install xllamacpp"),
+    ("onnxruntime", "ONNX exports, with onnx and onnxscript", "pip install onnx onnxscript onnxruntime"),
     ("trl", "the second training engine (engine = trl)", "pip install trl"),
     ("nvidia-ml-py", "seeing an NVIDIA graphics card, its free memory and who holds the rest", "pip install nvidia-ml-py"),
 )

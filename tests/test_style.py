@@ -15,7 +15,7 @@ from loralab.setup.pins import plain, read_pins
 
 ROOMS = ("launch.py", "loralab", "advisor", "ui")
 # Imported only where they are there, and never needed: see requirements.txt.
-OPTIONAL = {"bitsandbytes", "llama-cpp-python"}
+OPTIONAL = {"bitsandbytes", "llama-cpp-python", "onnx", "onnx-ir", "onnxruntime"}
 
 
 def _run(*arguments: str) -> subprocess.CompletedProcess[str]:

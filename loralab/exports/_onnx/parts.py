@@ -1,0 +1,34 @@
+"""Owns which parts and which models an ONNX export works with. No onnx and no torch: the app asks, too.
+
+Invariant: a model family is listed only if exports of it were compared with PyTorch (benchmarks/onnx.py does so).
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from typing import Any
+
+from loralab.errors import Problem
+
+PACKAGES = ("onnx", "onnxscript", "onnxruntime")
+HOW = "Install the parts it needs: pip install onnx onnxscript onnxruntime (they need Python 3.11 or newer)."
+FAMILIES = frozenset(
+    ("llama", "mistral", "qwen2", "qwen3", "gemma", "gemma2", "gemma3_text", "phi", "phi3", "gpt2", "falcon", "gpt_neox")
+)  # fmt: skip
+
+
+def absent() -> Problem | None:
+    """What is missing on this computer. Imports nothing."""
+    missing = [name for name in PACKAGES if not importlib.util.find_spec(name)]
+    if not missing:
+        return None
+    what = f"ONNX exports need parts that are not installed here ({', '.join(missing)})."
+    return Problem(code="no_onnx", what=what, todo=HOW)
+
+
+def unfit(config: dict[str, Any]) -> str:
+    """Why a model of this config.json cannot become ONNX, as the end of a sentence; empty when it can."""
+    kind = str(config.get("model_type", ""))
+    if kind not in FAMILIES:
+        return f"LoRALab cannot write this kind of model ({(config.get('architectures') or [kind or 'unknown'])[0]}) as ONNX"
+    return ""
