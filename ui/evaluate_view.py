@@ -24,6 +24,8 @@ GROUPS = (
     ("Things made up", ("grounding",)),
     ("Forgetting", ("forgetting",)),
 )
+ABSENT = "Cannot be measured with this data."
+WHY_NOT = {"Doing as told": "Too few of the questions ask for something that can be checked: a length, a format, a certain word."}
 COLUMNS = ("Measure", "Before", "After", "Difference", "95 % interval", "Examples", "")
 
 NOT_YET = empty(
@@ -121,8 +123,8 @@ def _group(title: str, scores: Sequence[Score], found: Found) -> str:
     if not lines:
         if not found.complete or not found.detailed:
             return ""
-        why = found.table("not_measured") if title == "Things made up" else None
-        lines = f'<p class="fine">{esc(why or "Cannot be measured with this data.")}</p>'
+        why = found.table("not_measured") if title == "Things made up" else WHY_NOT.get(title)
+        lines = f'<p class="fine">{esc(why or ABSENT)}</p>'
     return f'<div class="m-group"><div class="small-title">{esc(title)}</div>{lines}</div>'
 
 
@@ -162,11 +164,15 @@ def _units(found: Found) -> str:
     """The same in other units, for those who want it."""
     same = found.table("same_in_other_units") or {}
     pairs = {**same, "macro_f1": found.table("macro_f1")}
-    lines = [_unit(name, f"{pair[0]:,.3g}", f"{pair[1]:,.3g}", text) for key, name, text in UNITS if (pair := pairs.get(key))]
+    lines = [_unit(name, _short(pair[0]), _short(pair[1]), text) for key, name, text in UNITS if (pair := pairs.get(key))]
     apart = found.table("divergence_from_base")
     if apart is not None:
         lines.append(_unit("Distance from the base model", "0", f"{apart:.2f}", DIVERGENCE))
     return f'<div class="m-group"><div class="small-title">In other units</div>{"".join(lines)}</div>' if lines else ""
+
+
+def _short(number: float) -> str:
+    return f"{number:,.0f}" if number >= 100 else f"{number:.3g}"
 
 
 def _unit(name: str, before: str, after: str, text: str) -> str:

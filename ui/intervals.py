@@ -22,9 +22,10 @@ def value(score: Score, number: float, sign: str = "") -> str:
     """A share as per cent (a difference of shares as points), everything else as a number; `sign` “+” is for differences."""
     if not math.isfinite(number):
         return "–"
-    if score.share or "accuracy" in score.name:
-        return f"{100 * number:{sign}.0f} {'points' if sign else '%'}"
-    return f"{number:{sign}.2f}"
+    share = score.share or "accuracy" in score.name
+    digits = f"{100 * number:{sign}.0f}" if share else f"{number:{sign}.2f}"
+    digits = digits if digits.strip("+-0.") else digits.lstrip("+-")  # nothing has no sign
+    return digits.replace("-", "−") + (" points" if share and sign else " %" if share else "")
 
 
 def between(score: Score) -> str:

@@ -124,9 +124,8 @@ def _rightness(value: float) -> str:
 
 def _by_closeness(row: Row, answers: dict[int, Row]) -> Seen:
     before, after = float(row["base_chrf"]), float(row["adapter_chrf"])
-    return _seen(
-        row, after - before, CLOSER, (f"{100 * before:.0f} % like it", f"{100 * after:.0f} % like it"), answers.get(row["row"], {})
-    )
+    said = (f"{100 * before:.0f} %", f"{100 * after:.0f} % alike")
+    return _seen(row, after - before, CLOSER, said, answers.get(row["row"], {}))
 
 
 def _by_loss(row: Row, answers: dict[int, Row]) -> Seen:
