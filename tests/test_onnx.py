@@ -15,7 +15,6 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
 import pytest
 
 from loralab import paths
@@ -92,8 +91,7 @@ def folder(exported: tuple[Path, Path, dict[str, Any]], tmp_path: Path) -> Path:
 
 @here
 def test_every_variant_was_compared_with_what_was_trained(exported: tuple[Path, Path, dict[str, Any]]) -> None:
-    base, adapter, results = exported
-    bare = proof.log_softmax(proof.wanted_of(_trained(base, adapter).get_base_model(), TextEncoder(base)).logits)
+    results = exported[2]
     for variant, most in (("fp32", 1e-5), ("int8", 0.5), ("uint8", 0.5)):
         facts = results[variant]
         assert facts["max_logit_difference"] < most, variant
@@ -101,9 +99,6 @@ def test_every_variant_was_compared_with_what_was_trained(exported: tuple[Path, 
         assert facts["top1_agreement"] > 0.8
         assert (facts["cached_steps"], facts["chats_equal"], facts["texts_differ"]) == (8, 4, [])
         assert facts["checked_with"].startswith("ONNX Runtime 1.")
-    with closing(OnnxModel(Path(results["fp32"]["folder"]))) as runtime:
-        ids = proof.probe_ids(TextEncoder(base), bare.shape[1])
-        assert runtime.logits(ids).dtype == np.float32
     assert results["fp32"]["answers_equal"]
 
 
@@ -263,6 +258,7 @@ def test_a_family_that_was_not_compared_is_told_what_it_can_become(tmp_path: Pat
     assert parts.unfit({"model_type": "falcon"}) == ""
 
 
+@here
 def test_without_its_parts_the_format_says_how_to_get_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     base = tiny.model_folder(tmp_path / "base")
     source = _source(base, tiny.adapter_folder(tmp_path / "adapter", base))
@@ -277,6 +273,7 @@ def test_without_its_parts_the_format_says_how_to_get_them(tmp_path: Path, monke
         OnnxModel(base)
 
 
+@here
 def test_too_little_memory_is_told_before_anything_is_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     base = tiny.model_folder(tmp_path / "base")
     source = _source(base, tiny.adapter_folder(tmp_path / "adapter", base))
