@@ -90,14 +90,15 @@ def controls(found: dict[str, Any], shuffled: str, judged: dict[str, str]) -> Co
 
 def compare(first: dict[str, Any], second: dict[str, Any]) -> Comparison:
     """The second judgement against the first. Raises UserError when they share too few examples."""
-    pairs = _paired(first["rows"]["loss"], second["rows"]["loss"])
+    others = _others(first, second)
+    pairs = [pair for pair in _paired(first["rows"]["loss"], second["rows"]["loss"]) if pair[0]["row"] not in others]
     if len(pairs) < FEWEST:
         what = f"The two were judged on different examples; they share {len(pairs)}."
         raise UserError(what, "Train both on the same file with the same seed and held-out share.", code="nothing_shared")
     bits = [[_bits(row) for row in side] for side in zip(*pairs, strict=True)]
     scores = [LOSS.score(bits[0], bits[1], [float(a.get("bytes", a["tokens"])) for a, _ in pairs])]
     for name in first["rows"].keys() & second["rows"].keys():
-        shared = _paired(first["rows"][name], second["rows"][name])
+        shared = [pair for pair in _paired(first["rows"][name], second["rows"][name]) if pair[0]["row"] not in others]
         if len(shared) >= FEWEST and "adapter_right" in shared[0][0]:
             scores.append(RIGHT.score(*([float(row["adapter_right"]) for row in side] for side in zip(*shared, strict=True))))
     scores = [score.model_copy(update={"p": p}) for score, p in zip(scores, holm([s.p for s in scores]), strict=True)]
@@ -113,6 +114,12 @@ def _paired(first: Sequence[dict[str, Any]], second: Sequence[dict[str, Any]]) -
     """Rows of both that are about the same example."""
     known = {row["row"]: row for row in second}
     return [(row, known[row["row"]]) for row in first if row["row"] in known]
+
+
+def _others(first: dict[str, Any], second: dict[str, Any]) -> set[int]:
+    """Rows that have the same number and are other examples: another file, or a file that was changed in between."""
+    asked = [{row["row"]: (row["question"], row["reference"]) for row in side["rows"].get("answers", ())} for side in (first, second)]
+    return {row for row in asked[0].keys() & asked[1].keys() if asked[0][row] != asked[1][row]}
 
 
 def _bits(row: dict[str, Any]) -> float:

@@ -49,6 +49,15 @@ def test_only_shared_examples_count_and_too_few_are_refused() -> None:
         compare.compare(judged(2, rows=range(10)), judged(3, rows=range(7, 40)))
 
 
+def test_the_same_row_of_another_file_is_another_example() -> None:
+    one, other = judged(2), judged(3)
+    for found, name in ((one, "cats"), (other, "dogs")):
+        found["rows"]["answers"] = [{"row": i, "question": f"{name if i < 35 else 'pets'} {i}", "reference": "yes"} for i in range(40)]
+    with pytest.raises(UserError, match="they share 5"):
+        compare.compare(one, other)
+    assert len(compare.compare(one, one).rows) == 40
+
+
 def test_the_newest_judging_counts_and_a_run_without_one_says_so(tmp_path: Path) -> None:
     lab = Lab(tmp_path)
     run, later = tmp_path / "runs" / "good-run", tmp_path / "runs" / "evaluation"

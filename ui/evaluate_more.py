@@ -152,7 +152,7 @@ def controls_html(found: Controls) -> str:
 def report_buttons(page: Page) -> None:
     """Two buttons that write the report and hand it over to the browser."""
     buttons = [(gr.Button(f"Save the report {name}", scale=0, min_width=170), key) for key, name in REPORTS.items()]
-    file = gr.DownloadButton("Report", elem_id="report-file", elem_classes="handed-over")
+    file = gr.DownloadButton("Report", elem_id="report-file", visible="hidden")
     for button, key in buttons:
         button.click(_saver(page, key), page.run, file, show_progress="hidden").success(None, None, None, js=SAVE_JS)
 
