@@ -20,7 +20,7 @@ from loralab import paths, run_commands, terminal
 from loralab.checkup import checkup, letter
 from loralab.console import Detach, File, Home, Json, Model, Output, Role, Set, chosen, conclude, follow, pairs, plan_file, source, succeed
 from loralab.errors import LabError, Problem, RunFailed, UserError, classify
-from loralab.estimate import stage_words
+from loralab.estimate import disk_words, stage_words
 from loralab.lab import Lab
 from loralab.setup.doorway import free_port
 from loralab.setup.opened import running_port
@@ -109,7 +109,7 @@ def plan(file: File, model: Model = "starter", settings: Set = None, role: Role 
     found = proposal.footprint
     if lab.check_model(model).present:
         found = lab.trace(proposal.plan, lab.profile(source(lab, file), model, proposal.plan["roles"], proposal.plan["learn_from"]))
-    text = [terminal.table(rows, ("setting", "value", "why")), found.words, stage_words(found)]
+    text = [terminal.table(rows, ("setting", "value", "why")), found.words, f"{stage_words(found)} {disk_words(found)}".strip()]
     text += [str(Problem.model_validate(problem)) for problem in proposal.problems]
     Output(json).give(proposal.model_copy(update={"footprint": found}).model_dump(), "\n".join(text))
 

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 
 from loralab.experience import ENOUGH, Experience, correction, error_words, key, margin, middle, usual_error
 from loralab.hardware import Machine
-from loralab.memory_modes import Load, adapter_weights, host_bytes, load, parts, reserve
-from loralab.model_check import ModelCheck
+from loralab.memory_modes import Load, adapter_weights, host_bytes, load, parts, reserve, scattered
+from loralab.model_check import ModelCheck, size_words
 from loralab.pace import basis, duration_words, seconds, tokens_per_second, total_steps
 from loralab.records import DatasetProfile, Footprint
 from loralab.tasks.text import TextPlan
@@ -25,6 +25,7 @@ FITS = 0.97  # of the free memory, by the careful number: beyond it a run is not
 HEADROOM = 0.92  # what the planner fills: other programs want something, too
 MARGINS = {"closed form": 1.08, "trace": 1.04, "probe": 1.03}  # careful over shown while there are too few runs to know
 ERRORS = {"closed form": 15, "trace": 4, "probe": 3}  # per cent that each stage is usually within
+ROUGH = 0.1  # a trace of a model so small that the allocator is left alone: within 10 % in four of four runs
 _DISK = 5_000_000  # log, card, tokenizer
 
 
@@ -61,14 +62,14 @@ def footprint(
     needed = sum(found.values())
     careful = _careful(counted, step, process, MARGINS.get(stage, MARGINS["closed form"]))
     fetch = model.entry.download_bytes if model.entry and not model.present else 0
-    words = f"needs about {_gigabytes(needed)}, you have {_gigabytes(free)} free: {verdict(needed, free, careful)}"
+    words = f"needs about {size_words(needed)}, you have {size_words(free)} free: {verdict(needed, free, careful)}"
     if duration is not None:
         words += f"; takes {duration_words(duration)}{f' ({off})' if off else ''}"
     return Footprint(
         memory_bytes=needed, careful_bytes=careful, free_bytes=free, seconds=duration,
         disk_bytes=fetch + int(run_bytes(plan, model) * correction(past.disk)), disk_error=usual_error(past.disk),
         host_bytes=host_bytes(plan, model, machine, profile), parts=found, stage=stage, runs=_runs(step, process),
-        error=_usual(counted, step, process), foretold=said, words=words,
+        error=_usual(counted, step, process, rough=stage == "trace" and scattered(model, machine)), foretold=said, words=words,
     )  # fmt: skip
 
 
@@ -118,11 +119,11 @@ def _runs(step: Sequence[float], process: Sequence[float]) -> int:
     return next((len(ratios) for ratios in (step, process) if len(ratios) >= ENOUGH), 0)
 
 
-def _usual(counted: dict[str, int], step: Sequence[float], process: Sequence[float]) -> float | None:
+def _usual(counted: dict[str, int], step: Sequence[float], process: Sequence[float], *, rough: bool) -> float | None:
     """How far a corrected number is usually off, as a share of the whole; None where runs like this one have not told."""
     own, program = usual_error(step), usual_error(process)
     if own is None or (program is None and counted["process"]):
-        return None
+        return ROUGH if rough else None
     return (own * counted["step"] + (program or 0.0) * counted["process"]) / max(1, counted["memory"])
 
 
@@ -148,16 +149,18 @@ def stage_words(needs: Footprint) -> str:
     """Where the number comes from and how far it is usually off."""
     if needs.stage == "unknown":
         return ""
+    off = error_words(needs.error) or f"usually within {ERRORS.get(needs.stage, 15)} %"
     if needs.runs:
-        off = error_words(needs.error) or f"usually within {ERRORS.get(needs.stage, 15)} %"
         return f"Corrected by {needs.runs} runs measured on this computer; {off}."
     said = {
         "closed form": "Worked out from the model's measures",
         "trace": "Traced: one step was gone through without the weights",
         "probe": "Measured on this computer, with a real step",
     }
-    return f"{said.get(needs.stage, needs.stage)}; usually within {ERRORS.get(needs.stage, 15)} %."
+    return f"{said.get(needs.stage, needs.stage)}; {off}."
 
 
-def _gigabytes(n: int) -> str:
-    return f"{n / 1e9:.1f} GB"
+def disk_words(needs: Footprint) -> str:
+    """What a run and, where it is not here, its model fill on the disk, and how far that is usually off."""
+    off = error_words(needs.disk_error)
+    return f"Fills about {size_words(needs.disk_bytes)} of disk{f' ({off})' if off else ''}." if needs.disk_bytes else ""

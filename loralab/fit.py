@@ -106,8 +106,20 @@ def nearest(
     for _, change in sorted(weighed, key=lambda w: w[0]):
         if change and not any(set(other.items()) <= set(change.items()) or _shorter(other, change) for other in found):
             found.append(change)
+    smaller = smaller_adapter(plan, model, machine, profile)
+    found += [smaller] if smaller else []
     found += [{"base_model": name} for name in smaller_models(plan, model, machine, profile)]
     return found
+
+
+def smaller_adapter(plan: TextPlan, model: ModelCheck, machine: Machine, profile: DatasetProfile | None) -> dict[str, Any]:
+    """The largest lower rank, just as loud, that fits with all else as it is; empty where none does or the rank is no larger than usual."""
+    for rank in (128, 64, 32, 16):
+        change = {"rank": rank, "alpha": plan.alpha * rank / plan.rank}
+        needs = estimate.footprint(plan.model_copy(update=change), model, machine, profile)
+        if rank < plan.rank and estimate.fits(needs, machine, estimate.HEADROOM):
+            return change
+    return {}
 
 
 def smaller_models(plan: TextPlan, model: ModelCheck, machine: Machine, profile: DatasetProfile | None) -> list[str]:
@@ -137,6 +149,8 @@ def words(plan: TextPlan, change: dict[str, Any], profile: DatasetProfile | None
         said.append({"bf16": "half-precision numbers", "nf4": "4-bit numbers"}.get(change["precision"], str(change["precision"])))
     if "max_length" in change:
         said.append(f"examples cut at {change['max_length']:,} tokens")
+    if "rank" in change:
+        said.append(f"an adapter of rank {change['rank']}")
     if change.get("recompute", "none") != "none":
         said.append({"selective": "some results computed twice", "full": "most results computed twice"}[change["recompute"]])
     if change.get("offload"):

@@ -83,8 +83,13 @@ def parts(plan: TextPlan, model: ModelCheck, machine: Machine, profile: DatasetP
         "activations": activations(plan, shape, machine, rows, amount.row, head),
         "head": head,
     }
-    scattered = (found["activations"] + found["head"]) // 2 if machine.accelerator == "cpu" and model.parameters < _SETTLED_FROM else 0
-    return found | {"reserve": reserve(machine, sum(found.values())) + scattered}
+    lost = (found["activations"] + found["head"]) // 2 if scattered(model, machine) else 0
+    return found | {"reserve": reserve(machine, sum(found.values())) + lost}
+
+
+def scattered(model: ModelCheck, machine: Machine) -> bool:
+    """Whether the allocator is left to itself, and wastes about half of what a step holds."""
+    return machine.accelerator == "cpu" and model.parameters < _SETTLED_FROM
 
 
 def reserve(machine: Machine, rest: int) -> int:

@@ -12,7 +12,7 @@ from loralab import estimate
 from loralab.errors import Problem
 from loralab.hardware import Machine
 from loralab.memory_modes import load, rows_at_once
-from loralab.model_check import ModelCheck
+from loralab.model_check import ModelCheck, size_words
 from loralab.records import DatasetProfile, Footprint, Plan
 from loralab.tasks.text import TextPlan
 
@@ -105,9 +105,9 @@ def machine_problems(plan: TextPlan, machine: Machine, needs: Footprint) -> list
 
 def does_not_fit(plan: TextPlan, model: ModelCheck, needs: Footprint, ways: list[str]) -> Problem:
     """The error of a plan that needs more memory than there is, with the nearest plans that fit in words."""
-    what = f"{model.name} with these settings needs about {needs.memory_bytes / 1e9:.1f} GB and {needs.free_bytes / 1e9:.1f} GB are free."
+    what = f"{model.name} with these settings needs about {size_words(needs.memory_bytes)} and {size_words(needs.free_bytes)} are free."
     if needs.careful_bytes > needs.memory_bytes and needs.memory_bytes <= needs.free_bytes:
-        what += f" It may need {needs.careful_bytes / 1e9:.1f} GB at times, which is too close."
+        what += f" It may need {size_words(needs.careful_bytes)} at times, which is too close."
     if plan.offload and needs.host_bytes:
         what += f" Beside the card, {needs.host_bytes / 1e9:.1f} GB of main memory are filled."
     if not ways:

@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loralab.estimate import MARGINS, device, footprint, stage_words
+from loralab.estimate import MARGINS, device, disk_words, footprint, stage_words
 from loralab.experience import CAP, Experience, correction, error_words, key, margin, usual_error
 from loralab.hardware import Speed
 from loralab.memory_modes import host_bytes, optimiser, parts
+from loralab.model_check import size_words
 from loralab.tasks.text import TextPlan
 from tests.machines import examples, here, laptop, with_card
 
@@ -122,6 +123,8 @@ def test_disk_is_corrected_too_and_the_download_of_a_model_is_not():
     bare, found = after(), after(disk=(0.5, 0.9, 0.9))
     assert found.disk_bytes == pytest.approx(0.9 * bare.disk_bytes, rel=1e-6)
     assert found.disk_error == pytest.approx(1 - 0.5 / 0.9)
+    assert disk_words(bare) == f"Fills about {size_words(bare.disk_bytes)} of disk."
+    assert "usually within 45 %" in disk_words(found)
     absent = MODEL.model_copy(update={"present": False, "entry": here("smollm2-135m").entry})
     past = laptop(speed=Speed(past=Experience(disk=(0.9,) * 3)))
     fetched = footprint(PLAN, absent, past, DATA).disk_bytes - found.disk_bytes

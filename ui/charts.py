@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from loralab.estimate import stage_words
+from loralab.estimate import disk_words, stage_words
 from loralab.events import RunView, Stepped
 from loralab.incidents import told
 from loralab.records import DatasetProfile, Footprint
@@ -24,7 +24,7 @@ PART_NAMES = {
     "optimiser": "notes for learning",
     "activations": "work space for the examples",
     "head": "choosing the next word",
-    "reserve": "reserve",
+    "reserve": "the program, and a reserve",
 }
 
 
@@ -95,11 +95,12 @@ def memory_bar(footprint: Footprint) -> str:
         f'<li><i class="part tone-{i % 6}"></i>{esc(PART_NAMES.get(name, name))} <b>{size(value)}</b></li>'
         for i, (name, value) in enumerate(parts)
     )
+    said = f"{stage_words(footprint)} {disk_words(footprint)}".strip()
     full = " over" if footprint.memory_bytes > footprint.free_bytes else ""
     head = f"<span>needs <b>{size(footprint.memory_bytes)}</b></span><span>free <b>{size(footprint.free_bytes)}</b></span>"
     return (
         f'<div class="membar{full}"><div class="membar-head">{head}</div><div class="bar">{tones}</div><ul class="keys">{keys}</ul>'
-        f'<div class="fine stage">{esc(stage_words(footprint))}</div></div>'
+        f'<div class="fine stage">{esc(said)}</div></div>'
     )
 
 
