@@ -114,8 +114,7 @@ def proof_section(page: Page) -> Section:
     @told
     def proven(run: str) -> Iterator[Any]:
         found = page.lab.controls(run)
-        again = bool(found.shuffled) and (bool(found.shuffled_verdict) or page.lab.view(found.shuffled).active)
-        control = found.shuffled if again else page.lab.prove(run)
+        control = _control(page.lab, run, found)
         yield control, "", controls_html(found), gr.Button(visible=not found.shuffled_verdict)
         for line in until_done(page.lab, control, "Learning from shuffled answers"):
             yield control, line, gr.skip(), gr.skip()
@@ -135,6 +134,16 @@ def proof_section(page: Page) -> Section:
     proving.then(ended, [page.run, work], [work, result, stop], show_progress="hidden")
     stop.click(told(lambda control: page.lab.stop(control) if control else None), work, None)
     return Section([whole, cost, progress, result, stop], fill)
+
+
+def _control(lab: Lab, run: str, found: Controls) -> str:
+    """The run on shuffled answers: the one there is, going on where it was stopped, or a new one."""
+    if not found.shuffled:
+        return lab.prove(run)
+    view = lab.view(found.shuffled)
+    if found.shuffled_verdict or view.active:
+        return found.shuffled
+    return lab.resume(found.shuffled) if view.state in ("stopped", "killed") else lab.prove(run)
 
 
 def controls_html(found: Controls) -> str:
