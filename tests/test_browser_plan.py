@@ -92,10 +92,15 @@ def test_the_bar_follows_a_setting_and_what_does_not_fit_has_a_way_out(window, w
     ways = shown.page.locator("button.way:visible")
     until(lambda: ways.count() == 2)
     assert shown.page.evaluate("document.documentElement.scrollWidth") <= width
+    assert all(box["x"] >= 0 and box["x"] + box["width"] <= width for box in (way.bounding_box() for way in ways.all()))
     ways.first.click()
     until(lambda: shown.page.locator("#fit .notice.error").count() == 0)
     until(lambda: shown.page.locator("button.way:visible").count() == 0)
     assert shown.page.get_by_label("Rank", exact=True).input_value() == "128", "what the person fixed stays"
+    reason = shown.page.locator("#fit .reasons td:last-child").first.bounding_box()
+    assert reason
+    assert reason["x"] + reason["width"] <= width
+    assert reason["width"] > width / 3, "a reason is a line to read, not a column of single words"
 
 
 def test_the_answer_about_an_older_plan_is_dropped(window):

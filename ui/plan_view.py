@@ -69,7 +69,8 @@ def fit_html(proposal: Proposal, bar: str) -> str:
         for name, words in MAIN.items()
         if name in proposal.reasons
     )
-    table = f'<table class="reasons">{rows}</table>' if rows else ""
+    # a plan that does not fit is not argued for: what comes next are the buttons of those that do
+    table = f'<table class="reasons">{rows}</table>' if rows and not proposal.ways else ""
     head = heading("Does it fit?", esc(sentence(proposal.footprint.words)))
     return f'<div class="card">{head}{problems}{bar}{table}</div>'
 
