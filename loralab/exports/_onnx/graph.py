@@ -37,7 +37,8 @@ def write(model: Any, folder: Path) -> None:
     """Write model.onnx and model.onnx.data. `model` is a causal language model of transformers on the CPU, in evaluation mode."""
     import onnx_ir
     import torch
-    from transformers.exporters import OnnxConfig, OnnxExporter
+    from transformers.exporters.configs import OnnxConfig
+    from transformers.exporters.exporter_onnx import OnnxExporter
     from transformers.exporters.utils import decompose_for_generation
 
     ids = torch.arange(12).reshape(2, 6) % model.config.get_text_config().vocab_size  # any words: only their number matters
@@ -45,7 +46,8 @@ def write(model: Any, folder: Path) -> None:
     with quiet(), torch.no_grad():
         # Several tokens at once onto a cache: the only form in which the number of new tokens stays open.
         stage, sample = decompose_for_generation(model, inputs, multi_token_decode=True)["decode"]
-        program: Any = OnnxExporter().export(stage, sample, OnnxConfig(dynamic=True)).program
+        exporter: Any = OnnxExporter()
+        program = exporter.export(stage, sample, OnnxConfig(dynamic=True)).program
         _tidy(program)
         onnx_ir.save(program, str(folder / FILE), external_data=DATA)
 

@@ -20,6 +20,8 @@ TYPES = {{"tensor(float)": np.float32, "tensor(float16)": np.float16}}
 
 session = onnxruntime.InferenceSession("model.onnx")  # model.onnx.data has to lie beside it
 tokenizer = Tokenizer.from_file("tokenizer.json")
+tokenizer.no_truncation()
+tokenizer.no_padding()
 inputs = {{i.name: i for i in session.get_inputs()}}
 outputs = [o.name for o in session.get_outputs()]
 

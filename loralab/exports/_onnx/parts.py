@@ -15,6 +15,7 @@ HOW = "Install the parts it needs: pip install onnx onnxscript onnxruntime (they
 FAMILIES = frozenset(
     ("llama", "mistral", "qwen2", "qwen3", "gemma", "gemma2", "gemma3_text", "phi", "phi3", "gpt2", "falcon", "gpt_neox")
 )  # fmt: skip
+POSITIONS = frozenset(("default", "linear", "llama3", "longrope"))  # ways of stretching positions that were compared, too
 
 
 def absent() -> Problem | None:
@@ -31,4 +32,7 @@ def unfit(config: dict[str, Any]) -> str:
     kind = str(config.get("model_type", ""))
     if kind not in FAMILIES:
         return f"LoRALab cannot write this kind of model ({(config.get('architectures') or [kind or 'unknown'])[0]}) as ONNX"
-    return ""
+    rope = config.get("rope_parameters") or config.get("rope_scaling") or {}
+    each = [part for part in rope.values() if isinstance(part, dict)] or [rope]  # Gemma 3 has one for each kind of layer
+    odd = {str(part.get("rope_type") or part.get("type") or "default") for part in each} - POSITIONS
+    return f"its way of stretching positions ({', '.join(sorted(odd))}) is not one LoRALab writes as ONNX" if odd else ""
