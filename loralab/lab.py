@@ -23,6 +23,7 @@ from loralab.chat import ChatServer
 from loralab.errors import UserError
 from loralab.evaluations._controls import SHUFFLED
 from loralab.events import RunView
+from loralab.exports._offers import Offer, offers
 from loralab.hardware import Machine, fingerprint, measure_machine
 from loralab.history import History
 from loralab.hub import check_on_hub
@@ -237,9 +238,17 @@ class Lab:
         shuffled = next((o for o in reversed(others) if runs.job(self.home, o).options.get("of") == run), "")
         return compare.controls(self.judgement(run), shuffled, self.report(shuffled)["judgement"] if shuffled else {})
 
-    def export(self, run: str, format: str = "adapter", variant: str = "") -> str:  # noqa: A002  (the field's own word)
-        """Make the file to take away; returns the id of the export's own run. `variant`: one of the format's, empty for the usual one."""
-        return runs.start(self.home, "export", options={"of": run, "format": format, "variant": variant, **self._trained(run)})
+    def offers(self, run: str) -> tuple[Offer, ...]:
+        """Every form a run can be taken away in: size, about its time, or why not. Nothing is loaded or made."""
+        return offers(self.home / "runs", {"of": run, **self._trained(run)})
+
+    def export(self, run: str, format: str = "adapter", variant: str = "", *, install: bool = False) -> str:  # noqa: A002  (the field's word)
+        """Make the file to take away; returns the id of the export's own run. `variant`: one of the format's, empty for the usual one.
+
+        `install`: give the result to its program on this computer, too (ollama, lm_studio); only ever done when asked for.
+        """
+        options = {"of": run, "format": format, "variant": variant, "install": install}
+        return runs.start(self.home, "export", options=options | self._trained(run))
 
     def download(self, model: str) -> str:
         """Fetch a model from the Hub into the workspace, resumable; returns the id of the download's run. Ask the person first."""

@@ -167,7 +167,7 @@ def test_a_full_disk_is_told_before_anything_is_written(tmp_path: Path) -> None:
 
 def test_unknown_formats_and_missing_adapters_are_told_in_words(workspace: tuple[Path, Path, Path]) -> None:
     home, base, adapter = workspace
-    with pytest.raises(UserError, match="adapter, gguf, gguf_adapter, merged, onnx"):
+    with pytest.raises(UserError, match="adapter, gguf, gguf_adapter, lm_studio, merged, ollama, onnx, pt"):
         export(home, base, adapter, "floppy")
     (adapter / "adapter_config.json").unlink()
     with pytest.raises(LabError, match="incomplete"):

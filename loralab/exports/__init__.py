@@ -49,6 +49,7 @@ class Format:
     export: Callable[[Source, Path, Note], dict[str, Any]]
     zipped: bool = True
     variants: Mapping[str, str] = field(default_factory=dict)  # name -> words; the first is the usual one
+    hand_over: Callable[[Source, Path, Note], dict[str, Any]] | None = None  # give the finished folder to a program here, if asked for
 
 
 def formats() -> dict[str, Format]:

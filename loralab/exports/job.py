@@ -23,6 +23,10 @@ from loralab.train.run import RunFolder
 SPARE = 64 << 20  # bytes left free for everything else
 
 
+class _Stopped(Exception):
+    """The person asked for a stop: the export ends between two phases."""
+
+
 def run(folder: RunFolder) -> dict[str, Any]:
     """Export the adapter of options.of as options.format, in options.variant.
 
@@ -77,11 +81,18 @@ def _export(form: Format, source: Source, place: Path, folder: RunFolder) -> dic
     building, target = place / f".{name}.writing", place / name
     shutil.rmtree(building, ignore_errors=True)
     building.mkdir()
-    try:
-        facts = form.export(source, building, lambda phase: folder.emit(Noted(text="", phase=phase)))
+
+    def note(phase: str) -> None:
         if folder.stop_asked:
-            return {"outcome": "stopped", "what": "Stopped as you asked; nothing was changed."}
+            raise _Stopped
+        folder.emit(Noted(text="", phase=phase))
+
+    try:
+        facts = form.export(source, building, note)
+        note("putting it in its place")
         put_in_place(building, target)
+    except _Stopped:
+        return {"outcome": "stopped", "what": "Stopped as you asked; nothing was changed."}
     finally:
         shutil.rmtree(building, ignore_errors=True)
     path = target
@@ -102,4 +113,16 @@ def _export(form: Format, source: Source, place: Path, folder: RunFolder) -> dic
         "bytes": artifact.bytes,
         "sha256": sums,
     }
-    return result | facts
+    return result | facts | _handed_over(form, source, target, facts, folder)
+
+
+def _handed_over(form: Format, source: Source, target: Path, facts: dict[str, Any], folder: RunFolder) -> dict[str, Any]:
+    """Give the finished folder to its program, only where that was asked for. That it did not work is told; the export stays."""
+    if not folder.job.options.get("install") or form.hand_over is None:
+        return {}
+    if facts.get("parity") == "differs":
+        return {"installed": "", "not_installed": "It was not passed on, because it does not answer as what was trained."}
+    try:
+        return form.hand_over(source, target, lambda phase: folder.emit(Noted(text="", phase=phase)))
+    except LabError as error:
+        return {"installed": "", "not_installed": f"{error.problem.what} {error.problem.todo}".strip()}

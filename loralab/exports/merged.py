@@ -1,6 +1,7 @@
 """Owns the whole model with the adapter merged into it: one folder that needs no PEFT.
 
 Invariant: it is merged in fp32, read back from the disk, and how far its answers are from base plus adapter is measured and recorded.
+The model is never in memory twice: what base plus adapter say is noted, then they go, then file is merged to file.
 """
 
 from __future__ import annotations
@@ -10,20 +11,44 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from loralab.errors import Problem, UserError
-from loralab.exports import Format, Note, Source, adapter
+from loralab.exports import Format, Note, Source, Trial, adapter
 from loralab.exports._files import copy_tokenizer, write_papers
+from loralab.exports._merge import PREFIX, SHARD, Layer, layers_of, write
+from loralab.model_folder import count_weights, header, weight_files
 
 EXACT_BELOW = 1_000_000_000  # parameters; smaller models are kept in fp32, larger ones in bf16, half the size
 PROBE = 32  # tokens of the prompt on which merged and unmerged are compared
-FAR = 0.5  # logits further apart than this are no rounding
+FAR = {"fp32": 0.5, "bf16": 2.0}  # logits further apart than this are no rounding, by the numbers they were computed in
+QUESTION = "What can you do?"
+ROOM = 1.3  # of a model's bytes: what loading and asking it takes
 
 
 def refuse(source: Source) -> Problem | None:
-    """Needs what an adapter needs, and its base."""
+    """Needs what an adapter needs, and the base it was trained on."""
     if not (source.model / "config.json").is_file():
         return Problem(code="not_downloaded", what="The base model is not on this computer any more.", todo="Download it again.")
-    return adapter.refuse(source)
+    return adapter.refuse(source) or _other_base(source)
+
+
+def _other_base(source: Source) -> Problem | None:
+    """From the heads of the files alone: whether a layer the adapter changes has another width in this base."""
+    try:
+        known = {name: entry["shape"] for file in weight_files(source.model) for name, entry in header(file).items()}
+        learned = header(source.adapter / adapter.WEIGHTS)
+    except ValueError as error:
+        return Problem(
+            code="damaged", what=f"A file of weights is damaged: {error}.", todo="Fetch the base model or train the adapter again."
+        )
+    for name, entry in learned.items():
+        layer, mark, _ = name.removeprefix(PREFIX).rpartition(".lora_A")
+        shape = known.get(f"{layer}.weight")
+        if mark and shape and entry["shape"][1] not in shape:
+            what = f"This adapter was trained on another base model: its layer {layer} is {entry['shape'][1]} wide, here it is {shape[1]}."
+            return Problem(code="other_base", what=what, todo="Put the base model back that it was trained on, or train again on this one.")
+    return None
 
 
 def needs_bytes(source: Source) -> int:
@@ -34,31 +59,63 @@ def needs_bytes(source: Source) -> int:
 def export(source: Source, target: Path, note: Note) -> dict[str, Any]:
     """Merge, write, read back, compare. Raises UserError when the result does not answer as base plus adapter does."""
     import torch
-    from peft import PeftModel
 
     from loralab.train.model import load_base
 
     cpu = torch.device("cpu")
+    weights = count_weights(weight_files(source.model))[0]
+    exact = weights < EXACT_BELOW
+    precision = "fp32" if 4 * ROOM * weights < psutil.virtual_memory().available else "bf16"
     note("loading the model")
-    model: Any = PeftModel.from_pretrained(load_base(source.model, "fp32", cpu), str(source.adapter)).eval()
-    wanted = _logits(model)
-    note("merging")
-    merged = model.merge_and_unload(safe_merge=True)
-    small = sum(p.numel() for p in merged.parameters()) < EXACT_BELOW
-    merged = merged if small else merged.to(torch.bfloat16)
-    note("writing the model")
-    merged.save_pretrained(target)
-    del model, merged
+    layers = layers_of(source)
+    wanted = _write(source, layers, target, torch.float32 if exact else torch.bfloat16, precision, note)
     gc.collect()
     note("reading it back")
-    difference = float((_logits(load_base(target, "fp32", cpu)) - wanted).abs().max())
-    if not difference < FAR:
+    difference = float((_logits(load_base(target, precision, cpu)) - wanted).abs().max())
+    if not difference < FAR[precision]:
         raise UserError("The merged model does not answer like the adapter.", "Take the adapter itself instead.", code="merge_differs")
     copy_tokenizer(source, target)
     if (source.model / "generation_config.json").is_file():
         shutil.copyfile(source.model / "generation_config.json", target / "generation_config.json")
-    write_papers(source, target, merged=True)
-    return {"max_logit_difference": difference, "dtype": "fp32" if small else "bf16"}
+    write_papers(source, target, merged=True, loading=_loading(source))
+    facts = {"max_logit_difference": difference, "dtype": "fp32" if exact else "bf16", "checked_in": precision}
+    return facts | {"streamed": bool(layers)}
+
+
+def _write(source: Source, layers: dict[str, Layer], target: Path, dtype: Any, precision: str, note: Note) -> Any:
+    """Write the model; returns what base plus adapter say. Nothing of the model is left in memory."""
+    import torch
+    from peft import PeftModel
+
+    from loralab.train.model import load_base
+
+    base = load_base(source.model, precision if layers else "fp32", torch.device("cpu"))
+    model: Any = PeftModel.from_pretrained(base, str(source.adapter)).eval()
+    wanted = _logits(model)
+    if layers:
+        del base, model
+        gc.collect()
+        write(source, layers, target, dtype, note)
+        return wanted
+    note("merging")
+    merged = model.merge_and_unload(safe_merge=True).to(dtype)
+    note("writing the model")
+    merged.save_pretrained(target, max_shard_size=SHARD)
+    return wanted
+
+
+def _loading(source: Source) -> tuple[str, ...]:
+    name = f"{source.base.name}-{source.run}"
+    return (
+        "In Python, with this folder as the current one:", "",
+        "```python", "from transformers import AutoModelForCausalLM, AutoTokenizer", "",
+        'model = AutoModelForCausalLM.from_pretrained(".")', 'tokenizer = AutoTokenizer.from_pretrained(".")',
+        f'asked = [{{"role": "user", "content": "{QUESTION}"}}]',
+        'ids = tokenizer.apply_chat_template(asked, add_generation_prompt=True, return_tensors="pt", return_dict=True)',
+        "print(tokenizer.decode(model.generate(**ids, max_new_tokens=200)[0]))", "```", "",
+        "With vLLM (Linux and a graphics card), as a server that speaks OpenAI's protocol:", "",
+        "```sh", f"vllm serve . --served-model-name {name}", "```",
+    )  # fmt: skip
 
 
 def _logits(model: Any) -> Any:
@@ -70,7 +127,18 @@ def _logits(model: Any) -> Any:
         return model(input_ids=ids).logits.float()
 
 
+def _opened(source: Source, folder: Path, room: Path, context: int) -> Any:
+    """The folder, by transformers in a fresh process."""
+    from loralab.exports._fresh import Folder
+
+    return Folder(folder)
+
+
+def _kind(source: Source) -> str:
+    return "f32" if count_weights(weight_files(source.model))[0] < EXACT_BELOW else "bf16"
+
+
 FORMAT = Format(
     name="merged", label="Whole model, adapter merged in", words="Large; one folder that any program for Hugging Face models loads.",
-    refuse=refuse, needs_bytes=needs_bytes, export=export, zipped=False,
+    refuse=refuse, needs_bytes=needs_bytes, export=export, zipped=False, trial=Trial(open=_opened, kind=_kind),
 )  # fmt: skip

@@ -1,0 +1,77 @@
+"""Owns the folder for LM Studio: a GGUF file, and where LM Studio looks for it.
+
+Invariant: nothing is put into LM Studio's own folder unless that was asked for, nothing of its own is touched, and it appears there whole.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+from loralab.errors import Unavailable, UserError
+from loralab.exports import Format, Note, Source, gguf
+from loralab.exports._files import write_papers
+
+PUBLISHER = "loralab"
+MODELS = ".lmstudio/models"  # in the person's home
+SPARE = 64 << 20  # bytes left free
+
+
+def export(source: Source, target: Path, note: Note) -> dict[str, Any]:
+    """The GGUF and its guide. Raises LabError where the GGUF does."""
+    facts = gguf.export(source, target, note)
+    write_papers(source, target, merged=True, loading=_guide(source, str(facts["file"])))
+    return facts | {"model": f"{PUBLISHER}/{gguf.file_name(source)}"}
+
+
+def _guide(source: Source, file: str) -> tuple[str, ...]:
+    name = f"{PUBLISHER}/{gguf.file_name(source)}"
+    return (
+        "With LM Studio's own command, in this folder (`-c` copies; without it the file is moved away):", "",
+        "```sh", f"lms import {file} --user-repo {name} -y -c", "```", "",
+        f"Or by hand: put the file into `~/{MODELS}/{name}/` (in Windows `%USERPROFILE%\\.lmstudio\\models\\…`),",
+        "then choose it in LM Studio. The chat template is inside the file; set the temperature to 0 for answers as it was tested.", "",
+        "```sh", f"lms load {name}", "curl http://localhost:1234/v1/models", "```", "",
+        "The same file runs in llama.cpp:", "",
+        "```sh", f"llama-server -m {file}", "```",
+    )  # fmt: skip
+
+
+def hand_over(source: Source, folder: Path, note: Note) -> dict[str, Any]:
+    """Put the file where LM Studio looks. Raises Unavailable where LM Studio never ran here, UserError when the disk is too full."""
+    models = Path.home() / MODELS
+    if not models.is_dir():
+        what = "LM Studio was not found on this computer."
+        raise Unavailable(what, "Get it from lmstudio.ai and start it once, then export again.", code="no_program")
+    note("putting it into LM Studio's folder")
+    place = models / PUBLISHER / gguf.file_name(source)
+    place.mkdir(parents=True, exist_ok=True)
+    for file in folder.glob("*.gguf"):
+        _put(file, place / file.name)
+    return {"installed": str(place)}
+
+
+def _put(file: Path, place: Path) -> None:
+    """A second name for the same bytes where the disk allows it, a copy otherwise; there whole or not at all."""
+    writing = place.with_name(f".{place.name}.writing")
+    writing.unlink(missing_ok=True)
+    try:
+        try:
+            os.link(file, writing)
+        except OSError:  # another disk, or one that knows no second names
+            needed, free = file.stat().st_size + SPARE, shutil.disk_usage(place.parent).free
+            if needed > free:
+                what = f"LM Studio's disk has {free / 1e9:.1f} GB left, the file needs {needed / 1e9:.1f} GB."
+                raise UserError(what, "Free some space there.", code="disk_full") from None
+            shutil.copyfile(file, writing)
+        os.replace(writing, place)
+    finally:
+        writing.unlink(missing_ok=True)
+
+
+FORMAT = Format(
+    name="lm_studio", label="LM Studio folder", words="A folder for LM Studio, and put where it looks if you like.",
+    refuse=gguf.refuse, needs_bytes=gguf.needs_bytes, export=export, zipped=False, variants=gguf.NAMES, hand_over=hand_over,
+)  # fmt: skip

@@ -1,0 +1,119 @@
+"""Owns the folder for Ollama: a GGUF file, a Modelfile with this model's own stop tokens and settings, and a guide with its names.
+
+Invariant: the GGUF is made and proven by the gguf format itself; no TEMPLATE is written, because Ollama reads the chat template out of the
+file. Ollama is only ever called when that was asked for.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from loralab.dataset import load_examples
+from loralab.errors import LabError
+from loralab.exports import Format, Note, Source, _programs, gguf
+from loralab.exports._files import write_papers
+from loralab.model_folder import read_json, shape_of
+
+CONTEXT = 4096  # tokens, where the model has room for more: what a small computer's memory holds
+TEMPERATURE = 0.0  # as the run was tested: the likeliest words
+MISSING = "Get it from ollama.com, start it once, then export again."
+
+
+def export(source: Source, target: Path, note: Note) -> dict[str, Any]:
+    """The GGUF, then Modelfile and guide around it. Raises LabError where the GGUF does."""
+    facts = gguf.export(source, target, note)
+    note("writing the Modelfile")
+    (target / "Modelfile").write_text(modelfile(source, str(facts["file"])), "utf-8")
+    write_papers(source, target, merged=True, loading=_guide(source))
+    return facts | {"model": name_of(source)}
+
+
+def modelfile(source: Source, file: str) -> str:
+    """The Modelfile for `file`, which lies beside it."""
+    lines = [f"# {gguf.file_name(source)}: {source.base.reference} with what it learned in LoRALab merged in", f"FROM ./{file}", ""]
+    lines += [f"PARAMETER stop {_quoted(token)}" for token in _stops(source)]
+    lines += [f"PARAMETER temperature {_temperature(source):g}", f"PARAMETER num_ctx {_context(source)}"]
+    system = system_prompt(source)
+    lines += ["", f"SYSTEM {_long(system)}"] if system else []
+    return "\n".join(lines) + "\n"
+
+
+def _stops(source: Source) -> list[str]:
+    """The tokens that end this model's answers, as text."""
+    with TemporaryDirectory() as folder:
+        encoder = gguf.encoder_of(source, Path(folder))
+        return [str(encoder.tokenizer.id_to_token(i)) for i in sorted(encoder.stop_ids)]
+
+
+def _temperature(source: Source) -> float:
+    generation = source.model / "generation_config.json"
+    asked = read_json(generation) if generation.is_file() else {}
+    return float(asked.get("temperature") or TEMPERATURE) if asked.get("do_sample") else TEMPERATURE
+
+
+def _context(source: Source) -> int:
+    """What the model can read at once, at most CONTEXT, but not less than it was trained on."""
+    room = shape_of(read_json(source.model / "config.json")).context
+    wanted = max(CONTEXT, int(source.plan.get("max_length") or 0))
+    return min(room or wanted, wanted)
+
+
+def system_prompt(source: Source) -> str:
+    """The instruction every example began with, where there was exactly one; empty where there was none, or the file is gone or another."""
+    path = Path(str(source.plan.get("dataset", "")))
+    if not path.is_absolute() or not path.exists():
+        return ""
+    try:
+        examples, _ = load_examples(path, source.plan.get("roles"))
+    except (LabError, OSError):
+        return ""
+    found = {next((m.content for m in example.messages if m.role == "system"), "") for example in examples}
+    return found.pop() if len(found) == 1 else ""
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)
+
+
+def _long(text: str) -> str:
+    """Text of several lines in a Modelfile; three quotes end it, so none may stand in it."""
+    return '"""' + text.replace('"""', "'''") + '"""'
+
+
+def name_of(source: Source) -> str:
+    """What the model is called in Ollama."""
+    return gguf.file_name(source)
+
+
+def _guide(source: Source) -> tuple[str, ...]:
+    name = name_of(source)
+    return (
+        "In a terminal, in this folder:", "",
+        "```sh", f"ollama create {name} -f Modelfile", f"ollama run {name}", "```", "",
+        "Programs of your own ask it over HTTP:", "",
+        "```sh", f"curl http://localhost:11434/api/chat -d '{_asked(name)}'", "```", "",
+        "The chat template and the tokenizer are inside the GGUF file; the Modelfile adds where answers end, the temperature",
+        "(0: the likeliest words, as it was tested; 0.7 gives more variety) and how much it reads at once.",
+        f"To take it out of Ollama again: `ollama rm {name}`.",
+    )  # fmt: skip
+
+
+def _asked(name: str) -> str:
+    return json.dumps({"model": name, "stream": False, "messages": [{"role": "user", "content": "What can you do?"}]})
+
+
+def hand_over(source: Source, folder: Path, note: Note) -> dict[str, Any]:
+    """`ollama create` under this model's name. Raises Unavailable where Ollama is not installed, LabError when it refuses."""
+    note("giving it to Ollama")
+    name = name_of(source)
+    _programs.run("ollama", "create", name, "-f", "Modelfile", folder=folder, missing=MISSING)
+    return {"installed": f"ollama run {name}"}
+
+
+FORMAT = Format(
+    name="ollama", label="Ollama folder", words="A folder for Ollama: one file and its Modelfile, ready for “ollama create”.",
+    refuse=gguf.refuse, needs_bytes=gguf.needs_bytes, export=export, zipped=False, variants=gguf.NAMES, hand_over=hand_over,
+)  # fmt: skip
