@@ -13,7 +13,7 @@ SCORE = Score(
     name="label_accuracy", base=0.1, adapter=0.8, n=60, difference=0.7, low=0.6, high=0.8, verdict="better", words="Sorted 48 of 60.",
     label="Sorted exactly right", share=True, main=True,
 )  # fmt: skip
-PLAN = {"rank": 16, "learning_rate": 2e-3, "dataset": "/home/me/secret/messages.csv"}
+PLAN = {"rank": 16, "learning_rate": 2e-3, "dataset": "/srv/secret/messages.csv"}
 
 
 def finished(*more: Event) -> RunView:
@@ -46,7 +46,7 @@ def test_the_page_holds_what_was_measured_and_needs_nothing_else() -> None:
     assert not re.search(r"(src|href)=", page)
     assert "<script" not in page
     assert "&lt;script&gt;" in page
-    assert "/home/me" not in page
+    assert "/srv/secret" not in page
 
 
 def test_the_same_as_markdown() -> None:
