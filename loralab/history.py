@@ -201,6 +201,8 @@ def _check(db: Database) -> None:
     """Raise DatabaseError where pages of the file are damaged; costs less than a millisecond."""
     if next(db.query("pragma quick_check(1)"))["quick_check"] != "ok":
         raise sqlite3.DatabaseError("damaged")
+    if not set(LISTED) <= set(db.table("runs").columns_dict):  # a changed letter in the schema is no damaged page
+        raise sqlite3.DatabaseError("damaged")
 
 
 def _speed(view: RunView) -> float:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
 import pickle
 import signal
@@ -15,7 +14,6 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from safetensors.torch import load_file
 
 from loralab.errors import RunFailed
 from loralab.evaluations import _answers
@@ -25,6 +23,7 @@ from loralab.train import checkpoint, job, safety, text
 from loralab.train.checkpoint import Progress
 from loralab.train.optim import adamw
 from tests import models
+from tests.disturbed import Killed, adapter, same
 
 
 @pytest.fixture(autouse=True)
@@ -240,18 +239,6 @@ def test_a_copy_that_unpacks_to_more_than_it_is_is_not_opened(tmp_path: Path) ->
 PLAN: dict[str, Any] = {"dropout": 0.2, "max_steps": 8, "eval_every": 3, "checkpoint_minutes": 60.0}
 
 
-class _Killed(BaseException):
-    """Stands for kill -9: nothing catches it on its way out."""
-
-
-def adapter(result: dict[str, Any]) -> dict[str, torch.Tensor]:
-    return load_file(Path(result["adapter"]) / "adapter_model.safetensors")
-
-
-def same(ours: dict[str, torch.Tensor], theirs: dict[str, torch.Tensor]) -> bool:
-    return ours.keys() == theirs.keys() and all(torch.equal(tensor, theirs[name]) for name, tensor in ours.items())
-
-
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory, llama: Path, data: Path) -> tuple[dict[str, torch.Tensor], list[float]]:
     whole = models.run_folder(tmp_path_factory.mktemp("whole"), models.plan(data, **PLAN), llama)
@@ -268,12 +255,12 @@ def test_a_run_killed_at_any_update_and_resumed_ends_the_same_bit_for_bit(
 
     def kill(run: Any) -> None:  # the first thing after an update
         if run.progress.step == step:
-            raise _Killed
+            raise Killed
         healthy(run)
 
     with monkeypatch.context() as patch:
         patch.setattr(safety, "wait_for_room", kill)
-        with pytest.raises(_Killed):
+        with pytest.raises(Killed):
             job.run(folder)
     torch.manual_seed(step)  # another process has other random numbers
     assert same(adapter(job.run(models.run_folder(tmp_path / "run", models.plan(data, **PLAN), llama))), expected)
@@ -289,11 +276,11 @@ def test_a_run_that_stopped_early_and_was_killed_while_being_judged_does_not_go_
     folder = models.run_folder(tmp_path / "run", plan, llama)
 
     def killed(*_: Any) -> None:
-        raise _Killed
+        raise Killed
 
     with monkeypatch.context() as patch:
         patch.setattr("loralab.train.loop._judge", killed)
-        with pytest.raises(_Killed):
+        with pytest.raises(Killed):
             job.run(folder)
     done = [event.step for event in models.told(folder, Stepped)]
     assert len(done) < 40, "it was to stop early"
@@ -308,4 +295,4 @@ def test_a_copy_is_told_with_what_it_weighs(tmp_path: Path, llama: Path, data: P
     copies = [event.artifact for event in models.told(folder, Saved) if event.artifact.kind == "checkpoint"]
     assert [copy.step for copy in copies] == [3, 6, 8]
     assert all(copy.bytes == Path(copy.path).stat().st_size for copy in copies if Path(copy.path).exists())
-    assert json.dumps(names(folder.checkpoints)).count("step-") in (2, 3)
+    assert len(names(folder.checkpoints)) in (2, 3)

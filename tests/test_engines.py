@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from loralab.errors import UserError
 from loralab.evaluations import _answers
 from loralab.events import Evaluated, Incident, Noted, Previewed, Saved, Stepped
-from loralab.train import job, loop, text, trl_engine
+from loralab.train import clock, job, loop, text, trl_engine
 from tests import models
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # TRL's and transformers' own
@@ -172,9 +172,10 @@ def test_early_stopping_keeps_the_best_version(tmp_path: Path, llama: Path, data
 def test_a_time_limit_ends_the_run_in_time(tmp_path: Path, llama: Path, data: Path, engine: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """On a clock that goes on by a hundredth of a second whenever it is read: a busy machine changes nothing."""
     ticks = itertools.count()
-    clock = SimpleNamespace(monotonic=lambda: next(ticks) / 100)
-    monkeypatch.setattr(loop, "time", clock)
-    monkeypatch.setattr(trl_engine, "time", clock)
+    steady = SimpleNamespace(monotonic=lambda: next(ticks) / 100)
+    for module in (loop, trl_engine, clock):
+        monkeypatch.setattr(module, "time", steady)
+    monkeypatch.setattr(clock, "asleep", lambda: 0.0)
     folder, result = train(tmp_path / "run", llama, data, engine=engine, epochs=1000.0, max_minutes=0.02)
     steps = models.told(folder, Stepped)
     assert 5 < result["steps"] < steps[0].total_steps

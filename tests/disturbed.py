@@ -1,0 +1,46 @@
+"""Owns what tests of disturbed runs share: a short run, and something that happens in the middle of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from loralab.train import safety
+from tests import models
+
+SETTINGS: dict[str, Any] = {"max_steps": 8, "eval_every": 2, "dropout": 0.1}
+Act = Callable[[Any], None]
+
+
+class Killed(BaseException):
+    """Stands for kill -9: nothing catches it on its way out."""
+
+
+def at(monkeypatch: pytest.MonkeyPatch, step: int, act: Act) -> None:
+    """Let `act(run)` happen once, right after update `step` was counted."""
+    healthy, done = safety.computed, list[int]()
+
+    def computed(run: Any, seconds: float) -> float:
+        if run.progress.step == step and not done:
+            done.append(step)
+            act(run)
+        return healthy(run, seconds)
+
+    monkeypatch.setattr(safety, "computed", computed)
+
+
+def open_run(path: Path, data: Path, llama: Path, **more: Any) -> Any:
+    return models.run_folder(path, models.plan(data, **{**SETTINGS, **more}), llama)
+
+
+def adapter(result: dict[str, Any]) -> dict[str, torch.Tensor]:
+    return load_file(Path(result["adapter"]) / "adapter_model.safetensors")
+
+
+def same(ours: dict[str, torch.Tensor], theirs: dict[str, torch.Tensor]) -> bool:
+    return ours.keys() == theirs.keys() and all(torch.equal(tensor, theirs[name]) for name, tensor in ours.items())
