@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import psutil
@@ -141,3 +142,28 @@ def first_line(process: subprocess.Popen[str]) -> str:
     """What a process says first."""
     assert process.stdout is not None
     return process.stdout.readline().strip()
+
+
+@pytest.fixture(scope="session")
+def _reader() -> Iterator[Any]:
+    """A child process with transformers in it, started when it is first asked for and ended with the tests."""
+    from loralab.exports._llama.parent import Child
+
+    started: list[Child] = []
+
+    def child(name: str) -> Any:
+        if not started:
+            started.append(Child(name))
+        return SimpleNamespace(version=started[0].version, ask=started[0].ask, close=lambda: None)
+
+    yield child
+    for reader in started:
+        reader.close()
+
+
+@pytest.fixture
+def one_process(_reader: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Exports are read back in one kept process, not in a fresh one each: starting it takes longer than all it is asked."""
+    from loralab.exports import _fresh
+
+    monkeypatch.setattr(_fresh, "Child", _reader)

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from loralab.errors import LabError
 from tests import tiny
 
 _SPECIAL: dict[str, Any] = {"pad_token_id": 1, "bos_token_id": 0, "eos_token_id": 3}
@@ -149,9 +150,12 @@ def adapter_folder(folder: Path, base: Path, **settings: Any) -> Path:
 
 
 def compared(path: Path, model: Any, encoder: Any, kind: str = "f32", adapter: Path | None = None) -> dict[str, Any]:
-    """The proof of a file against a model in torch."""
-    from loralab.exports._gguf import proof
+    """The gate's numbers of a file against a model in torch. Raises LabError when it is red."""
+    from loralab.exports._llama.parent import LlamaCpp
+    from loralab.exports._parity import gate
+    from loralab.exports._trained import wanted_of
 
-    wanted = proof.wanted_of(model, encoder)
-    with running(path, adapter) as runtime:
-        return proof.prove(runtime, encoder, wanted, kind)
+    parity = gate(lambda context: LlamaCpp(path, adapter, context=context), encoder, wanted_of(model, encoder), kind)
+    if not parity.proven:
+        raise LabError(parity.words, parity.why, code="differs")
+    return parity.facts()

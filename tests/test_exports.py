@@ -23,6 +23,8 @@ from loralab.tasks import parse_plan
 from loralab.train.run import RunFolder
 from tests import tiny
 
+pytestmark = pytest.mark.usefixtures("one_process")
+
 SCORE = Score(
     name="loss", base=3.1, adapter=2.4, n=92, difference=-0.7, low=-0.8, high=-0.6, verdict="better",
     words="On 92 examples it never saw, the right words are 2.0 times more likely than before (loss 3.10 → 2.40).",
@@ -78,7 +80,7 @@ def test_the_zip_holds_all_that_is_needed_and_its_checksums_are_true(workspace: 
         assert {Path(name).parts[0] for name in archive.namelist()} == {"tiny-run-adapter"}
     assert set(content) == {
         "adapter_model.safetensors", "adapter_config.json", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "README.md",
-        "plan.json", "SHA256SUMS",
+        "plan.json", "parity.json", "SHA256SUMS",
     }  # fmt: skip
     assert content["adapter_model.safetensors"] == (adapter / "adapter_model.safetensors").read_bytes()
     sums = {line[66:]: line[:64] for line in content["SHA256SUMS"].decode().splitlines()}

@@ -13,9 +13,9 @@ import pytest
 from loralab import paths
 from loralab.errors import LabError, Unavailable, UserError
 from loralab.events import EventLog, Started
+from loralab.exports import _trained, job
 from loralab.exports import gguf as format_gguf
-from loralab.exports import job
-from loralab.exports._gguf import lora, proof
+from loralab.exports._gguf import lora
 from loralab.exports._gguf.file import check, field
 from loralab.exports._llama import parent
 from loralab.records import Job
@@ -40,7 +40,7 @@ def test_an_adapter_over_its_base_answers_as_in_peft(tmp_path: Path, family: str
     base = gguf_models.model_folder(tmp_path / "base", family)
     adapter = gguf_models.adapter_folder(tmp_path / "adapter", base, **settings)
     model, encoder, _ = gguf_models.written(base, tmp_path / "base.gguf")
-    bare = proof.wanted_of(model, encoder)
+    bare = _trained.wanted_of(model, encoder)
     layers = lora.write(tmp_path / "lora.gguf", adapter, model.config.to_dict(), "phi-3 letters")
     assert layers > 0
     facts = gguf_models.compared(
@@ -48,7 +48,7 @@ def test_an_adapter_over_its_base_answers_as_in_peft(tmp_path: Path, family: str
     )
     assert facts["max_logit_difference"] < (gguf_models.TABLE if family in gguf_models.TABLED else gguf_models.EXACT)
     with gguf_models.running(tmp_path / "base.gguf", tmp_path / "lora.gguf") as runtime:
-        assert np.abs(runtime.logits(bare.ids) - proof.log_softmax(bare.logits)).max() > 0.1, "the adapter does something"
+        assert np.abs(runtime.logits(bare.ids) - _trained.log_softmax(bare.logits)).max() > 0.1, "the adapter does something"
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_the_usual_export_is_q4_k_m_proven_and_complete(workspace: tuple[Path, P
     result = export(workspace, "gguf")
     folder = Path(result["folder"])
     assert (result["variant"], result["file"]) == ("q4_k_m", "base-my-phi-3-letters-Q4_K_M.gguf")
-    assert {p.name for p in folder.iterdir()} == {result["file"], "README.md", "plan.json", "SHA256SUMS"}
+    assert {p.name for p in folder.iterdir()} == {result["file"], "README.md", "plan.json", "parity.json", "SHA256SUMS"}
     sums = {line[66:]: line[:64] for line in (folder / "SHA256SUMS").read_text().splitlines()}
     assert sums[result["file"]] == hashlib.sha256((folder / result["file"]).read_bytes()).hexdigest()
     assert result["checked_with"].startswith("llama.cpp")
@@ -130,7 +130,7 @@ def test_variants_lie_side_by_side_and_the_smallest_is_llama_cpps_own(workspace:
 
 def test_the_adapter_alone_is_proven_over_its_base(workspace: tuple[Path, Path, Path]) -> None:
     result = export(workspace, "gguf_adapter")
-    assert {p.name for p in Path(result["folder"]).iterdir()} == {result["file"], "README.md", "plan.json", "SHA256SUMS"}
+    assert {p.name for p in Path(result["folder"]).iterdir()} == {result["file"], "README.md", "plan.json", "parity.json", "SHA256SUMS"}
     assert result["layers"] == 14
     assert result["max_logit_difference"] < 0.1
     assert "--lora" in (Path(result["folder"]) / "README.md").read_text()

@@ -13,6 +13,7 @@ import pytest
 
 from loralab.encode import TextEncoder
 from loralab.errors import LabError, Unavailable, UserError
+from loralab.exports import _trained
 from loralab.exports._gguf import proof, tokens
 from loralab.exports._llama import parent, wire
 from loralab.paths import STARTER
@@ -32,17 +33,17 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any, TextEnco
 @pytest.mark.parametrize("binding", BINDINGS)
 def test_it_answers_as_torch_does(built: tuple[Path, Any, TextEncoder], binding: str) -> None:
     path, model, encoder = built
-    wanted = proof.wanted_of(model, encoder)
+    wanted = _trained.wanted_of(model, encoder)
     with gguf_models.running(path, name=binding) as runtime:
         assert runtime.name.startswith("llama.cpp (")
         told = runtime.logits(wanted.ids)
         assert told.shape == (len(wanted.ids), model.config.vocab_size)
         assert told.dtype == np.float32
-        assert np.abs(told - proof.log_softmax(wanted.logits)).max() < 5e-5
-        assert runtime.generate(encoder.prompt_ids(proof.CHATS[0]), proof.ANSWER) == wanted.answer
+        assert np.abs(told - _trained.log_softmax(wanted.logits)).max() < 5e-5
+        assert runtime.generate(encoder.prompt_ids(_trained.CHATS[0]), _trained.ANSWER) == wanted.answer
         assert runtime.generate(wanted.ids, 3) == runtime.generate(wanted.ids, 5)[:3]
-        assert [runtime.tokenize(text, added=False) for text in proof.TEXTS] == [proof.plain_ids(encoder, t) for t in proof.TEXTS]
-        assert [runtime.chat_ids(chat) for chat in proof.CHATS] == [encoder.prompt_ids(chat) for chat in proof.CHATS]
+        assert [runtime.tokenize(text, added=False) for text in _trained.TEXTS] == [_trained.plain_ids(encoder, t) for t in _trained.TEXTS]
+        assert [runtime.chat_ids(chat) for chat in _trained.CHATS] == [encoder.prompt_ids(chat) for chat in _trained.CHATS]
 
 
 def test_it_stops_where_the_model_ends_its_turn(tmp_path: Path) -> None:
@@ -62,7 +63,7 @@ def test_it_stops_where_the_model_ends_its_turn(tmp_path: Path) -> None:
     vocabulary = tokens.read(encoder, model.config.vocab_size)
     writer.write(tmp_path / "ends.gguf", model, vocabulary, recipe.VARIANTS["f32"], writer.Label("ends"))
     with gguf_models.running(tmp_path / "ends.gguf") as runtime:
-        assert runtime.generate(encoder.prompt_ids(proof.CHATS[0]), 8) == proof.wanted_of(model, encoder).answer == [end]
+        assert runtime.generate(encoder.prompt_ids(_trained.CHATS[0]), 8) == _trained.wanted_of(model, encoder).answer == [end]
 
 
 def test_a_file_that_is_cut_short_or_no_gguf_is_told_before_llama_cpp_sees_it(built: tuple[Path, Any, TextEncoder], tmp_path: Path) -> None:

@@ -34,6 +34,19 @@ Note = Callable[[str], None]  # tells people what is being done now
 
 
 @dataclass(frozen=True)
+class Trial:
+    """How a finished export is tried in the program it is for, before it is called done.
+
+    `open(source, folder, room, context)` loads it (a Runtime that reads `context` tokens; `room` is an empty folder to work in);
+    `kind` is the type of its numbers, by which the bounds go; `missing` says what is not installed here (None: nothing).
+    """
+
+    open: Callable[[Source, Path, Path, int], Any]
+    kind: Callable[[Source], str]
+    missing: Callable[[], Problem | None] = lambda: None
+
+
+@dataclass(frozen=True)
 class Format:
     """One way to take a result away.
 
@@ -49,6 +62,7 @@ class Format:
     export: Callable[[Source, Path, Note], dict[str, Any]]
     zipped: bool = True
     variants: Mapping[str, str] = field(default_factory=dict)  # name -> words; the first is the usual one
+    trial: Trial | None = None  # None: nothing here can load it, which the result then says
     hand_over: Callable[[Source, Path, Note], dict[str, Any]] | None = None  # give the finished folder to a program here, if asked for
 
 

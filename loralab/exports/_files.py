@@ -9,6 +9,7 @@ import zipfile
 from pathlib import Path
 
 from loralab.card import model_card, shared_plan
+from loralab.encode import TextEncoder
 from loralab.exports import Source
 from loralab.train.digest import digest
 
@@ -17,6 +18,7 @@ TOKENIZER = (
     "merges.txt", "chat_template.jinja",
 )  # fmt: skip
 STORED = (".safetensors", ".gguf", ".bin")  # numbers hardly shrink; packing them costs minutes
+SUMS = "SHA256SUMS"
 MOMENT = (1980, 1, 1, 0, 0, 0)  # the same content gives the same zip
 
 
@@ -34,8 +36,25 @@ def write_papers(source: Source, target: Path, *, merged: bool = False, loading:
     (target / "README.md").write_text(card, "utf-8")
     plan = json.dumps(shared_plan(source.plan, source.base), indent=2, ensure_ascii=False)
     (target / "plan.json").write_text(plan + "\n", "utf-8")
-    sums = [f"{digest(path)}  {path.name}" for path in sorted(target.iterdir()) if path.is_file()]
-    (target / "SHA256SUMS").write_text("\n".join(sums) + "\n", "utf-8")
+    seal(target)
+
+
+def seal(target: Path, *changed: str) -> None:
+    """Write SHA256SUMS of everything in the folder. Where it is there already, only what `changed` is read again."""
+    path = target / SUMS
+    known = {line[66:]: line[:64] for line in path.read_text("utf-8").splitlines()} if changed and path.is_file() else {}
+    kept = {name: found for name, found in known.items() if name not in changed}
+    files = sorted(file for file in target.iterdir() if file.is_file() and file != path)
+    path.write_text("".join(f"{kept.get(file.name) or digest(file)}  {file.name}\n" for file in files), "utf-8")
+
+
+def encoder_of(source: Source, folder: Path) -> TextEncoder:
+    """The tokenizer and template that training used, copied to `folder`, where they must stay while it is used."""
+    copy_tokenizer(source, folder)
+    generation = source.model / "generation_config.json"
+    if generation.is_file():
+        shutil.copyfile(generation, folder / generation.name)
+    return TextEncoder(folder)
 
 
 def zip_folder(folder: Path, path: Path, top: str) -> None:

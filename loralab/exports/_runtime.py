@@ -34,6 +34,10 @@ class Runtime(Protocol):
         """The likeliest continuation, token by token, up to and with the token by which it stopped; at most `limit`."""
         ...
 
+    def ends(self, token: int) -> bool:
+        """Whether it stops when it has written this token."""
+        ...
+
     def close(self) -> None:
         """Let go of the model. May be called twice."""
         ...

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from loralab.errors import Problem, UserError
-from loralab.exports import Format, Note, Source
+from loralab.exports import Format, Note, Source, Trial
 from loralab.exports._files import copy_tokenizer, write_papers
 
 WEIGHTS = "adapter_model.safetensors"
@@ -60,7 +60,17 @@ def _checked(path: Path) -> tuple[int, int]:
     return tensors, numbers
 
 
+def _opened(source: Source, folder: Path, room: Path, context: int) -> Any:
+    """The adapter over its base, by PEFT in a fresh process. Raises UserError when the folder names another base."""
+    from loralab.exports._fresh import Folder, base_of
+
+    if base_of(folder) != source.base.reference:
+        what = f"The adapter says it belongs to “{base_of(folder)}”, and it was trained on “{source.base.reference}”"
+        raise UserError(what, "Export it again.", code="other_base")
+    return Folder(folder, source.model)
+
+
 FORMAT = Format(
     name="adapter", label="Adapter (PEFT folder and zip)", words="Small; loads beside its base model in any program that knows PEFT.",
-    refuse=refuse, needs_bytes=needs_bytes, export=export,
+    refuse=refuse, needs_bytes=needs_bytes, export=export, trial=Trial(open=_opened, kind=lambda source: "f32"),
 )  # fmt: skip

@@ -1,21 +1,19 @@
 """Owns the whole model as one GGUF file, for llama.cpp and all that is built on it (Ollama, LM Studio, Jan).
 
-Invariant: the file is loaded in llama.cpp and compared with what was trained before it is handed out; where llama.cpp is not installed,
-the result says that it was not.
+Invariant: what llama.cpp would run differently from what was trained is refused or written so that it does not; the parity gate has the
+last word.
 """
 
 from __future__ import annotations
 
 import re
-import shutil
-from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from loralab.errors import Problem, Unavailable, UserError
-from loralab.exports import Format, Note, Source, merged
-from loralab.exports._files import copy_tokenizer, write_papers
+from loralab.exports import Format, Note, Source, Trial, merged
+from loralab.exports._files import encoder_of, write_papers
 from loralab.model_folder import count_weights, read_json, weight_files
 
 NAMES = {
@@ -49,39 +47,26 @@ def needs_bytes(source: Source) -> int:
 
 
 def export(source: Source, target: Path, note: Note) -> dict[str, Any]:
-    """Merge, write, load in llama.cpp, compare. Raises LabError when the file does not answer as base plus adapter does."""
+    """Merge and write; the parity gate then loads the file in llama.cpp and compares."""
     from loralab.exports._gguf import recipe
 
     variant = recipe.VARIANTS[source.variant or recipe.DEFAULT]
     path = target / f"{file_name(source)}-{variant.name.upper()}.gguf"
     with TemporaryDirectory() as folder:
         encoder = encoder_of(source, Path(folder))
-        wanted, odd = _written(path, source, encoder, variant, note)
-        note("trying it in llama.cpp")
-        facts = proved(path, encoder, wanted, variant.name)
+        odd = _written(path, source, encoder, variant, note)
     write_papers(source, target, merged=True, loading=_loading(path.name))
-    return {"file": path.name, "file_bytes": path.stat().st_size, "in_words": odd} | facts
+    return {"file": path.name, "file_bytes": path.stat().st_size, "in_words": odd}
 
 
-def encoder_of(source: Source, folder: Path) -> Any:
-    """The tokenizer and template that training used, copied to `folder`, where they must stay while it is used."""
-    from loralab.encode import TextEncoder
-
-    copy_tokenizer(source, folder)
-    generation = source.model / "generation_config.json"
-    if generation.is_file():
-        shutil.copyfile(generation, folder / generation.name)
-    return TextEncoder(folder)
-
-
-def _written(path: Path, source: Source, encoder: Any, variant: Any, note: Note) -> tuple[Any, str]:
-    """Write the file; returns what the model says, and in words what was packed otherwise."""
+def _written(path: Path, source: Source, encoder: Any, variant: Any, note: Note) -> str:
+    """Write the file; returns in words what was packed otherwise."""
     from loralab.exports._gguf import proof, recipe, tokens, writer
 
     foreign = _foreign(variant)
     try:
         note("loading the model")
-        model, wanted = trained(source, encoder)
+        model = trained(source)
         vocabulary = proof.settled(tokens.read(encoder, model.config.vocab_size), encoder)
         note("merging")
         model = model.merge_and_unload(safe_merge=True)
@@ -90,16 +75,15 @@ def _written(path: Path, source: Source, encoder: Any, variant: Any, note: Note)
     finally:
         if foreign:
             foreign.close()
-    return wanted, recipe.told(choices)
+    return recipe.told(choices)
 
 
-def trained(source: Source, encoder: Any) -> tuple[Any, Any]:
-    """Base plus adapter in fp32 as PEFT holds them, and what they say. Raises UserError for a family that cannot be written."""
+def trained(source: Source) -> Any:
+    """Base plus adapter in fp32 as PEFT holds them. Raises UserError for a family that cannot be written."""
     import torch
     from peft import PeftModel
 
     from loralab.exports._gguf.families import refused
-    from loralab.exports._gguf.proof import wanted_of
     from loralab.train.model import load_base
 
     raw = read_json(source.model / "config.json")
@@ -108,7 +92,7 @@ def trained(source: Source, encoder: Any) -> tuple[Any, Any]:
     problem = refused(model.config.to_dict())
     if problem:
         raise UserError(problem.what, problem.todo, code=problem.code)
-    return model, wanted_of(model, encoder)
+    return model
 
 
 class _Packing:
@@ -140,15 +124,22 @@ def _foreign(variant: Any) -> _Packing | None:
     return _Packing(library)
 
 
-def proved(path: Path, encoder: Any, wanted: Any, kind: str, adapter: Path | None = None) -> dict[str, Any]:
-    """What llama.cpp makes of the file, in numbers; that it was not asked, where it is not installed."""
-    from loralab.exports._gguf import proof
-    from loralab.exports._llama.parent import MISSING, LlamaCpp, backend
+def opened(source: Source, folder: Path, room: Path, context: int) -> Any:
+    """The file in llama.cpp."""
+    from loralab.exports._llama.parent import LlamaCpp
 
-    if not backend():
-        return {"checked_with": "", "unchecked": f"llama.cpp is not installed here, so the file was not tried. {MISSING}"}
-    with closing(LlamaCpp(path, adapter, context=proof.PROBE + proof.ANSWER + 16)) as runtime:
-        return proof.prove(runtime, encoder, wanted, kind)
+    return LlamaCpp(next(folder.glob("*.gguf")), context=context)
+
+
+def missing() -> Problem | None:
+    """What GGUF files are tried with, where it is not installed."""
+    from loralab.exports._llama.parent import MISSING, backend
+
+    what = "llama.cpp is not installed here, so the file was not tried."
+    return None if backend() else Problem(code="no_llama_cpp", what=what, todo=MISSING, severity="info")
+
+
+TRIAL = Trial(open=opened, kind=lambda source: source.variant or "q4_k_m", missing=missing)
 
 
 def file_name(source: Source) -> str:
@@ -175,5 +166,5 @@ def _loading(name: str) -> tuple[str, ...]:
 
 FORMAT = Format(
     name="gguf", label="GGUF file", words="One file for Ollama, LM Studio, Jan and llama.cpp; runs without Python.",
-    refuse=refuse, needs_bytes=needs_bytes, export=export, zipped=False, variants=NAMES,
+    refuse=refuse, needs_bytes=needs_bytes, export=export, zipped=False, variants=NAMES, trial=TRIAL,
 )  # fmt: skip

@@ -6,12 +6,11 @@ Invariant: it is tried in llama.cpp over its own base before it is handed out; w
 from __future__ import annotations
 
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from loralab.errors import Problem
-from loralab.exports import Format, Note, Source, gguf
-from loralab.exports._files import write_papers
+from loralab.exports import Format, Note, Source, Trial, gguf
+from loralab.exports._files import encoder_of, write_papers
 from loralab.model_folder import count_weights, read_json, weight_files
 
 
@@ -32,31 +31,31 @@ def needs_bytes(source: Source) -> int:
 
 
 def export(source: Source, target: Path, note: Note) -> dict[str, Any]:
-    """Write the adapter, put it over its base in llama.cpp, compare with base plus adapter here."""
+    """Write the adapter; the parity gate then puts it over its base in llama.cpp and compares with base plus adapter."""
     from loralab.exports._gguf import lora
 
     path = target / f"{gguf.file_name(source)}-lora.gguf"
-    with TemporaryDirectory(dir=target) as folder:
-        room = Path(folder)
-        encoder = gguf.encoder_of(source, room)
-        note("loading the model")
-        model, wanted = gguf.trained(source, encoder)
-        note("writing the adapter")
-        layers = lora.write(path, source.adapter, model.config.to_dict(), path.stem)
-        note("trying it in llama.cpp")
-        facts = _proved(source, room / "base.gguf", path, encoder, model.unload(), wanted)
+    note("writing the adapter")
+    layers = lora.write(path, source.adapter, read_json(source.model / "config.json"), path.stem)
     write_papers(source, target, loading=_loading(source, path.name))
-    return {"file": path.name, "file_bytes": path.stat().st_size, "layers": layers} | facts
+    return {"file": path.name, "file_bytes": path.stat().st_size, "layers": layers}
 
 
-def _proved(source: Source, base: Path, path: Path, encoder: Any, model: Any, wanted: Any) -> dict[str, Any]:
+def _opened(source: Source, folder: Path, room: Path, context: int) -> Any:
+    """The adapter in llama.cpp over its base, which is written to `room` in sixteen bits."""
+    import torch
+
     from loralab.exports._gguf import proof, recipe, tokens, writer
-    from loralab.exports._llama.parent import backend
+    from loralab.exports._llama.parent import LlamaCpp
+    from loralab.train.model import load_base
 
-    if backend():
-        vocabulary = proof.settled(tokens.read(encoder, model.config.vocab_size), encoder)
-        writer.write(base, model, vocabulary, recipe.VARIANTS["f16"], writer.Label(source.base.name))
-    return gguf.proved(base, encoder, wanted, "f16", path)
+    papers = room / "papers"
+    papers.mkdir()
+    encoder = encoder_of(source, papers)
+    model = load_base(source.model, "fp32", torch.device("cpu"))
+    vocabulary = proof.settled(tokens.read(encoder, model.config.vocab_size), encoder)
+    writer.write(room / "base.gguf", model, vocabulary, recipe.VARIANTS["f16"], writer.Label(source.base.name))
+    return LlamaCpp(room / "base.gguf", next(folder.glob("*.gguf")), context=context)
 
 
 def _loading(source: Source, name: str) -> tuple[str, ...]:
@@ -71,4 +70,5 @@ def _loading(source: Source, name: str) -> tuple[str, ...]:
 FORMAT = Format(
     name="gguf_adapter", label="GGUF adapter", words="Small; loads over its base in llama.cpp with --lora.",
     refuse=refuse, needs_bytes=needs_bytes, export=export, zipped=False,
+    trial=Trial(open=_opened, kind=lambda source: "f16", missing=gguf.missing),
 )  # fmt: skip

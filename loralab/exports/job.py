@@ -16,6 +16,7 @@ from loralab.evaluations.job import read_job
 from loralab.events import Noted, Saved, fold, read
 from loralab.exports import Format, Source, formats
 from loralab.exports._files import put_in_place, zip_folder
+from loralab.exports._gate import named, prove
 from loralab.records import Artifact
 from loralab.train.digest import digest
 from loralab.train.run import RunFolder
@@ -89,8 +90,13 @@ def _export(form: Format, source: Source, place: Path, folder: RunFolder) -> dic
 
     try:
         facts = form.export(source, building, note)
+        parity = prove(form, source, building, note, folder)
+        facts |= parity.facts()
+        target = place / named(parity, name)
         note("putting it in its place")
         put_in_place(building, target)
+        if parity.proven:  # what an earlier try left under suspicion
+            shutil.rmtree(place / named(parity, name, differs=True), ignore_errors=True)
     except _Stopped:
         return {"outcome": "stopped", "what": "Stopped as you asked; nothing was changed."}
     finally:
@@ -98,8 +104,9 @@ def _export(form: Format, source: Source, place: Path, folder: RunFolder) -> dic
     path = target
     if form.zipped:
         folder.emit(Noted(text="", phase="packing"))
-        path = place / f"{source.run}-{form.name}.zip"
-        zip_folder(target, path, f"{source.run}-{form.name}")
+        zipped = named(parity, f"{source.run}-{form.name}")
+        path = place / f"{zipped}.zip"
+        zip_folder(target, path, zipped)
     files = [path] if path.is_file() else [p for p in path.iterdir() if p.is_file()]
     sums = digest(path if path.is_file() else target / "SHA256SUMS")
     artifact = Artifact(kind="export", path=str(path), digest=sums, bytes=sum(p.stat().st_size for p in files))

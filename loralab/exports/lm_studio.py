@@ -74,4 +74,5 @@ def _put(file: Path, place: Path) -> None:
 FORMAT = Format(
     name="lm_studio", label="LM Studio folder", words="A folder for LM Studio, and put where it looks if you like.",
     refuse=gguf.refuse, needs_bytes=gguf.needs_bytes, export=export, zipped=False, variants=gguf.NAMES, hand_over=hand_over,
+    trial=gguf.TRIAL,
 )  # fmt: skip

@@ -116,4 +116,5 @@ def hand_over(source: Source, folder: Path, note: Note) -> dict[str, Any]:
 FORMAT = Format(
     name="ollama", label="Ollama folder", words="A folder for Ollama: one file and its Modelfile, ready for “ollama create”.",
     refuse=gguf.refuse, needs_bytes=gguf.needs_bytes, export=export, zipped=False, variants=gguf.NAMES, hand_over=hand_over,
+    trial=gguf.TRIAL,
 )  # fmt: skip

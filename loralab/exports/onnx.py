@@ -1,7 +1,8 @@
 """Owns the whole model as an ONNX graph with its key/value cache, for ONNX Runtime: Python, C#, Java, C++, phones and browsers.
 
 Invariant: what was written is loaded in a fresh ONNX Runtime session and compared with what was trained, token by token through the
-cache, before it is handed out. Eight bits are offered for their size, never as faster.
+cache, before it is handed out: past a sliding window here, in all else by the parity gate. Eight bits are offered for their size, never
+as faster.
 """
 
 from __future__ import annotations
@@ -14,10 +15,10 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from loralab.errors import LabError, Problem
-from loralab.exports import Format, Note, Source, merged
-from loralab.exports._files import write_papers
+from loralab.exports import Format, Note, Source, Trial, merged
+from loralab.exports._files import encoder_of, write_papers
 from loralab.exports._onnx import parts
-from loralab.exports.gguf import TOKENIZER_BYTES, encoder_of
+from loralab.exports.gguf import TOKENIZER_BYTES
 from loralab.hardware import measure_machine
 from loralab.model_folder import count_weights, own_template, read_json, weight_files
 
@@ -29,7 +30,7 @@ NAMES = {
 }
 KIND = {"fp32": "f32", "fp16": "f16"}  # in the words of the proof, whose bounds go by them; the rest is judged by divergence
 DISK = {"fp32": 4.2, "fp16": 2.1, "int8": 5.5, "uint8": 5.5}  # bytes a weight; the eight-bit forms are made from fp32 on the disk
-MEMORY = {"fp32": 9.0, "fp16": 9.0, "int8": 14.0, "uint8": 14.0}  # bytes a weight at the highest moment, over what torch itself takes
+MEMORY = {"fp32": 9.0, "fp16": 9.0, "int8": 16.0, "uint8": 16.0}  # bytes a weight at the highest moment, over what torch itself takes
 LIBRARIES = 700 << 20
 
 
@@ -71,16 +72,18 @@ def _weights(source: Source) -> int:
 
 
 def export(source: Source, target: Path, note: Note) -> dict[str, Any]:
-    """Merge, write the graph, make it smaller, load it, compare. Raises LabError when it does not answer as base plus adapter does."""
+    """Merge, write the graph, make it smaller; past its window it is compared here, on everything else by the parity gate.
+
+    Raises LabError when it says something else past its window.
+    """
     from loralab.exports._onnx import guide
 
     variant = source.variant or "int8"
     note(_loading(source))
     encoder = encoder_of(source, target)
     _describe(target, encoder)
-    wanted, beyond = _written(source, encoder, target, variant, note)
-    note("trying it in ONNX Runtime")
-    facts = _proved(target, encoder, wanted, beyond, variant)
+    beyond = _written(source, target, variant, note)
+    facts = read_past_window(target, beyond, variant)
     write_papers(source, target, merged=True, loading=guide.lines(encoder, variant))
     written = sum((target / name).stat().st_size for name in ("model.onnx", "model.onnx.data"))
     return {"file": "model.onnx", "file_bytes": written} | facts
@@ -102,17 +105,16 @@ def _describe(target: Path, encoder: Any) -> None:
         (target / "chat_template.jinja").write_text(encoder.template_text, "utf-8")
 
 
-def _written(source: Source, encoder: Any, target: Path, variant: str, note: Note) -> tuple[Any, Any]:
-    """Write the files. Returns what the trained model says, on the proof's prompt and past its window."""
+def _written(source: Source, target: Path, variant: str, note: Note) -> Any:
+    """Write the files. Returns what the trained model says past its window."""
     import torch
     from peft import PeftModel
 
-    from loralab.exports._gguf.proof import wanted_of
     from loralab.exports._onnx import graph, smaller
     from loralab.train.model import load_base
 
     model: Any = PeftModel.from_pretrained(load_base(source.model, "fp32", torch.device("cpu")), str(source.adapter)).eval()
-    wanted, beyond = wanted_of(model, encoder), past_window(model)
+    beyond = past_window(model)
     note("merging")
     model = model.merge_and_unload(safe_merge=True)
     model = model.half() if variant == "fp16" else model
@@ -126,7 +128,7 @@ def _written(source: Source, encoder: Any, target: Path, variant: str, note: Not
         if place != target:
             note("making it smaller")
             smaller.quantise(place, target, signed=variant == "int8")
-    return wanted, beyond
+    return beyond
 
 
 WIDEST = 1100  # tokens; a wider window is past what an export is made to read
@@ -147,31 +149,34 @@ def past_window(model: Any) -> tuple[list[int], Any] | None:
         return ids, model(input_ids=torch.tensor([ids]), logits_to_keep=STEPS).logits[0].float().numpy()
 
 
-def _proved(target: Path, encoder: Any, wanted: Any, beyond: Any, variant: str) -> dict[str, Any]:
-    """Numbers of the comparison in a fresh session. Raises LabError when it does something else."""
+def read_past_window(target: Path, beyond: Any, variant: str) -> dict[str, Any]:
+    """Numbers of the comparison past the window in a fresh session. Raises LabError when it says something else there."""
     import numpy as np
 
-    from loralab.exports._gguf import proof
     from loralab.exports._onnx.runtime import STEPS, OnnxModel
+    from loralab.exports._parity import BOUNDS
+    from loralab.exports._trained import log_softmax
 
-    kind = KIND.get(variant, variant)
+    if not beyond:
+        return {"cached_steps": STEPS}
+    ids, logits = beyond
     with closing(OnnxModel(target)) as runtime:
-        try:
-            facts = proof.prove(runtime, encoder, wanted, kind)
-        except LabError as error:
-            raise LabError(error.problem.what, error.problem.todo, code="onnx_differs") from error
-        facts |= {"cached_steps": STEPS}
-        if beyond:
-            ids, logits = beyond
-            gap = np.abs(runtime.logits(ids)[-STEPS:] - proof.log_softmax(logits))
-            facts |= {"tokens_past_window": len(ids), "past_window_max_difference": float(gap.max())}
-            if not gap.max() <= proof.FAR.get(kind, np.inf):
-                what = f"Past its sliding window the file says something else (off by up to {gap.max():.2g})."
-                raise LabError(what, "Take the adapter or the merged model.", code="onnx_differs")
-    return facts
+        gap = np.abs(runtime.logits(ids)[-STEPS:] - log_softmax(logits))
+    if not gap.max() <= BOUNDS[KIND.get(variant, variant)].largest:
+        what = f"Past its sliding window the file says something else (off by up to {gap.max():.2g})."
+        raise LabError(what, "Take the adapter or the merged model.", code="onnx_differs")
+    return {"cached_steps": STEPS, "tokens_past_window": len(ids), "past_window_max_difference": float(gap.max())}
+
+
+def _opened(source: Source, folder: Path, room: Path, context: int) -> Any:
+    """The folder in a fresh session of ONNX Runtime."""
+    from loralab.exports._onnx.runtime import OnnxModel
+
+    return OnnxModel(folder)
 
 
 FORMAT = Format(
     name="onnx", label="ONNX folder", words="For ONNX Runtime: in programs of your own, on servers, on phones.",
     refuse=refuse, needs_bytes=needs_bytes, export=export, zipped=False, variants=NAMES,
+    trial=Trial(open=_opened, kind=lambda source: KIND.get(source.variant or "int8", source.variant or "int8"), missing=parts.absent),
 )  # fmt: skip

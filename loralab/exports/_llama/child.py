@@ -1,4 +1,4 @@
-"""Owns the child process in which llama.cpp lives: `python -m loralab.exports._llama.child BACKEND`. No torch in it.
+"""Owns the child process in which a runtime lives: `python -m loralab.exports._llama.child BACKEND`. For llama.cpp, no torch in it.
 
 Invariants: nothing that llama.cpp prints can get into the conversation with the parent; it ends when the parent does.
 """
@@ -14,7 +14,7 @@ from loralab.exports._llama.wire import receive, send
 
 
 class Backend(Protocol):
-    """A binding of llama.cpp, with one model opened."""
+    """A binding of llama.cpp, or transformers, with one model opened."""
 
     version: str
 
@@ -23,6 +23,7 @@ class Backend(Protocol):
     def chat_ids(self, messages: list[dict[str, str]]) -> list[int]: ...
     def logits(self, ids: list[int]) -> bytes: ...
     def generate(self, ids: list[int], limit: int) -> list[int]: ...
+    def ends(self, token: int) -> bool: ...
 
 
 def _backend(name: str) -> Backend:
@@ -30,6 +31,10 @@ def _backend(name: str) -> Backend:
         from loralab.exports._llama.library import Library
 
         return Library()
+    if name == "transformers":
+        from loralab.exports._fresh import Transformers
+
+        return Transformers()
     from loralab.exports._llama.server import Server
 
     return Server()

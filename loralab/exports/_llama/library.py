@@ -76,3 +76,6 @@ class Library:
             if len(written) == limit or self._low.llama_vocab_is_eog(vocabulary, token):
                 break
         return written
+
+    def ends(self, token: int) -> bool:
+        return bool(self._low.llama_vocab_is_eog(self._low.llama_model_get_vocab(self._model.model), token))

@@ -129,6 +129,9 @@ class LlamaCpp:
     def generate(self, ids: Sequence[int], limit: int) -> list[int]:
         return self._child.ask("generate", ids=list(ids), limit=limit)[0]
 
+    def ends(self, token: int) -> bool:
+        return self._child.ask("ends", token=token)[0]
+
     def close(self) -> None:
         self._child.close()
 

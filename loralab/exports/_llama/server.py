@@ -68,6 +68,11 @@ class Server:
         asked = {"prompt": ids, "n_predict": limit, "temperature": 0.0, "return_tokens": True, "cache_prompt": False}
         return self._post("/completion", asked)["tokens"]
 
+    def ends(self, token: int) -> bool:
+        """It is made to write the token, and has the room for one more."""
+        asked = {"prompt": self.tokenize("a", added=False), "n_predict": 2, "temperature": 0.0, "logit_bias": [[token, SURE]]}
+        return self._post("/completion", asked)["stop_type"] == "eos"
+
     def _size(self) -> int:
         answer = self._web.get("/v1/models").raise_for_status().json()
         return int(answer["data"][0]["meta"]["n_vocab"])

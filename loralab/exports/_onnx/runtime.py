@@ -68,6 +68,9 @@ class OnnxModel:
             said += new
         return said
 
+    def ends(self, token: int) -> bool:
+        return token in self._stops
+
     def close(self) -> None:
         self._session = None
 
