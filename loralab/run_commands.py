@@ -135,20 +135,26 @@ def prove(run: Run = "last", detach: Detach = False, json: Json = False, home: H
 def export(
     run: Run = "last",
     kind: Annotated[
-        str, typer.Option("--format", help="adapter: PEFT folder and zip. merged: whole model. gguf: for Ollama and LM Studio.")
+        str,
+        typer.Option(
+            "--format", help="adapter: PEFT folder and zip. merged, pt: whole model. gguf, ollama, lm_studio, onnx: for other programs."
+        ),
     ] = "adapter",
     variant: Annotated[str, typer.Option("--variant", help="gguf: q4_k_m (usual), q5_k_m, q6_k, q8_0, q2_k, f16, bf16.")] = "",
+    install: Annotated[bool, typer.Option("--install", help="Also give it to Ollama or LM Studio on this computer.")] = False,
     json: Json = False,
     home: Home = None,
 ) -> None:
     """Make the file to take away."""
     lab, out = Lab(home), Output(json)
     of = newest(lab, run, trained=True)
-    work = lab.export(of, kind, variant)
+    work = lab.export(of, kind, variant, install=install)
     view = follow(lab, work, out)
     succeed(view)
     made = [artifact.path for artifact in view.artifacts if artifact.kind == "export"]
-    out.give({"run": work, "of": of, "outcome": view.state, "files": made}, "\n".join(made))
+    told = view.ending.result if view.ending else {}
+    given = {name: told[name] for name in ("installed", "not_installed") if told.get(name)}
+    out.give({"run": work, "of": of, "outcome": view.state, "files": made} | given, "\n".join([*made, *given.values()]))
 
 
 def chat(

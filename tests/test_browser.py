@@ -142,8 +142,10 @@ def test_three_decisions_lead_to_a_proven_adapter_and_an_answer(window, app, hom
     ask(second, "How are you?")
 
     second.tab("Share")
-    second.sees("#place", "adapter")
-    second.page.get_by_role("button", name="Make a zip").click()
+    second.page.get_by_label("Keep it").check()
+    second.sees("#way-words", "pass it on")
+    second.page.get_by_role("button", name="Make it").click()
+    second.sees("#made-card", "It lies here", LONG)
     with second.page.expect_download(timeout=LONG) as download:
         second.page.get_by_text("Download the zip").click(timeout=LONG)
     assert Path(download.value.path()).read_bytes()[:2] == b"PK"
