@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,11 @@ from loralab.events import EventLog, Incident, Noted, RunView, Started, read
 from loralab.exports import Source, _gate, formats, job
 from loralab.exports._gguf import families
 from loralab.exports._llama import parent
-from loralab.exports._parity import Parity
+from loralab.exports._parity import Parity, gate, untried
 from loralab.records import Job
 from loralab.tasks import parse_plan
 from loralab.train.run import RunFolder
-from tests import gguf_models, tiny
+from tests import damage, gguf_models, tiny
 
 Place = tuple[Path, Path, Path, Path]  # home, base, adapter, data
 
@@ -29,7 +30,7 @@ Place = tuple[Path, Path, Path, Path]  # home, base, adapter, data
 def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
     """A finished run on a tiny Llama, with data to hold out."""
     home = tmp_path_factory.mktemp("home")
-    base = gguf_models.model_folder(home / "base")
+    base = damage.model_folder(home / "base")
     adapter = gguf_models.adapter_folder(home / "runs" / "tiny-run" / "artifacts" / "adapter", base)
     data = tiny.examples_file(home / "colours.jsonl", 40)
     plan = parse_plan({"dataset": str(data), "base_model": str(base), "rank": 4, "title": "Colours"})
@@ -57,15 +58,6 @@ def export(place: Place, form: str, variant: str = "") -> tuple[dict[str, Any], 
 def source_of(place: Place, variant: str = "") -> Source:
     _, base, adapter, data = place
     return Source("tiny-run", {"dataset": str(data)}, RunView(run="tiny-run"), base, adapter, Origin(name=base.name), variant)
-
-
-def tried(place: Place, form: str, folder: Path, variant: str = "") -> Parity:
-    """What the gate finds in a finished folder."""
-    return _gate._compared(formats()[form], source_of(place, variant), folder, lambda phase: None)
-
-
-def red(parity: Parity) -> set[str]:
-    return {check.name for check in parity.checks if not check.ok and not check.told_only}
 
 
 def test_a_proven_export_carries_its_numbers(place: Place) -> None:
@@ -108,3 +100,57 @@ def test_where_the_runtime_is_missing_nothing_is_claimed(place: Place, monkeypat
     assert (result["parity"], result["checked_with"]) == ("untried", "")
     assert "not proven: llama.cpp is not installed" in result["parity_words"].lower()
     assert "pip install" in json.loads((Path(result["folder"]) / "parity.json").read_text())["todo"]
+
+
+# ---- every format is green, and every fault is caught ----------------------------------------------------------------------
+
+FORMATS = (("gguf", "f16"), ("gguf", "q8_0"), ("gguf_adapter", ""), ("adapter", ""), ("merged", ""))
+
+
+@pytest.fixture(scope="module")
+def trial(place: Place) -> dict[str, Any]:
+    """What was trained, asked once, and healthy exports of every format, written once."""
+    home, base, *_ = place
+    source = source_of(place)
+    encoder = _gate.encoder_of(source, Path(shutil.copytree(base, home / "papers")))
+    wanted = _gate.trained(source, encoder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_gate, "_compared", lambda *_: untried("Later"))
+        done = {name: Path(export(place, *name)[0]["folder"]) for name in FORMATS}
+    return {"encoder": encoder, "wanted": replace(wanted, rows=wanted.rows[:2]), "folders": done}
+
+
+def tried(place: Place, trial: dict[str, Any], name: tuple[str, str], folder: Path, room: Path) -> Parity:
+    """What the gate finds in a folder."""
+    source, found = source_of(place, name[1]), formats()[name[0]].trial
+    assert found is not None
+    room.mkdir()
+    return gate(lambda context: found.open(source, folder, room, context), trial["encoder"], trial["wanted"], found.kind(source))
+
+
+@pytest.mark.usefixtures("one_process")
+@pytest.mark.parametrize("name", FORMATS, ids="-".join)
+def test_a_healthy_export_is_green(place: Place, trial: dict[str, Any], name: tuple[str, str], tmp_path: Path) -> None:
+    parity = tried(place, trial, name, trial["folders"][name], tmp_path / "room")
+    assert parity.proven, parity.words
+
+
+FAULTS: tuple[tuple[tuple[str, str], Callable[[Path, Place], None], set[str], str], ...] = (
+    *((form, fault, names, why) for form in FORMATS[:2] for fault, names, why in damage.WHOLE_GGUF),
+    *((FORMATS[2], fault, names, why) for fault, names, why in damage.GGUF_ADAPTER),
+    *((FORMATS[3], fault, names, why) for fault, names, why in damage.ADAPTER),
+    *((FORMATS[4], fault, names, why) for fault, names, why in damage.MERGED),
+)
+
+
+@pytest.mark.usefixtures("one_process")
+@pytest.mark.parametrize(("name", "fault", "names", "why"), FAULTS, ids=[f"{'-'.join(n)}-{f.__name__}" for n, f, *_ in FAULTS])
+def test_a_fault_put_into_a_finished_export_is_caught(
+    place: Place, trial: dict[str, Any], name: tuple[str, str], fault: Any, names: set[str], why: str, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(trial["folders"][name], tmp_path / "export"))
+    fault(folder, place)
+    parity = tried(place, trial, name, folder, tmp_path / "room")
+    assert parity.outcome == "differs"
+    assert names <= {check.name for check in parity.checks if not check.ok and not check.told_only}, parity.words
+    assert why in parity.why

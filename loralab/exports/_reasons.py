@@ -9,8 +9,9 @@ from typing import Any
 
 TODO = "Do not use this file. Export it again; if it stays so, take the adapter or the merged model, and send parity.json with your report."
 SMALL = 1e-2  # of a logit: no difference worth a reason
-EXPLAINED = 0.35  # of the adapter's effect may be left over for a wrong strength to be the likeliest reason
-SHARE = (0.9, 1.1)  # strengths of an adapter that are no news
+EXPLAINED = 0.5  # of the adapter's effect may be left over for a wrong strength to be the likeliest reason
+SHARE = (0.85, 1.15)  # strengths of an adapter that are no news
+GONE = 0.1  # a strength this small is none
 
 
 def reason(red: dict[str, dict[str, Any]]) -> str:
@@ -43,7 +44,7 @@ def _numbers(red: dict[str, dict[str, Any]]) -> str:
         return "the rounding of this type is too coarse for this model." if set(red) & {"loss", "answers"} else ""
     share, left = found.get("adapter_share"), found.get("adapter_unexplained")
     if share is not None and left is not None and left < EXPLAINED and not SHARE[0] <= share <= SHARE[1]:
-        strength = "is missing from it" if abs(share) < SHARE[0] - 0.8 else f"works in it at about {share:.0%} of its strength"
+        strength = "is missing from it" if abs(share) < GONE else f"works in it at about {share:.0%} of its strength"
         return f"what was learned {strength} (alpha, rank or the merge)."
     if found["first_logit_difference"] < SMALL:
         return "the first token agrees and later ones do not: positions (rope) or the order of attention's rows are written wrongly."
