@@ -66,7 +66,7 @@ def model_card(run: str, plan: dict[str, Any], base: Origin, view: RunView, *, m
         *_numbers(view),
         *_samples(view.samples),
         *_settings(plan),
-        *(("## How to load it", "", *loading, "") if loading else _loading(base, merged=merged)),
+        *(("## How to load it", "", *loading, "") if loading else _loading(base, plan, merged=merged)),
         *_limits(base),
     ]
     return "\n".join(lines) + "\n"
@@ -137,7 +137,7 @@ def _settings(plan: dict[str, Any]) -> Iterator[str]:
     yield from ("", "`plan.json` beside this file holds all of them; with the same examples and seed it repeats the run.", "")
 
 
-def _loading(base: Origin, *, merged: bool) -> Iterator[str]:
+def _loading(base: Origin, plan: dict[str, Any], *, merged: bool) -> Iterator[str]:
     yield from ("## How to load it", "", "```python", "from transformers import AutoModelForCausalLM, AutoTokenizer")
     if merged:
         yield from (
@@ -149,8 +149,17 @@ def _loading(base: Origin, *, merged: bool) -> Iterator[str]:
         yield from ("from peft import PeftModel", "", f'base = AutoModelForCausalLM.from_pretrained("{where}")')
         yield from ('model = PeftModel.from_pretrained(base, "this-folder")', 'tokenizer = AutoTokenizer.from_pretrained("this-folder")')
     yield from ("```", "")
+    if not merged and not plan.get("use_dora"):
+        name = re.sub(r"[^\w.-]+", "-", str(plan.get("title") or "learned")).strip("-.").lower() or "learned"
+        words = f"{base.hub_id or f'folder-of-{base.name}'} --enable-lora --lora-modules {name}=. --max-lora-rank {_rank(plan)}"
+        yield from ("With vLLM (Linux and a graphics card), in this folder:", "", "```sh", f"vllm serve {words}", "```", "")
     if base.name == "starter" and not merged:
         yield from ("The base is the starter model that comes with LoRALab, in its folder `data/starter/text`.", "")
+
+
+def _rank(plan: dict[str, Any]) -> int:
+    """The smallest rank vLLM can be told that holds the plan's."""
+    return next((rank for rank in (8, 16, 32, 64, 128, 256, 320, 512) if rank >= int(plan.get("rank") or 8)), 512)
 
 
 def _limits(base: Origin) -> Iterator[str]:

@@ -224,7 +224,7 @@ def test_the_base_is_known_by_the_catalogue_the_hub_id_or_the_folder(tmp_path: P
 
 
 def test_formats_are_found_and_the_list_needs_no_torch() -> None:
-    assert list(exports.formats()) == ["adapter", "gguf", "gguf_adapter", "merged", "onnx"]
+    assert list(exports.formats()) == ["adapter", "gguf", "gguf_adapter", "lm_studio", "merged", "ollama", "onnx", "pt"]
     code = "import sys; from loralab.exports import formats; from loralab.evaluations import evaluations; formats(); evaluations()"
     done = subprocess.run([sys.executable, "-c", f"{code}; sys.exit('torch' in sys.modules)"], check=False)
     assert done.returncode == 0

@@ -6,6 +6,7 @@ Invariant: it reads offers and files and draws; it starts nothing. What was not 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -218,8 +219,8 @@ def _check_html(check: Mapping[str, Any]) -> str:
     )
 
 
-def guide_of(result: Mapping[str, Any]) -> str:
-    """The lines to copy, from the guide that lies in the folder, with the folder's place in front."""
+def guide_of(result: Mapping[str, Any], model: str = "") -> str:
+    """The lines to copy, from the guide that lies in the folder; with the places of the folder and of the base `model` on this computer."""
     readme = Path(str(result.get("folder", ""))) / "README.md"
     if not result or not readme.is_file():
         return ""
@@ -228,6 +229,8 @@ def guide_of(result: Mapping[str, Any]) -> str:
     part = rest.partition("\n## ")[0].strip() if found else ""
     folder = str(result["folder"])
     placed = part.replace('"this-folder"', json.dumps(folder, ensure_ascii=False))
+    if Path(model).is_absolute():
+        placed = re.sub(r'"?folder-of-[\w.-]+"?', lambda _: json.dumps(model, ensure_ascii=False), placed)
     return f"This folder is:\n\n```sh\ncd {json.dumps(folder, ensure_ascii=False)}\n```\n\n{placed}" if part else ""
 
 

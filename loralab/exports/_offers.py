@@ -15,7 +15,8 @@ from loralab.exports import Format, Source, formats, job
 from loralab.model_folder import count_weights, weight_files
 from loralab.records import Record
 
-START = 8.0  # seconds until a worker has loaded its libraries
+START = 20.0  # seconds until a worker has loaded its libraries, and again for what is compared
+CHECK = 40.0  # seconds for a thousand million weights: base plus adapter and the export asked the same
 # Seconds for a thousand million weights on two processor cores (docs/measurements.md, GGUF and ONNX; merging by its reading and writing)
 PACE = {"adapter": 0.0, "merged": 25.0, "pt": 35.0, "onnx": 170.0, "gguf_adapter": 30.0}
 PACKED = {"q4_k_m": 55.0, "q5_k_m": 50.0, "q6_k": 45.0, "q2_k": 40.0}  # GGUF types that are searched for, not rounded
@@ -60,7 +61,9 @@ def _offer(form: Format, source: Source, variant: str, free: int) -> Offer:
         hurt = Problem(code="damaged", what=f"A file of the base model cannot be read: {error}.", todo="Download it again.")
         return offer.model_copy(update={"problem": hurt})
     short = _full(needed, free)
-    return offer.model_copy(update={"bytes": needed, "seconds": START + _pace(form.name, variant) * weights / 1e9, "problem": short})
+    return offer.model_copy(
+        update={"bytes": needed, "seconds": START + (CHECK + _pace(form.name, variant)) * weights / 1e9, "problem": short}
+    )
 
 
 def _pace(form: str, variant: str) -> float:

@@ -169,7 +169,7 @@ def _shown(lab: Lab, run: str, way: str, size: str) -> list[Any]:
         "made_card": gr.Column(visible=bool(result)),
         "made": view_of.made_html(result),
         "take": gr.DownloadButton(f"Download the {'zip' if file.endswith('.zip') else 'file'}", value=file or None, visible=bool(file)),
-        "guide": view_of.guide_of(result),
+        "guide": view_of.guide_of(result, str(lab.job(run).options.get("model", ""))),
         "card": _card(lab.card(run)),
         "work": working.run if working else "",
         "clock": gr.Timer(active=working is not None),
