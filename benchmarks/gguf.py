@@ -31,7 +31,7 @@ def families(place: Path) -> None:
 
 def variants(place: Path) -> None:
     """One larger model in every variant we write ourselves; seconds are of the writing alone."""
-    folder = gguf_models.model_folder(place / "middle", **MIDDLE)
+    folder = gguf_models.model_folder(place / "middle", "llama", **MIDDLE)
     sys.stdout.write("\n| variant | seconds | MB | divergence (nats) | same likeliest token |\n|---|--:|--:|--:|--:|\n")
     for name in ("f16", "bf16", "q8_0", "q6_k", "q5_k_m", "q4_k_m"):
         begun = time.monotonic()

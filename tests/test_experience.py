@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from typing import cast
 
 import pytest
 
@@ -50,7 +51,7 @@ def past(home, name, plan, predicted, *, step=1.0, process=1.0, outcome="finishe
                     total_steps=STEPS))  # fmt: skip
     for event in more:
         log(event)
-    log(Ended(outcome=outcome, result=result, time=100.0 + result["seconds"] + 25.0, step=STEPS))
+    log(Ended(outcome=cast("Outcome", outcome), result=result, time=100.0 + result["seconds"] + 25.0, step=STEPS))
     log.close()
 
 
@@ -162,4 +163,4 @@ def test_three_real_runs_bring_the_next_estimate_closer_to_what_is_measured(home
     assert after.runs == ENOUGH
     assert stage_words(after).startswith(f"Corrected by {ENOUGH} runs measured on this computer; usually within ")
     assert abs(after.memory_bytes / before.footprint.memory_bytes - 1) <= CAP
-    assert after.seconds > before.footprint.seconds, "the start of the program and the judgement are known now"
+    assert (after.seconds or 0) > (before.footprint.seconds or 0), "the start of the program and the judgement are known now"

@@ -125,10 +125,12 @@ def test_disk_is_corrected_too_and_the_download_of_a_model_is_not():
     assert found.disk_error == pytest.approx(1 - 0.5 / 0.9)
     assert disk_words(bare) == f"Fills about {size_words(bare.disk_bytes)} of disk."
     assert "usually within 45 %" in disk_words(found)
-    absent = MODEL.model_copy(update={"present": False, "entry": here("smollm2-135m").entry})
+    entry = here("smollm2-135m").entry
+    assert entry is not None
+    absent = MODEL.model_copy(update={"present": False, "entry": entry})
     past = laptop(speed=Speed(past=Experience(disk=(0.9,) * 3)))
     fetched = footprint(PLAN, absent, past, DATA).disk_bytes - found.disk_bytes
-    assert fetched == here("smollm2-135m").entry.download_bytes
+    assert fetched == entry.download_bytes
 
 
 def test_each_memory_mode_takes_less_than_the_one_before():

@@ -53,7 +53,8 @@ def test_it_stops_where_the_model_ends_its_turn(tmp_path: Path) -> None:
     from loralab.train.model import load_base
 
     folder = gguf_models.model_folder(tmp_path / "base")
-    encoder, model = TextEncoder(folder), load_base(folder, "fp32", torch.device("cpu"))
+    encoder = TextEncoder(folder)
+    model: Any = load_base(folder, "fp32", torch.device("cpu"))
     end = encoder.tokenizer.token_to_id("<|im_end|>")
     with torch.no_grad():
         model.get_output_embeddings().weight.zero_()

@@ -23,8 +23,8 @@ from loralab.paths import CHECKOUT
 from loralab.report import run_report
 from loralab.tasks import tasks
 
-MANY = settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
-FEW = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+MANY = settings(max_examples=120, deadline=None, suppress_health_check=[*HealthCheck])  # pyright: ignore[reportArgumentType]
+FEW = settings(max_examples=40, deadline=None, suppress_health_check=[*HealthCheck])  # pyright: ignore[reportArgumentType]
 SUFFIXES = ("", ".txt", ".md", ".json", ".jsonl", ".csv", ".tsv", ".xlsx", ".parquet", ".zip", ".gz", ".xz", ".bz2", ".odd")
 BEGINNINGS = (
     b"",

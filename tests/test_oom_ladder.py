@@ -182,7 +182,7 @@ def test_an_optimiser_that_never_fits_is_a_question_and_no_weight_is_half_way(
     tmp_path: Path, llama: Path, data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        fault, healthy = Fault(*range(3, 99)), torch._fused_adamw_
+        fault, healthy = Fault(*range(3, 99)), torch._fused_adamw_  # pyright: ignore[reportPrivateImportUsage]
         patch.setattr(torch, "_fused_adamw_", lambda *a, **k: (fault(), healthy(*a, **k)))
         result = train(folder := opened(tmp_path / "run", data, llama))
     assert (result["outcome"], result["code"], result["steps"]) == ("stopped", "does_not_fit", 2)
