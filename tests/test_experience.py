@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from typing import cast
 
 import pytest
 
 from loralab import Lab, history
 from loralab.estimate import stage_words
-from loralab.events import Adjusted, Ended, EventLog, Noted, Started, Stepped
+from loralab.events import Adjusted, Ended, EventLog, Noted, Outcome, Started, Stepped
 from loralab.experience import CAP, ENOUGH, Experience
 from loralab.records import Job
 from tests import tiny
@@ -33,7 +32,7 @@ def told(lab, proposal):
     return lab._foreseen[json.dumps(proposal.plan, sort_keys=True, default=str)]
 
 
-def past(home, name, plan, predicted, *, step=1.0, process=1.0, outcome="finished", more=()):
+def past(home, name, plan, predicted, *, step=1.0, process=1.0, outcome: Outcome = "finished", more=()):
     """A run folder that ended: it took `step` and `process` times what was foretold."""
     folder = home / "runs" / name
     folder.mkdir(parents=True)
@@ -51,7 +50,7 @@ def past(home, name, plan, predicted, *, step=1.0, process=1.0, outcome="finishe
                     total_steps=STEPS))  # fmt: skip
     for event in more:
         log(event)
-    log(Ended(outcome=cast("Outcome", outcome), result=result, time=100.0 + result["seconds"] + 25.0, step=STEPS))
+    log(Ended(outcome=outcome, result=result, time=100.0 + result["seconds"] + 25.0, step=STEPS))
     log.close()
 
 

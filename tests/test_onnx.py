@@ -66,8 +66,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, dict
 
 
 def _export(home: Path, base: Path, adapter: Path, variant: str) -> dict[str, Any]:
-    folder = home / "runs" / f"export-onnx-{variant}"
-    folder.mkdir(parents=True, exist_ok=True)
+    (folder := home / "runs" / f"export-onnx-{variant}").mkdir(parents=True, exist_ok=True)
     options = {"of": "tiny-run", "format": "onnx", "variant": variant, "model": str(base), "adapter": str(adapter)}
     return job.run(RunFolder(folder, Job(kind="export", run=folder.name, options=options), EventLog(folder / "events.jsonl")))
 
@@ -96,15 +95,14 @@ def folder(exported: tuple[Path, Path, dict[str, Any]], tmp_path: Path) -> Path:
 
 @here
 def test_every_variant_was_compared_with_what_was_trained(exported: tuple[Path, Path, dict[str, Any]]) -> None:
-    results = exported[2]
     for variant, most in (("fp32", 1e-5), ("int8", 0.5), ("uint8", 0.5)):
-        facts = results[variant]
+        facts = exported[2][variant]
         assert facts["max_logit_difference"] < most, variant
         assert facts["mean_logit_difference"] < most / 5
         assert facts["top1_agreement"] > 0.8
         assert (facts["cached_steps"], facts["chats_equal"], facts["texts_differ"]) == (8, 4, [])
         assert facts["checked_with"].startswith("ONNX Runtime 1.")
-    assert results["fp32"]["answers_equal"]
+    assert exported[2]["fp32"]["answers_equal"]
 
 
 @here
