@@ -201,6 +201,7 @@ def test_the_pt_file_loads_as_its_guide_says_and_answers_the_same(workspace: Wor
 
     result = export(workspace, "pt")
     folder = Path(result["folder"])
+    assert (result["parity"], folder.name) == ("proven", "pt")
     assert not any(p.suffix == ".safetensors" for p in folder.iterdir())
     code = (folder / "README.md").read_text("utf-8").split("```python\n")[1].split("```")[0]
     code += f"\nwith torch.no_grad(): torch.save(model.eval()(torch.arange(5, 60)[None]).logits, {str(tmp_path / 'said')!r})"

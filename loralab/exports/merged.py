@@ -134,11 +134,12 @@ def _opened(source: Source, folder: Path, room: Path, context: int) -> Any:
     return Folder(folder)
 
 
-def _kind(source: Source) -> str:
+def kind_of(source: Source) -> str:
+    """The type of the numbers in the result."""
     return "f32" if count_weights(weight_files(source.model))[0] < EXACT_BELOW else "bf16"
 
 
 FORMAT = Format(
     name="merged", label="Whole model, adapter merged in", words="Large; one folder that any program for Hugging Face models loads.",
-    refuse=refuse, needs_bytes=needs_bytes, export=export, zipped=False, trial=Trial(open=_opened, kind=_kind),
+    refuse=refuse, needs_bytes=needs_bytes, export=export, zipped=False, trial=Trial(open=_opened, kind=kind_of),
 )  # fmt: skip

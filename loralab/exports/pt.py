@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from loralab.errors import LabError
-from loralab.exports import Format, Note, Source, merged
+from loralab.exports import Format, Note, Source, Trial, merged
 from loralab.exports._files import TOKENIZER, write_papers
 
 FILE = "model.pt"
@@ -63,7 +63,24 @@ def _guide() -> tuple[str, ...]:
     )  # fmt: skip
 
 
+def _opened(source: Source, folder: Path, room: Path, context: int) -> Any:
+    """The file, loaded as its guide says, handed on as a folder, and that by transformers in a fresh process."""
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    from loralab.exports._fresh import Folder
+
+    tensors = torch.load(folder / FILE, weights_only=True, mmap=True)
+    model: Any = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(folder)).to(next(iter(tensors.values())).dtype)
+    model.load_state_dict(tensors)
+    model.save_pretrained(room)
+    for name in BESIDE[1:]:
+        if (folder / name).is_file():
+            shutil.copyfile(folder / name, room / name)
+    return Folder(room)
+
+
 FORMAT = Format(
     name="pt", label="One PyTorch file (.pt)", words="Large; a plain dict of tensors for programs that ask for a .pt file.",
-    refuse=merged.refuse, needs_bytes=needs_bytes, export=export, zipped=False,
+    refuse=merged.refuse, needs_bytes=needs_bytes, export=export, zipped=False, trial=Trial(open=_opened, kind=merged.kind_of),
 )  # fmt: skip
