@@ -4,7 +4,8 @@
 
 Each cell runs in a process of its own. Measured is the highest resident memory of two training steps on the largest micro-batch, over
 what the process held once model and adapter were loaded: what is hard to foretell, without the weights, which are not. Weights are random.
-Stage A is the closed form (its parts but weights, adapter and the process itself), B the trace, C two tries in that same process, of half and of all the tokens.
+Stage A is the closed form (its parts but weights, adapter and the process itself), B the trace, C two tries in that same
+process, of half and of all the tokens.
 """
 
 from __future__ import annotations
