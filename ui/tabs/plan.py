@@ -102,8 +102,9 @@ def _wire(page: Page, parts: dict[str, Any]) -> None:
     said = [parts["fit"], asked, ways, *parts["ways"]]
 
     def then_trace(event: Any) -> None:
-        finer = event.then(refine, [asked, *choice, *page.form.inputs], traced, show_progress="hidden")
-        finer.then(show, [asked, traced], parts["fit"], show_progress="hidden")
+        # a change while a trace is under way is traced after it: by default Gradio would drop the second question, not the first
+        finer = event.then(refine, [asked, *choice, *page.form.inputs], traced, show_progress="hidden", trigger_mode="always_last")
+        finer.then(show, [asked, traced], parts["fit"], show_progress="hidden", trigger_mode="multiple")
 
     then_trace(page.choice.change(propose, choice, [*said, *page.form.inputs], show_progress="hidden"))
     for at, button in enumerate(parts["ways"]):
