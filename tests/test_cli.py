@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pty
@@ -192,21 +193,22 @@ def in_a_terminal(*words):
     """The command line as the leader of a terminal of its own; returns the process and the terminal's end to read."""
     ours, theirs = pty.openpty()
     command = [sys.executable, "-m", "loralab", *map(str, words)]
-    process = subprocess.Popen(command, cwd=CHECKOUT, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True)
+    # a shell starts what runs in the background deaf to Ctrl-C, and children inherit that: a person's terminal is not deaf
+    deaf = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        process = subprocess.Popen(command, cwd=CHECKOUT, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True)
+    finally:
+        signal.signal(signal.SIGINT, deaf)
     os.close(theirs)
     return process, ours
 
 
 def read_all(ours):
     text = b""
-    while True:
-        try:
-            piece = os.read(ours, 4096)
-        except OSError:  # the other end is closed
-            return text.decode("utf-8", "replace")
-        if not piece:
-            return text.decode("utf-8", "replace")
-        text += piece
+    with contextlib.suppress(OSError):  # the other end is closed
+        while piece := os.read(ours, 4096):
+            text += piece
+    return text.decode("utf-8", "replace")
 
 
 def the_run(home):
