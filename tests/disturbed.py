@@ -10,7 +10,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from loralab.train import safety
+from loralab.evaluations import _answers
+from loralab.train import job, pause, safety, text
 from tests import models
 
 SETTINGS: dict[str, Any] = {"max_steps": 8, "eval_every": 2, "dropout": 0.1}
@@ -44,3 +45,27 @@ def adapter(result: dict[str, Any]) -> dict[str, torch.Tensor]:
 
 def same(ours: dict[str, torch.Tensor], theirs: dict[str, torch.Tensor]) -> bool:
     return ours.keys() == theirs.keys() and all(torch.equal(tensor, theirs[name]) for name, tensor in ours.items())
+
+
+@pytest.fixture(autouse=True)
+def short(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_answers, "LONGEST", 4)
+    monkeypatch.setattr(text, "MOST_ANSWERS", 3)
+    monkeypatch.setattr(safety, "LOOK_EVERY", 0.01)
+    monkeypatch.setattr(pause, "LOOK_EVERY", 0.0)
+    monkeypatch.setattr(pause, "ANSWER_EVERY", 0.01)
+
+
+@pytest.fixture(scope="module")
+def llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return models.model_folder(tmp_path_factory.mktemp("llama"))
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return models.uneven_file(tmp_path_factory.mktemp("data") / "uneven.jsonl", 24)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory, llama: Path, data: Path) -> Any:
+    return adapter(job.run(models.run_folder(tmp_path_factory.mktemp("whole"), models.plan(data, **SETTINGS), llama)))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from loralab.evaluations import Judging
 from loralab.events import EventLog
 from loralab.records import Job
@@ -40,3 +42,16 @@ def push(session: Any) -> dict[str, Any]:
 
 def judging(session: Any, **changes: Any) -> Judging:
     return Judging(session, session.plan, **changes)
+
+
+@pytest.fixture(scope="module")
+def session(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    return open_session(tmp_path_factory.mktemp("session"))
+
+
+@pytest.fixture
+def pushed(session: Any) -> Any:
+    """The session with an adapter that does something; put back afterwards."""
+    before = push(session)
+    yield session
+    session.load_state(before)

@@ -23,20 +23,9 @@ from loralab.records import Example, Message
 from loralab.tasks import parse_plan
 from tests import tiny
 from tests.conftest import ended
-from tests.judged import judging, open_session, push
+from tests.judged import judging, pushed, session
 
-
-@pytest.fixture(scope="module")
-def session(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    return open_session(tmp_path_factory.mktemp("session"))
-
-
-@pytest.fixture
-def pushed(session: Any) -> Any:
-    """The session with an adapter that does something; put back afterwards."""
-    before = push(session)
-    yield session
-    session.load_state(before)
+__all__ = ["pushed", "session"]
 
 
 # ---- measures on a session -------------------------------------------------------------------------------------------------

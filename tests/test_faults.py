@@ -15,39 +15,16 @@ from typing import Any
 import pytest
 
 from loralab.errors import Unavailable
-from loralab.evaluations import _answers
 from loralab.events import EventLog, Incident, Noted, Stepped, read
 from loralab.history import History
 from loralab.lab import Lab
 from loralab.paths import CHECKOUT
-from loralab.train import checkpoint, job, pause, safety, text
+from loralab.train import checkpoint, job, safety
 from tests import models
 from tests.conftest import ended, forget
-from tests.disturbed import SETTINGS, adapter, at, open_run, same
+from tests.disturbed import adapter, at, data, llama, open_run, same, short, undisturbed
 
-
-@pytest.fixture(autouse=True)
-def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_answers, "LONGEST", 4)
-    monkeypatch.setattr(text, "MOST_ANSWERS", 3)
-    monkeypatch.setattr(safety, "LOOK_EVERY", 0.01)
-    monkeypatch.setattr(pause, "LOOK_EVERY", 0.0)
-    monkeypatch.setattr(pause, "ANSWER_EVERY", 0.01)
-
-
-@pytest.fixture(scope="module")
-def llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return models.model_folder(tmp_path_factory.mktemp("llama"))
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return models.uneven_file(tmp_path_factory.mktemp("data") / "uneven.jsonl", 24)
-
-
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory, llama: Path, data: Path) -> Any:
-    return adapter(job.run(models.run_folder(tmp_path_factory.mktemp("whole"), models.plan(data, **SETTINGS), llama)))
+__all__ = ["data", "llama", "short", "undisturbed"]
 
 
 @pytest.fixture

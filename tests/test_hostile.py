@@ -12,37 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from loralab.errors import LabError
 from loralab.readers import read_bytes, read_path
 from loralab.records import Plan
-from loralab.tasks import parse_plan, tasks
-
-MANY = settings(max_examples=120, deadline=None, suppress_health_check=[*HealthCheck])  # pyright: ignore[reportArgumentType]
-FEW = settings(max_examples=40, deadline=None, suppress_health_check=[*HealthCheck])  # pyright: ignore[reportArgumentType]
-SUFFIXES = ("", ".txt", ".md", ".json", ".jsonl", ".csv", ".tsv", ".xlsx", ".parquet", ".zip", ".gz", ".xz", ".bz2", ".odd")
-BEGINNINGS = (
-    b"",
-    b"PK\x03\x04",
-    b"PAR1",
-    b"\x1f\x8b\x08",
-    b"\xfd7zXZ\x00",
-    b"BZh9",
-    b"\xff\xfe",
-    b"\xef\xbb\xbf",
-    b"{",
-    b"[",
-    b"\xd0\xcf\x11\xe0",
-)
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=12), inner, max_size=4),
-    max_leaves=12,
-)
-SETTINGS = sorted({name for task in tasks().values() for name in task.plan.model_fields})
-
+from loralab.tasks import parse_plan
+from tests.hostile import BEGINNINGS, FEW, JSON, MANY, SETTINGS, SUFFIXES
 
 # ---- files of examples -------------------------------------------------------------------------------------------------------
 

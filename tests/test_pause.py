@@ -9,38 +9,14 @@ from typing import Any
 
 import pytest
 
-from loralab.evaluations import _answers
 from loralab.events import Noted, Saved, Stepped
-from loralab.train import clock, job, loop, pause, safety, text
+from loralab.train import clock, job, loop, pause
 from loralab.train.clock import Clock
 from loralab.train.pause import Reading
 from tests import models
-from tests.disturbed import SETTINGS, adapter, at, open_run, same
+from tests.disturbed import adapter, at, data, llama, open_run, same, short, undisturbed
 
-
-@pytest.fixture(autouse=True)
-def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_answers, "LONGEST", 4)
-    monkeypatch.setattr(text, "MOST_ANSWERS", 3)
-    monkeypatch.setattr(safety, "LOOK_EVERY", 0.01)
-    monkeypatch.setattr(pause, "LOOK_EVERY", 0.0)
-    monkeypatch.setattr(pause, "ANSWER_EVERY", 0.01)
-
-
-@pytest.fixture(scope="module")
-def llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return models.model_folder(tmp_path_factory.mktemp("llama"))
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return models.uneven_file(tmp_path_factory.mktemp("data") / "uneven.jsonl", 24)
-
-
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory, llama: Path, data: Path) -> Any:
-    return adapter(job.run(models.run_folder(tmp_path_factory.mktemp("whole"), models.plan(data, **SETTINGS), llama)))
-
+__all__ = ["data", "llama", "short", "undisturbed"]
 
 # ---- sleep and clocks ----------------------------------------------------------------------------------------------------------
 

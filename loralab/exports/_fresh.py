@@ -6,48 +6,20 @@ Invariant: the process that answers has seen nothing but the folder (and, for an
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from loralab.exports._llama.parent import Child
+from loralab.exports._llama.parent import InChild
 
 ADAPTER = "adapter_config.json"
 
 
-class Folder:
+class Folder(InChild):
     """A folder in a fresh process: a Runtime. `base` is the base model's folder where `folder` is an adapter's."""
 
     def __init__(self, folder: Path, base: Path | None = None) -> None:
-        self._child = Child("transformers")
-        self.name = self._child.version
-        try:
-            model, adapter = (base, folder) if base else (folder, "")
-            self._child.ask("open", model=str(model), adapter=str(adapter), context=0, threads=0)
-        except Exception:
-            self._child.close()
-            raise
-
-    def tokenize(self, text: str, *, added: bool = True) -> list[int]:
-        return self._child.ask("tokenize", text=text, added=added)[0]
-
-    def chat_ids(self, messages: Sequence[dict[str, str]]) -> list[int]:
-        return self._child.ask("chat_ids", messages=list(messages))[0]
-
-    def logits(self, ids: Sequence[int]) -> Any:
-        return np.frombuffer(self._child.ask("logits", ids=list(ids))[1], np.float32).reshape(len(ids), -1)
-
-    def generate(self, ids: Sequence[int], limit: int) -> list[int]:
-        return self._child.ask("generate", ids=list(ids), limit=limit)[0]
-
-    def ends(self, token: int) -> bool:
-        return self._child.ask("ends", token=token)[0]
-
-    def close(self) -> None:
-        self._child.close()
+        super().__init__("transformers", str(base or folder), str(folder) if base else "")
 
 
 # ---- in the child ----------------------------------------------------------------------------------------------------------

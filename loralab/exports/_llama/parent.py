@@ -101,19 +101,15 @@ class Child:
         self._log.close()
 
 
-class LlamaCpp:
-    """A GGUF file in llama.cpp: a Runtime. Raises Unavailable without a binding, LabError when the file cannot be loaded."""
+class InChild:
+    """A runtime in a child process: whatever is asked of it is asked there. Made with what the child is to open, or not at all."""
 
-    def __init__(self, model: Path, adapter: Path | None = None, context: int = 0, name: str = "") -> None:
-        _whole(model)
-        if adapter:
-            _whole(adapter)
-        self._child = Child(name)
+    def __init__(self, backend: str, model: str, adapter: str = "", context: int = 0, threads: int = 0) -> None:
+        self._child = Child(backend)
         self.name = self._child.version
         try:
-            threads = int(os.environ.get("OMP_NUM_THREADS") or os.cpu_count() or 1)
-            self._child.ask("open", model=str(model), adapter=str(adapter or ""), context=context, threads=threads)
-        except LabError:
+            self._child.ask("open", model=model, adapter=adapter, context=context, threads=threads)
+        except Exception:
             self._child.close()
             raise
 
@@ -134,6 +130,17 @@ class LlamaCpp:
 
     def close(self) -> None:
         self._child.close()
+
+
+class LlamaCpp(InChild):
+    """A GGUF file in llama.cpp: a Runtime. Raises Unavailable without a binding, LabError when the file cannot be loaded."""
+
+    def __init__(self, model: Path, adapter: Path | None = None, context: int = 0, name: str = "") -> None:
+        _whole(model)
+        if adapter:
+            _whole(adapter)
+        threads = int(os.environ.get("OMP_NUM_THREADS") or os.cpu_count() or 1)
+        super().__init__(name, str(model), str(adapter or ""), context, threads)
 
 
 def _whole(path: Path) -> None:
