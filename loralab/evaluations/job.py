@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from loralab import base_print
 from loralab.errors import UserError
 from loralab.evaluations import Judging
 from loralab.evaluations._judge import judge, tell
@@ -24,6 +25,7 @@ def run(folder: RunFolder) -> dict[str, Any]:
     """Judge the run named by options.of; options.adapter is its adapter's folder. Returns base_loss, adapter_loss, n_heldout."""
     options = folder.job.options
     judged = read_job(folder.path.parent / str(options["of"]))
+    base_print.insist(folder.path.parent / judged.run, Path(str(options.get("model") or judged.options.get("model", ""))))
     plan = parse_plan(judged.plan)
     session: Any = tasks()[plan.task].open(plan, RunFolder(folder.path, _with_model(judged, options), folder.log))
     load_adapter(session.model, Path(str(options["adapter"])))

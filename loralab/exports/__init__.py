@@ -28,6 +28,7 @@ class Source:
     adapter: Path
     base: Origin
     variant: str = ""  # which of the format's variants; empty: its first
+    changed: Problem | None = None  # the base is not what it was when the run began
 
 
 Note = Callable[[str], None]  # tells people what is being done now

@@ -18,9 +18,9 @@ WEIGHTS = "adapter_model.safetensors"
 
 
 def refuse(source: Source) -> Problem | None:
-    """An adapter needs its weights and its settings; anything else is no adapter."""
+    """An adapter needs its weights and its settings, and the base it was trained on where that is here; anything else is no adapter."""
     if all((source.adapter / name).is_file() for name in (WEIGHTS, "adapter_config.json")):
-        return None
+        return source.changed
     todo = "Train it again, or choose another run."
     return Problem(code="no_adapter", what="The adapter's folder is gone or incomplete.", todo=todo)
 

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from loralab import base_print
 from loralab.card import origin_of
 from loralab.errors import LabError, UserError
 from loralab.evaluations.job import read_job
@@ -66,7 +67,8 @@ def open_source(runs_folder: Path, options: dict[str, Any]) -> Source:
     events, _ = read(made_by / "events.jsonl")
     model = Path(str(options.get("model") or job.options.get("model", "")))
     base = origin_of(str(job.plan.get("base_model", "")), model)
-    return Source(job.run, job.plan, fold(job.run, events), model, Path(str(options["adapter"])), base)
+    changed = base_print.changed(made_by, model)
+    return Source(job.run, job.plan, fold(job.run, events), model, Path(str(options["adapter"])), base, changed=changed)
 
 
 def check_disk(place: Path, needed: int) -> None:

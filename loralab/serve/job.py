@@ -18,6 +18,7 @@ from typing import Any
 import uvicorn
 from starlette.applications import Starlette
 
+from loralab import base_print
 from loralab.encode import TextEncoder
 from loralab.errors import Unavailable, UserError
 from loralab.events import Noted
@@ -68,6 +69,8 @@ def open_speaker(model: Path, adapter: str, options: dict[str, Any]) -> Speaker:
         raise Unavailable("The base model is not on this computer any more.", "Download it again.", code="not_downloaded")
     if adapter and not (Path(adapter) / "adapter_config.json").is_file():
         raise UserError("The adapter's folder is gone or incomplete.", "Train it again, or choose another run.", code="no_adapter")
+    if adapter:
+        base_print.insist(Path(adapter).parent.parent, model)
     from peft import PeftModel  # heavy: only once it is known that there is something to load
 
     from loralab.train.model import device, load_base

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from loralab import base_print
 from loralab.card import model_card, origin_of
 from loralab.errors import UserError
 from loralab.events import adjusted, fold, read
@@ -21,6 +22,8 @@ OURS = "loralab"  # the engine every kind of training has
 def run(folder: RunFolder) -> dict[str, Any]:
     """Train as the plan says; returns the run's result (steps, seconds, tokens_per_second, outcome...)."""
     plan = parse_plan(adjusted(parse_plan(folder.job.plan).model_dump(), read(folder.path / "events.jsonl")[0]))
+    if model := folder.job.options.get("model"):
+        base_print.keep(folder.path, Path(str(model)))
     result = _train(plan, folder)
     if plan.task == "text":
         write_papers(plan, folder, Path(result["adapter"]))
