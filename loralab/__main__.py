@@ -1,8 +1,10 @@
-"""Owns `python -m loralab`."""
+"""Owns `python -m loralab`: the one place where the commands of loralab and of the advisor come together."""
 
 import sys
 
-from loralab.cli import main
+from advisor import commands
+from loralab import cli
 
 if __name__ == "__main__":
-    sys.exit(main())
+    commands.register(cli.app)
+    sys.exit(cli.main())

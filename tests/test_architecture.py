@@ -18,6 +18,7 @@ FILES = sorted(p for part in PARTS for p in (CHECKOUT / part).rglob("*.py")) + [
 OURS = [p for p in FILES if p.relative_to(CHECKOUT).parts[0] != "tests"]
 HEAVY = {"torch", "transformers", "peft", "trl", "diffusers", "accelerate", "datasets", "bitsandbytes"}
 ROOMS_OF_A_WORKER = ("loralab/train/", "loralab/evaluations/", "loralab/exports/", "loralab/serve/")
+ROOT_OF_THE_COMMANDS = "loralab/__main__.py"  # where the commands of all parts come together; nobody imports it
 OPEN_THE_DOOR = {"loralab/downloads.py"}  # jobs and, with them, tasks: they import a session inside a function that only a worker calls
 FILE_LINES, FUNCTION_LINES = 300, 50
 # What is bigger than that. May only shrink.
@@ -54,7 +55,7 @@ def roots(path):
 def test_imports_go_one_way(path):
     name, used = name_of(path), roots(path)
     if name.startswith("loralab/"):
-        assert not used & {"ui", "advisor", "launch"}
+        assert not used & ({"ui", "launch"} if name == ROOT_OF_THE_COMMANDS else {"ui", "advisor", "launch"})
         assert "gradio" not in used
     if name.startswith("advisor/"):
         assert not used & {"ui", "launch", "gradio"}

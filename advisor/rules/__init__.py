@@ -1,1 +1,44 @@
-"""Owns the failure rules, one per file. Invariant: the folder is the registry."""
+"""Owns the failure rules, one per file, and what a rule is. Invariant: the folder is the registry.
+
+A module here defines `RULE`. Its docstring is its page in docs/diagnoses.md, for a person who cannot program: a first line that names
+the cause, then “What it looks like:”, “Why:” and “What to do:”, each a short paragraph. `check` is a pure function of the case: it reads
+no clock, no file and no memory, and gives None where it sees nothing or is not told what it needs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from advisor.case import Case
+from advisor.findings import Action, Finding, Found, Group, Severity
+from loralab import plugins
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One cause of failure: how it is recognised and what is to be done about it."""
+
+    id: str  # its row in the table of causes: R02
+    group: Group
+    title: str  # the cause as a short sentence without a full stop
+    severity: Severity
+    action: Action
+    check: Callable[[Case], Found | None]
+    before: bool = False  # asks nothing of a run: it is asked before the first update, too
+    during: bool = True  # also asked while the run goes on
+
+    def find(self, name: str, case: Case) -> Finding | None:
+        """The finding of this rule, which lives in the module `name`."""
+        found = self.check(case)
+        if found is None:
+            return None
+        return Finding(
+            rule=name, id=self.id, group=self.group, title=self.title, words=found.words, severity=found.severity or self.severity,
+            action=found.action or self.action, confidence=found.confidence, evidence=found.evidence, fixes=found.fixes,
+        )  # fmt: skip
+
+
+def rules() -> dict[str, Rule]:
+    """All rules by the name of their file."""
+    return plugins.discover("advisor.rules", "RULE")

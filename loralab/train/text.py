@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+from loralab import facts
 from loralab.encode import Encoded, TextEncoder
 from loralab.errors import UserError
 from loralab.evaluations import Judging, Note
@@ -55,6 +56,7 @@ class TextSession:
         if folder.job.options.get("control") == SHUFFLED:
             train = shuffle_answers(train, plan.seed)
             folder.emit(Noted(text="A control: every answer it learns from belongs to another question. It must not get better."))
+        self.unlearned: list[Example] = []  # left out: nothing to learn from
         self.train_rows, self.train_examples = self._encode(train, "to learn from")
         self.heldout_rows, self.heldout_examples = self._encode(heldout, "held out")
         folder.emit(Noted(text="", phase="loading the model"))
@@ -66,10 +68,23 @@ class TextSession:
         set_mode(self.causal_model(), plan.recompute, plan.rank)
         if words := offload_words(plan.offload, self.device):
             folder.emit(Noted(text=words))
+        self._note_facts()
+
+    def _note_facts(self) -> None:
+        """What is learned from and with, for people in a sentence and for the advisor in numbers."""
         trained = sum(p.numel() for p in self._trained().values())
         n_train, n_heldout = len(self.train_rows), len(self.heldout_rows)
+        found = facts.of_examples(
+            self.encoder,
+            list(zip(self.train_rows, self.train_examples, strict=True)),
+            list(zip(self.heldout_rows, self.heldout_examples, strict=True)),
+            self.unlearned,
+        )
+        whole = sum(p.numel() for p in self.causal_model().parameters())
+        parameters = whole - trained or whole  # in full tuning all of them learn
+        found |= facts.of_model(self.model_folder) | {"parameters": parameters, "trainable": trained, "device": self.device.type}
         text = f"Learning from {n_train} examples, {n_heldout} held out; {trained / 1e6:.2f} million weights learn."
-        folder.emit(Noted(text=text, data={"trainable": trained, "n_train": n_train, "n_heldout": n_heldout}))
+        self.folder.emit(Noted(text=text, data={"trainable": trained, "n_train": n_train, "n_heldout": n_heldout, "facts": found}))
 
     def open_model(self) -> nn.Module:
         """The base model with a fresh adapter, ready to learn."""
@@ -83,7 +98,9 @@ class TextSession:
         """Encoded rows that have something to learn from; what is left out is told, never silent."""
         encoded = self.encoder.many(list(examples), self.plan.max_length, self.plan.learn_from)
         kept = [(row, example) for row, example in zip(encoded, examples, strict=True) if any(row.learned[1:])]
-        dropped = [example.row for row, example in zip(encoded, examples, strict=True) if not any(row.learned[1:])]
+        unlearned = [example for row, example in zip(encoded, examples, strict=True) if not any(row.learned[1:])]
+        self.unlearned += unlearned
+        dropped = [example.row for example in unlearned]
         cut = sum(row.truncated for row, _ in kept)
         if dropped:
             text = f"{len(dropped)} examples {purpose} have nothing to learn from within {self.plan.max_length} tokens; left out."

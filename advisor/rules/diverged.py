@@ -1,0 +1,37 @@
+"""The corrections were too big: the training ran away.
+
+What it looks like: the loss climbs far above where it began and stays there, on the examples learned from and on those held out.
+
+Why: each correction is the learning rate times how loudly the adapter speaks (alpha divided by rank). Beyond a point every correction
+overshoots, and the next one has to repair it with a still bigger one.
+
+What to do: a learning rate three to five times smaller, with a slow start. A run that has gone back by itself has done this already; a
+retry begins with what it came to.
+"""
+
+from advisor.case import Case
+from advisor.findings import Evidence, Fix, Found
+from advisor.rules import Rule
+
+SMALLER = 5.0  # Axolotl, training stability: 3 to 5; Soup: 5
+WARMUP = 0.1  # Google's tuning playbook: 5 to 10 % of the run
+
+
+def check(case: Case) -> Found | None:
+    """The guard saw the run leave its start far behind on held-out examples, too, and made it go back."""
+    away = case.signals.incidents("diverged")
+    if not away:
+        return None
+    rate = min(case.plan.learning_rate, case.asked.learning_rate / SMALLER)
+    evidence = (
+        Evidence(what="learning rate", value=case.asked.learning_rate),
+        Evidence(what="held-out loss before training", value=case.signals.base),
+        Evidence(what="held-out loss when it had run away", value=float(away[0].data.get("heldout", float("nan"))), step=away[0].step),
+    )
+    words = f"At update {away[0].step} the training had run away with a learning rate of {case.asked.learning_rate:g}."
+    settings = {"learning_rate": rate, "warmup": max(case.plan.warmup, WARMUP)}
+    fix = Fix(words=f"Use a learning rate of {rate:g} with a slow start.", settings=settings)
+    return Found(confidence=0.9, words=words, evidence=evidence, fixes=(fix,))
+
+
+RULE = Rule("R26", "instability", "The corrections were too big: the training ran away", "error", "retry", check)
