@@ -125,6 +125,10 @@ def _group(title: str, scores: Sequence[Score], found: Found) -> str:
             return ""
         why = found.table("not_measured") if title == "Things made up" else WHY_NOT.get(title)
         lines = f'<p class="fine">{esc(why or ABSENT)}</p>'
+    elif found.complete and not any(score.verdict for score in scores):
+        lines += f'<p class="fine">{esc(WHY_NOT[title])}</p>' if title in WHY_NOT else ""
+    if title == "Things made up" and (why := found.table("inconsistency_not_measured")):
+        lines += f'<p class="fine">{esc(why)}</p>'
     return f'<div class="m-group"><div class="small-title">{esc(title)}</div>{lines}</div>'
 
 

@@ -24,12 +24,13 @@ class Trait:
     worse: str
     lower_is_better: bool = False
     share: bool = True
+    told_only: bool = False  # neither direction is better: shown with its interval, and no verdict rests on it
 
     def score(self, base: Sequence[float], adapter: Sequence[float], weights: Sequence[float] | None = None) -> Score:
         """Score of paired numbers per answer (sums, where `weights` say of how many things each is made)."""
         counts = list(weights) if weights is not None else [1.0] * len(base)
         found = paired_difference(base, adapter, counts)
-        judged = verdict(found, lower_is_better=self.lower_is_better, small=SMALL if self.share else 0.0)
+        judged = "" if self.told_only else verdict(found, lower_is_better=self.lower_is_better, small=SMALL if self.share else 0.0)
         bounds = (-1.0, 1.0) if self.share else (float("-inf"), float("inf"))
         return Score(
             name=self.name, base=found.base, adapter=found.adapter, n=found.n, difference=found.difference,
@@ -40,7 +41,7 @@ class Trait:
         )  # fmt: skip
 
     def _says(self, judged: str) -> str:
-        return {"better": self.better, "worse": self.worse}.get(judged, f"{self.label}: {judged}")
+        return {"better": self.better, "worse": self.worse}.get(judged, f"{self.label}: {judged}" if judged else self.label)
 
     def _number(self, value: float) -> str:
         return f"{100 * value:.0f} %" if self.share else f"{value:.2f}"

@@ -91,9 +91,10 @@ def corrected(fitting: Sequence[Evaluation], measured: dict[str, Measured]) -> t
     first = [measured[main].scores[0].model_copy(update={"main": True})] if main else []
     others = [s for name, found in measured.items() for s in (found.scores[1:] if name == main else found.scores)]
     gate = [s for s in others if s.name == GATE]  # stands beside the main one: “better” needs both, which needs no correction
-    others = [s for s in others if s.name != GATE]
+    told = [s for s in others if not s.verdict]  # no question is asked of them, so that they cost the others nothing
+    others = [s for s in others if s.verdict and s.name != GATE]
     chances = holm([s.p for s in others])
-    return (*first, *gate, *(_stands(score, p) for score, p in zip(others, chances, strict=True)))
+    return (*first, *gate, *(_stands(score, p) for score, p in zip(others, chances, strict=True)), *told)
 
 
 def _stands(score: Score, p: float) -> Score:

@@ -77,7 +77,7 @@ def measure(judging: Judging) -> Measured:
         return Measured((), [], {"not_measured": "These examples have neither a source nor a reference answer to check against."})
     spans = [(unsupported(a.base.text, support(a)), unsupported(a.adapter.text, support(a))) for a in answers]
     scores = [_share(trait, kind, spans) for trait, kind in ((NUMBERS, "number"), (NAMES, "name"))]
-    if _has_source([a.question for a in answers]):
+    if has_source([a.question for a in answers]):
         before, after = both(answers, lambda text, a: _ratio(unsupported_runs(text, support(a))))
         scores.append(PHRASES.score(before, after))
     rows = [
@@ -97,7 +97,8 @@ def _ratio(pair: tuple[int, int]) -> float:
     return pair[0] / pair[1] if pair[1] else 0.0
 
 
-def _has_source(questions: Sequence[str]) -> bool:
+def has_source(questions: Sequence[str]) -> bool:
+    """Whether questions are long enough to carry what an answer could be taken from."""
     return bool(questions) and median(len(q.split()) for q in questions) >= SOURCE_WORDS
 
 
