@@ -19,7 +19,7 @@ from loralab.errors import UserError
 from loralab.events import Ended, RunView, Started, read
 from loralab.lab import Lab
 from loralab.paths import CHECKOUT
-from tests import tiny
+from tests import models, tiny
 
 PATIENCE = 60.0  # seconds: generous, because the machine may be busy; a test that waits that long has failed
 
@@ -43,6 +43,36 @@ def _going(folder: Path) -> list[str]:
     """Runs of a workspace that have not ended, the waiting ones first."""
     views = [runs.view(folder, run) for run in (runs.list_runs(folder) if (folder / "runs").is_dir() else ())]
     return [view.run for view in sorted(views, key=lambda view: not view.queued) if view.active]
+
+
+@pytest.fixture(scope="session")
+def llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny Llama on disk, for tests that read it only."""
+    return models.model_folder(tmp_path_factory.mktemp("llama"))
+
+
+@pytest.fixture(scope="session")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Sixty uneven examples, for tests that read them only."""
+    return models.uneven_file(tmp_path_factory.mktemp("data") / "uneven.jsonl")
+
+
+@pytest.fixture
+def short_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trainings in this process write few and short answers for their verdict, which is tested elsewhere and takes longer than they do."""
+    from loralab.evaluations import _answers
+    from loralab.train import text
+
+    monkeypatch.setattr(_answers, "LONGEST", 4)
+    monkeypatch.setattr(text, "MOST_ANSWERS", 3)
+
+
+@pytest.fixture
+def no_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trainings in this process are not judged at their end."""
+    from loralab.train import loop
+
+    monkeypatch.setattr(loop, "_judge", lambda run: None)
 
 
 @pytest.fixture
@@ -164,6 +194,7 @@ def _reader() -> Iterator[Any]:
 @pytest.fixture
 def one_process(_reader: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Exports are read back in one kept process, not in a fresh one each: starting it takes longer than all it is asked."""
-    from loralab.exports import _fresh
+    from loralab.exports._llama import parent
 
-    monkeypatch.setattr(_fresh, "Child", _reader)
+    real = parent.Child
+    monkeypatch.setattr(parent, "Child", lambda name="": _reader(name) if name == "transformers" else real(name))

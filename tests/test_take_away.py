@@ -253,6 +253,24 @@ def test_file_to_file_is_what_peft_merges(
     assert not torch.equal(found[next(iter(found))], torch.zeros(1))
 
 
+@pytest.mark.usefixtures("one_process")
+def test_the_merged_model_stops_where_answers_end_though_its_base_names_another_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base = gguf_models.model_folder(tmp_path / "base", eos_token_id=0)
+    settings = json.loads((base / "tokenizer_config.json").read_text())
+    (base / "tokenizer_config.json").write_text(json.dumps(settings | {"eos_token": "<|endoftext|>"}))
+    home = tmp_path / "home"
+    adapter = gguf_models.adapter_folder(home / "runs" / "tiny-run" / "artifacts" / "adapter", base)
+    write_run(home, base, tmp_path / "gone.jsonl")
+    result = export((home, base, adapter), "merged")
+    assert (result["parity"], result["stops_missed"]) == ("proven", [])
+    assert json.loads(Path(result["folder"], "generation_config.json").read_text())["eos_token_id"] == [0, 3]
+    monkeypatch.setattr(merged, "write_ends", lambda *_: None)
+    result = export((home, base, adapter), "merged")
+    assert (result["parity"], result["stops_missed"]) == ("differs", ["<|im_end|>"])
+
+
 def test_a_wrong_factor_does_not_pass(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     from loralab.exports._gguf import lora
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from loralab.card import model_card, shared_plan
 from loralab.encode import TextEncoder
 from loralab.exports import Source
+from loralab.model_folder import read_json
 from loralab.train.digest import digest
 
 TOKENIZER = (
@@ -19,6 +20,7 @@ TOKENIZER = (
 )  # fmt: skip
 STORED = (".safetensors", ".gguf", ".bin")  # numbers hardly shrink; packing them costs minutes
 SUMS = "SHA256SUMS"
+GENERATION = "generation_config.json"
 MOMENT = (1980, 1, 1, 0, 0, 0)  # the same content gives the same zip
 
 
@@ -51,10 +53,17 @@ def seal(target: Path, *changed: str) -> None:
 def encoder_of(source: Source, folder: Path) -> TextEncoder:
     """The tokenizer and template that training used, copied to `folder`, where they must stay while it is used."""
     copy_tokenizer(source, folder)
-    generation = source.model / "generation_config.json"
-    if generation.is_file():
-        shutil.copyfile(generation, folder / generation.name)
+    if (source.model / GENERATION).is_file():
+        shutil.copyfile(source.model / GENERATION, folder / GENERATION)
     return TextEncoder(folder)
+
+
+def write_ends(target: Path, encoder: TextEncoder, base: Path | None = None) -> None:
+    """generation_config.json with every token that ends an answer, over what the base's own says; programs look for the ends there."""
+    path = target / GENERATION
+    settings = read_json(base / GENERATION if base else path)
+    ends = {"eos_token_id": sorted(encoder.stop_ids)} if encoder.stop_ids else {}
+    path.write_text(json.dumps(settings | ends, indent=2, sort_keys=True) + "\n", "utf-8")
 
 
 def zip_folder(folder: Path, path: Path, top: str) -> None:

@@ -7,15 +7,15 @@ The model is never in memory twice: what base plus adapter say is noted, then th
 from __future__ import annotations
 
 import gc
-import shutil
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import psutil
 
 from loralab.errors import Problem, UserError
 from loralab.exports import Format, Note, Source, Trial, adapter
-from loralab.exports._files import copy_tokenizer, write_papers
+from loralab.exports._files import copy_tokenizer, encoder_of, write_ends, write_papers
 from loralab.exports._merge import PREFIX, SHARD, Layer, layers_of, write
 from loralab.model_folder import count_weights, header, weight_files
 
@@ -75,8 +75,8 @@ def export(source: Source, target: Path, note: Note) -> dict[str, Any]:
     if not difference < FAR[precision]:
         raise UserError("The merged model does not answer like the adapter.", "Take the adapter itself instead.", code="merge_differs")
     copy_tokenizer(source, target)
-    if (source.model / "generation_config.json").is_file():
-        shutil.copyfile(source.model / "generation_config.json", target / "generation_config.json")
+    with TemporaryDirectory() as folder:
+        write_ends(target, encoder_of(source, Path(folder)), source.model)
     write_papers(source, target, merged=True, loading=_loading(source))
     facts = {"max_logit_difference": difference, "dtype": "fp32" if exact else "bf16", "checked_in": precision}
     return facts | {"streamed": bool(layers)}

@@ -8,7 +8,6 @@ as faster.
 from __future__ import annotations
 
 import gc
-import json
 from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,7 +15,7 @@ from typing import Any
 
 from loralab.errors import LabError, Problem
 from loralab.exports import Format, Note, Source, Trial, merged
-from loralab.exports._files import encoder_of, write_papers
+from loralab.exports._files import encoder_of, write_ends, write_papers
 from loralab.exports._onnx import parts
 from loralab.exports.gguf import TOKENIZER_BYTES
 from loralab.hardware import measure_machine
@@ -98,9 +97,7 @@ def _loading(source: Source) -> str:
 
 def _describe(target: Path, encoder: Any) -> None:
     """Say where an answer ends and how a conversation is written, in the files where programs look for it."""
-    path = target / "generation_config.json"
-    settings = read_json(path) | ({"eos_token_id": sorted(encoder.stop_ids)} if encoder.stop_ids else {})
-    path.write_text(json.dumps(settings, indent=2, sort_keys=True) + "\n", "utf-8")
+    write_ends(target, encoder)
     if not own_template(target):
         (target / "chat_template.jinja").write_text(encoder.template_text, "utf-8")
 
