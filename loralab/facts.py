@@ -53,6 +53,8 @@ class Facts(Record):
     tokenizer_size: int = 0
     trainable: int = 0  # weights that learn; 0 before a run
     device: str = ""
+    place: str = ""  # fingerprint of the computer it ran on, versions included
+    room: int = 0  # bytes a run could take there when it began
     rows: dict[str, tuple[int, ...]] = Field(default_factory=dict)
 
 

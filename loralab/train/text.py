@@ -24,6 +24,7 @@ from loralab.evaluations import Judging, Note
 from loralab.evaluations._controls import SHUFFLED, shuffle_answers
 from loralab.evaluations._judge import Judgement, judge
 from loralab.events import Noted
+from loralab.hardware import fingerprint, measure_machine
 from loralab.profile import load_examples, split
 from loralab.records import Artifact, Example, Plan
 from loralab.tasks.text import TextPlan
@@ -82,7 +83,9 @@ class TextSession:
         )
         whole = sum(p.numel() for p in self.causal_model().parameters())
         parameters = whole - trained or whole  # in full tuning all of them learn
-        found |= facts.of_model(self.model_folder) | {"parameters": parameters, "trainable": trained, "device": self.device.type}
+        machine = measure_machine(self.folder.path.parents[1])
+        found |= {"parameters": parameters, "trainable": trained, "device": self.device.type, "place": fingerprint(machine)}
+        found |= facts.of_model(self.model_folder) | {"room": machine.training_memory_free + memory.used()}
         text = f"Learning from {n_train} examples, {n_heldout} held out; {trained / 1e6:.2f} million weights learn."
         self.folder.emit(Noted(text=text, data={"trainable": trained, "n_train": n_train, "n_heldout": n_heldout, "facts": found}))
 
