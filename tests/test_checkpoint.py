@@ -16,25 +16,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from loralab.errors import RunFailed
-from loralab.evaluations import _answers
 from loralab.events import Saved, Stepped
 from loralab.records import Plan
-from loralab.train import checkpoint, job, safety, text
+from loralab.train import checkpoint, job, safety
 from loralab.train.checkpoint import Progress
 from loralab.train.optim import adamw
 from tests import models
 from tests.disturbed import Killed, adapter, same
 
-
-@pytest.fixture(autouse=True)
-def short_answers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_answers, "LONGEST", 4)
-    monkeypatch.setattr(text, "MOST_ANSWERS", 3)
-
-
-@pytest.fixture(scope="module")
-def llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return models.model_folder(tmp_path_factory.mktemp("llama"))
+pytestmark = pytest.mark.usefixtures("short_answers")
 
 
 @pytest.fixture(scope="module")

@@ -13,29 +13,11 @@ import torch
 from safetensors.torch import load_file
 
 from loralab.errors import UserError
-from loralab.evaluations import _answers
 from loralab.events import Evaluated, Incident, Noted, Previewed, Saved, Stepped
 from loralab.train import clock, job, loop, text, trl_engine
 from tests import models
 
-pytestmark = pytest.mark.filterwarnings("ignore")  # TRL's and transformers' own
-
-
-@pytest.fixture(autouse=True)
-def short_answers(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a run shows at its end is tested elsewhere and takes longer than these trainings."""
-    monkeypatch.setattr(_answers, "LONGEST", 4)
-    monkeypatch.setattr(text, "MOST_ANSWERS", 3)
-
-
-@pytest.fixture(scope="module")
-def llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return models.model_folder(tmp_path_factory.mktemp("llama"))
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return models.uneven_file(tmp_path_factory.mktemp("data") / "uneven.jsonl")
+pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.usefixtures("short_answers")]  # TRL's and transformers' warnings
 
 
 def train(path: Path, base: Path, data: Path, **settings: Any) -> tuple[Any, dict[str, Any]]:

@@ -22,9 +22,9 @@ from loralab.paths import CHECKOUT
 from loralab.train import checkpoint, job, safety
 from tests import models
 from tests.conftest import ended, forget
-from tests.disturbed import adapter, at, data, llama, open_run, same, short, undisturbed
+from tests.disturbed import adapter, at, data, open_run, same, short, undisturbed
 
-__all__ = ["data", "llama", "short", "undisturbed"]
+__all__ = ["data", "short", "undisturbed"]
 
 
 @pytest.fixture

@@ -11,31 +11,15 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from loralab.evaluations import _answers
 from loralab.events import Evaluated, Noted, Saved, Stepped
 from loralab.records import Plan
-from loralab.train import checkpoint, job, loop, text
+from loralab.train import checkpoint, job, loop
 from loralab.train.checkpoint import Progress
 from loralab.train.optim import adamw, factor
 from loralab.train.text import TextSession
 from tests import models
 
-
-@pytest.fixture(autouse=True)
-def short_answers(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a run shows at its end is tested elsewhere and takes longer than these trainings."""
-    monkeypatch.setattr(_answers, "LONGEST", 4)
-    monkeypatch.setattr(text, "MOST_ANSWERS", 3)
-
-
-@pytest.fixture(scope="module")
-def llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return models.model_folder(tmp_path_factory.mktemp("llama"))
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return models.uneven_file(tmp_path_factory.mktemp("data") / "uneven.jsonl")
+pytestmark = pytest.mark.usefixtures("short_answers")
 
 
 @pytest.fixture(scope="module")

@@ -21,23 +21,9 @@ from loralab.train.text import TextSession
 from tests import limited_worker, models
 from tests.faults import CPU, PLACES, Fault, difference, in_backward, in_forward, in_optimizer, too_large, weights
 
+pytestmark = pytest.mark.usefixtures("no_verdict")
+
 STEPS = 9  # of the runs trained here; 54 examples make one epoch of 7 updates, so the last one lies in another
-
-
-@pytest.fixture(scope="module")
-def llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return models.model_folder(tmp_path_factory.mktemp("llama"))
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return models.uneven_file(tmp_path_factory.mktemp("data") / "uneven.jsonl")
-
-
-@pytest.fixture(autouse=True)
-def no_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a run is judged by at its end is tested elsewhere and takes longer than these trainings."""
-    monkeypatch.setattr(loop, "_judge", lambda run: None)
 
 
 @pytest.fixture

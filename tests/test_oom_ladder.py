@@ -26,23 +26,15 @@ from tests import models
 from tests.conftest import ending
 from tests.faults import CPU, Fault, difference, in_backward
 
+pytestmark = pytest.mark.usefixtures("no_verdict")
+
 CARD = [("recompute", "selective"), ("recompute", "full"), ("offload", True), ("optimizer", "adamw_8bit")]
-
-
-@pytest.fixture(scope="module")
-def llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return models.model_folder(tmp_path_factory.mktemp("llama"))
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The longest example comes twice an epoch at most."""
     return models.uneven_file(tmp_path_factory.mktemp("data") / "uneven.jsonl", 30)
-
-
-@pytest.fixture(autouse=True)
-def no_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop, "_judge", lambda run: None)
 
 
 def train(folder: RunFolder) -> dict[str, Any]:

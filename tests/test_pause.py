@@ -14,9 +14,9 @@ from loralab.train import clock, job, loop, pause
 from loralab.train.clock import Clock
 from loralab.train.pause import Reading
 from tests import models
-from tests.disturbed import adapter, at, data, llama, open_run, same, short, undisturbed
+from tests.disturbed import adapter, at, data, open_run, same, short, undisturbed
 
-__all__ = ["data", "llama", "short", "undisturbed"]
+__all__ = ["data", "short", "undisturbed"]
 
 # ---- sleep and clocks ----------------------------------------------------------------------------------------------------------
 

@@ -10,18 +10,13 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from loralab.evaluations import _answers
 from loralab.events import Adjusted, Noted, Stepped
-from loralab.train import job, loop, memory, probe, text
+from loralab.train import job, loop, memory, probe
 from loralab.train.probe import Fit
 from loralab.train.text import TextSession
 from tests import models, tiny
 
-
-@pytest.fixture(autouse=True)
-def short_answers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_answers, "LONGEST", 4)
-    monkeypatch.setattr(text, "MOST_ANSWERS", 3)
+pytestmark = pytest.mark.usefixtures("short_answers")
 
 
 @pytest.fixture
@@ -30,16 +25,6 @@ def eager(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory, "settle", lambda weights: False)
     monkeypatch.setattr(memory, "SETTLED_FROM", 0)
     monkeypatch.setattr(probe, "WORTH", 0)
-
-
-@pytest.fixture(scope="module")
-def llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return models.model_folder(tmp_path_factory.mktemp("llama"))
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return models.uneven_file(tmp_path_factory.mktemp("data") / "uneven.jsonl")
 
 
 def notes(folder: Any) -> list[dict[str, Any]]:

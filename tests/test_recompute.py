@@ -25,16 +25,6 @@ from tests import models
 MODES = ("none", "selective", "full")
 
 
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return models.uneven_file(tmp_path_factory.mktemp("data") / "uneven.jsonl")
-
-
-@pytest.fixture(scope="module")
-def llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return models.model_folder(tmp_path_factory.mktemp("llama"))
-
-
 def loud(family: str, dropout: float = 0.1) -> Any:
     """A model whose adapter speaks, so that every gradient is worth comparing."""
     model: Any = attach_adapter(models.model(family), models.plan(Path("none"), dropout=dropout))

@@ -21,11 +21,6 @@ LENGTHS = (23, 7, 15, 2)
 
 
 @pytest.fixture(scope="module")
-def llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return models.model_folder(tmp_path_factory.mktemp("llama"))
-
-
-@pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return models.uneven_file(tmp_path_factory.mktemp("data") / "uneven.jsonl", rows=90)
 
