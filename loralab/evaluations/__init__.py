@@ -13,12 +13,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from loralab import plugins
+from loralab.errors import LabError
 from loralab.records import Example, Message, Plan, Score
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from loralab.encode import TextEncoder
+    from loralab.evaluations._second_opinion import Opinion
     from loralab.train.session import Batch
 
 
@@ -86,6 +88,19 @@ class Judging:
     stop: Callable[[], bool] = lambda: False
     written: list[Answered] | None = None
     cut_short: bool = False  # fewer answers than asked for, because somebody wanted to see what there is
+    judge: Callable[[], Opinion] | None = None  # opens the local judge, where a person named one
+    asked: Opinion | None = None  # that judge once it was opened; whoever made the judging closes it
+    unheard: str = ""  # why there is none after all
+
+    def opinion(self) -> Opinion | None:
+        """The local judge, opened on first use; None where there is none or it cannot be opened, which is then told once."""
+        if self.judge is not None and self.asked is None and not self.unheard:
+            self.note("opening the judge", None)
+            try:
+                self.asked = self.judge()
+            except LabError as error:
+                self.unheard = f"The judge could not be asked. {error.problem.what} {error.problem.todo}".strip()
+        return self.asked
 
     def answers(self) -> list[Answered]:
         """The answers both wrote; written on first use."""
@@ -121,6 +136,7 @@ class Evaluation:
     accepts: Callable[[Plan, Sequence[Example]], bool]
     measure: Callable[[Judging], Measured]
     main: int = 0
+    last: bool = False  # optional and slow: after all others, so that a stop costs nothing else
 
 
 def evaluations() -> dict[str, Evaluation]:

@@ -1,11 +1,12 @@
 """Owns the Evaluate job: judge a finished run again, from its files alone.
 
-Invariants: the same file, split and plan as the run that made the adapter; the weights judged are the ones on disk; what was measured
-per example is written beside the verdict, so that anyone can check it.
+Invariants: the same file, split and plan as the run that made the adapter; the weights judged are the ones on disk (the adapter's, or
+those of one of the run's checkpoints); what was measured per example is written beside the verdict, so that anyone can check it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from loralab import base_print
 from loralab.errors import UserError
 from loralab.evaluations import Judging
 from loralab.evaluations._judge import judge, tell
+from loralab.evaluations._second_opinion import LocalJudge, Opinion
 from loralab.events import Noted
 from loralab.records import Job
 from loralab.tasks import parse_plan, tasks
@@ -22,17 +24,34 @@ MOST_ANSWERS = 512  # more narrow the interval by little
 
 
 def run(folder: RunFolder) -> dict[str, Any]:
-    """Judge the run named by options.of; options.adapter is its adapter's folder. Returns base_loss, adapter_loss, n_heldout."""
+    """Judge the run named by options.of; options.adapter is its adapter's folder. Returns base_loss, adapter_loss, n_heldout.
+
+    options.checkpoint: judge that checkpoint instead (best, last or step-N). options.export: the export made by that run, in its own
+    runtime, against what was trained. options.judge: a GGUF file to ask for a second opinion.
+    """
     options = folder.job.options
+    if options.get("export"):
+        from loralab.evaluations._exported import judge_export
+
+        return judge_export(folder)
     judged = read_job(folder.path.parent / str(options["of"]))
     base_print.insist(folder.path.parent / judged.run, Path(str(options.get("model") or judged.options.get("model", ""))))
     plan = parse_plan(judged.plan)
     session: Any = tasks()[plan.task].open(plan, RunFolder(folder.path, _with_model(judged, options), folder.log))
-    load_adapter(session.model, Path(str(options["adapter"])))
+    if options.get("checkpoint"):
+        load_checkpoint(session, folder.path.parent / judged.run / "checkpoints", str(options["checkpoint"]))
+    else:
+        load_adapter(session.model, Path(str(options["adapter"])))
     session.model.eval()
     judging = Judging(session, plan, note=lambda text, fraction: folder.emit(Noted(text="", phase=text, fraction=fraction)),
-                      most_answers=MOST_ANSWERS, stop=lambda: folder.stop_asked)  # fmt: skip
-    found = judge(judging)
+                      most_answers=MOST_ANSWERS, stop=lambda: folder.stop_asked, judge=_judge_of(options))  # fmt: skip
+    try:
+        found = judge(judging)
+    finally:
+        if judging.asked is not None:
+            judging.asked.close()
+    if judging.unheard:
+        folder.emit(Noted(text=judging.unheard))
     path = tell(found, folder)
     result: dict[str, Any] = {"of": judged.run, "report": str(path)}
     if not found.complete:
@@ -61,6 +80,26 @@ def load_adapter(model: Any, adapter: Path) -> None:
     if set(weights) != set(get_peft_model_state_dict(model)):
         raise UserError("This adapter was made for another model or other settings.", "Choose its run.", code="adapter_mismatch")
     set_peft_model_state_dict(model, weights)
+
+
+def load_checkpoint(session: Any, folder: Path, name: str) -> None:
+    """Put a checkpoint's weights into the session: `step-N`, the newest (`last`), or the best that was seen until then (`best`)."""
+    from loralab.train import checkpoint
+
+    saved = checkpoint.newest(folder) if name in ("best", "last") else checkpoint.read(folder / f"{name}.pt")
+    state = (saved or {}).get("best" if name == "best" else "state")
+    if not state:
+        what = f"The checkpoint “{name}” is not there any more, or cannot be read."
+        raise UserError(what, "A run keeps its last two and its best: choose one of those.", code="no_checkpoint")
+    if set(state) != set(session.state()):
+        raise UserError("This checkpoint was made with other settings.", "Choose another checkpoint.", code="adapter_mismatch")
+    session.load_state(state)
+
+
+def _judge_of(options: dict[str, Any]) -> Callable[[], Opinion] | None:
+    """Opens the local judge that was asked for; none where none was."""
+    path = str(options.get("judge") or "")
+    return (lambda: LocalJudge(Path(path).expanduser())) if path else None
 
 
 def _with_model(judged: Job, options: dict[str, Any]) -> Job:

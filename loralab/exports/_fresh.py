@@ -51,10 +51,13 @@ class Transformers:
         return self._tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_dict=True)["input_ids"]
 
     def logits(self, ids: list[int]) -> bytes:
+        return self.tail(ids, 0)
+
+    def tail(self, ids: list[int], start: int) -> bytes:
         import torch
 
         with torch.no_grad():
-            rows = self._model(input_ids=torch.tensor([ids])).logits[0].double().log_softmax(-1)
+            rows = self._model(input_ids=torch.tensor([ids])).logits[0, start:].double().log_softmax(-1)
         return rows.float().numpy().tobytes()
 
     def generate(self, ids: list[int], limit: int) -> list[int]:

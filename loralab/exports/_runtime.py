@@ -30,6 +30,10 @@ class Runtime(Protocol):
         """
         ...
 
+    def tail(self, ids: Sequence[int], start: int) -> Any:
+        """The same rows from token number `start` on; some runtimes have to be asked once for each."""
+        ...
+
     def generate(self, ids: Sequence[int], limit: int) -> list[int]:
         """The likeliest continuation, token by token, up to and with the token by which it stopped; at most `limit`."""
         ...

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import pickle
 import re
 import zipfile
 from collections.abc import Iterator
@@ -149,6 +150,15 @@ def copies(folder: Path) -> list[Path]:
 def step_of(path: Path) -> int:
     """Updates done when a copy was written, from its name."""
     return int(path.stem.rpartition("-")[2])
+
+
+def read(path: Path) -> dict[str, Any] | None:
+    """One checkpoint, or None where it is not there or is not what was written; it is left where it is."""
+    try:
+        _verify(path)
+        return _sorted_out(torch.load(path, map_location="cpu", weights_only=True))
+    except (OSError, ValueError, RuntimeError, EOFError, KeyError, zipfile.BadZipFile, pickle.UnpicklingError):
+        return None
 
 
 def newest(folder: Path) -> dict[str, Any] | None:

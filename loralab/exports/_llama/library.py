@@ -61,9 +61,12 @@ class Library:
         return self.tokenize(prompt, added=not begins)
 
     def logits(self, ids: list[int]) -> bytes:
+        return self.tail(ids, 0)
+
+    def tail(self, ids: list[int], start: int) -> bytes:
         self._model.reset()
         self._model.eval(ids)
-        rows = self._model.scores[: len(ids)].astype(np.float64)
+        rows = self._model.scores[start : len(ids)].astype(np.float64)
         rows -= rows.max(axis=1, keepdims=True)
         return (rows - np.log(np.exp(rows).sum(axis=1, keepdims=True))).astype(np.float32).tobytes()
 

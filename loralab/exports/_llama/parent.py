@@ -122,6 +122,9 @@ class InChild:
     def logits(self, ids: Sequence[int]) -> Any:
         return np.frombuffer(self._child.ask("logits", ids=list(ids))[1], np.float32).reshape(len(ids), -1)
 
+    def tail(self, ids: Sequence[int], start: int) -> Any:
+        return np.frombuffer(self._child.ask("tail", ids=list(ids), start=start)[1], np.float32).reshape(len(ids) - start, -1)
+
     def generate(self, ids: Sequence[int], limit: int) -> list[int]:
         return self._child.ask("generate", ids=list(ids), limit=limit)[0]
 

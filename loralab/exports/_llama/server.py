@@ -41,6 +41,7 @@ class Server:
             wish.lora_adapters = [library.CommonAdapterLoraInfo(adapter, 1.0)]
         self._server = library.Server(wish)
         self._web = httpx.Client(base_url=self._server.listening_address, timeout=SECONDS, trust_env=False)
+        self._vocabulary, self._plain = 0, 0
 
     def tokenize(self, text: str, added: bool) -> list[int]:
         return self._post("/tokenize", {"content": text, "add_special": added, "parse_special": True})["tokens"]
@@ -55,14 +56,21 @@ class Server:
         It keeps silent when the token it then chooses ends the text or is half a letter, so it is made to choose a plain one; what it
         tells is what the model said before that.
         """
-        size = self._size()
-        plain = [[self.tokenize("a", added=False)[-1], SURE]]
-        rows = np.full((len(ids), size), -np.inf, np.float32)
-        for i in range(len(ids)):
-            asked = {"prompt": ids[: i + 1], "n_predict": 1, "n_probs": size, "temperature": 0.0, "logit_bias": plain}
-            told = self._post("/completion", asked)["completion_probabilities"][0]["top_logprobs"]
-            rows[i, [entry["id"] for entry in told]] = [entry["logprob"] for entry in told]
-        return rows.tobytes()
+        return self.tail(ids, 0)
+
+    def tail(self, ids: list[int], start: int) -> bytes:
+        """The same from token number `start` on: as many questions as tokens are asked about."""
+        return b"".join(self._after(ids[: i + 1]) for i in range(start, len(ids)))
+
+    def _after(self, ids: list[int]) -> bytes:
+        if not self._vocabulary:
+            self._vocabulary, self._plain = self._size(), self.tokenize("a", added=False)[-1]
+        size, plain = self._vocabulary, [[self._plain, SURE]]
+        row = np.full(size, -np.inf, np.float32)
+        asked = {"prompt": ids, "n_predict": 1, "n_probs": size, "temperature": 0.0, "logit_bias": plain}
+        told = self._post("/completion", asked)["completion_probabilities"][0]["top_logprobs"]
+        row[[entry["id"] for entry in told]] = [entry["logprob"] for entry in told]
+        return row.tobytes()
 
     def generate(self, ids: list[int], limit: int) -> list[int]:
         asked = {"prompt": ids, "n_predict": limit, "temperature": 0.0, "return_tokens": True, "cache_prompt": False}

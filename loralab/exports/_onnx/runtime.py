@@ -58,6 +58,9 @@ class OnnxModel:
         values -= values.max(-1, keepdims=True)
         return (values - np.log(np.exp(values).sum(-1, keepdims=True))).astype(np.float32)
 
+    def tail(self, ids: Sequence[int], start: int) -> Any:
+        return self.logits(ids)[start:]
+
     def generate(self, ids: Sequence[int], limit: int) -> list[int]:
         said: list[int] = []
         new, begin, cache = list(ids), 0, self.empty()
