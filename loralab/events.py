@@ -199,6 +199,7 @@ class RunView(Record):
     seconds_left: float | None = None
     started: float = 0.0
     ended: float = 0.0
+    versions: dict[str, str] = Field(default_factory=dict)  # of python and the packages, as the last attempt had them
     steps: tuple[Stepped, ...] = ()
     evaluations: tuple[Evaluated, ...] = ()
     samples: tuple[Sample, ...] = ()
@@ -244,6 +245,7 @@ def _apply(event: Event, change: dict[str, Any], view: RunView) -> None:  # noqa
                 change["evaluations"] = [e for e in change["evaluations"] if e.step <= event.step != 0 and e.split != "final"]
                 change["step"] = event.step
             change["started"] = change.get("started", view.started) or event.time
+            change["versions"] = event.versions
         case Noted():
             if event.phase:
                 change |= {"phase": event.phase, "fraction": event.fraction}

@@ -93,7 +93,7 @@ def test_what_has_ended_is_not_read_again(home, index, fake, monkeypatch):
     index.runs()
     looked = []
     with monkeypatch.context() as patch:
-        patch.setattr(history.runs, "view", lambda home, run: looked.append(run))
+        patch.setattr(runs, "view", lambda home, run: looked.append(run))
         index.runs()
     assert looked == []
 

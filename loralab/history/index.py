@@ -191,6 +191,8 @@ class History:
         model, dataset = str(plan.get("base_model", job.options.get("model", ""))), str(plan.get("dataset", ""))
         title = str(plan.get("title", "") or job.options.get("of", ""))
         row |= {"kind": job.kind, "title": title, "task": str(plan.get("task", "")), "model": model, "dataset": dataset}
+        if job.options.get("imported"):  # another computer's speed teaches nothing about this one
+            return row | {"tokens_per_second": 0.0}
         if job.kind != "train" or view.active:
             return row
         filled = experience.folder_bytes(folder)

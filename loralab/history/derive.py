@@ -1,0 +1,128 @@
+"""Owns the way from a run's folder to what is remembered of it. Invariant: pure; the same log gives the same memory on every computer."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator
+from pathlib import PurePath, PurePosixPath, PureWindowsPath
+from typing import Any
+
+from loralab.events import Adjusted, Incident, RunView, adjusted
+from loralab.facts import noted
+from loralab.history.record import MOST, WORDS, Act, Kind, Memory, Moment, Point, effective_rate
+from loralab.incidents import KINDS
+from loralab.records import Job
+from loralab.report import plain
+
+MEMORY_CODES = frozenset({"out_of_memory", "killed_for_memory", "does_not_fit", "memory_spill"})
+RATE_CODES = frozenset({"diverged", "rolled_back", "non_finite"})
+MEMORY_SETTINGS = (
+    "token_budget", "micro_batch", "effective_batch", "max_length", "recompute", "offload", "precision", "optimizer", "rank", "targets",
+    "attention", "use_dora", "engine",
+)  # fmt: skip
+RATE_SETTINGS = (
+    "learning_rate", "rank", "alpha", "use_rslora", "use_dora", "targets", "precision", "warmup", "schedule", "effective_batch",
+    "max_grad_norm", "weight_decay", "optimizer", "attention",
+)  # fmt: skip
+_PATH = re.compile(r"(?:(?<=[\s\"'“(=:])|^)(?:[A-Za-z]:[\\/]|[\\/]{1,2}|~[\\/])(?:[^\\/\s\"'”):]+[\\/])+")
+
+
+def memory_of(job: Job, view: RunView, report: dict[str, Any]) -> Memory:
+    """What is remembered of a training that has ended. `report` is its run_report."""
+    plan, ending, facts = job.plan, view.ending, noted(view)
+    asked = {name: value for name, value in plain(plan).items() if name not in ("task", "title", "roles")}
+    model, dataset = named(str(plan.get("base_model", ""))), _last_part(str(plan.get("dataset", "")))
+    asked |= {name: value for name, value in (("base_model", model), ("dataset", dataset)) if name in asked}
+    now = plain(adjusted(plan, view.adjustments))
+    looks = [look.loss for look in view.evaluations if look.split == "heldout"]
+    final = next((look.loss for look in reversed(view.evaluations) if look.split == "final"), None)
+    return Memory(
+        run=view.run, title=str(plan.get("title", ""))[:200], task=str(plan.get("task", ""))[:40], model=model[:300],
+        dataset=dataset[:300], control=bool(job.options.get("control")), started=view.started, ended=view.ended,
+        facts=facts.model_copy(update={"rows": {}}) if facts else None, versions=view.versions, asked=asked,
+        changed={name: now[name] for name in asked if name not in ("base_model", "dataset") and now[name] != asked[name]},
+        outcome=view.state if not view.active else "killed",  # pyright: ignore[reportArgumentType]
+        code=(ending.code if ending else "")[:80], what=bare(ending.what if ending else ""), steps=view.step,
+        epochs=max((step.epoch for step in view.steps), default=0.0), seconds=report["seconds"],
+        peak_memory=report["peak_memory_bytes"], tokens_per_second=_number(report["tokens_per_second"]) or 0.0,
+        base_loss=_number(report["base_loss"]), best_loss=min((loss for loss in looks if math.isfinite(loss)), default=None),
+        last_loss=_number(looks[-1] if looks else None), final_loss=_number(final), verdict=report["judgement"]["verdict"][:80],
+        moments=tuple(_moment(one, view.adjustments) for one in view.incidents[-MOST:]), actions=tuple(_guarded(view)),
+    )  # fmt: skip
+
+
+def points_of(memory: Memory) -> Iterator[Point]:
+    """Where a run went wrong, each with the settings of that moment, and what it went well with."""
+    for kind, codes in (("memory", MEMORY_CODES), ("rate", RATE_CODES)):
+        troubles = [moment for moment in memory.moments if moment.code in codes]
+        failed = [_point(memory, kind, memory.asked | moment.changed, moment) for moment in troubles]
+        if memory.code in codes and memory.code not in {moment.code for moment in troubles}:
+            failed.append(_point(memory, kind, memory.settings, Moment(code=memory.code, step=memory.steps)))
+        yield from failed
+        well = _point(memory, kind, memory.settings)
+        if _went_well(memory, kind, codes) and all(point.settings != well.settings for point in failed):
+            yield well
+
+
+def named(model: str) -> str:
+    """A base model without the folder it lies in on this computer; a Hub id stays as it is."""
+    outside = model.startswith(("/", "\\", "~", ".")) or PureWindowsPath(model).drive or "\\" in model
+    return _last_part(model) if outside else model
+
+
+def bare(text: str) -> str:
+    """A sentence without the folders it names, and not longer than is kept."""
+    return _PATH.sub("", text)[:WORDS]
+
+
+def _last_part(path: str) -> str:
+    parts: PurePath = PureWindowsPath(path) if "\\" in path else PurePosixPath(path)
+    return parts.name
+
+
+def _moment(incident: Incident, changes: tuple[Adjusted, ...]) -> Moment:
+    data, rows = incident.data, incident.data.get("rows", ())
+    return Moment(
+        code=incident.code[:80], step=incident.step, text=bare(incident.text),
+        changed=plain({change.setting: change.after for change in changes if change.time < incident.time}),
+        tokens=int(_number(data.get("tokens")) or 0), rows=len(rows) if isinstance(rows, list | tuple) else 0,
+    )  # fmt: skip
+
+
+def _guarded(view: RunView) -> Iterator[Act]:
+    """What was changed while the run went on, and whether it was enough: the same trouble did not come back and the run was finished."""
+    for change in view.adjustments[-MOST:]:
+        about = next((one.code for one in reversed(view.incidents) if one.time <= change.time), "")
+        again = any(one.time > change.time and KINDS.get(one.code) == KINDS.get(about) for one in view.incidents) if about else False
+        fixed = False if again or view.state in ("failed", "killed") else True if view.state == "finished" else None
+        yield Act(
+            run=view.run, time=change.time, changes={change.setting: (plain(change.before), plain(change.after))},
+            why=bare(change.reason), rule=about[:80], fixed=fixed,
+        )  # fmt: skip
+
+
+def _went_well(memory: Memory, kind: Kind, codes: frozenset[str]) -> bool:
+    """Whether the settings a run ended with did their work: for memory an update is enough, for a learning rate only the whole run."""
+    return memory.outcome == "finished" if kind == "rate" else memory.steps > 0 and memory.code not in codes
+
+
+def _point(memory: Memory, kind: Kind, settings: dict[str, Any], trouble: Moment | None = None) -> Point:
+    """A point of a run; without a trouble it went well."""
+    kept, facts = MEMORY_SETTINGS if kind == "memory" else RATE_SETTINGS, memory.facts
+    found: dict[str, Any] = {"step": memory.steps}
+    if trouble:
+        found = {"code": trouble.code, "step": trouble.step, "tokens": trouble.tokens}
+    if facts:
+        found |= {name: getattr(facts, name) for name in ("architecture", "parameters", "trainable", "data", "room", "device", "place")}
+        found["longest"] = facts.tokens.get("max", 0)
+    return Point.model_validate({
+        "kind": kind, "ok": trouble is None, "run": memory.run, "workspace": memory.workspace, "time": memory.ended,
+        "model": memory.model, "epochs": memory.epochs, "peak_memory": memory.peak_memory, "versions": memory.versions,
+        "settings": {name: settings[name] for name in kept if name in settings}, "rate": effective_rate(settings),
+    } | found)  # fmt: skip
+
+
+def _number(value: Any) -> float | None:
+    """A finite number, or nothing."""
+    return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
