@@ -10,6 +10,7 @@ made with; a later success at or beyond a failed point takes that point back, be
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
@@ -26,6 +27,9 @@ OUT_OF_MEMORY = ("out_of_memory", "killed_for_memory", "does_not_fit")
 RAN_AWAY = ("diverged",)
 MORE_ROOM = 1.1  # times the memory that was free then: below that it is the same computer with the same programs open
 KEEPS = {"none": 2.0, "selective": 1.0, "full": 0.0}  # results kept for the way back, in order
+# A little more warm-up or a few more examples behind an update are no new hope: only what is of another order is another point.
+WARMUPS = (0.02, 0.2)  # of the run
+BATCHES = 4
 NAMES: dict[Kind, tuple[str, ...]] = {
     "memory": (
         "tokens at once", "longest example", "attention's rank", "feed-forward's rank", "bytes a number", "results kept",
@@ -118,7 +122,8 @@ def points(plan: TextPlan, facts: Facts, *, failed: bool = False, at: tuple[str,
         failed=failed, run=run, step=step, time=time,
     )  # fmt: skip
     scale = plan.alpha / (plan.rank**0.5 if plan.use_rslora else plan.rank)
-    vector = (plan.learning_rate * scale, 1.0 - plan.warmup, 1.0 / plan.effective_batch)
+    abrupt = float(sum(plan.warmup < share for share in WARMUPS))
+    vector = (plan.learning_rate * scale, abrupt, -math.floor(math.log(plan.effective_batch, BATCHES)))
     rate = Point(
         kind="rate", key=f"{model} | {plan.precision} | {_versions(facts)}", vector=vector, failed=failed, run=run, step=step, time=time
     )
