@@ -88,6 +88,7 @@ class Judging:
     stop: Callable[[], bool] = lambda: False
     written: list[Answered] | None = None
     cut_short: bool = False  # fewer answers than asked for, because somebody wanted to see what there is
+    only: tuple[str, ...] = ()  # names of the measures to take; empty: all that mean something for the data
     judge: Callable[[], Opinion] | None = None  # opens the local judge, where a person named one
     asked: Opinion | None = None  # that judge once it was opened; whoever made the judging closes it
     unheard: str = ""  # why there is none after all

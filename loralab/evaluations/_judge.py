@@ -45,7 +45,8 @@ class Judgement:
 
 def judge(judging: Judging) -> Judgement:
     """Take every measure that accepts the data; the main one first, so that a stopped judging still has a verdict."""
-    fitting = [e for e in evaluations().values() if e.accepts(judging.plan, judging.session.heldout_examples)]
+    asked = [e for e in evaluations().values() if not judging.only or e.name in judging.only]
+    fitting = [e for e in asked if e.accepts(judging.plan, judging.session.heldout_examples)]
     fitting.sort(key=lambda e: (-e.main, e.last))
     measured: dict[str, Measured] = {}
     for number, evaluation in enumerate(fitting):
@@ -55,7 +56,7 @@ def judge(judging: Judging) -> Judgement:
         measured[evaluation.name] = evaluation.measure(judging)
     scores = corrected(fitting, measured)
     word, words = sentence(scores)
-    if not judging.stop():
+    if not judging.stop() and not judging.only:
         judging.answers()  # to look at, also where no measure needed them
     return Judgement(
         word, words, scores,
