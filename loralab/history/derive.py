@@ -17,14 +17,13 @@ from loralab.report import plain
 
 MEMORY_CODES = frozenset({"out_of_memory", "killed_for_memory", "does_not_fit", "memory_spill"})
 RATE_CODES = frozenset({"diverged", "rolled_back", "non_finite"})
-MEMORY_SETTINGS = (
-    "token_budget", "micro_batch", "effective_batch", "max_length", "recompute", "offload", "precision", "optimizer", "rank", "targets",
-    "attention", "use_dora", "engine",
+# Settings that want of memory or stability has been seen to depend on: what two points are compared by.
+SETTINGS = (
+    "base_model", "engine", "precision", "rank", "alpha", "use_rslora", "use_dora", "targets", "optimizer", "attention", "token_budget",
+    "micro_batch", "effective_batch", "max_length", "recompute", "offload", "learning_rate", "warmup", "schedule", "max_grad_norm",
+    "weight_decay", "dropout",
 )  # fmt: skip
-RATE_SETTINGS = (
-    "learning_rate", "rank", "alpha", "use_rslora", "use_dora", "targets", "precision", "warmup", "schedule", "effective_batch",
-    "max_grad_norm", "weight_decay", "optimizer", "attention",
-)  # fmt: skip
+OF_FACTS = ("data", "architecture", "hidden", "layers", "parameters", "trainable", "room", "device", "place")
 _PATH = re.compile(r"(?:(?<=[\s\"'“(=:])|^)(?:[A-Za-z]:[\\/]|[\\/]{1,2}|~[\\/])(?:[^\\/\s\"'”):]+[\\/])+")
 
 
@@ -35,7 +34,9 @@ def memory_of(job: Job, view: RunView, report: dict[str, Any]) -> Memory:
     model, dataset = named(str(plan.get("base_model", ""))), _last_part(str(plan.get("dataset", "")))
     asked |= {name: value for name, value in (("base_model", model), ("dataset", dataset)) if name in asked}
     now = plain(adjusted(plan, view.adjustments))
-    looks = [look.loss for look in view.evaluations if look.split == "heldout"]
+    seen = [look for look in view.evaluations if look.split == "heldout"]
+    looks = [look.loss for look in seen]
+    best = min((look for look in seen if math.isfinite(look.loss)), key=lambda look: look.loss, default=None)
     final = next((look.loss for look in reversed(view.evaluations) if look.split == "final"), None)
     return Memory(
         run=view.run, title=str(plan.get("title", ""))[:200], task=str(plan.get("task", ""))[:40], model=model[:300],
@@ -46,9 +47,10 @@ def memory_of(job: Job, view: RunView, report: dict[str, Any]) -> Memory:
         code=(ending.code if ending else "")[:80], what=bare(ending.what if ending else ""), steps=view.step,
         epochs=max((step.epoch for step in view.steps), default=0.0), seconds=report["seconds"],
         peak_memory=report["peak_memory_bytes"], tokens_per_second=_number(report["tokens_per_second"]) or 0.0,
-        base_loss=_number(report["base_loss"]), best_loss=min((loss for loss in looks if math.isfinite(loss)), default=None),
+        base_loss=_number(report["base_loss"]), best_loss=best.loss if best else None, best_step=best.step if best else 0,
         last_loss=_number(looks[-1] if looks else None), final_loss=_number(final), verdict=report["judgement"]["verdict"][:80],
         moments=tuple(_moment(one, view.adjustments) for one in view.incidents[-MOST:]), actions=tuple(_guarded(view)),
+        tried=_tried(job, view),
     )  # fmt: skip
 
 
@@ -102,6 +104,19 @@ def _guarded(view: RunView) -> Iterator[Act]:
         )  # fmt: skip
 
 
+def _tried(job: Job, view: RunView) -> Act | None:
+    """Why a run was begun as another try of one that failed, as its job tells, and whether it helped."""
+    why = job.options.get("retry")
+    if not isinstance(why, dict) or not isinstance(why.get("settings"), dict):
+        return None
+    fixed = {"finished": True, "failed": False, "killed": False}.get(view.state)
+    return Act(
+        id=f"{view.run}"[:40], run=str(why.get("of", ""))[:200], time=view.started, by="advisor", rule=str(why.get("rule", ""))[:80],
+        changes={str(name): (None, plain(value)) for name, value in why["settings"].items()}, why=bare(str(why.get("words", ""))),
+        child=view.run, fixed=fixed,
+    )  # fmt: skip
+
+
 def _went_well(memory: Memory, kind: Kind, codes: frozenset[str]) -> bool:
     """Whether the settings a run ended with did their work: for memory an update is enough, for a learning rate only the whole run."""
     return memory.outcome == "finished" if kind == "rate" else memory.steps > 0 and memory.code not in codes
@@ -109,17 +124,17 @@ def _went_well(memory: Memory, kind: Kind, codes: frozenset[str]) -> bool:
 
 def _point(memory: Memory, kind: Kind, settings: dict[str, Any], trouble: Moment | None = None) -> Point:
     """A point of a run; without a trouble it went well."""
-    kept, facts = MEMORY_SETTINGS if kind == "memory" else RATE_SETTINGS, memory.facts
+    facts = memory.facts
     found: dict[str, Any] = {"step": memory.steps}
     if trouble:
         found = {"code": trouble.code, "step": trouble.step, "tokens": trouble.tokens}
     if facts:
-        found |= {name: getattr(facts, name) for name in ("architecture", "parameters", "trainable", "data", "room", "device", "place")}
+        found |= {name: getattr(facts, name) for name in OF_FACTS}
         found["longest"] = facts.tokens.get("max", 0)
     return Point.model_validate({
         "kind": kind, "ok": trouble is None, "run": memory.run, "workspace": memory.workspace, "time": memory.ended,
         "model": memory.model, "epochs": memory.epochs, "peak_memory": memory.peak_memory, "versions": memory.versions,
-        "settings": {name: settings[name] for name in kept if name in settings}, "rate": effective_rate(settings),
+        "settings": {name: settings[name] for name in SETTINGS if name in settings}, "rate": effective_rate(settings),
     } | found)  # fmt: skip
 
 

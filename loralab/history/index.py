@@ -1,13 +1,13 @@
-"""Owns history.db, the index of all runs, and all SQL there is. The run folders are the truth: the index can be deleted at any time.
+"""Owns history.db, the index of all runs. The run folders are the truth: the index can be deleted at any time.
 
-Invariants: a run's row and the byte offset it was made from are written in one transaction; what is read goes through parameters;
-a file that is no database, or was written by a newer version, is rebuilt and never repaired.
+Invariants: a run's row, its memory and the byte offset both were made from are written in one transaction; what is read goes through
+parameters; a file that is no database, or was written by a newer version, is rebuilt and never repaired.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
@@ -19,48 +19,21 @@ from loralab import experience, runs
 from loralab.errors import UserError
 from loralab.events import RunView
 from loralab.experience import TELLING, Experience, Lesson
+from loralab.history import upkeep
+from loralab.history.derive import memory_of
+from loralab.history.ledger import Ledger
+from loralab.history.memories import Memories
+from loralab.history.record import Memory
+from loralab.history.tables import check, migrate
 from loralab.pace import LAST_RUNS
+from loralab.records import Job
 from loralab.report import losses, run_report
 
 MEMORY = ":memory:"  # SQLite's name for a database without a file
 UNWRITABLE = ("readonly", "is full", "unable to open", "disk I/O", "locked")  # how SQLite says that the file is fine and the place is not
 TELLING_STEPS = TELLING  # fewer updates say little about a speed
+AT_ONCE = 100  # runs read between two commits: another app waits no longer than that takes
 LISTED = ("id", "kind", "title", "task", "state", "model", "dataset", "base_loss", "adapter_loss", "started", "seconds", "steps")
-
-
-def _create_runs(db: Database) -> None:
-    db.table("runs").create(
-        {
-            "id": str, "kind": str, "title": str, "task": str, "state": str, "model": str, "dataset": str, "base_loss": float,
-            "adapter_loss": float, "started": float, "seconds": float, "steps": int, "offset": int, "worker": int,
-        },
-        pk="id",
-        not_null={"kind", "state", "offset", "worker"},
-    )  # fmt: skip
-    db.table("runs").create_index(["started"])
-
-
-def _add_speed(db: Database) -> None:
-    db.table("runs").add_column("tokens_per_second", float)
-    db.conn.execute("update runs set offset = -1")  # so that runs already indexed are read again and get theirs
-
-
-def _add_lessons(db: Database) -> None:
-    """Columns of experience.Lesson as it was then: what was foretold of a run, and what was."""
-    for name in ("setting", "device", "pace", "mode"):
-        db.table("runs").add_column(name, str, not_null_default="")
-    for name in (
-        "foretold_memory", "traced_memory", "probed_memory", "peak_memory", "foretold_step", "traced_step", "step_memory",
-        "foretold_process", "process_memory", "foretold_disk", "measured_disk",
-    ):  # fmt: skip
-        db.table("runs").add_column(name, int)
-    for name in ("foretold_seconds", "measured_seconds", "beside_seconds"):
-        db.table("runs").add_column(name, float)
-    db.conn.execute("update runs set offset = -1")
-
-
-# Applied in order, each once; `user_version` counts them. Never edit one that was released: append.
-MIGRATIONS: list[Callable[[Database], None]] = [_create_runs, _add_speed, _add_lessons]
 
 
 class History:
@@ -69,6 +42,9 @@ class History:
     def __init__(self, home: Path) -> None:
         self.home = home
         self.path = home / "history.db"
+        self.ledger = Ledger(home)
+        self.memories = Memories(home, self._open, self.ledger)
+        self._sound: tuple[int, ...] = ()  # stamp of the file when all of it was read and found sound
 
     def runs(self) -> list[dict[str, Any]]:
         """Every run, newest first: id, kind, title, task, state, model, dataset, base_loss, adapter_loss, started, seconds, steps."""
@@ -81,7 +57,8 @@ class History:
         with self._open() as db:
             rows = db.query(
                 "select model, tokens_per_second as speed from runs where kind = 'train' and state = 'finished' and steps >= :steps "
-                "and task not in ('pretrain', 'full') and tokens_per_second > 0 order by started desc",
+                "and task not in ('pretrain', 'full') and tokens_per_second > 0 "
+                "and id not in (select run from forgotten) order by started desc",
                 {"steps": TELLING_STEPS},
             )
             found: dict[str, list[float]] = {}
@@ -92,7 +69,8 @@ class History:
     def experience(self) -> Experience:
         """What finished runs of this workspace teach about the next prediction: measured over foretold, newest first."""
         with self._open() as db:
-            return experience.gather(db.table("runs").rows_where("kind = 'train' and state = 'finished'", order_by="started desc"))
+            where = "kind = 'train' and state = 'finished' and id not in (select run from forgotten)"
+            return experience.gather(db.table("runs").rows_where(where, order_by="started desc"))
 
     def rebuild(self) -> None:
         """Throw the index away and make it again from the run folders."""
@@ -131,12 +109,26 @@ class History:
     def _refreshed(self, path: Path | str) -> Database:
         db = self._connect(path)
         try:
-            _check(db)
+            self._check(db)
             self._refresh(db)
         except BaseException:
             db.close()
             raise
         return db
+
+    def _check(self, db: Database) -> None:
+        """Raise DatabaseError where pages are damaged. A file that is as it was when it was found sound is not read again."""
+        stamp = self._stamp()
+        if not stamp or stamp != self._sound:
+            check(db)
+            self._sound = stamp
+
+    def _stamp(self) -> tuple[int, ...]:
+        try:
+            stat = self.path.stat()
+        except OSError:
+            return ()
+        return stat.st_ino, stat.st_size, stat.st_mtime_ns
 
     def _connect(self, path: Path | str) -> Database:
         connection = sqlite3.connect(path, timeout=30)
@@ -144,11 +136,8 @@ class History:
             db = Database(connection)
             if path != MEMORY:
                 db.enable_wal()
-            done = int(next(db.query("pragma user_version"))["user_version"])
-            if done > len(MIGRATIONS):
-                raise sqlite3.DatabaseError("written by a newer version")
-            for number, migrate in enumerate(MIGRATIONS[done:], done + 1):
-                _apply(db, migrate, number)
+            db.conn.execute("pragma secure_delete = on")  # what is forgotten leaves no bytes behind
+            migrate(db)
         except sqlite3.Error:
             connection.close()
             raise
@@ -156,17 +145,32 @@ class History:
 
     def _refresh(self, db: Database) -> None:
         """Read again what changed since: a folder whose log and worker are as indexed, and which has ended, costs two stats."""
-        known = {row["id"]: row for row in db.table("runs").rows}
+        upkeep.take_in(db, self.ledger)
+        known = {row["id"]: row for row in db.query("select id, state, offset, worker from runs")}
         present = runs.list_runs(self.home)
-        for run in present:
-            row = known.get(run)
-            offset, worker = self._marks(run)
-            settled = row is not None and row["state"] not in ("waiting", "running")
-            if not (settled and row is not None and row["offset"] == offset and row["worker"] == worker):
-                fresh = {**self._row(run), "offset": offset, "worker": worker}
-                db.table("runs").upsert(fresh, pk="id")
+        changed = [run for run in present if not self._settled(run, known.get(run))]
+        forgotten = {row["run"] for row in db.table("forgotten").rows} if changed else set[str]()
+        for first in range(0, len(changed), AT_ONCE):
+            read = [self._read(run) for run in changed[first : first + AT_ONCE]]
+            with db.atomic():
+                for row, memory in read:
+                    db.table("runs").upsert(row, pk="id")
+                    if memory is not None and memory.run not in forgotten:
+                        upkeep.remember(db, memory, "run")
         for gone in known.keys() - set(present):
             db.table("runs").delete(gone)
+        upkeep.keep_lessons(db, self.ledger, set(present))
+
+    def _settled(self, run: str, row: dict[str, Any] | None) -> bool:
+        if row is None or row["state"] in ("waiting", "running"):
+            return False
+        return (row["offset"], row["worker"]) == self._marks(run)
+
+    def _read(self, run: str) -> tuple[dict[str, Any], Memory | None]:
+        """A run's row, and what is remembered of it once it has ended. The marks are taken before reading."""
+        offset, worker = self._marks(run)
+        row, memory = self._row(run)
+        return {**row, "offset": offset, "worker": worker}, memory
 
     def _marks(self, run: str) -> tuple[int, int]:
         """Size of the log and time of worker.json, taken before reading: what grows in between is read again next time."""
@@ -174,49 +178,40 @@ class History:
         events, worker = folder / "events.jsonl", folder / "worker.json"
         return events.stat().st_size if events.exists() else 0, worker.stat().st_mtime_ns if worker.exists() else 0
 
-    def _row(self, run: str) -> dict[str, Any]:
+    def _row(self, run: str) -> tuple[dict[str, Any], Memory | None]:
         folder = self.home / "runs" / run
         view = runs.view(self.home, run)
         base, adapter, _n = losses(view)
+        report = run_report(view, folder)
         row: dict[str, Any] = Lesson().model_dump() | {
             "id": run, "kind": "train", "title": "", "task": "", "state": view.state, "model": "", "dataset": "", "base_loss": base,
             "adapter_loss": adapter, "started": view.started or (folder / "job.json").stat().st_mtime,
-            "seconds": run_report(view, folder)["seconds"], "tokens_per_second": _speed(view), "steps": view.step,
+            "seconds": report["seconds"], "tokens_per_second": _speed(view), "steps": view.step,
         }  # fmt: skip
         try:
             job = runs.job(self.home, run)
         except UserError:
-            return row | {"title": "This run's job.json cannot be read."}
+            return row | {"title": "This run's job.json cannot be read."}, None
         plan = job.plan
         model, dataset = str(plan.get("base_model", job.options.get("model", ""))), str(plan.get("dataset", ""))
         title = str(plan.get("title", "") or job.options.get("of", ""))
         row |= {"kind": job.kind, "title": title, "task": str(plan.get("task", "")), "model": model, "dataset": dataset}
-        if job.options.get("imported"):  # another computer's speed teaches nothing about this one
-            return row | {"tokens_per_second": 0.0}
         if job.kind != "train" or view.active:
-            return row
+            return row, None
         filled = experience.folder_bytes(folder)
-        return row | experience.lesson(plan, job.options.get("predicted"), view, filled).model_dump()
+        lesson = experience.lesson(plan, job.options.get("predicted"), view, filled).model_dump()
+        return row | lesson, _remembered(job, view, report)
 
 
-def _check(db: Database) -> None:
-    """Raise DatabaseError where pages of the file are damaged; costs less than a millisecond."""
-    if next(db.query("pragma quick_check(1)"))["quick_check"] != "ok":
-        raise sqlite3.DatabaseError("damaged")
-    if not set(LISTED) <= set(db.table("runs").columns_dict):  # a changed letter in the schema is no damaged page
-        raise sqlite3.DatabaseError("damaged")
+def _remembered(job: Job, view: RunView, report: dict[str, Any]) -> Memory | None:
+    """What is remembered of a run; nothing where somebody wrote into its files what no run leaves behind."""
+    try:
+        return memory_of(job, view, report)
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError):  # ValidationError is a ValueError
+        return None
 
 
 def _speed(view: RunView) -> float:
     """Tokens per second within updates; looks at the held-out examples and safety copies are not in it."""
     within = sum(step.tokens / step.tokens_per_second for step in view.steps if step.tokens_per_second > 0)
     return sum(step.tokens for step in view.steps) / within if within else 0.0
-
-
-def _apply(db: Database, migrate: Callable[[Database], None], number: int) -> None:
-    """One migration and its mark in one transaction; when another app was faster, nothing is done."""
-    db.conn.execute("begin immediate")
-    with db.conn:
-        if int(next(db.query("pragma user_version"))["user_version"]) < number:
-            migrate(db)
-            db.conn.execute("pragma user_version = " + str(int(number)))  # a pragma takes no parameters

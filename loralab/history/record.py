@@ -99,9 +99,11 @@ class Memory(_Kept):
     tokens_per_second: float = 0.0
     base_loss: float | None = None
     best_loss: float | None = None
+    best_step: int = 0  # the look at which the held-out loss was lowest
     last_loss: float | None = None
     final_loss: float | None = None
     verdict: str = Field(default="", max_length=80)
+    tried: Act | None = None  # where it was begun to repair another run: what was changed for it
     moments: tuple[Moment, ...] = Field(default=(), max_length=MOST)
     findings: tuple[Cause, ...] = Field(default=(), max_length=MOST)
     actions: tuple[Act, ...] = Field(default=(), max_length=2 * MOST)
@@ -139,10 +141,12 @@ class Point(_Kept):
     workspace: str = ""
     time: float = 0.0  # when the run ended
     model: str = ""
+    data: str = ""
     architecture: str = ""
+    hidden: int = 0
+    layers: int = 0
     parameters: int = 0
     trainable: int = 0
-    data: str = ""
     longest: int = 0  # tokens of the longest example, as it was cut
     tokens: int = 0  # padded tokens in work when memory ran out
     epochs: float = 0.0  # of the data seen: less than one may not have met the longest example
@@ -151,7 +155,7 @@ class Point(_Kept):
     device: str = ""  # cpu | cuda | mps
     place: str = ""  # which processor and card, with torch's version
     versions: dict[str, str] = Field(default_factory=dict)
-    settings: dict[str, Any] = Field(default_factory=dict)  # those that memory, or stability, depends on
+    settings: dict[str, Any] = Field(default_factory=dict)  # those that memory or stability depends on
     rate: float = 0.0  # effective learning rate
 
 
