@@ -71,7 +71,11 @@ class TextEncoder:
         config = folder / "tokenizer_config.json"
         self.settings: dict[str, Any] = json.loads(config.read_text("utf-8")) if config.exists() else {}
         self.template_text = template_for(folder)
-        self.template = _environment().from_string(self.template_text)
+        try:
+            self.template = _environment().from_string(self.template_text)
+        except jinja2.TemplateError as error:
+            what = f"The chat template of the model in {folder.name} cannot be read: {error}."
+            raise UserError(what, "Download the model again, or choose another one.", code="bad_template") from error
 
     # ---- special tokens --------------------------------------------------------------------------------------------------
     def special(self, name: str) -> str:

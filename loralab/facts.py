@@ -12,15 +12,15 @@ from typing import Any
 
 from pydantic import Field, ValidationError
 
+from loralab import marks
 from loralab.dataset import fingerprint
 from loralab.encode import Encoded, TextEncoder
+from loralab.errors import UserError
 from loralab.events import RunView
 from loralab.model_folder import own_template, read_json, shape_of
 from loralab.profile import content_id, load_examples, quantiles, split
 from loralab.records import Example, Record
 from loralab.tasks.text import TextPlan
-
-SHOWN = 20  # row numbers kept of each finding
 
 
 class Facts(Record):
@@ -56,28 +56,50 @@ class Facts(Record):
     place: str = ""  # fingerprint of the computer it ran on, versions included
     room: int = 0  # bytes a run could take there when it began
     rows: dict[str, tuple[int, ...]] = Field(default_factory=dict)
+    refused: int = 0  # conversations the model's chat template cannot render; known before a run only, which they stop
+    rewritten: int = 0  # the template changes the answers, so that questions are learned, too
+    unsaid: int = 0  # with words that the template leaves out
+    unsaid_roles: tuple[str, ...] = ()  # whose words
+    marked: int = 0  # whose own words hold the marks of a chat template
+    garbled: int = 0  # with letters garbled or lost by a wrong encoding
+    hollow: int = 0  # answered by a placeholder only
+    near_shared: int = 0  # held-out examples that are nearly the same as one that is learned from
+    near_repeated: int = 0  # training examples that are nearly the same as an earlier one
+    odd_script: int = 0  # answers written in other letters than most
+    scripts: int = 0  # in how many kinds of letters the answers are
+    commonest: int = 0  # training examples with the commonest answer
+    same_question: int = 0  # training examples with the commonest question
+    ties: int = 0  # questions and answers tied by a word that stands in no others
+    own_ties: int = 0  # of these, between a question and its own answer
+    slip: int = 0  # rows further on that answers lie most often; `slip_ties` of the ties
+    slip_ties: int = 0
+    longest_share: float = 0.0  # of learned tokens, in the longest hundredth of the examples
+    highest: int = 0  # highest token number in any example
+    split_marks: tuple[str, ...] = ()  # marks of the template that the tokenizer does not know as one token
 
 
 def of_examples(
     encoder: TextEncoder, train: Sequence[tuple[Encoded, Example]], heldout: Sequence[tuple[Encoded, Example]], dropped: Sequence[Example]
 ) -> dict[str, Any]:
     """The part of the facts that examples and tokenizer give. `dropped` had nothing to learn from."""
-    known = {fingerprint(example) for _, example in train}
-    seen: set[str] = set()
-    questions: dict[str, str] = {}
-    marked: dict[str, list[int]] = {name: [] for name in ("cut", "unended", "empty", "repeated", "shared", "begun_twice")}
+    prints = [fingerprint(example) for _, example in train]
+    known, seen, questions = set(prints), set[str](), dict[str, str]()
+    marked: dict[str, list[int]] = {name: [] for name in (*marks.ROW_MARKS, "repeated", "shared")}
     contradicted: list[int] = []
-    for row, example in train:
-        content, question = fingerprint(example), _question(example)
-        for name in _marks(encoder, row, example):
+    roles: dict[str, None] = {}
+    for (row, example), content in zip(train, prints, strict=True):
+        question = _question(example)
+        for name in marks.of_row(encoder, row, example):
             marked[name].append(example.row)
+            roles |= dict.fromkeys(marks.unsaid(row, example) if name == "unsaid" else ())
         if content in seen:
             marked["repeated"].append(example.row)
         elif question and questions.setdefault(question, content) != content:
             contradicted.append(example.row)
         seen.add(content)
     marked["shared"] = [example.row for _, example in heldout if fingerprint(example) in known]
-    marked |= {"unlearned": [example.row for example in dropped], "questions_repeated": contradicted}
+    numbers, found = marks.between([example for _, example in train], [example for _, example in heldout])
+    marked |= {"unlearned": [example.row for example in dropped], "questions_repeated": contradicted} | found
     lengths = [len(row.ids) for row, _ in train]
     learned = sum(sum(row.learned) for row, _ in train)
     everyone = sorted([*(e for _, e in train), *(e for _, e in heldout), *dropped], key=lambda example: (example.source, example.row))
@@ -89,8 +111,10 @@ def of_examples(
         "stops": len(encoder.stop_ids), "pads_with_stop": encoder.pad_id in encoder.stop_ids,
         "template": bool(own_template(encoder.folder)),
         "tokenizer_size": encoder.tokenizer.get_vocab_size(),
-        "rows": {name: tuple(rows[:SHOWN]) for name, rows in marked.items() if rows},
-        **{name: len(rows) for name, rows in marked.items()},
+        "rows": {name: tuple(rows[:marks.SHOWN]) for name, rows in marked.items() if rows},
+        **{name: len(rows) for name, rows in marked.items()}, **numbers, **marks.of_tokenizer(encoder), "unsaid_roles": tuple(roles),
+        "longest_share": marks.weight_of_long([row for row, _ in train]),
+        "highest": max((max(row.ids) for row, _ in [*train, *heldout]), default=0),
     }  # fmt: skip
 
 
@@ -108,15 +132,38 @@ def of_model(folder: Path) -> dict[str, Any]:
 
 def foreseen(plan: TextPlan, model_folder: Path) -> Facts:
     """The facts of a plan before it runs. Raises UserError where the examples or the tokenizer cannot be read."""
-    encoder = TextEncoder(model_folder)
-    examples, _ = load_examples(Path(plan.dataset), plan.roles or None)
+    return of_plan(plan, TextEncoder(model_folder), load_examples(Path(plan.dataset), plan.roles or None)[0])
+
+
+def of_plan(plan: TextPlan, encoder: TextEncoder, examples: Sequence[Example]) -> Facts:
+    """The same of examples that were read already."""
     parts: list[list[tuple[Encoded, Example]]] = []
     dropped: list[Example] = []
+    refused: list[int] = []
     for part in split(examples, plan.heldout_share, plan.seed):
-        encoded = list(zip(encoder.many(part, plan.max_length, plan.learn_from), part, strict=True))
+        encoded = _encoded(plan, encoder, part, refused)
         parts.append([(row, example) for row, example in encoded if any(row.learned[1:])])
         dropped += [example for row, example in encoded if not any(row.learned[1:])]
-    return Facts.model_validate(of_examples(encoder, parts[0], parts[1], dropped) | of_model(model_folder))
+    found = of_examples(encoder, parts[0], parts[1], dropped) | of_model(encoder.folder)
+    found["rows"] |= {"refused": tuple(refused[: marks.SHOWN])} if refused else {}
+    return Facts.model_validate(found | {"refused": len(refused)})
+
+
+def _encoded(plan: TextPlan, encoder: TextEncoder, part: Sequence[Example], refused: list[int]) -> list[tuple[Encoded, Example]]:
+    """Examples with their tokens; where the template refuses some, the others, with the rows of these in `refused`."""
+    try:
+        return list(zip(encoder.many(part, plan.max_length, plan.learn_from), part, strict=True))
+    except UserError as error:
+        if error.problem.code != "template_refuses":
+            raise
+    usable: list[Example] = []
+    for example in part:
+        try:
+            encoder.pieces(example, plan.learn_from)
+            usable.append(example)
+        except UserError:
+            refused.append(example.row)
+    return list(zip(encoder.many(usable, plan.max_length, plan.learn_from), usable, strict=True))
 
 
 def noted(view: RunView) -> Facts | None:
@@ -128,18 +175,6 @@ def noted(view: RunView) -> Facts | None:
             except ValidationError:
                 return None
     return None
-
-
-def _marks(encoder: TextEncoder, row: Encoded, example: Example) -> list[str]:
-    found = ["cut"] if row.truncated else []
-    if example.messages and not any(learned and token in encoder.stop_ids for token, learned in zip(row.ids, row.learned, strict=True)):
-        found.append("unended")
-    if not _answer(example).strip():
-        found.append("empty")
-    beginning = encoder.tokenizer.token_to_id(encoder.special("bos_token")) if encoder.special("bos_token") else None
-    if beginning is not None and row.ids[:2] == [beginning, beginning]:
-        found.append("begun_twice")
-    return found
 
 
 def _question(example: Example) -> str:

@@ -15,6 +15,11 @@ _LOST = re.compile("\ufffd")
 _CONTROL = re.compile("[\x01-\x08\x0e-\x1f\x7f]")
 
 
+def is_garbled(text: str) -> bool:
+    """Whether letters of a text were lost or garbled by a wrong encoding."""
+    return not text.isascii() and bool(_MOJIBAKE.search(text) or _LOST.search(text))
+
+
 def check(case: Case) -> list[Problem]:
     """Warning with the rows for each of: wrong encoding, lost letters, control characters."""
     signs = (
