@@ -1,0 +1,163 @@
+"""Owns the way from a wish to a plan before there is any data: a complete plan for examples as they should be, and what those are.
+
+Invariants: the plan is one the planner itself proposes, for a profile like that of examples of this kind; it fits this computer, or says
+that nothing does; what is said about data is a matter of the task, never a promise about a result.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from advisor.proposals.wishes import Task, Wish, understand
+from loralab import estimate
+from loralab.lab import Lab
+from loralab.model_check import ModelCheck, size_words
+from loralab.records import DatasetProfile, Proposal, Record
+
+SPEAKS_MANY = ("qwen", "gemma", "llama-3.2", "mistral")  # beginnings of names of catalogue models that write other languages than English
+LARGEST_QUICK = 200e6  # weights of a model for somebody in a hurry
+PATIENCE = {"quick": 900.0, "": 3600.0, "best": 8 * 3600.0}  # seconds that training may take
+WORD = 1.4  # tokens, about
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What examples of a task look like: their shape, how many it takes, and how long question and answer are in words."""
+
+    shape: str
+    rows: int
+    question: int
+    answer: int
+    columns: tuple[str, ...]
+    sentence: str  # what one example is
+    sample: dict[str, str]
+    tips: tuple[str, ...]
+
+
+KINDS: dict[Task, Kind] = {
+    "answer": Kind(
+        "prompt_completion", 300, 25, 60, ("question", "answer"), "a question as people ask it, and the answer as you want it",
+        {"question": "My parcel is late. What can I do?", "answer": "I am sorry. Please send me the order number, and I will look."},
+        ("Take real questions, also clumsy ones.", "Let all answers have the tone you want: it is learned first.",
+         "Facts that change belong into the question, not into the training."),
+    ),
+    "sort": Kind(
+        "label", 500, 30, 3, ("text", "label"), "a text and the name of its class",
+        {"text": "I was charged twice.", "label": "billing"},
+        ("At least 50 texts for each class, and about as many of each.", "Add a class for what fits nowhere, with examples.",
+         "Two people should agree on the class of a text; where they do not, the model cannot either."),
+    ),
+    "extract": Kind(
+        "prompt_completion", 300, 120, 50, ("text", "result"), "a text and what is to be found in it, always in one form, such as JSON",
+        {"text": "Invoice 118 of 3 May, 240 EUR, Miller Ltd.", "result": '{"number": "118", "amount": 240, "name": "Miller Ltd."}'},
+        ("Always the same fields in the same order.", "Include texts where a field is missing, and say so in the same way each time."),
+    ),
+    "summarise": Kind(
+        "prompt_completion", 300, 400, 60, ("text", "summary"), "a whole text and the summary you would have written",
+        {"text": "(a report of one page)", "summary": "(its three most important sentences)"},
+        ("Let all summaries be about as long.", "Nothing may stand in a summary that is not in its text, or it learns to invent."),
+    ),
+    "translate": Kind(
+        "prompt_completion", 1000, 30, 30, ("source", "translation"), "a sentence and its translation",
+        {"source": "Where is the station?", "translation": "Wo ist der Bahnhof?"},
+        ("A small model learns your words and your tone, not a language it never saw.", "Short, whole sentences teach most."),
+    ),
+    "code": Kind(
+        "prompt_completion", 500, 80, 60, ("task", "code"), "what is to be done and the code that does it, or code and the words for it",
+        {"task": "Count the rows of the table orders.", "code": "SELECT COUNT(*) FROM orders;"},
+        ("Only code that was run and works.", "One style throughout."),
+    ),
+    "write": Kind(
+        "text", 200, 0, 300, ("text",), "a whole text in the style you want",
+        {"text": "(a poem, a letter, a page)"},
+        ("Fifty pages teach a tone, some hundred a style.", "Take out what is not the style: headers, page numbers, quotations of others."),
+    ),
+}  # fmt: skip
+
+
+class Described(Record):
+    """A plan for a wish, and the examples it takes."""
+
+    wish: Wish
+    proposal: Proposal
+    rows: int  # examples to collect
+    columns: tuple[str, ...]
+    sample: dict[str, str]
+    needs: tuple[str, ...]  # sentences
+    words: str
+
+
+def describe(lab: Lab, text: str, model: str = "") -> Described:
+    """A complete plan for a sentence such as “answer like our support team, in German, short”. `model`: where the person chose one."""
+    wish = understand(text)
+    kind = KINDS[wish.task]
+    profile = _imagined(wish, kind)
+    name = model or _model(lab, wish, profile)
+    fixed: dict[str, Any] = {"learn_from": "everything"} if kind.shape == "text" else {}
+    proposal = lab.propose(profile, name, **fixed, title=_title(wish))
+    return Described(
+        wish=wish, proposal=proposal, rows=kind.rows, columns=kind.columns, sample=kind.sample, needs=_needs(wish, kind),
+        words=_words(wish, lab.check_model(name)),
+    )  # fmt: skip
+
+
+def _imagined(wish: Wish, kind: Kind) -> DatasetProfile:
+    """The profile of examples as they should be: nothing is measured yet, and the plan says so by having no file."""
+    longer = {"short": 0.5, "": 1.0, "long": 3.0}[wish.length]
+    answer = kind.answer if wish.task == "sort" else round(kind.answer * longer)
+    typical = round(WORD * (kind.question + answer)) + 12  # and what a template puts around them
+    tokens = {"p50": typical, "p90": 2 * typical, "p95": round(2.5 * typical), "p99": 3 * typical, "max": 4 * typical}
+    heldout = max(8, kind.rows // 10)
+    total = kind.rows * typical
+    return DatasetProfile(
+        id="", name="", path="", shape=kind.shape, n_read=kind.rows, n_kept=kind.rows, n_train=kind.rows - heldout, n_heldout=heldout,
+        tokens=tokens | {"total": total, "learned": round(total * answer / (kind.question + answer))},
+    )  # fmt: skip
+
+
+def _model(lab: Lab, wish: Wish, profile: DatasetProfile) -> str:
+    """The largest model of the catalogue that speaks the language, needs nobody's permission, fits here and is done in time."""
+    machine, chosen = lab.machine(), "starter"
+    for entry in lab.models():
+        check = lab.check_model(entry.name)
+        foreign = wish.language not in ("", "English")
+        if (check.present and not check.ok) or (foreign and not entry.name.startswith(SPEAKS_MANY)):
+            continue
+        if entry.gated or (wish.pace == "quick" and entry.parameters > LARGEST_QUICK and not foreign):
+            continue
+        needs = lab.propose(profile, entry.name).footprint
+        if estimate.fits(needs, machine) and (needs.seconds or 0.0) <= PATIENCE[wish.pace]:
+            chosen = entry.name
+    return chosen
+
+
+def _title(wish: Wish) -> str:
+    return wish.text[:77] + ("..." if len(wish.text) > 77 else "")
+
+
+def _needs(wish: Wish, kind: Kind) -> tuple[str, ...]:
+    found = [f"About {kind.rows:,} examples, each {kind.sentence}."]
+    found += [f"A table (CSV, Excel) with the columns {' and '.join(f'“{column}”' for column in kind.columns)} is enough."]
+    if wish.language:
+        found.append(f"Every answer in {wish.language}: it writes in the language of the examples.")
+    if wish.length == "short" and wish.task != "sort":
+        found.append("Short answers throughout: it writes as long as the examples do.")
+    if wish.length == "long":
+        found.append("Long answers throughout: it writes as long as the examples do.")
+    return (*found, *kind.tips)
+
+
+def _words(wish: Wish, model: ModelCheck) -> str:
+    doing = {
+        "answer": "answer", "sort": "sort texts into classes", "extract": "find things in texts", "summarise": "summarise",
+        "translate": "translate", "code": "work with code", "write": "write in a style",
+    }[wish.task]  # fmt: skip
+    manner = [f"in {wish.language}"] if wish.language else []
+    manner += ["in few words"] if wish.length == "short" else ["at length"] if wish.length == "long" else []
+    doubt = "" if wish.sure else " If you meant something else, say what it gets and what it shall give back."
+    how = f", {' and '.join(manner)}" if manner else ""
+    fetch = "" if model.present else f" It is not on this computer yet: {size_words(model.download_bytes)} to download, after you said yes."
+    deaf = wish.language not in ("", "English") and not model.name.startswith(SPEAKS_MANY)
+    limit = f" This model knows hardly any {wish.language}: choose a larger one where you can." if deaf else ""
+    return f"It shall {doing}{how}, with the model {model.name}.{fetch}{limit}{doubt}"
