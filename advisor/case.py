@@ -16,7 +16,7 @@ from loralab.events import RunView, adjusted
 from loralab.facts import Facts, noted
 from loralab.hardware import Machine
 from loralab.lab import Lab
-from loralab.records import DatasetProfile
+from loralab.records import DatasetProfile, Footprint
 from loralab.tasks.text import TextPlan
 
 LOG_TAIL = 40_000  # bytes of worker.log that are looked at
@@ -33,6 +33,7 @@ class Case:
     machine: Machine | None = None
     view: RunView | None = None  # None: it has not run
     log: str = ""  # the end of the worker's log
+    needs: Footprint | None = None  # what the plan was foretold to need, before a run
 
     @cached_property
     def signals(self) -> Signals:

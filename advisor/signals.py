@@ -20,6 +20,8 @@ Series = npt.NDArray[np.float64]
 
 WINDOW = 0.1  # of the run: what “the beginning” and “the end” of a curve mean
 LEAST = 3  # updates in such a window, at least
+SHORT = 8  # updates that tell what is usual just before one
+HISTORY, FAR = 20, 4.0  # updates that make a history of gradients, and how many deviations above it is a jump
 
 
 class Signals:
@@ -128,13 +130,54 @@ class Signals:
     @cached_property
     def spikes(self) -> tuple[int, ...]:
         """Updates whose loss was twice what was usual just before, and whose neighbours after were not."""
-        found: list[int] = []
-        for at in range(5, len(self.losses) - 2):
-            usual = float(np.median(self.losses[max(0, at - 10) : at]))
-            level = max(2 * usual, usual + max(0.5, 6 * (self.noise if math.isfinite(self.noise) else 0.0)))
-            if self.losses[at] > level and float(np.median(self.losses[at + 1 : at + 4])) < level:
-                found.append(int(self.steps[at]))
-        return tuple(found)
+        finite = np.isfinite(self.losses)
+        losses, steps = self.losses[finite], self.steps[finite]
+        if len(losses) < SHORT + LEAST + 1:
+            return ()
+        usual = np.median(_windows(losses, SHORT)[: -LEAST - 1], axis=1)  # of the updates before each
+        after = np.median(_windows(losses, LEAST)[SHORT + 1 :], axis=1)
+        level = np.maximum(2 * usual, usual + max(0.5, 6 * self.noise))
+        at = losses[SHORT:-LEAST]
+        return tuple(int(step) for step in steps[SHORT:-LEAST][(at > level) & (after < level)])
+
+    @cached_property
+    def gain(self) -> float:
+        """How much better the held-out examples became at best, in nats; negative where they only got worse."""
+        return self.base - self.best
+
+    @cached_property
+    def reach(self) -> float:
+        """The sum of all learning rates: about how far AdamW can have moved a single weight, whatever its gradients were."""
+        return float(sum(step.learning_rate for step in self.view.steps))
+
+    @cached_property
+    def jumps(self) -> int:
+        """Updates whose gradient was far longer than those before: a z of its logarithm above FAR, by median and MAD."""
+        sound = self.norms[np.isfinite(self.norms) & (self.norms > 0)]
+        if len(sound) <= HISTORY:
+            return 0
+        logs = np.log(sound)
+        before = _windows(logs, HISTORY)[:-1]
+        middle = np.median(before, axis=1)
+        spread = np.maximum(1.4826 * np.median(np.abs(before - middle[:, None]), axis=1), 0.1)
+        return int(np.sum((logs[HISTORY:] - middle) / spread > FAR))
+
+    @cached_property
+    def rebound(self) -> float:
+        """How far the training loss ends above its own lowest level, in nats, both smoothed: near 0 where it only ever fell."""
+        finite = self.losses[np.isfinite(self.losses)]
+        width = self._window
+        if len(finite) < 3 * width:
+            return math.nan
+        levels = np.mean(_windows(finite, width), axis=1)
+        return float(levels[-1] - levels.min())
+
+    def growth_before(self, step: int) -> float:
+        """By how many times the gradient had grown in the updates just before `step`, over what was usual earlier; NaN where too few."""
+        finite = [s.grad_norm for s in self.view.steps if s.step < step and math.isfinite(s.grad_norm) and s.grad_norm > 0]
+        if len(finite) < 2 * LEAST:
+            return math.nan
+        return float(max(finite[-LEAST:]) / np.median(finite[:-LEAST]))
 
     # ---- trouble ---------------------------------------------------------------------------------------------------------
     def incidents(self, *codes: str) -> tuple[Incident, ...]:
@@ -159,6 +202,11 @@ class Signals:
     def score(self, name: str) -> Score | None:
         """A measure of the verdict by its name."""
         return next((score for score in self.final.scores if score.name == name), None) if self.final else None
+
+
+def _windows(values: Series, width: int) -> Series:
+    """All stretches of `width` values in order, one a row; nothing is copied."""
+    return np.lib.stride_tricks.sliding_window_view(values, width)
 
 
 def _mean(values: Series) -> float:

@@ -9,29 +9,42 @@ What to do: a learning rate three to five times smaller, with a slow start. A ru
 retry begins with what it came to.
 """
 
+import math
+
 from advisor.case import Case
 from advisor.findings import Evidence, Fix, Found
 from advisor.rules import Rule
+from advisor.rules._reading import boldness, ran_away, rate_words, repaired
+from advisor.rules.never_right import never_right
+from advisor.rules.no_warmup import abrupt
+from advisor.rules.too_loud import loud
 
 SMALLER = 5.0  # Axolotl, training stability: 3 to 5; Soup: 5
 WARMUP = 0.1  # Google's tuning playbook: 5 to 10 % of the run
 
 
 def check(case: Case) -> Found | None:
-    """The guard saw the run leave its start far behind on held-out examples, too, and made it go back."""
-    away = case.signals.incidents("diverged")
-    if not away:
+    """The guard saw the run leave its start far behind on held-out examples, too; where it had its hands off, the curves show it."""
+    if not ran_away(case):
         return None
-    rate = min(case.plan.learning_rate, case.asked.learning_rate / SMALLER)
-    evidence = (
+    signals, times = case.signals, boldness(case)
+    away = signals.incidents("diverged")
+    step = away[0].step if away else int(signals.looks[-1].step)
+    far = float(away[0].data.get("heldout", math.nan)) if away else signals.last
+    rate = rate_words(min(case.plan.learning_rate, case.asked.learning_rate / SMALLER))
+    evidence = [
         Evidence(what="learning rate", value=case.asked.learning_rate),
-        Evidence(what="held-out loss before training", value=case.signals.base),
-        Evidence(what="held-out loss when it had run away", value=float(away[0].data.get("heldout", float("nan"))), step=away[0].step),
+        Evidence(what="held-out loss before training", value=signals.base),
+        Evidence(what="held-out loss when it had run away", value=far, step=step),
+    ]
+    evidence += [Evidence(what="times the usual size of corrections", value=times)] if math.isfinite(times) else []
+    words = (
+        f"By update {step} the training had run away with a learning rate of {case.asked.learning_rate:g}.{repaired(case) if away else ''}"
     )
-    words = f"At update {away[0].step} the training had run away with a learning rate of {case.asked.learning_rate:g}."
     settings = {"learning_rate": rate, "warmup": max(case.plan.warmup, WARMUP)}
     fix = Fix(words=f"Use a learning rate of {rate:g} with a slow start.", settings=settings)
-    return Found(confidence=0.9, words=words, evidence=evidence, fixes=(fix,))
+    other = abrupt(case) or loud(case) or never_right(case)
+    return Found(confidence=0.5 if other else 0.9, words=words, evidence=tuple(evidence), fixes=(fix,))
 
 
 RULE = Rule("R26", "instability", "The corrections were too big: the training ran away", "error", "retry", check)

@@ -70,7 +70,7 @@ def attempt(work: Callable[[], Found], undo: Callable[[], Any] | None = None) ->
     except _FOREIGN as error:
         if not is_allocation_failure(error):
             raise
-        said = f"{type(error).__name__}: {error}".strip().splitlines()[0][:300]
+        said = f"{type(error).__name__}: {error}".strip().splitlines()[0][:600]
     if undo is not None:
         undo()
     make_room()

@@ -1,0 +1,106 @@
+"""Owns what several rules read out of a case: whether a run put itself right, how bold its corrections are, whether it got worse.
+
+Invariant: pure functions of the case; where something is not known they say so (None, NaN or nothing) and never guess.
+"""
+
+from __future__ import annotations
+
+import math
+
+from advisor.case import Case
+from loralab.events import Adjusted, Incident
+from loralab.planner import MID_RATE, TINY, TINY_RATE, USUAL_RATE
+
+USUAL_SCALE = 2.0  # alpha / rank the usual rates hold for (loralab/planner.py)
+WORSE = 0.1  # of the start: a held-out loss that is higher by more than this got worse beyond noise
+FLOOR = 0.1  # nats: and by at least this, so that a loss near zero may move
+LITTLE = 0.03  # of the start: less gained than this is little; the least of the healthy runs in tests/golden gains twice that
+
+
+def repaired(case: Case) -> str:
+    """A sentence for a run that dealt with its trouble itself; empty where it ended because of it."""
+    if case.view is None or case.view.state in ("failed", "killed") or case.signals.code:
+        return ""
+    return " The run dealt with it by itself and went on." if case.view.active else " The run dealt with it by itself."
+
+
+def answer(case: Case, incident: Incident, setting: str) -> Adjusted | None:
+    """What was done to a setting because of an incident: told in the same update, after it."""
+    changes = case.view.adjustments if case.view else ()
+    return next((c for c in changes if c.setting == setting and 0 <= incident.step - c.step <= 1 and c.time >= incident.time), None)
+
+
+def parameters(case: Case) -> int:
+    """Weights of the base model: counted where it was loaded, else from its measures (12 hidden² a layer); 0 where nothing is known."""
+    facts = case.facts
+    if facts is None:
+        return 0
+    return facts.parameters or 12 * facts.layers * facts.hidden**2 + facts.vocabulary * facts.hidden
+
+
+def usual_rate(case: Case) -> float:
+    """The learning rate usual for a model of this size at this adapter's loudness; NaN where the size is not known."""
+    size = parameters(case)
+    if not size:
+        return math.nan
+    rate = TINY_RATE if size < TINY else MID_RATE if size < 2 * TINY else USUAL_RATE
+    return rate * USUAL_SCALE / case.scale
+
+
+def boldness(case: Case) -> float:
+    """How many times the usual the corrections are as asked for, loudness counted; NaN where the model's size is not known."""
+    return case.asked.learning_rate / usual_rate(case)
+
+
+def rate_words(rate: float) -> float:
+    """A learning rate as a person would write it: two digits."""
+    return float(f"{rate:.2g}")
+
+
+def worse(case: Case) -> bool:
+    """Whether the held-out examples ended worse than they began, beyond noise."""
+    start, last = case.signals.base, case.signals.last
+    if math.isnan(start) or math.isnan(last):
+        return False
+    return not last <= start + max(WORSE * abs(start), FLOOR)
+
+
+def ran_away(case: Case) -> bool:
+    """Whether the run left its start far behind: the guard said so, or, where it had its hands off, the curves do."""
+    start, last, loss = case.signals.base, case.signals.last, case.signals.last_loss
+    if case.signals.incidents("diverged"):
+        return True
+    far = start + max(0.5 * abs(start), 0.5)  # as in loralab/train/guard.py
+    return last > far and not loss < start
+
+
+def improved(case: Case) -> bool:
+    """Whether the verdict, or without one the held-out loss, says that it got better."""
+    if case.signals.final is not None and case.signals.final.verdict:
+        return case.signals.final.verdict == "better"
+    return case.signals.gain > 0.05 * abs(case.signals.base)
+
+
+def ended_well(case: Case) -> bool:
+    """Whether the run came to the end of its plan."""
+    return bool(case.view and case.view.state == "finished")
+
+
+def planned_updates(case: Case, batch: int) -> int:
+    """Updates the plan makes with so many examples behind each; 0 where the number of examples is not known."""
+    if case.asked.max_steps:
+        return case.asked.max_steps
+    n = case.facts.n_train if case.facts else 0
+    return math.ceil(math.ceil(n / batch) * case.asked.epochs)
+
+
+def share_gained(case: Case) -> float:
+    """By what share of its start the held-out loss fell, at best; NaN before the first look."""
+    return case.signals.gain / abs(case.signals.base) if case.signals.base else math.nan
+
+
+def learned_little(case: Case) -> bool:
+    """Whether a run that is over hardly changed the held-out loss for the better, and nothing else was seen to go wrong in it."""
+    if case.view is None or case.view.active or worse(case) or ran_away(case) or case.signals.incidents("non_finite"):
+        return False
+    return share_gained(case) < LITTLE

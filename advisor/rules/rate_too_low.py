@@ -1,0 +1,47 @@
+"""The corrections are too small to change anything.
+
+What it looks like: the loss stays where it was, quietly; the gradients are healthy. The learning rate, loudness counted, is far below the
+usual for a model of this size.
+
+Why: in each update a weight moves by about the learning rate, however strong its gradient is. A tenth of the usual rate needs ten times the
+updates.
+
+What to do: the learning rate that is usual for this model's size.
+"""
+
+import math
+
+from advisor.case import Case
+from advisor.findings import Evidence, Fix, Found
+from advisor.rules import Rule
+from advisor.rules._reading import boldness, learned_little, rate_words, share_gained, usual_rate
+
+TIMID, FAR = 0.34, 0.15  # times the usual
+ENOUGH = 3  # updates
+
+
+def timid(case: Case) -> bool:
+    """Whether it learned little, and the corrections were far smaller than usual."""
+    return len(case.signals.steps) >= ENOUGH and learned_little(case) and boldness(case) <= TIMID and bool(case.signals.norms.any())
+
+
+def check(case: Case) -> Found | None:
+    """It learned little, with small corrections and healthy gradients."""
+    if not timid(case):
+        return None
+    times, rate = boldness(case), rate_words(usual_rate(case))
+    gained = share_gained(case)
+    evidence = (
+        Evidence(what="learning rate", value=case.asked.learning_rate),
+        Evidence(what="usual for a model of this size", value=rate),
+        Evidence(what="times the usual size of corrections", value=float(f"{times:.3g}")),
+        Evidence(what="held-out loss before training", value=case.signals.base),
+        Evidence(what="held-out loss at best", value=case.signals.best, step=case.signals.best_step),
+    )
+    changed = "not at all" if not math.isfinite(gained) or gained < 5e-4 else f"by {gained:.1%}"
+    words = f"The held-out loss fell {changed}, with corrections {times:.2g} times the usual size."
+    fix = Fix(words=f"Use a learning rate of {rate:g}.", settings={"learning_rate": rate})
+    return Found(confidence=0.9 if times <= FAR else 0.75, words=words, evidence=evidence, fixes=(fix,))
+
+
+RULE = Rule("R33", "no learning", "The corrections are too small to change anything", "warning", "retry", check, during=False)

@@ -1,0 +1,52 @@
+"""The training ended while it was still getting better.
+
+What it looks like: at the end the loss still falls, on the examples learned from and on those held out, and the last look was the best.
+
+Why: there were fewer updates than this model needs for these examples.
+
+What to do: about twice as many rounds over the examples.
+"""
+
+import math
+
+from advisor.case import Case
+from advisor.findings import Evidence, Fix, Found
+from advisor.rules import Rule
+from advisor.rules._reading import ended_well, improved, planned_updates
+from advisor.rules.large_batch import too_large
+from advisor.rules.rate_too_low import timid
+
+FALLING = -0.03  # change over the last third of the run, as a share of the level: a run that has settled changes by less than 2 %
+LOOKS = 4
+
+
+def check(case: Case) -> Found | None:
+    """Both curves still fall and the last look is the best; information where the run got better all the same."""
+    signals = case.signals
+    if not ended_well(case) or len(signals.looks) < LOOKS or signals.best != signals.last or timid(case) or too_large(case):
+        return None
+    if not (signals.heldout_slope < FALLING and signals.train_slope < 0):
+        return None
+    updates = len(signals.steps)
+    settings: dict[str, object] = {"epochs": min(1000.0, 2 * case.plan.epochs)}
+    if case.plan.max_steps:
+        settings = {"max_steps": 2 * case.plan.max_steps}
+    evidence = [
+        Evidence(what="change of the held-out loss over the last third", value=signals.heldout_slope),
+        Evidence(what="change of the training loss over the last third", value=signals.train_slope),
+        Evidence(what="held-out loss at the end, the best", value=signals.last, step=int(signals.looks[-1].step)),
+        Evidence(what="updates", value=updates),
+    ]
+    planned = planned_updates(case, case.asked.effective_batch)
+    words = f"After {updates} updates the held-out loss still fell, by {-signals.heldout_slope:.0%} over the last third of the run."
+    if math.isfinite(planned) and case.asked.max_minutes and updates < planned:
+        words += f" The time limit of {case.asked.max_minutes:g} minutes ended it."
+        settings = {"max_minutes": 2 * case.asked.max_minutes}
+    fix = Fix(words="Train about twice as long.", settings=settings)
+    fine = improved(case)
+    return Found(
+        confidence=0.6 if fine else 0.7, words=words, evidence=tuple(evidence), fixes=(fix,), severity="info" if fine else "warning"
+    )
+
+
+RULE = Rule("R34", "no learning", "The training ended while it was still getting better", "warning", "propose", check, during=False)
