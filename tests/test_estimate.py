@@ -75,13 +75,29 @@ def test_on_a_card_the_free_memory_is_the_cards():
     assert footprint(plan(), here("smollm2-135m"), with_card(6), examples()).free_bytes == 6 * GB
 
 
-def test_the_measured_peak_of_a_run_is_foreseen_within_a_fifth():
-    # resident high-water marks of real steps on a processor beside the 0.4 GB the process held before, in bytes
-    tiny = {"precision": "fp32", "micro_batch": 8, "max_length": 128, "learn_from": "replies"}
-    data = examples(mean=26)  # longest row 130, cut to 128, half of it learned
-    for settings, measured in ((tiny, 0.511e9), (tiny | {"dropout": 0.05}, 0.620e9), (tiny | {"precision": "bf16"}, 0.395e9)):
-        found = footprint(TextPlan.model_validate(settings), here("starter"), laptop(), data)
-        assert found.memory_bytes == pytest.approx(measured + 0.4e9, rel=0.2)
+@pytest.mark.parametrize(
+    ("settings", "loaded", "step"),
+    [({}, 434e6, 400e6), ({"dropout": 0.05}, 434e6, 521e6), ({"precision": "bf16"}, 422e6, 397e6)],
+)
+def test_the_measured_step_of_the_starter_is_foreseen_within_a_quarter_and_the_whole_within_a_tenth(settings, loaded, step):
+    """Resident high-water marks of twelve real updates on a processor, the mean of two runs (3 % apart), beside what was there before.
+
+    A quarter, because a model this small leaves the allocator to itself: what it wastes is counted as half of the tensors and was 50 to
+    100 % of them. The whole is nearer, because more than half of it is the program, which is known well: 6 % too low to 3 % too high.
+    """
+    plan = TextPlan.model_validate({"precision": "fp32", "micro_batch": 8, "max_length": 128, "learn_from": "replies"} | settings)
+    found = footprint(plan, here("starter"), laptop(), examples(mean=26))  # longest row 130, cut to 128, half of it learned
+    tensors = found.parts["activations"] + found.parts["head"]
+    gradients = found.parts["adapter"] // 2
+    assert tensors + tensors // 2 + gradients + found.parts["optimiser"] == pytest.approx(step, rel=0.25)
+    assert found.memory_bytes == pytest.approx(loaded + step, rel=0.1)
+
+
+def test_where_the_allocator_is_settled_a_measured_step_is_foreseen_within_a_tenth():
+    # a step of this model's measures with random weights, benchmarks/fit.py: 1,741 and 1,770 MB; the closed form is 7 % above both
+    shape = {"micro_batch": 8, "effective_batch": 8, "max_length": 128, "rank": 32}
+    parts = footprint(plan(**shape), here("smollm2-135m"), laptop()).parts
+    assert parts["activations"] + parts["head"] + parts["optimiser"] + parts["adapter"] // 2 == pytest.approx(1.755e9, rel=0.1)
 
 
 def test_time_follows_the_work_and_a_known_speed_is_believed():
