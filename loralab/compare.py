@@ -28,33 +28,51 @@ RIGHT = Trait(
 )  # fmt: skip
 
 
-def judgement(folder: Path) -> dict[str, Any]:
+def judgement(folder: Path, checkpoint: str = "", export: str = "") -> dict[str, Any]:
     """What was measured on a run, example by example: the newest judging of it, its own or a later evaluation's.
 
-    Raises UserError when it has not been judged, or was judged before single examples were kept.
+    `checkpoint`, `export`: of that checkpoint or export of the run instead. Raises UserError when it has not been judged, or was judged
+    before single examples were kept.
     """
-    for path in sorted(_judgings(folder), key=lambda p: p.stat().st_mtime_ns, reverse=True):
+    for path in sorted(_judgings(folder, checkpoint, export), key=lambda p: p.stat().st_mtime_ns, reverse=True):
         found = json.loads(path.read_text("utf-8"))
         if found.get("rows", {}).get("loss"):
             return found
+    if checkpoint or export:
+        what = f"{export or f'{folder.name}@{checkpoint}'} has not been measured yet."
+        raise UserError(what, "Measure it first: it is done on the run's own examples.", code="not_judged")
     raise UserError(f"{folder.name} has not been judged yet.", "Let it finish, or measure it again.", code="not_judged")
 
 
-def _judgings(folder: Path) -> Iterator[Path]:
-    """evaluation.json of a run and of the evaluations made of it later."""
+def judged(folder: Path, checkpoint: str = "", export: str = "") -> bool:
+    """Whether there is such a judgement."""
+    try:
+        judgement(folder, checkpoint, export)
+    except UserError:
+        return False
+    return True
+
+
+def _judgings(folder: Path, checkpoint: str, export: str) -> Iterator[Path]:
+    """evaluation.json of a run and of the evaluations made of it later, or those of a checkpoint or export of it."""
+    wanted = {"of": folder.name, "checkpoint": checkpoint, "export": export}
     for other in (folder, *folder.parent.iterdir()):
         path, job = other / "artifacts" / "evaluation.json", other / "job.json"
-        if path.is_file() and (other == folder or _judges(job, folder.name)):
+        own = other == folder and not (checkpoint or export)
+        if path.is_file() and (own or _judges(job, wanted)):
             yield path
 
 
-def _judges(job: Path, run: str) -> bool:
-    """Whether a job judged this run; a control is about it, too, but judged something else. A damaged or missing file judged nothing."""
+def _judges(job: Path, wanted: dict[str, str]) -> bool:
+    """Whether a job judged this; a control is about the run, too, but judged something else. A damaged or missing file judged nothing."""
     try:
         options = json.loads(job.read_bytes()).get("options", {})
     except (OSError, ValueError):
         return False
-    return options.get("of") == run and not options.get("control")
+    return not options.get("control") and all(str(options.get(key) or "") == value for key, value in wanted.items())
+
+
+NOTICEABLE = 0.005  # of the first's bits per byte: an interval within that, both ways, is no difference
 
 
 class Comparison(Record):
@@ -96,7 +114,7 @@ def compare(first: dict[str, Any], second: dict[str, Any]) -> Comparison:
         what = f"The two were judged on different examples; they share {len(pairs)}."
         raise UserError(what, "Train both on the same file with the same seed and held-out share.", code="nothing_shared")
     bits = [[_bits(row) for row in side] for side in zip(*pairs, strict=True)]
-    scores = [LOSS.score(bits[0], bits[1], [float(a.get("bytes", a["tokens"])) for a, _ in pairs])]
+    scores = [_noticeable(LOSS.score(bits[0], bits[1], [float(a.get("bytes", a["tokens"])) for a, _ in pairs]))]
     for name in first["rows"].keys() & second["rows"].keys():
         shared = [pair for pair in _paired(first["rows"][name], second["rows"][name]) if pair[0]["row"] not in others]
         if len(shared) >= FEWEST and "adapter_right" in shared[0][0]:
@@ -108,6 +126,14 @@ def compare(first: dict[str, Any], second: dict[str, Any]) -> Comparison:
         for (a, _), x, y in zip(pairs, *_per_byte(pairs), strict=True)
     ]
     return Comparison(words=main.words, scores=tuple(sorted(scores, key=lambda s: s is not main)), rows=tuple(rows))
+
+
+def _noticeable(score: Score) -> Score:
+    """Rounding an export to sixteen bits shifts every example a hair the same way: certain, and nothing anybody will ever notice."""
+    if max(abs(score.low), abs(score.high)) > NOTICEABLE * abs(score.base):
+        return score
+    words = f"{LOSS.label}: no difference that could be noticed ({score.base:.3f} → {score.adapter:.3f} bits per byte, {score.n} answers)."
+    return score.model_copy(update={"verdict": "no difference seen", "words": words, "p": 1.0})
 
 
 def _paired(first: Sequence[dict[str, Any]], second: Sequence[dict[str, Any]]) -> list[tuple[dict[str, Any], dict[str, Any]]]:

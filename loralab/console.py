@@ -112,11 +112,12 @@ def _is_there(path: Path) -> bool:
 
 def newest(lab: Lab, run: str, *, trained: bool = False) -> str:
     """A run's name; “last” is the newest training run (with `trained`, the newest that made an adapter)."""
+    run, at, part = run.partition("@")
     if run != "last":
-        return run
+        return run + at + part
     for row in lab.runs():
         if row["kind"] == "train" and (not trained or lab.view(row["id"]).adapter):
-            return str(row["id"])
+            return str(row["id"]) + at + part
     raise UserError("There is no run yet.", "Start one: python -m loralab train FILE.", code="no_run")
 
 

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from loralab import compare, disk, paths, queue, runs, speed
+from loralab import adapter_import, compare, disk, paths, queue, runs, speed
 from loralab.card import model_card, origin_of
 from loralab.catalog import Catalog, ModelCheck, ModelEntry
 from loralab.chat import ChatServer
@@ -34,6 +34,7 @@ from loralab.records import DatasetProfile, Footprint, Job, Plan, Proposal
 from loralab.report import run_report
 from loralab.report_page import report_html, report_markdown
 from loralab.speed import Speed
+from loralab.subjects import Subject, parts_of, subject
 from loralab.tasks import parse_plan
 from loralab.tracing import Tracer, traced
 
@@ -137,6 +138,17 @@ class Lab:
         with disk.writing(self.home):
             return runs.start(self.home, "train", plan=typed.model_dump(), options=options)
 
+    def import_adapter(self, *given: Path | str, base: str = "", data: str = "") -> str:
+        """Make a run of an adapter from elsewhere (its folder, its zip or its files), checked against its base; returns its id.
+
+        `base`: the model it belongs to, where that cannot be read from it; `data`: examples to judge it on. It can be chatted with, judged
+        and exported as any other. Raises UserError, and leaves nothing, when it cannot be used or belongs to another base.
+        """
+        disk.check_writable(self.home)
+        examples = str(self.profile(data, base or "starter").path) if data else ""
+        with disk.writing(self.home):
+            return adapter_import.bring(self.home, self.catalog, [Path(path).expanduser() for path in given], base, examples)
+
     def resume(self, run: str) -> str:
         """Go on from the last checkpoint of a stopped, killed or failed run, when its turn comes."""
         disk.check_writable(self.home)
@@ -165,9 +177,12 @@ class Lab:
             runs.unqueue(self.home, run)
 
     def delete(self, run: str) -> Path:
-        """Move a run that has ended into the workspace's trash; returns where it lies now."""
+        """Move a run that has ended into the workspace's trash; returns where it lies now. What it taught stays remembered."""
+        self.history.refresh()  # read before its folder goes
         with disk.writing(self.home):
-            return runs.delete(self.home, run)
+            place = runs.delete(self.home, run)
+        self.history.refresh()
+        return place
 
     # ---- looking ---------------------------------------------------------------------------------------------------------
     def runs(self) -> list[dict[str, Any]]:
@@ -214,23 +229,41 @@ class Lab:
         return model_card(run, job.plan, base, self.view(run))
 
     # ---- after the run ---------------------------------------------------------------------------------------------------
-    def evaluate(self, run: str) -> str:
-        """Judge a finished run again on its held-out examples; returns the id of the evaluation's own run."""
-        return runs.start(self.home, "evaluate", options={"of": run, **self._trained(run)})
+    def evaluate(self, run: str, judge: str = "") -> str:
+        """Judge a finished run again on its held-out examples, or a checkpoint of it (`run@best`, `run@300`), or an export by its id in
+        its own program; returns the id of the evaluation's own run. `judge`: a GGUF file to ask for a second opinion.
+        """
+        what = subject(self.home, run)
+        model = {"model": str(self.job(what.run).options.get("model", "")), "adapter": ""}
+        options = what.options | (model if what.checkpoint else self._trained(what.run)) | ({"judge": judge} if judge else {})
+        return runs.start(self.home, "evaluate", options=options)
+
+    def subjects(self, run: str) -> tuple[Subject, ...]:
+        """The checkpoints and exports of a run that can be measured and compared, each with its `name`."""
+        return tuple(parts_of(self.home, run))
 
     def judgement(self, run: str) -> dict[str, Any]:
-        """What the newest judging of a run measured: verdict, words, scores, tables, samples, and rows: each measure example by example."""
-        return compare.judgement(runs.folder(self.home, run))
+        """What the newest judging of a run measured: verdict, words, scores, tables, samples, and rows: each measure example by example.
+        Of a checkpoint or an export, too, once it was evaluated.
+        """
+        what = subject(self.home, run)
+        return compare.judgement(runs.folder(self.home, what.run), what.checkpoint, what.export)
+
+    def measured(self, run: str) -> bool:
+        """Whether a run, a checkpoint or an export has been judged example by example, so that it can be compared."""
+        what = subject(self.home, run)
+        return compare.judged(runs.folder(self.home, what.run), what.checkpoint, what.export)
 
     def compare(self, first: str, second: str) -> compare.Comparison:
-        """The second judged run against the first on the examples both were judged on, also of different base models."""
+        """The second against the first on the examples both were judged on: runs, checkpoints, exports, also of different base models."""
         return compare.compare(self.judgement(first), self.judgement(second))
 
     def prove(self, run: str) -> str:
         """Start the control of a run: the same plan on shuffled answers, which must not come out as better; returns its id."""
         job = self.job(run)
         plan = job.plan | {"title": f"Control of {job.plan.get('title') or run}"[:80]}
-        return runs.start(self.home, "train", plan=plan, options=job.options | {"control": SHUFFLED, "of": run})
+        options = {name: value for name, value in job.options.items() if name != "imported"}  # the control learns here
+        return runs.start(self.home, "train", plan=plan, options=options | {"control": SHUFFLED, "of": run})
 
     def controls(self, run: str) -> compare.Controls:
         """What the controls of a run found: sides swapped 200 times (at once), and its run on shuffled answers, where there is one."""

@@ -1,4 +1,4 @@
-"""Owns the commands about runs there are, from runs and show to chat and export. Invariant: the promises of cli.py."""
+"""Owns the commands about runs there are, from runs and show to chat. Invariant: the promises of cli.py."""
 
 from __future__ import annotations
 
@@ -9,19 +9,21 @@ from typing import Annotated, Any
 
 import typer
 
-from loralab import terminal
+from loralab import export_commands, terminal
 from loralab.chat import ChatServer
 from loralab.console import Detach, Home, Json, Output, Run, conclude, follow, newest, succeed
 from loralab.lab import Lab
 from loralab.paths import write_atomic
+from loralab.subjects import subject
 from loralab.terminal import figure
 
 
 def register(app: typer.Typer) -> None:
     """Add these commands to the command line."""
     app.command("runs")(list_all)
-    for command in (show, stop, resume, queue, evaluate, compare, prove, chat, export):
+    for command in (show, stop, resume, queue, evaluate, compare, prove, chat):
         app.command()(command)
+    export_commands.register(app)
 
 
 def list_all(json: Json = False, home: Home = None) -> None:
@@ -95,27 +97,40 @@ def queue(
     Output(json).give({"queue": turns}, text)
 
 
-def evaluate(run: Run = "last", json: Json = False, home: Home = None) -> None:
-    """Judge a trained run again on its held-out examples."""
+def evaluate(
+    run: Run = "last",
+    judge: Annotated[str, typer.Option("--judge", metavar="FILE", help="Ask this GGUF model, too, which answers it prefers.")] = "",
+    json: Json = False,
+    home: Home = None,
+) -> None:
+    """Judge a trained run again on its held-out examples; RUN@best or RUN@300 a checkpoint, an export's id that export."""
     lab, out = Lab(home), Output(json)
     of = newest(lab, run, trained=True)
-    work = lab.evaluate(of)
+    work = lab.evaluate(of, judge=str(Path(judge).expanduser().resolve()) if judge else "")
     view = follow(lab, work, out)
     succeed(view)
     looks = [look for look in view.evaluations if look.split == "final"]
     scores = looks[-1].scores if looks else ()
     text = [s.words or f"{s.name}: {figure(s.base)} before, {figure(s.adapter)} after" for s in scores]
+    found = lab.judgement(work) if scores else {}
+    second = [table for name in ("judge", "entailment") if (table := found.get("tables", {}).get(name, {}).get(name))]
+    text += [f"{table['words']} {table.get('warning', '')}".strip() for table in second if table["silent"] or table.get("warning")]
     samples = [sample.model_dump() for sample in view.samples]
     if samples:
         text.append(terminal.answers(samples, terminal.width()))
-    out.give({"run": work, "of": of, "outcome": view.state, "scores": scores, "samples": samples}, "\n".join(text))
+    given = {"run": work, "of": of, "outcome": view.state, "scores": scores, "samples": samples}
+    out.give(given | ({"second_opinion": second} if second else {}), "\n".join(text))
 
 
 def compare(first: Run, second: Run, json: Json = False, home: Home = None) -> None:
-    """The second judged run against the first, on the examples both were judged on."""
-    lab = Lab(home)
-    found = lab.compare(first, newest(lab, second))
-    Output(json).give(found.model_dump(), "\n".join(score.words for score in found.scores))
+    """The second against the first, on the examples both were judged on: runs, checkpoints (RUN@best, RUN@300), exports by their id."""
+    lab, out = Lab(home), Output(json)
+    first, second = (newest(lab, name, trained=True) for name in (first, second))
+    for name in (first, second):
+        if name != subject(lab.home, name).run and not lab.measured(name):  # a run is measured when it ends; its parts when asked for
+            succeed(follow(lab, lab.evaluate(name), out))
+    found = lab.compare(first, second)
+    out.give(found.model_dump(), "\n".join(score.words for score in found.scores))
 
 
 def prove(run: Run = "last", detach: Detach = False, json: Json = False, home: Home = None) -> None:
@@ -130,31 +145,6 @@ def prove(run: Run = "last", detach: Detach = False, json: Json = False, home: H
         succeed(follow(lab, work, out))
     found = lab.controls(of)
     out.give({"of": of} | found.model_dump(), found.words)
-
-
-def export(
-    run: Run = "last",
-    kind: Annotated[
-        str,
-        typer.Option(
-            "--format", help="adapter: PEFT folder and zip. merged, pt: whole model. gguf, ollama, lm_studio, onnx: for other programs."
-        ),
-    ] = "adapter",
-    variant: Annotated[str, typer.Option("--variant", help="gguf: q4_k_m (usual), q5_k_m, q6_k, q8_0, q2_k, f16, bf16.")] = "",
-    install: Annotated[bool, typer.Option("--install", help="Also give it to Ollama or LM Studio on this computer.")] = False,
-    json: Json = False,
-    home: Home = None,
-) -> None:
-    """Make the file to take away."""
-    lab, out = Lab(home), Output(json)
-    of = newest(lab, run, trained=True)
-    work = lab.export(of, kind, variant, install=install)
-    view = follow(lab, work, out)
-    succeed(view)
-    made = [artifact.path for artifact in view.artifacts if artifact.kind == "export"]
-    told = view.ending.result if view.ending else {}
-    given = {name: told[name] for name in ("installed", "not_installed") if told.get(name)}
-    out.give({"run": work, "of": of, "outcome": view.state, "files": made} | given, "\n".join([*made, *given.values()]))
 
 
 def chat(
