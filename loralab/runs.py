@@ -68,7 +68,7 @@ def job(home: Path, run: str) -> Job:
 
 def start(home: Path, kind: str, plan: dict[str, Any] | None = None, options: dict[str, Any] | None = None) -> str:
     """Write a job and start its worker, which outlives this process, or queue it while another has the machine; returns the run's id."""
-    path = _claim(paths.room("runs", home))
+    path = claim(paths.room("runs", home))
     asked = Job(kind=kind, run=path.name, plan=plan or {}, options=options or {})
     if kind in queue.HEAVY:
         queue.enter(home, path.name, asked)
@@ -79,7 +79,7 @@ def start(home: Path, kind: str, plan: dict[str, Any] | None = None, options: di
     return path.name
 
 
-def _claim(rooms: Path) -> Path:
+def claim(rooms: Path) -> Path:
     """A new folder named by day, adjective and animal. Making the folder is the claim, so two apps never take the same name."""
     for trial in range(1000):
         name = f"{datetime.now().astimezone().date().isoformat()}-{secrets.choice(ADJECTIVES.split())}-{secrets.choice(ANIMALS.split())}"

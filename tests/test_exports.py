@@ -17,7 +17,7 @@ from loralab import card, exports, paths, runs
 from loralab.card import Origin, model_card, origin_of
 from loralab.errors import LabError, UserError
 from loralab.events import Ended, Evaluated, EventLog, Noted, Previewed, RunView, Started
-from loralab.exports import _files, job
+from loralab.exports import _files, _history, job
 from loralab.records import Job, Sample, Score
 from loralab.tasks import parse_plan
 from loralab.train.run import RunFolder
@@ -59,6 +59,12 @@ def export(home: Path, base: Path, adapter: Path, form: str) -> dict[str, Any]:
     return job.run(RunFolder(folder, Job(kind="export", run=folder.name, options=options), EventLog(folder / "events.jsonl")))
 
 
+def numbers_of(weights: Path) -> bytes:
+    """What follows the head of a safetensors file."""
+    raw = weights.read_bytes()
+    return raw[8 + int.from_bytes(raw[:8], "little") :]
+
+
 def logits_in_fresh_process(code: str) -> Any:
     import torch
 
@@ -80,9 +86,12 @@ def test_the_zip_holds_all_that_is_needed_and_its_checksums_are_true(workspace: 
         assert {Path(name).parts[0] for name in archive.namelist()} == {"tiny-run-adapter"}
     assert set(content) == {
         "adapter_model.safetensors", "adapter_config.json", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "README.md",
-        "plan.json", "parity.json", "SHA256SUMS",
+        "plan.json", "history.json", "parity.json", "SHA256SUMS",
     }  # fmt: skip
-    assert content["adapter_model.safetensors"] == (adapter / "adapter_model.safetensors").read_bytes()
+    exported = Path(result["folder"]) / "adapter_model.safetensors"
+    assert content[exported.name] == exported.read_bytes()
+    assert numbers_of(exported) == numbers_of(adapter / exported.name)  # only the head says more
+    assert _history.read_summary(exported)["verdict"]["words"] == SCORE.words
     sums = {line[66:]: line[:64] for line in content["SHA256SUMS"].decode().splitlines()}
     assert sums == {name: hashlib.sha256(raw).hexdigest() for name, raw in content.items() if name != "SHA256SUMS"}
 

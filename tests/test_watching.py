@@ -120,7 +120,7 @@ def test_a_worker_lives_in_a_session_of_its_own_offline_and_without_busy_threads
 
 def test_no_two_runs_share_a_name(home):
     with ThreadPoolExecutor(16) as pool:
-        names = list(pool.map(lambda _: runs._claim(home), range(300)))
+        names = list(pool.map(lambda _: runs.claim(home), range(300)))
     assert len(set(names)) == 300
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from loralab import plugins
 from loralab.card import Origin
 from loralab.errors import Problem
-from loralab.events import RunView
+from loralab.events import Event, RunView
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,7 @@ class Source:
     adapter: Path
     base: Origin
     variant: str = ""  # which of the format's variants; empty: its first
+    events: tuple[Event, ...] = ()  # all the run told
     changed: Problem | None = None  # the base is not what it was when the run began
 
 

@@ -90,6 +90,8 @@ class Heldout:
 def heldout(source: Source, encoder: TextEncoder, vocabulary: int) -> Heldout:
     """Of the run's data, as the run split it; nothing where the data is gone, which is then told."""
     plan = source.plan
+    if not plan.get("dataset"):
+        return Heldout()
     try:
         examples, _ = load_examples(Path(str(plan.get("dataset") or "")), plan.get("roles") or None)
     except (LabError, OSError):

@@ -1,17 +1,16 @@
 """Owns the adapter as PEFT's own folder: small, loads anywhere with `PeftModel.from_pretrained`, and as a zip to pass on.
 
-Invariant: the weights are the trained ones byte for byte; no path of this computer leaves it.
+Invariant: the numbers are the trained ones byte for byte, with what they went through beside them; no path of this computer leaves it.
 """
 
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
 from loralab.errors import Problem, UserError
-from loralab.exports import Format, Note, Source, Trial
+from loralab.exports import Format, Note, Source, Trial, _history
 from loralab.exports._files import copy_tokenizer, write_papers
 
 WEIGHTS = "adapter_model.safetensors"
@@ -31,11 +30,12 @@ def needs_bytes(source: Source) -> int:
 
 
 def export(source: Source, target: Path, note: Note) -> dict[str, Any]:
-    """Write weights, settings, tokenizer, card, plan and checksums into `target`."""
+    """Write weights, settings, tokenizer, card, plan, history and checksums into `target`."""
     note("checking the weights")
     tensors, numbers = _checked(source.adapter / WEIGHTS)
     note("writing the adapter")
-    shutil.copyfile(source.adapter / WEIGHTS, target / WEIGHTS)
+    _history.copy_weights(source.adapter / WEIGHTS, target / WEIGHTS, _history.summary(source))
+    _history.write(source, target)
     settings = json.loads((source.adapter / "adapter_config.json").read_text("utf-8"))
     settings["base_model_name_or_path"] = source.base.reference
     (target / "adapter_config.json").write_text(json.dumps(settings, indent=2, sort_keys=True) + "\n", "utf-8")

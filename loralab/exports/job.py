@@ -68,7 +68,8 @@ def open_source(runs_folder: Path, options: dict[str, Any]) -> Source:
     model = Path(str(options.get("model") or job.options.get("model", "")))
     base = origin_of(str(job.plan.get("base_model", "")), model)
     changed = base_print.changed(made_by, model)
-    return Source(job.run, job.plan, fold(job.run, events), model, Path(str(options["adapter"])), base, changed=changed)
+    view, adapter = fold(job.run, events), Path(str(options["adapter"]))
+    return Source(job.run, job.plan, view, model, adapter, base, events=tuple(events), changed=changed)
 
 
 def check_disk(place: Path, needed: int) -> None:

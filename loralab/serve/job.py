@@ -79,13 +79,23 @@ def open_speaker(model: Path, adapter: str, options: dict[str, Any]) -> Speaker:
     if adapter:
         loaded = PeftModel.from_pretrained(loaded, adapter)
     penalty = options.get("repetition_penalty")
-    return Speaker(loaded, TextEncoder(model), float(penalty) if penalty else None)
+    return Speaker(loaded, TextEncoder(_voice(model, adapter)), float(penalty) if penalty else None)
+
+
+def _job_of(adapter: str) -> dict[str, Any]:
+    """What the run that made the adapter was asked; empty where that is not known."""
+    job = Path(adapter).parent.parent / "job.json" if adapter else Path()
+    return json.loads(job.read_text("utf-8")) if job.is_file() else {}
 
 
 def _precision_of(adapter: str) -> str:
     """What the run that made the adapter computed in, so that the chat shows the very model that was judged."""
-    job = Path(adapter).parents[1] / "job.json" if adapter else Path()
-    return str(json.loads(job.read_text()).get("plan", {}).get("precision", "fp32")) if job.is_file() else "fp32"
+    return str(_job_of(adapter).get("plan", {}).get("precision", "fp32"))
+
+
+def _voice(model: Path, adapter: str) -> Path:
+    """Whose tokenizer and chat template are spoken: those of an adapter that was brought in are what it was trained with."""
+    return Path(adapter) if _job_of(adapter).get("options", {}).get("imported") else model
 
 
 async def _serve(app: Starlette, door: socket.socket, speaker: Speaker, folder: RunFolder) -> str:

@@ -14,6 +14,7 @@ from loralab.errors import UserError
 from loralab.records import Artifact
 from loralab.tasks.text import TextPlan
 from loralab.train.digest import digest
+from loralab.train.run import RunFolder
 from loralab.train.sound import refuse_broken
 
 # Endings of layer names in the architectures of the catalogue (Llama, Mistral, Qwen, Gemma, Phi, GPT-2, GPT-NeoX, Falcon).
@@ -33,16 +34,25 @@ _MLP = ("gate_proj", "up_proj", "down_proj", "gate_up_proj", "fc1", "fc2", "c_fc
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja")
 
 
-def attach_adapter(model: PreTrainedModel, plan: TextPlan) -> PeftModel:
-    """A fresh adapter on `model` as the plan says. Its weights are fp32 masters whatever the base's precision."""
-    config = LoraConfig(
-        task_type="CAUSAL_LM",
-        r=plan.rank,
-        lora_alpha=plan.alpha,  # type: ignore[arg-type]  # PEFT takes any number
-        lora_dropout=plan.dropout,
-        target_modules=_targets(model, plan.targets),
-        use_rslora=plan.use_rslora,
-        use_dora=plan.use_dora,
+def brought_in(folder: RunFolder) -> Path | None:
+    """Where the adapter of a run lies that was brought in from elsewhere; None for one that learns or learned here."""
+    return folder.path.parent / folder.job.run / "artifacts" / "adapter" if folder.job.options.get("imported") else None
+
+
+def attach_adapter(model: PreTrainedModel, plan: TextPlan, like: Path | None = None) -> PeftModel:
+    """A fresh adapter on `model` as the plan says, or of the kind in `like`. Its weights are fp32 masters whatever the base's precision."""
+    config = (
+        _like(like)
+        if like
+        else LoraConfig(
+            task_type="CAUSAL_LM",
+            r=plan.rank,
+            lora_alpha=plan.alpha,  # type: ignore[arg-type]  # PEFT takes any number
+            lora_dropout=plan.dropout,
+            target_modules=_targets(model, plan.targets),
+            use_rslora=plan.use_rslora,
+            use_dora=plan.use_dora,
+        )
     )
     try:
         adapted = get_peft_model(model, config, autocast_adapter_dtype=True)
@@ -50,6 +60,13 @@ def attach_adapter(model: PreTrainedModel, plan: TextPlan) -> PeftModel:
         names = ", ".join(sorted(_linear_names(model)))
         raise UserError(f"“{plan.targets}” names no part of this model.", f"Its parts are: {names}.", code="bad_targets") from error
     return adapted.train()  # type: ignore[return-value]
+
+
+def _like(folder: Path) -> LoraConfig:
+    """Settings of an adapter that is there, with all a plan has no word for (patterns, whole layers)."""
+    config = LoraConfig.from_pretrained(str(folder))
+    config.inference_mode = False
+    return config  # type: ignore[return-value]
 
 
 def save_adapter(model: PeftModel, folder: Path, model_folder: Path, step: int) -> Artifact:

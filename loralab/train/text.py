@@ -30,7 +30,7 @@ from loralab.records import Artifact, Example, Plan
 from loralab.tasks.text import TextPlan
 from loralab.train import memory
 from loralab.train.head import TextHead
-from loralab.train.lora import attach_adapter, save_adapter
+from loralab.train.lora import attach_adapter, brought_in, save_adapter
 from loralab.train.model import device, load_base
 from loralab.train.optim import Optimizers, adamw
 from loralab.train.recompute import keeping, offload_words, set_mode
@@ -50,7 +50,10 @@ class TextSession:
         self.plan = plan
         self.folder = folder
         self.model_folder = Path(folder.job.options["model"])
-        self.encoder = TextEncoder(self.model_folder)
+        self.brought = brought_in(folder)
+        self.encoder = TextEncoder(self.brought or self.model_folder)
+        if not plan.dataset:
+            raise UserError("Nobody has said what to test it on.", "Bring it in again, with a file of examples.", code="no_dataset")
         folder.emit(Noted(text="", phase="reading the examples"))
         examples, _ = load_examples(Path(plan.dataset), plan.roles or None)
         train, heldout = split(examples, plan.heldout_share, plan.seed)
@@ -91,7 +94,7 @@ class TextSession:
 
     def open_model(self) -> nn.Module:
         """The base model with a fresh adapter, ready to learn."""
-        return attach_adapter(load_base(self.model_folder, self.plan.precision, self.device, self.plan.attention), self.plan)
+        return attach_adapter(load_base(self.model_folder, self.plan.precision, self.device, self.plan.attention), self.plan, self.brought)
 
     def causal_model(self) -> PreTrainedModel:
         """The transformers model inside, whose layers carry the adapter."""
@@ -232,7 +235,8 @@ class TextSession:
 
     # ---- judging and saving ----------------------------------------------------------------------------------------------
     def verdict(self, note: Note, stop: Callable[[], bool]) -> Judgement:
-        return judge(Judging(self, self.plan, MOST_ANSWERS, AFTER_RUN_SECONDS, note, stop))
+        only = tuple(self.folder.job.options.get("measures", ()))  # a pilot is judged by its loss alone
+        return judge(Judging(self, self.plan, MOST_ANSWERS, AFTER_RUN_SECONDS, note, stop, only=only))
 
     def save(self, folder: Path) -> Artifact:
         return save_adapter(self.model, folder, self.model_folder, 0)

@@ -15,6 +15,7 @@ from loralab.errors import UserError
 from loralab.events import RunView
 from loralab.lab import Lab
 from loralab.paths import room, write_atomic
+from ui import bring_in
 from ui import share_view as view_of
 from ui.errors import told
 from ui.markup import markup
@@ -45,6 +46,7 @@ def build(lab: Lab, page: Page) -> None:
                 parts["report"] = gr.Button("Save the run's report", scale=0, min_width=190)
         with gr.Accordion("Its card: what it was made from, how, and how good it is", open=False, elem_classes="fold"):
             parts["card"] = gr.Markdown("", elem_classes="model-card")
+    bring_in.draw(lab, page)
     # not inside what is hidden at first: Gradio shows all of that when it is shown
     parts["report_file"] = gr.DownloadButton("Report", elem_id="share-report", visible="hidden")
     _wire(lab, page, parts)

@@ -16,6 +16,7 @@ from typing import Any
 
 import gguf
 
+from loralab.adapter_check import by_pattern
 from loralab.errors import Problem, UserError
 from loralab.exports._gguf.families import FAMILIES, Settings
 from loralab.exports._gguf.tensors import Names, arranged
@@ -54,14 +55,9 @@ def refused(settings: Settings) -> Problem | None:
 
 def scale_of(module: str, settings: Settings) -> float:
     """What PEFT multiplies a layer's update with: alpha / rank, or alpha / sqrt(rank) when rank-stabilised; patterns by module name."""
-    rank = _by_pattern(settings.get("rank_pattern") or {}, module, settings["r"])
-    alpha = _by_pattern(settings.get("alpha_pattern") or {}, module, settings["lora_alpha"])
+    rank = by_pattern(settings.get("rank_pattern") or {}, module, settings["r"])
+    alpha = by_pattern(settings.get("alpha_pattern") or {}, module, settings["lora_alpha"])
     return alpha / (math.sqrt(rank) if settings.get("use_rslora") else rank)
-
-
-def _by_pattern(patterns: dict[str, Any], module: str, usual: float) -> float:
-    """The first pattern that fits the end of a module's name, as PEFT looks it up."""
-    return next((value for key, value in patterns.items() if re.match(rf"(.*\.)?({key})$", module)), usual)
 
 
 def pairs(adapter: Path, config: Settings) -> Iterator[Pair]:

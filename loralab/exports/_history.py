@@ -1,0 +1,127 @@
+"""Owns what travels with an adapter of what it went through: history.json, and the same in short in the head of its weights.
+
+Invariants: every place of this computer is replaced by a file's name; the numbers of the weights stay as they are, byte for byte.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from loralab import __version__, base_print
+from loralab.card import SETTINGS, shared_plan
+from loralab.events import Ended, Event, Queued, Saved
+from loralab.exports import Source
+from loralab.report import judged, losses, plain
+
+FILE = "history.json"
+KEY = "loralab"  # in the metadata of the weights
+FORM = 1  # of history.json; a newer one is not read
+
+
+def history(source: Source) -> dict[str, Any]:
+    """Settings, base and everything the run told: losses update by update, looks, verdict, answers, trouble, versions."""
+    folder = source.adapter.parent.parent
+    told = [event.model_dump(mode="json") for event in source.events if not isinstance(event, Queued | Saved | Ended)]
+    result = next((event.result for event in reversed(source.events) if isinstance(event, Ended)), {})
+    found = {
+        "form": FORM,
+        "made_by": f"LoRALab {__version__}",
+        "run": source.run,
+        "outcome": source.view.state,
+        "base": source.base.model_dump() | {"print": base_print.known(folder)},
+        "plan": shared_plan(source.plan, source.base),
+        "result": {name: value for name, value in result.items() if isinstance(value, int | float)},
+        "events": told,
+    }
+    return _without_places(plain(found), _places(source))
+
+
+def summary(source: Source) -> str:
+    """The same in one line of JSON, for the head of the weights: settings, losses, verdict, base."""
+    before, after, rows = losses(source.view)
+    final = next((look for look in reversed(source.view.evaluations) if look.split == "final"), None)
+    found = {
+        "made_by": f"LoRALab {__version__}",
+        "run": source.run,
+        "title": source.plan.get("title") or "",
+        "base": source.base.reference,
+        "base_print": base_print.known(source.adapter.parent.parent),
+        "settings": {name: source.plan[name] for name in SETTINGS if name in source.plan},
+        "updates": source.view.step,
+        "heldout": {"loss_before": before, "loss_after": after, "examples": rows},
+        "verdict": judged(final),
+    }
+    return json.dumps(_without_places(plain(found), _places(source)), ensure_ascii=False)
+
+
+def _places(source: Source) -> list[str]:
+    """Folders of this computer that may stand in a run's words, the longest first."""
+    workspace = source.adapter.parents[3] if len(source.adapter.parents) > 3 else source.adapter.parent
+    dataset = Path(str(source.plan.get("dataset") or ""))
+    found = {
+        source.model,
+        source.model.parent,
+        workspace,
+        workspace.parent,
+        Path.home(),
+        *([dataset.parent] if dataset.is_absolute() else []),
+    }
+    return sorted((str(place) for place in found if len(place.parts) > 1), key=len, reverse=True)
+
+
+def _without_places(value: Any, places: list[str]) -> Any:
+    match value:
+        case dict():
+            return {_without_places(name, places): _without_places(inner, places) for name, inner in value.items()}
+        case list():
+            return [_without_places(inner, places) for inner in value]
+        case str():
+            for place in places:
+                value = value.replace(place, Path(place).name)
+            return value
+        case _:
+            return value
+
+
+def write(source: Source, target: Path) -> None:
+    """history.json into `target`."""
+    (target / FILE).write_text(json.dumps(history(source), ensure_ascii=False, indent=1) + "\n", "utf-8")
+
+
+def copy_weights(source: Path, target: Path, about: str) -> None:
+    """A safetensors file with `about` in its metadata; what follows its head is copied as it is."""
+    with source.open("rb") as old, target.open("wb") as new:
+        head = json.loads(old.read(int.from_bytes(old.read(8), "little")))
+        head["__metadata__"] = {**head.get("__metadata__", {}), "format": "pt", KEY: about}
+        raw = json.dumps(head, separators=(",", ":"), ensure_ascii=False).encode()
+        raw += b" " * (-len(raw) % 8)  # tensors begin at a multiple of eight
+        new.write(len(raw).to_bytes(8, "little") + raw)
+        shutil.copyfileobj(old, new, 1 << 20)
+
+
+def read_summary(weights: Path) -> dict[str, Any]:
+    """What `copy_weights` put into a file; empty where there is nothing of ours."""
+    with weights.open("rb") as file:
+        head = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+    try:
+        found = json.loads(head.get("__metadata__", {}).get(KEY, "{}"))
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def events_of(history_file: dict[str, Any]) -> list[Event]:
+    """The events in a history; those a newer version wrote are left out."""
+    reader: TypeAdapter[Event] = TypeAdapter(Event)
+    found: list[Event] = []
+    for raw in history_file.get("events") or []:
+        try:
+            found.append(reader.validate_python(raw))
+        except ValidationError:
+            continue
+    return found
