@@ -72,6 +72,11 @@ class History:
             where = "kind = 'train' and state = 'finished' and id not in (select run from forgotten)"
             return experience.gather(db.table("runs").rows_where(where, order_by="started desc"))
 
+    def refresh(self) -> None:
+        """Bring the index up to date now, and hand what was learned from runs whose folders are gone to memory.jsonl."""
+        with self._open():
+            pass
+
     def rebuild(self) -> None:
         """Throw the index away and make it again from the run folders."""
         self._discard()
@@ -196,6 +201,8 @@ class History:
         model, dataset = str(plan.get("base_model", job.options.get("model", ""))), str(plan.get("dataset", ""))
         title = str(plan.get("title", "") or job.options.get("of", ""))
         row |= {"kind": job.kind, "title": title, "task": str(plan.get("task", "")), "model": model, "dataset": dataset}
+        if job.options.get("imported"):  # another computer's speed teaches nothing about this one
+            return row | {"tokens_per_second": 0.0}, None
         if job.kind != "train" or view.active:
             return row, None
         filled = experience.folder_bytes(folder)
