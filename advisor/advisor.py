@@ -6,17 +6,22 @@ advisor.diagnose(run).cause
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from functools import cached_property
 from typing import Any
 
-from pydantic import ValidationError
-
-from advisor import case, tries
+from advisor import again, case
 from advisor.diagnose import diagnose
 from advisor.findings import Diagnosis
-from advisor.limits import Limits, Point, of_run
-from advisor.repair import Repair, repair
-from loralab import disk, facts
-from loralab.errors import UserError
+from advisor.limits import Limits
+from advisor.repair import Repair
+from advisor.tries import Told
+from advisor.voice import waking
+from advisor.voice.known import Known
+from advisor.voice.templates.annotations import Annotation, annotations
+from advisor.voice.templates.story import Story
+from advisor.voice.voice import Piece, Voice
+from loralab import estimate, facts
 from loralab.lab import Lab
 from loralab.records import DatasetProfile
 from loralab.tasks.text import TextPlan
@@ -27,7 +32,6 @@ class Advisor:
 
     def __init__(self, lab: Lab | None = None) -> None:
         self.lab = lab or Lab()
-        self._learned: dict[str, tuple[Point, ...]] = {}
         self._settled: dict[str, str] = {}
 
     def diagnose(self, run: str) -> Diagnosis:
@@ -38,17 +42,18 @@ class Advisor:
         """What would go wrong with a plan, known before the first update. Raises UserError where its examples cannot be read."""
         typed = TextPlan.model_validate(plan if isinstance(plan, dict) else plan.model_dump())
         found = facts.foreseen(typed, self.lab.catalog.folder(typed.base_model))
-        return diagnose(case.Case(plan=typed, asked=typed, facts=found, profile=profile, machine=self.lab.machine()))
+        machine = self.lab.machine()
+        needs = estimate.footprint(typed, self.lab.check_model(typed.base_model), machine, profile)
+        return diagnose(case.Case(plan=typed, asked=typed, facts=found, profile=profile, machine=machine, needs=needs))
 
     # ---- trying again ----------------------------------------------------------------------------------------------------
     def limits(self) -> Limits:
-        """What failed and what is known to fit, of all runs in the workspace."""
-        return Limits(point for row in self.lab.runs() if row["kind"] == "train" for point in self._points(str(row["id"])))
+        """What failed and what is known to fit, of all runs that are remembered."""
+        return again.limits(self.lab)
 
     def repair(self, run: str) -> Repair | None:
         """What a failed run would be tried again with; None where nothing may be done without asking."""
-        tried = [found.settings for name in tries.chain(self.lab, run) if (found := tries.try_of(self.lab.job(name)))]
-        return repair(case.of_run(self.lab, run), self.diagnose(run), self.limits(), tried)
+        return again.repair_of(self.lab, run)
 
     def retry(self, run: str, *, asked: bool = False) -> str:
         """Try a failed run again with what the diagnosis changes; the new run's id.
@@ -56,59 +61,38 @@ class Advisor:
         Raises UserError with the reason where it may not be, or where nothing can be done about its cause. `asked`: by the person, who
         may want more tries than the advisor makes by itself.
         """
-        allowed = tries.policy(self.lab.home)
-        why_not = tries.may_be_tried(self.lab, run, tries.Policy(minutes=7 * 24 * 60) if asked else allowed)
-        if why_not:
-            raise UserError(why_not, "Change the plan and start it anew.", code="not_tried_again")
-        found = self.repair(run)
-        if found is None:
-            raise UserError("Nothing can be changed about its cause without asking you.", "See what was found.", code="no_repair")
-        names = tries.chain(self.lab, run)
-        why = tries.Try(
-            of=run, first=names[0], number=len(names), rule=found.finding.rule, words=found.words, settings=found.settings,
-            remembered=found.remembered,
-        )  # fmt: skip
-        plan = found.plan(case.of_run(self.lab, run).asked).model_dump()
-        with disk.writing(self.lab.home):
-            return tries.begin(self.lab, run, why, plan, tries.left(self.lab, run, allowed))
+        return again.retry(self.lab, run, asked=asked)
 
     def tend(self) -> tuple[str, ...]:
         """Try again what failed since, as far as the person allows; ids of the runs begun. The app asks this every few seconds."""
-        allowed = tries.policy(self.lab.home)
-        begun: list[str] = []
-        for row in self.lab.runs()[: tries.NEW]:
-            run = str(row["id"])
-            if row["kind"] != "train" or row["state"] not in tries.FAILED or run in self._settled:
-                continue
-            if not tries.may_be_tried(self.lab, run, allowed):
-                try:
-                    begun.append(self.retry(run))
-                except UserError as error:
-                    self._settled[run] = str(error)  # told in its card; asking again would give the same answer
-        return tuple(begun)
+        return again.tend(self.lab, self._settled)
 
-    def story(self, run: str) -> tuple[tries.Told, ...]:
+    def tries(self, run: str) -> tuple[Told, ...]:
         """The chain a run belongs to: what happened in each, on what evidence, what was changed, what came of it."""
-        told: list[tries.Told] = []
-        for name in tries.chain(self.lab, run):
-            view, why, cause = self.lab.view(name), tries.try_of(self.lab.job(name)), self.diagnose(name).cause
-            evidence = tuple(evidence.words for evidence in cause.evidence) if cause else ()
-            told.append(
-                tries.Told(
-                    run=name, state=view.state, changed=why.words if why else "", happened=cause.words if cause else "",
-                    evidence=evidence, came_of_it=tries.came_of(view),
-                )
-            )  # fmt: skip
-        return tuple(told)
+        return again.told(self.lab, run)
 
-    def _points(self, run: str) -> tuple[Point, ...]:
-        """What one run teaches; read once its end is known."""
-        if run not in self._learned:
-            try:
-                found = tuple(of_run(case.of_run(self.lab, run)))
-            except (UserError, ValidationError):  # not a training of an adapter, or of a version whose plans were others
-                found = ()
-            if self.lab.view(run).active:
-                return found
-            self._learned[run] = found
-        return self._learned[run]
+    # ---- in words --------------------------------------------------------------------------------------------------------
+    @cached_property
+    def voice(self) -> Voice:
+        """Speaks with the language model that was chosen for it, and without one as well; `voice.close()` lets go of it."""
+        return waking.voice(self.lab)
+
+    def story(self, run: str) -> Story:
+        """What happened in a run, on what evidence, what was changed and what came of it; made without a language model, at once."""
+        return self.voice.story(self._known(run))
+
+    def tell(self, run: str) -> Iterator[Piece]:
+        """The story, streamed: the rules' words first, then a language model's, where there is one, checked sentence by sentence."""
+        return self.voice.tell(self._known(run))
+
+    def answer(self, run: str, question: str) -> Iterator[Piece]:
+        """The answer to a question about a run, streamed as `tell`; each piece says how it was made."""
+        return self.voice.answer(self._known(run), question)
+
+    def annotations(self, run: str) -> tuple[Annotation, ...]:
+        """Short notes for the run's charts, each at its update."""
+        return annotations(self._known(run))
+
+    def _known(self, run: str) -> Known:
+        found = case.of_run(self.lab, run)
+        return Known(found, diagnose(found))

@@ -14,9 +14,10 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
-from advisor.case import Case
-from loralab.events import Adjusted, Incident
+from pydantic import ValidationError
+
 from loralab.facts import Facts
+from loralab.history import named, record
 from loralab.memory_modes import WEIGHT_BYTES
 from loralab.records import Record
 from loralab.tasks.text import TextPlan
@@ -116,7 +117,7 @@ def _says_all(failure: Point, other: Point) -> bool:
 def points(plan: TextPlan, facts: Facts, *, failed: bool = False, at: tuple[str, int, float] = ("", 0, 0.0)) -> tuple[Point, Point]:
     """Where a plan lies: its point of memory and its point of rate. `at`: run, update and time, where it has run."""
     run, step, time = at
-    model = f"{plan.base_model} | {facts.architecture} {facts.hidden} x {facts.layers}"
+    model = f"{named(plan.base_model)} | {facts.architecture} {facts.hidden} x {facts.layers}"
     memory = Point(
         kind="memory", key=f"{model} | {facts.place} | {plan.engine} | {_odd_targets(plan)}", vector=_memory(plan, facts), room=facts.room,
         failed=failed, run=run, step=step, time=time,
@@ -130,29 +131,27 @@ def points(plan: TextPlan, facts: Facts, *, failed: bool = False, at: tuple[str,
     return memory, rate
 
 
-def of_run(case: Case) -> list[Point]:
-    """What a run teaches: a failed point for each trouble with the settings of that moment, and known to fit what it ended well with."""
-    if case.view is None or case.facts is None:
-        return []
-    found: list[Point] = []
-    plan = case.asked
-    for event in sorted([*case.view.incidents, *case.view.adjustments], key=lambda event: event.time):
-        if isinstance(event, Adjusted):
-            plan = plan.model_copy(update={event.setting: event.after}) if event.setting in TextPlan.model_fields else plan
-        else:
-            found += _trouble(plan, case.facts, event, case.view.run)
-    if case.view.state == "finished" and case.view.step:
-        good = points(plan, case.facts, at=(case.view.run, case.view.step, case.view.ended))
-        failed_kinds = {point.kind for point in found if any(new.at_or_beyond(point) for new in good)}
-        found += [point for point in good if point.kind not in failed_kinds]
-    return found
+def remembered(points_of_runs: Iterable[record.Point]) -> Limits:
+    """The limits that the memory of all runs gives. What a version of long ago cannot be read from says nothing."""
+    return Limits(point for one in points_of_runs if (point := _from_memory(one)) is not None)
 
 
-def _trouble(plan: TextPlan, facts: Facts, incident: Incident, run: str) -> list[Point]:
-    memory, rate = points(plan, facts, failed=True, at=(run, incident.step, incident.time))
-    if incident.code in OUT_OF_MEMORY:
-        return [memory]
-    return [rate] if incident.code in RAN_AWAY else []
+def _from_memory(one: record.Point) -> Point | None:
+    if not one.ok and one.code not in (OUT_OF_MEMORY if one.kind == "memory" else RAN_AWAY):
+        return None  # numbers that were not finite are seldom about the size of the corrections
+    if one.ok and one.kind == "memory" and one.epochs < 1:
+        return None  # it may not have met its longest examples yet
+    known = {name: value for name, value in one.settings.items() if name in TextPlan.model_fields}
+    try:
+        plan = TextPlan.model_validate(known | {"base_model": one.model})
+    except ValidationError:
+        return None
+    tokens = {"max": one.longest} if one.longest else {}
+    facts = Facts(
+        architecture=one.architecture, hidden=one.hidden, layers=one.layers, tokens=tokens, place=one.place, room=one.room
+    )  # fmt: skip
+    where = points(plan, facts, failed=not one.ok, at=(one.run, one.step, one.time))
+    return where[0] if one.kind == "memory" else where[1]
 
 
 def _memory(plan: TextPlan, facts: Facts) -> tuple[float, ...]:

@@ -12,7 +12,7 @@ from advisor import tries
 from advisor.advisor import Advisor
 from advisor.case import of_view
 from advisor.diagnose import diagnose
-from advisor.limits import Limits, of_run
+from advisor.limits import Limits, points
 from advisor.repair import repair
 from loralab.errors import UserError
 from loralab.events import Adjusted, Ended, Event, Incident, Noted, Started, Stepped, fold
@@ -67,7 +67,7 @@ def long_ago(lab: Lab, name: str = "amber-otter", rate: float = 0.5) -> str:
 def test_the_next_try_goes_on_from_what_the_guard_came_to_and_changes_nothing_a_person_asked_for():
     plan = TextPlan(dataset="a.csv", learning_rate=0.5, epochs=7)
     case = of_view(plan.model_dump(), fold("r", wrecked("r", 0.5, 1.0)))
-    found = repair(case, diagnose(case), Limits(of_run(case)))
+    found = repair(case, diagnose(case), Limits())
     assert found is not None
     after = found.plan(plan)
     assert after.learning_rate <= 0.5 / 125
@@ -77,8 +77,8 @@ def test_the_next_try_goes_on_from_what_the_guard_came_to_and_changes_nothing_a_
 
 def test_what_other_runs_failed_with_moves_the_next_try_further():
     case = of_view(TextPlan(dataset="a.csv", learning_rate=0.5).model_dump(), fold("r", wrecked("r", 0.5, 1.0)))
-    earlier = of_view(TextPlan(dataset="a.csv", learning_rate=1e-3).model_dump(), fold("before", wrecked("before", 1e-3, 0.1)))
-    alone, warned = (repair(case, diagnose(case), Limits(of_run(case) + more)) for more in ([], of_run(earlier)))
+    earlier = points(TextPlan(dataset="a.csv", learning_rate=4e-5), FACTS, failed=True, at=("before", 3, 0.1))
+    alone, warned = (repair(case, diagnose(case), Limits(known)) for known in ([], earlier))
     assert alone is not None
     assert warned is not None
     assert warned.settings["learning_rate"] < min(alone.settings["learning_rate"], 1e-3 / 25)
@@ -135,7 +135,7 @@ def test_after_two_tries_it_is_enough(lab: Lab):
     forever = tries.Policy(minutes=7 * 24 * 60)
     assert "tried again already" in tries.may_be_tried(lab, names[0], forever)
     assert "2 times" in next(tries._obstacles(lab, names[2], forever, 1030.0))
-    story = Advisor(lab).story(names[0])
+    story = Advisor(lab).tries(names[0])
     assert [told.run for told in story] == names
     assert story[1].changed == "Smaller steps."
     assert "failed again" in story[2].came_of_it
@@ -166,5 +166,5 @@ def test_a_failed_run_is_tried_again_by_a_real_worker_once_even_with_two_apps(la
     assert why.of == run
     monkeypatch.undo()
     assert lab.wait(names[1]).state == "finished"
-    assert "finished" in Advisor(lab).story(run)[1].came_of_it.lower()
+    assert "finished" in Advisor(lab).tries(run)[1].came_of_it.lower()
     assert "tried again already" in tries.may_be_tried(lab, run, tries.Policy(minutes=10000))

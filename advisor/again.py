@@ -1,0 +1,81 @@
+"""Owns doing it again: the next try of a failed run, from its diagnosis and from what all runs before it taught, and the story of that.
+
+Invariant: what is done here is told in the job of the run it begins, so that another app, the memory and a person find the same story.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from advisor import case, tries
+from advisor.diagnose import diagnose
+from advisor.limits import Limits, remembered
+from advisor.repair import Repair, repair
+from loralab import disk
+from loralab.errors import UserError
+from loralab.lab import Lab
+
+FOREVER = 7 * 24 * 60.0  # minutes a person who asks for a try may take
+
+
+def limits(lab: Lab) -> Limits:
+    """What failed and what is known to fit, of all runs that are remembered."""
+    memories = lab.history.memories
+    return remembered([*memories.points("memory"), *memories.points("rate")])
+
+
+def repair_of(lab: Lab, run: str) -> Repair | None:
+    """What a failed run would be tried again with; None where nothing may be done without asking."""
+    failed = case.of_run(lab, run)
+    tried = [found.settings for name in tries.chain(lab, run) if (found := tries.try_of(lab.job(name)))]
+    return repair(failed, diagnose(failed), limits(lab), tried)
+
+
+def retry(lab: Lab, run: str, *, asked: bool = False) -> str:
+    """Begin the next try of a run; its id. Raises UserError where it may not be, or where nothing can be changed about the cause."""
+    allowed = tries.policy(lab.home)
+    why_not = tries.may_be_tried(lab, run, tries.Policy(minutes=FOREVER) if asked else allowed)
+    if why_not:
+        raise UserError(why_not, "Change the plan and start it anew.", code="not_tried_again")
+    found = repair_of(lab, run)
+    if found is None:
+        raise UserError("Nothing can be changed about its cause without asking you.", "See what was found.", code="no_repair")
+    names = tries.chain(lab, run)
+    why = tries.Try(
+        of=run, first=names[0], number=len(names), rule=found.finding.rule, words=found.words, settings=found.settings,
+        remembered=found.remembered,
+    )  # fmt: skip
+    plan: dict[str, Any] = found.plan(case.of_run(lab, run).asked).model_dump()
+    with disk.writing(lab.home):
+        return tries.begin(lab, run, why, plan, tries.left(lab, run, allowed))
+
+
+def tend(lab: Lab, settled: dict[str, str]) -> tuple[str, ...]:
+    """Try again what failed since. `settled` keeps for which runs nothing can be done, and why, so that they are not asked about again."""
+    allowed = tries.policy(lab.home)
+    begun: list[str] = []
+    for row in lab.runs()[: tries.NEW]:
+        run = str(row["id"])
+        if row["kind"] != "train" or row["state"] not in tries.FAILED or run in settled:
+            continue
+        if not tries.may_be_tried(lab, run, allowed):
+            try:
+                begun.append(retry(lab, run))
+            except UserError as error:
+                settled[run] = str(error)
+    return tuple(begun)
+
+
+def told(lab: Lab, run: str) -> tuple[tries.Told, ...]:
+    """The chain a run belongs to as sentences."""
+    found: list[tries.Told] = []
+    for name in tries.chain(lab, run):
+        view, why, cause = lab.view(name), tries.try_of(lab.job(name)), diagnose(case.of_run(lab, name)).cause
+        evidence = tuple(one.words for one in cause.evidence) if cause else ()
+        found.append(
+            tries.Told(
+                run=name, state=view.state, changed=why.words if why else "", happened=cause.words if cause else "",
+                evidence=evidence, came_of_it=tries.came_of(view),
+            )
+        )  # fmt: skip
+    return tuple(found)

@@ -1,0 +1,83 @@
+"""Owns the answer to “is 0.4 good?”: a number is held against this run, never against a feeling.
+
+Invariant: a loss is called good or bad only in comparison with what the same examples gave before.
+"""
+
+from __future__ import annotations
+
+import math
+
+from advisor.voice.known import Known
+from advisor.voice.templates.intents import Asked
+from advisor.voice.templates.wording import joined, loss, rate, share
+
+# Published advice for LoRA (Axolotl: 1e-4 to 3e-4; Tinker's public sweep: nearly all runs that ran away had 3e-3)
+USUAL = (1e-4, 3e-4)
+HIGHEST = 1e-3
+NEAR = 0.03  # share by which two losses may differ and be called about the same
+
+
+def level(known: Known, asked: Asked) -> str:
+    """Whether a number is good here."""
+    number = asked.number
+    if asked.detail == "learning rate":
+        return _rate(known.case.plan.learning_rate if number is None else number)
+    if known.accuracy and (number is None or not 0 <= number <= 20):
+        return _accuracy(known, number)
+    value = known.after if number is None else number
+    if not math.isfinite(value):
+        return "It was not measured yet on held-out examples, so there is no number to judge."
+    if value < 0:
+        return "A loss is never below zero, so this number is something else. Ask me with its name."
+    return joined(_meaning(value), _against(known, value), "A loss alone is neither good nor bad: it depends on the task")
+
+
+def _meaning(value: float) -> str:
+    """What a loss of this size means, whatever the task: exp(-loss) is the (geometric) mean chance of the right token."""
+    chance = math.exp(-value)
+    said = f"about {share(chance)}" if chance >= 0.01 else "less than 1 %"
+    return f"A loss of {loss(value)} means that the model gives the right next piece of text a chance of {said}, on average"
+
+
+def _against(known: Known, value: float) -> str:
+    before, after = known.before, known.after
+    if not math.isfinite(before) or before <= 0:
+        return "Nothing was measured before this run, so it cannot be compared"
+    change = (before - value) / before
+    if abs(change) < NEAR:
+        said = f"Before training it was {loss(before)}, so this is about the same"
+    elif change > 0:
+        said = f"Before training it was {loss(before)}, so this is {share(change)} less: {'much ' if change > 0.5 else ''}better than before"
+    else:
+        said = f"Before training it was {loss(before)}, so this is worse than before"
+    if math.isfinite(after) and abs(after - value) > NEAR * max(after, 1e-6):
+        said += f". This run came to {loss(after)} on held-out examples"
+    return said
+
+
+def _rate(value: float) -> str:
+    usual = f"{rate(USUAL[0])} to {rate(USUAL[1])}"
+    if value > HIGHEST:
+        said = f"A learning rate of {rate(value)} is very high. Above {rate(HIGHEST)} most runs run away"
+    elif value > USUAL[1]:
+        said = f"A learning rate of {rate(value)} is high. It often works, but the run may get shaky"
+    elif value >= USUAL[0]:
+        said = f"A learning rate of {rate(value)} is a usual one"
+    else:
+        said = f"A learning rate of {rate(value)} is low. The run is safe, but it may learn little"
+    return joined(said, f"Common values are {usual}")
+
+
+def _accuracy(known: Known, number: float | None) -> str:
+    score = known.accuracy
+    if score is None:
+        return ""
+    here = f"This run gets {share(score.adapter)} of the held-out examples right. Before it was {share(score.base)}"
+    if number is None:
+        return joined(here, score.words)
+    value = number / 100 if number > 1 else number
+    if abs(value - score.base) < 0.01:
+        said = "is about what the model could do before training"
+    else:
+        said = "is better than before training" if value > score.base else "is worse than before training"
+    return joined(f"{share(value)} {said}", here)

@@ -1,0 +1,108 @@
+"""Owns speaking about a run: the rules' words at once, and where there is a language model its own, checked sentence by sentence.
+
+Invariants: the rules' words always come and come first; what a model adds is marked as its own; no failure of a model is a failure here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from typing import Literal, Protocol
+
+from advisor.findings import Fix
+from advisor.voice import choosing, prompts
+from advisor.voice.checked import Checked
+from advisor.voice.evidence import Pack, pack_of
+from advisor.voice.known import Known
+from advisor.voice.templates.answers import answer as answered
+from advisor.voice.templates.intents import understood
+from advisor.voice.templates.story import Story, story
+from loralab.errors import LabError
+from loralab.records import Record
+
+NOTHING = "The language model said nothing that this run bears out, so this answer was made without it."
+SELF_MADE = ("term", "setting", "who")  # topics on which a model could only make worse what is known
+
+
+class Piece(Record):
+    """A part of an answer, as it comes."""
+
+    text: str
+    made_by: Literal["rules", "model"] = "rules"
+    note: str = ""  # why there is nothing of the model's, where one was asked
+
+
+class Speaker(Protocol):
+    """A language model that can speak and weigh."""
+
+    def speak(self, messages: Sequence[dict[str, str]], limit: int = ...) -> Iterator[str]: ...
+    def count(self, messages: Sequence[dict[str, str]]) -> int: ...
+    def weigh(self, messages: Sequence[dict[str, str]], labels: Sequence[str]) -> list[float]: ...
+    def cancel(self) -> None: ...
+    def close(self) -> None: ...
+
+
+class Voice:
+    """Speaks with a language model where there is one, and without one as well."""
+
+    def __init__(self, speaker: Speaker | None = None) -> None:
+        self.speaker = speaker
+        self.awake = True  # False: the rules speak alone
+
+    def cancel(self) -> None:
+        """Stop the language model in the middle of its answer, from any thread."""
+        if self.speaker:
+            self.speaker.cancel()
+
+    def close(self) -> None:
+        """Let go of the language model's memory; it wakes again with the next question."""
+        if self.speaker:
+            self.speaker.close()
+
+    def story(self, known: Known) -> Story:
+        """The story of a run, made without a model."""
+        return story(known)
+
+    def tell(self, known: Known) -> Iterator[Piece]:
+        """The story piece by piece: the rules' words, then a model's, where there is one."""
+        yield Piece(text=story(known).text)
+        yield from self._in_other_words(known, prompts.STORY)
+
+    def answer(self, known: Known, question: str) -> Iterator[Piece]:
+        """The answer to a question: the rules' words, then a model's, where there is one and the question leaves it something to say."""
+        yield Piece(text=answered(known, question))
+        if understood(question).topic not in SELF_MADE:
+            yield from self._in_other_words(known, question)
+
+    def choose(self, known: Known) -> Fix | None:
+        """One of the vetted ways out: the rules' own unless a model clearly prefers another in both orders."""
+        pack = pack_of(known)
+        return choosing.way(pack, self.speaker if self.awake else None) if pack.ways else None
+
+    def _in_other_words(self, known: Known, question: str) -> Iterator[Piece]:
+        if self.speaker is None or not self.awake:
+            return
+        pack = pack_of(known)
+        checked = Checked(pack)
+        why = ""
+        try:
+            messages = prompts.fitting(pack, question, self.speaker.count)
+            with contextlib.closing(_stream(self.speaker, messages)) as words:
+                for word in words:
+                    for sentence in checked.feed(word):
+                        yield Piece(text=sentence, made_by="model")
+            for sentence in checked.finish():
+                yield Piece(text=sentence, made_by="model")
+        except LabError as error:
+            why = str(error)
+        if not checked.shown or why:
+            yield Piece(text="", note=why or NOTHING)
+
+
+def _stream(speaker: Speaker, messages: Sequence[dict[str, str]]) -> Iterator[str]:
+    yield from speaker.speak(messages, prompts.MOST_OUT)
+
+
+def evidence_of(known: Known) -> Pack:
+    """What a model would be given about a run: shown to whoever wants to see it."""
+    return pack_of(known)
