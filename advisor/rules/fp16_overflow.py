@@ -13,7 +13,7 @@ from advisor.findings import Evidence, Fix, Found
 from advisor.rules import Rule
 from advisor.rules._reading import repaired
 
-LOUD = ("gemma", "t5", "mt5")  # families known for it: unsloth PR 5074, qlora issue 71, LLaMA-Factory issue 482
+LOUD = ("gemma2", "gemma3", "gemma4", "t5", "mt5")  # families known for it: unsloth PR 5074, qlora issue 71, LLaMA-Factory issue 482
 
 
 def check(case: Case) -> Found | None:
@@ -38,7 +38,7 @@ def check(case: Case) -> Found | None:
 
 def _before(case: Case) -> Found | None:
     family = case.facts.architecture if case.facts else ""
-    if not family.startswith(LOUD):
+    if not family.lower().startswith(LOUD):
         return None
     evidence = (Evidence(what="precision", value="fp16"), Evidence(what="family of the model", value=family))
     words = f"Models of the family {family} compute with numbers that are larger than fp16 can hold."
