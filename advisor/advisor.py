@@ -14,6 +14,9 @@ from advisor import again, case
 from advisor.diagnose import diagnose
 from advisor.findings import Diagnosis
 from advisor.limits import Limits
+from advisor.proposals.describe import Described, describe
+from advisor.proposals.propose import begin, propose
+from advisor.remembered import Remembered, note, remembered
 from advisor.repair import Repair
 from advisor.tries import Told
 from advisor.voice import waking
@@ -23,7 +26,7 @@ from advisor.voice.templates.story import Story
 from advisor.voice.voice import Piece, Voice
 from loralab import estimate, facts
 from loralab.lab import Lab
-from loralab.records import DatasetProfile
+from loralab.records import DatasetProfile, Proposal
 from loralab.tasks.text import TextPlan
 
 
@@ -38,6 +41,17 @@ class Advisor:
         """What went wrong in a run, the likeliest cause first; while it goes on, what can be said already."""
         return diagnose(case.of_run(self.lab, run))
 
+    def remember(self, run: str) -> Diagnosis:
+        """Diagnose a run and, once it has ended, write what was found into the memory."""
+        found = self.diagnose(run)
+        if not self.lab.view(run).active:
+            note(self.lab, found)
+        return found
+
+    def remembered(self) -> Remembered:
+        """What the memory holds, in plain words. Searching, forgetting, export and import: `lab.history.memories`."""
+        return remembered(self.lab)
+
     def preflight(self, plan: TextPlan | dict[str, Any], profile: DatasetProfile | None = None) -> Diagnosis:
         """What would go wrong with a plan, known before the first update. Raises UserError where its examples cannot be read."""
         typed = TextPlan.model_validate(plan if isinstance(plan, dict) else plan.model_dump())
@@ -45,6 +59,19 @@ class Advisor:
         machine = self.lab.machine()
         needs = estimate.footprint(typed, self.lab.check_model(typed.base_model), machine, profile)
         return diagnose(case.Case(plan=typed, asked=typed, facts=found, profile=profile, machine=machine, needs=needs))
+
+    # ---- plans -----------------------------------------------------------------------------------------------------------
+    def propose(self, profile: DatasetProfile, model: str = "starter", **changes: Any) -> Proposal:
+        """As Lab.propose, moved by what this computer's own runs say and out of what is remembered to fail; the reasons name the runs."""
+        return propose(self.lab, profile, model, changes, self.limits())
+
+    def start(self, plan: TextPlan | dict[str, Any], *, anyway: bool = False) -> str:
+        """As Lab.start, unless a remembered failure rules the plan out, which `anyway` overrules. Raises UserError then."""
+        return begin(self.lab, plan, self.limits(), anyway=anyway)
+
+    def describe(self, wish: str, model: str = "") -> Described:
+        """A complete plan for a wish in words, before there is any data, and the examples it takes."""
+        return describe(self.lab, wish, model)
 
     # ---- trying again ----------------------------------------------------------------------------------------------------
     def limits(self) -> Limits:

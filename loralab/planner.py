@@ -211,13 +211,18 @@ def _mode(draft: _Draft) -> dict[str, Any] | None:
     return fit.choose(draft.plan, draft.model, draft.machine, draft.profile, draft.fixed)
 
 
+def usual_rate(parameters: int) -> float:
+    """The learning rate at alpha / rank = 2 that suits a model of so many weights; 0 where it is not known how many."""
+    return TINY_RATE if 0 < parameters < TINY else MID_RATE if 0 < parameters < 2 * TINY else USUAL_RATE
+
+
 def _rate(draft: _Draft) -> None:
-    if draft.tiny:
-        rate, why = TINY_RATE, "A very small model needs bold corrections to change within a minute."
-    elif 0 < draft.model.parameters < 2 * TINY:
-        rate, why = MID_RATE, "A small model takes somewhat bolder corrections than a large one."
-    else:
-        rate, why = USUAL_RATE, "The rate that works for most models with adapters."
+    rate = usual_rate(draft.model.parameters)
+    why = {
+        TINY_RATE: "A very small model needs bold corrections to change within a minute.",
+        MID_RATE: "A small model takes somewhat bolder corrections than a large one.",
+        USUAL_RATE: "The rate that works for most models with adapters.",
+    }[rate]
     # the prior holds for alpha / rank = 2: an adapter that speaks louder is corrected more gently
     loud = draft.values["alpha"] / draft.values["rank"] ** (0.5 if draft.fixed.get("use_rslora") else 1.0) / 2
     if loud > 1.01:

@@ -9,13 +9,20 @@ from typing import Any
 import numpy as np
 import pytest
 
+from advisor.advisor import Advisor
 from advisor.proposals import learned, pilots
+from advisor.proposals.describe import describe
 from advisor.proposals.learned import Sweep
+from advisor.proposals.propose import known_facts
+from advisor.proposals.wishes import understand
+from loralab import estimate
 from loralab.compare import compare
 from loralab.errors import UserError
+from loralab.events import Ended, Evaluated, Incident, Noted, Started, Stepped
 from loralab.facts import Facts
 from loralab.history.record import Memory
 from loralab.lab import Lab
+from loralab.records import Job
 from loralab.tasks.text import TextPlan
 from tests import models
 
@@ -177,3 +184,95 @@ def test_a_test_of_which_all_failed_says_so(lab: Lab):
     lab.wait(names[0])
     with pytest.raises(UserError, match="None of the tests"):
         pilots.pick(lab, names)
+
+
+# ---- the whole proposal ----------------------------------------------------------------------------------------------------
+
+
+def remember(lab: Lab, name: str, base: Path, data: Path, events: list[Any], **settings: Any) -> None:
+    """A run of the past on this computer, as its files are."""
+    plan = models.plan(data, base_model=str(base), **settings)
+    known = known_facts(lab, lab.profile(data, str(base)), str(base))
+    facts = Noted(time=2.0, text="Learning from 54 examples.", data={"facts": known.model_dump()})
+    folder = lab.home / "runs" / name
+    folder.mkdir(parents=True)
+    (folder / "job.json").write_text(Job(kind="train", run=name, plan=plan.model_dump(), options={}).model_dump_json(), "utf-8")
+    (folder / "events.jsonl").write_text("".join(e.model_dump_json() + "\n" for e in [Started(time=1.0, pid=1), facts, *events]), "utf-8")
+
+
+def did(loss: float, ended: Ended, *between: Any) -> list[Any]:
+    step = Stepped(
+        time=3.0, step=20, epoch=2.0, loss=loss, grad_norm=1, learning_rate=1, tokens=9, tokens_per_second=9, memory_bytes=9, total_steps=20
+    )
+    return [step, *between, Evaluated(time=4.0, step=20, loss=loss, n=9), ended]
+
+
+@pytest.fixture
+def place(lab: Lab) -> tuple[Path, Path]:
+    return models.model_folder(lab.home / "tiny"), models.uneven_file(lab.home / "uneven.jsonl", 60)
+
+
+def test_a_plan_keeps_clear_of_what_failed_on_this_computer_and_says_so(lab: Lab, place: tuple[Path, Path]):
+    base, data = place
+    advisor, profile = Advisor(lab), lab.profile(data, str(base))
+    usual = advisor.propose(profile, str(base))
+    away = Incident(time=3.5, step=20, code="diverged", text="It ran away.")
+    failed = did(9.0, Ended(time=5.0, step=20, outcome="failed", code="diverged"), away)
+    remember(lab, "wild-otter", base, data, failed, learning_rate=5e-4, effective_batch=8)
+    again = advisor.propose(profile, str(base))
+    assert again.plan["learning_rate"] * again.plan["alpha"] / again.plan["rank"] <= 5e-4 * 2 / 5
+    assert usual.plan["learning_rate"] > again.plan["learning_rate"]
+    assert "wild-otter" in again.reasons["learning_rate"]
+    fixed = advisor.propose(profile, str(base), learning_rate=1e-2)
+    assert fixed.plan["learning_rate"] == 1e-2, "what the person fixed is not moved"
+    assert "never_twice" in {problem["code"] for problem in fixed.problems}
+    assert "wild-otter" in next(p["what"] for p in fixed.problems if p["code"] == "never_twice")
+    with pytest.raises(UserError, match="would fail again"):
+        advisor.start(fixed.plan)
+
+
+def test_a_sweep_on_the_same_examples_moves_the_rate_and_names_its_runs(lab: Lab, place: tuple[Path, Path]):
+    base, data = place
+    advisor, profile = Advisor(lab), lab.profile(data, str(base))
+    usual = advisor.propose(profile, str(base)).plan["learning_rate"]
+    for name, rate, loss in (("low", usual / 8, 2.0), ("mid", usual, 2.5), ("high", usual * 2, 3.0)):
+        remember(lab, name, base, data, did(loss, Ended(time=5.0, step=20, outcome="finished")), learning_rate=rate, rank=16, alpha=32)
+    found = advisor.propose(profile, str(base))
+    assert found.plan["learning_rate"] < usual
+    assert "low" in found.reasons["learning_rate"]
+    assert advisor.propose(profile, str(base), learning_rate=usual).plan["learning_rate"] == usual
+
+
+# ---- wishes ----------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "task", "language", "length"),
+    [
+        ("answer like our support team, in German, short", "answer", "German", "short"),
+        ("Antworte wie unser Support-Team, kurz", "answer", "German", "short"),
+        ("sort incoming mails into billing, tech and other", "sort", "", ""),
+        ("turn invoices into JSON", "extract", "", ""),
+        ("write poems like Emily Dickinson", "write", "", ""),
+        ("translate our manuals from English to French", "translate", "French", ""),
+        ("write SQL from questions", "code", "", ""),
+        ("summarize meeting notes in bullet points", "summarise", "", ""),
+    ],
+)
+def test_a_wish_gives_a_complete_plan_that_fits_and_what_it_takes(lab: Lab, text: str, task: str, language: str, length: str):
+    found = describe(lab, text)
+    assert (found.wish.task, found.wish.language, found.wish.length) == (task, language, length)
+    plan = TextPlan.model_validate(found.proposal.plan)
+    assert plan.title == text
+    assert estimate.fits(found.proposal.footprint, lab.machine())
+    assert not [p for p in found.proposal.problems if p["severity"] == "error" and p["code"] != "not_downloaded"]
+    assert found.rows >= 100
+    assert set(found.sample) == set(found.columns)
+    assert any(f"{found.rows:,}" in need for need in found.needs)
+    if language:
+        assert any(language in need for need in found.needs)
+
+
+def test_a_wish_that_says_nothing_is_asked_about(lab: Lab):
+    assert not understand("").sure
+    assert "say what it gets" in describe(lab, "make it good").words
