@@ -38,7 +38,7 @@ def export(
     json: Json = False,
     home: Home = None,
 ) -> None:
-    """Make the file to take away, and tell whether it answers as what was trained."""
+    """Make the file to take away, and tell whether it answers as what was trained (exit code 3 where it does not)."""
     lab, out = Lab(home), Output(json)
     of = newest(lab, run, trained=True)
     work = lab.export(of, kind, variant, install=install)
@@ -50,6 +50,8 @@ def export(
     found = parity_of(told)
     data = {"run": work, "of": of, "outcome": view.state, "files": made, "parity": found} | given
     out.give(data, "\n".join([*made, *given.values(), *card(found)]))
+    if found.get("outcome") == "differs":  # a script must not take it for good
+        raise typer.Exit(3)
 
 
 def parity_of(told: dict[str, Any]) -> dict[str, Any]:
