@@ -21,7 +21,7 @@ from advisor.repair import Repair
 from advisor.tries import Told
 from advisor.voice import waking
 from advisor.voice.known import Known
-from advisor.voice.templates.annotations import Annotation, annotations
+from advisor.voice.templates.annotations import Annotation, notes
 from advisor.voice.templates.story import Story
 from advisor.voice.voice import Piece, Voice
 from loralab import estimate, facts
@@ -118,7 +118,7 @@ class Advisor:
 
     def annotations(self, run: str) -> tuple[Annotation, ...]:
         """Short notes for the run's charts, each at its update."""
-        return annotations(self._known(run))
+        return notes(self._known(run))
 
     def _known(self, run: str) -> Known:
         found = case.of_run(self.lab, run)

@@ -12,7 +12,6 @@ from advisor.memory_commands import memory
 from loralab.console import Home, Json, Output, Run, newest
 from loralab.lab import Lab
 
-
 AsStory = Annotated[bool, typer.Option("--story", help="As a story: what happened, why, what was changed, what came of it.")]
 Question = Annotated[str, typer.Argument(metavar="QUESTION", help="In your own words: “why did it stop?”, “is 0.4 good?”")]
 ByRules = Annotated[bool, typer.Option("--rules-only", help="Leave the language model asleep.")]

@@ -19,10 +19,12 @@ _ALLOWED = re.compile(r"[A-Za-z0-9 .,;:'\"()\[\]%/+\-“”‘’–—…!?]*")
 _END = re.compile(r"[.!?…][\"'”’)\]]*(?:\s+\[[^\]\n]{0,40}\])*[.]?(?=\s|$)|\n")
 _CITED = re.compile(r"[\[(]\s*((?:E\d{1,3}\s*(?:,|and|;)?\s*)+)[\])]")
 _BARE = re.compile(r"\bE\s?\d+\b", re.IGNORECASE)
-_SMALL = set(
-    "this that these those with from into over under than then when while which were was been have has had there their they them what also very just only about "
-    "after before during because since until each every some same such most more less here where both does did said says shows show shown means mean".split()
+_SMALL_WORDS = (
+    "this that these those with from into over under than then when while which were was been have has had there their they "
+    "them what also very just only about after before during because since until each every some same such most more less "
+    "here where both does did said says shows show shown means mean"
 )
+_SMALL = frozenset(_SMALL_WORDS.split())
 KNOWN_WORDS = ("fp16", "bf16", "fp32", "nf4", "int8")  # words with digits in them that are no numbers
 GROUNDED = 0.5  # share of a sentence's words that the evidence must know, where it cites nothing
 
@@ -82,7 +84,11 @@ def refused(sentence: str, pack: Pack) -> str:
     if _nonsense(text):
         return "no sentence"
     rows = [row for row in pack.rows if row.name in named] if named else list(pack.rows)
-    extra = [] if named else [float(v) for way in pack.ways for v in way.settings.values() if isinstance(v, int | float) and not isinstance(v, bool)]
+    extra = (
+        []
+        if named
+        else [float(v) for way in pack.ways for v in way.settings.values() if isinstance(v, int | float) and not isinstance(v, bool)]
+    )
     known = [word for word in KNOWN_WORDS if word in pack.text.lower()]
     if not all(figures.supported(figure, [row.evidence for row in rows], extra) for figure in figures.figures(text, known)):
         return "a number the evidence does not bear out"
@@ -109,7 +115,9 @@ def _nonsense(text: str) -> bool:
     letters = sum(c.isalpha() or c == " " for c in text)
     lone = re.search(r"(?:\b[A-Za-z]\b[\s.,-]*){3,}", text)
     repeated = len(words) >= 6 and len({w.lower() for w in words}) < len(words) / 2
-    return len(words) < 3 or letters < 0.6 * len(text) or bool(lone) or repeated or any(len(w) > 25 for w in words) or not text[:1].isalnum()
+    return (
+        len(words) < 3 or letters < 0.6 * len(text) or bool(lone) or repeated or any(len(w) > 25 for w in words) or not text[:1].isalnum()
+    )
 
 
 def _ungrounded(text: str, pack: Pack, *, cited: bool) -> str:

@@ -32,12 +32,12 @@ class Weighing(Protocol):
 class Node:
     """A place in the trie: what may come next, and which label ends here."""
 
-    after: dict[int, Node] = field(default_factory=dict["int, Node"])
+    after: dict[int, Node] = field(default_factory=dict)
     label: int | None = None
 
 
 def trie(sequences: Sequence[Sequence[int]]) -> Node:
-    """The trie of token sequences. Raises ValueError where one is empty or the beginning of another: then a mask could not tell them apart."""
+    """The trie of token sequences. Raises ValueError where one is empty or the beginning of another: no mask could tell them apart."""
     root = Node()
     for number, tokens in enumerate(sequences):
         node = root

@@ -10,6 +10,8 @@ import re
 from collections.abc import Iterator
 from functools import cached_property
 
+from pydantic import Field
+
 from advisor.findings import Evidence, Fix
 from advisor.voice.known import Known
 from loralab.records import Record
@@ -45,7 +47,7 @@ class Pack(Record):
     causes: tuple[str, ...] = ()  # titles of what the rules found, the likeliest first
     ways: tuple[Fix, ...] = ()  # vetted ways out, the rules' own choice first
     rows: tuple[Row, ...] = ()
-    settings: dict[str, float] = {}  # numbers of the plan as it now is, to tell up from down
+    settings: dict[str, float] = Field(default_factory=dict)  # numbers of the plan as it now is, to tell up from down
 
     def row(self, name: str) -> Row | None:
         """The row of this name."""
@@ -56,7 +58,9 @@ class Pack(Record):
         """As it stands in a prompt."""
         lines = [f"State of the run: {self.state}."]
         lines += [f"Verdict: {self.verdict}."] if self.verdict else []
-        lines += [f"Cause: {' or '.join(tidy(cause) for cause in self.causes)}."] if self.causes else ["Cause: nothing was found to be wrong."]
+        lines += (
+            [f"Cause: {' or '.join(tidy(cause) for cause in self.causes)}."] if self.causes else ["Cause: nothing was found to be wrong."]
+        )
         lines += [f"What to do: {tidy(self.ways[0].words, 160)}"] if self.ways else []
         return "\n".join([*lines, *(row.words for row in self.rows)])
 
@@ -90,7 +94,8 @@ def _numbers(known: Known) -> dict[str, float]:
 
 
 def _same(one: Evidence, other: Evidence) -> bool:
-    return one.value == other.value and one.step == other.step and (one.unit == other.unit or one.what == other.what)
+    first, second = one.what.lower(), other.what.lower()
+    return one.value == other.value and (first in second or second in first)
 
 
 def _of_causes(known: Known) -> Iterator[Evidence]:

@@ -14,40 +14,58 @@ from advisor.findings import Evidence
 
 _ONES = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen"
 _TENS = "twenty thirty forty fifty sixty seventy eighty ninety"
-_WORDS: dict[str, float] = {word: n for n, word in enumerate(_ONES.split())} | {w: 10 * n for n, w in enumerate(_TENS.split(), 2)}
+_WORDS: dict[str, float] = {word: float(n) for n, word in enumerate(_ONES.split())} | {w: 10.0 * n for n, w in enumerate(_TENS.split(), 2)}
 _SCALES: dict[str, float] = {"hundred": 100, "thousand": 1e3, "million": 1e6, "billion": 1e9}
 # Amounts that are no plain number, and numbers of other tongues: never borne out
 _LOOSE = re.compile(
-    r"\b(half|halves|halved|halving|third|thirds|quarter|quarters|fifth|fifths|tenth|tenths|hundredth\w*|thousandth\w*|percentile|dozens?|scores? of|twice|thrice|"
-    r"doubl\w*|tripl\w*|quadrupl\w*|quintupl\w*|\w*fold|hundreds|thousands|millions|billions|trillions?|couple|pair|tens|nought|naught|nil|zilch|"
-    r"second|fourth|sixth|seventh|eighth|ninth|eleventh|twelfth|thirteenth|fourteenth|fifteenth|sixteenth|seventeenth|eighteenth|nineteenth|"
-    r"(?:twen|thir|for|fif|six|seven|eigh|nine)tieth|googol|gross of|"
-    r"eins|zwei|drei|vier|funf|fuenf|sechs|sieben|acht|neun|zehn|elf|zwolf|zwoelf|zwanzig|hundert|tausend|"
-    r"deux|trois|quatre|cinq|sept|huit|neuf|dix|vingt|cent|mille|uno|dos|tres|cuatro|cinco|seis|siete|ocho|nueve|diez|veinte|cien|mil|"
-    r"due|tre|quattro|cinque|sei|sette|otto|nove|dieci|venti)\b"
+    r"\b(half|halves|halved|halving|third|thirds|quarter|quarters|fifth|fifths|tenth|tenths|hundredth\w*|"
+    r"thousandth\w*|percentile|dozens?|scores? of|twice|thrice|doubl\w*|tripl\w*|quadrupl\w*|quintupl\w*|\w*fold|"
+    r"hundreds|thousands|millions|billions|trillions?|couple|pair|tens|nought|naught|nil|zilch|second|fourth|sixth|"
+    r"seventh|eighth|ninth|eleventh|twelfth|thirteenth|fourteenth|fifteenth|sixteenth|seventeenth|eighteenth|"
+    r"nineteenth|(?:twen|thir|for|fif|six|seven|eigh|nine)tieth|googol|gross of|eins|zwei|drei|vier|funf|fuenf|sechs|"
+    r"sieben|acht|neun|zehn|elf|zwolf|zwoelf|zwanzig|hundert|tausend|deux|trois|quatre|cinq|sept|huit|neuf|dix|vingt|"
+    r"cent|mille|uno|dos|tres|cuatro|cinco|seis|siete|ocho|nueve|diez|veinte|cien|mil|due|tre|quattro|cinque|sei|"
+    r"sette|otto|nove|dieci|venti)\b"
 )
 _FIRST = re.compile(r"^(at )?first\b|\bat first\b")
 _ONE = re.compile(r"\b(this|that|which|no|any|every|each|another|the) one\b")
 _NUMBER_WORD = re.compile(rf"\b(?:{'|'.join([*_WORDS, *_SCALES])})(?:[ -](?:and )?(?:{'|'.join([*_WORDS, *_SCALES, 'point'])}))*\b")
-_UNIT = r"(?:\s?(%|percent\b|per cent\b|percentage points?\b|pct\b|[kmgt]i?b\b|bytes?\b|seconds?\b|secs?\b|s\b|minutes?\b|mins?\b|hours?\b|hrs?\b|h\b|days?\b|ms\b|" \
-        r"thousand\b|million\b|billion\b|k\b|m\b|bn?\b|updates?\b|steps?\b|examples?\b|rows?\b|tokens?\b|epochs?\b|rounds?\b|looks?\b|times\b|x\b|nats?\b))?"  # fmt: skip
+_UNIT = (r"(?:\s?(%|percent\b|per cent\b|percentage points?\b|pct\b|[kmgt]i?b\b|bytes?\b|seconds?\b|secs?\b|s\b|minutes?\b|"
+r"mins?\b|hours?\b|hrs?\b|h\b|days?\b|ms\b|thousand\b|million\b|billion\b|k\b|m\b|bn?\b|updates?\b|steps?\b|"
+r"examples?\b|rows?\b|tokens?\b|epochs?\b|rounds?\b|looks?\b|times\b|x\b|nats?\b))?")  # fmt: skip
 _DIGITS = re.compile(r"-?\d(?:[\d.,' ]*\d)?(?:e[+-]?\d+)?" + _UNIT)
-_COMPOUND = re.compile(r"\d\s*[/:^×*x]\s*-?\d|\d\s*(?:out of|in|of)\s+\d|\d\s?[x×](?![a-z])|\d\s*[-–—]\s*\d|\d%\d|[~<>=]\s*-?\d\S*\s*[~<>=]")
+_COMPOUND = re.compile(
+    r"\d\s*[/:^×*x]\s*-?\d|\d\s*(?:out of|in|of)\s+\d|\d\s?[x×](?![a-z])|\d\s*[-–—]\s*\d|\d%\d|[~<>=]\s*-?\d\S*\s*[~<>=]"
+)
 _TOKEN = re.compile(r"[\w.+-]*\d[\w.+-]*")
 _GROUPED = re.compile(r"\d{1,3}(?:[ ,']\d{3})+(?:\.\d+)?")
 
 _UNREADABLE = "\x00"
 # Words that may stand behind a number without giving it a meaning of its own
-_AFTER = set(
-    "and or but to at on in of for with by from after before during when while which that is was were as so than then per held-out heldout training loss "
-    "rate learning more less lower higher has had it this the a an did does are be over until up down now here only made done planned learned".split()
+_SMALL_WORDS = (
+    "and or but to at on in of for with by from after before during when while which that is was were as so than then per "
+    "held-out heldout training loss rate learning more less lower higher has had it this the a an did does are be over "
+    "until up down now here only made done planned learned"
 )
+_AFTER = frozenset(_SMALL_WORDS.split())
 
-_TIMES: dict[str, float] = {"ms": 1e-3, "s": 1, "sec": 1, "second": 1, "min": 60, "minute": 60, "h": 3600, "hr": 3600, "hour": 3600, "day": 86400}
+_TIMES: dict[str, float] = {
+    "ms": 1e-3,
+    "s": 1,
+    "sec": 1,
+    "second": 1,
+    "min": 60,
+    "minute": 60,
+    "h": 3600,
+    "hr": 3600,
+    "hour": 3600,
+    "day": 86400,
+}
 _BYTES: dict[str, float] = {"byte": 1, "kb": 1e3, "mb": 1e6, "gb": 1e9, "tb": 1e12, "kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40}
+_PERCENT = ("%", "percent", "per cent", "percentage point", "pct")
 _MANY: dict[str, float] = {"thousand": 1e3, "k": 1e3, "million": 1e6, "m": 1e6, "billion": 1e9, "b": 1e9, "bn": 1e9}
-_COUNTED = {"update": "update", "step": "update", "example": "example", "row": "example", "token": "token", "epoch": "epoch", "round": "epoch",
-            "look": "look"}  # fmt: skip
+_KINDS = {"update": ("update", "step"), "example": ("example", "row"), "token": ("token",), "epoch": ("epoch", "round"), "look": ("look",)}
+_COUNTED = {word: kind for kind, words in _KINDS.items() for word in words}
 
 
 @dataclass(frozen=True)
@@ -137,22 +155,30 @@ def _bears(one: Evidence, figure: Figure) -> bool:
         return True
     if not isinstance(one.value, int | float) or isinstance(one.value, bool) or not math.isfinite(one.value):
         return False
-    value, own = float(one.value), one.unit.lower().removesuffix("s")
     if figure.noun and figure.noun.removesuffix("s") not in f"{one.what} {one.unit}".lower():
         return False
-    if unit in ("%", "percent", "per cent", "percentage point", "pct"):
-        share = own == "" and 0 <= abs(value) <= 1 and isinstance(one.value, float)
-        return _rounds(value, figure.value) if own in ("%", "percent") else share and _rounds(100 * value, figure.value)
-    if unit in _TIMES:
-        return own in _TIMES and _rounds(value * _TIMES[own] / _TIMES[unit], figure.value)
-    if unit in _BYTES:
-        return own in _BYTES and _rounds(value * _BYTES[own] / _BYTES[unit], figure.value)
-    if unit in _MANY:
-        return _rounds(value / _MANY[unit], figure.value)
-    if unit in _COUNTED:
-        said = _COUNTED.get(own.split(" ")[-1], "") or next((kind for word, kind in _COUNTED.items() if word in one.what.lower()), "")
-        return said == _COUNTED[unit] and _rounds(value, figure.value)
-    return unit in ("", "nat") and own not in ("%", "percent") and own not in _BYTES and _rounds(value, figure.value)
+    value = _in_unit(one, float(one.value), unit)
+    return math.isfinite(value) and _rounds(value, figure.value)
+
+
+def _in_unit(one: Evidence, value: float, unit: str) -> float:
+    """The evidence's value in the unit a sentence speaks of; NaN where it is of another kind."""
+    own, found = one.unit.lower().removesuffix("s"), math.nan
+    if unit in _PERCENT:
+        share = own == "" and abs(value) <= 1 and isinstance(one.value, float)
+        found = value if own in _PERCENT else 100 * value if share else math.nan
+    elif unit in _TIMES:
+        found = value * _TIMES[own] / _TIMES[unit] if own in _TIMES else math.nan
+    elif unit in _BYTES:
+        found = value * _BYTES[own] / _BYTES[unit] if own in _BYTES else math.nan
+    elif unit in _MANY:
+        found = value / _MANY[unit]
+    elif unit in _COUNTED:
+        kind = _COUNTED.get(own.split(" ")[-1], "") or next((kind for word, kind in _COUNTED.items() if word in one.what.lower()), "")
+        found = value if kind == _COUNTED[unit] else math.nan
+    elif unit in ("", "nat") and own not in _PERCENT and own not in _BYTES:
+        found = value
+    return found
 
 
 def _rounds(value: float, said: float) -> bool:

@@ -22,7 +22,16 @@ from loralab.records import Record
 Place = Literal["workspace", "LM Studio", "Ollama", "picked"]
 
 LARGE = 4_000_000_000  # bytes above which a model answers slowly on a processor
-NO_SPEAKERS = {"bert", "nomic-bert", "jina-bert-v2", "roberta", "clip", "t5encoder", "whisper", "mmproj"}  # architectures that do not write text
+NO_SPEAKERS = {
+    "bert",
+    "nomic-bert",
+    "jina-bert-v2",
+    "roberta",
+    "clip",
+    "t5encoder",
+    "whisper",
+    "mmproj",
+}  # architectures that do not write text
 SPLIT = re.compile(r"-\d{5}-of-\d{5}\.gguf$")
 UNKNOWN = "licence not stated in the file; look at where it came from"
 
@@ -93,7 +102,11 @@ def described(path: Path, place: Place, name: str = "", licence: str = "") -> Lo
         return None
     title = name or str(said.get("general.name") or path.stem)
     return LocalGguf(
-        name=_line(title), path=str(path), bytes=path.stat().st_size, licence=_line(licence or str(said.get("general.license") or UNKNOWN)), place=place
+        name=_line(title),
+        path=str(path),
+        bytes=path.stat().st_size,
+        licence=_line(licence or str(said.get("general.license") or UNKNOWN)),
+        place=place,
     )
 
 

@@ -6,7 +6,7 @@ Invariants: the rules' words always come and come first; what a model adds is ma
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from typing import Literal, Protocol
 
 from advisor.findings import Fix
@@ -99,7 +99,7 @@ class Voice:
             yield Piece(text="", note=why or NOTHING)
 
 
-def _stream(speaker: Speaker, messages: Sequence[dict[str, str]]) -> Iterator[str]:
+def _stream(speaker: Speaker, messages: Sequence[dict[str, str]]) -> Generator[str, None, None]:
     yield from speaker.speak(messages, prompts.MOST_OUT)
 
 

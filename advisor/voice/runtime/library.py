@@ -16,7 +16,7 @@ from loralab.exports._llama import library
 class Library(library.Library):
     """llama-cpp-python with one model, opened to speak: half-precision cache, only the last place's logits."""
 
-    def open(self, model: str, adapter: str, context: int, threads: int) -> None:
+    def open(self, model: str, adapter: str, context: int, threads: int) -> None:  # noqa: ARG002  (the exports' signature)
         """Load a model. Adapters are not for speaking."""
         self._words: Iterator[str] = iter(())
         self._model: Any = self._library.Llama(

@@ -21,7 +21,7 @@ BATCH = 256  # tokens of a prompt read in one go
 class Server(server.Server):
     """xllamacpp's server with one model, opened to speak."""
 
-    def open(self, model: str, adapter: str, context: int, threads: int) -> None:
+    def open(self, model: str, adapter: str, context: int, threads: int) -> None:  # noqa: ARG002  (the exports' signature)
         """Load a model. Adapters are not for speaking."""
         library = self._library
         wish = library.CommonParams()

@@ -50,7 +50,7 @@ class Annotation(Record):
     made_by: str = "rules"
 
 
-def annotations(known: Known) -> tuple[Annotation, ...]:
+def notes(known: Known) -> tuple[Annotation, ...]:
     """What is worth a mark on the run's charts, in order of updates."""
     found = [*_troubles(known), *_changes(known), *_landmarks(known)]
     unique = {(note.step, note.text): note for note in found}
@@ -64,11 +64,11 @@ def _note(step: int, text: str, kind: Mark) -> Annotation:
 
 
 def _troubles(known: Known) -> list[Annotation]:
-    notes = [
+    marks = [
         _note(trouble.incident.step, _TROUBLE.get(trouble.incident.code, trouble.incident.code.replace("_", " ")), "trouble")
         for trouble in told(known.view)
     ]
-    return notes + [note for finding in known.diagnosis.alarms for note in _cause(finding)]
+    return marks + [note for finding in known.diagnosis.alarms for note in _cause(finding)]
 
 
 def _cause(finding: Finding) -> list[Annotation]:
@@ -78,21 +78,23 @@ def _cause(finding: Finding) -> list[Annotation]:
 
 
 def _changes(known: Known) -> list[Annotation]:
-    notes: list[Annotation] = []
+    marks: list[Annotation] = []
     for event in known.view.adjustments:
         words = _CHANGE.get(event.setting, (f"{event.setting.replace('_', ' ')} changed",) * 2)
         numbers = isinstance(event.before, int | float) and isinstance(event.after, int | float)
-        notes.append(_note(event.step, words[1 if numbers and event.after > event.before > 0 else 0], "change"))
-    return notes
+        marks.append(_note(event.step, words[1 if numbers and event.after > event.before > 0 else 0], "change"))
+    return marks
 
 
 def _landmarks(known: Known) -> list[Annotation]:
-    notes: list[Annotation] = []
+    marks: list[Annotation] = []
     best = known.case.signals.best_step
     if best and len(known.case.signals.heldout) > 1:
-        notes.append(_note(best, "best on held-out examples", "best"))
+        marks.append(_note(best, "best on held-out examples", "best"))
     if known.early and known.view.step:
-        notes.append(_note(known.view.step, "ended early: no more gain", "end"))
+        marks.append(_note(known.view.step, "ended early: no more gain", "end"))
     elif known.view.state in ("failed", "killed", "stopped") and known.view.step:
-        notes.append(_note(known.view.step, {"failed": "ended with an error", "killed": "was cut off"}.get(known.view.state, "stopped"), "end"))
-    return notes
+        marks.append(
+            _note(known.view.step, {"failed": "ended with an error", "killed": "was cut off"}.get(known.view.state, "stopped"), "end")
+        )
+    return marks

@@ -78,15 +78,18 @@ def _overfit(known: Known, asked: Asked) -> str:
     signals, cause = known.case.signals, known.diagnosis.findings
     found = next((finding for finding in cause if finding.group == "overfitting"), None)
     if found:
-        return joined(f"There are signs of it: {found.title[:1].lower()}{found.title[1:]}", found.words, found.fixes[0].words if found.fixes else "")
+        return joined(
+            f"There are signs of it: {found.title[:1].lower()}{found.title[1:]}", found.words, found.fixes[0].words if found.fixes else ""
+        )
     if len(signals.heldout) < 2:
         return "That cannot be told: it takes two looks at the held-out examples or more, and this run made fewer."
     rising = signals.rises
     if rising >= 2:
-        said = f"Perhaps. The held-out loss got worse {rising} times in a row at the end. The best version, from update {signals.best_step:,}, is kept"
-        return joined(said)
+        kept = f"The best version, from update {signals.best_step:,}, is kept"
+        return joined("Perhaps", f"The held-out loss got worse {rising} times in a row at the end", kept)
     return joined(
-        "There is no sign of it", f"The held-out loss was best at update {signals.best_step:,} of {known.total:,} and did not rise for long after it"
+        "There is no sign of it",
+        f"The held-out loss was best at update {signals.best_step:,} of {known.total:,} and did not rise for long after it",
     )
 
 
@@ -125,13 +128,17 @@ def _changed(known: Known, asked: Asked) -> str:
 def _evidence(known: Known, asked: Asked) -> str:
     sure = known.diagnosis.cause
     how = f"When the rules say this, it is the true cause in about {round(10 * sure.confidence)} of 10 cases" if sure else ""
-    return joined("Each update was written down as it happened, and fixed rules read those notes", told.evidence(known), *told.outcome(known), how)
+    return joined(
+        "Each update was written down as it happened, and fixed rules read those notes", told.evidence(known), *told.outcome(known), how
+    )
 
 
 def _memory(known: Known, asked: Asked) -> str:
     trouble = next((finding for finding in known.diagnosis.findings if finding.group == "memory"), None)
     used = f"It used up to {size(known.peak)}" if known.peak else "How much it used was not measured"
-    said = joined(trouble.title, trouble.words, trouble.fixes[0].words if trouble.fixes else "") if trouble else "There was no trouble with it"
+    said = (
+        joined(trouble.title, trouble.words, trouble.fixes[0].words if trouble.fixes else "") if trouble else "There was no trouble with it"
+    )
     return joined(used, said)
 
 
@@ -153,7 +160,9 @@ def _data(known: Known, asked: Asked) -> str:
     counted = f"It learned from {count(known.examples, 'example')}" if known.examples else "How many examples it learned from was not noted"
     aside = f"{count(known.heldout, 'example')} {'was' if known.heldout == 1 else 'were'} kept aside as a test" if known.heldout else ""
     few = f"That is little: with {FEW} or more the result gets surer" if 0 < known.examples < FEW and not found else ""
-    return joined(counted, aside, few, *([found.title, found.words] if found else []), found.fixes[0].words if found and found.fixes else "")
+    return joined(
+        counted, aside, few, *([found.title, found.words] if found else []), found.fixes[0].words if found and found.fixes else ""
+    )
 
 
 def _resume(known: Known, asked: Asked) -> str:
@@ -184,8 +193,9 @@ def _state(known: Known, asked: Asked) -> str:
 
 def _who(known: Known, asked: Asked) -> str:
     return (
-        "I am the advisor of this app. Fixed rules read what the run wrote down, and this text was made from them without a language model. "
-        "If there is a language model, it only finds the words, and each sentence of its own is checked against the run."
+        "I am the advisor of this app. Fixed rules read what the run wrote down, and this text was made from them "
+        "without a language model. If there is a language model, it only finds the words, and each sentence of its own "
+        "is checked against the run."
     )
 
 
@@ -195,7 +205,10 @@ def _story(known: Known, asked: Asked) -> str:
 
 def _unknown(known: Known, asked: Asked) -> str:
     can = ["why it ended", "whether it got better", "what was changed", "how long it took", "whether a loss is good", "what to do next"]
-    return f"I cannot answer that from what this run wrote down. I can tell you {listed(can, 'or')}. I can also explain a word, like “learning rate”."
+    return (
+        f"I cannot answer that from what this run wrote down. I can tell you {listed(can, 'or')}. I can also explain a "
+        f"word, like “learning rate”."
+    )
 
 
 _ANSWERS: dict[Topic, Callable[[Known, Asked], str]] = {

@@ -7,14 +7,14 @@ from __future__ import annotations
 # name, other names it goes by, explanation
 ENTRIES: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("learning rate", ("learn rate", "lr", "step size"),
-     "The learning rate says how big each correction is. Too big, and the model forgets how to write. Too small, and nothing changes. "
-     "A value from 0.0001 to 0.0003 suits most runs of this kind."),
+     ("The learning rate says how big each correction is. Too big, and the model forgets how to write. Too small, and nothing changes. "
+     "A value from 0.0001 to 0.0003 suits most runs of this kind.")),
     ("loss", ("training loss", "the losses"),
-     "The loss says how surprised the model is by the right answer. Zero would mean no surprise at all. Lower is better, "
-     "but only on the same examples: a loss of one data set says little about another."),
+     ("The loss says how surprised the model is by the right answer. Zero would mean no surprise at all. Lower is better, "
+     "but only on the same examples: a loss of one data set says little about another.")),
     ("held-out loss", ("heldout loss", "validation loss", "eval loss", "val loss", "test loss"),
-     "The held-out loss is the loss on examples the model never learns from. It shows what the model can do with new questions. "
-     "If it rises while the other loss falls, the model learns by heart."),
+     ("The held-out loss is the loss on examples the model never learns from. It shows what the model can do with new questions. "
+     "If it rises while the other loss falls, the model learns by heart.")),
     ("held-out examples", ("heldout examples", "held out examples", "validation set", "test set", "held-out", "heldout"),
      "Held-out examples are kept aside and never learned from. They are the test: only what the model gets right there counts."),
     ("epoch", ("epochs", "round over the examples", "rounds"),
@@ -26,19 +26,20 @@ ENTRIES: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("examples at once", ("micro batch", "micro-batch", "microbatch"),
      "It says how many examples are computed at the same time. Only memory and speed depend on it, never the result."),
     ("adapter", ("lora", "lora adapter", "low rank adaptation"),
-     "An adapter is a small add-on to the model. Only the adapter learns; the model stays as it was. This is why it is quick and the "
-     "file is small. LoRA is the name of the method."),
+     ("An adapter is a small add-on to the model. Only the adapter learns; the model stays as it was. This is why it is quick and the "
+     "file is small. LoRA is the name of the method.")),
     ("rank", ("lora rank",),
      "The rank is how much the adapter can learn. More is not always better: it needs more memory and learns by heart sooner."),
     ("alpha", ("lora alpha",),
      "Alpha says how loudly the adapter speaks. Its strength is alpha divided by the rank. If you raise it, corrections get bigger, too."),
     ("overfitting", ("overfit", "over-fitting", "memorising", "memorizing", "learning by heart"),
-     "Overfitting means learning by heart. The model knows its own examples better and better, and new questions worse and worse. "
-     "The held-out loss shows it: it rises while the other falls."),
+     ("Overfitting means learning by heart. The model knows its own examples better and better, and new questions worse and worse. "
+     "The held-out loss shows it: it rises while the other falls.")),
     ("token", ("tokens",),
      "A token is a piece of text: a short word or a part of a longer one. Models read and write token by token."),
     ("gradient", ("gradient norm", "grad norm", "gradients"),
-     "The gradient says in which way the numbers of the adapter should move, and how strongly. If it jumps up, something is hard to learn."),
+     ("The gradient says in which way the numbers of the adapter should move, and how strongly. If it jumps up, "
+"something is hard to learn.")),
     ("gradient clipping", ("clipping", "max grad norm"),
      "Clipping makes a correction shorter that would be too big. It protects the run from one strange example."),
     ("warm-up", ("warmup", "warm up"),
@@ -50,8 +51,8 @@ ENTRIES: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("fine-tuning", ("finetuning", "fine tuning", "training"),
      "Fine-tuning means teaching a model that can write already a task of your own, with examples of it."),
     ("precision", ("fp16", "bf16", "fp32", "half precision"),
-     "Precision says how exactly numbers are kept. Less exact numbers need less memory and are often quicker. Too coarse, and big numbers "
-     "run over."),
+     ("Precision says how exactly numbers are kept. Less exact numbers need less memory and are often quicker. Too coarse, and big numbers "
+     "run over.")),
     ("dropout", (), "Dropout switches a part of the adapter off at random while it learns. It helps against learning by heart."),
     ("weight decay", (), "Weight decay pulls the numbers of the adapter gently towards zero. It helps a little against learning by heart."),
     ("chat template", ("template", "chat format"),
@@ -64,12 +65,13 @@ ENTRIES: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("divergence", ("diverge", "diverged", "running away", "ran away"),
      "Divergence means that the training ran away: each correction was too big, and the next had to repair it with a bigger one."),
     ("nan", ("not a number", "inf", "infinity", "non-finite"),
-     "NaN means “not a number”. It comes up when numbers get too big to be kept. Such an update is left out here, and the cause is looked for."),
+     ("NaN means “not a number”. It comes up when numbers get too big to be kept. Such an update is left out here, and "
+"the cause is looked for.")),
     ("patience", ("early stopping",),
      "Patience says how many looks without gain are waited for. After that the run ends early, and the best version is kept."),
     ("memory", ("vram", "ram", "graphics memory"),
-     "Memory is where the computer keeps what it works with. Training needs room for the model and for its notes. Fewer examples at once "
-     "need less."),
+     ("Memory is where the computer keeps what it works with. Training needs room for the model and for its notes. Fewer examples at once "
+     "need less.")),
     ("perplexity", (), "Perplexity is the loss said in another way: among how many words the model wavers. Lower is better."),
 )  # fmt: skip
 

@@ -47,7 +47,9 @@ def _against(known: Known, value: float) -> str:
     if abs(change) < NEAR:
         said = f"Before training it was {loss(before)}, so this is about the same"
     elif change > 0:
-        said = f"Before training it was {loss(before)}, so this is {share(change)} less: {'much ' if change > 0.5 else ''}better than before"
+        said = (
+            f"Before training it was {loss(before)}, so this is {share(change)} less: {'much ' if change > 0.5 else ''}better than before"
+        )
     else:
         said = f"Before training it was {loss(before)}, so this is worse than before"
     if math.isfinite(after) and abs(after - value) > NEAR * max(after, 1e-6):

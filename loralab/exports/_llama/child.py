@@ -53,12 +53,12 @@ def _answer(backend: Backend, request: dict[str, Any], payload: bytes) -> tuple[
     return (None, result) if isinstance(result, bytes) else (result, b"")
 
 
-def main(name: str) -> None:
-    """Answer requests until the parent has gone."""
+def main(name: str, make: Callable[[str], Any] = _backend) -> None:
+    """Answer requests until the parent has gone. `make` gives the backend of a name, whose methods are what can be asked."""
     speak = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a library prints goes to the log
     listen = sys.stdin.buffer
-    backend = _backend(name)
+    backend = make(name)
     send(speak, {"version": backend.version})
     while True:
         try:

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from loralab.process import ENVIRONMENT
 
 BACKENDS = ("llama_cpp", "xllamacpp")  # the first that is installed is taken
 MISSING = "To check GGUF files here, install llama.cpp for Python: pip install xllamacpp."
+CHILD = "loralab.exports._llama.child"
 SECONDS = 1800.0  # after which a child that says nothing is ended
 
 
@@ -41,14 +42,16 @@ def packing_library() -> str:
 class Child:
     """A child process in which llama.cpp runs. Raises Unavailable when no binding is installed."""
 
-    def __init__(self, name: str = "") -> None:
+    def __init__(self, name: str = "", module: str = CHILD, environment: Mapping[str, str] | None = None) -> None:
+        """`module` is run with the binding's name and answers as `child.main` does; `environment` goes over this process's own."""
+        self.seconds = SECONDS
         chosen = name or backend()
         if not chosen:
             raise Unavailable("llama.cpp is not installed here, so the file cannot be tried.", MISSING, code="no_llama_cpp")
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  (closed in `close`)
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "loralab.exports._llama.child", chosen],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log, cwd=CHECKOUT, env={**os.environ, **ENVIRONMENT},
+            [sys.executable, "-m", module, chosen], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log, cwd=CHECKOUT,
+            env={**os.environ, **ENVIRONMENT, **(environment or {})},
         )  # fmt: skip
         try:
             self.version = str(self._hear()[0]["version"])
@@ -74,7 +77,7 @@ class Child:
         return getattr(self._process, name)
 
     def _hear(self) -> tuple[dict[str, Any], bytes]:
-        alarm = threading.Timer(SECONDS, self._process.kill)
+        alarm = threading.Timer(self.seconds, self._process.kill)
         alarm.start()
         try:
             return receive(self._pipe("stdout"))
@@ -90,6 +93,14 @@ class Child:
         last = said[-1][:300] if said else "it said nothing"
         what = f"llama.cpp broke down while reading this file (code {code}; {last})."
         return LabError(what, "The file is damaged or not made for it: export it again.", code="llama_crashed")
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def kill(self) -> None:
+        """End the child while someone waits for its answer: that one gets a LabError."""
+        self._process.kill()
 
     def close(self) -> None:
         """End the child. May be called twice."""
