@@ -206,7 +206,7 @@ def _keep(home: Path, folder: Path, asked: Job, past: dict[str, Any], findings: 
             log(event)
         log.close()
         _insist(not log.unwritten)
-        title = asked.plan.get("title") or f"{asked.options['imported']['from']}"[:80]
+        title = asked.plan.get("title") or str(asked.options["imported"]["from"]).removesuffix(".zip")[:80]
         kept = asked.model_copy(update={"run": place.name, "plan": asked.plan | {"title": title}})
         paths.write_atomic(place / "job.json", kept.model_dump_json(indent=2))
     except BaseException:

@@ -12,7 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from loralab.errors import Problem, UserError
+from loralab.errors import Problem, Unavailable, UserError
 from loralab.model_folder import header, own_template, read_json, weight_files
 from loralab.paths import write_atomic
 
@@ -120,7 +120,9 @@ def differs(then: dict[str, str], now: dict[str, str], name: str) -> Problem | N
 
 
 def insist(run_folder: Path, model: Path) -> None:
-    """Raise UserError where the base is another one than the run was trained on."""
+    """Raise UserError where the base is another one than the run was trained on, Unavailable where it is gone."""
+    if not (model / "config.json").is_file():
+        raise Unavailable("The base model is not on this computer any more.", AGAIN, code="not_downloaded")
     problem = changed(run_folder, model)
     if problem:
         raise UserError(problem.what, problem.todo, code=problem.code)

@@ -124,6 +124,53 @@ def test_every_use_of_the_run_says_so_and_none_goes_on(workspace: Workspace) -> 
         training.run(RunFolder(home / "runs" / "tiny-run", asked, log))
 
 
+def test_a_deleted_base_is_a_sentence_and_the_adapter_can_still_be_kept(workspace: Workspace) -> None:
+    home, base, adapter = workspace
+    options = {"of": "tiny-run", "model": str(base), "adapter": str(adapter)}
+    shutil.rmtree(base)
+    with pytest.raises(LabError, match="not on this computer any more"):
+        judging.run(worker(home, "evaluate", options))
+    with pytest.raises(LabError, match="not on this computer any more"):
+        open_speaker(base, str(adapter), {})
+    with pytest.raises(LabError, match="not on this computer any more"):
+        job.run(worker(home, "export", options | {"format": "gguf"}))
+    kept = job.run(worker(home, "export-again", options | {"format": "adapter"}))
+    assert (kept["parity"], Path(kept["path"]).name) == ("untried", "tiny-run-adapter.zip")
+    assert "not on this computer any more, so nothing could be compared" in kept["parity_words"]
+    problems = {offer.format: offer.problem for offer in offers(home / "runs", options)}
+    assert problems.pop("adapter") is None
+    assert all(problem is not None and "not on this computer" in problem.what for problem in problems.values())
+
+
+def test_a_disk_that_fills_up_while_exporting_leaves_nothing_and_says_so(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    from loralab.errors import classify
+
+    home, base, adapter = workspace
+
+    def full(*_given: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(job, "prove", full)
+    with pytest.raises(OSError, match="No space left") as told:
+        job.run(worker(home, "export", {"of": "tiny-run", "model": str(base), "adapter": str(adapter), "format": "adapter"}))
+    assert classify(told.value).what == "The disk is full."
+    assert not list((home / "exports" / "tiny-run").iterdir())
+
+
+def test_a_run_that_saved_nothing_has_nothing_to_take_away(workspace: Workspace) -> None:
+    from loralab.events import Ended
+    from loralab.lab import Lab
+
+    home, *_ = workspace
+    log = EventLog(home / "runs" / "tiny-run" / "events.jsonl")
+    log(Ended(outcome="stopped"))
+    log.close()
+    lab = Lab(home)
+    for ask in (lab.export, lab.evaluate, lab.offers, lab.chat):
+        with pytest.raises(UserError, match="has not made an adapter yet"):
+            ask("tiny-run")
+
+
 def test_a_run_from_before_and_a_damaged_base_are_no_accident(workspace: Workspace) -> None:
     home, base, _ = workspace
     run = home / "runs" / "tiny-run"

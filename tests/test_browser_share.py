@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 
 from loralab.events import Ended, EventLog, Noted, Saved, Started
 from loralab.records import Artifact, Job
-from tests import tiny
+from tests import gguf_models, tiny
 from tests.conftest import until
 from tests.judged_runs import write_run
 from tests.test_browser import SOON, Window, app, browser, pytestmark, window
@@ -99,6 +100,7 @@ def test_what_was_found_is_said_in_its_colour(window, home, width, height):
     choose(shown, "odd-run")
     shown.sees("#made-card .verdict.error", "Probably: a lost stop token")
     shown.sees("#made-card h2", "not to be relied on")
+    assert not shown.page.locator("#guide").is_visible(), "nobody is shown how to use what is not to be used"
     choose(shown, "blind-run")
     shown.sees("#made-card .verdict.warning", "Not proven")
     assert shown.page.locator("#made-card .good").count() == 0
@@ -127,3 +129,34 @@ def test_every_obstacle_is_a_sentence(window, home):
     shown.page.get_by_label("Keep it").check()  # what was learned can still be kept
     shown.sees("#cost", "are free")
     until(make.is_enabled)
+
+
+def test_an_adapter_from_elsewhere_is_dropped_and_becomes_a_run(window, home, tmp_path):
+    run = trained(home, "whole-run")
+    base = home / "models" / "base"
+    tiny.adapter_folder(tmp_path / "given" / "my-lora", base)
+    archive = shutil.make_archive(str(tmp_path / "my-lora"), "zip", tmp_path / "given")
+    wide = gguf_models.adapter_folder(tmp_path / "wide", gguf_models.model_folder(tmp_path / "wide-base", hidden_size=128))
+    shown = window()
+    choose(shown, run)
+    shown.page.locator("#bring-in").get_by_text("Bring in an adapter").click()
+    drop = shown.page.locator("#drop-adapter input[type=file]")
+    drop.set_input_files([wide / "adapter_config.json", wide / "adapter_model.safetensors"])
+    shown.sees("#drop-adapter", "adapter_model")
+    shown.page.locator("#import-base input").fill(str(base))
+    shown.page.locator("#import-base input").press("Tab")
+    bring = shown.page.get_by_role("button", name="Bring it in")
+    bring.click()
+    shown.sees(".toast-body", "does not fit the base model “base”")
+    assert len(list((home / "runs").iterdir())) == 1, "nothing is left of what did not fit"
+
+    shown.page.reload()
+    choose(shown, run)
+    shown.page.locator("#bring-in").get_by_text("Bring in an adapter").click()
+    drop.set_input_files(archive)
+    shown.sees("#drop-adapter", "my-lora")
+    bring.click()
+    shown.sees("#brought", "“my-lora” is here, made with PEFT")
+    shown.sees("#runs [aria-current]", "my-lora")
+    shown.page.get_by_label("Keep it").check()
+    shown.sees("#cost", "are free")

@@ -5,6 +5,7 @@ Invariant: it is checked whole before there is a run; what does not fit is said 
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -59,5 +60,6 @@ def brought_html(lab: Lab, run: str) -> str:
     plan, about = lab.job(run).plan, lab.job(run).options["imported"]
     known = [note.text for note in lab.view(run).notes if note.text]
     at = next((i for i, text in enumerate(known) if text.startswith("Brought in from")), 0)
-    what = f"“{plan['title']}” is here, made with {about['by']} for {plan['base_model']}."
+    base = str(plan["base_model"])
+    what = f"“{plan['title']}” is here, made with {about['by']} for {Path(base).name if Path(base).is_absolute() else base}."
     return notice(what, " ".join([*known[at + 1 :], "Talk to it in the Evaluate tab, or take it away above."]), "good")

@@ -23,6 +23,7 @@ from loralab.paths import write_atomic
 from loralab.train.run import RunFolder
 
 FILE = "parity.json"
+BASE_TODO = "To have it proven, download the base model again and export once more."
 ROOM = 1.3  # of a model's bytes: what loading and asking it takes
 NOBODY = "No program here can load this kind of file, so it was not compared with what was trained."
 
@@ -45,6 +46,8 @@ def _compared(form: Format, source: Source, target: Path, note: Note) -> Parity:
     missing = form.trial.missing()
     if missing:
         return untried(missing.what, missing.todo)
+    if not (source.model / "config.json").is_file():
+        return untried("The base model is not on this computer any more, so nothing could be compared.", BASE_TODO)
     opened = form.trial.open
     with TemporaryDirectory() as folder:
         kept, room = Path(folder, "trained"), Path(folder, "room")

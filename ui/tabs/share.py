@@ -71,7 +71,7 @@ def _draw_made(parts: dict[str, Any]) -> None:
     with gr.Row(elem_classes="actions"):
         parts["open"] = gr.Button("Open the folder", scale=0, min_width=160)
         parts["take"] = gr.DownloadButton("Download", visible=False, scale=0, min_width=160)
-    with gr.Column():
+    with gr.Column() as parts["lines"]:
         markup('<div class="small-title">Lines to copy</div>')
         parts["guide"] = gr.Markdown("", elem_classes="model-card guide", elem_id="guide")
 
@@ -88,6 +88,7 @@ SHOWN = (
     "made_card",
     "made",
     "take",
+    "lines",
     "guide",
     "card",
     "work",
@@ -158,6 +159,8 @@ def _shown(lab: Lab, run: str, way: str, size: str) -> list[Any]:
     offer = view_of.offer_for(lab.offers(run), size)
     program, result = view_of.BY_KEY[way].program, view_of.result_of(exports.get(size))
     file = view_of.download_of(result)
+    good = bool(result) and view_of.parity_of(result)["outcome"] != "differs"  # nobody is shown how to use what is not to be used
+    guide = view_of.guide_of(result, str(lab.job(run).options.get("model", ""))) if good else ""
     updates = {
         "place": view_of.warning_html(view),
         "ready": gr.Column(visible=True),
@@ -165,13 +168,14 @@ def _shown(lab: Lab, run: str, way: str, size: str) -> list[Any]:
         "cost": view_of.cost_html(offer, exports.get(size)),
         "install": gr.Checkbox(label=f"Also give it to {program} on this computer", visible=bool(program)),
         "make": gr.Button("Make it again" if result else "Make it", interactive=bool(offer and not offer.problem and not working),
-                          variant="secondary" if result else "primary"),
+                          variant="secondary" if good else "primary"),
         "stop": gr.Button(visible=working is not None),
         "progress": progress_line(working, "Making it") if working else _ended_html(exports.get(size)),
         "made_card": gr.Column(visible=bool(result)),
         "made": view_of.made_html(result),
         "take": gr.DownloadButton(f"Download the {'zip' if file.endswith('.zip') else 'file'}", value=file or None, visible=bool(file)),
-        "guide": view_of.guide_of(result, str(lab.job(run).options.get("model", ""))),
+        "lines": gr.Column(visible=bool(guide)),
+        "guide": guide,
         "card": _card(lab.card(run)),
         "work": working.run if working else "",
         "clock": gr.Timer(active=working is not None),
