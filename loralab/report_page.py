@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -23,6 +24,11 @@ from loralab.report import judged, run_report
 from loralab.tasks.text import TextPlan
 
 MOST_ROWS = 25  # of the loss table: evenly spread, the first and the last among them
+MACHINERY = (
+    "micro_batch", "token_budget", "recompute", "offload", "optimizer", "attention", "max_grad_norm", "eval_every", "patience",
+    "max_minutes", "heldout_share",
+)  # fmt: skip
+LOW = 72  # height of a small curve
 WIDTH, HEIGHT, MARGIN = 720, 260, 44  # of the curve, in pixels of its own scale
 ANSWERS = 5
 
@@ -55,24 +61,31 @@ def _content(view: RunView, plan: dict[str, Any], machine: Machine, title: str) 
         "run": view.run,
         "version": __version__,
         **judged(final),
-        "facts": list(_facts(view, machine)),
+        "facts": list(_facts(view, plan, machine)),
         "scores": [_score(score) for score in (final.scores if final else ())],
         "losses": list(_losses(view)),
         "lines": curve(view),
         "ticks": _ticks(view),
         "size": (WIDTH, HEIGHT, MARGIN),
+        "traces": traces(view),
+        "low": LOW,
         "story": list(_story(view)),
         "samples": view.samples[:ANSWERS],
-        "settings": [(_label(name), str(plan[name])) for name in SETTINGS if name in plan],
+        "settings": [(_label(name), said) for name in (*SETTINGS, *MACHINERY) if (said := str(plan.get(name, "")))],
         "machine": machine.words,
     }  # fmt: skip
 
 
-def _facts(view: RunView, machine: Machine) -> Iterator[tuple[str, str]]:
+def _facts(view: RunView, plan: dict[str, Any], machine: Machine) -> Iterator[tuple[str, str]]:
     report = run_report(view, DATA)
     result = view.ending.result if view.ending else {}
     yield "Updates", f"{view.step:,} of {view.total_steps:,}" if view.total_steps else f"{view.step:,}"
+    for label, name in (("Base model", "base_model"), ("Examples from", "dataset")):
+        if plan.get(name):
+            yield label, PurePath(str(plan[name])).name  # never a place on this computer
     yield "Training took", terminal.duration(report["seconds"])
+    if view.started and view.ended and not view.active:
+        yield "From start to verdict", terminal.duration(view.ended - view.started)
     if report["tokens_per_second"]:
         yield "Speed", f"{report['tokens_per_second']:,.0f} tokens per second"
     peak, loaded = int(report["peak_memory_bytes"]), int(result.get("loaded_memory_bytes", 0))
@@ -133,6 +146,32 @@ def curve(view: RunView) -> list[Line]:
     right, low, high = _bounds(view)
     drawn = [("raw", "while learning", steps), ("held", "on held-out examples", looks)]
     return [Line(kind, label, " ".join(_place(x, y, right, low, high) for x, y in points)) for kind, label, points in drawn if points]
+
+
+@dataclass(frozen=True)
+class Trace:
+    """A small curve with its own scale: `low` and `high` are written at its ends."""
+
+    label: str
+    points: str
+    low: str
+    high: str
+
+
+def traces(view: RunView) -> list[Trace]:
+    """Learning rate, length of the gradient and speed over the run; what did not change, or was not measured, is left out."""
+    shown = (("learning rate", "learning_rate"), ("length of the gradient", "grad_norm"), ("tokens per second", "tokens_per_second"))
+    found = []
+    for label, name in shown:
+        pairs = [(s.step, float(getattr(s, name))) for s in _spread(view.steps, 400)]
+        pairs = [(x, y) for x, y in pairs if math.isfinite(y)]
+        if len(pairs) < 2 or max(y for _, y in pairs) == min(y for _, y in pairs):
+            continue
+        low, high = min(y for _, y in pairs), max(y for _, y in pairs)
+        right = float(max(view.total_steps, view.step, 1))
+        points = " ".join(f"{WIDTH * x / right:.1f},{4 + (LOW - 8) * (high - y) / (high - low):.1f}" for x, y in pairs)
+        found.append(Trace(label, points, f"{low:.2g}", f"{high:.2g}"))
+    return found
 
 
 def _bounds(view: RunView) -> tuple[float, float, float]:
@@ -197,6 +236,7 @@ def _markdown(found: dict[str, Any]) -> Iterator[str]:
                 "",
                 f"- before: {_one_line(sample.base)}",
                 f"- after: {_one_line(sample.adapter)}",
+                *([f"- the example says: {_one_line(sample.reference)}"] if sample.reference else []),
                 "",
             )
     yield from ("", "## Settings", "", "| setting | value |", "|---|---|", *(f"| {n} | {_one_line(v)} |" for n, v in found["settings"]))

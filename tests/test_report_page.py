@@ -6,14 +6,14 @@ import re
 
 from loralab.events import Adjusted, Ended, Evaluated, Event, Incident, Noted, Previewed, RunView, Started, Stepped, fold
 from loralab.records import Sample, Score
-from loralab.report_page import curve, report_html, report_markdown
+from loralab.report_page import curve, report_html, report_markdown, traces
 from tests.machines import laptop
 
 SCORE = Score(
     name="label_accuracy", base=0.1, adapter=0.8, n=60, difference=0.7, low=0.6, high=0.8, verdict="better", words="Sorted 48 of 60.",
     label="Sorted exactly right", share=True, main=True,
 )  # fmt: skip
-PLAN = {"rank": 16, "learning_rate": 2e-3, "dataset": "/srv/secret/messages.csv"}
+PLAN = {"rank": 16, "learning_rate": 2e-3, "dataset": "/srv/secret/messages.csv", "base_model": "/srv/secret/starter", "optimizer": "adamw"}
 
 
 def finished(*more: Event) -> RunView:
@@ -23,7 +23,7 @@ def finished(*more: Event) -> RunView:
     ]
     looks = [Evaluated(split="base", loss=5, n=60), *(Evaluated(step=i, loss=6 / i, n=60) for i in (20, 40, 80))]
     final = Evaluated(step=80, split="final", loss=0.1, n=60, scores=(SCORE,), verdict="better", words="It got better. But: it forgot.")
-    sample = Previewed(samples=(Sample(prompt="<script>alert(1)</script> | x", base="", adapter="card lost"),))
+    sample = Previewed(samples=(Sample(prompt="<script>alert(1)</script> | x", base="", adapter="card lost", reference="card lost"),))
     result = {"seconds": 42.0, "peak_memory_bytes": 650_000_000, "loaded_memory_bytes": 400_000_000, "tokens_per_second": 900.0}
     counts = Noted(text="Learning from 540 examples.", data={"n_train": 540, "n_heldout": 60})
     return fold("run-1", [Started(pid=1), counts, *looks, *steps, *more, final, sample, Ended(outcome="finished", step=80, result=result)])
@@ -40,9 +40,13 @@ def test_the_page_holds_what_was_measured_and_needs_nothing_else() -> None:
         "650 MB of 16 GB",
         "38 %",
         "540",
+        "messages.csv",
+        "starter",
+        "adamw",
+        "The example says: card lost",
     ):
         assert found in page, found
-    assert "<polyline" in page
+    assert page.count("<polyline") == 2  # what never changed (here the learning rate) is not drawn
     assert not re.search(r"(src|href)=", page)
     assert "<script" not in page
     assert "&lt;script&gt;" in page
@@ -79,3 +83,14 @@ def test_numbers_that_broke_do_not_break_the_curve() -> None:
     points = " ".join(line.points for line in curve(finished(broken)))
     assert "nan" not in points
     assert "inf" not in points
+
+
+def test_the_learning_rate_and_the_gradient_are_drawn_where_they_moved() -> None:
+    moved = [
+        Stepped(step=i, loss=1, grad_norm=1 / i, learning_rate=1e-3 / i, tokens=1, tokens_per_second=5, memory_bytes=1)
+        for i in range(81, 90)
+    ]
+    found = {trace.label: (trace.low, trace.high) for trace in traces(finished(*moved))}
+    assert found["learning rate"] == ("1.1e-05", "0.001")
+    assert set(found) == {"learning rate", "length of the gradient", "tokens per second"}
+    assert "the example says: card lost" in report_markdown(finished(), PLAN, laptop(), "Messages")
