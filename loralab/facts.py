@@ -75,7 +75,9 @@ class Facts(Record):
     slip_ties: int = 0
     longest_share: float = 0.0  # of learned tokens, in the longest hundredth of the examples
     highest: int = 0  # highest token number in any example
+    looked: int = 0  # examples that were looked at, where a large file was only sampled before a run; 0: all
     split_marks: tuple[str, ...] = ()  # marks of the template that the tokenizer does not know as one token
+    answer_share: float = 1.0  # of the letters of the training examples, in the answers
 
 
 def of_examples(
@@ -97,8 +99,9 @@ def of_examples(
         elif question and questions.setdefault(question, content) != content:
             contradicted.append(example.row)
         seen.add(content)
-    marked["shared"] = [example.row for _, example in heldout if fingerprint(example) in known]
-    numbers, found = marks.between([example for _, example in train], [example for _, example in heldout])
+    held = [(fingerprint(example), example) for _, example in heldout]
+    marked["shared"] = [example.row for content, example in held if content in known]
+    numbers, found = marks.between([(content, e) for content, (_, e) in zip(prints, train, strict=True)], held)
     marked |= {"unlearned": [example.row for example in dropped], "questions_repeated": contradicted} | found
     lengths = [len(row.ids) for row, _ in train]
     learned = sum(sum(row.learned) for row, _ in train)
@@ -107,6 +110,7 @@ def of_examples(
         "data": content_id(everyone), "n_train": len(train), "n_heldout": len(heldout),
         "tokens": {**quantiles(lengths), "total": sum(lengths), "learned": learned} if lengths else {},
         "answers": len({_answer(example) for _, example in train}), "plain": not any(example.messages for _, example in train),
+        "answer_share": _answer_share([example for _, example in train]),
         "classes": len({example.label for _, example in train if example.label is not None}),
         "stops": len(encoder.stop_ids), "pads_with_stop": encoder.pad_id in encoder.stop_ids,
         "template": bool(own_template(encoder.folder)),
@@ -183,3 +187,9 @@ def _question(example: Example) -> str:
 
 def _answer(example: Example) -> str:
     return example.messages[-1].content if example.messages else example.text
+
+
+def _answer_share(examples: Sequence[Example]) -> float:
+    asked = sum(len(message.content) for example in examples for message in example.messages if message.role != "assistant")
+    said = sum(len(message.content) for example in examples for message in example.messages if message.role == "assistant")
+    return said / (asked + said) if asked + said else 1.0

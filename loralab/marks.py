@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from loralab.belonging import belonging
-from loralab.dataset import fingerprint
 from loralab.doctor import answer, everything
 from loralab.doctor.empty_answers import PLACEHOLDERS
 from loralab.doctor.garbled import is_garbled
@@ -36,7 +35,9 @@ _NAMES = tuple(_SCRIPTS)
 def of_row(encoder: TextEncoder, row: Encoded, example: Example) -> list[str]:
     """The names of ROW_MARKS that hold for one example."""
     found = ["cut"] if row.truncated else []
-    if example.messages and not any(learned and token in encoder.stop_ids for token, learned in zip(row.ids, row.learned, strict=True)):
+    if example.messages and (
+        encoder.stop_ids.isdisjoint(row.ids) or not any(row.learned[at] for at, token in enumerate(row.ids) if token in encoder.stop_ids)
+    ):
         found.append("unended")
     said = answer(example).strip()
     if not said:
@@ -65,26 +66,26 @@ def unsaid(row: Encoded, example: Example) -> list[str]:
     return [role for role in missing if not (role == "assistant" and "</think>" in everything(example))]  # thoughts are left out on purpose
 
 
-def between(train: Sequence[Example], heldout: Sequence[Example]) -> tuple[dict[str, int], dict[str, list[int]]]:
-    """Numbers about all examples together, and the rows behind near copies and answers in another script."""
-    parts = {False: train, True: heldout}
+def between(train: Sequence[tuple[str, Example]], heldout: Sequence[tuple[str, Example]]) -> tuple[dict[str, int], dict[str, list[int]]]:
+    """Numbers about all examples together, and the rows behind near copies and answers in another script; each with its fingerprint."""
     unique: dict[str, tuple[bool, int]] = {}  # text -> (held out, row)
-    for held, examples in parts.items():
-        for example in examples:
-            unique.setdefault(fingerprint(example), (held, example.row))
+    for held, examples in ((False, train), (True, heldout)):
+        for content, example in examples:
+            unique.setdefault(content, (held, example.row))
+    everyone = [example for _, example in [*train, *heldout]]
     places = list(unique.values())
     pairs = [(places[one], places[other]) for one, other in near_pairs(list(unique))]
     rows = {
         "near_shared": [row for (before, _), (held, row) in pairs if held and not before],
         "near_repeated": [row for _, (held, row) in pairs if not held],
     }
-    odd, script = _odd_scripts([*train, *heldout])
-    ties = belonging(sorted([*train, *heldout], key=lambda example: (example.source, example.row)))
-    common = Counter(answer(example).strip().casefold() for example in train if example.messages)
+    odd, script = _odd_scripts(everyone)
+    ties = belonging(sorted(everyone, key=lambda example: (example.source, example.row)))
+    common = Counter(answer(example).strip().casefold() for _, example in train if example.messages)
     commonest = max(common.values(), default=0)
     numbers = {
         "commonest": commonest, "ties": ties.links, "own_ties": ties.own, "slip": ties.slip, "slip_ties": ties.slipped,
-        "scripts": script, "same_question": _same_question(train),
+        "scripts": script, "same_question": _same_question([example for _, example in train]),
     }  # fmt: skip
     return numbers, rows | {"odd_script": odd}
 

@@ -161,6 +161,11 @@ def read(path: Path) -> dict[str, Any] | None:
         return None
 
 
+def put_aside(folder: Path) -> list[Path]:
+    """Copies that were found to be damaged, by whatever attempt of the run."""
+    return sorted(folder.glob("step-*.damaged-*"))
+
+
 def newest(folder: Path) -> dict[str, Any] | None:
     """The newest checkpoint that can be read, or None. A damaged one is put aside for the one before."""
     for path in reversed(copies(folder)):

@@ -81,7 +81,7 @@ def prepare(session: Session, plan: Plan, folder: RunFolder) -> Run:
     total = plan.max_steps or max(1, math.ceil(per_epoch * plan.epochs))
     every = plan.eval_every or max(1, math.ceil(total / 10))
     run = Run(session, plan, folder, session.optimizer(), Progress(), total, every)
-    saved = checkpoint.newest(folder.checkpoints)
+    saved = safety.newest(folder)
     if saved:
         run.progress = Progress(**saved["progress"])
         run.best, run.why = saved["best"], run.progress.ended

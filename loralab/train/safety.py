@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from loralab import disk
 from loralab.errors import Problem
@@ -19,6 +19,7 @@ from loralab.train import checkpoint
 
 if TYPE_CHECKING:
     from loralab.train.loop import Run
+    from loralab.train.run import RunFolder
 
 QUICK, SHARE = 0.5, 0.05  # seconds, share of the time that a copy at a look may take; the plan's minutes hold whatever it takes
 AGAIN = 60.0  # seconds until a copy that failed is tried again
@@ -43,6 +44,19 @@ def due(run: Run, *, looked: bool) -> bool:
         return now - copies.failed >= AGAIN
     since = now - copies.last
     return since > 60 * run.plan.checkpoint_minutes or (looked and copies.cost <= max(QUICK, SHARE * since))
+
+
+def newest(folder: RunFolder) -> dict[str, Any] | None:
+    """The newest safety copy that is whole, or None. Damaged ones that had to be put aside for it are told."""
+    before = len(checkpoint.put_aside(folder.checkpoints))
+    saved = checkpoint.newest(folder.checkpoints)
+    lost = len(checkpoint.put_aside(folder.checkpoints)) - before
+    if lost > 0:
+        step = int(saved["progress"]["step"]) if saved else 0
+        many = "A safety copy was" if lost == 1 else f"{lost} safety copies were"
+        text = f"{many} damaged and put aside; going on from {f'update {step}' if step else 'the beginning'}."
+        folder.emit(Incident(step=step, code="damaged_copy", text=text, data={"damaged": lost}))
+    return saved
 
 
 def save(run: Run) -> bool:

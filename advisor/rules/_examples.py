@@ -1,0 +1,41 @@
+"""Owns what rules about examples share: how many a fault concerns, which rows, and how that is said.
+
+Invariant: a share is of the examples that are learned from; without facts there is nothing to say.
+"""
+
+from __future__ import annotations
+
+from advisor.case import Case
+from advisor.findings import Evidence
+from loralab.facts import Facts
+
+
+def rows(facts: Facts, name: str) -> tuple[int, ...]:
+    """The first rows behind a count of the facts."""
+    return facts.rows.get(name, ())
+
+
+def share(facts: Facts, name: str) -> float:
+    """Share of the training examples that a count of the facts concerns, at most 1."""
+    return min(1.0, getattr(facts, name) / max(1, facts.n_train))
+
+
+def seen(facts: Facts, name: str, what: str) -> Evidence:
+    """The count with its rows as evidence."""
+    return Evidence(what=what, value=int(getattr(facts, name)), rows=rows(facts, name))
+
+
+def examples(number: int) -> str:
+    """“1 example”, “1,200 examples”."""
+    return f"{number:,} example" + ("" if number == 1 else "s")
+
+
+def code(case: Case) -> str:
+    """Code of a run's ending; empty before and while it runs, and where it ended well."""
+    return case.signals.code if case.view else ""
+
+
+def last_words(case: Case) -> Evidence:
+    """What a run said at its end, as evidence."""
+    ending = case.view.ending if case.view else None
+    return Evidence(what="its last words", line=ending.what if ending else "")

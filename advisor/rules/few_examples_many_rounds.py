@@ -1,0 +1,47 @@
+"""Every example is shown so often that it is learned by heart.
+
+What it looks like: few different examples and many rounds; each one would be seen dozens of times. The loss falls to nearly nothing and the
+answers to anything else do not get better.
+
+Why: how often the model sees the same words decides whether it learns what is behind them or the words themselves. Copies in the file count
+as rounds, too.
+
+What to do: one to five rounds are usual, ten with a few hundred examples. Add different examples rather than rounds.
+"""
+
+from advisor.case import Case
+from advisor.findings import Evidence, Fix, Found
+from advisor.rules import Rule
+
+TIMES = 30.0  # times each different example is seen
+MANY = 1000  # different examples from which on nobody learns them by heart in that many rounds
+USUAL = 10.0
+
+
+def check(case: Case) -> Found | None:
+    """How often the plan shows each different example."""
+    facts = case.facts
+    if facts is None or not facts.n_train:
+        return None
+    different = max(1, facts.n_train - facts.repeated)
+    rounds = case.plan.epochs
+    if case.plan.max_steps:
+        rounds = case.plan.max_steps * case.plan.effective_batch / facts.n_train
+    times = rounds * facts.n_train / different
+    if different >= MANY or times < TIMES:
+        return None
+    better = max(1.0, round(USUAL * different / facts.n_train, 1))
+    evidence = (
+        Evidence(what="different examples", value=different),
+        Evidence(what="rounds over the examples", value=float(round(rounds, 1))),
+        Evidence(what="times each example is seen", value=round(times)),
+    )
+    words = f"Each of {different:,} different examples is seen about {times:.0f} times."
+    fixes = (
+        Fix(words=f"Use {better:g} rounds over the examples.", settings={"epochs": better, "max_steps": 0}),
+        Fix(words="Add examples that differ from those there are.", data="add"),
+    )
+    return Found(confidence=0.6, words=words, evidence=evidence, fixes=fixes)
+
+
+RULE = Rule("R46", "overfitting", "Every example is shown so often that it is learned by heart", "warning", "propose", check, before=True)
