@@ -5,6 +5,13 @@ from __future__ import annotations
 import html
 import math
 
+from loralab.terminal import size  # bytes are said alike on the page and in a terminal
+
+__all__ = [
+    "GLOSSARY", "count", "duration", "empty", "esc", "fact", "facts", "figure", "heading", "notice", "parameters", "sentence", "size",
+    "term",
+]  # fmt: skip
+
 GLOSSARY = {
     "adapter": "A small add-on to a model. It holds what was learned; the model itself stays as it was.",
     "base model": "The ready-made language model that learns from your examples.",
@@ -34,16 +41,6 @@ def esc(text: object) -> str:
 def term(key: str, shown: str = "") -> str:
     """A word with its explanation on hover and on focus."""
     return f'<span class="term" tabindex="0" data-tip="{esc(GLOSSARY[key])}">{esc(shown or key)}</span>'
-
-
-def size(count: float) -> str:
-    """Bytes as a person says them: 512 MB, 1.4 GB."""
-    value = float(count)
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if abs(value) < 1000:
-            return f"{value:.0f} {unit}" if value >= 10 or unit == "bytes" else f"{value:.1f} {unit}"
-        value /= 1000
-    return f"{value:.1f} TB"
 
 
 def parameters(number: int) -> str:
