@@ -1,0 +1,1 @@
+"""LabFail: real trainings with injected causes, and what the advisor says about them."""

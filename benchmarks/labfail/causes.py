@@ -1,0 +1,103 @@
+"""Owns the list of causes: what each does to a healthy run, which rows of the table of causes are right answers, and whether it acted.
+
+Invariant: the right answers follow from the cause alone and were written down before any rule was asked about a run with it.
+A cause that made nothing worse in a run is no failure there: such a run is thrown away (see generate).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from random import Random
+
+from benchmarks.labfail.setups import Setup
+from loralab.events import RunView
+from loralab.facts import Facts, noted
+
+Inject = Callable[[Setup, Random], Setup]
+Acts = Callable[[RunView, RunView], bool]  # (the run, its healthy twin)
+
+TINY = ("llama", "qwen3", "gpt2", "gemma2", "phi3", "falcon")
+MODELS = (*TINY, "starter")
+PAIRS = ("numbers", "support", "labels", "chat", "desk")  # data sets with a question and an answer
+DATA = (*PAIRS, "plain")
+WORSE = 0.15  # of the twin's held-out loss: what counts as really worse
+LEAST = 0.1  # nats
+
+
+@dataclass(frozen=True)
+class Cause:
+    """One way in which a training goes wrong."""
+
+    name: str
+    rules: tuple[str, ...]  # right answers
+    inject: Inject
+    acts: Acts
+    before: bool = False  # of the data or the template: to be caught before the first update
+    fixable: bool = False  # a retry can repair it without a person
+    data: tuple[str, ...] = DATA
+    models: tuple[str, ...] = TINY
+    runs: int = 9
+
+
+@cache
+def causes() -> dict[str, Cause]:
+    """All causes by name."""
+    from benchmarks.labfail import causes_data, causes_learning, causes_memory, causes_numbers
+
+    modules = (causes_numbers, causes_memory, causes_learning, causes_data)
+    return {cause.name: cause for module in modules for cause in module.CAUSES}
+
+
+# ---- whether it acted --------------------------------------------------------------------------------------------------------
+
+
+def base_loss(view: RunView) -> float:
+    """Held-out loss before training."""
+    return next((look.loss for look in view.evaluations if look.split == "base"), float("inf"))
+
+
+def best(view: RunView) -> float:
+    """Lowest held-out loss of the run; what nothing was learned from ends where it began."""
+    return min((look.loss for look in view.evaluations if look.split == "heldout"), default=base_loss(view))
+
+
+def last(view: RunView) -> float:
+    """Held-out loss at its end."""
+    return next((look.loss for look in reversed(view.evaluations) if look.split == "heldout"), base_loss(view))
+
+
+def worse(view: RunView, twin: RunView) -> bool:
+    """Whether what is kept is clearly worse than the twin's, or there is nothing to keep."""
+    return failed(view, twin) or not best(view) <= best(twin) + max(LEAST, WORSE * best(twin))
+
+
+def failed(view: RunView, _: RunView) -> bool:
+    """Whether the run did not come to its end."""
+    return view.state != "finished"
+
+
+def told(*codes: str) -> Acts:
+    """Whether an incident of one of these codes happened, which in the twin did not."""
+
+    def check(view: RunView, twin: RunView) -> bool:
+        ending = view.ending.code if view.ending else ""
+        return ending in codes or (any(i.code in codes for i in view.incidents) and not any(i.code in codes for i in twin.incidents))
+
+    return check
+
+
+def either(*checks: Acts) -> Acts:
+    """Whether one of several holds."""
+    return lambda view, twin: any(check(view, twin) for check in checks)
+
+
+def fact(holds: Callable[[Facts], bool]) -> Acts:
+    """Whether it holds for what the run learned from, and not for what its twin did; or the run could not even begin."""
+
+    def check(view: RunView, twin: RunView) -> bool:
+        ours, theirs = noted(view), noted(twin)
+        return failed(view, twin) if ours is None else holds(ours) and not (theirs is not None and holds(theirs))
+
+    return check

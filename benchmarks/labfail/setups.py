@@ -1,0 +1,219 @@
+"""Owns one run of LabFail: what it is made from, and how a worker really runs it, in a fork of this process, with a trouble in it or none.
+
+Invariant: nothing of a run is left to chance but the times in its log; a setup and the code give its events.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import shutil
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+from benchmarks.labfail import data
+from benchmarks.labfail.bases import base
+from loralab import events
+from loralab.endings import settle
+from loralab.events import Event, RunView, fold
+from loralab.records import DatasetProfile, Example, Job
+from loralab.tasks.text import TextPlan
+
+PATIENCE_SECONDS = 120.0
+ANSWERS, LONGEST = 4, 56  # written by base and adapter at the end: enough to see whether they end
+GENERAL = 16  # everyday tasks that forgetting is measured on
+ROWS, HELD_OUT = 240, 30  # of which so many are held out
+USUAL: dict[str, Any] = {
+    "rank": 8, "alpha": 16, "max_length": 128, "micro_batch": 8, "effective_batch": 8, "learning_rate": 2e-3, "epochs": 2.0,
+}  # fmt: skip
+STARTERS: dict[str, Any] = {"max_length": 96, "epochs": 1.0}
+
+Trouble = Callable[[], Any]  # makes a context in which the worker runs
+Change = Callable[[Path], None]  # done to a copy of the base model's folder
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What a run is made from."""
+
+    model: str
+    data: str
+    seed: int
+    rows: tuple[dict[str, Any], ...] = ()
+    settings: dict[str, Any] = field(default_factory=dict)
+    trouble: Trouble = nullcontext
+    change: Change | None = None
+    limit: str = ""  # see `limited`
+    injected: str = ""  # what was done to it, in words
+
+    def but(self, injected: str, **changes: Any) -> Setup:
+        """The same with something done to it; settings are added to those there are."""
+        settings = {**self.settings, **changes.pop("settings", {})}
+        return replace(self, settings=settings, injected=injected, **changes)
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What became of a setup."""
+
+    plan: dict[str, Any]
+    events: tuple[Event, ...]
+    log: str
+    profile: DatasetProfile | None
+    root: Path  # the folder everything lies in
+
+    @property
+    def view(self) -> RunView:
+        return fold("labfail", self.events)
+
+
+def usual(model: str, name: str, seed: int) -> Setup:
+    """The healthy run of a cell: every cause is put into one of these, and compared with it."""
+    rows = tuple(data.rows_of(name, ROWS, seed))
+    settings = USUAL | (STARTERS if model == "starter" else {}) | {"seed": seed, "heldout_share": round(HELD_OUT / len(rows), 4)}
+    return Setup(model, name, seed, rows, settings)
+
+
+def run(setup: Setup, root: Path, name: str) -> Ran:
+    """Train as a worker does; what it wrote."""
+    folder, own = root / "work" / "runs" / name, root / "work" / "made" / name
+    for path in (folder, own):
+        shutil.rmtree(path, ignore_errors=True)
+        path.mkdir(parents=True)
+    file = data.write(own / f"{setup.data}.jsonl", setup.rows)
+    model = base(root, setup.model)
+    if setup.change:
+        model = _changed(model, own / setup.model, setup.change)
+    plan = TextPlan.model_validate({"dataset": str(file), "base_model": str(model), **setup.settings})
+    job = Job(kind="train", run=name, plan=plan.model_dump(), options={"model": str(model)})
+    (folder / "job.json").write_text(job.model_dump_json())
+    while True:
+        offset, said = _size(folder / "events.jsonl"), _size(folder / "worker.log")
+        code = _fork(folder, setup.trouble)
+        if code >= 0 or not settle(str(folder), code, offset, said, oom_kills=0):
+            break
+    told = tuple(events.read(folder / "events.jsonl")[0])
+    ran = Ran(plan.model_dump(), told, (folder / "worker.log").read_text("utf-8", "replace"), _profile(file, model, plan), root)
+    shutil.rmtree(folder)
+    return ran
+
+
+def _profile(file: Path, model: Path, plan: TextPlan) -> DatasetProfile | None:
+    from loralab.errors import LabError
+    from loralab.profile import profile_dataset
+
+    try:
+        found = profile_dataset(file, model, roles=plan.roles or None, learn_from=plan.learn_from)
+        return found.model_copy(update={"previews": ()})
+    except LabError:
+        return None
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
+
+
+def _changed(model: Path, folder: Path, change: Change) -> Path:
+    shutil.copytree(model, folder)
+    change(folder)
+    return folder
+
+
+def _fork(folder: Path, trouble: Trouble) -> int:
+    """The worker's main in a child, its words in worker.log; its exit code, negative for a signal."""
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            with (folder / "worker.log").open("ab") as log:
+                os.dup2(log.fileno(), 1)
+                os.dup2(log.fileno(), 2)
+                code = _work(folder, trouble)
+        finally:
+            os._exit(code)
+    limit = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        done, status = os.waitpid(child, os.WNOHANG)
+        if done:
+            return os.waitstatus_to_exitcode(status)
+        if time.monotonic() > limit:
+            os.kill(child, signal.SIGKILL)
+        time.sleep(0.01)
+
+
+def _work(folder: Path, trouble: Trouble) -> int:
+    from loralab import worker
+    from loralab.evaluations import _answers, forgetting
+    from loralab.train import text
+
+    general = forgetting.general_set()[:GENERAL]
+
+    def few() -> tuple[Example, ...]:
+        return general
+
+    with ExitStack() as stack:
+        stack.enter_context(mock.patch.object(_answers, "LONGEST", LONGEST))
+        stack.enter_context(mock.patch.object(text, "MOST_ANSWERS", ANSWERS))
+        stack.enter_context(mock.patch.object(forgetting, "general_set", few))
+        stack.enter_context(trouble())
+        return worker.main([str(folder)])
+
+
+@contextmanager
+def limited(share: float) -> Iterator[None]:
+    """The training gets `share` of the memory its largest step takes over the loaded model (RLIMIT_AS): the allocator really refuses.
+
+    What it takes is measured first, by one such step without a limit.
+    """
+    from loralab.train import loop
+
+    prepare, finish = loop.prepare, loop.finish
+
+    def bounded(session: Any, plan: Any, folder: Any) -> Any:
+        run = prepare(session, plan, folder)
+        before = _virtual("VmSize:")
+        taken = _step(session)
+        resource.setrlimit(resource.RLIMIT_AS, (before + int(share * taken), resource.RLIM_INFINITY))
+        return run
+
+    def unbounded(run: Any) -> Any:
+        resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        return finish(run)
+
+    with mock.patch.object(loop, "prepare", bounded), mock.patch.object(loop, "finish", unbounded):
+        yield
+
+
+def _step(session: Any) -> int:
+    """Bytes that the largest micro-batch takes on its way forward and back, as the system counts them."""
+    import torch
+
+    most, before = [0], _virtual("VmSize:")
+    handle = torch.autograd.graph.register_multi_grad_hook(
+        [p for p in session.model.parameters() if p.requires_grad][-1:],
+        lambda _: most.__setitem__(0, max(most[0], _virtual("VmSize:"))),
+    )
+    loss, _ = session.loss(session.largest())
+    most[0] = max(most[0], _virtual("VmSize:"))
+    loss.backward()
+    handle.remove()
+    session.model.zero_grad(set_to_none=True)
+    return most[0] - before
+
+
+def _virtual(name: str) -> int:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(name))
+
+
+def dumped(told: tuple[Event, ...], root: Path) -> list[dict[str, Any]]:
+    """Events as plain dicts, with the places on this machine taken out of them."""
+    text = json.dumps([json.loads(event.model_dump_json()) for event in told], ensure_ascii=False)
+    return json.loads(text.replace(str(root), "labfail"))
