@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import subprocess
@@ -154,7 +155,45 @@ def test_hanging_up_stops_the_writing(adapted: tuple[Any, Any], monkeypatch: pyt
     talks.close()
 
 
-def test_two_at_once_are_answered_one_after_the_other(server: ChatServer) -> None:
+def test_before_and_after_grow_beside_each_other(adapted: tuple[Any, Any]) -> None:
+    """Two answers take turns piece by piece, each as it is alone; the adapter is on again after all, a third waits."""
+    import asyncio
+
+    from loralab.records import Message
+    from loralab.serve import generate, speaker
+
+    talks = speaker.Speaker(*adapted)
+    asked, order = [Message.model_validate(m) for m in ASK], []
+
+    async def answer(name: str, adapter: bool, gone: int = 1000) -> str:
+        text = ""
+        pieces = talks.speak(asked, generate.Sampling(max_new_tokens=30), adapter)
+        async for piece in pieces:
+            if isinstance(piece, str):
+                order.append(name)
+                text += piece
+                if len(text) > gone:
+                    await pieces.aclose()
+                    break
+        return text
+
+    async def scene() -> tuple[list[str], list[str], str]:
+        alone = [await answer("", adapter) for adapter in (True, False)]
+        order.clear()
+        together = await asyncio.gather(answer("after", True), answer("before", False), answer("third", True))
+        await answer("left", True, gone=3)
+        return alone, list(together), await answer("next", True)
+
+    alone, together, afterwards = asyncio.run(scene())
+    talks.close()
+    assert together == [*alone, alone[0]]
+    assert alone[0] == afterwards
+    first = [name for name in order[: order.index("third")] if name]
+    assert sum(one != other for one, other in itertools.pairwise(first)) > min(first.count("after"), first.count("before"))
+    assert generate.active_adapters(talks.model) == ("default",)
+
+
+def test_several_at_once_are_each_answered_as_if_alone(server: ChatServer) -> None:
     from concurrent.futures import ThreadPoolExecutor
 
     alone = [server.ask(ASK, base=base, max_tokens=30) for base in (False, True)]

@@ -19,8 +19,9 @@ from loralab.lab import Lab
 from loralab.paths import room, write_atomic
 from loralab.records import Score
 from ui.errors import told
+from ui.evaluate_measuring import measured_first
 from ui.intervals import between, interval_bar, two_runs, value
-from ui.judged import Found, other_judged
+from ui.judged import Found, other_judged, parts_of_run
 from ui.markup import markup
 from ui.page import Page
 from ui.section import Section
@@ -28,6 +29,7 @@ from ui.words import count, duration, esc, heading, notice, term
 from ui.work import follow
 
 ALONE = "There is no other run that was tested. Train once more, with other settings or other examples, and compare here."
+AGAINST = "Another run, a checkpoint or an export of this one, on the examples that both were tested on and neither has learned from."
 ALONE_HTML = f'<p class="fine">{ALONE}</p>'
 SIDES = ("first is better", "second is better")
 REPORTS = {"html": "as a web page", "markdown": "as Markdown"}
@@ -53,24 +55,31 @@ def until_done(lab: Lab, work: str, doing: str) -> Iterator[str]:
 
 
 def compare_section(page: Page) -> Section:
-    """A choice of the other tested runs, and what comes out."""
+    """A choice of the other tested runs and of this run's checkpoints and exports, and what comes out."""
     with gr.Column(visible=False, elem_classes="card") as whole:
-        markup(heading("Against another run", "On the examples that both were tested on and neither has learned from."))
+        markup(
+            heading(
+                "Against something else",
+                "Another run, a checkpoint or an export: on the examples both were tested on and neither learned from.",
+            )
+        )
         other = gr.Dropdown([], label="Compare with", elem_id="other-run")
         alone = markup(ALONE_HTML)
         result = markup(elem_id="comparison")
 
     @told
-    def compared(run: str, other: str | None) -> str:
+    def compared(run: str, other: str | None) -> Iterator[str]:
+        yield ""
         if not run or not other:
-            return ""
+            return
         try:
-            return comparison_html(page.lab.compare(other, run), other, run)
+            yield from measured_first(page.lab, other, "Measuring it on the same examples")  # goes on without the page
+            yield comparison_html(page.lab.compare(other, run), other, run)
         except LabError as error:  # a reason to read where one looks, not a warning that goes away
-            return notice(error.problem.what, error.problem.todo, "warning")
+            yield notice(error.problem.what, error.problem.todo, "warning")
 
     def fill(run: str, view: RunView | None, found: Found | None) -> list[Any]:
-        others = other_judged(page.lab, run) if found else []
+        others = [*other_judged(page.lab, run), *parts_of_run(page.lab, run)] if found and found.detailed else []
         shown = found is not None and view is not None and not view.active
         return [gr.Column(visible=shown), gr.Dropdown(others, value=None, visible=bool(others)), "" if others else ALONE_HTML, ""]
 

@@ -23,6 +23,7 @@ GROUPS = (
     ("Doing as told", ("alignment",)),
     ("Things made up", ("grounding",)),
     ("Forgetting", ("forgetting",)),
+    ("A second opinion", ("judge",)),
 )
 ABSENT = "Cannot be measured with this data."
 WHY_NOT = {"Doing as told": "Too few of the questions ask for something that can be checked: a length, a format, a certain word."}
@@ -119,6 +120,8 @@ def measures_html(found: Found) -> str:
 
 
 def _group(title: str, scores: Sequence[Score], found: Found) -> str:
+    if title == "A second opinion":
+        return _second_opinion(title, scores, found)
     lines = "".join(_line(score) for score in scores)
     if not lines:
         if not found.complete or not found.detailed:
@@ -130,6 +133,14 @@ def _group(title: str, scores: Sequence[Score], found: Found) -> str:
     if title == "Things made up" and (why := found.table("inconsistency_not_measured")):
         lines += f'<p class="fine">{esc(why)}</p>'
     return f'<div class="m-group"><div class="small-title">{esc(title)}</div>{lines}</div>'
+
+
+def _second_opinion(title: str, scores: Sequence[Score], found: Found) -> str:
+    """What the local judge prefers, or why it is not heard; nothing where none was asked."""
+    tables = [table for name in ("judge", "entailment") if (table := found.table(name))]
+    said = [text for table in tables for text in (table["words"], table.get("warning", "")) if text]
+    lines = "".join(_line(score) for score in scores) + "".join(f'<p class="fine">{esc(text)}</p>' for text in said)
+    return f'<div class="m-group"><div class="small-title">{esc(title)}</div>{lines}</div>' if lines else ""
 
 
 def _line(score: Score) -> str:

@@ -87,6 +87,15 @@ def other_judged(lab: Lab, run: str) -> list[tuple[str, str]]:
     return [(f"{_name(r)} · {r['id']}", r["id"]) for r in rows]
 
 
+def parts_of_run(lab: Lab, run: str) -> list[tuple[str, str]]:
+    """(words, name) of this run's checkpoints and exports; what was not measured yet says so."""
+    found = []
+    for what in lab.subjects(run):
+        words = f"This run as an export: {what.label}" if what.export else f"This run, {what.label}"
+        found.append((words if lab.measured(what.name) else f"{words} (is measured first)", what.name))
+    return found
+
+
 def _name(row: Row) -> str:
     return str(row.get("title") or str(row.get("dataset") or "").rpartition("/")[2] or row["id"])
 

@@ -4,7 +4,7 @@
     GET  /v1/models               the one model, with its adapter
     POST /v1/chat/completions     messages in, answer out, whole or as server-sent events; `adapter: "off"` asks the bare base
 
-Invariants: no route answers without the token; one answer is written at a time, others wait their turn; when the asker hangs up,
+Invariants: no route answers without the token; two answers are written at a time, others wait their turn; when the asker hangs up,
 writing stops.
 """
 

@@ -1,7 +1,7 @@
 """Owns the one thread that may touch the model.
 
-Invariants: one answer is written at a time, in the order asked; the adapter is on again after every answer, however it ended; an
-answer nobody waits for any more ends at its next token.
+Invariants: at most two answers are written at a time (a before and an after), taking turns piece by piece; others wait in the order
+asked; the adapter is on again after every piece, however it ended; an answer nobody waits for any more ends at its next token.
 """
 
 from __future__ import annotations
@@ -10,10 +10,11 @@ import asyncio
 import threading
 import time
 import traceback
-from collections.abc import AsyncGenerator, Callable
+from collections import deque
+from collections.abc import AsyncGenerator, Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
-from typing import Any
+from dataclasses import dataclass, field
 
 from torch import nn
 
@@ -23,6 +24,19 @@ from loralab.records import Message
 from loralab.serve.generate import Finish, Sampling, active_adapters, adapter_off, default_penalty, generate
 
 Piece = str | Finish | Problem
+AT_ONCE = 2  # answers that take turns; each keeps what it has read in memory
+
+
+@dataclass
+class _Answer:
+    """An answer that is wanted, or being written: `pieces` once it was begun."""
+
+    messages: list[Message]
+    sampling: Sampling
+    adapter: bool
+    put: Callable[[Piece | None], None]
+    given_up: threading.Event = field(default_factory=threading.Event)
+    pieces: Generator[str, None, Finish] | None = None
 
 
 class Speaker:
@@ -35,46 +49,64 @@ class Speaker:
         self.closing = threading.Event()
         self.busy = 0  # answers being written or waited for; changed on the event loop only
         self.last_used = time.monotonic()
+        self._waiting: deque[_Answer] = deque()
+        self._lock = threading.Lock()
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="speaker")
 
     async def speak(self, messages: list[Message], sampling: Sampling, adapter: bool) -> AsyncGenerator[Piece, None]:
         """Pieces of text, then a Finish; or a Problem. Closing this generator stops the writing."""
         loop, pieces = asyncio.get_running_loop(), asyncio.Queue[Piece | None]()
-        given_up = threading.Event()
 
         def put(piece: Piece | None) -> None:
             loop.call_soon_threadsafe(pieces.put_nowait, piece)
 
+        wanted = _Answer(messages, sampling, adapter, put)
         self.busy += 1
-        self._thread.submit(self._write, (messages, sampling, adapter), given_up, put)
+        with self._lock:
+            self._waiting.append(wanted)
+        self._thread.submit(self._take_turns)
         try:
             while (piece := await pieces.get()) is not None:
                 yield piece
         finally:
-            given_up.set()
+            wanted.given_up.set()
             self.busy -= 1
             self.last_used = time.monotonic()
 
-    def _write(self, asked: tuple[list[Message], Sampling, bool], given_up: threading.Event, put: Callable[[Any], None]) -> None:
-        """In the model's thread: write one answer unless nobody waits for it."""
-        messages, sampling, adapter = asked
+    def _take_turns(self) -> None:
+        """In the model's thread: write all that is wanted, two at a time; what is asked for meanwhile joins in."""
+        writing: list[_Answer] = []
+        while True:
+            with self._lock:
+                while len(writing) < AT_ONCE and self._waiting:
+                    writing.append(self._waiting.popleft())
+            if not writing:
+                return
+            for answer in list(writing):
+                if not self._write_piece(answer):
+                    writing.remove(answer)
+                    answer.put(None)
+
+    def _write_piece(self, answer: _Answer) -> bool:
+        """The next piece of an answer; False when that was the last, or nobody waits for it any more."""
+        if answer.given_up.is_set() or self.closing.is_set():
+            if answer.pieces is not None:
+                answer.pieces.close()
+            return False
         try:
-            with nullcontext() if adapter else adapter_off(self.model):
-                answer = generate(self.model, self.encoder, messages, sampling)
-                while not (given_up.is_set() or self.closing.is_set()):
-                    try:
-                        put(next(answer))
-                    except StopIteration as end:
-                        put(end.value)
-                        break
-                answer.close()
+            with nullcontext() if answer.adapter else adapter_off(self.model):
+                answer.pieces = answer.pieces or generate(self.model, self.encoder, answer.messages, answer.sampling)
+                answer.put(next(answer.pieces))
+        except StopIteration as end:
+            answer.put(end.value)
         except Exception as error:  # noqa: BLE001  goes to the asker in words; the next one gets an answer all the same
             traceback.print_exc()
-            put(classify(error))
-        finally:
-            put(None)
+            answer.put(classify(error))
+        else:
+            return True
+        return False
 
     def close(self) -> None:
         """Stop writing and wait until the thread is free."""
         self.closing.set()
-        self._thread.shutdown(wait=True, cancel_futures=True)
+        self._thread.shutdown(wait=True)
