@@ -7,6 +7,8 @@ likeness (which runs are similar), travel (a memory in one file).
 Invariant: files are the truth. The index can be deleted at any time and is made again from the run folders and memory.jsonl.
 """
 
+from loralab.history.derive import named
 from loralab.history.index import TELLING_STEPS, History
+from loralab.history.record import Act, Advice, Cause, Memory, Moment, Point
 
-__all__ = ["TELLING_STEPS", "History"]
+__all__ = ["TELLING_STEPS", "Act", "Advice", "Cause", "History", "Memory", "Moment", "Point", "named"]

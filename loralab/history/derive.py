@@ -17,6 +17,7 @@ from loralab.report import plain
 
 MEMORY_CODES = frozenset({"out_of_memory", "killed_for_memory", "does_not_fit", "memory_spill"})
 RATE_CODES = frozenset({"diverged", "rolled_back", "non_finite"})
+CODES: dict[Kind, frozenset[str]] = {"memory": MEMORY_CODES, "rate": RATE_CODES}
 # Settings that want of memory or stability has been seen to depend on: what two points are compared by.
 SETTINGS = (
     "base_model", "engine", "precision", "rank", "alpha", "use_rslora", "use_dora", "targets", "optimizer", "attention", "token_budget",
@@ -56,7 +57,7 @@ def memory_of(job: Job, view: RunView, report: dict[str, Any]) -> Memory:
 
 def points_of(memory: Memory) -> Iterator[Point]:
     """Where a run went wrong, each with the settings of that moment, and what it went well with."""
-    for kind, codes in (("memory", MEMORY_CODES), ("rate", RATE_CODES)):
+    for kind, codes in CODES.items():
         troubles = [moment for moment in memory.moments if moment.code in codes]
         failed = [_point(memory, kind, memory.asked | moment.changed, moment) for moment in troubles]
         if memory.code in codes and memory.code not in {moment.code for moment in troubles}:

@@ -10,7 +10,7 @@ import re
 import secrets
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -21,10 +21,12 @@ from loralab import disk, runs
 from loralab.errors import UserError
 from loralab.facts import Facts
 from loralab.history import travel
+from loralab.history.derive import bare
 from loralab.history.ledger import Advised, Done, Found, Ledger, Lesson
 from loralab.history.likeness import Similar, likeness, words
-from loralab.history.record import WORDS, Act, Advice, By, Cause, Kind, Memory, Point
+from loralab.history.record import Act, Advice, By, Cause, Kind, Memory, Point
 from loralab.history.travel import Arrived
+from loralab.report import plain
 from loralab.tasks.text import TextPlan
 
 _RANKED = (
@@ -84,7 +86,7 @@ class Memories:
         """Settings that went wrong and that went well, oldest first; of one base model, or of all."""
         with self._reading() as db:
             rows = db.table("points").rows_where(
-                "kind = :kind and (:model = '' or model = :model)", {"kind": kind, "model": model}, order_by="time"
+                "kind = :kind and (:model = '' or model = :model)", {"kind": kind, "model": model}, order_by="time, rowid"
             )
             return tuple(Point.model_validate_json(row["record"]) for row in rows)
 
@@ -114,7 +116,7 @@ class Memories:
 
     def note_action(self, run: str, changes: dict[str, tuple[Any, Any]], *, by: By, why: str, rule: str = "", child: str = "") -> str:
         """Something that was changed because of a run; returns its id. `changes`: setting -> (before, after)."""
-        act = Act(id=secrets.token_hex(8), run=run, time=time.time(), by=by, changes=changes, why=why[:WORDS], rule=rule, child=child)
+        act = Act(id=secrets.token_hex(8), run=run, time=time.time(), by=by, changes=changes, why=bare(why), rule=rule, child=child)
         self._tell(run, Done(action=act))
         return act.id
 
@@ -127,7 +129,7 @@ class Memories:
 
     def note_advice(self, run: str, text: str, settings: dict[str, Any] | None = None, *, rule: str = "") -> str:
         """Something a person was advised to do about a run (empty: about none); returns its id."""
-        given = Advice(id=secrets.token_hex(8), run=run, time=time.time(), words=text[:WORDS], settings=settings or {}, rule=rule)
+        given = Advice(id=secrets.token_hex(8), run=run, time=time.time(), words=bare(text), settings=settings or {}, rule=rule)
         self._tell(run, Advised(advice=given))
         return given.id
 
@@ -137,13 +139,6 @@ class Memories:
         if known is None:
             raise UserError(f"There is no advice “{advice}”.", "It may have been forgotten.", code="no_advice")
         self._tell(known.run, Advised(advice=known.model_copy(update={"taken": taken})))
-
-    def keep(self, run: str) -> None:
-        """Hand what was learned from a run to memory.jsonl before its folder goes; what nobody remembers needs no keeping."""
-        with self._reading() as db:
-            found = next(iter(db.table("memories").rows_where("run = ? and source = 'run'", [run])), None)
-        if found:
-            self.ledger.append(Lesson(memory=Memory.model_validate_json(found["record"])))
 
     # ---- forgetting, and travelling --------------------------------------------------------------------------------------
     def forget(self, run: str = "") -> int:
@@ -240,6 +235,14 @@ def _forgotten(db: Database, run: str) -> bool:
     return bool(run and list(db.query("select 1 from forgotten where run = ?", [run])))
 
 
-def _short(found: dict[str, Any]) -> dict[str, Any]:
-    cut: Iterable[tuple[str, Any]] = ((name, value[:WORDS] if isinstance(value, str) else value) for name, value in found.items())
-    return dict(cut)
+def _short(found: Any) -> Any:
+    """What was found, without the folders that sentences and log lines name, and no longer than is kept."""
+    match found:
+        case dict():
+            return {str(name): _short(value) for name, value in found.items()}
+        case list() | tuple():
+            return [_short(value) for value in found]
+        case str():
+            return bare(found)
+        case _:
+            return plain(found)
