@@ -92,7 +92,7 @@ def refused(sentence: str, pack: Pack) -> str:
     known = [word for word in KNOWN_WORDS if word in pack.text.lower()]
     if not all(figures.supported(figure, [row.evidence for row in rows], extra) for figure in figures.figures(text, known)):
         return "a number the evidence does not bear out"
-    return claims.objection(text, pack) or _ungrounded(text, pack, cited=bool(named))
+    return claims.objection(text, pack, rows if named else ()) or _ungrounded(text, pack, cited=bool(named))
 
 
 def _citations(sentence: str, pack: Pack) -> tuple[set[str], str, str]:
@@ -115,9 +115,9 @@ def _nonsense(text: str) -> bool:
     letters = sum(c.isalpha() or c == " " for c in text)
     lone = re.search(r"(?:\b[A-Za-z]\b[\s.,-]*){3,}", text)
     repeated = len(words) >= 6 and len({w.lower() for w in words}) < len(words) / 2
-    return (
-        len(words) < 3 or letters < 0.6 * len(text) or bool(lone) or repeated or any(len(w) > 25 for w in words) or not text[:1].isalnum()
-    )
+    roman = re.search(r"\b(?:[IVXLCDM]{2,}|[VXLCDM])\b", text)
+    endless = any(len(word) > 25 for word in words)
+    return len(words) < 3 or letters < 0.6 * len(text) or bool(lone or roman) or repeated or endless or not text[:1].isalnum()
 
 
 def _ungrounded(text: str, pack: Pack, *, cited: bool) -> str:

@@ -6,9 +6,9 @@ Invariant: a sentence passes only if each claim in it is one the rules made; in 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
-from advisor.voice.evidence import Pack, tidy
+from advisor.voice.evidence import Pack, Row, tidy
 
 _UP = re.compile(
     r"\b(increas\w*|rais\w*|higher|bigger|larger|boost\w*|greater|more|up|turn\w* up|crank\w*|multipl\w*|rise|double|"
@@ -95,15 +95,16 @@ _SELF = re.compile(
 )
 
 
-def objection(sentence: str, pack: Pack) -> str:
-    """Why a sentence may not be shown, or an empty string."""
+def objection(sentence: str, pack: Pack, cited: Iterable[Row] = ()) -> str:
+    """Why a sentence may not be shown, or an empty string. What is named as a cause stands in what was found, or in a row that is cited."""
     text = sentence.lower()
     if _SELF.search(text):
         return "speaks of itself or of something else than the run"
     for why in _about_ways(text, pack):
         return why
+    ground = "\n".join([pack.found, *(row.words for row in cited)])
     for pattern, needs in _CAUSES:
-        if re.search(rf"\b(?:{pattern})\b", text) and not re.search(needs, pack.text):
+        if re.search(rf"\b(?:{pattern})\b", text) and not re.search(needs, ground):
             return "names a cause or a state that the rules did not find"
     return _about_verdict(text, pack)
 

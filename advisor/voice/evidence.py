@@ -54,15 +54,20 @@ class Pack(Record):
         return next((row for row in self.rows if row.name == name), None)
 
     @cached_property
-    def text(self) -> str:
-        """As it stands in a prompt."""
+    def found(self) -> str:
+        """What the rules made of the run."""
         lines = [f"State of the run: {self.state}."]
         lines += [f"Verdict: {self.verdict}."] if self.verdict else []
         lines += (
             [f"Cause: {' or '.join(tidy(cause) for cause in self.causes)}."] if self.causes else ["Cause: nothing was found to be wrong."]
         )
         lines += [f"What to do: {tidy(self.ways[0].words, 160)}"] if self.ways else []
-        return "\n".join([*lines, *(row.words for row in self.rows)])
+        return "\n".join(lines)
+
+    @cached_property
+    def text(self) -> str:
+        """As it stands in a prompt."""
+        return "\n".join([self.found, *(row.words for row in self.rows)])
 
     def shorter(self) -> Pack:
         """Without its last row."""

@@ -38,6 +38,7 @@ _COMPOUND = re.compile(
     r"\d\s*[/:^×*x]\s*-?\d|\d\s*(?:out of|in|of)\s+\d|\d\s?[x×](?![a-z])|\d\s*[-–—]\s*\d|\d%\d|[~<>=]\s*-?\d\S*\s*[~<>=]"
 )
 _TOKEN = re.compile(r"[\w.+-]*\d[\w.+-]*")
+_ROUND_NUMBER = re.compile(r"(?<![\d.,])(\d+(?:\.\d+)?) (thousand|million|billion)\b")
 _GROUPED = re.compile(r"\d{1,3}(?:[ ,']\d{3})+(?:\.\d+)?")
 
 _UNREADABLE = "\x00"
@@ -85,6 +86,7 @@ def figures(sentence: str, known: Iterable[str] = ()) -> list[Figure]:
     found: list[Figure] = []
     if _COMPOUND.search(text) or _LOOSE.search(_FIRST.sub(" ", text)) or re.search(r"\bfirst\b", _FIRST.sub(" ", text)):
         found.append(Figure(math.nan))
+    text = _ROUND_NUMBER.sub(lambda m: f"{float(m.group(1)) * _SCALES[m.group(2)]:.15g}", text)
     text = _NUMBER_WORD.sub(lambda m: _digits(m.group()), _ONE.sub(" ", text))
     found += [Figure(math.nan)] * text.count(_UNREADABLE)
     for token in _TOKEN.findall(text):

@@ -49,7 +49,7 @@ _PATTERNS: tuple[tuple[Topic, str], ...] = (
             r"high|low|normal|too)"
         ),
     ),
-    ("level", r"\bwhat (is|counts as|would be|s) (a )?(good|normal|bad|typical) (\w+ )?(loss|accuracy|score)"),
+    ("level", r"\bwhat('?s| is| counts as| would be) (a )?(good|normal|bad|typical) (\w+ )?(loss|accuracy|score)"),
     (
         "overfit",
         (
@@ -94,10 +94,10 @@ _PATTERNS: tuple[tuple[Topic, str], ...] = (
         "stopped",
         (
             r"\bwhy\b.*\b(stop|stopp|end|fail|crash|abort|quit|die|died|kill|break|broke|halt|finish|interrupt|cancel)\w*|"
-            r"\bwhat (went|is|was|s) wrong|\bwhat('?s)? (happened|the (problem|matter|error|cause|issue|reason))|\bwhy (did|"
+            r"\bwhat (went|is|was|s) wrong|\bwhat('?s| is| was)? (happened|the (problem|matter|error|cause|issue|reason))|\bwhy (did|"
             r"does|didn.?t|doesn.?t|wouldn.?t|won.?t|is) (it|this|that|my (run|training|model)) (not )?(work|finish|learn|go "
             r"wrong|start|red|failed)|\bwhat (caused|is the cause|made it)|\b(error|crash) mean|\bwhy .*\b(error|failure|"
-            r"problem)\b|\b(is|was) there (a|any) (problem|error)s?|\b(any|anything) wrong"
+            r"problem)\b|\b(is|was) there (an?|any) (problem|error)s?|\b(any|anything) wrong"
         ),
     ),
     (
@@ -221,7 +221,7 @@ def _labels() -> dict[str, str]:
 
 
 _LABELS = _labels()
-_NOT_ASKED_FOR = {"task", "title", "roles", "dataset", "memory"}
+_NOT_ASKED_FOR = {"task", "title", "roles", "dataset", "memory", "learn_from"}
 
 
 def _setting(text: str) -> str:
