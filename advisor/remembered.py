@@ -5,22 +5,17 @@ Invariant: everything said here is read from the memory; nothing about a run of 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from datetime import datetime
 
-from pydantic import ValidationError
-
-from advisor import limits
+from advisor import again, limits
 from advisor.findings import Diagnosis
-from advisor.limits import OUT_OF_MEMORY, RAN_AWAY, Limits
+from advisor.limits import Limits
 from loralab.errors import Unavailable
-from loralab.facts import Facts
-from loralab.history import Act, Memory, Point
+from loralab.history import Act, Memory
 from loralab.incidents import KINDS
 from loralab.lab import Lab
 from loralab.records import Record
-from loralab.tasks.text import TextPlan
 
 RUNS, ROWS = 20, 30  # shown
 SHOWN = {"memory": 4, "rate": 1}  # numbers of a point that are told
@@ -48,7 +43,7 @@ class Remembered(Record):
 
 def remembered(lab: Lab) -> Remembered:
     """What the memory of this workspace holds."""
-    memories, known = lab.history.memories, remembered_limits(lab)
+    memories, known = lab.history.memories, again.limits(lab)
     counts = memories.counts()
     sections = (
         _runs("Runs of this workspace", memories.recent(RUNS), counts["run"] + counts["kept"]),
@@ -67,35 +62,6 @@ def note(lab: Lab, diagnosis: Diagnosis) -> None:
         lab.history.memories.note_findings(diagnosis.run, [
             finding.model_dump(include={"rule", "title", "words", "severity", "confidence", "evidence"}) for finding in diagnosis.findings
         ])  # fmt: skip
-
-
-def remembered_limits(lab: Lab) -> Limits:
-    """What failed and what is known to fit, of every remembered run: also of deleted and of imported ones."""
-    memories = lab.history.memories
-    return Limits(place for kind in ("memory", "rate") for place in _places(memories.points(kind)))
-
-
-def _places(points: Iterable[Point]) -> Iterator[limits.Point]:
-    """Points as the limits compare them. A run's success counts only where it is not at or beyond one of its own failures."""
-    failed: dict[tuple[str, str], list[limits.Point]] = {}
-    for point in points:
-        if not point.ok and point.code not in (OUT_OF_MEMORY if point.kind == "memory" else RAN_AWAY):
-            continue
-        try:
-            plan = TextPlan.model_validate(point.settings)
-        except ValidationError:  # another kind of training, or settings of another version
-            continue
-        both = limits.points(plan, _facts(point), failed=not point.ok, at=(point.run, point.step, point.time))
-        place, own = both[0 if point.kind == "memory" else 1], failed.setdefault((point.workspace, point.run), [])
-        if point.ok and any(place.at_or_beyond(old) for old in own):
-            continue
-        own += [] if point.ok else [place]
-        yield place
-
-
-def _facts(point: Point) -> Facts:
-    names = ("data", "architecture", "hidden", "layers", "parameters", "trainable", "room", "device", "place")
-    return Facts(**{name: getattr(point, name) for name in names}, tokens={"max": point.longest} if point.longest else {})
 
 
 # ---- in words --------------------------------------------------------------------------------------------------------------
