@@ -179,7 +179,7 @@ def _plan(settings: dict[str, Any], past: dict[str, Any], name: str, model: Path
     found = {
         "rank": min(int(settings["r"]), 256), "alpha": min(float(settings["lora_alpha"]), 1024.0),
         "dropout": float(settings.get("lora_dropout") or 0.0),
-        "targets": targets if isinstance(targets, str) else ",".join(sorted(targets)),
+        "targets": targets if isinstance(targets, str) else ",".join(sorted({str(name).rpartition(".")[2] for name in targets})),
         "use_rslora": bool(settings.get("use_rslora")), "use_dora": bool(settings.get("use_dora")), "precision": precision,
     }  # fmt: skip
     with contextlib.suppress(LabError):
@@ -228,7 +228,8 @@ def _story(asked: Job, folder: Path, adapter: Path, past: dict[str, Any], findin
     yield from steps
     step = max((event.step for event in [*events, *steps]), default=0)
     origin = f", where its run was called {about['run']}" if about["run"] else ""
-    yield Noted(step=step, text=f"Brought in from {about['from']}; made with {about['by']}{origin}. It fits its base model.")
+    text = f"Brought in from {about['from']}; made with {about['by']}{origin}. It fits its base model."
+    yield Noted(step=step, text=text, data={"imported": about})
     if past.get("outcome") not in (None, "finished"):
         yield Noted(step=step, text="That run did not reach its end; this is what it had learned by its last save.")
     if past.get("short"):

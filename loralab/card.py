@@ -60,12 +60,14 @@ def model_card(run: str, plan: dict[str, Any], base: Origin, view: RunView, *, m
     title = plan.get("title") or run
     what = "A language model with a LoRA adapter merged into it" if merged else "A LoRA adapter"
     lines = [*_front(base, merged=merged), f"# {_line(str(title))}", ""]
-    lines += [f"{what}, made from **{base.reference}** on one computer with LoRALab {__version__}.", ""]
+    maker = _foreign(view)
+    made = f"with {maker} and brought into LoRALab {__version__}" if maker else f"on one computer with LoRALab {__version__}"
+    lines += [f"{what}, made from **{base.reference}** {made}.", ""]
     lines += [
         *_data(plan, view),
         *_numbers(view),
         *_samples(view.samples),
-        *_settings(plan),
+        *_settings(plan, whole=not maker),
         *(("## How to load it", "", *loading, "") if loading else _loading(base, plan, merged=merged)),
         *_limits(base),
     ]
@@ -131,10 +133,19 @@ def _samples(samples: tuple[Sample, ...]) -> Iterator[str]:
         yield from (f"With adapter ({', '.join(sample.adapter_active) or 'none was active'}):", "", _quoted(sample.adapter), "")
 
 
-def _settings(plan: dict[str, Any]) -> Iterator[str]:
+def _foreign(view: RunView) -> str:
+    """The program an adapter was made with that was brought in; empty for one of ours."""
+    maker = next((str(note.data["imported"].get("by") or "") for note in view.notes if isinstance(note.data.get("imported"), dict)), "")
+    return "" if maker == "LoRALab" else maker
+
+
+def _settings(plan: dict[str, Any], *, whole: bool) -> Iterator[str]:
+    """`whole`: the plan is all there was to it."""
     yield from ("## Settings", "", "| setting | value |", "|---|---|")
     yield from (f"| {name} | {_line(str(plan[name]))} |" for name in SETTINGS if name in plan)
-    yield from ("", "`plan.json` beside this file holds all of them; with the same examples and seed it repeats the run.", "")
+    if whole:
+        yield from ("", "`plan.json` beside this file holds all of them; with the same examples and seed it repeats the run.")
+    yield ""
 
 
 def _loading(base: Origin, plan: dict[str, Any], *, merged: bool) -> Iterator[str]:

@@ -132,6 +132,9 @@ def test_an_adapter_of_llama_factory_is_chatted_with_judged_and_exported(lab: La
     assert (plan["use_rslora"], plan["rank"], plan["dropout"], "learning_rate" in plan) == (True, 4, 0.1, False)
     assert not list((lab.home / "runs" / run).rglob("*.bin"))
     assert lab.runs()[0]["id"] == run
+    card = lab.card(run)
+    assert "with LLaMA-Factory and brought into LoRALab" in card
+    assert "repeats the run" not in card
     answers_as(lab, run, given, bases["base"])
     judged = worker(lab, "evaluate", run)
     assert judged["n_heldout"] == 12
