@@ -118,6 +118,12 @@ class Signals:
         return _slope(self.heldout)
 
     @cached_property
+    def fall(self) -> float:
+        """How much the held-out loss fell over the last third of the run, smoothed, as a share of where it began."""
+        tail = self.heldout[-max(LEAST, len(self.heldout) // 3) :]
+        return -self.heldout_slope * _mean(tail) / abs(self.base) if self.base else math.nan
+
+    @cached_property
     def gap(self) -> float:
         """Held-out loss minus training loss at the end, in nats."""
         return self.last - self.last_loss

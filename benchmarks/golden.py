@@ -1,6 +1,6 @@
 """Makes the event logs in tests/golden that the advisor's rules are held against: real trainings, in this process, with a cause put in.
 
-    python -m benchmarks.golden [NAME...]
+    python -m benchmarks.golden [BEGINNING OF A NAME...]
 
 Each log is a line with the plan and the end of the worker's log, and then the events as they were told. Paths of the machine it was made
 on are taken out, and numbers have six digits.
@@ -27,7 +27,7 @@ import torch
 
 from loralab import endings
 from loralab.errors import classify
-from loralab.evaluations import _answers
+from loralab.evaluations import _answers, forgetting
 from loralab.events import Ended, Started
 from loralab.paths import CHECKOUT
 from loralab.train import job, text
@@ -95,6 +95,7 @@ def _slug(name: str) -> str:
     return re.sub(r"\W+", "_", name.lower()).strip("_")
 
 
+EVERYDAY = 16  # tasks that forgetting is measured on
 WHOLE = {"poems": 96, "messages": 64}  # tokens that nothing is longer than
 TINY: dict[str, Any] = {"max_steps": 24, "eval_every": 6}
 LONG: dict[str, Any] = {**STARTER_RUN, "max_steps": 60, "eval_every": 6}
@@ -166,10 +167,11 @@ def make(log: Log, path: Path) -> None:
     settings = log.settings if log.cut else log.settings | {"max_length": WHOLE.get(log.data, 128)}
     folder = models.run_folder(path / "run", models.plan(data, **settings), base)
     folder.emit(Started(pid=1))
-    said = ""
+    everyday = forgetting.general_set()[:EVERYDAY]
     with ExitStack() as around, pytest.MonkeyPatch.context() as patch:
         around.enter_context(mock.patch.object(_answers, "LONGEST", 4))
         around.enter_context(mock.patch.object(text, "MOST_ANSWERS", 2))
+        around.enter_context(mock.patch.object(forgetting, "general_set", return_value=everyday))
         around.enter_context(log.trouble())
         log.patch(patch)
         said = _killed(log, folder) if log.killed else _ended(folder)
@@ -232,10 +234,12 @@ def _short(number: float) -> str:
 
 
 def main(wanted: Sequence[str]) -> None:
-    """Make all logs, or those named."""
+    """Make the logs whose names begin so, in that order; those that are there already are left."""
     warnings.filterwarnings("ignore")
-    for log in LOGS:
-        if not wanted or any(log.name.startswith(name) for name in wanted):
+    for beginning in wanted or ("",):
+        for log in LOGS:
+            if not log.name.startswith(beginning) or (GOLDEN / f"{log.name}.jsonl").exists():
+                continue
             with tempfile.TemporaryDirectory() as folder:
                 make(log, Path(folder) / "one")
             sys.stdout.write(f"{log.name}: {(GOLDEN / f'{log.name}.jsonl').stat().st_size:,} bytes\n")

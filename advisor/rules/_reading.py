@@ -14,6 +14,7 @@ from loralab.planner import MID_RATE, TINY, TINY_RATE, USUAL_RATE
 USUAL_SCALE = 2.0  # alpha / rank the usual rates hold for (loralab/planner.py)
 WORSE = 0.1  # of the start: a held-out loss that is higher by more than this got worse beyond noise
 FLOOR = 0.1  # nats: and by at least this, so that a loss near zero may move
+CLEARLY = 0.05  # of the start: a held-out loss that fell by more than this fell, however few examples there are
 LITTLE = 0.03  # of the start: less gained than this is little; the least of the healthy runs in tests/golden gains twice that
 
 
@@ -75,10 +76,9 @@ def ran_away(case: Case) -> bool:
 
 
 def improved(case: Case) -> bool:
-    """Whether the verdict, or without one the held-out loss, says that it got better."""
-    if case.signals.final is not None and case.signals.final.verdict:
-        return case.signals.final.verdict == "better"
-    return case.signals.gain > 0.05 * abs(case.signals.base)
+    """Whether it got better: the verdict says so, or it cannot tell (few held-out examples) and the held-out loss fell clearly."""
+    word = case.signals.final.verdict if case.signals.final is not None else ""
+    return word == "better" or (word != "worse" and case.signals.gain > CLEARLY * abs(case.signals.base))
 
 
 def ended_well(case: Case) -> bool:

@@ -26,7 +26,8 @@ def check(case: Case) -> Found | None:
     after = [one for one in broken if one.step > switched + 1] or case.signals.code == "non_finite"
     words = f"With the fast attention the numbers were not finite; in the plain way they {'were not either' if after else 'are'}."
     versions = case.view.versions if case.view else {}
-    evidence = [Evidence(what="attention", value=str(changed[0])), Evidence(what="update that was not finite", value=broken[0].step)]
+    evidence = [Evidence(what="attention", value=str(changed[0]))]
+    evidence += [Evidence(what="update that was not finite", step=broken[0].step)] if broken else []
     evidence += [Evidence(what="version of torch", value=versions["torch"])] if "torch" in versions else []
     fix = Fix(words="Compute attention in the plain way.", settings={"attention": "eager"})
     return Found(confidence=0.2 if after else 0.9, words=words + repaired(case), evidence=tuple(evidence), fixes=(fix,))

@@ -13,7 +13,9 @@ from advisor.case import Case
 from advisor.findings import Evidence, Fix, Found
 from advisor.rules import Rule
 from loralab.estimate import FITS
+from loralab.estimate import HEADROOM as FILLED
 from loralab.memory_modes import load, rows_at_once
+from loralab.records import Footprint
 
 
 def check(case: Case) -> Found | None:
@@ -30,16 +32,24 @@ def check(case: Case) -> Found | None:
     )
     sure = needs.memory_bytes > needs.free_bytes
     words = f"It will need about {needs.memory_bytes / 1e9:.1f} GB and {needs.free_bytes / 1e9:.1f} GB are free."
-    return Found(confidence=0.9 if sure else 0.6, words=words, evidence=evidence, fixes=_fixes(case), action="block" if sure else "propose")
+    return Found(
+        confidence=0.9 if sure else 0.6, words=words, evidence=evidence, fixes=_fixes(case, needs), action="block" if sure else "propose"
+    )
 
 
-def _fixes(case: Case) -> tuple[Fix, ...]:
+def _fixes(case: Case, needs: Footprint) -> tuple[Fix, ...]:
+    """As many tokens at once as the free memory takes, since results grow with them and the rest does not; then the dearer ways."""
     row = load(case.plan, case.profile).row
     rows = rows_at_once(case.plan, row)
-    budget = rows // 2 * row
-    found = [Fix(words=f"Compute at most {budget:,} tokens at once.", settings={"token_budget": budget})] if rows > 1 else []
+    grows = needs.parts.get("activations", 0) + needs.parts.get("head", 0)
+    room = FILLED * needs.free_bytes - (needs.careful_bytes - grows)
+    fitting = int(rows * room / grows) if grows else 0
+    found: list[Fix] = []
+    if 0 < fitting < rows:
+        found.append(Fix(words=f"Compute at most {fitting * row:,} tokens at once.", settings={"token_budget": fitting * row}))
     if case.plan.recompute != "full":
-        found.append(Fix(words="Compute results twice instead of keeping them.", settings={"token_budget": row, "recompute": "full"}))
+        settings = {"token_budget": max(1, fitting) * row, "recompute": "full"}
+        found.append(Fix(words="Compute results twice instead of keeping them.", settings=settings))
     return (*found, Fix(words="Choose a smaller base model."), Fix(words="Close other programs."))
 
 

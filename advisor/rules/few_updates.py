@@ -36,9 +36,9 @@ def check(case: Case) -> Found | None:
     few = updates < FEW
     words = f"{updates} update{'s are' if updates > 1 else ' is'} {'few' if few else 'not many'}: at least {ENOUGH} are usual."
     sure = 0.75 if few else 0.55 if case.ran else 0.4
-    return Found(
-        confidence=sure, words=words, evidence=tuple(evidence), fixes=_fixes(case, updates), severity=None if few or case.ran else "info"
-    )
+    fixes, action = _fixes(case, updates), None if case.ran else "propose"
+    severity = None if few or case.ran else "info"
+    return Found(confidence=sure, words=words, evidence=tuple(evidence), fixes=fixes, severity=severity, action=action)
 
 
 def _fixes(case: Case, updates: int) -> tuple[Fix, ...]:

@@ -31,7 +31,10 @@ def check(case: Case) -> Found | None:
         evidence.append(Evidence(what="examples in all", value=everything))
     words = f"{left_out:,} of {everything:,} examples have nothing to learn from" if facts else "No example has anything to learn from"
     words += f" within {case.plan.max_length:,} tokens."
-    lengths = [min(case.plan.max_length * times, facts.context if facts and facts.context else 131072) for times in LENGTHS]
+    most_read = facts.context if facts and facts.context else 131_072
+    known = case.profile.tokens.get("p99", 0) if case.profile else 0  # of whole examples
+    wanted = [-(-known // 64) * 64] if known > case.plan.max_length else [case.plan.max_length * times for times in LENGTHS]
+    lengths = dict.fromkeys(min(length, most_read) for length in wanted)
     fixes = [Fix(words=f"Read up to {n:,} tokens.", settings={"max_length": n}) for n in lengths if n > case.plan.max_length]
     fixes.append(Fix(words="Check which column is the question and which the answer."))
     action = "block" if case.view is None and share >= MOST else None

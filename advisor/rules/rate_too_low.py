@@ -16,13 +16,16 @@ from advisor.findings import Evidence, Fix, Found
 from advisor.rules import Rule
 from advisor.rules._reading import boldness, learned_little, rate_words, share_gained, usual_rate
 
-TIMID, FAR = 0.34, 0.15  # times the usual
+TIMID, FAR = 0.34, 0.03  # times the usual
+FALLING = -0.01  # change of the held-out loss over the last third: from here on more updates would do as well
 ENOUGH = 3  # updates
 
 
 def timid(case: Case) -> bool:
-    """Whether it learned little, and the corrections were far smaller than usual."""
-    return len(case.signals.steps) >= ENOUGH and learned_little(case) and boldness(case) <= TIMID and bool(case.signals.norms.any())
+    """Whether it learned little, and corrections far smaller than usual are why: still falling says so only where they are tiny."""
+    if len(case.signals.steps) < ENOUGH or not case.signals.norms.any() or not learned_little(case):
+        return False
+    return boldness(case) <= (FAR if case.signals.heldout_slope < FALLING else TIMID)
 
 
 def check(case: Case) -> Found | None:
@@ -41,7 +44,7 @@ def check(case: Case) -> Found | None:
     changed = "not at all" if not math.isfinite(gained) or gained < 5e-4 else f"by {gained:.1%}"
     words = f"The held-out loss fell {changed}, with corrections {times:.2g} times the usual size."
     fix = Fix(words=f"Use a learning rate of {rate:g}.", settings={"learning_rate": rate})
-    return Found(confidence=0.9 if times <= FAR else 0.75, words=words, evidence=evidence, fixes=(fix,))
+    return Found(confidence=0.9 if times <= FAR else 0.7, words=words, evidence=evidence, fixes=(fix,))
 
 
 RULE = Rule("R33", "no learning", "The corrections are too small to change anything", "warning", "retry", check, during=False)

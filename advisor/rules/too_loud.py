@@ -50,7 +50,9 @@ def check(case: Case) -> Found | None:
         settings["learning_rate"] = case.asked.learning_rate  # the rate was not what was wrong
     fix = Fix(words=f"Use an alpha of {alpha:g}, twice the rank.", settings=settings)
     sure = 0.6 if before else 0.85
-    return Found(confidence=sure, words=words, evidence=tuple(evidence), fixes=(fix,), severity="warning" if before else None)
+    if before:
+        return Found(confidence=sure, words=words, evidence=tuple(evidence), fixes=(fix,), severity="warning", action="propose")
+    return Found(confidence=sure, words=words, evidence=tuple(evidence), fixes=(fix,))
 
 
 RULE = Rule(

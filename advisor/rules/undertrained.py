@@ -16,7 +16,9 @@ from advisor.rules._reading import ended_well, improved, planned_updates
 from advisor.rules.large_batch import too_large
 from advisor.rules.rate_too_low import timid
 
-FALLING = -0.03  # change over the last third of the run, as a share of the level: a run that has settled changes by less than 2 %
+FALLING = 0.02  # of the start, over the last third of the run: one that has settled falls by less
+STEEP = 0.06  # so much that the run cannot have been meant to end there
+LEFT = 0.25  # of the start: below this most there was to learn has been learned
 LOOKS = 4
 
 
@@ -25,25 +27,24 @@ def check(case: Case) -> Found | None:
     signals = case.signals
     if not ended_well(case) or len(signals.looks) < LOOKS or signals.best != signals.last or timid(case) or too_large(case):
         return None
-    if not (signals.heldout_slope < FALLING and signals.train_slope < 0):
+    if not (signals.fall > FALLING and signals.train_slope < 0 and signals.last > LEFT * abs(signals.base)):
         return None
     updates = len(signals.steps)
     settings: dict[str, object] = {"epochs": min(1000.0, 2 * case.plan.epochs)}
     if case.plan.max_steps:
         settings = {"max_steps": 2 * case.plan.max_steps}
     evidence = [
-        Evidence(what="change of the held-out loss over the last third", value=signals.heldout_slope),
-        Evidence(what="change of the training loss over the last third", value=signals.train_slope),
+        Evidence(what="fall of the held-out loss over the last third, of its start", value=signals.fall),
         Evidence(what="held-out loss at the end, the best", value=signals.last, step=int(signals.looks[-1].step)),
         Evidence(what="updates", value=updates),
     ]
     planned = planned_updates(case, case.asked.effective_batch)
-    words = f"After {updates} updates the held-out loss still fell, by {-signals.heldout_slope:.0%} over the last third of the run."
+    words = f"After {updates} updates the held-out loss still fell, by {signals.fall:.0%} of its start over the last third."
     if math.isfinite(planned) and case.asked.max_minutes and updates < planned:
         words += f" The time limit of {case.asked.max_minutes:g} minutes ended it."
         settings = {"max_minutes": 2 * case.asked.max_minutes}
     fix = Fix(words="Train about twice as long.", settings=settings)
-    fine = improved(case)
+    fine = improved(case) and signals.fall < STEEP
     return Found(
         confidence=0.6 if fine else 0.7, words=words, evidence=tuple(evidence), fixes=(fix,), severity="info" if fine else "warning"
     )
