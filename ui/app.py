@@ -18,10 +18,12 @@ import gradio as gr
 
 from loralab.lab import Lab
 from loralab.paths import room
+from ui.advisor_panel import advisor_panel
 from ui.errors import LOG, told, write_log
 from ui.greeting import Greeting, greet, greeting
 from ui.idle import measuring
 from ui.markup import markup
+from ui.memory_page import memory_page
 from ui.page import TABS, Page, go_to, shared_parts
 from ui.runlist import machine_strip, run_list
 from ui.settings import read_settings, remember
@@ -56,7 +58,11 @@ def build(lab: Lab) -> gr.Blocks:
                     if name == TABS[0]:
                         welcome.append(greeting(page))
                     BUILD[name](lab, page)
-                tab.select(_remember_tab(page, name), None, None, show_progress="hidden")
+                tab.select(_remember_tab(page, name), None, page.tab, show_progress="hidden")
+            with gr.Tab("Memory", id="memory", elem_id="memory-tab") as memory, gr.Column(elem_classes="sheet"):
+                memory_page(page)
+            memory.select(lambda: "memory", None, page.tab, show_progress="hidden")
+        advisor_panel(page)
         markup(told(lambda: machine_strip(page)), elem_id="machine")
         with side:
             markup('<div class="small-title">Your runs</div>')
@@ -66,7 +72,12 @@ def build(lab: Lab) -> gr.Blocks:
 
 
 def _remember_tab(page: Page, name: str) -> Any:
-    return told(lambda: remember(page.lab.home, {"tab": name}))
+    @told
+    def seen() -> str:
+        remember(page.lab.home, {"tab": name})
+        return name
+
+    return seen
 
 
 def _wire_page(demo: gr.Blocks, page: Page, theme: gr.Radio, welcome: Greeting) -> None:
@@ -83,9 +94,9 @@ def _wire_page(demo: gr.Blocks, page: Page, theme: gr.Radio, welcome: Greeting) 
         tab = "train" if active else settings.tab if current and not lost and settings.tab in TABS else "dataset"
         measure()
         turn, look = tab != TABS[0], settings.theme != "auto"  # what is so already is left alone: a quick person may have changed it
-        return [current, go_to(tab) if turn else gr.skip(), settings.theme if look else gr.skip(), *card]
+        return [current, go_to(tab) if turn else gr.skip(), tab, settings.theme if look else gr.skip(), *card]
 
-    demo.load(attach, None, [page.run, page.tabs, theme, *welcome.outputs], show_progress="hidden")
+    demo.load(attach, None, [page.run, page.tabs, page.tab, theme, *welcome.outputs], show_progress="hidden")
     demo.load(None, None, None, js=FOLD_SIDE_JS)
     theme.change(None, theme, None, js=set_theme_js())
     theme.input(told(lambda look: remember(page.lab.home, {"theme": look})), theme, None, show_progress="hidden")

@@ -13,8 +13,8 @@ from collections import OrderedDict
 from pathlib import Path
 from typing import Any
 
+from advisor.advisor import Advisor
 from loralab.errors import UserError
-from loralab.lab import Lab
 from loralab.paths import room
 from loralab.records import DatasetProfile, Proposal
 from ui import goals
@@ -23,10 +23,10 @@ _KEPT = 16  # profiles held in memory; one is a few hundred kilobytes at most
 
 
 class Desk:
-    """The lab, with the last profiles at hand so that a click does not read the whole file again."""
+    """The advisor over the lab, with the last profiles at hand so that a click does not read the whole file again."""
 
-    def __init__(self, lab: Lab) -> None:
-        self.lab = lab
+    def __init__(self, advisor: Advisor) -> None:
+        self.advisor, self.lab = advisor, advisor.lab
         self._profiles: OrderedDict[tuple[str, float, str, str], DatasetProfile] = OrderedDict()
 
     def profile(self, dataset: str, model: str, goal: str = "", roles: dict[str, str] | None = None) -> DatasetProfile:
@@ -59,10 +59,10 @@ class Desk:
         """A plan for this file, model and goal; `fixed` are settings a person has chosen."""
         profile = self.profile(dataset, model, goal)
         wanted = goals.changes(goal, profile)
-        own = self.lab.propose(profile, model=model, **wanted)
+        own = self.advisor.propose(profile, model=model, **wanted)
         if not fixed:
             return own
-        asked = self.lab.propose(profile, model=model, **{**wanted, **fixed})
+        asked = self.advisor.propose(profile, model=model, **{**wanted, **fixed})
         kept = {name: why for name, why in own.reasons.items() if asked.plan.get(name) == own.plan.get(name)}
         return asked.model_copy(update={"reasons": {**asked.reasons, **kept}})
 

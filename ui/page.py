@@ -10,6 +10,7 @@ from typing import Any
 
 import gradio as gr
 
+from advisor.advisor import Advisor
 from loralab.catalog import ModelEntry
 from loralab.errors import UserError
 from loralab.lab import Lab
@@ -31,11 +32,14 @@ class Page:
     """The shared parts of the screen."""
 
     lab: Lab
+    advisor: Advisor
     desk: Desk
     dataset: gr.State  # path of the examples
     choice: gr.State  # dataset, model and goal as one string: changes when a new plan is due
     run: gr.State  # id of the run that every tab is about
     moment: gr.State  # run id and its state: changes when a run is chosen, starts or ends
+    tab: gr.State  # the tab that is seen
+    nudge: gr.State  # changes when something else than the person changed the form: the plan is weighed again
     timer: gr.Timer
     goal: gr.Radio
     model: gr.Dropdown
@@ -45,16 +49,19 @@ class Page:
 
 def shared_parts(lab: Lab) -> dict[str, Any]:
     """Everything of a Page but its tabs, made before them and not yet drawn."""
-    settings = read_settings(lab.home)
+    settings, advisor = read_settings(lab.home), Advisor(lab)
     models = [(entry_label(entry), entry.name) for entry in lab.models()]
     known = settings.model if any(name == settings.model for _, name in models) else "starter"
     return {
         "lab": lab,
-        "desk": Desk(lab),
+        "advisor": advisor,
+        "desk": Desk(advisor),
         "dataset": gr.State(""),
         "choice": gr.State(""),
         "run": gr.State(""),
         "moment": gr.State(""),
+        "tab": gr.State(TABS[0]),
+        "nudge": gr.State(""),
         "timer": gr.Timer(1.0),
         "goal": gr.Radio(goals.CHOICES, value="answer", show_label=False, container=False, render=False, elem_classes="goals"),
         "model": gr.Dropdown(models, value=known, label="Base model", info=MODEL_INFO, allow_custom_value=True, render=False),
@@ -87,7 +94,7 @@ def start_on_click(button: gr.Button, page: Page) -> None:
             raise UserError("There are no examples yet.", "Drop a file or take a sample first.", code="no_dataset")
         proposal = page.desk.propose(dataset, model, goal, read(page.form, raw))
         page.desk.insist(proposal)
-        run = page.lab.start(proposal.plan)
+        run = page.advisor.start(proposal.plan)
         remember(page.lab.home, {"run": run, "model": model})
         if page.lab.view(run).queued:
             gr.Info("Another run has the machine. This one waits for its turn and begins by itself.", title="In the queue")

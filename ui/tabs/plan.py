@@ -107,6 +107,7 @@ def _wire(page: Page, parts: dict[str, Any]) -> None:
         finer.then(show, [asked, traced], parts["fit"], show_progress="hidden", trigger_mode="multiple")
 
     then_trace(page.choice.change(propose, choice, [*said, *page.form.inputs], show_progress="hidden"))
+    then_trace(page.nudge.change(weigh, [*choice, *page.form.inputs], said, show_progress="hidden"))
     for at, button in enumerate(parts["ways"]):
         used = button.click(partial(_use, page, at), ways, [page.model, *page.form.inputs], show_progress="hidden")
         then_trace(used.then(weigh, [*choice, *page.form.inputs], said, show_progress="hidden"))

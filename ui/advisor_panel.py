@@ -1,0 +1,239 @@
+"""Owns the advisor's side panel: it opens when there is something worth saying, and closes when there is not.
+
+Cards with evidence, Apply and Undo, a question box, and the story of what was tried again. Invariant: what is applied changes the form of
+the plan and nothing else; only “Try again” starts a run.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import gradio as gr
+
+from advisor.advisor import Advisor
+from loralab.errors import LabError
+from ui.advisor_notes import MOST, Note, applied_html, before, note_html, of_run, shown, tries_html
+from ui.errors import LOG, told
+from ui.form import read
+from ui.markup import markup
+from ui.page import Page, go_to
+from ui.questions import question_box
+from ui.words import esc
+
+PLANNING = ("dataset", "plan")  # tabs on which the panel speaks of the plan; on the others of the run
+TEND_EVERY = 5  # ticks of the page's timer
+QUIET = '<p class="fine silent">Nothing to say about this. When something is worth knowing, it is said here.</p>'
+# Opens the panel where there is room for it and something new to say; on a small screen the number on its handle must do.
+OPEN_JS = """(n) => {
+  const side = document.querySelector('#advisor'), handle = side?.querySelector('.toggle-button');
+  if (!handle) return;
+  const count = parseInt(n) || 0, wide = window.innerWidth >= 1200;
+  handle.setAttribute('aria-label', count ? `Advisor: ${count} to read` : 'Advisor');
+  if (count) handle.dataset.count = count; else delete handle.dataset.count;
+  if (count && wide && !side.classList.contains('open') && side.dataset.seen !== n) handle.click();
+  side.dataset.seen = n || '';
+}"""
+
+
+class Where(NamedTuple):
+    """What the page is about at this moment: the values of `asked`."""
+
+    tab: str
+    run: str
+    choice: tuple[str, str, str]  # dataset, model, goal
+    put_off: list[str]
+    raw: tuple[Any, ...]  # of the form
+
+    @classmethod
+    def of(cls, values: Sequence[Any]) -> Where:
+        """From the values in the order of the inputs."""
+        tab, run, dataset, model, goal, off, *raw = values
+        return cls(tab, run, (dataset, model, goal), off, tuple(raw))
+
+
+@dataclass(frozen=True)
+class Slot:
+    """Room for one card."""
+
+    whole: gr.Column
+    words: gr.HTML
+    use: gr.Button
+    later: gr.Button
+
+    @property
+    def outputs(self) -> list[Any]:
+        """What `_fill` fills."""
+        return [self.whole, self.words, self.use]
+
+
+def advisor_panel(page: Page) -> None:
+    """Draw the panel and wire it."""
+    keys, put_off, undo, known, ticks = gr.State([]), gr.State([]), gr.State({}), gr.State(""), gr.State(0)
+    with gr.Sidebar(position="right", open=False, width=330, elem_id="advisor"):
+        markup('<div class="small-title">Advisor</div>')
+        number = gr.Textbox(show_label=False, container=False, elem_classes="unseen")
+        silent, story = markup(QUIET), markup()
+        slots = [_slot(at) for at in range(MOST)]
+        with gr.Column(visible=False) as changed:
+            done = markup()
+            back = gr.Button("Undo", size="sm", scale=0, min_width=90, elem_id="advisor-undo")
+        question_box(page)
+        remember = gr.Button("What I remember", size="sm", elem_id="open-memory")
+    drawn = [number, silent, story, *(part for slot in slots for part in slot.outputs), keys]
+    asked = [page.tab, page.run, page.dataset, page.model, page.goal, put_off, *page.form.inputs]
+
+    @told
+    def look(*values: Any) -> list[Any]:
+        here = Where.of(values)
+        return [*_draw(page, here, shown(_notes(page, here), here.put_off)), _stamp(page, here.tab, here.run)]
+
+    @told
+    def tick(count: int, before: str, tab: str, run: str) -> list[Any]:
+        if count % TEND_EVERY == 0:
+            _tend(page)
+        now = _stamp(page, tab, run)
+        return [count + 1, now if now != before and tab not in PLANNING else gr.skip()]
+
+    changes = [page.choice.change, page.tab.change, page.run.change, page.nudge.change, known.change]
+    gr.on(changes, look, asked, [*drawn, known], show_progress="hidden", trigger_mode="always_last")
+    page.timer.tick(tick, [ticks, known, page.tab, page.run], [ticks, known], show_progress="hidden")
+    number.change(None, number, None, js=OPEN_JS)
+    remember.click(lambda: go_to("memory"), None, page.tabs, show_progress="hidden")
+    parts = {"keys": keys, "put_off": put_off, "undo": undo, "drawn": drawn, "changed": changed, "done": done, "back": back, "asked": asked}
+    _wire_cards(page, slots, parts)
+
+
+def _slot(at: int) -> Slot:
+    with gr.Column(visible=False, elem_classes="slot") as whole:
+        words = markup()
+        with gr.Row(elem_classes="actions"):
+            use = gr.Button("Apply", variant="primary", size="sm", scale=0, min_width=90, elem_id=f"apply-{at}")
+            later = gr.Button("Not now", size="sm", scale=0, min_width=90, elem_id=f"later-{at}")
+    return Slot(whole, words, use, later)
+
+
+# ---- what is said ------------------------------------------------------------------------------------------------------------
+
+
+def _notes(page: Page, here: Where) -> list[Note]:
+    """What there is to say on a tab. A file that cannot be read is the page's own matter: it says so itself."""
+    if here.tab not in PLANNING:
+        return of_run(page.advisor, here.run, page.lab.view(here.run).state) if here.run else []
+    dataset, model, goal = here.choice
+    if not dataset or not page.lab.check_model(model).present:
+        return []
+    try:
+        proposal = page.desk.propose(dataset, model, goal, read(page.form, here.raw) if here.tab == "plan" else None)
+        return before(page.advisor.preflight(proposal.plan, page.desk.profile(dataset, model, goal)), dataset, model)
+    except LabError as error:
+        LOG.info("advisor: %s", error)
+        return []
+
+
+def _draw(page: Page, here: Where, left: list[Note]) -> list[Any]:
+    """Updates for the number, the silence, the story, the cards, and which notes these are."""
+    story = tries_html(page.advisor.tries(here.run)) if here.run and here.tab not in PLANNING else ""
+    number = len(left) + bool(story)
+    cards = [part for at in range(MOST) for part in _card(left[at] if at < len(left) else None)]
+    return [f"{number}:{here.tab}:{here.run}" if number else "", "" if number else QUIET, story, *cards, [note.key for note in left]]
+
+
+def _card(note: Note | None) -> list[Any]:
+    if note is None:
+        return [gr.Column(visible=False), "", gr.Button(visible=False)]
+    label = "Try again with this" if note.again else "Apply"
+    return [gr.Column(visible=True), note_html(note), gr.Button(label, visible=bool(note.settings))]
+
+
+def _stamp(page: Page, tab: str, run: str) -> str:
+    """Changes when there may be something new to say about a run."""
+    if not run or tab in PLANNING:
+        return f"{tab}/{run}"
+    view = page.lab.view(run)
+    return f"{tab}/{run}/{view.state}/{len(view.incidents)}/{len(view.evaluations)}"
+
+
+def _tend(page: Page) -> None:
+    for run in page.advisor.tend():
+        gr.Info(
+            f"A run failed and is tried again with other settings: {esc(run)}. What was changed is told beside it.", title="Trying again"
+        )
+
+
+# ---- what is done ------------------------------------------------------------------------------------------------------------
+
+
+def _wire_cards(page: Page, slots: list[Slot], parts: dict[str, Any]) -> None:
+    form, undone = page.form, [parts["undo"], parts["changed"], parts["done"]]
+    for at, slot in enumerate(slots):
+        asked = [parts["keys"], *parts["asked"]]
+        changed = [page.run, page.tabs, page.nudge, *undone, *form.inputs]
+        slot.use.click(told(_use(page, at)), asked, changed, show_progress="hidden")
+        slot.later.click(told(_later(page, at)), asked, [parts["put_off"], *parts["drawn"]], show_progress="hidden")
+
+    @told
+    def go_back(kept: dict[str, Any]) -> list[Any]:
+        filled = [kept.get(name, gr.skip()) for name in form.names]
+        return [_new(), {}, gr.Column(visible=False), "", *filled]
+
+    parts["back"].click(go_back, parts["undo"], [page.nudge, *undone, *form.inputs], show_progress="hidden")
+
+
+def _use(page: Page, at: int) -> Callable[..., list[Any]]:
+    """Put a note's settings into the plan, or try a failed run again with them."""
+    form, nothing = page.form, [gr.skip()] * (6 + len(page.form.names))
+
+    def use(keys: list[str], *values: Any) -> list[Any]:
+        here = Where.of(values)
+        note = _clicked(page, at, keys, here)
+        if note is None or not note.settings:
+            return nothing
+        if note.again:
+            started = page.advisor.retry(note.run, asked=True)
+            _noted(page.advisor, note, taken=True)
+            return [started, go_to("train"), *nothing[2:]]
+        now = read(form, here.raw)
+        change = {name: value for name, value in note.settings.items() if name in form.names}
+        kept = {name: now.get(name) for name in change}
+        _noted(page.advisor, note, taken=True)
+        filled = [change.get(name, gr.skip()) for name in form.names]
+        return [gr.skip(), go_to("plan"), _new(), kept, gr.Column(visible=True), applied_html(kept, change), *filled]
+
+    return use
+
+
+def _later(page: Page, at: int) -> Callable[..., list[Any]]:
+    """Put a note off."""
+
+    def later(keys: list[str], *values: Any) -> list[Any]:
+        here = Where.of(values)
+        note = _clicked(page, at, keys, here)
+        if note is None:
+            return [gr.skip()] * (5 + 3 * MOST)
+        _noted(page.advisor, note, taken=False)
+        off = [*here.put_off, note.key]
+        return [off, *_draw(page, here, shown(_notes(page, here), off))]
+
+    return later
+
+
+def _clicked(page: Page, at: int, keys: list[str], here: Where) -> Note | None:
+    """The note on the card that was clicked, as it is now; None where it is gone."""
+    return next((note for note in _notes(page, here) if at < len(keys) and note.key == keys[at]), None)
+
+
+def _new() -> str:
+    """A value that was not there before: the plan is to be weighed again."""
+    return str(time.monotonic_ns())
+
+
+def _noted(advisor: Advisor, note: Note, *, taken: bool) -> None:
+    """Tell the memory what was advised and whether it was taken. A memory that cannot be written is no reason not to act."""
+    memories = advisor.lab.history.memories
+    try:
+        memories.note_taken(memories.note_advice(note.run, note.fix or note.title, note.settings, rule=note.rule), taken=taken)
+    except (LabError, OSError) as error:
+        LOG.warning("advice was not remembered: %s", error)
