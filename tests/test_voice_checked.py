@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import random
 import re
 import unicodedata
@@ -12,7 +11,7 @@ from typing import Any
 import pytest
 
 from advisor.findings import Evidence, Fix
-from advisor.voice import choosing, prompts
+from advisor.voice import prompts
 from advisor.voice.checked import Checked, refused
 from advisor.voice.evidence import Pack, Row
 from advisor.voice.figures import figures, supported
@@ -53,7 +52,8 @@ def test_a_number_that_was_measured_may_be_said_in_any_form(text: str) -> None:
     "87 GB", "0.1",
      "1e-3", "1/3", "1 in 4", "twice", "half", "a dozen", "two thirds", "10x", "3.2x", "tenfold", "hundreds", "1.2.3", "R02", "thr33",
      "-3.21",
-     "3-5", "10^-2", "40 dollars", "120 people", "ninety", "seventh", "the second", "vier", "ten four", "3.21e5", "0x78", "12:30", "120%",
+     "3-5", "10^-2", "40 dollars", "120 people", "the loss was 0.01", "a learning rate of 120", "ninety", "seventh", "the second",
+     "vier", "ten four", "3.21e5", "0x78", "12:30", "120%",
      "1 234", "40 out of 120", "a couple", "1,20"],
 )  # fmt: skip
 def test_a_number_that_was_not_measured_is_none_however_it_is_written(text: str) -> None:
@@ -74,6 +74,9 @@ SHOWN = [
 DROPPED = {
     "a number": "The held-out loss was 4.2 [E1].",
     "a number of another row": "The held-out loss before training was 9.87 [E1].",
+    "a number of another thing": "The learning rate was 120 [E3].",
+    "a number without its source": "The run made 120 updates in all.",
+    "advice with another's number": "Use a learning rate of 120 [E3].",
     "a citation that is none": "The held-out loss was 3.21 [E9].",
     "a citation in another form": "The held-out loss was 3.21 as E1 says.",
     "a source": "The held-out loss was 3.21 [Smith].",
@@ -181,77 +184,13 @@ def test_ten_thousand_attempts_show_no_number_that_was_not_measured() -> None:
         shown, dropped = shown + len(seen), dropped + len(checked.dropped)
         for sentence in seen:
             bare = re.sub(r"\[[^\]]*\]", "", sentence)
-            assert all(really_supported(n) for n in re.findall(r"\d[\d,]*(?:\.\d+)?(?:e-?\d+)?", bare)), (number, sentence)
+            assert all(really_supported(n) for n in re.findall(r"\d[\d,]*(?:\.\d+)?(?:e[+-]?\d+)?", bare)), (number, sentence)
             assert not any(unicodedata.numeric(c, None) is not None and c not in "0123456789" for c in sentence), sentence
             assert set(re.findall(r"E\d+", sentence)) <= {row.name for row in PACK.rows}, sentence
             assert not re.search(r"[<>{}\\`|]|http|rais|higher|increas|seventeen|ninety|fourty|four|twice|IV\b", sentence), sentence
             assert sentence.isprintable()
-    assert shown > 3000, "true sentences still get through"
+    assert shown > 2000, "true sentences still get through"
     assert dropped > 10_000
-
-
-# ---- choices -----------------------------------------------------------------------------------------------------------------
-class Weights:
-    """A model that weighs as it is told to, whatever that is."""
-
-    def __init__(self, weigh: Any) -> None:
-        self._weigh = weigh
-
-    def weigh(self, messages: Sequence[dict[str, str]], labels: Sequence[str]) -> list[float]:
-        return self._weigh(messages, labels)
-
-
-def _prefers(word: str) -> Any:
-    def weigh(messages: Sequence[dict[str, str]], labels: Sequence[str]) -> list[float]:
-        lines = messages[1]["content"].splitlines()
-        return [0.0 if any(line.startswith(f"{label}: ") and word in line for line in lines) else -5.0 for label in labels]
-
-    return Weights(weigh)
-
-
-OPTIONS = ("smaller rate", "fewer rounds", "more rows")
-
-
-def test_a_clear_preference_in_both_orders_is_heard() -> None:
-    assert choosing.best(OPTIONS, str, PACK, _prefers("rows")) == "more rows"
-
-
-def test_a_liking_for_a_letter_or_a_small_preference_is_not() -> None:
-    assert choosing.best(OPTIONS, str, PACK, Weights(lambda m, labels: [-5.0, -5.0, 0.0])) == "smaller rate"
-    assert choosing.best(OPTIONS, str, PACK, Weights(lambda m, labels: [-1.1, -1.0, -1.2])) == "smaller rate"
-    assert choosing.best(OPTIONS, str, PACK, None) == "smaller rate"
-
-
-def test_ten_thousand_strange_weighings_never_choose_what_was_not_offered() -> None:
-    chance = random.Random(7)
-    strange = (math.nan, math.inf, -math.inf, 0.0, -1e308, 1e308, -3.0)
-
-    def weigh(messages: Sequence[dict[str, str]], labels: Sequence[str]) -> list[float]:
-        if chance.random() < 0.02:
-            raise Unavailable("gone")
-        return [chance.choice(strange) for _ in range(chance.choice((len(labels), len(labels), 0, 1, 9)))]
-
-    for _ in range(10_000):
-        options = OPTIONS[: chance.randint(1, 3)]
-        assert choosing.best(options, str, PACK, Weights(weigh)) in options
-
-
-def test_the_trie_gives_only_its_labels_and_their_chances_add_up() -> None:
-    chance = random.Random(3)
-    for _ in range(500):
-        labels = [[n, *[chance.randint(0, 3) for _ in range(chance.randint(0, 3))]] for n in range(chance.randint(1, 4))]
-        asked: list[list[int]] = []
-
-        def among(path: list[int], allowed: list[int], asked: list[list[int]] = asked) -> list[float]:
-            asked.append(allowed)
-            return [chance.gauss(0, 3) for _ in allowed]
-
-        found = choosing.weights(choosing.trie(labels), len(labels), among)
-        assert math.isclose(sum(math.exp(x) for x in found), 1.0, rel_tol=1e-9)
-        assert all(set(one) <= {token for label in labels for token in label} for one in asked)
-    for wrong in ([[1], [1, 2]], [[1, 2], [1]], [[]], [[1], [1]]):
-        with pytest.raises(ValueError, match="label"):
-            choosing.trie(wrong)
 
 
 # ---- the voice over a model that misbehaves ------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from advisor.findings import Evidence
 from advisor.voice import claims, figures
 from advisor.voice.evidence import Pack
 
@@ -83,16 +84,23 @@ def refused(sentence: str, pack: Pack) -> str:
         return wrong
     if _nonsense(text):
         return "no sentence"
-    rows = [row for row in pack.rows if row.name in named] if named else list(pack.rows)
-    extra = (
-        []
-        if named
-        else [float(v) for way in pack.ways for v in way.settings.values() if isinstance(v, int | float) and not isinstance(v, bool)]
-    )
+    rows = [row for row in pack.rows if row.name in named]
+    ground = [row.evidence for row in rows] if rows and not claims.advises(text) else _ways(pack)
     known = [word for word in KNOWN_WORDS if word in pack.text.lower()]
-    if not all(figures.supported(figure, [row.evidence for row in rows], extra) for figure in figures.figures(text, known)):
+    if not all(figures.supported(figure, ground) for figure in figures.figures(text, known)):
         return "a number the evidence does not bear out"
-    return claims.objection(text, pack, rows if named else ()) or _ungrounded(text, pack, cited=bool(named))
+    return claims.objection(text, pack, rows) or _ungrounded(text, pack, cited=bool(named))
+
+
+def _ways(pack: Pack) -> list[Evidence]:
+    """The numbers of the vetted ways out: all that advice, and a sentence that cites nothing, may name."""
+    return [
+        Evidence(what=name.replace("_", " "), value=value) for way in pack.ways for name, value in way.settings.items() if _plain(value)
+    ]
+
+
+def _plain(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _citations(sentence: str, pack: Pack) -> tuple[set[str], str, str]:
@@ -115,7 +123,7 @@ def _nonsense(text: str) -> bool:
     letters = sum(c.isalpha() or c == " " for c in text)
     lone = re.search(r"(?:\b[A-Za-z]\b[\s.,-]*){3,}", text)
     repeated = len(words) >= 6 and len({w.lower() for w in words}) < len(words) / 2
-    roman = re.search(r"\b(?:[IVXLCDM]{2,}|[VXLCDM])\b", text)
+    roman = re.search(r"\b(?:[IVXLCDM]{2,}|[VXLCDM])\b|[a-z][A-Z]|[A-Z]{2,}[a-z]", text)
     endless = any(len(word) > 25 for word in words)
     return len(words) < 3 or letters < 0.6 * len(text) or bool(lone or roman) or repeated or endless or not text[:1].isalnum()
 

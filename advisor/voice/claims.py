@@ -109,6 +109,11 @@ def objection(sentence: str, pack: Pack, cited: Iterable[Row] = ()) -> str:
     return _about_verdict(text, pack)
 
 
+def advises(sentence: str) -> bool:
+    """Whether a sentence says what to do."""
+    return bool(_ADVICE.search(sentence.lower()))
+
+
 def _about_ways(text: str, pack: Pack) -> Iterator[str]:
     """Advice must be one of the vetted ways out, in its direction."""
     if _RATE.search(text) and _UP.search(text) and _way(pack, "learning_rate") <= 0:

@@ -38,6 +38,11 @@ _COMPOUND = re.compile(
     r"\d\s*[/:^×*x]\s*-?\d|\d\s*(?:out of|in|of)\s+\d|\d\s?[x×](?![a-z])|\d\s*[-–—]\s*\d|\d%\d|[~<>=]\s*-?\d\S*\s*[~<>=]"
 )
 _TOKEN = re.compile(r"[\w.+-]*\d[\w.+-]*")
+_QUANTITY = re.compile(r"\b(learning rate|loss|memory|token|example|update|step|epoch|round|rank|time|warm-up|speed|batch|alpha|length)")
+# Inside another word a number was put there to be read
+_HIDDEN = re.compile(
+    r"three|four|five|seven|eleven|twelve|thirteen|fifteen|eighteen|twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety|hundred|thousand|illion|twice|thrice|dozen"
+)
 _ROUND_NUMBER = re.compile(r"(?<![\d.,])(\d+(?:\.\d+)?) (thousand|million|billion)\b")
 _GROUPED = re.compile(r"\d{1,3}(?:[ ,']\d{3})+(?:\.\d+)?")
 
@@ -76,6 +81,7 @@ class Figure:
     value: float
     unit: str = ""
     noun: str = ""  # the word behind it, where that is neither a unit nor a small word
+    subject: str = ""  # the quantity named last before it
 
 
 def figures(sentence: str, known: Iterable[str] = ()) -> list[Figure]:
@@ -88,7 +94,7 @@ def figures(sentence: str, known: Iterable[str] = ()) -> list[Figure]:
         found.append(Figure(math.nan))
     text = _ROUND_NUMBER.sub(lambda m: f"{float(m.group(1)) * _SCALES[m.group(2)]:.15g}", text)
     text = _NUMBER_WORD.sub(lambda m: _digits(m.group()), _ONE.sub(" ", text))
-    found += [Figure(math.nan)] * text.count(_UNREADABLE)
+    found += [Figure(math.nan)] * (text.count(_UNREADABLE) + len(_HIDDEN.findall(text)))
     for token in _TOKEN.findall(text):
         if re.search(r"[a-z_]", re.sub(r"(?<=\d)(e[+-]?\d+|%|[kmgt]i?b|ms|[smhkx])?$", "", token.rstrip(".-+"))) and not _dashed(token):
             found.append(Figure(math.nan))  # a digit inside a word
@@ -131,9 +137,14 @@ def _read(match: re.Match[str]) -> Figure:
     elif re.fullmatch(r"\d+,\d+", raw):
         raw = raw.replace(",", ".")
     try:
-        return Figure(sign * float(raw), unit, "" if unit else _noun(match))
+        return Figure(sign * float(raw), unit, "" if unit else _noun(match), _subject(match))
     except ValueError:
         return Figure(math.nan, unit)
+
+
+def _subject(match: re.Match[str]) -> str:
+    named = _QUANTITY.findall(match.string[: match.start()])
+    return named[-1] if named else ""
 
 
 def _noun(match: re.Match[str]) -> str:
@@ -142,25 +153,35 @@ def _noun(match: re.Match[str]) -> str:
 
 
 # ---- whether the evidence bears it out ---------------------------------------------------------------------------------------
-def supported(figure: Figure, evidence: Iterable[Evidence], extra: Iterable[float] = ()) -> bool:
-    """Whether a number is in the evidence, after rounding to two places that matter or more. `extra`: plain numbers that may be said."""
+def supported(figure: Figure, evidence: Iterable[Evidence]) -> bool:
+    """Whether a number is in the evidence, after rounding to two places that matter or more."""
     if not math.isfinite(figure.value):
         return False
-    if figure.unit in ("", "nat", "nats") and not figure.noun and any(_rounds(value, figure.value) for value in extra):
-        return True
     return any(_bears(one, figure) for one in evidence)
 
 
 def _bears(one: Evidence, figure: Figure) -> bool:
     unit = figure.unit.removesuffix("s") if len(figure.unit) > 2 else figure.unit
-    if one.step is not None and not figure.noun and unit in ("", "update", "step") and figure.value == one.step:
+    if one.step is not None and not figure.noun and figure.value == one.step and (unit in ("update", "step") or _at_update(figure)):
         return True
     if not isinstance(one.value, int | float) or isinstance(one.value, bool) or not math.isfinite(one.value):
         return False
     if figure.noun and figure.noun.removesuffix("s") not in f"{one.what} {one.unit}".lower():
         return False
+    if unit in ("", "nat", *_PERCENT) and figure.subject and figure.subject not in _named(one):
+        return False
     value = _in_unit(one, float(one.value), unit)
     return math.isfinite(value) and _rounds(value, figure.value)
+
+
+def _at_update(figure: Figure) -> bool:
+    return figure.unit == "" and figure.subject in ("", "update", "step")
+
+
+def _named(one: Evidence) -> str:
+    """What a piece of evidence is about; updates are also called steps, and epochs rounds."""
+    words = f"{one.what} {one.unit}".lower()
+    return words + (" step" if "update" in words else "") + (" epoch" if "round" in words else "")
 
 
 def _in_unit(one: Evidence, value: float, unit: str) -> float:
