@@ -230,12 +230,10 @@ class Lab:
 
     # ---- after the run ---------------------------------------------------------------------------------------------------
     def evaluate(self, run: str, judge: str = "") -> str:
-        """Judge a finished run again on its held-out examples, or a checkpoint of it (`run@best`, `run@300`), or an export by its id in
-        its own program; returns the id of the evaluation's own run. `judge`: a GGUF file to ask for a second opinion.
-        """
+        """Judge a run again, or a checkpoint (`run@best`), or an export by its id; returns that work's id. `judge`: a GGUF file to ask."""
         what = subject(self.home, run)
-        model = {"model": str(self.job(what.run).options.get("model", "")), "adapter": ""}
-        options = what.options | (model if what.checkpoint else self._trained(what.run)) | ({"judge": judge} if judge else {})
+        model = {"model": str(self.job(what.run).options.get("model", ""))} if what.checkpoint else self._trained(what.run)
+        options = what.options | model | ({"judge": judge} if judge else {})
         return runs.start(self.home, "evaluate", options=options)
 
     def subjects(self, run: str) -> tuple[Subject, ...]:
@@ -243,9 +241,7 @@ class Lab:
         return tuple(parts_of(self.home, run))
 
     def judgement(self, run: str) -> dict[str, Any]:
-        """What the newest judging of a run measured: verdict, words, scores, tables, samples, and rows: each measure example by example.
-        Of a checkpoint or an export, too, once it was evaluated.
-        """
+        """What the newest judging of a run, checkpoint or export measured: verdict, words, scores, tables, samples, rows by example."""
         what = subject(self.home, run)
         return compare.judgement(runs.folder(self.home, what.run), what.checkpoint, what.export)
 

@@ -83,6 +83,23 @@ def test_an_export_is_measured_in_its_own_program(trained: tuple[Lab, str], form
 
 
 @pytest.mark.slow
+def test_a_judge_is_asked_by_the_worker_and_one_that_is_not_there_is_only_told(trained: tuple[Lab, str]) -> None:
+    pytest.importorskip("xllamacpp")
+    lab, run = trained
+    file = next(Path(done(lab, lab.export(run, "gguf", "q8_0")).ending.result["folder"]).glob("*.gguf"))
+    view = done(lab, lab.evaluate(run, judge=str(file)))
+    table = lab.judgement(run)["tables"]["judge"]["judge"]
+    assert table["name"] == file.stem
+    assert table["asked"] > 0
+    assert table["silent"] == (table["flip_rate"] > 0.3 or table["flips"] == table["asked"])
+    assert "llama" in table["warning"]  # it was made from the very model it judges
+    before = next(e for e in view.evaluations if e.split == "final").verdict
+    gone = done(lab, lab.evaluate(run, judge=str(file.with_name("gone.gguf"))))
+    assert any("There is no file gone.gguf" in note.text for note in gone.notes)
+    assert next(e for e in gone.evaluations if e.split == "final").verdict == before
+
+
+@pytest.mark.slow
 def test_an_export_whose_numbers_were_spoiled_shows_it(trained: tuple[Lab, str]) -> None:
     """The fault put in: an adapter whose learned weights are shuffled still loads and must come out as worse."""
     import torch
