@@ -10,12 +10,13 @@ from collections.abc import Iterator
 from functools import cached_property
 from typing import Any
 
-from advisor import again, case
+from advisor import again, case, preflight
 from advisor.diagnose import diagnose
 from advisor.findings import Diagnosis
 from advisor.limits import Limits
+from advisor.proposals import pilots
 from advisor.proposals.describe import Described, describe
-from advisor.proposals.propose import begin, propose
+from advisor.proposals.propose import begin, propose, rules_out
 from advisor.remembered import Remembered, note, remembered
 from advisor.repair import Repair
 from advisor.tries import Told
@@ -24,7 +25,6 @@ from advisor.voice.known import Known
 from advisor.voice.templates.annotations import Annotation, notes
 from advisor.voice.templates.story import Story
 from advisor.voice.voice import Piece, Voice
-from loralab import estimate, facts
 from loralab.lab import Lab
 from loralab.records import DatasetProfile, Proposal
 from loralab.tasks.text import TextPlan
@@ -55,10 +55,7 @@ class Advisor:
     def preflight(self, plan: TextPlan | dict[str, Any], profile: DatasetProfile | None = None) -> Diagnosis:
         """What would go wrong with a plan, known before the first update. Raises UserError where its examples cannot be read."""
         typed = TextPlan.model_validate(plan if isinstance(plan, dict) else plan.model_dump())
-        found = facts.foreseen(typed, self.lab.catalog.folder(typed.base_model))
-        machine = self.lab.machine()
-        needs = estimate.footprint(typed, self.lab.check_model(typed.base_model), machine, profile)
-        return diagnose(case.Case(plan=typed, asked=typed, facts=found, profile=profile, machine=machine, needs=needs))
+        return preflight.preflight(self.lab, typed, profile)
 
     # ---- plans -----------------------------------------------------------------------------------------------------------
     def propose(self, profile: DatasetProfile, model: str = "starter", **changes: Any) -> Proposal:
@@ -66,8 +63,24 @@ class Advisor:
         return propose(self.lab, profile, model, changes, self.limits())
 
     def start(self, plan: TextPlan | dict[str, Any], *, anyway: bool = False) -> str:
-        """As Lab.start, unless a remembered failure rules the plan out, which `anyway` overrules. Raises UserError then."""
+        """As Lab.start, unless the preflight finds what is certain to spoil the run or a remembered failure rules the plan out.
+
+        Raises UserError then; `anyway` overrules both.
+        """
+        if not anyway:
+            preflight.insist(self.preflight(plan))
         return begin(self.lab, plan, self.limits(), anyway=anyway)
+
+    def test_first(self, plan: TextPlan | dict[str, Any], total_steps: int) -> tuple[str, ...]:
+        """Three short runs with other learning rates; the best begins the whole run by itself (`tend`). Their ids, the usual one first."""
+        typed = TextPlan.model_validate(plan if isinstance(plan, dict) else plan.model_dump())
+        tried = [rate for rate in pilots.values(typed.learning_rate, pilots.LEAST, pilots.LARGEST) if self._may_be(typed, rate)]
+        options = {"model": str(self.lab.catalog.folder(typed.base_model))}
+        return pilots.begin(self.lab, typed, total_steps, tried, options)
+
+    def _may_be(self, plan: TextPlan, rate: float) -> bool:
+        """Whether no remembered failure rules this learning rate out. The usual one is the plan's own affair."""
+        return rate == plan.learning_rate or not rules_out(self.lab, plan.model_copy(update={"learning_rate": rate}), self.limits())
 
     def describe(self, wish: str, model: str = "") -> Described:
         """A complete plan for a wish in words, before there is any data, and the examples it takes."""

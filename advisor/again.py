@@ -5,11 +5,15 @@ Invariant: what is done here is told in the job of the run it begins, so that an
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
+
+from filelock import FileLock, Timeout
 
 from advisor import case, tries
 from advisor.diagnose import diagnose
 from advisor.limits import Limits, remembered
+from advisor.proposals import pilots
 from advisor.repair import Repair, repair
 from loralab import disk
 from loralab.errors import UserError
@@ -51,12 +55,15 @@ def retry(lab: Lab, run: str, *, asked: bool = False) -> str:
 
 
 def tend(lab: Lab, settled: dict[str, str]) -> tuple[str, ...]:
-    """Try again what failed since. `settled` keeps for which runs nothing can be done, and why, so that they are not asked about again."""
-    allowed = tries.policy(lab.home)
-    begun: list[str] = []
-    for row in lab.runs()[: tries.NEW]:
+    """Try again what failed since, and begin the whole run where its tests have ended; ids of the runs begun.
+
+    `settled` keeps for which runs nothing can be done, and why, so that they are not asked about again.
+    """
+    allowed, recent = tries.policy(lab.home), lab.runs()[: tries.NEW]
+    begun = [*_after_tests(lab, recent, settled)]
+    for row in recent:
         run = str(row["id"])
-        if row["kind"] != "train" or row["state"] not in tries.FAILED or run in settled:
+        if row["kind"] != "train" or row["state"] not in tries.FAILED or run in settled or pilots.pilot_of(lab, run):
             continue
         if not tries.may_be_tried(lab, run, allowed):
             try:
@@ -64,6 +71,19 @@ def tend(lab: Lab, settled: dict[str, str]) -> tuple[str, ...]:
             except UserError as error:
                 settled[run] = str(error)
     return tuple(begun)
+
+
+def _after_tests(lab: Lab, recent: list[dict[str, Any]], settled: dict[str, str]) -> Iterator[str]:
+    """Begin what was tested first, with what the test came to; once, also with two apps open."""
+    for names in pilots.waiting(lab, recent):
+        if names[0] in settled:
+            continue
+        try:
+            with FileLock(lab.home / "tries.lock", timeout=tries.LOCK_SECONDS):
+                if names in pilots.waiting(lab, lab.runs()[: tries.NEW]):
+                    yield pilots.follow(lab, names)
+        except (UserError, Timeout) as error:
+            settled[names[0]] = str(error)
 
 
 def told(lab: Lab, run: str) -> tuple[tries.Told, ...]:

@@ -176,6 +176,11 @@ def test_three_short_runs_by_real_workers_pick_a_setting_and_are_told_apart_from
     for path in (lab.home / "runs").glob("*/job.json"):
         path.write_text(path.read_text("utf-8").replace('"follow": false', '"follow": true'), "utf-8")
     assert pilots.waiting(lab, lab.runs()) == [names]
+    (whole,) = Advisor(lab).tend()
+    assert lab.job(whole).plan["learning_rate"] == 1e-2
+    assert lab.job(whole).plan["max_steps"] == 200
+    assert Advisor(lab).tend() == (), "once"
+    lab.stop(whole, force=True)
 
 
 def test_a_test_of_which_all_failed_says_so(lab: Lab):

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from loralab.estimate import disk_words, stage_words
 from loralab.events import RunView, Stepped
 from loralab.incidents import told
 from loralab.records import DatasetProfile, Footprint
-from ui.marks import MARKS, mark_incidents
+from ui.marks import MARKS, annotate, mark_incidents
 from ui.words import count, esc, size
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
+
+    from advisor.voice.templates.annotations import Annotation
 
 MOST_POINTS = 500  # drawn per line; more cannot be told apart on a screen
 RAW, SMOOTH, HELDOUT, QUIET = "rgba(128,138,134,0.35)", "#7c8a85", "#0d9488", "rgba(128,138,134,0.22)"
@@ -28,8 +31,8 @@ PART_NAMES = {
 }
 
 
-def loss_chart(view: RunView) -> Figure:
-    """Loss per update and on the held-out examples, with the base model's loss as a line and incidents marked.
+def loss_chart(view: RunView, notes: Sequence[Annotation] = ()) -> Figure:
+    """Loss per update and on the held-out examples, with the base model's loss as a line, incidents marked and the advisor's notes.
 
     Colours are see-through or mid-tone and text colours come from the page's style, so the same figure suits light and dark.
     """
@@ -50,6 +53,7 @@ def loss_chart(view: RunView) -> Figure:
             line={"color": HELDOUT, "width": 3}, marker={"size": 8}, hovertemplate="%{y:.3f}",
         )  # fmt: skip
     mark_incidents(figure, view, x, smooth(y))
+    annotate(figure, notes, x, smooth(y))
     figure.update_layout(
         height=320, margin={"l": 48, "r": 16, "t": 12, "b": 40}, paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)",
         hovermode="x unified", showlegend=False, uirevision=view.run,

@@ -8,6 +8,8 @@ from typing import Any
 
 import gradio as gr
 
+from advisor.voice.templates.annotations import Annotation
+from loralab.errors import UserError
 from loralab.events import Adjusted, Incident, Noted, RunView
 from loralab.incidents import adjustment
 from loralab.queue import Turn
@@ -47,7 +49,7 @@ def live_panel(page: Page) -> None:
         mark = stamp(view)
         if mark == shown:
             return [gr.skip()] * 10
-        return [mark, moment_of(view), *panel(view, _title(page, run), _whose_turn(page, view))]
+        return [mark, moment_of(view), *panel(view, _title(page, run), _whose_turn(page, view), _annotations(page, view))]
 
     out = [seen, page.moment, top, picture, lines, chart, story, stop, resume, proof]
     gr.on([page.timer.tick, page.run.change], tick, [page.run, seen], out, show_progress="hidden", concurrency_limit=None)
@@ -70,8 +72,8 @@ def moment_of(view: RunView | None) -> str:
     return f"{view.run}/{view.state}/{len(view.artifacts)}" if view else ""
 
 
-def panel(view: RunView | None, title: str, turn: str = "") -> list[Any]:
-    """Updates for headline, chart, story and the three buttons. `turn` says of a waiting run whose turn it is."""
+def panel(view: RunView | None, title: str, turn: str = "", notes: Sequence[Annotation] = ()) -> list[Any]:
+    """Updates for headline, chart, story and the three buttons. `turn` tells a waiting run its turn; `notes` go onto the chart."""
     if view is None:
         return [nothing_yet(), gr.Column(visible=False), "", None, "", *[gr.Button(visible=False)] * 3]
     can_go_on = view.state in ("stopped", "failed", "killed")
@@ -80,12 +82,22 @@ def panel(view: RunView | None, title: str, turn: str = "") -> list[Any]:
         headline(view, title, turn),
         gr.Column(visible=bool(view.steps)),
         legend(view),
-        loss_chart(view) if view.steps else None,
+        loss_chart(view, notes) if view.steps else None,
         story_lines(view),
         gr.Button("Take out of the queue" if view.queued else "Stop and save", visible=view.active),
         gr.Button("Put back in the queue" if left_queue else "Resume", visible=can_go_on),
         gr.Button(visible=bool(view.adapter) and not view.active),
     ]
+
+
+def _annotations(page: Page, view: RunView | None) -> tuple[Annotation, ...]:
+    """What the advisor writes onto the chart of a run that has ended: while it goes on, its marks say what happened."""
+    if view is None or view.active or not view.steps:
+        return ()
+    try:
+        return page.advisor.annotations(view.run)
+    except UserError:  # it trained no adapter
+        return ()
 
 
 def _whose_turn(page: Page, view: RunView | None) -> str:

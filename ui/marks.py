@@ -18,7 +18,11 @@ from loralab.incidents import Kind, Told, told
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
+    from advisor.voice.templates.annotations import Annotation
+
 WIDE = 40  # letters on a line of what a mark says; fits a telephone
+MOST_NOTES = 4  # written onto a chart; more would cover it
+NOTE_COLOUR = "#7b8794"
 MOST_TOLD = 3  # incidents of one kind at one update that are told in full
 
 
@@ -59,6 +63,22 @@ def mark_incidents(figure: Figure, view: RunView, x: Sequence[int], y: Sequence[
             hovertemplate="%{hovertext}<extra></extra>",
             cliponaxis=False,
         )
+
+
+def annotate(figure: Figure, notes: Sequence[Annotation], x: Sequence[int], y: Sequence[float]) -> None:
+    """Write the advisor's notes onto the line through `x`, `y`: short words with a thin line to their update, a few at most."""
+    if not x:
+        return
+    named: dict[int, Annotation] = {}
+    for note in sorted(notes, key=lambda note: note.kind != "trouble"):
+        named.setdefault(note.step, note)
+    for number, note in enumerate(sorted(list(named.values())[:MOST_NOTES], key=lambda note: note.step)):
+        right = note.step > (x[0] + x[-1]) / 2
+        figure.add_annotation(
+            x=min(max(note.step, x[0]), x[-1]), y=height(note.step, x, y), text=html.escape(note.text, quote=False), showarrow=True,
+            arrowhead=0, arrowwidth=1, arrowcolor=NOTE_COLOUR, ax=-14 if right else 14, ay=-26 - 18 * (number % 2),
+            xanchor="right" if right else "left", font={"size": 11.5, "color": NOTE_COLOUR},
+        )  # fmt: skip
 
 
 def height(step: int, x: Sequence[int], y: Sequence[float]) -> float:

@@ -14,6 +14,8 @@ from advisor.advisor import Advisor
 from loralab.catalog import ModelEntry
 from loralab.errors import UserError
 from loralab.lab import Lab
+from loralab.pace import total_steps
+from loralab.records import Proposal
 from loralab.tasks.text import TextPlan
 from ui import goals
 from ui.desk import Desk
@@ -85,8 +87,8 @@ def go_to(tab: str) -> Any:
     return gr.Tabs(selected=tab)
 
 
-def start_on_click(button: gr.Button, page: Page) -> None:
-    """Make a button start a run with the choices on the screen, and turn to the live view."""
+def start_on_click(button: gr.Button, page: Page, *, test_first: bool = False) -> None:
+    """Make a button start a run with the choices on the screen, and turn to the live view; `test_first` begins with three short ones."""
 
     @told
     def start(dataset: str, goal: str, model: str, *raw: Any) -> tuple[str, Any]:
@@ -94,10 +96,19 @@ def start_on_click(button: gr.Button, page: Page) -> None:
             raise UserError("There are no examples yet.", "Drop a file or take a sample first.", code="no_dataset")
         proposal = page.desk.propose(dataset, model, goal, read(page.form, raw))
         page.desk.insist(proposal)
-        run = page.advisor.start(proposal.plan)
+        run = _test(page, proposal, dataset, model, goal) if test_first else page.advisor.start(proposal.plan)
         remember(page.lab.home, {"run": run, "model": model})
         if page.lab.view(run).queued:
             gr.Info("Another run has the machine. This one waits for its turn and begins by itself.", title="In the queue")
         return run, go_to("train")
 
     button.click(start, [page.dataset, page.goal, page.model, *page.form.inputs], [page.run, page.tabs], trigger_mode="once")
+
+
+def _test(page: Page, proposal: Proposal, dataset: str, model: str, goal: str) -> str:
+    """Begin the tests of a plan; the first of them."""
+    plan = TextPlan.model_validate(proposal.plan)
+    steps = plan.max_steps or total_steps(plan, page.desk.profile(dataset, model, goal))
+    names = page.advisor.test_first(plan, steps)
+    gr.Info(f"{len(names)} short tests, then the whole run begins by itself with what did best.", title="Testing first")
+    return names[0]

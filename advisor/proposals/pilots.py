@@ -25,6 +25,7 @@ from loralab.tasks.text import TextPlan
 SHARE, FEWEST, MOST = 0.1, 20, 60  # of the updates of the whole run; updates of a pilot
 APART = 3.0  # times: how far the others are from the usual value (the public sweep: 3 times off costs about 1 % of the loss)
 SURE = 0.05  # chance of picking another although all are alike
+LEAST, LARGEST = 1e-6, 1e-2  # learning rates that are tried
 MEASURES = ["loss"]
 OPTION = "pilot"  # where a pilot's Pilot lies in its job
 
@@ -97,6 +98,16 @@ def pick(lab: Lab, names: Sequence[str]) -> Picked:
     return Picked(
         setting=pilots[usual].setting, value=pilots[chosen].value, usual=pilots[usual].value, runs=tuple(names), words=said
     )  # fmt: skip
+
+
+def follow(lab: Lab, names: Sequence[str]) -> str:
+    """Begin the whole run with what its tests came to; its id. Raises UserError where none of them ended well."""
+    picked, pilot = pick(lab, names), pilot_of(lab, names[0])
+    if pilot is None:
+        raise UserError("These runs are no tests.", code="no_pilot")
+    options = {name: value for name, value in lab.job(names[0]).options.items() if name not in (OPTION, "measures", "predicted")}
+    told = {"tested": pilot.group, "because": picked.words}
+    return runs.start(lab.home, "train", plan=pilot.plan | {pilot.setting: picked.value}, options=options | told)
 
 
 Compare = Callable[[dict[str, Any], dict[str, Any]], Any]

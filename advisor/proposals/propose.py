@@ -44,11 +44,16 @@ def propose(lab: Lab, profile: DatasetProfile, model: str, changes: dict[str, An
 def begin(lab: Lab, plan: TextPlan | dict[str, Any], limits: Limits, *, anyway: bool = False) -> str:
     """Start a run; its id. Raises UserError where a remembered failure rules its plan out, unless the person wants it `anyway`."""
     typed = TextPlan.model_validate(plan if isinstance(plan, dict) else plan.model_dump())
-    known = known_facts(lab, lab.profile(typed.dataset, typed.base_model, typed.roles or None, typed.learn_from), typed.base_model)
-    if not anyway and (failure := limits.against(points(typed, known))):
+    if not anyway and (failure := rules_out(lab, typed, limits)):
         problem = never_twice(Tamed(settings={}, because=(failure,), possible=False))
         raise UserError(problem.what, "Take the settings that are proposed, or start it anyway.", code=problem.code)
     return lab.start(typed)
+
+
+def rules_out(lab: Lab, plan: TextPlan, limits: Limits) -> Point | None:
+    """The remembered failure that rules a plan out; None where none does."""
+    profile = lab.profile(plan.dataset, plan.base_model, plan.roles or None, plan.learn_from)
+    return limits.against(points(plan, known_facts(lab, profile, plan.base_model)))
 
 
 def known_facts(lab: Lab, profile: DatasetProfile, model: str) -> Facts:

@@ -16,6 +16,7 @@ from ui.dataset_view import doctor_notes, left_out_rows, previews_html, samples_
 from ui.errors import told
 from ui.markup import markup
 from ui.page import Page, choice_key, go_to, start_on_click
+from ui.wish import wish_box
 from ui.words import heading
 
 ROLE_WORDS = {
@@ -43,6 +44,7 @@ def build(lab: Lab, page: Page) -> None:
         upload = gr.File(label="Drop your file here", file_count="single", height=150, elem_id="drop", elem_classes="drop")
         markup('<div class="fine">Text, Markdown, JSON, CSV, TSV, Parquet or Excel; a zip of them works too.</div>')
         cards = markup(samples_html(lab.samples()), elem_id="samples")
+        wish_box(page)
     with gr.Column(visible=False, elem_classes="found") as found:
         summary = markup()
         again = gr.Button("Choose other examples", size="sm", scale=0, min_width=190, elem_classes="quiet")

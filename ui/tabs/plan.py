@@ -52,7 +52,9 @@ def build(lab: Lab, page: Page) -> None:
         draw(page.form)
     with gr.Row(elem_classes="actions"):
         start = gr.Button("Start", variant="primary", scale=0, min_width=200, elem_id="start-plan")
+        test = gr.Button("Test three settings first", scale=0, min_width=210, elem_id="test-first")
     start_on_click(start, page)
+    start_on_click(test, page, test_first=True)
     _wire(
         page,
         {
