@@ -1,4 +1,4 @@
-.PHONY: app demo test fix
+.PHONY: app demo test fix diagnoses
 app:
 	python3 launch.py
 demo:
@@ -7,3 +7,5 @@ test:
 	python3 launch.py test
 fix:
 	.venv/bin/python -m ruff check --fix . && .venv/bin/python -m ruff format .
+diagnoses:
+	.venv/bin/python -m advisor.rules._page

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from advisor.advisor import Advisor
+from advisor.check_command import check
 from advisor.memory_commands import memory
 from loralab.console import Home, Json, Output, Run, newest
 from loralab.lab import Lab
@@ -19,7 +20,7 @@ ByRules = Annotated[bool, typer.Option("--rules-only", help="Leave the language 
 
 def register(app: typer.Typer) -> None:
     """Add these commands to the command line."""
-    for command in (why, ask, memory):
+    for command in (check, why, ask, memory):
         app.command()(command)
 
 

@@ -2,9 +2,9 @@
 
 import sys
 
-from advisor import commands
+from advisor import check_command, commands
 from loralab import cli
 
 if __name__ == "__main__":
     commands.register(cli.app)
-    sys.exit(cli.main())
+    sys.exit(cli.main(check_command.begin))

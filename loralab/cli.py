@@ -18,10 +18,29 @@ import typer
 from loralab import demo as demonstration
 from loralab import paths, run_commands, terminal
 from loralab.checkup import checkup, letter
-from loralab.console import Detach, File, Home, Json, Model, Output, Role, Set, chosen, conclude, follow, pairs, plan_file, source, succeed
+from loralab.console import (
+    Begin,
+    Detach,
+    File,
+    Home,
+    Json,
+    Model,
+    Output,
+    RepeatedPlan,
+    Role,
+    Set,
+    chosen,
+    conclude,
+    follow,
+    pairs,
+    repeated,
+    source,
+    succeed,
+)  # fmt: skip
 from loralab.errors import LabError, Problem, RunFailed, UserError, classify
 from loralab.estimate import disk_words, stage_words
 from loralab.lab import Lab
+from loralab.records import Proposal
 from loralab.setup.doorway import free_port
 from loralab.setup.opened import running_port
 from loralab.tasks import parse_plan
@@ -104,7 +123,7 @@ def data(file: File, model: Model = "starter", role: Role = None, json: Json = F
 def plan(file: File, model: Model = "starter", settings: Set = None, role: Role = None, json: Json = False, home: Home = None) -> None:
     """The settings a run would get, each with its reason."""
     lab = Lab(home)
-    proposal = _propose(lab, file, model, chosen(settings), role)
+    proposal = propose_for(lab, file, model, chosen(settings), role)
     rows = [(name, value, proposal.reasons.get(name, "")) for name, value in proposal.plan.items()]
     found = proposal.footprint
     if lab.check_model(model).present:
@@ -114,7 +133,8 @@ def plan(file: File, model: Model = "starter", settings: Set = None, role: Role 
     Output(json).give(proposal.model_copy(update={"footprint": found}).model_dump(), "\n".join(text))
 
 
-def _propose(lab: Lab, file: str, model: str, changes: dict[str, Any], role: list[str] | None) -> Any:
+def propose_for(lab: Lab, file: str, model: str, changes: dict[str, Any], role: list[str] | None) -> Proposal:
+    """The plan proposed for a file, with the settings and columns a person fixed."""
     roles = pairs(role, "--role") or changes.get("roles")
     profile = lab.profile(source(lab, file), model=model, roles=roles or None, learn_from=changes.get("learn_from", "replies"))
     return lab.propose(profile, model=model, **changes)
@@ -122,11 +142,13 @@ def _propose(lab: Lab, file: str, model: str, changes: dict[str, Any], role: lis
 
 @app.command()
 def train(  # noqa: PLR0913, PLR0917 - each is an option of the command line
+    ctx: typer.Context,
     file: Annotated[str, typer.Argument(metavar="FILE", help="A file, folder or zip of examples, or a bundled data set's name.")] = "",
     model: Model = "starter",
     settings: Set = None,
     role: Role = None,
-    plan: Annotated[Path | None, typer.Option("--plan", help="Repeat the plan of this plan.json; --set and FILE change it.")] = None,
+    plan: RepeatedPlan = None,
+    anyway: Annotated[bool, typer.Option("--anyway", help="Start also where it is known that it will go wrong.")] = False,
     detach: Detach = False,
     json: Json = False,
     home: Home = None,
@@ -134,10 +156,9 @@ def train(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     """Train an adapter on a file of examples."""
     lab, out = Lab(home), Output(json)
     if plan is not None:
-        written = plan_file(plan)
-        values = written | chosen(settings, str(written.get("task", "text"))) | ({"dataset": source(lab, file)} if file else {})
+        values = repeated(lab, plan, settings, file)
     elif file:
-        proposal = _propose(lab, file, model, chosen(settings), role)
+        proposal = propose_for(lab, file, model, chosen(settings), role)
         for raw in proposal.problems:
             problem = Problem.model_validate(raw)
             if problem.severity == "error":
@@ -146,7 +167,13 @@ def train(  # noqa: PLR0913, PLR0917 - each is an option of the command line
         values = proposal.plan
     else:
         raise UserError("There is nothing to train on.", "Name a file of examples: python -m loralab train FILE.", code="no_file")
-    conclude(lab, lab.start(values), out, detach=detach)
+    begin: Begin = ctx.obj or _begin
+    conclude(lab, begin(lab, values, out, anyway), out, detach=detach)
+
+
+def _begin(lab: Lab, values: dict[str, Any], _out: Output, _anyway: bool) -> str:
+    """Start a run without asking anybody."""
+    return lab.start(values)
 
 
 @app.command()
@@ -204,13 +231,16 @@ def open_app(
 run_commands.register(app)
 
 
-def main() -> int:
-    """Run a command line. One of the three places where errors meet people: a line that says what happened and what to do."""
+def main(begin: Begin = _begin) -> int:
+    """Run a command line. One of the three places where errors meet people: a line that says what happened and what to do.
+
+    `begin` starts a training; the advisor's looks at the plan first.
+    """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a file on Windows would otherwise refuse half the letters there are
             stream.reconfigure(encoding="utf-8", errors="replace")
     try:
-        app()
+        app(obj=begin)
     except LabError as error:
         return _tell(error.problem, 3 if isinstance(error, RunFailed) else 1)
     except BrokenPipeError:  # the reader of our output has gone, as in `| head`

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -29,6 +29,7 @@ Detach = Annotated[bool, typer.Option("--detach", help="Start it and come back a
 File = Annotated[str, typer.Argument(metavar="FILE", help="A file, folder or zip of examples, or a bundled data set's name.")]
 Role = Annotated[list[str] | None, typer.Option("--role", metavar="ROLE=COLUMN", help="Which column plays which role.")]
 Run = Annotated[str, typer.Argument(metavar="RUN", help="A run's name, or “last”.")]
+RepeatedPlan = Annotated[Path | None, typer.Option("--plan", help="Repeat the plan of this plan.json; --set and FILE change it.")]
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,9 @@ class Output:
             text = json.dumps(plain(data), ensure_ascii=False)
         sys.stdout.write(text + "\n")
         sys.stdout.flush()
+
+
+Begin = Callable[[Lab, dict[str, Any], Output, bool], str]  # (lab, plan, where to speak, start anyway) -> run
 
 
 def pairs(given: Sequence[str] | None, option: str = "--set") -> dict[str, str]:
@@ -91,6 +95,12 @@ def plan_file(path: Path) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise UserError(f"{path.name} is not a plan.", todo, code="bad_plan")
     return found
+
+
+def repeated(lab: Lab, plan: Path, settings: Sequence[str] | None, file: str = "") -> dict[str, Any]:
+    """The settings of a plan file, with those that --set and another file of examples change."""
+    written = plan_file(plan)
+    return written | chosen(settings, str(written.get("task", "text"))) | ({"dataset": source(lab, file)} if file else {})
 
 
 def source(lab: Lab, name: str) -> str:

@@ -22,6 +22,12 @@ from loralab.profile import content_id, load_examples, quantiles, split
 from loralab.records import Example, Record
 from loralab.tasks.text import TextPlan
 
+BLOCK = 500  # neighbouring examples looked at together where a file is sampled
+COUNTS = (
+    *marks.ROW_MARKS, "n_train", "n_heldout", "unlearned", "repeated", "shared", "refused", "questions_repeated", "near_shared",
+    "near_repeated", "odd_script", "commonest", "same_question",
+)  # fmt: skip
+
 
 class Facts(Record):
     """What a run learns from and with. Counts are of examples; `rows` holds the first row numbers behind a count, by its name."""
@@ -139,8 +145,9 @@ def foreseen(plan: TextPlan, model_folder: Path) -> Facts:
     return of_plan(plan, TextEncoder(model_folder), load_examples(Path(plan.dataset), plan.roles or None)[0])
 
 
-def of_plan(plan: TextPlan, encoder: TextEncoder, examples: Sequence[Example]) -> Facts:
-    """The same of examples that were read already."""
+def of_plan(plan: TextPlan, encoder: TextEncoder, examples: Sequence[Example], most: int = 0) -> Facts:
+    """The same of examples that were read already. With `most`, only so many are looked at; counts are scaled up then (see `looked`)."""
+    everyone, examples = len(examples), sampled(examples, most)
     parts: list[list[tuple[Encoded, Example]]] = []
     dropped: list[Example] = []
     refused: list[int] = []
@@ -150,7 +157,26 @@ def of_plan(plan: TextPlan, encoder: TextEncoder, examples: Sequence[Example]) -
         dropped += [example for row, example in encoded if not any(row.learned[1:])]
     found = of_examples(encoder, parts[0], parts[1], dropped) | of_model(encoder.folder)
     found["rows"] |= {"refused": tuple(refused[: marks.SHOWN])} if refused else {}
-    return Facts.model_validate(found | {"refused": len(refused)})
+    return _scaled(Facts.model_validate(found | {"refused": len(refused)}), len(examples), everyone)
+
+
+def sampled(examples: Sequence[Example], most: int) -> Sequence[Example]:
+    """At most `most` examples: blocks of neighbours spread over the file, so that what goes wrong between rows is seen, too."""
+    if not most or len(examples) <= most:
+        return examples
+    blocks = -(-most // BLOCK)
+    starts = [number * (len(examples) - BLOCK) // max(1, blocks - 1) for number in range(blocks)]
+    return [example for start in starts for example in examples[start : start + BLOCK]]
+
+
+def _scaled(found: Facts, looked: int, everyone: int) -> Facts:
+    """The facts of all examples as far as those that were looked at tell."""
+    if looked >= everyone:
+        return found
+    times = everyone / looked
+    counts = {name: round(times * getattr(found, name)) for name in COUNTS}
+    totals = {name: round(times * found.tokens[name]) for name in ("total", "learned") if name in found.tokens}
+    return found.model_copy(update=counts | {"looked": looked, "tokens": found.tokens | totals})
 
 
 def _encoded(plan: TextPlan, encoder: TextEncoder, part: Sequence[Example], refused: list[int]) -> list[tuple[Encoded, Example]]:

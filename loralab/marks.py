@@ -22,7 +22,7 @@ from loralab.records import Example, Message
 SHOWN = 20  # row numbers kept of each finding
 ROW_MARKS = ("cut", "unended", "empty", "begun_twice", "rewritten", "unsaid", "marked", "garbled", "hollow")
 # Marks of chat templates: in an example's own words they mean that it was made ready for another model before.
-_MARKS = re.compile(r"<\|[a-z_]{2,30}\|>|<(?:start|end)_of_turn>|\[/?INST\]|<</?SYS>>|^### (?:Instruction|Response|Input):", re.MULTILINE)
+MARKS = re.compile(r"<\|[a-z_]{2,30}\|>|<(?:start|end)_of_turn>|\[/?INST\]|<</?SYS>>|^### (?:Instruction|Response|Input):", re.MULTILINE)
 _SEEN = re.compile(r"<\|?[A-Za-z_]{2,30}\|?>|</?s>|\[/?INST\]")
 _SCRIPTS = {
     "Cyrillic": "\u0400-\u052f", "Greek": "\u0370-\u03ff", "Arabic": "\u0600-\u06ff", "Hebrew": "\u0590-\u05ff",
@@ -52,7 +52,7 @@ def of_row(encoder: TextEncoder, row: Encoded, example: Example) -> list[str]:
     if not row.truncated and unsaid(row, example):
         found.append("unsaid")
     words = everything(example)
-    if example.messages and _MARKS.search(words):
+    if example.messages and MARKS.search(words):
         found.append("marked")
     if is_garbled(words):
         found.append("garbled")
@@ -79,7 +79,7 @@ def between(train: Sequence[tuple[str, Example]], heldout: Sequence[tuple[str, E
         "near_shared": [row for (before, _), (held, row) in pairs if held and not before],
         "near_repeated": [row for _, (held, row) in pairs if not held],
     }
-    odd, script = _odd_scripts(everyone)
+    odd, script = odd_scripts(everyone)
     ties = belonging(sorted(everyone, key=lambda example: (example.source, example.row)))
     common = Counter(answer(example).strip().casefold() for _, example in train if example.messages)
     commonest = max(common.values(), default=0)
@@ -95,7 +95,7 @@ def _same_question(examples: Sequence[Example]) -> int:
     return max(Counter(e.messages[-2].content for e in examples if len(e.messages) > 1).values(), default=0)
 
 
-def _odd_scripts(examples: Sequence[Example]) -> tuple[list[int], int]:
+def odd_scripts(examples: Sequence[Example]) -> tuple[list[int], int]:
     """Rows whose answer is written in other letters than most answers, and in how many scripts the answers are."""
     scripts = [(_script(answer(example)), example.row) for example in examples]
     counted = Counter(script for script, _ in scripts if script)

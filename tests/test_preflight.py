@@ -1,0 +1,137 @@
+"""Preflight: what is known before the first update, what stands in the way of a start, how it is overruled; data that are put right."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+
+from advisor import data_advice, preflight
+from advisor.advisor import Advisor
+from advisor.data_advice import OPERATIONS
+from loralab import cli, facts
+from loralab.errors import UserError
+from loralab.lab import Lab
+from loralab.profile import load_examples
+from loralab.tasks.text import TextPlan
+from tests import models, spoiled, tiny
+from tests.spoiled import rows
+from tests.test_rules_data import DEAF, LONG, OK, STRICT, near, slipped, some, with_system
+
+
+def planned(tmp_path: Path, data: list[spoiled.Row], template: str = tiny.TEMPLATE, **settings: object) -> TextPlan:
+    folder = spoiled.model(tmp_path / "model", template)
+    file = spoiled.written(tmp_path / "a.jsonl", data)
+    return TextPlan.model_validate(models.plan(file).model_dump() | {"base_model": str(folder), "max_length": 512} | settings)
+
+
+def test_what_is_certain_to_go_wrong_is_not_begun_unless_it_is_wanted(tmp_path, lab: Lab, monkeypatch) -> None:
+    begun: list[object] = []
+    monkeypatch.setattr(Lab, "start", lambda self, plan: begun.append(plan) or "run")
+    plan = planned(tmp_path, some(OK, 3, prompt=lambda r: f"Never {r['prompt']}"), STRICT)
+    advisor = Advisor(lab)
+    with pytest.raises(UserError, match="refuses some conversations") as told:
+        advisor.start(plan)
+    assert told.value.problem.code == "preflight_template_refuses"
+    assert not begun
+    fixed = data_advice.apply("drop_refused", plan, tmp_path / "model", lab.home)
+    assert preflight.blocking(advisor.preflight(plan.model_copy(update={"dataset": fixed.path}))) is None
+
+
+def test_nothing_stands_in_the_way_of_a_healthy_plan(tmp_path, lab: Lab) -> None:
+    assert preflight.blocking(Advisor(lab).preflight(planned(tmp_path, OK))) is None
+
+
+def test_a_file_is_read_again_only_when_something_changed(tmp_path, lab: Lab, monkeypatch) -> None:
+    reads: list[object] = []
+    read = preflight.load_examples
+    monkeypatch.setattr(preflight, "load_examples", lambda *given: reads.append(given) or read(*given))
+    advisor, plan = Advisor(lab), planned(tmp_path, OK)
+    advisor.preflight(plan)
+    advisor.preflight(plan.model_copy(update={"learning_rate": 1e-3}))
+    assert len(reads) == 1
+    advisor.preflight(plan.model_copy(update={"max_length": 64}))
+    assert len(reads) == 2
+    spoiled.written(Path(plan.dataset), rows(130))
+    advisor.preflight(plan)
+    assert len(reads) == 3
+
+
+def test_a_large_file_is_looked_at_in_part_and_counted_as_a_whole(tmp_path) -> None:
+    plan = planned(tmp_path, rows(3000) * 2)
+    encoder = preflight.TextEncoder(tmp_path / "model")
+    examples, _ = load_examples(Path(plan.dataset))
+    begun = time.monotonic()
+    found = facts.of_plan(plan, encoder, examples, 1000)
+    assert time.monotonic() - begun < 20
+    assert found.looked == 1000
+    assert abs(found.n_train + found.n_heldout - 6000) < 60
+
+
+def test_the_command_says_what_it_sees_and_ends_with_one_where_it_blocks(tmp_path, lab: Lab, monkeypatch, capsys) -> None:
+    from advisor import check_command, commands
+
+    commands.register(cli.app)
+    plan = planned(tmp_path, some(OK, 3, prompt=lambda r: f"Never {r['prompt']}"), STRICT)
+    file = tmp_path / "plan.json"
+    file.write_text(plan.model_dump_json(), "utf-8")
+    monkeypatch.setattr("sys.argv", ["loralab", "check", "--plan", str(file), "--json"])
+    with pytest.raises(SystemExit) as end:
+        cli.main(check_command.begin)
+    assert end.value.code == 1
+    assert json.loads(capsys.readouterr().out)["blocked_by"] == "R57"
+
+
+FAULTY: dict[str, tuple[list[spoiled.Row], str, dict[str, object], int]] = {  # operation -> data, template, settings, examples concerned
+    "deduplicate": ([*OK, *OK[:30]], tiny.TEMPLATE, {}, 30),
+    "drop_near_copies": (near(OK, 0.25), tiny.TEMPLATE, {}, 30),
+    "drop_empty": (some(OK, 7, completion=lambda _: "N/A"), tiny.TEMPLATE, {}, 7),
+    "drop_too_long": (some(OK, 4, completion=lambda _: LONG), tiny.TEMPLATE, {}, 4),
+    "split_long": ([{"text": f"{LONG} {row['prompt']}" if at < 5 else row["prompt"]} for at, row in enumerate(OK)], tiny.TEMPLATE,
+                   {"max_length": 128}, 15),
+    "drop_contradicting": ([*OK, {**OK[0], "completion": "Nobody."}, OK[0]], tiny.TEMPLATE, {}, 1),
+    "drop_refused": (some(OK, 3, prompt=lambda r: f"Never {r['prompt']}"), STRICT, {}, 3),
+    "drop_garbled": (some(OK, 6, completion=lambda _: "cafÃ©"), tiny.TEMPLATE, {}, 6),
+    "drop_odd_script": (some(OK, 5, completion=lambda _: "Это другой ответ."), tiny.TEMPLATE, {}, 5),
+    "strip_marks": (some(OK, 9, completion=lambda r: f"[INST] {r['completion']}"), tiny.TEMPLATE, {}, 9),
+    "fold_system": (with_system(OK), DEAF, {}, 120),
+    "realign": (slipped(OK, 2), tiny.TEMPLATE, {}, 120),
+    "balance": (some(OK, 100, completion=lambda _: "Yes."), tiny.TEMPLATE, {}, 97),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_data_are_put_right_in_a_file_of_their_own(operation: str, tmp_path, home) -> None:
+    data, template, settings, concerned = FAULTY[operation]
+    plan = planned(tmp_path, data, template, **settings)
+    before = Path(plan.dataset).read_bytes()
+    folder = tmp_path / "model"
+    foretold = data_advice.advise(operation, plan, folder)
+    assert foretold.concerned == concerned
+    done = data_advice.apply(operation, plan, folder, home)
+    assert Path(plan.dataset).read_bytes() == before
+    assert Path(done.path).parent == home / "datasets"
+    written = [json.loads(line) for line in Path(done.path).read_text("utf-8").splitlines()]
+    assert {row["made_by"] for row in written} == {operation}
+    assert all(row["from_file"] == "a.jsonl" and row["from_row"] >= 1 for row in written)
+    again, _ = load_examples(Path(done.path))
+    assert len(again) == done.after
+    if operation != "realign":
+        assert data_advice.advise(operation, plan.model_copy(update={"dataset": done.path}), folder).concerned == 0
+
+
+def test_realigned_answers_belong_to_their_questions_again(tmp_path, home) -> None:
+    plan = planned(tmp_path, slipped(OK, 2))
+    done = data_advice.apply("realign", plan, tmp_path / "model", home)
+    case = spoiled.foreseen(tmp_path / "model", Path(done.path))
+    assert case.facts is not None
+    assert case.facts.own_ties > 0.9 * case.facts.ties
+
+
+def test_where_nothing_is_wrong_nothing_is_written(tmp_path, home) -> None:
+    plan = planned(tmp_path, OK)
+    with pytest.raises(UserError, match="nothing to change"):
+        data_advice.apply("deduplicate", plan, tmp_path / "model", home)
+    assert not list((home / "datasets").glob("*-deduplicate-*")) if (home / "datasets").is_dir() else True
