@@ -25,7 +25,13 @@ _ONE = {"effective_batch": 1, "micro_batch": 1, "epochs": 0.4, "learning_rate": 
 
 def pool() -> list[tuple[str, str, int]]:
     """(model, data, seed) of the usual runs: what every cause is put into, and compared with."""
-    return [(model, name, seed) for seed in range(SEEDS) for model in MODELS for name in DATA if model != "starter" or (seed == 0 and name in SLOW)]
+    return [
+        (model, name, seed)
+        for seed in range(SEEDS)
+        for model in MODELS
+        for name in DATA
+        if model != "starter" or (seed == 0 and name in SLOW)
+    ]
 
 
 def _gibberish(setup: Setup, draw: Random) -> Setup:

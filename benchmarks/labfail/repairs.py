@@ -3,7 +3,8 @@
     python -m benchmarks.labfail.repairs OUT [--each N] [--only CAUSE]
 
 The trouble stays in: the memory is as small, the row as broken, the kernel as wrong. A repair succeeds when the run finishes, ends
-clearly below its base on held-out examples, and is not told the same cause again. OUT is the folder the corpus was generated in (its bases are used).
+clearly below its base on held-out examples, and is not told the same cause again. OUT is the folder the corpus was generated in: its bases
+are used.
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@
     python -m benchmarks.labfail.replay [--part dev|heldout] [--rules-only | --left-out] [--delay] [--each CAUSE]
 
 Top-1: the first thing it says is a right answer (causes.py); alarms come first, and what only informs counts where nothing alarms. Top-3:
-one of the first three is. A false alarm is any alarm in a healthy run. Before: the fault is named, or the plan refused, before the first update. Where a ranker is fitted, every run is ranked by
-one that has seen neither its model nor, in a second pass, its data set.
+one of the first three is. A false alarm is any alarm in a healthy run. Before: the fault is named, or the plan refused, before the first
+update. Where a ranker is fitted, every run is ranked by one that has seen neither its model nor, in a second pass, its data set.
 """
 
 from __future__ import annotations
@@ -198,9 +198,8 @@ class Table:
             firsts = sorted(a.first for a in answers if a.first is not None)
             first = f"{firsts[len(firsts) // 2]:.0%}" if firsts else "-"
             before = f"{sum(a.before for a in answers)}" if causes()[name].before else "-"
-            rows.append(
-                f"| {name} | {n} | {sum(a.top for a in answers)} | {sum(a.among for a in answers)} | {before} | {first} | {_common(wrong)} |"
-            )
+            counts = (n, sum(a.top for a in answers), sum(a.among for a in answers), before, first)
+            rows.append(f"| {name} | " + " | ".join(map(str, counts)) + f" | {_common(wrong)} |")
         return rows
 
 

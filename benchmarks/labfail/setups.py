@@ -27,13 +27,14 @@ from loralab.records import DatasetProfile, Example, Job
 from loralab.tasks.text import TextPlan
 
 PATIENCE_SECONDS = 120.0
-ANSWERS, LONGEST = 4, 56  # written by base and adapter at the end: enough to see whether they end
-GENERAL = 16  # everyday tasks that forgetting is measured on
+ANSWERS, LONGEST = 3, 48  # written by base and adapter at the end: enough to see whether they end
+MEASURES = frozenset({"loss", "question_fit", "forgetting", "hygiene", "label_accuracy"})  # of the verdict: those a diagnosis asks
+GENERAL, FITS = 12, 16  # everyday tasks that forgetting is measured on; examples that the fit to the question is
 ROWS, HELD_OUT = 240, 30  # of which so many are held out
 USUAL: dict[str, Any] = {
     "rank": 8, "alpha": 16, "max_length": 128, "micro_batch": 8, "effective_batch": 8, "learning_rate": 2e-3, "epochs": 2.0,
 }  # fmt: skip
-STARTERS: dict[str, Any] = {"max_length": 96, "epochs": 1.0}
+STARTERS: dict[str, Any] = {"max_length": 96, "epochs": 1.0, "learning_rate": 5e-4}
 
 Trouble = Callable[[], Any]  # makes a context in which the worker runs
 Change = Callable[[Path], None]  # done to a copy of the base model's folder
@@ -150,18 +151,25 @@ def _fork(folder: Path, trouble: Trouble) -> int:
 
 def _work(folder: Path, trouble: Trouble) -> int:
     from loralab import worker
-    from loralab.evaluations import _answers, forgetting
+    from loralab.evaluations import _answers, _judge, forgetting, question_fit
     from loralab.train import text
 
     general = forgetting.general_set()[:GENERAL]
 
+    every = _judge.evaluations()
+
     def few() -> tuple[Example, ...]:
         return general
+
+    def quick() -> dict[str, Any]:
+        return {name: measure for name, measure in every.items() if measure.name in MEASURES}
 
     with ExitStack() as stack:
         stack.enter_context(mock.patch.object(_answers, "LONGEST", LONGEST))
         stack.enter_context(mock.patch.object(text, "MOST_ANSWERS", ANSWERS))
         stack.enter_context(mock.patch.object(forgetting, "general_set", few))
+        stack.enter_context(mock.patch.object(question_fit, "MOST_ROWS", FITS))
+        stack.enter_context(mock.patch.object(_judge, "evaluations", quick))
         stack.enter_context(trouble())
         return worker.main([str(folder)])
 
