@@ -66,6 +66,12 @@ class Signals:
         return float(finite.min()) if len(finite) else math.nan
 
     @cached_property
+    def worst(self) -> float:
+        """The highest held-out loss of the run."""
+        finite = self.heldout[np.isfinite(self.heldout)]
+        return float(finite.max()) if len(finite) else math.nan
+
+    @cached_property
     def best_step(self) -> int:
         at = [look.step for look in self.looks if look.loss == self.best]
         return at[0] if at else 0

@@ -14,6 +14,7 @@ from loralab.planner import MID_RATE, TINY, TINY_RATE, USUAL_RATE
 USUAL_SCALE = 2.0  # alpha / rank the usual rates hold for (loralab/planner.py)
 WORSE = 0.1  # of the start: a held-out loss that is higher by more than this got worse beyond noise
 FLOOR = 0.1  # nats: and by at least this, so that a loss near zero may move
+BEYOND = 3.0  # times the usual learning rate: after running away nothing above it is tried again
 CLEARLY = 0.05  # of the start: a held-out loss that fell by more than this fell, however few examples there are
 LITTLE = 0.03  # of the start: less gained than this is little; the least of the healthy runs in tests/golden gains twice that
 
@@ -58,6 +59,12 @@ def rate_words(rate: float) -> float:
     return float(f"{rate:.2g}")
 
 
+def gentler(case: Case, times: float) -> float:
+    """The learning rate for the next try: what a run came to, or `times` smaller; far above the usual still, the usual one."""
+    rate, usual = min(case.plan.learning_rate, case.asked.learning_rate / times), usual_rate(case)
+    return rate_words(usual if rate > BEYOND * usual else rate)
+
+
 def worse(case: Case) -> bool:
     """Whether the held-out examples ended worse than they began, beyond noise."""
     start, last = case.signals.base, case.signals.last
@@ -67,12 +74,12 @@ def worse(case: Case) -> bool:
 
 
 def ran_away(case: Case) -> bool:
-    """Whether the run left its start far behind: the guard said so, or, where it had its hands off, the curves do."""
-    start, last, loss = case.signals.base, case.signals.last, case.signals.last_loss
-    if case.signals.incidents("diverged"):
+    """Whether the run left its start far behind: the guard said so, or the curves do, where it had its hands off or saw it come back."""
+    signals, start = case.signals, case.signals.base
+    if signals.incidents("diverged"):
         return True
     far = start + max(0.5 * abs(start), 0.5)  # as in loralab/train/guard.py
-    return last > far and not loss < start
+    return signals.worst > far and (signals.gain <= 0 or (signals.last > far and not signals.last_loss < start))
 
 
 def improved(case: Case) -> bool:

@@ -14,7 +14,7 @@ import math
 from advisor.case import Case
 from advisor.findings import Evidence, Fix, Found
 from advisor.rules import Rule
-from advisor.rules._reading import boldness, ran_away, rate_words, repaired
+from advisor.rules._reading import boldness, gentler, ran_away, repaired
 from advisor.rules.never_right import never_right
 from advisor.rules.no_warmup import abrupt
 from advisor.rules.too_loud import loud
@@ -29,9 +29,9 @@ def check(case: Case) -> Found | None:
         return None
     signals, times = case.signals, boldness(case)
     away = signals.incidents("diverged")
-    step = away[0].step if away else int(signals.looks[-1].step)
-    far = float(away[0].data.get("heldout", math.nan)) if away else signals.last
-    rate = rate_words(min(case.plan.learning_rate, case.asked.learning_rate / SMALLER))
+    step = away[0].step if away else next(look.step for look in signals.looks if look.loss == signals.worst)
+    far = float(away[0].data.get("heldout", math.nan)) if away else signals.worst
+    rate = gentler(case, SMALLER)
     evidence = [
         Evidence(what="learning rate", value=case.asked.learning_rate),
         Evidence(what="held-out loss before training", value=signals.base),

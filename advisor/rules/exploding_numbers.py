@@ -13,7 +13,7 @@ import math
 from advisor.case import Case
 from advisor.findings import Evidence, Fix, Found
 from advisor.rules import Rule
-from advisor.rules._reading import answer, rate_words, repaired
+from advisor.rules._reading import answer, repaired
 
 SMALLER = 5.0  # Axolotl, training stability: 3 to 5
 WARMUP = 0.1
@@ -34,7 +34,7 @@ def check(case: Case) -> Found | None:
     growth = signals.growth_before(first.step)
     if lost or not (gentler or growth > GROWN):
         return None
-    rate = rate_words(min(case.plan.learning_rate, case.asked.learning_rate / SMALLER))
+    rate = gentler(case, SMALLER)
     settings = {"learning_rate": rate, "warmup": max(case.plan.warmup, WARMUP), "max_grad_norm": case.plan.max_grad_norm or 1.0}
     evidence = [
         Evidence(what="learning rate", value=case.asked.learning_rate),

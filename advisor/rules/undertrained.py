@@ -12,7 +12,7 @@ import math
 from advisor.case import Case
 from advisor.findings import Evidence, Fix, Found
 from advisor.rules import Rule
-from advisor.rules._reading import ended_well, improved, planned_updates
+from advisor.rules._reading import ended_well, improved, planned_updates, ran_away
 from advisor.rules.large_batch import too_large
 from advisor.rules.rate_too_low import timid
 
@@ -25,7 +25,9 @@ LOOKS = 4
 def check(case: Case) -> Found | None:
     """Both curves still fall and the last look is the best; information where the run got better all the same."""
     signals = case.signals
-    if not ended_well(case) or len(signals.looks) < LOOKS or signals.best != signals.last or timid(case) or too_large(case):
+    if not ended_well(case) or len(signals.looks) < LOOKS or timid(case) or too_large(case):
+        return None
+    if signals.best != signals.last or not signals.gain > 0 or ran_away(case):
         return None
     if not (signals.fall > FALLING and signals.train_slope < 0 and signals.last > LEFT * abs(signals.base)):
         return None

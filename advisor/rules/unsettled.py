@@ -13,7 +13,7 @@ import math
 from advisor.case import Case
 from advisor.findings import Evidence, Fix, Found
 from advisor.rules import Rule
-from advisor.rules._reading import boldness, ran_away, rate_words, worse
+from advisor.rules._reading import boldness, gentler, ran_away, worse
 
 BOLD = 3.0  # times the usual: below, other causes are likelier
 JUMPS = 3
@@ -33,7 +33,7 @@ def check(case: Case) -> Found | None:
     jumping = signals.jumps >= JUMPS
     if not (up or stuck or jumping):
         return None
-    rate = rate_words(min(case.plan.learning_rate, case.asked.learning_rate / SMALLER))
+    rate = gentler(case, SMALLER)
     evidence = [
         Evidence(what="learning rate", value=case.asked.learning_rate),
         Evidence(what="held-out loss before training", value=signals.base),
@@ -46,7 +46,7 @@ def check(case: Case) -> Found | None:
     words = f"The loss did not settle with a learning rate of {case.asked.learning_rate:g}, not even on the examples it learns from."
     settings = {"learning_rate": rate, "warmup": max(case.plan.warmup, WARMUP)}
     fix = Fix(words=f"Use a learning rate of {rate:g} with a slow start.", settings=settings)
-    sure = 0.85 if up and stuck else 0.7
+    sure = 0.85 if signals.gain <= 0 or (up and stuck) else 0.7  # not one look was better than the model had been before
     return Found(confidence=sure, words=words, evidence=tuple(evidence), fixes=(fix,))
 
 
