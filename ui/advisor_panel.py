@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import gradio as gr
@@ -33,6 +34,10 @@ OPEN_JS = """(n) => {
   const count = parseInt(n) || 0, wide = window.innerWidth >= 1200;
   handle.setAttribute('aria-label', count ? `Advisor: ${count} to read` : 'Advisor');
   if (count) handle.dataset.count = count; else delete handle.dataset.count;
+  if (!handle.dataset.heard) {  // a chart does not notice by itself that its room changed
+    handle.dataset.heard = 'yes';
+    handle.addEventListener('click', () => setTimeout(() => window.dispatchEvent(new Event('resize')), 400));
+  }
   if (count && wide && !side.classList.contains('open') && side.dataset.seen !== n) handle.click();
   side.dataset.seen = n || '';
 }"""
@@ -170,7 +175,7 @@ def _wire_cards(page: Page, slots: list[Slot], parts: dict[str, Any]) -> None:
     form, undone = page.form, [parts["undo"], parts["changed"], parts["done"]]
     for at, slot in enumerate(slots):
         asked = [parts["keys"], *parts["asked"]]
-        changed = [page.run, page.tabs, page.nudge, *undone, *form.inputs]
+        changed = [page.run, page.dataset, page.model, page.pending, page.tabs, page.nudge, *undone, *form.inputs]
         slot.use.click(told(_use(page, at)), asked, changed, show_progress="hidden")
         slot.later.click(told(_later(page, at)), asked, [parts["put_off"], *parts["drawn"]], show_progress="hidden")
 
@@ -184,7 +189,8 @@ def _wire_cards(page: Page, slots: list[Slot], parts: dict[str, Any]) -> None:
 
 def _use(page: Page, at: int) -> Callable[..., list[Any]]:
     """Put a note's settings into the plan, or try a failed run again with them."""
-    form, nothing = page.form, [gr.skip()] * (6 + len(page.form.names))
+    form, same = page.form, [gr.skip()] * len(page.form.names)
+    nothing = [gr.skip()] * (9 + len(form.names))
 
     def use(keys: list[str], *values: Any) -> list[Any]:
         here = Where.of(values)
@@ -194,13 +200,19 @@ def _use(page: Page, at: int) -> Callable[..., list[Any]]:
         if note.again:
             started = page.advisor.retry(note.run, asked=True)
             _noted(page.advisor, note, taken=True)
-            return [started, go_to("train"), *nothing[2:]]
-        now = read(form, here.raw)
-        change = {name: value for name, value in note.settings.items() if name in form.names}
-        kept = {name: now.get(name) for name in change}
+            return [started, *nothing[1:4], go_to("train"), *nothing[5:]]
         _noted(page.advisor, note, taken=True)
+        change = {name: value for name, value in note.settings.items() if name in form.names}
+        plan = page.lab.job(note.run).plan if note.run else {}
+        dataset = str(plan.get("dataset", ""))
+        if note.run and dataset != here.choice[0] and Path(dataset).exists():  # the plan on the screen is about something else
+            kept = {name: plan.get(name) for name in change}
+            shown_ = [gr.Column(visible=True), applied_html(kept, change)]
+            return [gr.skip(), dataset, plan.get("base_model", gr.skip()), change, go_to("plan"), gr.skip(), kept, *shown_, *same]
+        now = read(form, here.raw)
+        kept = {name: now.get(name) for name in change}
         filled = [change.get(name, gr.skip()) for name in form.names]
-        return [gr.skip(), go_to("plan"), _new(), kept, gr.Column(visible=True), applied_html(kept, change), *filled]
+        return [*nothing[:4], go_to("plan"), _new(), kept, gr.Column(visible=True), applied_html(kept, change), *filled]
 
     return use
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 WIDE = 40  # letters on a line of what a mark says; fits a telephone
 MOST_NOTES = 4  # written onto a chart; more would cover it
+NEAR = 0.12  # of the chart's width: two notes closer than this would lie on each other
 NOTE_COLOUR = "#7b8794"
 MOST_TOLD = 3  # incidents of one kind at one update that are told in full
 
@@ -69,10 +70,12 @@ def annotate(figure: Figure, notes: Sequence[Annotation], x: Sequence[int], y: S
     """Write the advisor's notes onto the line through `x`, `y`: short words with a thin line to their update, a few at most."""
     if not x:
         return
-    named: dict[int, Annotation] = {}
+    apart = NEAR * (x[-1] - x[0])
+    named: list[Annotation] = []
     for note in sorted(notes, key=lambda note: note.kind != "trouble"):
-        named.setdefault(note.step, note)
-    for number, note in enumerate(sorted(list(named.values())[:MOST_NOTES], key=lambda note: note.step)):
+        if len(named) < MOST_NOTES and all(abs(note.step - other.step) >= apart for other in named):
+            named.append(note)
+    for number, note in enumerate(sorted(named, key=lambda note: note.step)):
         right = note.step > (x[0] + x[-1]) / 2
         figure.add_annotation(
             x=min(max(note.step, x[0]), x[-1]), y=height(note.step, x, y), text=html.escape(note.text, quote=False), showarrow=True,

@@ -41,6 +41,7 @@ class Page:
     run: gr.State  # id of the run that every tab is about
     moment: gr.State  # run id and its state: changes when a run is chosen, starts or ends
     tab: gr.State  # the tab that is seen
+    pending: gr.State  # settings that the advisor wants in the next plan that is proposed
     nudge: gr.State  # changes when something else than the person changed the form: the plan is weighed again
     timer: gr.Timer
     goal: gr.Radio
@@ -63,6 +64,7 @@ def shared_parts(lab: Lab) -> dict[str, Any]:
         "run": gr.State(""),
         "moment": gr.State(""),
         "tab": gr.State(TABS[0]),
+        "pending": gr.State({}),
         "nudge": gr.State(""),
         "timer": gr.Timer(1.0),
         "goal": gr.Radio(goals.CHOICES, value="answer", show_label=False, container=False, render=False, elem_classes="goals"),

@@ -19,6 +19,7 @@ from ui.markup import markup
 from ui.page import Page
 from ui.words import duration, esc, fact, facts, size
 
+SAID_ALREADY = ("not_downloaded",)  # in the sentence above
 HINT = "answer like our support team, in German, short"
 
 
@@ -49,7 +50,8 @@ def described_html(found: Described) -> str:
         fact("Time", duration(needs.seconds), "of learning"),
     )
     lines = "".join(f"<li>{esc(line)}</li>" for line in found.needs)
-    problems = "".join(f"<li>{esc(p['what'])} {esc(p.get('todo', ''))}</li>" for p in found.proposal.problems if p["severity"] == "error")
+    wrong = [p for p in found.proposal.problems if p["severity"] == "error" and p["code"] not in SAID_ALREADY]
+    problems = "".join(f"<li>{esc(p['what'])} {esc(p.get('todo', ''))}</li>" for p in wrong)
     trouble = f'<div class="notice warning"><ul>{problems}</ul></div>' if problems else ""
     return (
         f'<p class="lead">{esc(found.words)}</p>{tiles}{trouble}<div class="small-title">What it takes</div><ul class="needs">{lines}</ul>'

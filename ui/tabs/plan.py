@@ -77,11 +77,11 @@ def _wire(page: Page, parts: dict[str, Any]) -> None:
     asked, ways, traced = gr.State(0), gr.State([]), gr.State((0, ""))
 
     @told
-    def propose(dataset: str, model: str, goal: str) -> list[Any]:
+    def propose(dataset: str, model: str, goal: str, pending: dict[str, Any]) -> list[Any]:
         if not dataset:
-            return [EMPTY, 0, [], *_no_ways(), *[gr.skip()] * len(page.form.names)]
-        proposal = page.desk.propose(dataset, model, goal)
-        return [*_answer(page, proposal, (dataset, model, goal)), *fill(page.form, proposal.plan, proposal.reasons)]
+            return [EMPTY, 0, [], *_no_ways(), {}, *[gr.skip()] * len(page.form.names)]
+        proposal = page.desk.propose(dataset, model, goal, pending)
+        return [*_answer(page, proposal, (dataset, model, goal)), {}, *fill(page.form, proposal.plan, proposal.reasons)]
 
     @told
     def weigh(dataset: str, model: str, goal: str, *raw: Any) -> list[Any]:
@@ -108,7 +108,8 @@ def _wire(page: Page, parts: dict[str, Any]) -> None:
         finer = event.then(refine, [asked, *choice, *page.form.inputs], traced, show_progress="hidden", trigger_mode="always_last")
         finer.then(show, [asked, traced], parts["fit"], show_progress="hidden", trigger_mode="multiple")
 
-    then_trace(page.choice.change(propose, choice, [*said, *page.form.inputs], show_progress="hidden"))
+    first = [*said, page.pending, *page.form.inputs]
+    then_trace(page.choice.change(propose, [*choice, page.pending], first, show_progress="hidden"))
     then_trace(page.nudge.change(weigh, [*choice, *page.form.inputs], said, show_progress="hidden"))
     for at, button in enumerate(parts["ways"]):
         used = button.click(partial(_use, page, at), ways, [page.model, *page.form.inputs], show_progress="hidden")
