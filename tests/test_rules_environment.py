@@ -61,6 +61,11 @@ def test_a_stop_that_was_asked_for_is_no_alarm() -> None:
     assert not found.alarm
 
 
+def test_a_model_that_knew_little_has_little_to_forget() -> None:
+    alarms = [spoiled.found(ran(judged("forgetting", base, base + 2, "worse"), DONE), "forgetting") for base in (2.0, 4.5)]
+    assert [found is not None and found.alarm for found in alarms] == [True, False]
+
+
 def test_a_full_disk_that_was_waited_out_is_told_and_no_alarm() -> None:
     found = spoiled.found(ran(incident("disk_full"), DONE, losses=FALLING), "disk_full")
     assert found is not None

@@ -5,12 +5,15 @@ than any training changes.
 
 Why: big corrections overwrite what the base model knew. The higher the learning rate and the more rounds, the more of it is lost.
 
-What to do: a smaller learning rate or fewer rounds keeps more. If the model is only ever to do this one task, it may not matter.
+What to do: a smaller learning rate or fewer rounds keeps more. If the model is only ever to do this one task, it may not matter. A very
+small model knew little of such things to begin with; then this is told and is no reason for alarm.
 """
 
 from advisor.case import Case
 from advisor.findings import Evidence, Fix, Found
 from advisor.rules import Rule
+
+KNEW = 3.5  # nats a token on everyday tasks: a base model above knew little that it could forget
 
 
 def check(case: Case) -> Found | None:
@@ -31,7 +34,8 @@ def check(case: Case) -> Found | None:
         Fix(words=f"Use a learning rate of {rate:g}.", settings={"learning_rate": rate}),
         Fix(words=f"Use {rounds:g} rounds over the examples.", settings={"epochs": rounds}),
     )
-    return Found(confidence=0.8, words=words, evidence=evidence, fixes=fixes)
+    knew = score.base <= KNEW
+    return Found(confidence=0.7, words=words, evidence=evidence, fixes=fixes, severity="warning" if knew else "info")
 
 
 RULE = Rule("R47", "overfitting", "It forgot everyday things while it learned yours", "warning", "propose", check)
