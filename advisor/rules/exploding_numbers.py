@@ -30,9 +30,9 @@ def check(case: Case) -> Found | None:
     first = broken[0]
     lost = "in the adapter is not finite" in first.text
     changes = filter(None, (answer(case, one, "learning_rate") for one in broken))
-    gentler = next((change for change in changes if AGAIN not in change.reason), None)
+    softened = next((change for change in changes if AGAIN not in change.reason), None)
     growth = signals.growth_before(first.step)
-    if lost or not (gentler or growth > GROWN):
+    if lost or not (softened or growth > GROWN):
         return None
     rate = gentler(case, SMALLER)
     settings = {"learning_rate": rate, "warmup": max(case.plan.warmup, WARMUP), "max_grad_norm": case.plan.max_grad_norm or 1.0}
@@ -44,7 +44,7 @@ def check(case: Case) -> Found | None:
         evidence.append(Evidence(what="growth of the corrections just before", value=float(growth), unit="times", step=first.step))
     words = f"In update {first.step} the numbers became too large to compute with; from an earlier state they were fine.{repaired(case)}"
     fix = Fix(words=f"Use a learning rate of {rate:g}, with a slow start and gradient clipping.", settings=settings)
-    return Found(confidence=0.85 if gentler else 0.7, words=words, evidence=tuple(evidence), fixes=(fix,))
+    return Found(confidence=0.85 if softened else 0.7, words=words, evidence=tuple(evidence), fixes=(fix,))
 
 
 RULE = Rule("R02", "non-finite", "The adapter's numbers grew until they were too large to compute with", "error", "retry", check)
