@@ -13,7 +13,7 @@ import math
 from advisor.case import Case
 from advisor.findings import Evidence, Fix, Found
 from advisor.rules import Rule
-from advisor.rules._reading import answer, repaired
+from advisor.rules._reading import answer, gentler, repaired
 
 SMALLER = 5.0  # Axolotl, training stability: 3 to 5
 WARMUP = 0.1
