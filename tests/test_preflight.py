@@ -135,3 +135,25 @@ def test_where_nothing_is_wrong_nothing_is_written(tmp_path, home) -> None:
     with pytest.raises(UserError, match="nothing to change"):
         data_advice.apply("deduplicate", plan, tmp_path / "model", home)
     assert not list((home / "datasets").glob("*-deduplicate-*")) if (home / "datasets").is_dir() else True
+
+
+def test_guessed_columns_and_strange_speakers_are_told(tmp_path, lab: Lab) -> None:
+    plan = planned(tmp_path, OK)
+    _, profile = preflight.examined(plan, tmp_path / "model")
+    healthy = preflight.preflight(lab, plan, profile)
+    assert not {"roles_unclear", "examples_changed"} & {finding.rule for finding in healthy.findings}
+    guessed = preflight.preflight(lab, plan, profile.model_copy(update={"certain": False}))
+    assert "roles_unclear" in {finding.rule for finding in guessed.findings}
+    talk = [{"messages": [{"role": "user", "content": row["prompt"]}, {"role": "assistant", "content": row["completion"]}]} for row in OK]
+    lost = [{"messages": [{"role": "narrator", "content": row["prompt"]}, *row["messages"][1:]]} for row in [
+        {**row, "prompt": row["messages"][0]["content"]} for row in talk[:30]]]  # fmt: skip
+    strange = preflight.preflight(lab, planned(tmp_path, [*talk[30:], *lost]))
+    found = next(finding for finding in strange.findings if finding.rule == "roles_unclear")
+    assert found.evidence[1].value == 30
+
+
+def test_a_file_that_changed_since_it_was_looked_at_is_told(tmp_path, lab: Lab) -> None:
+    plan = planned(tmp_path, OK)
+    _, before = preflight.examined(plan, tmp_path / "model")
+    spoiled.written(Path(plan.dataset), rows(130))
+    assert "examples_changed" in {finding.rule for finding in preflight.preflight(lab, plan, before).findings}
