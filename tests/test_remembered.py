@@ -22,7 +22,7 @@ def test_an_empty_memory_says_so(lab):
 
 def test_the_page_tells_what_failed_what_fits_and_what_was_done(lab, write):  # noqa: F811
     write("a", oom(), shrunk())
-    write("b", outcome="failed", code="diverged", learning_rate=0.01)
+    write("b", outcome="failed", code="diverged", learning_rate=0.01, max_length=64)
     advice = lab.history.memories.note_advice("b", "Use a smaller learning rate.")
     lab.history.memories.note_taken(advice, taken=True)
     page = Advisor(lab).remembered()

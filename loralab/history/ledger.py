@@ -92,6 +92,14 @@ class Ledger:
             return ""
         return hashlib.sha256(line).hexdigest() if line.endswith(b"\n") else ""
 
+    def stamp(self) -> tuple[int, int]:
+        """Size and time of the last change."""
+        try:
+            stat = self.path.stat()
+        except OSError:
+            return 0, 0
+        return stat.st_size, stat.st_mtime_ns
+
     def read(self, offset: int = 0) -> tuple[list[Entry], int]:
         """Entries from byte `offset` on, and the offset to ask from next time. What cannot be read is passed over."""
         if not self.path.is_file():

@@ -90,17 +90,20 @@ def _told(db: Database, memory: Memory) -> str:
 
 def take_in(db: Database, ledger: Ledger) -> None:
     """Bring what memory.jsonl says into the index, from where it was read to last time; from its beginning where it is another one."""
-    mark, marks = ledger.mark(), {row["name"]: row["value"] for row in db.table("marks").rows}
-    again = mark != marks.get("edition", "")
-    entries, offset = ledger.read(0 if again else int(marks.get("offset", 0)))
-    if not again and not entries and str(offset) == marks.get("offset", "0"):
+    marks = {row["name"]: row["value"] for row in db.table("marks").rows}
+    mark, (size, changed), offset = ledger.mark(), ledger.stamp(), int(marks.get("offset", 0))
+    if (mark, str(changed), size) == (marks.get("edition", ""), marks.get("changed", "0"), offset):
+        return
+    again = mark != marks.get("edition", "") or size <= offset  # it was not added to: it is another one, or was put right
+    entries, offset = ledger.read(0 if again else offset)
+    if not again and not entries:  # half a line of a writer that died
         return
     with db.atomic():
         if again:
             _begin_again(db, {entry.run for entry in entries if isinstance(entry, Forgotten)})
         for entry in entries:
             _apply(db, entry)
-        values = {"edition": mark, "offset": str(offset)}
+        values = {"edition": mark, "offset": str(offset), "changed": str(changed)}
         db.table("marks").upsert_all([{"name": name, "value": value} for name, value in values.items()], pk="name")
 
 
