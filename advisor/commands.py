@@ -10,6 +10,7 @@ import typer
 from advisor.advisor import Advisor
 from advisor.check_command import check
 from advisor.memory_commands import memory
+from advisor.voice_command import voice
 from loralab.console import Home, Json, Output, Run, newest
 from loralab.lab import Lab
 
@@ -20,7 +21,7 @@ ByRules = Annotated[bool, typer.Option("--rules-only", help="Leave the language 
 
 def register(app: typer.Typer) -> None:
     """Add these commands to the command line."""
-    for command in (check, why, ask, memory):
+    for command in (check, why, ask, voice, memory):
         app.command()(command)
 
 
@@ -43,8 +44,8 @@ def ask(run: Run, question: Question, rules_only: ByRules = False, json: Json = 
     """Ask about a run in your own words. The rules answer; a language model adds to it where you have chosen one."""
     lab = Lab(home)
     out, advisor = Output(json), Advisor(lab)
-    with closing(advisor.voice) as voice:
-        voice.awake = not rules_only
+    with closing(advisor.voice):
+        advisor.voice.awake = not rules_only
         pieces = list(advisor.answer(newest(lab, run), question))
     rules = " ".join(piece.text for piece in pieces if piece.made_by == "rules" and piece.text)
     model = " ".join(piece.text for piece in pieces if piece.made_by == "model")

@@ -43,6 +43,8 @@ def download(folder: RunFolder) -> dict[str, Any]:
     os.environ.setdefault("HF_HUB_DISABLE_XET", "1")
     options, started = folder.job.options, time.time()
     target = Path(str(options["folder"]))
+    if options.get("file"):
+        return _one_file(folder, target)
     if (target / "config.json").is_file():
         return {"model": options["model"], "folder": str(target), "bytes": 0, "what": "This model is on this computer already."}
     model = hub.look_up(str(options["model"]))
@@ -61,6 +63,33 @@ def download(folder: RunFolder) -> dict[str, Any]:
     _finish(model, partial, target)
     folder.emit(Saved(artifact=Artifact(kind="model", path=str(target), bytes=model.bytes)))
     return {"model": model.hub_id, "folder": str(target), "bytes": model.bytes, "seconds": round(time.time() - started, 1)}
+
+
+def _one_file(folder: RunFolder, target: Path) -> dict[str, Any]:
+    """Fetch the single GGUF `options.file` into the folder `target`, which may hold others."""
+    options = folder.job.options
+    name = str(options["file"])
+    place, partial = target / name, target.with_name(f"{target.name}.{name}.partial")
+    if place.is_file():
+        return {"model": options["model"], "file": str(place), "bytes": 0, "what": "This file is on this computer already."}
+    model = hub.look_up_file(str(options["model"]), name)
+    partial.mkdir(parents=True, exist_ok=True)
+    _make_room(model, partial)
+    folder.emit(Noted(text=f"Downloading {name}: {size_words(model.bytes)}.", phase="downloading", fraction=0.0))
+    try:
+        _fetch(model, partial, _Transfer(folder, model.bytes))
+    except Stopped:
+        return {"outcome": "stopped", "model": model.hub_id, "what": "Stopped; what is here is kept and the next download goes on from it."}
+    with (partial / name).open("rb") as file:
+        whole = file.read(4) == b"GGUF"
+    if not whole:
+        shutil.rmtree(partial)
+        raise Unavailable(f"What came as {name} is no GGUF file.", "Try again later, or choose another.", code="incomplete_model")
+    target.mkdir(parents=True, exist_ok=True)
+    os.replace(partial / name, place)
+    shutil.rmtree(partial)
+    folder.emit(Saved(artifact=Artifact(kind="model", path=str(place), bytes=model.bytes)))
+    return {"model": model.hub_id, "file": str(place), "bytes": model.bytes}
 
 
 def _make_room(model: HubModel, partial: Path) -> None:

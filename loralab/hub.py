@@ -93,6 +93,18 @@ def look_up(model: str) -> HubModel:
     )
 
 
+def look_up_file(model: str, file: str) -> HubModel:
+    """One file of a repository, such as a GGUF of several: its size and its state. Raises as `look_up`."""
+    from huggingface_hub import HfApi
+
+    info = asked(model, lambda: HfApi().model_info(model, files_metadata=True, timeout=15))
+    sizes = {s.rfilename: int(s.size or 0) for s in info.siblings or []}
+    if file not in sizes or "/" in file:
+        raise UserError(f"{model} holds no file {file} any more.", "Choose another one.", code="no_file")
+    files = (HubFile(name=file, bytes=sizes[file]),)
+    return HubModel(hub_id=model, revision=info.sha or "main", gated=bool(info.gated), files=files)
+
+
 def wanted_files(names: set[str]) -> tuple[list[str], bool]:
     """Which files of a model a training needs, small ones first, and whether the weights are only there as pickles."""
     small = sorted(n for n in names if _any(n, _SMALL) and not _any(n, _NOT_SMALL))

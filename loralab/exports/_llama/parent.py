@@ -5,6 +5,7 @@ Invariants: whatever happens in the child, the caller gets an answer or a LabErr
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import os
 import subprocess
@@ -108,7 +109,8 @@ class Child:
         self._process.wait()
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe:
-                pipe.close()
+                with contextlib.suppress(OSError):  # what it was never told cannot be told it any more
+                    pipe.close()
         self._log.close()
 
 

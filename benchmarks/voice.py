@@ -1,0 +1,115 @@
+"""Owns the measurement of how soon the advisor's language model speaks: seconds to its first word, cold and with the run read already.
+
+Run: `python -m benchmarks.voice FOLDER [--threads N]`. Builds a random model of Qwen3-1.7B's shape as Q4_K_M with our own writer (layers
+alike, so that packing takes seconds), asks it about a run with a prompt as long as the voice allows, and prints a row per runtime.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from advisor.voice import prompts
+from advisor.voice.evidence import Pack, Row
+from advisor.voice.runtime import speaker
+from advisor.voice.runtime.speaker import LocalModel
+from loralab.exports._llama.parent import BACKENDS
+from loralab.paths import STARTER
+
+SHAPE = {
+    "hidden_size": 2048, "num_hidden_layers": 28, "num_attention_heads": 16, "num_key_value_heads": 8, "head_dim": 128,
+    "intermediate_size": 6144, "vocab_size": 151_936, "max_position_embeddings": 4096, "tie_word_embeddings": True,
+}  # fmt: skip
+WHAT = ("held-out loss before training", "held-out loss after training", "share by which the held-out loss fell", "updates made",
+        "learning rate", "examples learned from", "time of training", "updates planned")  # fmt: skip
+WORDS = 40  # tokens written for tokens/s
+
+
+def build(path: Path) -> None:
+    """A random model of that shape, as Q4_K_M: one layer's numbers, written for every layer."""
+    import torch
+    from transformers import Qwen3Config, Qwen3ForCausalLM
+
+    from loralab.encode import TextEncoder
+    from loralab.exports._gguf import recipe, tokens, writer
+
+    torch.manual_seed(7)
+    config = Qwen3Config(**{**SHAPE, "bos_token_id": 0, "eos_token_id": 3, "pad_token_id": 1})
+    with torch.device("meta"):
+        model = Qwen3ForCausalLM(config)
+    kept: dict[Any, torch.nn.Parameter] = {}
+    for module in model.modules():
+        for name, parameter in list(module.named_parameters(recurse=False)):
+            made = kept.setdefault(tuple(parameter.shape), torch.nn.Parameter(torch.randn(parameter.shape) * 0.02, requires_grad=False))
+            setattr(module, name, made)
+    packed, ready = writer.packed, {}
+
+    def once(values: Any, kind: Any, foreign: Any) -> Any:
+        key = (tuple(values.shape), kind)
+        if key not in ready:
+            ready[key] = packed(values, kind, foreign)
+        return ready[key]
+
+    writer.packed = once
+    vocabulary = tokens.read(TextEncoder(STARTER), config.vocab_size)
+    writer.write(path, model, vocabulary, recipe.VARIANTS["q4_k_m"], writer.Label("random 1.7B"))
+
+
+def pack() -> Pack:
+    """A run's evidence with every row there may be."""
+    from advisor.findings import Evidence
+
+    rows = tuple(Row(name=f"E{n}", evidence=Evidence(what=what, value=1.5 + n)) for n, what in enumerate(WHAT, 1))
+    return Pack(run="r", state="finished", verdict="better", rows=rows)
+
+
+def first_word(model: LocalModel, messages: Any) -> tuple[float, float]:
+    """Seconds to the first piece, and processor seconds of the child until then, over its threads: about what a quiet machine needs."""
+    child = psutil.Process(model._child.pid) if model._child else psutil.Process()  # noqa: SLF001
+    begun, used = time.monotonic(), sum(child.cpu_times()[:2])
+    pieces = model.speak(messages, WORDS)
+    next(pieces, None)
+    first, worked = time.monotonic() - begun, sum(child.cpu_times()[:2]) - used
+    for _ in pieces:
+        continue
+    return first, worked / model._threads  # noqa: SLF001
+
+
+def main() -> None:
+    """Build the model where it is not there yet, and measure each runtime."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--threads", type=int, default=0)
+    asked = parser.parse_args()
+    path = asked.folder / "random-1.7b-q4_k_m.gguf"
+    if not path.is_file():
+        build(path)
+    if asked.threads:
+        speaker.cores = lambda *, busy: asked.threads
+    for runtime in BACKENDS:
+        model = LocalModel(path, runtime, patience=600)
+        try:
+            begun = time.monotonic()
+            messages = prompts.fitting(pack(), "Why did it stop and what should I do next?", model.count)
+            loaded, size = time.monotonic() - begun, model.count(messages)
+            cold, quiet = first_word(model, messages)
+            warm, calm = first_word(model, prompts.narration(pack(), "Did it get better than it was before?"))
+            size_words = f"{path.stat().st_size / 1e9:.2f} GB, {model._threads} threads, loaded in {loaded:.1f} s"  # noqa: SLF001
+            first = f"{size} tokens read and first word after {cold:.1f} s (quiet: {quiet:.1f})"
+            told = f"{runtime}: {size_words}; {first}; next question {warm:.1f} s ({calm:.1f}); load {os.getloadavg()[0]:.1f}"
+            sys.stdout.write(f"{told}\n")
+            sys.stdout.flush()
+        except Exception as error:  # noqa: BLE001  (a runtime that is not installed is a row, too)
+            sys.stdout.write(f"{runtime}: {error}\n")
+        finally:
+            model.close()
+
+
+if __name__ == "__main__":
+    main()
