@@ -129,6 +129,10 @@ class Advisor:
         """The answer to a question about a run, streamed as `tell`; each piece says how it was made."""
         return self.voice.answer(self._known(run), question)
 
+    def prepare(self, run: str) -> None:
+        """Let the language model read about a run before it is asked: seconds of work, for a thread of its own."""
+        self.voice.prepare(self._known(run))
+
     def annotations(self, run: str) -> tuple[Annotation, ...]:
         """Short notes for the run's charts, each at its update."""
         return notes(self._known(run))

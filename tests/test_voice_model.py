@@ -8,7 +8,7 @@ import re
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -125,6 +125,23 @@ def test_a_job_that_starts_takes_half_the_cores_back(file: Path, monkeypatch: py
         assert one._child is last, "and it is not started again for nothing"
     finally:
         one.close()
+
+
+def test_what_was_read_before_is_not_read_again(model: LocalModel) -> None:
+    run = healthy()
+    model.read(HELLO)
+    cold = _seconds(lambda: next(Voice(model).speaker.speak(prompts.narration(pack_of(run), "Why did it stop?"))))  # type: ignore[union-attr]
+    Voice(model).prepare(run)
+    warm = min(
+        _seconds(lambda q=q: next(model.speak(prompts.narration(pack_of(run), q)))) for q in ("How long?", "Is it good?", "What now?")
+    )
+    assert warm < cold, (warm, cold)
+
+
+def _seconds(do: Callable[[], object]) -> float:
+    begun = time.monotonic()
+    do()
+    return time.monotonic() - begun
 
 
 # ---- everything that can go wrong ------------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ person has chosen it.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -122,10 +123,8 @@ def _in_workspace(home: Path) -> list[LocalGguf]:
 def _in_lm_studio() -> Iterator[LocalGguf]:
     user = Path.home()
     homes = [user / ".lmstudio", user / ".cache" / "lm-studio"]
-    try:
+    with contextlib.suppress(OSError, ValueError):  # then it has not been moved
         homes.insert(0, Path((user / ".lmstudio-home-pointer").read_text("utf-8").strip()))
-    except (OSError, ValueError):
-        homes = homes[:]  # it has not been moved
     for folder in homes:
         for path in _files(folder / "models"):
             if one := described(path, "LM Studio"):

@@ -37,6 +37,7 @@ class Speaker(Protocol):
 
     def speak(self, messages: Sequence[dict[str, str]], limit: int = ...) -> Iterator[str]: ...
     def count(self, messages: Sequence[dict[str, str]]) -> int: ...
+    def read(self, messages: Sequence[dict[str, str]]) -> None: ...
     def weigh(self, messages: Sequence[dict[str, str]], labels: Sequence[str]) -> list[float]: ...
     def cancel(self) -> None: ...
     def close(self) -> None: ...
@@ -73,6 +74,15 @@ class Voice:
         yield Piece(text=answered(known, question))
         if understood(question).topic not in SELF_MADE:
             yield from self._in_other_words(known, question)
+
+    def prepare(self, known: Known) -> None:
+        """Let the language model read a run's evidence before anyone asks, so that the first word comes sooner. Takes its time: not on a
+        screen's own thread. Quiet where there is no model or it fails.
+        """
+        if self.speaker and self.awake:
+            pack = pack_of(known)
+            with contextlib.suppress(LabError):  # it is told when someone asks
+                self.speaker.read(prompts.fitting(pack, prompts.STORY, self.speaker.count))
 
     def choose(self, known: Known) -> Fix | None:
         """One of the vetted ways out: the rules' own unless a model clearly prefers another in both orders."""

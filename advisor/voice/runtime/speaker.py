@@ -71,6 +71,12 @@ class LocalModel:
                 with contextlib.suppress(LabError):  # it may be gone already, and that was told
                     child.ask("stop")
 
+    def read(self, messages: Sequence[dict[str, str]]) -> None:
+        """Read a prompt and say nothing: a later question that begins alike is answered sooner."""
+        words = self.speak(messages, 1)
+        for _ in words:
+            continue
+
     def weigh(self, messages: Sequence[dict[str, str]], labels: Sequence[str]) -> list[float]:
         """Log-probability of each label as the answer, all others being impossible: a trie of their tokens is walked."""
         with self._working() as child:
