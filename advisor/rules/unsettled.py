@@ -26,10 +26,10 @@ def check(case: Case) -> Found | None:
     """The training loss itself came up again, or gradients kept jumping, and the held-out examples got worse than they began."""
     signals = case.signals
     times = boldness(case)
-    if ran_away(case) or not worse(case) or times < BOLD:
-        return None
     up = signals.rebound > max(CLEAR * abs(signals.base), 3 * signals.noise)
-    stuck = signals.last_loss > signals.first_loss
+    stuck = signals.last_loss > min(signals.first_loss, signals.base)
+    if ran_away(case) or times < BOLD or not (worse(case) or (stuck and signals.last > signals.base)):
+        return None
     jumping = signals.jumps >= JUMPS
     if not (up or stuck or jumping):
         return None
@@ -46,7 +46,7 @@ def check(case: Case) -> Found | None:
     words = f"The loss did not settle with a learning rate of {case.asked.learning_rate:g}, not even on the examples it learns from."
     settings = {"learning_rate": rate, "warmup": max(case.plan.warmup, WARMUP)}
     fix = Fix(words=f"Use a learning rate of {rate:g} with a slow start.", settings=settings)
-    sure = 0.85 if signals.gain <= 0 or (up and stuck) else 0.7  # not one look was better than the model had been before
+    sure = 0.85 if signals.gain <= 0 or stuck else 0.7  # not one look was better than the model had been before
     return Found(confidence=sure, words=words, evidence=tuple(evidence), fixes=(fix,))
 
 
