@@ -11,7 +11,12 @@ from advisor.findings import Diagnosis, Evidence, Finding
 from advisor.remembered import note, remembered
 from loralab import cli
 from loralab.errors import UserError
-from tests.test_memory import oom, shrunk, write  # noqa: F401 - a fixture
+from tests.remembering import oom, shrunk, writer
+
+
+@pytest.fixture
+def write(home):
+    return writer(home)
 
 
 def test_an_empty_memory_says_so(lab):
@@ -20,7 +25,7 @@ def test_an_empty_memory_says_so(lab):
     assert not any(section.rows for section in page.sections)
 
 
-def test_the_page_tells_what_failed_what_fits_and_what_was_done(lab, write):  # noqa: F811
+def test_the_page_tells_what_failed_what_fits_and_what_was_done(lab, write):
     write("a", oom(), shrunk())
     write("b", outcome="failed", code="diverged", learning_rate=0.01, max_length=64)
     advice = lab.history.memories.note_advice("b", "Use a smaller learning rate.")
@@ -38,7 +43,7 @@ def test_the_page_tells_what_failed_what_fits_and_what_was_done(lab, write):  # 
     assert by["Advice"].words == "1 of the last 1 were taken."
 
 
-def test_a_diagnosis_is_written_down_once_and_only_what_is_kept_of_it(lab, write):  # noqa: F811
+def test_a_diagnosis_is_written_down_once_and_only_what_is_kept_of_it(lab, write):
     write("a")
     finding = Finding(
         rule="diverged", id="R26", group="instability", title="Too big", words="It ran away.", severity="error", action="retry",
@@ -71,7 +76,7 @@ def command(lab, capsys):
     return said
 
 
-def test_the_command_shows_searches_takes_along_and_forgets(tmp_path, command, write):  # noqa: F811
+def test_the_command_shows_searches_takes_along_and_forgets(tmp_path, command, write):
     write("a", oom())
     assert command()["counts"] == {"run": 1, "kept": 0, "imported": 0}
     assert [one["run"] for one in command("--search", "memory qwen")["found"]] == ["a"]
