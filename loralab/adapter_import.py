@@ -21,13 +21,13 @@ from loralab import base_print, paths, runs
 from loralab.adapter_check import CONFIG, PICKLE, WEIGHTS, Adapter, misfit, settings_of, shapes_of
 from loralab.adapter_files import gather
 from loralab.catalog import Catalog
+from loralab.digest import digest
 from loralab.errors import LabError, UserError
 from loralab.events import Ended, Event, EventLog, Noted, Saved, Started, Stepped
 from loralab.exports import _history
 from loralab.model_folder import count_weights, header, read_json, weight_files
 from loralab.records import Artifact, Job
 from loralab.tasks import parse_plan
-from loralab.train.digest import digest
 
 BESIDE = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja", "generation_config.json")
 EXACT_BELOW = 1_000_000_000  # weights of the base; larger ones are chatted with and judged in sixteen bits

@@ -9,10 +9,10 @@ import zipfile
 from pathlib import Path
 
 from loralab.card import model_card, shared_plan
+from loralab.digest import digest
 from loralab.encode import TextEncoder
 from loralab.exports import Source
 from loralab.model_folder import read_json
-from loralab.train.digest import digest
 
 TOKENIZER = (
     "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "tokenizer.model", "vocab.json",

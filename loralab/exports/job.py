@@ -12,6 +12,7 @@ from typing import Any
 
 from loralab import base_print
 from loralab.card import origin_of
+from loralab.digest import digest
 from loralab.errors import LabError, UserError
 from loralab.evaluations.job import read_job
 from loralab.events import Noted, Saved, fold, read
@@ -19,7 +20,6 @@ from loralab.exports import Format, Source, formats
 from loralab.exports._files import put_in_place, zip_folder
 from loralab.exports._gate import named, prove
 from loralab.records import Artifact
-from loralab.train.digest import digest
 from loralab.train.run import RunFolder
 
 SPARE = 64 << 20  # bytes left free for everything else

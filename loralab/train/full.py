@@ -10,11 +10,11 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+from loralab.digest import digest
 from loralab.errors import UserError
 from loralab.evaluations import Note
 from loralab.evaluations._judge import Judgement
 from loralab.records import Artifact, Sample, Score
-from loralab.train.digest import digest
 from loralab.train.loop import artifact_of
 from loralab.train.lora import TOKENIZER_FILES
 from loralab.train.model import load_base

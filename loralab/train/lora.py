@@ -10,10 +10,10 @@ from torch import nn
 from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
+from loralab.digest import digest
 from loralab.errors import UserError
 from loralab.records import Artifact
 from loralab.tasks.text import TextPlan
-from loralab.train.digest import digest
 from loralab.train.run import RunFolder
 from loralab.train.sound import refuse_broken
 

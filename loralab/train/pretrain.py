@@ -19,6 +19,7 @@ from tokenizers import Tokenizer
 from torch import Tensor
 from transformers import LlamaConfig, LlamaForCausalLM
 
+from loralab.digest import digest
 from loralab.errors import UserError
 from loralab.evaluations import Note
 from loralab.evaluations._judge import Judgement
@@ -27,7 +28,6 @@ from loralab.paths import DATA, write_atomic
 from loralab.records import Artifact, Plan, Sample, Score
 from loralab.tasks.pretrain import PretrainPlan
 from loralab.train import corpus
-from loralab.train.digest import digest
 from loralab.train.loop import artifact_of
 from loralab.train.optim import Optimizers, adamw, muon
 from loralab.train.run import RunFolder

@@ -1,4 +1,4 @@
-"""Owns fingerprints of files."""
+"""Owns fingerprints of whole files, for the app and its workers. Invariant: a file is never held in memory whole."""
 
 from __future__ import annotations
 
