@@ -94,7 +94,8 @@ def _wire_page(demo: gr.Blocks, page: Page, theme: gr.Radio, welcome: Greeting) 
         tab = "train" if active else settings.tab if current and not lost and settings.tab in TABS else "dataset"
         measure()
         turn, look = tab != TABS[0], settings.theme != "auto"  # what is so already is left alone: a quick person may have changed it
-        return [current, go_to(tab) if turn else gr.skip(), tab, settings.theme if look else gr.skip(), *card]
+        turned = [go_to(tab), tab] if turn else [gr.skip(), gr.skip()]
+        return [current, *turned, settings.theme if look else gr.skip(), *card]
 
     demo.load(attach, None, [page.run, page.tabs, page.tab, theme, *welcome.outputs], show_progress="hidden")
     demo.load(None, None, None, js=FOLD_SIDE_JS)
