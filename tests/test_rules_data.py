@@ -131,7 +131,7 @@ def test_a_slip_is_told_apart_from_a_shuffle_and_by_how_many_rows(tmp_path: Path
     assert spoiled.found(case, "answers_mixed_up") is None
     found = spoiled.found(case, "answers_slipped")
     assert found is not None
-    assert "3 rows below" in found.words
+    assert "3 rows above" in found.words
 
 
 def test_a_word_beyond_the_models_table_blocks(tmp_path: Path) -> None:
