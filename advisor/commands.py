@@ -10,6 +10,7 @@ import typer
 from advisor.advisor import Advisor
 from advisor.check_command import check
 from advisor.memory_commands import memory
+from advisor.plan_commands import describe, pilot, retry
 from advisor.voice_command import voice
 from loralab.console import Home, Json, Output, Run, newest
 from loralab.lab import Lab
@@ -21,7 +22,7 @@ ByRules = Annotated[bool, typer.Option("--rules-only", help="Leave the language 
 
 def register(app: typer.Typer) -> None:
     """Add these commands to the command line."""
-    for command in (check, why, ask, voice, memory):
+    for command in (check, describe, pilot, why, ask, retry, voice, memory):
         app.command()(command)
 
 
