@@ -19,7 +19,7 @@ from loralab.errors import UserError
 from loralab.events import Ended, RunView, Started, read
 from loralab.lab import Lab
 from loralab.paths import CHECKOUT
-from tests import models, tiny
+from tests import gguf_models, models, tiny
 
 PATIENCE = 60.0  # seconds: generous, because the machine may be busy; a test that waits that long has failed
 
@@ -55,6 +55,22 @@ def llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Sixty uneven examples, for tests that read them only."""
     return models.uneven_file(tmp_path_factory.mktemp("data") / "uneven.jsonl")
+
+
+@pytest.fixture(scope="session")
+def bases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """For reading only: a base, another with fewer layers, a wider one, and one of another family."""
+    place = tmp_path_factory.mktemp("bases")
+    return {
+        "base": gguf_models.model_folder(place / "base"), "shallow": gguf_models.model_folder(place / "shallow", num_hidden_layers=1),
+        "wide": gguf_models.model_folder(place / "wide", hidden_size=128), "gpt2": gguf_models.model_folder(place / "gpt2", "gpt2"),
+    }  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def plain(bases: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A plain adapter of that base, for reading only."""
+    return gguf_models.adapter_folder(tmp_path_factory.mktemp("plain") / "adapter", bases["base"])
 
 
 @pytest.fixture

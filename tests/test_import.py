@@ -1,12 +1,9 @@
-"""Adapters from elsewhere become runs: as LLaMA-Factory, Unsloth, PEFT and we write them; wrong and damaged ones are refused."""
+"""Adapters from elsewhere become runs: as LLaMA-Factory, Unsloth, PEFT and we write them."""
 
 from __future__ import annotations
 
-import json
-import pickle
 import shutil
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from loralab import paths
 from loralab.catalog import catalogue
-from loralab.errors import LabError, UserError
+from loralab.errors import UserError
 from loralab.evaluations import job as judging
 from loralab.events import Ended, Evaluated, EventLog, Noted, Saved, Started, Stepped
 from loralab.exports import _history, job
@@ -25,64 +22,7 @@ from loralab.serve.job import open_speaker
 from loralab.tasks import parse_plan
 from loralab.train.run import RunFolder
 from tests import gguf_models, tiny
-
-WEIGHTS, CONFIG = "adapter_model.safetensors", "adapter_config.json"
-# The `target_modules` Unsloth writes: one pattern over the whole name.
-UNSLOTH = (
-    r"(?:.*?(?:language|text).*?(?:self_attn|attention|attn|mlp|feed_forward|ffn|dense).*?(?:k_proj|v_proj|q_proj|up_proj).*?)|"
-    r"(?:\bmodel\.layers\.[\d]{1,}\.(?:self_attn|attention|attn|mlp|feed_forward|ffn|dense)\.(?:(?:k_proj|v_proj|q_proj|up_proj)))"
-)
-
-
-@pytest.fixture(scope="module")
-def bases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """A base, another with fewer layers, a wider one, and one of another family."""
-    place = tmp_path_factory.mktemp("bases")
-    return {
-        "base": gguf_models.model_folder(place / "base"), "shallow": gguf_models.model_folder(place / "shallow", num_hidden_layers=1),
-        "wide": gguf_models.model_folder(place / "wide", hidden_size=128), "gpt2": gguf_models.model_folder(place / "gpt2", "gpt2"),
-    }  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def plain(bases: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return gguf_models.adapter_folder(tmp_path_factory.mktemp("plain") / "adapter", bases["base"])
-
-
-def edit(folder: Path, **changes: Any) -> None:
-    found = json.loads((folder / CONFIG).read_text()) | changes
-    (folder / CONFIG).write_text(json.dumps(found))
-
-
-def rewrite(folder: Path, change: Callable[[str, Any], Any]) -> None:
-    tensors = {name: change(name, tensor) for name, tensor in load_file(folder / WEIGHTS).items()}
-    save_file({name: tensor.contiguous() for name, tensor in tensors.items() if tensor is not None}, folder / WEIGHTS, {"format": "pt"})
-
-
-def llama_factory(folder: Path, base: Path) -> Path:
-    """An output folder as LLaMA-Factory leaves it: adapter, tokenizer, logs, a pickle of its arguments, checkpoints."""
-    gguf_models.adapter_folder(folder, base, use_rslora=True, lora_dropout=0.1)
-    for name in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja"):
-        shutil.copyfile(base / name, folder / name)
-    shutil.copytree(folder, folder / "checkpoint-20")
-    logged = [{"epoch": i / 10, "grad_norm": 1.5, "learning_rate": 1e-4, "loss": 4.0 - i, "step": 10 * i} for i in (1, 2)]
-    state = {"max_steps": 20, "global_step": 20, "log_history": [*logged, {"epoch": 0.2, "train_runtime": 12.0, "step": 20}]}
-    (folder / "trainer_state.json").write_text(json.dumps(state))
-    (folder / "trainer_log.jsonl").write_text('{"current_steps": 10, "total_steps": 20, "loss": 3.0, "lr": 0.0001, "percentage": 50.0}\n')
-    (folder / "all_results.json").write_text("{}")
-    (folder / "training_args.bin").write_bytes(pickle.dumps({"learning_rate": 1e-4}))
-    return folder
-
-
-def unsloth(folder: Path, base: Path) -> Path:
-    """A folder as Unsloth's save_pretrained leaves it: one pattern for the targets, a squeezed base's name, a mapping of its own."""
-    gguf_models.adapter_folder(folder, base, target_modules=UNSLOTH)
-    mapped = {"base_model_class": "LlamaForCausalLM", "parent_library": "transformers.models.llama.modeling_llama", "unsloth_fixed": True}
-    name = next(entry.hub_id.rpartition("/")[2] for entry in catalogue() if entry.hub_id)
-    edit(folder, base_model_name_or_path=f"unsloth/{name}-unsloth-bnb-4bit", auto_mapping=mapped, peft_version="0.99.0", a_new_option=None)
-    for name in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja"):
-        shutil.copyfile(base / name, folder / name)
-    return folder
+from tests.adapters import CONFIG, WEIGHTS, left, llama_factory, unsloth
 
 
 def logits(model: Any) -> Any:
@@ -110,12 +50,6 @@ def worker(lab: Lab, kind: str, run: str, **options: Any) -> dict[str, Any]:
     folder.mkdir()
     asked = Job(kind=kind, run=folder.name, options={"of": run, **lab._trained(run), **options})
     return (job if kind == "export" else judging).run(RunFolder(folder, asked, EventLog(folder / "events.jsonl")))
-
-
-def left(lab: Lab) -> list[str]:
-    """What lies in the workspace besides what is always there."""
-    found = [*lab.home.glob(".import-*"), *(lab.home / "runs").glob("*")] if (lab.home / "runs").is_dir() else []
-    return [path.name for path in found]
 
 
 # ---- good ones -------------------------------------------------------------------------------------------------------------
@@ -264,110 +198,6 @@ def test_the_weights_alone_still_say_what_they_are(lab: Lab, bases: dict[str, Pa
     save_file({name: tensor * 1.01 for name, tensor in weights.items()}, other / "model.safetensors", {"format": "pt"})
     with pytest.raises(UserError, match="its weights changed since"):  # same names, same shapes, another model
         lab.import_adapter(folder, base=str(other))
-
-
-# ---- the wrong and the damaged ---------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("base", "said"),
-    [("shallow", "it changes 2 layers, and this base has 1"), ("wide", "is 128 wide and gives 64, here it is 128 wide and gives 128"),
-     ("gpt2", "model.layers.0.mlp.down_proj is not there")],
-)  # fmt: skip
-def test_another_base_is_told_by_what_does_not_match(lab: Lab, bases: dict[str, Path], plain: Path, base: str, said: str) -> None:
-    with pytest.raises(UserError) as told:
-        lab.import_adapter(plain, base=str(bases[base]))
-    assert told.value.problem.code == "other_base"
-    assert f"does not fit the base model “{base}”" in told.value.problem.what
-    assert said in told.value.problem.what
-    assert left(lab) == []
-
-
-def cut(folder: Path) -> None:
-    raw = (folder / WEIGHTS).read_bytes()
-    (folder / WEIGHTS).write_bytes(raw[: len(raw) // 2])
-
-
-def bomb(folder: Path) -> None:
-    (folder / WEIGHTS).unlink()
-    (folder / "adapter_model.bin").write_bytes(pickle.dumps(Path("would-run")))
-
-
-def endless(folder: Path) -> None:
-    rewrite(folder, lambda name, tensor: tensor * float("inf") if "q_proj.lora_B" in name else tensor)
-
-
-BAD: dict[str, tuple[Callable[[Path], Any], str]] = {
-    "no settings": (lambda f: (f / CONFIG).unlink(), "adapter_config.json is missing"),
-    "no weights": (lambda f: (f / WEIGHTS).unlink(), "adapter_model.safetensors is missing"),
-    "broken settings": (lambda f: (f / CONFIG).write_text("{"), "is damaged"),
-    "cut": (cut, "cut short or damaged"),
-    "pickle": (bomb, "holds more than weights"),
-    "not finite": (endless, "not finite"),
-    "half a pair": (lambda f: rewrite(f, lambda n, t: None if "layers.1.self_attn.q_proj.lora_B" in n else t), "half of its part"),
-    "a lost layer": (lambda f: rewrite(f, lambda n, t: None if "layers.1.self_attn" in n else t), "4 of the 14 parts"),
-    "wrong rank": (lambda f: edit(f, r=8), "has rank 4, and its settings say 8"),
-    "another kind": (lambda f: edit(f, peft_type="LOHA"), "of the kind LOHA"),
-    "another task": (lambda f: edit(f, task_type="SEQ_CLS"), "another task"),
-    "a moved base": (lambda f: edit(f, init_lora_weights="pissa_niter_16"), "changed the base model itself"),
-    "repeated layers": (lambda f: edit(f, layer_replication=[[0, 1]]), "layer_replication"),
-    "something else": (lambda f: rewrite(f, lambda n, t: t) or shutil.copyfile(f.parent / "strange", f / WEIGHTS), "something unknown"),
-}
-
-
-@pytest.mark.parametrize("case", BAD)
-def test_a_damaged_adapter_is_a_sentence_and_leaves_nothing(
-    lab: Lab, bases: dict[str, Path], plain: Path, tmp_path: Path, case: str
-) -> None:
-    given = Path(shutil.copytree(plain, tmp_path / "given"))
-    save_file({"unet.weight": load_file(plain / WEIGHTS).popitem()[1]}, tmp_path / "strange")
-    change, said = BAD[case]
-    change(given)
-    with pytest.raises(UserError, match=said) as told:
-        lab.import_adapter(given, base=str(bases["base"]))
-    assert told.value.problem.todo
-    assert left(lab) == []
-
-
-def test_archives_and_folders_that_are_no_adapter_are_refused(lab: Lab, bases: dict[str, Path], plain: Path, tmp_path: Path) -> None:
-    two = tmp_path / "two"
-    for name in ("a", "b"):
-        shutil.copytree(plain, two / name)
-    with pytest.raises(UserError, match="2 adapters in it: a, b"):
-        lab.import_adapter(two)
-    with zipfile.ZipFile(tmp_path / "out.zip", "w") as archive:
-        archive.write(plain / CONFIG, f"../{CONFIG}")
-        archive.write(plain / WEIGHTS, f"../{WEIGHTS}")
-    with pytest.raises(UserError, match="points outside"):
-        lab.import_adapter(tmp_path / "out.zip", base=str(bases["base"]))
-    with zipfile.ZipFile(tmp_path / "bomb.zip", "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr(CONFIG, (plain / CONFIG).read_text())
-        archive.writestr(WEIGHTS, bytes(30 << 20))
-    with pytest.raises(UserError, match="too large for what it is"):
-        lab.import_adapter(tmp_path / "bomb.zip", base=str(bases["base"]))
-    (tmp_path / "letter.txt").write_text("hello")
-    with pytest.raises(UserError, match="no adapter and no zip"):
-        lab.import_adapter(tmp_path / "letter.txt")
-    with pytest.raises(UserError, match="no file or folder"):
-        lab.import_adapter(tmp_path / "gone")
-    assert left(lab) == []
-
-
-def test_a_full_disk_and_an_end_half_way_leave_nothing(
-    lab: Lab, bases: dict[str, Path], plain: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from types import SimpleNamespace
-
-    from loralab import adapter_files, adapter_import
-
-    with monkeypatch.context() as patch:
-        patch.setattr(adapter_files.shutil, "disk_usage", lambda _: SimpleNamespace(free=1000))
-        with pytest.raises(UserError, match="GB left"):
-            lab.import_adapter(plain, base=str(bases["base"]))
-    monkeypatch.setattr(adapter_import.paths, "write_atomic", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
-    with pytest.raises(LabError, match="is full"):
-        lab.import_adapter(plain, base=str(bases["base"]))
-    assert left(lab) == []
 
 
 def test_judging_without_examples_is_a_sentence(lab: Lab, bases: dict[str, Path], plain: Path) -> None:

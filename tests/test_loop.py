@@ -158,6 +158,7 @@ def test_a_copy_that_was_being_written_does_not_count(tmp_path: Path) -> None:
     assert checkpoint.newest(tmp_path) is None
 
 
+@pytest.mark.usefixtures("no_verdict")
 def test_a_run_goes_on_from_the_older_copy_to_the_same_adapter(tmp_path: Path, llama: Path, data: Path) -> None:
     """Copies at every update; the newest is damaged; what was lost is done again and comes out the same."""
     settings: dict[str, Any] = {"dropout": 0.1, "max_steps": 6, "eval_every": 2, "checkpoint_minutes": 1e-9}
@@ -199,6 +200,7 @@ def test_an_adapter_worse_than_the_base_is_still_the_best_one_seen(
     assert final.loss == pytest.approx(best.loss, rel=1e-4)
 
 
+@pytest.mark.usefixtures("no_verdict")
 def test_a_stop_before_the_first_update_leaves_a_run_that_can_go_on(tmp_path: Path, llama: Path, data: Path) -> None:
     chosen = models.plan(data, max_steps=3)
     folder = models.run_folder(tmp_path / "run", chosen, llama)
@@ -210,6 +212,7 @@ def test_a_stop_before_the_first_update_leaves_a_run_that_can_go_on(tmp_path: Pa
     assert job.run(folder)["steps"] == 3
 
 
+@pytest.mark.usefixtures("no_verdict")
 def test_the_result_counts_what_was_done(tmp_path: Path, llama: Path, data: Path) -> None:
     folder = models.run_folder(tmp_path / "run", models.plan(data, max_steps=4), llama)
     result = job.run(folder)
