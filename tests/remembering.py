@@ -22,7 +22,7 @@ def writer(home: Path) -> Callable[..., str]:
     def made(run: str, *more: object, outcome: str = "finished", code: str = "", facts: Facts = FACTS, loss: float = 1.5, **settings):
         folder = home / "runs" / run
         folder.mkdir(parents=True)
-        plan = TextPlan(base_model="Qwen/Qwen3-0.6B", dataset="/home/anna/secret/mail.csv", title=f"Run {run}").model_copy(update=settings)
+        plan = TextPlan(base_model="Qwen/Qwen3-0.6B", dataset="/Users/anna/secret/mail.csv", title=f"Run {run}").model_copy(update=settings)
         folder.joinpath("job.json").write_text(Job(kind="train", run=run, plan=plan.model_dump()).model_dump_json())
         log, at = EventLog(folder / "events.jsonl"), 1000.0 + len(list((home / "runs").iterdir()))
         log(Started(time=at, pid=1, versions={"torch": "2.13"}))

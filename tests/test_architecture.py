@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,7 @@ def name_of(path):
     return path.relative_to(CHECKOUT).as_posix()
 
 
+@cache  # four tests ask about each file
 def tree(path):
     return ast.parse(path.read_text("utf-8"), str(path))
 

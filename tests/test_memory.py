@@ -43,9 +43,9 @@ def test_a_run_is_remembered_with_all_that_a_later_one_can_learn_from(memories, 
 
 
 def test_no_path_example_or_home_folder_is_kept(home, memories, write):
-    text = "could not read /home/anna/secret/mail.csv (see C:\\Users\\Anna\\log.txt), 3/4 done"
-    write("a", Incident(time=1001.1, step=1, code="x", text=text), base_model="/home/anna/models/mine")
-    memories.note_findings("a", [{"rule": "r", "evidence": [{"line": "File /home/anna/x/loop.py failed"}]}])
+    text = "could not read /Users/anna/secret/mail.csv (see C:\\Users\\Anna\\log.txt), 3/4 done"
+    write("a", Incident(time=1001.1, step=1, code="x", text=text), base_model="/Users/anna/models/mine")
+    memories.note_findings("a", [{"rule": "r", "evidence": [{"line": "File /Users/anna/x/loop.py failed"}]}])
     found = memories.of("a")
     assert found.model == "mine"
     assert found.moments[0].text == "could not read mail.csv (see log.txt), 3/4 done"

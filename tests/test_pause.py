@@ -18,6 +18,8 @@ from tests.disturbed import adapter, at, data, open_run, same, short, undisturbe
 
 __all__ = ["data", "short", "undisturbed"]
 
+pytestmark = pytest.mark.usefixtures("no_verdict")
+
 # ---- sleep and clocks ----------------------------------------------------------------------------------------------------------
 
 

@@ -16,7 +16,7 @@ from loralab.train.probe import Fit
 from loralab.train.text import TextSession
 from tests import models, tiny
 
-pytestmark = pytest.mark.usefixtures("short_answers")
+pytestmark = pytest.mark.usefixtures("no_verdict")
 
 
 @pytest.fixture
