@@ -10,11 +10,12 @@ What to do: eight to sixteen examples behind an update.
 from advisor.case import Case
 from advisor.findings import Evidence, Fix, Found
 from advisor.rules import Rule
-from advisor.rules._reading import learned_little, planned_updates
+from advisor.rules._reading import ended_well, learned_little, planned_updates
 
 LARGE = 32  # LoRA Without Regret: adapters lose to full tuning beyond about this
 USUAL = 8
 ENOUGH = 100  # updates (Tinker: at least 100)
+HARDLY_ANY = 20  # updates: whatever was learned in them, more would have been in more
 
 
 def too_large(case: Case) -> bool:
@@ -26,10 +27,12 @@ def too_large(case: Case) -> bool:
 
 
 def check(case: Case) -> Found | None:
-    """A large batch left few updates; after a run only where it learned little."""
-    if not too_large(case) or (case.view is not None and not learned_little(case)):
+    """A large batch left few updates; after a run only where it learned little, or there were hardly any."""
+    if not too_large(case):
         return None
     updates, more = planned_updates(case, case.asked.effective_batch), planned_updates(case, USUAL)
+    if case.view is not None and not learned_little(case) and not (ended_well(case) and updates < HARDLY_ANY):
+        return None
     evidence = (
         Evidence(what="examples behind an update", value=case.asked.effective_batch),
         Evidence(what="updates in all", value=updates),
@@ -37,7 +40,8 @@ def check(case: Case) -> Found | None:
     )
     words = f"With {case.asked.effective_batch} examples behind an update there are {updates} updates; with {USUAL} there would be {more}."
     fix = Fix(words=f"Put {USUAL} examples behind an update.", settings={"effective_batch": USUAL})
-    return Found(confidence=0.75 if case.view else 0.6, words=words, evidence=evidence, fixes=(fix,))
+    severity = "info" if case.view is not None and not learned_little(case) else None
+    return Found(confidence=0.75 if case.view else 0.6, words=words, evidence=evidence, fixes=(fix,), severity=severity)
 
 
 RULE = Rule(

@@ -14,17 +14,20 @@ import math
 from advisor.case import Case
 from advisor.findings import Evidence, Fix, Found
 from advisor.rules import Rule
-from advisor.rules._reading import boldness, rate_words, usual_rate
+from advisor.rules._reading import boldness, ended_well, improved, rate_words, usual_rate
 from advisor.rules.too_loud import LOUD
 
 HIGH, WRECKED = 10.0, 50.0  # times the usual; Tinker's LoRA sweep: 72 of 80 runs at 3e-3 and more were wrecked, 2e-4 is usual
 LOW = 0.1
+SETTLED_BADLY = 0.75
 
 
 def check(case: Case) -> Found | None:
-    """The rate against the usual one for the model's size. Only before a run: afterwards its curves tell."""
+    """The rate against the usual one for the model's size. After a run its curves tell first; this is for one that only settled badly."""
     times = boldness(case)
-    if case.view is not None or math.isnan(times) or LOW < times < HIGH or case.scale >= LOUD:
+    if math.isnan(times) or LOW < times < HIGH or (case.view is None and case.scale >= LOUD):
+        return None
+    if case.view is not None and (times < HIGH or not ended_well(case)):
         return None
     rate = rate_words(usual_rate(case))
     high = times >= HIGH
@@ -36,6 +39,11 @@ def check(case: Case) -> Found | None:
     words = f"A learning rate of {case.asked.learning_rate:g} is {times:.3g} times the usual for a model of this size: "
     words += "the training will most likely run away." if high else "it will hardly change anything."
     fix = Fix(words=f"Use a learning rate of {rate:g}.", settings={"learning_rate": rate})
+    if case.view is not None:
+        words = f"A learning rate of {case.asked.learning_rate:g} is {times:.3g} times the usual for a model of this size: it moved too far"
+        words += " at each step to settle where a gentler one does."
+        severity = "info" if improved(case) else None
+        return Found(confidence=SETTLED_BADLY, words=words, evidence=evidence, fixes=(fix,), severity=severity)
     if times >= WRECKED:
         return Found(confidence=0.9, words=words, evidence=evidence, fixes=(fix,), severity="error")
     return Found(confidence=0.7, words=words, evidence=evidence, fixes=(fix,))

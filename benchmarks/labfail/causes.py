@@ -22,7 +22,7 @@ TINY = ("llama", "qwen3", "gpt2", "gemma2", "phi3", "falcon")
 MODELS = (*TINY, "starter")
 PAIRS = ("numbers", "support", "labels", "chat", "desk")  # data sets with a question and an answer
 DATA = (*PAIRS, "plain")
-WORSE = 0.15  # of the twin's held-out loss: what counts as really worse
+WORSE = 0.15  # of the twin's held-out loss, or of what it gained where that is less: what counts as really worse
 LEAST = 0.1  # nats
 
 
@@ -70,7 +70,8 @@ def last(view: RunView) -> float:
 
 def worse(view: RunView, twin: RunView) -> bool:
     """Whether what is kept is clearly worse than the twin's, or there is nothing to keep."""
-    return failed(view, twin) or not best(view) <= best(twin) + max(LEAST, WORSE * best(twin))
+    gained = base_loss(twin) - best(twin)
+    return failed(view, twin) or not best(view) <= best(twin) + max(LEAST, WORSE * min(best(twin), gained))
 
 
 def failed(view: RunView, _: RunView) -> bool:

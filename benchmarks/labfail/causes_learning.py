@@ -95,7 +95,7 @@ def learned_from_prompts(setup: Setup, draw: Random) -> Setup:
 
 def overfit(setup: Setup, draw: Random) -> Setup:
     """Few examples, tens of rounds, large steps, and nobody stops it."""
-    n, epochs, rate = draw.choice((70, 80, 100)), draw.choice((12.0, 16.0, 20.0)), draw.choice((3e-3, 4e-3, 6e-3))
+    n, epochs, rate = draw.choice((80, 90)), draw.choice((16.0, 20.0)), draw.choice((6e-3, 8e-3, 1e-2))
     settings = {
         "epochs": epochs,
         "learning_rate": rate,
@@ -152,5 +152,5 @@ CAUSES = (
           fixable=True, data=PAIRS, models=TINY),
     Cause("overfit", ("R44", "R45"), overfit, _rises, fixable=True, models=TINY),
     Cause("memorised", ("R46", "R83"), memorised, lambda view, twin: _low(view, twin) or worse(view, twin), models=TINY),
-    Cause("forgetting", ("R47",), forgetting, _forgot, fixable=True, models=("starter",), runs=4),
+    Cause("forgetting", ("R47",), forgetting, _forgot, fixable=True, models=("starter",), runs=1),
 )  # fmt: skip

@@ -34,8 +34,8 @@ def batch(setup: Setup, draw: Random) -> Setup:
 
 def longest(setup: Setup, draw: Random) -> Setup:
     """A few examples many times as long as the others; only batches with them do not fit."""
-    chosen = draw.sample(range(len(setup.rows)), draw.choice((2, 4, 6)))
-    rows = _longer(setup, chosen, 12)
+    chosen = draw.sample(range(len(setup.rows)), draw.choice((5, 7, 10)))
+    rows = _longer(setup, chosen, 30)
     most = draw.choice((1000, 1200, 1400))
     return setup.but(f"{len(chosen)} long rows; over {most} tokens fail", rows=rows, settings={"max_length": 256},
                      trouble=lambda: too_large(most))  # fmt: skip

@@ -62,9 +62,8 @@ class LabRun(Record):
 
 
 def slim(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Without mere phases, and with seven digits of each number."""
-    kept = [event for event in events if event["type"] != "noted" or event["text"] or event["data"]]
-    return [_rounded(event) for event in kept]
+    """With seven digits of each number."""
+    return [_rounded(event) for event in events]
 
 
 def _rounded(value: Any) -> Any:

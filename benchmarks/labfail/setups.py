@@ -34,7 +34,7 @@ ROWS, HELD_OUT = 240, 30  # of which so many are held out
 USUAL: dict[str, Any] = {
     "rank": 8, "alpha": 16, "max_length": 128, "micro_batch": 8, "effective_batch": 8, "learning_rate": 2e-3, "epochs": 2.0,
 }  # fmt: skip
-STARTERS: dict[str, Any] = {"max_length": 96, "epochs": 1.0, "learning_rate": 5e-4}
+STARTERS: dict[str, Any] = {"max_length": 96, "epochs": 1.5, "learning_rate": 1e-3}
 
 Trouble = Callable[[], Any]  # makes a context in which the worker runs
 Change = Callable[[Path], None]  # done to a copy of the base model's folder
@@ -51,7 +51,7 @@ class Setup:
     settings: dict[str, Any] = field(default_factory=dict)
     trouble: Trouble = nullcontext
     change: Change | None = None
-    limit: str = ""  # see `limited`
+    measures: tuple[str, ...] = ()  # of the verdict, where not those a worker takes
     injected: str = ""  # what was done to it, in words
 
     def but(self, injected: str, **changes: Any) -> Setup:
@@ -69,6 +69,7 @@ class Ran:
     log: str
     profile: DatasetProfile | None
     root: Path  # the folder everything lies in
+    report: dict[str, Any] = field(default_factory=dict)  # of its judging, example by example
 
     @property
     def view(self) -> RunView:
@@ -93,7 +94,7 @@ def run(setup: Setup, root: Path, name: str) -> Ran:
     if setup.change:
         model = _changed(model, own / setup.model, setup.change)
     plan = TextPlan.model_validate({"dataset": str(file), "base_model": str(model), **setup.settings})
-    job = Job(kind="train", run=name, plan=plan.model_dump(), options={"model": str(model)})
+    job = Job(kind="train", run=name, plan=plan.model_dump(), options={"model": str(model), "measures": setup.measures})
     (folder / "job.json").write_text(job.model_dump_json())
     while True:
         offset, said = _size(folder / "events.jsonl"), _size(folder / "worker.log")
@@ -101,9 +102,16 @@ def run(setup: Setup, root: Path, name: str) -> Ran:
         if code >= 0 or not settle(str(folder), code, offset, said, oom_kills=0):
             break
     told = tuple(events.read(folder / "events.jsonl")[0])
-    ran = Ran(plan.model_dump(), told, (folder / "worker.log").read_text("utf-8", "replace"), _profile(file, model, plan), root)
+    ran = Ran(
+        plan.model_dump(), told, (folder / "worker.log").read_text("utf-8", "replace"), _profile(file, model, plan), root, _report(folder)
+    )
     shutil.rmtree(folder)
     return ran
+
+
+def _report(folder: Path) -> dict[str, Any]:
+    path = folder / "artifacts" / "evaluation.json"
+    return json.loads(path.read_text("utf-8")) if path.is_file() else {}
 
 
 def _profile(file: Path, model: Path, plan: TextPlan) -> DatasetProfile | None:
