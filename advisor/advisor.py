@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from functools import cached_property
 from typing import Any
 
-from advisor import again, case, preflight
+from advisor import again, case, data_advice, preflight
+from advisor.data_advice import Advice
 from advisor.diagnose import diagnose
 from advisor.findings import Diagnosis
 from advisor.limits import Limits
@@ -36,6 +37,7 @@ class Advisor:
     def __init__(self, lab: Lab | None = None) -> None:
         self.lab = lab or Lab()
         self._settled: dict[str, str] = {}
+        self._limits: tuple[str, Limits] = ("", Limits())
 
     def diagnose(self, run: str) -> Diagnosis:
         """What went wrong in a run, the likeliest cause first; while it goes on, what can be said already."""
@@ -82,14 +84,24 @@ class Advisor:
         """Whether no remembered failure rules this learning rate out. The usual one is the plan's own affair."""
         return rate == plan.learning_rate or not rules_out(self.lab, plan.model_copy(update={"learning_rate": rate}), self.limits())
 
+    def put_right(self, operation: str, plan: TextPlan | dict[str, Any]) -> Advice:
+        """Do with a plan's examples what a finding advises, into a new file. Raises UserError where nothing would change."""
+        typed = TextPlan.model_validate(plan if isinstance(plan, dict) else plan.model_dump())
+        return data_advice.apply(operation, typed, self.lab.catalog.folder(typed.base_model), self.lab.home)
+
     def describe(self, wish: str, model: str = "") -> Described:
         """A complete plan for a wish in words, before there is any data, and the examples it takes."""
         return describe(self.lab, wish, model)
 
     # ---- trying again ----------------------------------------------------------------------------------------------------
     def limits(self) -> Limits:
-        """What failed and what is known to fit, of all runs that are remembered."""
-        return again.limits(self.lab)
+        """What failed and what is known to fit, of all runs that are remembered; read anew when one more is."""
+        memories = self.lab.history.memories
+        newest = [(memory.run, memory.ended) for memory in memories.recent(1)]
+        stamp = str((memories.counts(), newest))
+        if self._limits[0] != stamp:
+            self._limits = (stamp, again.limits(self.lab))
+        return self._limits[1]
 
     def repair(self, run: str) -> Repair | None:
         """What a failed run would be tried again with; None where nothing may be done without asking."""
@@ -116,6 +128,12 @@ class Advisor:
     def voice(self) -> Voice:
         """Speaks with the language model that was chosen for it, and without one as well; `voice.close()` lets go of it."""
         return waking.voice(self.lab)
+
+    def wake_again(self) -> None:
+        """Let go of the language model: the one that is chosen now wakes with the next question."""
+        if "voice" in self.__dict__:
+            self.voice.close()
+            del self.__dict__["voice"]
 
     def story(self, run: str) -> Story:
         """What happened in a run, on what evidence, what was changed and what came of it; made without a language model, at once."""

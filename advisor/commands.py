@@ -33,7 +33,7 @@ def why(run: Run = "last", story: AsStory = False, json: Json = False, home: Hom
         told = Advisor(lab).story(newest(lab, run))
         Output(json).give(told.model_dump(), told.text)
         return
-    found = Advisor(lab).diagnose(newest(lab, run))
+    found = Advisor(lab).remember(newest(lab, run))
     text = [
         f"{one.title}. {one.words}\n  " + "\n  ".join([e.words for e in one.evidence] + [f.words for f in one.fixes])
         for one in found.findings

@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import Field
 
 from advisor.advisor import Advisor
+from advisor.data_advice import OPERATIONS, Advice
 from advisor.findings import Diagnosis, Finding
 from advisor.tries import Told
 from loralab.errors import UserError
@@ -33,6 +34,7 @@ class Note(Record):
     evidence: tuple[str, ...] = ()
     fix: str = ""
     settings: dict[str, Any] = Field(default_factory=dict)
+    data: str = ""  # what is to be done with the examples, where it can be done for the person
     again: bool = False  # the run failed and can be tried again with it
 
 
@@ -61,7 +63,8 @@ def _note(found: Finding, run: str, key: str, *, again: bool) -> Note:
     return Note(
         key=key, run=run, rule=found.rule, title=found.title, words=found.words, severity=found.severity,
         evidence=tuple(evidence.words for evidence in found.evidence), fix=fix.words if fix else "",
-        settings=fix.settings if fix else {}, again=again and bool(fix and fix.settings) and found.action == "retry",
+        settings=fix.settings if fix else {}, data=fix.data if fix and fix.data in OPERATIONS else "",
+        again=again and bool(fix and fix.settings) and found.action == "retry",
     )  # fmt: skip
 
 
@@ -95,6 +98,12 @@ def tries_html(told: Sequence[Told]) -> str:
         lines.append(f"<li>{changed}{esc(one.came_of_it)} {what}</li>")
     head = f"The advisor tried {count(len(told) - 1, 'more time', 'more times')}"
     return f'<div class="note tries"><h3>{head}</h3><ol>{"".join(lines)}</ol></div>'
+
+
+def put_right_html(advice: Advice) -> str:
+    """What was just done with the examples."""
+    where = esc(advice.path.rpartition("/")[2])
+    return f'<div class="note done"><p>{esc(advice.words)} They are in a new file, {where}; yours is as it was.</p></div>'
 
 
 def applied_html(before_: dict[str, Any], after: dict[str, Any]) -> str:

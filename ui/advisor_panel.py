@@ -16,7 +16,7 @@ import gradio as gr
 
 from advisor.advisor import Advisor
 from loralab.errors import LabError
-from ui.advisor_notes import MOST, Note, applied_html, before, note_html, of_run, shown, tries_html
+from ui.advisor_notes import MOST, Note, applied_html, before, note_html, of_run, put_right_html, shown, tries_html
 from ui.errors import LOG, told
 from ui.form import read
 from ui.markup import markup
@@ -149,8 +149,8 @@ def _draw(page: Page, here: Where, left: list[Note]) -> list[Any]:
 def _card(note: Note | None) -> list[Any]:
     if note is None:
         return [gr.Column(visible=False), "", gr.Button(visible=False)]
-    label = "Try again with this" if note.again else "Apply"
-    return [gr.Column(visible=True), note_html(note), gr.Button(label, visible=bool(note.settings))]
+    label = "Try again with this" if note.again else "Apply" if note.settings else "Do it, in a new file"
+    return [gr.Column(visible=True), note_html(note), gr.Button(label, visible=bool(note.settings or note.data))]
 
 
 def _stamp(page: Page, tab: str, run: str) -> str:
@@ -182,9 +182,9 @@ def _wire_cards(page: Page, slots: list[Slot], parts: dict[str, Any]) -> None:
     @told
     def go_back(kept: dict[str, Any]) -> list[Any]:
         filled = [kept.get(name, gr.skip()) for name in form.names]
-        return [_new(), {}, gr.Column(visible=False), "", *filled]
+        return [kept.get("dataset", gr.skip()), _new(), {}, gr.Column(visible=False), "", *filled]
 
-    parts["back"].click(go_back, parts["undo"], [page.nudge, *undone, *form.inputs], show_progress="hidden")
+    parts["back"].click(go_back, parts["undo"], [page.dataset, page.nudge, *undone, *form.inputs], show_progress="hidden")
 
 
 def _use(page: Page, at: int) -> Callable[..., list[Any]]:
@@ -195,8 +195,10 @@ def _use(page: Page, at: int) -> Callable[..., list[Any]]:
     def use(keys: list[str], *values: Any) -> list[Any]:
         here = Where.of(values)
         note = _clicked(page, at, keys, here)
-        if note is None or not note.settings:
+        if note is None or not (note.settings or note.data):
             return nothing
+        if note.data and not note.settings:
+            return _put_right(page, here, note, nothing)
         if note.again:
             started = page.advisor.retry(note.run, asked=True)
             _noted(page.advisor, note, taken=True)
@@ -215,6 +217,18 @@ def _use(page: Page, at: int) -> Callable[..., list[Any]]:
         return [*nothing[:4], go_to("plan"), _new(), kept, gr.Column(visible=True), applied_html(kept, change), *filled]
 
     return use
+
+
+def _put_right(page: Page, here: Where, note: Note, nothing: list[Any]) -> list[Any]:
+    """Change the examples as a note advises, in a new file, and go on with that."""
+    plan = page.lab.job(note.run).plan if note.run else page.desk.propose(*here.choice).plan
+    advice = page.advisor.put_right(note.data, plan)
+    _noted(page.advisor, note, taken=True)
+    kept = {"dataset": plan["dataset"]}
+    return [
+        gr.skip(), advice.path, plan["base_model"], {}, go_to("dataset"), gr.skip(), kept, gr.Column(visible=True),
+        put_right_html(advice), *nothing[9:],
+    ]  # fmt: skip
 
 
 def _later(page: Page, at: int) -> Callable[..., list[Any]]:

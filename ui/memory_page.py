@@ -19,6 +19,7 @@ from loralab.paths import room
 from ui.errors import told
 from ui.markup import markup
 from ui.page import Page
+from ui.voice_choice import voice_choice
 from ui.words import count, empty, esc, figure, heading, notice
 
 LEAD = "From every run here the advisor learns what fits on this computer, what went wrong, and what helped. It never holds your examples."
@@ -41,6 +42,7 @@ def memory_page(page: Page) -> None:
         most = gr.Slider(0, 2, value=allowed.tries, step=1, label="Tries", info="At most two for one run.")
         minutes = gr.Number(allowed.minutes, label="Minutes for all tries of a run together", minimum=1, precision=0)
         said = markup()
+    voice_choice(page)
     with gr.Column(elem_classes="card"):
         markup(heading("Take it along, or forget it", "A memory file holds numbers, settings and names of runs; no example, no answer."))
         with gr.Row(elem_classes="actions"):
