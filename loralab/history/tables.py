@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
+from functools import cache
 
 from sqlite_utils import Database
 
@@ -84,9 +85,25 @@ def migrate(db: Database) -> None:
 
 
 def check(db: Database) -> None:
-    """Raise DatabaseError where pages of the file are damaged; reads all of it."""
-    if next(db.query("pragma quick_check(1)"))["quick_check"] != "ok":
+    """Raise DatabaseError where pages of the file are damaged, or a table is not the one that was made; reads all of it."""
+    if next(db.query("pragma quick_check(1)"))["quick_check"] != "ok" or _shape(db) != _whole():
         raise sqlite3.DatabaseError("damaged")
+
+
+def _shape(db: Database) -> frozenset[tuple[str, str]]:
+    """Name and making of every table, index and trigger: a changed letter in it is damage that SQLite itself takes for another name."""
+    return frozenset((row["name"], row["sql"] or "") for row in db.query("select name, sql from sqlite_master"))
+
+
+@cache
+def _whole() -> frozenset[tuple[str, str]]:
+    """The shape of an index made just now. One that an earlier version made otherwise is made anew, once."""
+    db = Database(memory=True)
+    try:
+        migrate(db)
+        return _shape(db)
+    finally:
+        db.close()
 
 
 def _apply(db: Database, change: Callable[[Database], None], number: int) -> None:
