@@ -60,6 +60,7 @@ def weights(result: dict[str, Any]) -> dict[str, torch.Tensor]:
     return load_file(Path(result["adapter"]) / "adapter_model.safetensors")
 
 
+@pytest.mark.usefixtures("no_verdict")
 @pytest.mark.parametrize("engine", ["loralab", "trl"])
 def test_a_stopped_run_goes_on_to_the_same_adapter(
     tmp_path: Path, llama: Path, data: Path, engine: str, monkeypatch: pytest.MonkeyPatch
@@ -85,6 +86,7 @@ def test_a_stopped_run_goes_on_to_the_same_adapter(
         assert torch.equal(tensor, weights(second)[name]), name
 
 
+@pytest.mark.usefixtures("no_verdict")
 @pytest.mark.parametrize("engine", ["loralab", "trl"])
 def test_a_broken_update_never_reaches_the_weights(
     tmp_path: Path, llama: Path, data: Path, engine: str, monkeypatch: pytest.MonkeyPatch
@@ -123,6 +125,7 @@ def poison(monkeypatch: pytest.MonkeyPatch, engine: str, at: int) -> None:
     monkeypatch.setattr(trl_engine.SFTTrainer, "compute_loss", compute_loss)
 
 
+@pytest.mark.usefixtures("no_verdict")
 @pytest.mark.parametrize("engine", ["loralab", "trl"])
 def test_a_healthy_run_has_no_incident(tmp_path: Path, llama: Path, data: Path, engine: str) -> None:
     folder, _ = train(tmp_path / "run", llama, data, engine=engine, max_steps=4)
