@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
 RESAMPLES = 4000
+KEPT = 300  # up to so many examples the draws are kept for the next measure (20 MB); drawing them is most of the work
 FEWEST = 8  # fewer examples than this prove nothing either way
 SMALL_SHARE = 0.02  # an interval within 2 % of the base's value, both ways, is “no difference” and not “too few examples”
 
@@ -56,8 +58,7 @@ def paired_difference(base: Sequence[float], adapter: Sequence[float], weights: 
     difference = float((after - before).sum()) / total
     if n < 2:
         return Difference(float(before.sum()) / total, float(after.sum()) / total, difference, -math.inf, math.inf, n)
-    random = np.random.default_rng(seed)
-    drawn = random.multinomial(n, np.full(n, 1 / n), size=RESAMPLES)  # how often each example is drawn [RESAMPLES, n]
+    drawn, signs = _draws(n, seed) if n <= KEPT else _draws.__wrapped__(n, seed)
     resampled = drawn @ (after - before) / (drawn @ counts)
     low, high = np.percentile(resampled, [2.5, 97.5])
     inflated = math.sqrt(n / (n - 1))
@@ -65,7 +66,7 @@ def paired_difference(base: Sequence[float], adapter: Sequence[float], weights: 
     return Difference(
         float(before.sum()) / total, float(after.sum()) / total, difference,
         difference + (float(low) - difference) * wider, difference + (float(high) - difference) * wider, n,
-        float(np.std(resampled)) * inflated, _sign_flips(after - before, random),
+        float(np.std(resampled)) * inflated, _sign_flips(after - before, signs),
     )  # fmt: skip
 
 
@@ -78,11 +79,18 @@ def holm(chances: Sequence[float]) -> list[float]:
     return corrected
 
 
-def _sign_flips(differences: np.ndarray, random: np.random.Generator) -> float:
+@lru_cache(maxsize=2)
+def _draws(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """How often each example is drawn and which are swapped, both [RESAMPLES, n]: the same for every measure over as many examples."""
+    random = np.random.default_rng(seed)
+    drawn = random.multinomial(n, np.full(n, 1 / n), size=RESAMPLES).astype(np.float64)
+    return drawn, random.choice(np.array([-1.0, 1.0]), size=(RESAMPLES, n))
+
+
+def _sign_flips(differences: np.ndarray, signs: np.ndarray) -> float:
     """Two-sided chance of a sum as far from 0 if base and adapter could be swapped in every example (Fisher's paired test, sampled)."""
     if not np.isfinite(differences).all():
         return 1.0
-    signs = random.choice(np.array([-1.0, 1.0]), size=(RESAMPLES, len(differences)))
     seen = abs(float(differences.sum()))
     at_least = int((np.abs(signs @ differences) >= seen - 1e-12 * max(1.0, seen)).sum())
     return (1 + at_least) / (1 + RESAMPLES)
