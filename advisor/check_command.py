@@ -46,7 +46,12 @@ def begin(lab: Lab, values: dict[str, Any], out: Output, anyway: bool) -> str:
     advisor = Advisor(lab)
     for finding in _worth_saying(advisor.preflight(values)):
         out.say(told(finding))
-    return advisor.start(values, anyway=anyway)
+    try:
+        return advisor.start(values, anyway=anyway)
+    except UserError as error:
+        if error.problem.code == "never_twice" or error.problem.code.startswith("preflight_"):
+            out.say("--anyway starts it all the same.")
+        raise
 
 
 def _worth_saying(found: Diagnosis) -> list[Finding]:

@@ -46,7 +46,7 @@ def insist(diagnosis: Diagnosis) -> None:
     found = blocking(diagnosis)
     if found is not None:
         todo = found.fixes[0].words if found.fixes else ""
-        raise UserError(f"{found.title}. {found.words}", f"{todo} (--anyway starts it all the same.)", code=f"preflight_{found.rule}")
+        raise UserError(f"{found.title}. {found.words}", todo, code=f"preflight_{found.rule}")
 
 
 def examined(plan: TextPlan, model_folder: Path) -> tuple[Facts, DatasetProfile]:

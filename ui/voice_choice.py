@@ -30,9 +30,8 @@ def voice_choice(page: Page) -> None:
     """Draw it."""
     with gr.Column(elem_classes="card"):
         markup(heading("Who speaks", LEAD))
-        who = gr.Dropdown(
-            *_here(page), label="Speaks", allow_custom_value=True, elem_id="who-speaks", info="Or type the path of a .gguf file."
-        )
+        (choices, speaks), info = _here(page), "Or type the path of a .gguf file."
+        who = gr.Dropdown(choices, value=speaks, label="Speaks", info=info, allow_custom_value=True, elem_id="who-speaks")
         with gr.Row(elem_classes="actions"):
             fetch = [
                 gr.Button(f"Fetch {one.words} ({one.bytes / 1e9:.1f} GB) …", size="sm", scale=0, min_width=200) for one in offers.OFFERS

@@ -10,6 +10,7 @@ import math
 from typing import Any
 
 from advisor.limits import NAMES, Limits, Point, Tamed, points, tame
+from advisor.preflight import examined
 from advisor.proposals import learned
 from advisor.proposals.learned import Learned, Sweep
 from loralab import facts, planner
@@ -48,14 +49,16 @@ def begin(lab: Lab, plan: TextPlan | dict[str, Any], limits: Limits, *, anyway: 
     typed = TextPlan.model_validate(plan if isinstance(plan, dict) else plan.model_dump())
     if not anyway and (failure := rules_out(lab, typed, limits)):
         problem = never_twice(Tamed(settings={}, because=(failure,), possible=False))
-        raise UserError(problem.what, "Take the settings that are proposed, or start it anyway.", code=problem.code)
+        raise UserError(problem.what, "Take the settings that are proposed.", code=problem.code)
     return lab.start(typed)
 
 
 def rules_out(lab: Lab, plan: TextPlan, limits: Limits) -> Point | None:
     """The remembered failure that rules a plan out; None where none does."""
-    profile = lab.profile(plan.dataset, plan.base_model, plan.roles or None, plan.learn_from)
-    return limits.against(points(plan, known_facts(lab, profile, plan.base_model)))
+    read, _ = examined(plan, lab.catalog.tokenizer_folder(plan.base_model))  # read before, by the preflight
+    machine = lab.machine()
+    here = {"place": fingerprint(machine), "room": machine.training_memory_free}
+    return limits.against(points(plan, read.model_copy(update=here)))
 
 
 def known_facts(lab: Lab, profile: DatasetProfile, model: str) -> Facts:
