@@ -201,7 +201,7 @@ def _share(name: str, least: float) -> Acts:
 
 
 CAUSES = (
-    Cause("end_cut", ("R53",), end_cut, _share("cut", 0.4), before=True, fixable=True, data=PAIRS),
+    Cause("end_cut", ("R53",), end_cut, _share("cut", 0.4), before=True, fixable=True, data=("numbers", "support", "chat", "desk")),
     Cause("no_end", ("R51", "R50", "R52"), no_end, _share("unended", 0.9), before=True, data=PAIRS),
     Cause("end_of_pieces", ("R58", "R51", "R50", "R52"), end_of_pieces, _share("unended", 0.9), before=True, data=PAIRS, runs=8),
     Cause("begun_twice", ("R55",), begun_twice, _share("begun_twice", 0.9), before=True, data=PAIRS),

@@ -176,7 +176,7 @@ def _longer(setup: Setup, chosen: Any, times: int) -> tuple[dict[str, Any], ...]
 
 
 CAUSES = (
-    Cause("batch_too_large", ("R10",), batch, OUT, fixable=True, models=TINY),
+    Cause("batch_too_large", ("R10",), batch, OUT, fixable=True, data=("support", "desk", "plain")),
     Cause("longest_too_large", ("R12",), longest, OUT, fixable=True, data=("numbers", "support", "chat"), models=TINY),
     Cause("optimizer_too_large", ("R11",), optimizer, OUT, fixable=True),
     Cause("look_too_large", ("R13",), evaluation, OUT, fixable=True),
