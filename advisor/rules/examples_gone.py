@@ -13,8 +13,8 @@ from advisor.rules import Rule
 from advisor.rules._examples import code, last_words
 
 CODES = frozenset((
-    "no_file", "no_examples", "no_such_column", "not_text", "empty_file", "file_too_big", "folder_too_big", "roles_incomplete",
-    "bad_archive", "unsafe_archive", "nested_archive", "bad_excel", "old_excel", "bad_json", "bad_parquet",
+    "no_file", "no_examples", "not_text", "empty_file", "file_too_big", "folder_too_big", "bad_archive",
+    "unsafe_archive", "nested_archive", "bad_excel", "old_excel", "bad_json", "bad_parquet",
 ))  # fmt: skip
 
 

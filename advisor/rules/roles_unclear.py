@@ -10,12 +10,19 @@ What to do: look at the preview and choose the columns. Speakers are understood 
 from advisor.case import Case
 from advisor.findings import Evidence, Fix, Found
 from advisor.rules import Rule
+from advisor.rules._examples import code, last_words
 
+CODES = frozenset(("no_such_column", "roles_incomplete"))
 MANY = 0.1  # of the rows; Soup blocks from here on
 
 
 def check(case: Case) -> Found | None:
-    """The reader guessed the columns, or lost a tenth of the rows to speakers it does not know."""
+    """The plan names columns that are not there, or the reader guessed, or lost a tenth of the rows to speakers it does not know."""
+    if code(case) in CODES and not case.ran:
+        said = tuple(Evidence(what=f"column for “{role}”", value=column) for role, column in case.plan.roles.items())
+        fix = Fix(words="Look at the preview and choose the columns.", data="fix_columns")
+        words = "The columns that the plan names are not those of the file."
+        return Found(confidence=0.95, words=words, evidence=(*said, last_words(case)), fixes=(fix,), severity="error")
     profile = case.profile
     if profile is None:
         return None
