@@ -35,12 +35,13 @@ class Note(Record):
     fix: str = ""
     settings: dict[str, Any] = Field(default_factory=dict)
     data: str = ""  # what is to be done with the examples, where it can be done for the person
+    either: bool = False  # it cannot be told from the other causes shown
     again: bool = False  # the run failed and can be tried again with it
 
 
 def before(found: Diagnosis, dataset: str, model: str) -> list[Note]:
     """Notes about a plan that has not run."""
-    return [_note(one, "", f"{dataset}\n{model}\n{one.rule}", again=False) for one in _worth(found)]
+    return [_note(one, "", f"{dataset}\n{model}\n{one.rule}", again=False) for one in _worth(found)]  # a plan has all of them at once
 
 
 def of_run(advisor: Advisor, run: str, state: str) -> list[Note]:
@@ -49,8 +50,9 @@ def of_run(advisor: Advisor, run: str, state: str) -> list[Note]:
         found = advisor.remember(run)
     except UserError:
         return []
-    failed = state in ("failed", "killed")
-    return [_note(one, run, f"{run}\n{one.rule}", again=failed) for one in _worth(found)]
+    failed, either = state in ("failed", "killed"), found.could_be if len(found.could_be) > 1 else ()
+    notes = [(one, _note(one, run, f"{run}\n{one.rule}", again=failed)) for one in _worth(found)]
+    return [note.model_copy(update={"either": one in either}) for one, note in notes]
 
 
 def _worth(found: Diagnosis) -> Iterable[Finding]:
@@ -83,8 +85,9 @@ def note_html(note: Note) -> str:
     tone = TONES.get(note.severity, "quiet")
     items = "".join(f"<li>{esc(line)}</li>" for line in note.evidence)
     proof = f"<details><summary>What this rests on</summary><ul>{items}</ul></details>" if items else ""
+    doubt = '<p class="fine">It could be this, or one of the others marked so.</p>' if note.either else ""
     todo = f'<p class="do">{esc(note.fix)}</p>' if note.fix else ""
-    return f'<div class="note {tone}"><h3>{esc(note.title)}</h3><p>{esc(note.words)}</p>{todo}{proof}</div>'
+    return f'<div class="note {tone}"><h3>{esc(note.title)}</h3><p>{esc(note.words)}</p>{todo}{doubt}{proof}</div>'
 
 
 def tries_html(told: Sequence[Told]) -> str:
