@@ -57,10 +57,14 @@ def report(name: str, asked: Sequence[Prompt]) -> list[str]:
         f"{name}:",
         f"  right kind: {wilson(sum(one.kind == wish.task for one, wish in read), len(read))}",
         f"  where it is sure: {wilson(sum(one.kind == wish.task for one, wish in sure), len(sure))}",
-        f"  language: {wilson(sum(one.language == wish.language for one, wish in read), len(read))},"
-        f" where one is named: {wilson(sum(one.language == wish.language for one, wish in named), len(named))}",
-        f"  length: {wilson(sum(one.length == wish.length for one, wish in read), len(read))},"
-        f" where one is named: {wilson(sum(one.length == wish.length for one, wish in sized), len(sized))}",
+        (
+            f"  language: {wilson(sum(one.language == wish.language for one, wish in read), len(read))},"
+            f" where one is named: {wilson(sum(one.language == wish.language for one, wish in named), len(named))}"
+        ),
+        (
+            f"  length: {wilson(sum(one.length == wish.length for one, wish in read), len(read))},"
+            f" where one is named: {wilson(sum(one.length == wish.length for one, wish in sized), len(sized))}"
+        ),
     ]
 
 
