@@ -83,8 +83,9 @@ def answers(address: str) -> bool:
         return False
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
+    """One browser for a file's tests; each window has a context of its own, so nothing is remembered from test to test."""
     with playwright.sync_playwright() as driver:
         chromium = driver.chromium.launch(executable_path=CHROMIUM, args=SWITCHES)
         yield chromium
@@ -108,6 +109,8 @@ def window(app: tuple[str, psutil.Process], browser: Any) -> Iterator[Callable[.
         return found
 
     yield open_window
+    for context in browser.contexts:
+        context.close()
     assert [error for each in opened for error in each.errors] == []
     assert {host for each in opened for host in each.hosts} <= {"127.0.0.1", ""}
 
