@@ -247,13 +247,13 @@ def test_a_second_ctrl_c_leaves_without_waiting_and_the_run_goes_on(home, plan):
 
 @pytest.mark.slow
 def test_a_file_goes_in_and_an_adapter_comes_out(lora, tmp_path):
-    rows = (SAMPLES / "class_chatbot.jsonl").read_text("utf-8").splitlines()[:60]
+    rows = (SAMPLES / "class_chatbot.jsonl").read_text("utf-8").splitlines()[:40]
     file = tmp_path / "mine.jsonl"
     file.write_text("\n".join(rows), "utf-8")
     code, out, _ = lora("data", file, "--json")
     profile = one(out)
     assert code == 0
-    assert profile["n_kept"] + len(profile["left_out"]) == profile["n_read"] == 60
+    assert profile["n_kept"] + len(profile["left_out"]) == profile["n_read"] == 40
     code, out, err = lora("train", file, "--model", "starter", "--set", "max_steps=6", "--set", "max_length=128", "--json")
     report = one(out)
     assert code == 0, err

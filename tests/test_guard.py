@@ -24,7 +24,7 @@ from loralab.train.optim import adamw
 from loralab.train.text import TextSession
 from tests import healthy, models, troubles
 
-pytestmark = pytest.mark.filterwarnings("ignore")  # transformers' own
+pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.usefixtures("short_answers")]  # transformers' own warnings
 SLOW = {"every correction the wrong way", "learning rate x100, one example at a time"}  # benchmarks/guard.py runs them, too
 
 
