@@ -23,6 +23,7 @@ from advisor.findings import ALARM, CLOSE, Finding
 from loralab.paths import DATA
 
 FILE = DATA / "ranker.json"
+LEAST = 0.01  # beyond CLOSE, so that rounding does not decide
 SURE = 2.0  # times as likely as the next: then it is no longer “could be either”
 
 _INCIDENTS = ("diverged", "non_finite", "bad_row", "nothing_to_learn", "out_of_memory", "killed_for_memory", "disk_full", "rolled_back")
@@ -69,7 +70,7 @@ def _falling(ordered: Sequence[Finding], share: dict[str, float]) -> list[Findin
     found = [ordered[0]]
     for finding in ordered[1:]:
         above = found[-1]
-        limit = above.confidence - (CLOSE if share[above.rule] > SURE * share[finding.rule] else 0.0)
+        limit = above.confidence - (CLOSE + LEAST if share[above.rule] > SURE * share[finding.rule] else 0.0)
         found.append(finding.model_copy(update={"confidence": min(finding.confidence, max(ALARM, limit))}))
     return found
 

@@ -13,7 +13,7 @@ import pytest
 from advisor import ranker
 from advisor.case import Case
 from advisor.diagnose import diagnose, findings
-from advisor.findings import Finding
+from advisor.findings import CLOSE, Finding
 from benchmarks.labfail.causes import causes
 from benchmarks.labfail.records import HEALTHY, RUNS, LabRun, read, write
 from benchmarks.labfail.replay import Answer, ask, case_of, macro_f1, right, wilson
@@ -99,7 +99,7 @@ def test_ranker_orders_and_adds_nothing(kept: dict[str, list[LabRun]]) -> None:
     pair = _two(case)
     ordered = _ranker().order(case, pair)
     assert [finding.rule for finding in ordered] == ["b", "a"]
-    assert ordered[0].confidence - ordered[1].confidence >= 0.1
+    assert ordered[0].confidence - ordered[1].confidence > CLOSE
     assert all(finding.alarm for finding in ordered)
     assert _ranker(threshold=0.99).order(case, pair) == pair  # not sure enough: the rules' own order
     assert _ranker().order(case, pair[:1]) == pair[:1]

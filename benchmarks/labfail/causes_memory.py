@@ -29,7 +29,7 @@ def batch(setup: Setup, draw: Random) -> Setup:
     size, share = draw.choice((24, 32, 48)), draw.uniform(0.3, 0.65)
     settings = {"micro_batch": size, "effective_batch": size, "max_length": 256}
     rows = _longer(setup, range(len(setup.rows)), 2)
-    return setup.but(f"{size} at once, {share:.0%} of the memory", rows=rows, settings=settings, trouble=lambda: limited(share))
+    return setup.but(f"{size} at once, {share:.0%} of the memory", rows=rows, settings=settings, trouble=lambda: limited(share, size))
 
 
 def longest(setup: Setup, draw: Random) -> Setup:

@@ -183,8 +183,8 @@ def _work(folder: Path, trouble: Trouble) -> int:
 
 
 @contextmanager
-def limited(share: float) -> Iterator[None]:
-    """The training gets `share` of the memory its largest step takes over the loaded model (RLIMIT_AS): the allocator really refuses.
+def limited(share: float, size: int) -> Iterator[None]:
+    """The training gets `share` of the memory that its `size` longest examples take over the model (RLIMIT_AS): the allocator refuses.
 
     What it takes is measured first, by one such step without a limit.
     """
@@ -195,7 +195,7 @@ def limited(share: float) -> Iterator[None]:
     def bounded(session: Any, plan: Any, folder: Any) -> Any:
         run = prepare(session, plan, folder)
         before = _virtual("VmSize:")
-        taken = _step(session)
+        taken = _step(session, size)
         resource.setrlimit(resource.RLIMIT_AS, (before + int(share * taken), resource.RLIM_INFINITY))
         return run
 
@@ -207,8 +207,8 @@ def limited(share: float) -> Iterator[None]:
         yield
 
 
-def _step(session: Any) -> int:
-    """Bytes that the largest micro-batch takes on its way forward and back, as the system counts them."""
+def _step(session: Any, size: int) -> int:
+    """Bytes that the `size` longest examples take on their way forward and back, as the system counts them."""
     import torch
 
     most, before = [0], _virtual("VmSize:")
@@ -216,7 +216,8 @@ def _step(session: Any) -> int:
         [p for p in session.model.parameters() if p.requires_grad][-1:],
         lambda _: most.__setitem__(0, max(most[0], _virtual("VmSize:"))),
     )
-    loss, _ = session.loss(session.largest())
+    longest = sorted(range(len(session.train_rows)), key=lambda row: -len(session.train_rows[row].ids))[:size]
+    loss, _ = session.loss(session.batch(session.train_rows, longest, session.train_examples))
     most[0] = max(most[0], _virtual("VmSize:"))
     loss.backward()
     handle.remove()
