@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from loralab.events import Adjusted, Ended, Evaluated, EventLog, Incident, Noted, Started, Stepped
+from loralab.events import Adjusted, Ended, Evaluated, Event, EventLog, Incident, Noted, Outcome, Started, Stepped
 from loralab.facts import Facts
 from loralab.records import Job
 from loralab.tasks.text import TextPlan
@@ -19,7 +19,7 @@ FACTS = Facts(
 def writer(home: Path) -> Callable[..., str]:
     """Writes a text run that has ended, as a worker would have: `write("a", learning_rate=1e-3)` -> its id."""
 
-    def made(run: str, *more: object, outcome: str = "finished", code: str = "", facts: Facts = FACTS, loss: float = 1.5, **settings):
+    def made(run: str, *more: Event, outcome: Outcome = "finished", code: str = "", facts: Facts = FACTS, loss: float = 1.5, **settings):
         folder = home / "runs" / run
         folder.mkdir(parents=True)
         plan = TextPlan(base_model="Qwen/Qwen3-0.6B", dataset="/Users/anna/secret/mail.csv", title=f"Run {run}").model_copy(update=settings)

@@ -6,6 +6,8 @@ import errno
 import json
 import time
 import zipfile
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -138,9 +140,9 @@ def test_ten_thousand_runs_are_indexed_and_asked_quickly(home, write):
         (folder / "events.jsonl").write_bytes((whole / "events.jsonl").read_bytes())
     index, spent = History(home), {}
 
-    def timed(name: str, do: object) -> object:
+    def timed(name: str, do: Callable[[], Any]) -> Any:
         began = time.perf_counter()
-        found = do()  # type: ignore[operator]
+        found = do()
         spent[name] = time.perf_counter() - began
         return found
 

@@ -51,7 +51,7 @@ def test_a_healthy_folder_is_green(place: Place, trial: dict[str, Any], variant:
     assert parity.proven, parity.words
 
 
-FAULTS = [(variant, *fault) for variant in VARIANTS for fault in (*onnx_damage.PAPERS, *onnx_damage.GRAPH)]
+FAULTS: list[tuple[Any, ...]] = [(variant, *fault) for variant in VARIANTS for fault in (*onnx_damage.PAPERS, *onnx_damage.GRAPH)]
 
 
 @pytest.mark.parametrize(("variant", "fault", "names", "why"), FAULTS, ids=[f"{v}-{f.__name__}" for v, f, *_ in FAULTS])
