@@ -19,6 +19,11 @@ SPEAKS_MANY = ("qwen", "gemma", "llama-3.2", "mistral")  # beginnings of names o
 LARGEST_QUICK = 200e6  # weights of a model for somebody in a hurry
 PATIENCE = {"quick": 900.0, "": 3600.0, "best": 8 * 3600.0}  # seconds that training may take
 WORD = 1.4  # tokens, about
+GIVES: dict[Task, str] = {
+    "answer": "answers", "sort": "names of classes", "extract": "results", "summarise": "summaries", "translate": "translations",
+    "code": "answers", "write": "texts",
+}  # fmt: skip
+READS: tuple[Task, ...] = ("sort", "extract")  # kinds where a language is that of the texts it gets
 
 
 @dataclass(frozen=True)
@@ -97,7 +102,7 @@ def describe(lab: Lab, text: str, model: str = "") -> Described:
     fixed: dict[str, Any] = {"learn_from": "everything"} if kind.shape == "text" else {}
     proposal = lab.propose(profile, name, **fixed, title=_title(wish))
     return Described(
-        wish=wish, proposal=proposal, rows=kind.rows, columns=kind.columns, sample=kind.sample, needs=_needs(wish, kind),
+        wish=wish, proposal=proposal, rows=kind.rows, columns=kind.columns, sample=_sample(wish, kind), needs=_needs(wish, kind),
         words=_words(wish, lab.check_model(name)),
     )  # fmt: skip
 
@@ -136,24 +141,38 @@ def _title(wish: Wish) -> str:
     return wish.text[:77] + ("..." if len(wish.text) > 77 else "")
 
 
+def _sample(wish: Wish, kind: Kind) -> dict[str, str]:
+    """One row as an example; a translation into a language that is not the sample's says only what stands there."""
+    if wish.task == "translate" and wish.language == "English":
+        return {"source": kind.sample["translation"], "translation": kind.sample["source"]}
+    if wish.task == "translate" and wish.language not in ("", "German"):
+        return kind.sample | {"translation": f"(the same sentence in {wish.language})"}
+    return kind.sample
+
+
 def _needs(wish: Wish, kind: Kind) -> tuple[str, ...]:
     found = [f"About {kind.rows:,} examples, each {kind.sentence}."]
-    found += [f"A table (CSV, Excel) with the columns {' and '.join(f'“{column}”' for column in kind.columns)} is enough."]
-    if wish.language:
-        found.append(f"Every answer in {wish.language}: it writes in the language of the examples.")
-    if wish.length == "short" and wish.task != "sort":
-        found.append("Short answers throughout: it writes as long as the examples do.")
-    if wish.length == "long":
-        found.append("Long answers throughout: it writes as long as the examples do.")
+    columns = " and ".join(f"“{column}”" for column in kind.columns)
+    if kind.shape == "text":
+        found.append(f"Plain text files as they are will do, or a table (CSV, Excel) with the column {columns}.")
+    else:
+        found.append(f"A table (CSV, Excel) with the columns {columns} is enough.")
+    if wish.language and wish.task in READS:
+        found.append(f"Texts in {wish.language}, as it will get them later.")
+    elif wish.language:
+        found.append(f"All {GIVES[wish.task]} in {wish.language}: it writes in the language of the examples.")
+    if wish.length and wish.task != "sort":
+        found.append(f"{wish.length.capitalize()} {GIVES[wish.task]} throughout: it writes as long as the examples do.")
     return (*found, *kind.tips)
 
 
 def _words(wish: Wish, model: ModelCheck) -> str:
     doing = {
         "answer": "answer", "sort": "sort texts into classes", "extract": "find things in texts", "summarise": "summarise",
-        "translate": "translate", "code": "work with code", "write": "write in a style",
+        "translate": f"translate into {wish.language}" if wish.language else "put texts into another language or other words",
+        "code": "work with code", "write": "write in a style",
     }[wish.task]  # fmt: skip
-    manner = [f"in {wish.language}"] if wish.language else []
+    manner = [f"in {wish.language}"] if wish.language and wish.task != "translate" else []
     manner += ["in few words"] if wish.length == "short" else ["at length"] if wish.length == "long" else []
     doubt = "" if wish.sure else " If you meant something else, say what it gets and what it shall give back."
     how = f", {' and '.join(manner)}" if manner else ""

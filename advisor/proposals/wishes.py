@@ -14,41 +14,106 @@ Task = Literal["answer", "sort", "extract", "summarise", "translate", "code", "w
 Length = Literal["", "short", "long"]
 Pace = Literal["", "quick", "best"]
 
+# Facts that are looked for in texts: two of them in one wish are a list of what to find.
+FACTS = (
+    r"(?:names?|dates?|amounts?|totals?|prices?|address(?:es)?|phones?|numbers?|salar(?:y|ies)|skills|colou?rs?|sizes?|"
+    r"units?|values|quantit\w+|doses?|dosages?|medic(?:ines?|ations?)|symptoms?|diagnos[ei]s|deadlines?|cit(?:y|ies)|"
+    r"titles?|venues?|who, what|(?:people|names?) and (?:places|dates)|namen?|datum|betr(?:ag|äge)|"
+    r"adressen?|\w*nummern?|noms?|montants?|adresses|nombres?|fechas?|importes?|tel[eé]fonos?)"
+)
+# What a person would want written; it counts more where the wish begins with it: “slogans for my shop” is a wish for slogans.
+MADE = (
+    r"(?:(?:\w+ )?posts?|newsletters?|slogans?|captions?|tweets|speeches|sermons?|jokes?|horoscopes?|blurbs?|ads|adverts?|ad texts?|"
+    r"product (?:descriptions?|texts)|dialogues?|chapters?|scenes?|toasts?|\w+texte|beiträge|reden|briefe|lettres|cartas|"
+    r"discours|discursos)"
+)
+MANNER = (
+    r"(?:formal|informal|casual|polite|friendl\w+|plain|simpler?|easy|easier|everyday|normal|modern|proper|professional|academic|business)"
+)
+TONGUE = r"(?:english|german|french|spanish|italian|dutch|polish|latin|\w+ish|\w+ese)"
+
 # What people call it, by kind of task: regular expressions over lower-case words. The weight tells how sure a word is.
 SIGNS: dict[Task, tuple[tuple[str, float], ...]] = {
     "sort": (
-        (r"classif\w*|categori[sz]\w*|klassifizier\w*|clasific\w*|classer\w*|einordne\w*|zuordne\w*", 3),
-        (r"sort\w*|label\w*|tag(s|ging|ged)?|triage\w*|rout(e|es|ing)|assign\w*|flag(s|ged|ging)?|detect\w*|recogni[sz]e\w*|erkenn\w*", 2),
-        (r"spam|sentiment\w*|intent(s|ion)?|topics?|urgen(t|cy)|priorit\w*|toxic\w*|positive|negative", 2),
-        (r"which (department|team|class|kind|category)|into (groups|classes|kinds)|rate (them|it|each)|scores? (from|each)", 2),
-        (r"yes or no|true or false|right or wrong|is it (a|an)|whether", 2),
+        (r"classif\w*|categor\w*|kategor\w*|klassifi\w*|clasific\w*|classer\w*|einordne\w*|einteil\w*|zuordne\w*|triage\w*", 3),
+        (r"tell\w* .*apart|distinguish\w*|unterscheid\w*|distingu\w*|moderat\w*|into (groups|classes|kinds|themes|piles)|belongs? to", 3),
+        ((r"(?<!some )(?<!what )(?<!a )sort(s|ed|ing|ier\w*)?\b|label\w*|tag(s|ging|ged)?\b|rout(e|es|ing)\b|assign(s|ed|ing)?\b|"
+         r"flag(s|ged|ging)?\b"), 2),
+        (r"detect\w*|recogni[sz]e\w*|spot(s|ting)?\b|erkenn\w*|détect\w*|reconn\w*|reconoc\w*|trier\b|filter\w*|guess\w*|predict\w*", 2),
+        ((r"spam|phishing|fake|fraud\w*|sentiment\w*|intent(s|ion)?\b|(by|the|which|what) topics?|urgen(t|cy)\w*|priorit\w*|"
+          r"toxic\w*|hateful|hate speech|offensive|abus\w*|"
+         r"positiv\w*|negativ\w*"), 2),
+        ((r"(tell|say|decide|check|judge|know|see|find out)s? (me |us )?(if|whether|wether|whether|which|how \w+ (a|an|the|it))\b|"
+         r"entscheide\w*|ob (ein|der|die)"), 2),
+        ((r"yes (or|/) ?no|yes/no|true or false|right or wrong|good or bad|ja oder nein|oui ou non|(is|are) (it|this|that) .* or |"
+         r"or not\b"), 2),
+        ((r"grad(e|es|ing) (the |my |our |short |\w+ )?(essays?|papers?|answers?|tests?|exams?|texts?|homework)|"
+         r"rat(e|es|ing) (how|the|my|our|them|it|each)"), 3),
+        ((r"which (department|team|class|kind|category)|(from )?\w\d? ?(to|-) ?(5|6|10|100|f|c2)\b|on a scale|scores? (from|each)|"
+         r"whether|par sujet|nach \w+ sortieren"), 2),
     ),
     "extract": (
-        (r"extract\w*|pull (out )?(the|all|names|dates)|parse\w*|json|structured|fill (in )?(a|the|our) form|extrahier\w*|herausles\w*", 3),
-        (r"fields?|invoices?|receipts?|entities|names and dates|key.?value|table (from|out of)|find (all |the )*(names|dates|amounts)", 2),
+        ((r"extract\w*|extrahier\w*|extrai\w*|extra(er|e|iga)\b|heraus(les|zieh|such|hol)\w*|auslesen|sacar|parse\w*|"
+         r"pull (out )?(the|all)|pick out"), 3),
+        ((r"json|structured|csv|key.?value|(in)?to (a |an )?(table|spreadsheet|list|fields|columns|excel)|"
+         r"as (a |an )?(list|table)|als (liste|tabelle)"), 3),
+        ((rf"\b{FACTS}\b.*\b{FACTS}\b|fill (in |out )?(a |the |our |my )?(\w+ )?forms?\b|"
+         rf"(make|create|fill) a (table|spreadsheet|list)"), 3),
+        (r"(give|get|need|want|read|find|return|note|write out)s?\b[^.?]*\w, [^.?]*\b(and|und|et|y)\b", 1.5),
+        ((r"list (all|of|every|the)|find (all|every|each|the)|(only|just) (need|want) the|(need|want) (only|just)|fields?|"
+         r"invoices?|receipts?|entities"), 2),
     ),
     "summarise": (
-        (r"summar\w*|tl;?dr|condens\w*|key points|bullet points|zusammenfass\w*|fass\w* .*zusammen|résum\w*|resum\w*", 3),
-        (r"shorten\w*|boil\w* down|minutes (of|from)|abstracts?|headlines?|gist|in a nutshell|abridge\w*|digest", 2),
+        ((r"summ?ar\w*|sum(s|ming)? up|tl;?dr|condens\w*|(key|main|important|essential) (points?|takeaways?|things|facts)|"
+         r"boil\w* .*down|gist"), 3),
+        ((r"zusammenfass\w*|fass\w* .*zusammen|résum\w*|resúm\w*|resum(ir|en|enes|iendo)\b|synthèse|kürzen|kürzer\w*|raccourc\w*|"
+         r"acortar"), 3),
+        ((r"shorten\w*|shorter|minutes (of|from)|(short )?abstracts? (of|for)|headlines?|overview|in a nutshell|abridge\w*|digest|"
+         r"half (a )?page"), 2),
+        (r"what .* (is|are|was) about|most important|transcripts?|bullet(s| points)", 1.5),
     ),
     "translate": (
-        (r"translat\w*|übersetz\w*|tradui\w*|traduc\w*|(from|out of) \w+ (in)?to (english|german|french|spanish|italian|\w+ish|\w+ese)", 3),
-        (r"into (english|german|french|spanish|italian|dutch|polish|latin|(plain|simple) \w+)|dialect|rewrite .* in (another|plain)", 2),
+        (r"translat\w*|übersetz\w*|tradui\w*|traduc\w*|(from|out of) \w+ (in)?to (\w+ )?" + TONGUE, 3),
+        ((rf"(in)?to (\w+ )?{MANNER} (\w+ )?(language|words|english|speech|ones?|style|e?mails?|text)|into {TONGUE}\b|"
+         rf"{TONGUE} (in)?to {TONGUE}\b"), 3),
+        (rf"(make|turn|change|from) .*\b{MANNER}\b|understandable|easy.to.read|easier to|simplif\w*|verständlich\w*|vereinfach\w*", 2),
+        ((r"rewrit\w*|rephras\w*|reword\w*|paraphras\w*|umschreib\w*|umformulier\w*|reformul\w*|"
+         r"(plain|simple|einfache\w*|leichte\w*) (language|sprache)"), 2),
+        (r"dialect\w*|dialekt\w*|subtitles?|jargon", 1.5),
     ),
     "code": (
-        (r"\bcode\b|coding|program(s|ming)?\b|python|javascript|typescript|sql|regex\w*|bash|shell commands?|rust|java|c\+\+|html|css", 3),
-        (r"functions?|docstrings?|commit messages?|unit tests?|quer(y|ies)|scripts?|api calls?|bug ?fix\w*|refactor\w*|stack ?traces?", 2),
+        ((r"(\w+-)?code\b|coding|programming|python|java\w*|typescript|sql|"
+          r"regex\w*|bash|shell (commands?|scripts?)|rust\b|c\+\+|c#|php|html|css|cobol|"
+         r"matlab|latex|vba"), 5),
+        ((r"macros?|excel formulas?|pull requests?|git(hub)?\b|commit messages?|unit tests?|docstrings?|stack ?traces?|arduino|compiler|"
+         r"autocomplet\w*"), 4),
+        ((r"scripts?\b|program (a|an|little|small|simple)|programm?ier\w*|programmer|"
+          r"functions?\b|database|abfragen?|api calls?|bugs?\b|refactor\w*|"
+         r"completions"), 2),
     ),
     "write": (
-        (r"(write|sound|speak|talk|text|type)s? (just )?like|in (the|my|our) (style|voice|tone) of|style of|imitat\w*|mimic\w*", 3),
-        (r"poe(m|ms|t|try)|stor(y|ies)|novel\w*|lyrics|haikus?|sonnets?|fairy ?tales?|gedicht\w*|shakespeare|fan ?fiction|screenplay", 3),
-        (r"continue\w*|my (own )?(writing|voice|style|blog|diary|letters)|blog ?posts?|newsletters?|slogans?|tweets?|speech(es)?", 2),
+        ((r"(write|sound|speak|talk|text|type)s? (just )?like|in (the|my|our|his|her) ([\w']+ )?(style|voice|tone|wording)|"
+         r"style of|imitat\w*|mimic\w*"), 3),
+        ((r"poe(ms?|ts?|try)\b|stor(y|ies)\b|novels?|lyrics|songs?|haikus?|sonnets?|fairy ?tales?|shakespeare|fan ?fiction|"
+         r"fiction|screenplay|essays? about"), 3),
+        ((r"gedicht\w*|geschichten?\b|märchen|liedtext\w*|poèmes?|histoires\b|contes?\b|chansons?|cuentos?|poes[ií]as?|"
+         r"canciones|im stil"), 3),
+        (rf"^((a|an|some|new|good|funny|short|long|kurze|lange|\w+ed|\w+y) )*{MADE}\b", 3),
+        ((r"(write|writing|writes)\b(?! (out|down))|draft\w*|compos\w*|generat\w*|make up|come up with|invent\w*|create|"
+         r"schreib\w*|verfass\w*"), 2),
+        (r"écri(re|s|t|ve)\b|rédig\w*|escrib\w*|redact\w*|inventa\w*|(comme|como|wie) (moi|yo|ich)\b", 2),
+        (rf"continu\w*|go(es)? on\b|carr(y|ies) on|weiterschreib\w*|writer\w*|blog|diary|like (my|our) \w+ \w+s\b|{MADE}\b", 1.5),
     ),
     "answer": (
-        (r"answer\w*|repl(y|ies|ying)|respond\w*|chat\w*|assistant|bot\b|antwort\w*|répond\w*|respuest\w*|contest(a|ar)\w*", 2),
-        (r"support|help ?desk|customers?|faq|questions?|tutor\w*|teach\w*|explain\w*|advi[cs]e|coach\w*|guide|erklär\w*|kunden\w*", 1.5),
+        ((r"(?<!'s )answer\w*|repl(y|ies|ying)\b|respond\w*|chat\w*|assistant\w*|bot\b|(be)?antwort\w*|répon\w*|respuest\w*|"
+         r"respond\w*|contest(a|e)\w*"), 2.5),
+        (r"tutor\w*|teach\w*|explain\w*|advi[cs]e\w*|coach\w*|faq|help ?desk|erklär\w*|berat\w*|expli(qu|c)\w*|enseñ\w*", 2),
+        ((r"(talk|speak)s? (to|with)|questions?|fragen?\b|preguntas?|conversation\w*|(keep|keeps) asking|asks?\b|knows?\b|"
+         r"support (team|staff|bot)|guide\b|help(s|er)?\b"), 1.5),
+        (r"customers?|support|kunden\w*|clients?|clientes?", 0.5),
     ),
 }  # fmt: skip
+MAKES: tuple[Task, ...] = ("answer", "write", "code")  # kinds whose “long” is about what they give, not about what they get
 FIRST = 1.5  # times: the kind of task that is named first is the one that is meant; what follows tells how
 
 LANGUAGES: dict[str, str] = {
@@ -59,6 +124,9 @@ LANGUAGES: dict[str, str] = {
     "chinese": "Chinese", "mandarin": "Chinese", "japanese": "Japanese", "korean": "Korean", "swedish": "Swedish", "danish": "Danish",
     "norwegian": "Norwegian", "finnish": "Finnish", "czech": "Czech", "greek": "Greek", "hebrew": "Hebrew", "latin": "Latin",
     "vietnamese": "Vietnamese", "indonesian": "Indonesian", "romanian": "Romanian", "hungarian": "Hungarian", "thai": "Thai",
+    "anglais": "English", "inglés": "English", "inglese": "English", "allemand": "German", "alemán": "German", "francés": "French",
+    "espagnol": "Spanish", "italien": "Italian", "italienisch": "Italian", "portugais": "Portuguese", "portugués": "Portuguese",
+    "portugiesisch": "Portuguese", "niederländisch": "Dutch", "polnisch": "Polish", "türkisch": "Turkish", "russisch": "Russian",
 }  # fmt: skip
 # Words that a wish in a language holds even where the language is not named.
 TELLTALE = {
@@ -66,11 +134,27 @@ TELLTALE = {
     "French": r"\b(réponds|comme|notre|nos|avec|courte?s?|les|une|doit)\b",
     "Spanish": r"\b(responde|como|nuestro|nuestra|para|corto|los|una|debe)\b",
 }
-SHORT = r"\b(short\w*|brief\w*|concise\w*|terse|(one|two) (sentence|word|line)s?|few words|kurz\w*|knapp\w*|courte?s?|cort[oa]s?)\b"
-LONG = (
-    r"\b(long|longer|detailed|in detail|thorough\w*|step by step|whole (page|article)s?|essays?|ausführlich\w*|détaillé\w*|detallad\w*)\b"
+# A language with the word before it: “in German” is what it writes, “from German” what it reads.
+NAMED = re.compile(
+    r"\b(?:(?P<lead>in|into|to|auf|ins|en|vers l[e']|al|speaks?|from|aus dem|vom|du|de l'|del) ?(?:plain |simple |modern |easy )?)?"
+    rf"\b(?P<name>{'|'.join(LANGUAGES)})(?:e[nmrs]?)?\b(?! (?:my|our|the|your|this|up)\b)"  # “polish my texts” is no language
 )
-QUICK = r"\b(quick\w*|fast|minutes|right now|just to try|try (it )?out|demo|test drive|schnell\w*|vite|rápid\w*)\b"
+OF = ("from", "aus dem", "vom", "du", "de l'", "del")  # words before the language that is read
+COUNT = r"(one|two|three|four|five|\d{1,2}|[1-3]00|zwei|drei|vier|fünf|deux|trois|dos|tres)"
+PIECES = r"(sentences?|words?|lines?|sätze?n?|satz|wort|wörtern?|worten|zeilen?|phrases?|mots|lignes?|frases?|palabras|líneas?)"
+SHORT = (
+    rf"\b(short|shortly|brief\w*|concise\w*|terse|snappy|few words|pocas palabras|kurze?[nrms]?|knapp\w*|courte?s?|"
+    rf"cort[oa]s?|nothing else|in a (sentence|line|word)\b(?! (file|document))|"
+    rf"(?<!at least ){COUNT}[ -]{PIECES}|not (longer|more) than|at most \d+)\b"
+)
+LONG = (
+    r"\b(long|longer|lange[nrs]?|largos?|larga?s|detailed|in (full )?(detail|depth)|thorough\w*|(whole|several|"
+    r"many) (pages?|articles?|paragraphs?)|"
+    r"\d{4,} words|essays?|ausführlich\w*|détaillé\w*|longs|longues?|detallad\w*)\b"
+)
+# Where texts are shortened or read, it is they that are long.
+INPUT = r"\b(long|longer|lange[nrs]?|largos?|larga?s|longs|longues?|essays?|whole articles?)\b"
+QUICK = r"\b(quickly|fast|in (a few|\w+) minutes|right now|just to try|try (it )?out|demo|test drive|schnell|vite|rápid\w*)\b"
 BEST = r"\b(best|as good as possible|high(est)? quality|overnight|take your time|accura\w+|serious\w*|production)\b"
 
 
@@ -93,9 +177,10 @@ def understand(text: str) -> Wish:
     weighed = {task: weight * (FIRST if at == first else 1.0) for task, (weight, at) in scores.items()}
     ranked: list[Task] = sorted(SIGNS, key=lambda task: -weighed[task])
     best: Task = ranked[0] if weighed[ranked[0]] else "answer"
+    sized = said if best in MAKES else re.sub(INPUT, "", said)
     return Wish(
         text=text.strip(), task=best, sure=weighed[ranked[0]] > weighed[ranked[1]], language=_language(said, best),
-        length="short" if re.search(SHORT, said) else "long" if re.search(LONG, said) else "",
+        length="short" if re.search(SHORT, sized) else "long" if re.search(LONG, sized) else "",
         pace="quick" if re.search(QUICK, said) else "best" if re.search(BEST, said) else "",
     )  # fmt: skip
 
@@ -107,11 +192,13 @@ def _score(said: str, signs: tuple[tuple[str, float], ...]) -> tuple[float, int]
 
 
 def _language(said: str, task: Task) -> str:
-    named = [(match.start(), name) for word, name in LANGUAGES.items() if (match := re.search(rf"\b{word}\b", said))]
-    if named and task == "translate":  # into the last one that is named
-        return max(named)[1]
-    if named:
-        return min(named)[1]
+    plain = re.sub(r"(plain|simple|natural) english", "", said) if task == "code" else said  # the words of the wish, not of the answer
+    named = [(match["lead"] or "", LANGUAGES[match["name"]]) for match in NAMED.finditer(plain)]
+    into = [name for lead, name in named if lead and lead not in OF]
+    if into:
+        return into[-1]
+    if named:  # a translation ends in the last one; elsewhere the first one is what texts are in
+        return named[-1][1] if task == "translate" else named[0][1]
     telling = {name: len(re.findall(pattern, said)) for name, pattern in TELLTALE.items()}
     best = max(telling, key=lambda name: telling[name])
     return best if telling[best] >= 2 else ""
