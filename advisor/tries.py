@@ -127,13 +127,13 @@ def _obstacles(lab: Lab, run: str, allowed: Policy, now: float) -> Iterator[str]
         yield "Trying again by itself is switched off."
     if job.options.get("control"):
         yield "A control is not tried again: how it ends is its answer."
+    if now - view.ended > 60 * allowed.minutes:  # before the chain is looked for: that reads the jobs of all later runs
+        yield "It failed too long ago to be tried again without asking."
     names = chain(lab, run)
     if names[-1] != run:
         yield f"It was tried again already: {names[-1]}."
     if len(names) - 1 >= allowed.tries:
         yield f"It was tried again {len(names) - 1} times, which is as often as you allow."
-    if now - view.ended > 60 * allowed.minutes:
-        yield "It failed too long ago to be tried again without asking."
     if _spent(lab, names, now) >= 60 * allowed.minutes:
         yield f"The {allowed.minutes:g} minutes you allow for trying again are over."
 

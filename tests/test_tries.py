@@ -133,7 +133,7 @@ def test_after_two_tries_it_is_enough(lab: Lab):
         names.append(put(lab, name, TextPlan(dataset="a.csv"), wrecked(name, 0.5, 1000.0 + 10 * number), {"retry": why}))
     assert tries.chain(lab, names[1]) == tuple(names)
     forever = tries.Policy(minutes=7 * 24 * 60)
-    assert "tried again already" in tries.may_be_tried(lab, names[0], forever)
+    assert "tried again already" in next(tries._obstacles(lab, names[0], forever, 1030.0))
     assert "2 times" in next(tries._obstacles(lab, names[2], forever, 1030.0))
     story = Advisor(lab).tries(names[0])
     assert [told.run for told in story] == names
@@ -167,4 +167,4 @@ def test_a_failed_run_is_tried_again_by_a_real_worker_once_even_with_two_apps(la
     monkeypatch.undo()
     assert lab.wait(names[1]).state == "finished"
     assert "finished" in Advisor(lab).tries(run)[1].came_of_it.lower()
-    assert "tried again already" in tries.may_be_tried(lab, run, tries.Policy(minutes=10000))
+    assert "tried again already" in next(tries._obstacles(lab, run, tries.Policy(minutes=10000), 10.0))
