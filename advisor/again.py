@@ -12,6 +12,7 @@ from filelock import FileLock, Timeout
 
 from advisor import case, tries
 from advisor.diagnose import diagnose
+from advisor.findings import Finding
 from advisor.limits import Limits, remembered
 from advisor.proposals import pilots
 from advisor.repair import Repair, repair
@@ -90,7 +91,7 @@ def told(lab: Lab, run: str) -> tuple[tries.Told, ...]:
     """The chain a run belongs to as sentences."""
     found: list[tries.Told] = []
     for name in tries.chain(lab, run):
-        view, why, cause = lab.view(name), tries.try_of(lab.job(name)), diagnose(case.of_run(lab, name)).cause
+        view, why, cause = lab.view(name), tries.try_of(lab.job(name)), _cause(lab, name)
         evidence = tuple(one.words for one in cause.evidence) if cause else ()
         found.append(
             tries.Told(
@@ -99,3 +100,11 @@ def told(lab: Lab, run: str) -> tuple[tries.Told, ...]:
             )
         )  # fmt: skip
     return tuple(found)
+
+
+def _cause(lab: Lab, run: str) -> Finding | None:
+    """The likeliest cause; none of a run that trained no text adapter, of which the rules know nothing."""
+    try:
+        return diagnose(case.of_run(lab, run)).cause
+    except UserError:
+        return None

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from advisor.signals import Signals
 from loralab import runs
 from loralab.errors import UserError
@@ -61,7 +63,10 @@ def of_run(lab: Lab, run: str) -> Case:
     plan = lab.job(run).plan
     if plan.get("task", "text") != "text" or not plan:
         raise UserError("Only trainings of text adapters can be diagnosed.", "Choose such a run.", code="not_a_training")
-    return of_view(plan, lab.view(run), lab.machine(), _tail(runs.folder(lab.home, run) / "worker.log"))
+    try:
+        return of_view(plan, lab.view(run), lab.machine(), _tail(runs.folder(lab.home, run) / "worker.log"))
+    except ValidationError as error:
+        raise UserError("This run's plan is of another version and cannot be read.", "Start it anew.", code="bad_plan") from error
 
 
 def of_view(plan: dict[str, object], view: RunView, machine: Machine | None = None, log: str = "") -> Case:

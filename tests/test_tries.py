@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from pathlib import Path
 from typing import Any
@@ -140,6 +141,18 @@ def test_after_two_tries_it_is_enough(lab: Lab):
     assert story[1].changed == "Smaller steps."
     assert "failed again" in story[2].came_of_it
     assert story[0].evidence
+
+
+def test_a_run_that_the_rules_know_nothing_of_has_a_chain_all_the_same(lab: Lab):
+    put(lab, "whole", TextPlan(dataset="a.csv"), wrecked("whole", 0.5, 1000.0))
+    for plan in ('{"task": "full", "dataset": "a.csv"}', '{"task": "text", "dataset": "a.csv", "of_the_future": 1}'):
+        job = {"kind": "train", "run": "whole", "plan": json.loads(plan), "options": {}}
+        (lab.home / "runs" / "whole" / "job.json").write_text(json.dumps(job), "utf-8")
+        (told,) = Advisor(lab).tries("whole")
+        assert (told.run, told.happened) == ("whole", "")
+        with pytest.raises(UserError):
+            Advisor(lab).diagnose("whole")
+        assert Advisor(lab).tend() == ()
 
 
 # ---- for real --------------------------------------------------------------------------------------------------------------
