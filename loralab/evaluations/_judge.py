@@ -52,7 +52,8 @@ def judge(judging: Judging) -> Judgement:
     for number, evaluation in enumerate(fitting):
         if measured and judging.stop():
             break
-        judging.note(f"measuring: {evaluation.label.lower()}", number / len(fitting))
+        if judging.judge is not None or not evaluation.last:  # the last ones ask a judge: where nobody named one there is nothing to tell
+            judging.note(f"measuring: {evaluation.label.lower()}", number / len(fitting))
         measured[evaluation.name] = evaluation.measure(judging)
     scores = corrected(fitting, measured)
     word, words = sentence(scores)
