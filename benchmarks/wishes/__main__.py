@@ -1,8 +1,9 @@
 """How often “describe what you want” understands: kind of task, language, length; and whether its plans are valid and fit this computer.
 
-    python -m benchmarks.wishes [--plans] [--errors]
+    python -m benchmarks.wishes [--fresh] [--plans] [--errors]
 
-Odd lines of prompts.jsonl are dev, even lines are held out. `--errors` shows what was read wrong, of dev alone. `--plans` makes all plans.
+Odd lines of prompts.jsonl are dev, even lines are held out. `--fresh` asks about fresh.jsonl instead, written by somebody who had not seen what
+reads them. `--errors` shows what was read wrong, of dev alone. `--plans` makes all plans.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from loralab.lab import Lab
 from loralab.records import Record
 from loralab.tasks.text import TextPlan
 
-PROMPTS = Path(__file__).with_name("prompts.jsonl")
+PROMPTS, FRESH = (Path(__file__).with_name(name) for name in ("prompts.jsonl", "fresh.jsonl"))
 FETCHED = "not_downloaded"  # a plan may name a model that is fetched after a yes
 
 
@@ -41,9 +42,9 @@ class Prompt(Record):
     length: Length
 
 
-def prompts() -> tuple[list[Prompt], list[Prompt]]:
+def prompts(file: Path = PROMPTS) -> tuple[list[Prompt], list[Prompt]]:
     """Dev and held out."""
-    found = [Prompt.model_validate_json(line) for line in PROMPTS.read_text("utf-8").splitlines()]
+    found = [Prompt.model_validate_json(line) for line in file.read_text("utf-8").splitlines()]
     return found[0::2], found[1::2]
 
 
@@ -113,10 +114,11 @@ def plans(asked: Sequence[Prompt]) -> list[str]:
 def main() -> None:
     """Print the shares of both halves."""
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("--fresh", action="store_true", help="the wishes of somebody who had not seen what reads them")
     arguments.add_argument("--plans", action="store_true", help="make the plan of every wish")
     arguments.add_argument("--errors", action="store_true", help="show what was read wrong in dev")
     chosen = arguments.parse_args()
-    dev, heldout = prompts()
+    dev, heldout = prompts(FRESH if chosen.fresh else PROMPTS)
     begun = time.perf_counter()
     for one in (*dev, *heldout):
         understand(one.wish)
