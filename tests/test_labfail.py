@@ -6,6 +6,7 @@ import json
 import math
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from advisor.diagnose import diagnose, findings
 from advisor.findings import CLOSE, Finding
 from benchmarks.labfail.causes import causes
 from benchmarks.labfail.records import HEALTHY, RUNS, LabRun, read, write
-from benchmarks.labfail.replay import Answer, ask, case_of, macro_f1, right, wilson
+from benchmarks.labfail.replay import Answer, ask, case_of, macro_f1, noticed, right, wilson
 from loralab.events import Stepped
 from loralab.tasks.text import TextPlan
 
@@ -137,3 +138,18 @@ def test_shipped_ranker_fits_the_rules() -> None:
     run = next(read(RUNS / "rate_too_high.jsonl.xz"))
     case = case_of(run, run.view)
     assert {finding.rule for finding in diagnose(case).findings} == {finding.rule for finding in findings(case)}
+
+
+def test_a_run_that_ends_over_broken_numbers_has_noticed_them(kept: dict[str, list[LabRun]]) -> None:
+    """A damaged base ends the run in that update without an incident; one that says nothing, or only of something else, noticed nothing."""
+
+    def at(event: dict[str, Any]) -> bool:
+        return event["type"] == "stepped" and not math.isfinite(float(event["loss"]))
+
+    run = next(run for run in kept["damaged_base"] if any(map(at, run.events)))
+    assert noticed(run) == 0
+    step = next(event["step"] for event in run.events if at(event))
+    silent = run.model_copy(update={"events": [e for e in run.events if e["type"] != "ended"]})
+    early = {"type": "incident", "time": 0.0, "step": step - 1, "code": "non_finite", "text": "", "data": {}}
+    for other in (silent, silent.model_copy(update={"events": [early, *silent.events]})):
+        assert noticed(LabRun.model_validate(other.model_dump())) == 10**6

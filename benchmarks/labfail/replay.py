@@ -33,6 +33,7 @@ Z = 1.96
 NONE = "(none)"
 FIRST = 3
 LOOKS = 10  # moments of a run at which it is asked, for the delay
+BROKEN = ("non_finite", "bad_row", "corrupt_weights")  # what incidents and endings say of numbers that are not finite
 
 
 def wilson(right: int, n: int) -> str:
@@ -148,10 +149,18 @@ def _first(run: LabRun) -> float | None:
 
 
 def noticed(run: LabRun) -> int | None:
-    """Updates from the first that was not finite to the first incident; None where there was none."""
-    broken = [event.step for event in run.told if isinstance(event, Stepped) and not math.isfinite(event.loss + event.grad_norm)]
-    told = [event.step for event in run.told if isinstance(event, Incident) and event.code in ("non_finite", "bad_row")]
-    return max(0, told[0] - broken[0]) if broken and told else (10**6 if broken else None)
+    """Updates from the first that was not finite to the first word about it; None where all were finite.
+
+    A word is an incident, or the run's ending where that names the broken numbers: a damaged base model is no incident a run could deal
+    with, it ends the run in that very update. What was said before, of other numbers, does not count.
+    """
+    broken = next(
+        (event.step for event in run.told if isinstance(event, Stepped) and not math.isfinite(event.loss + event.grad_norm)), None
+    )
+    if broken is None:
+        return None
+    told = [event.step for event in run.told if isinstance(event, Incident | Ended) and event.code in BROKEN and event.step >= broken]
+    return told[0] - broken if told else 10**6
 
 
 # ---- the tables --------------------------------------------------------------------------------------------------------------
