@@ -184,6 +184,31 @@ class Signals:
         levels = np.mean(_windows(finite, width), axis=1)
         return float(levels[-1] - levels.min())
 
+    @cached_property
+    def overshoot(self) -> float:
+        """How far the run was above its start at its worst, in nats: its training loss, smoothed, or its held-out loss; negative: never."""
+        finite = self.losses[np.isfinite(self.losses)]
+        highest = float(np.mean(_windows(finite, self._window), axis=1).max()) if len(finite) >= self._window else math.nan
+        return float(np.fmax(highest, self.worst)) - self.base
+
+    @cached_property
+    def back(self) -> float:
+        """Share of the run after which the smoothed training loss was last above the start: 0 where it never was."""
+        finite = self.losses[np.isfinite(self.losses)]
+        if len(finite) < self._window:
+            return math.nan
+        above = np.nonzero(np.mean(_windows(finite, self._window), axis=1) > self.base)[0]
+        return float((above[-1] + 1) / (len(finite) - self._window + 1)) if len(above) else 0.0
+
+    @cached_property
+    def late(self) -> float:
+        """Share of all that was gained by its end which the second half of the run brought; NaN where nothing was gained."""
+        if not len(self.steps) or not self.base - self.last > 0:
+            return math.nan
+        at = [0.0, *(float(look.step) for look in self.looks)]
+        middle = float(np.interp(self.steps[-1] / 2, at, [self.base, *self.heldout]))
+        return (middle - self.last) / (self.base - self.last)
+
     def growth_before(self, step: int) -> float:
         """By how many times the gradient had grown in the updates just before `step`, over what was usual earlier; NaN where too few."""
         finite = [s.grad_norm for s in self.view.steps if s.step < step and math.isfinite(s.grad_norm) and s.grad_norm > 0]

@@ -17,6 +17,11 @@ FLOOR = 0.1  # nats: and by at least this, so that a loss near zero may move
 BEYOND = 3.0  # times the usual learning rate: after running away nothing above it is tried again
 CLEARLY = 0.05  # of the start: a held-out loss that fell by more than this fell, however few examples there are
 LITTLE = 0.03  # of the start: less gained than this is little; the least of the healthy runs in tests/golden gains twice that
+HANDFUL = 10.0  # updates at the usual size: a tenth of the hundred that are a sensible least (few_updates)
+DONE = 0.1  # of all that was gained: a run whose second half brought less was done, however short it was
+LEFT = 0.25  # of the start: below this most there was to learn has been learned
+OVERSHOT = 0.05  # of the start: a run that was so far above it had been thrown off
+BITS_A_WEIGHT, BITS_A_TOKEN = 2.0, 1.0  # what an adapter holds and what a token asks (LoRA Without Regret, Thinking Machines, 2025)
 
 
 def repaired(case: Case) -> str:
@@ -111,3 +116,37 @@ def learned_little(case: Case) -> bool:
     if case.view is None or case.view.active or worse(case) or ran_away(case) or case.signals.incidents("non_finite"):
         return False
     return share_gained(case) < LITTLE
+
+
+def worth(case: Case) -> float:
+    """The updates made, as many as they would be at the usual size of corrections; bolder ones count no more than usual ones.
+
+    AdamW moves a weight by about the learning rate in each update, however strong its gradient is: ten updates at a tenth of the usual rate
+    are worth one.
+    """
+    times = boldness(case)
+    return len(case.signals.steps) * (1.0 if math.isnan(times) else min(1.0, times))
+
+
+def settled(case: Case) -> bool:
+    """Whether more of the same would hardly have helped: the second half brought next to nothing more, or hardly anything is left."""
+    signals = case.signals
+    return signals.late < DONE or signals.last != signals.best or signals.last <= LEFT * abs(signals.base)
+
+
+def cut_short(case: Case, most: float = HANDFUL) -> bool:
+    """Whether it ended before it was under way: worth no more than `most` usual updates, and still getting better."""
+    return ended_well(case) and worth(case) <= most and case.signals.gain > 0 and not settled(case)
+
+
+def thrown_off(case: Case) -> bool:
+    """Whether the loss rose clearly above where it began, whether or not it came back."""
+    return case.signals.overshoot > max(OVERSHOT * abs(case.signals.base), FLOOR)
+
+
+def no_room(case: Case) -> bool:
+    """Whether the examples hold more than the adapter can."""
+    facts = case.facts
+    if facts is None or not facts.trainable:
+        return False
+    return facts.tokens.get("learned", 0) * BITS_A_TOKEN > facts.trainable * BITS_A_WEIGHT

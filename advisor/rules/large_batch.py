@@ -1,6 +1,7 @@
 """So many examples are behind one update that there are hardly any updates.
 
-What it looks like: more than thirty-two examples behind an update, and few updates; with eight there would be enough.
+What it looks like: more than thirty-two examples behind an update, and few updates; with eight there would be enough. Where the loss fell
+all the same and had settled, this is told and is no reason for alarm.
 
 Why: adapters bear large batches badly, and each update uses up that many examples: the model is corrected seldom instead of often.
 
@@ -10,7 +11,7 @@ What to do: eight to sixteen examples behind an update.
 from advisor.case import Case
 from advisor.findings import Evidence, Fix, Found
 from advisor.rules import Rule
-from advisor.rules._reading import ended_well, learned_little, planned_updates
+from advisor.rules._reading import cut_short, ended_well, learned_little, planned_updates
 
 LARGE = 32  # LoRA Without Regret: adapters lose to full tuning beyond about this
 USUAL = 8
@@ -40,7 +41,7 @@ def check(case: Case) -> Found | None:
     )
     words = f"With {case.asked.effective_batch} examples behind an update there are {updates} updates; with {USUAL} there would be {more}."
     fix = Fix(words=f"Put {USUAL} examples behind an update.", settings={"effective_batch": USUAL})
-    severity = "info" if case.view is not None and not learned_little(case) else None
+    severity = "info" if case.view is not None and not learned_little(case) and not cut_short(case) else None
     return Found(confidence=0.75 if case.view else 0.6, words=words, evidence=evidence, fixes=(fix,), severity=severity)
 
 

@@ -1,7 +1,7 @@
 """The corrections are too small to change anything.
 
-What it looks like: the loss stays where it was, quietly; the gradients are healthy. The learning rate, loudness counted, is far below the
-usual for a model of this size.
+What it looks like: the loss stays where it was, or has only begun to fall, quietly; the gradients are healthy. The learning rate, loudness
+counted, is far below the usual for a model of this size.
 
 Why: in each update a weight moves by about the learning rate, however strong its gradient is. A tenth of the usual rate needs ten times the
 updates.
@@ -14,22 +14,29 @@ import math
 from advisor.case import Case
 from advisor.findings import Evidence, Fix, Found
 from advisor.rules import Rule
-from advisor.rules._reading import boldness, learned_little, rate_words, share_gained, usual_rate
+from advisor.rules._reading import boldness, cut_short, learned_little, rate_words, share_gained, usual_rate
 
 TIMID, FAR = 0.34, 0.03  # times the usual
 FALLING = -0.01  # change of the held-out loss over the last third: from here on more updates would do as well
 ENOUGH = 3  # updates
+MANY = 100  # updates that would do at the usual size: where they were made, it is their size that was wrong and not their number
 
 
 def timid(case: Case) -> bool:
-    """Whether it learned little, and corrections far smaller than usual are why: still falling says so only where they are tiny."""
-    if len(case.signals.steps) < ENOUGH or not case.signals.norms.any() or not learned_little(case):
+    """Whether corrections far smaller than usual are why it learned little or, all together, were worth no more than a handful.
+
+    Where it was still falling, more updates would do as well: then it is their size only where they are tiny, or where there were enough.
+    """
+    updates, times = len(case.signals.steps), boldness(case)
+    if updates < ENOUGH or not case.signals.norms.any():
         return False
-    return boldness(case) <= (FAR if case.signals.heldout_slope < FALLING else TIMID)
+    if learned_little(case):
+        return times <= (FAR if case.signals.heldout_slope < FALLING else TIMID)
+    return times <= (TIMID if updates >= MANY else FAR) and cut_short(case)
 
 
 def check(case: Case) -> Found | None:
-    """It learned little, with small corrections and healthy gradients."""
+    """It learned little, or less than it would have, with small corrections and healthy gradients."""
     if not timid(case):
         return None
     times, rate = boldness(case), rate_words(usual_rate(case))

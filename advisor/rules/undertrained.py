@@ -12,20 +12,23 @@ import math
 from advisor.case import Case
 from advisor.findings import Evidence, Fix, Found
 from advisor.rules import Rule
-from advisor.rules._reading import ended_well, improved, planned_updates, ran_away
+from advisor.rules._reading import LEFT, ended_well, improved, planned_updates, ran_away
+from advisor.rules.few_updates import short
 from advisor.rules.large_batch import too_large
 from advisor.rules.rate_too_low import timid
 
 FALLING = 0.02  # of the start, over the last third of the run: one that has settled falls by less
 STEEP = 0.06  # so much that the run cannot have been meant to end there
-LEFT = 0.25  # of the start: below this most there was to learn has been learned
 LOOKS = 4
 
 
 def check(case: Case) -> Found | None:
-    """Both curves still fall and the last look is the best; information where the run got better all the same."""
+    """Both curves still fall and the last look is the best; information where the run got better all the same.
+
+    A run of a handful of updates is few_updates' to explain: one cause has one name.
+    """
     signals = case.signals
-    if not ended_well(case) or len(signals.looks) < LOOKS or timid(case) or too_large(case):
+    if not ended_well(case) or len(signals.looks) < LOOKS or timid(case) or too_large(case) or short(case):
         return None
     if signals.best != signals.last or not signals.gain > 0 or ran_away(case):
         return None
