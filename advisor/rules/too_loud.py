@@ -1,6 +1,7 @@
 """The adapter speaks too loudly: alpha is far too large for its rank.
 
-What it looks like: the training runs away or gets worse although the learning rate is a usual one; alpha divided by rank is eight or more.
+What it looks like: the training runs away, gets worse or never gets better, although the learning rate is a usual one; alpha divided by
+rank is eight or more.
 
 Why: whatever the adapter learns is multiplied by alpha divided by rank (rank-stabilised: by its square root) before it is heard. Twice
 the loudness is twice the learning rate, and more: it also multiplies what is already learned.
@@ -13,7 +14,7 @@ import math
 from advisor.case import Case
 from advisor.findings import Evidence, Fix, Found
 from advisor.rules import Rule
-from advisor.rules._reading import USUAL_SCALE, boldness, ran_away, repaired, worse
+from advisor.rules._reading import USUAL_SCALE, boldness, ended_well, ran_away, repaired, worse
 
 LOUD = 8.0  # alpha / rank: four times the usual
 BOLD = 8.0  # times the usual corrections, loudness counted
@@ -28,7 +29,7 @@ def loud(case: Case) -> bool:
 
 def check(case: Case) -> Found | None:
     """Loud, and it went wrong; before a run: so loud that it most likely will."""
-    if not loud(case) or not (case.view is None or ran_away(case) or worse(case)):
+    if not loud(case) or not (case.view is None or ran_away(case) or worse(case) or (ended_well(case) and case.signals.gain <= 0)):
         return None
     times, before = boldness(case), case.view is None
     if before and math.isnan(times):
