@@ -130,7 +130,7 @@ PAIRS: dict[str, tuple[Case, Case]] = {
     "R35": (case(STEADY, targets="q_proj,v_proj", epochs=3.0), case(STEADY, targets="mlp")),
     "R37": (
         case([*curve([3.0] * 6), *looks(3.0, (3, 3.0), (6, 2.98)), finished()], max_steps=6),
-        case([*curve([3.0] * 6), *looks(3.0, (3, 2.5), (6, 2.1)), finished()], max_steps=6),
+        case([*curve([3.0] * 6), *looks(3.0, (3, 2.12), (6, 2.1)), finished()], max_steps=6),
     ),
     "R38": (
         case([failed("nothing_to_learn")], facts={"n_train": 0, "n_heldout": 0, "unlearned": 500}),

@@ -14,6 +14,7 @@ from advisor.findings import Evidence, Fix, Found
 from advisor.rules import Rule
 
 KNEW = 3.5  # nats a token on everyday tasks: a base model above knew little that it could forget
+UNSURE = 0.4  # of such a model: what it lost may be no knowledge at all, and it is no reason for anything else
 
 
 def check(case: Case) -> Found | None:
@@ -35,7 +36,7 @@ def check(case: Case) -> Found | None:
         Fix(words=f"Use {rounds:g} rounds over the examples.", settings={"epochs": rounds}),
     )
     knew = score.base <= KNEW
-    return Found(confidence=0.7, words=words, evidence=evidence, fixes=fixes, severity="warning" if knew else "info")
+    return Found(confidence=0.7 if knew else UNSURE, words=words, evidence=evidence, fixes=fixes, severity="warning" if knew else "info")
 
 
 RULE = Rule("R47", "overfitting", "It forgot everyday things while it learned yours", "warning", "propose", check)
