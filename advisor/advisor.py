@@ -64,17 +64,21 @@ class Advisor:
         """As Lab.propose, moved by what this computer's own runs say and out of what is remembered to fail; the reasons name the runs."""
         return propose(self.lab, profile, model, changes, self.limits())
 
-    def start(self, plan: TextPlan | dict[str, Any], *, anyway: bool = False) -> str:
+    def start(self, plan: TextPlan | dict[str, Any], *, profile: DatasetProfile | None = None, anyway: bool = False) -> str:
         """As Lab.start, unless the preflight finds what is certain to spoil the run or a remembered failure rules the plan out.
 
         Raises UserError then; `anyway` overrules both.
         """
         if not anyway:
-            preflight.insist(self.preflight(plan))
+            preflight.insist(self.preflight(plan, profile))
         return begin(self.lab, plan, self.limits(), anyway=anyway)
 
-    def test_first(self, plan: TextPlan | dict[str, Any], total_steps: int) -> tuple[str, ...]:
-        """Three short runs with other learning rates; the best begins the whole run by itself (`tend`). Their ids, the usual one first."""
+    def test_first(self, plan: TextPlan | dict[str, Any], total_steps: int, profile: DatasetProfile | None = None) -> tuple[str, ...]:
+        """Three short runs with other learning rates; the best begins the whole run by itself (`tend`). Their ids, the usual one first.
+
+        Raises UserError as `start` does where the preflight finds what is certain to spoil them.
+        """
+        preflight.insist(self.preflight(plan, profile))
         typed = TextPlan.model_validate(plan if isinstance(plan, dict) else plan.model_dump())
         tried = [rate for rate in pilots.values(typed.learning_rate, pilots.LEAST, pilots.LARGEST) if self._may_be(typed, rate)]
         options = {"model": str(self.lab.catalog.folder(typed.base_model))}
@@ -122,6 +126,10 @@ class Advisor:
     def tries(self, run: str) -> tuple[Told, ...]:
         """The chain a run belongs to: what happened in each, on what evidence, what was changed, what came of it."""
         return again.told(self.lab, run)
+
+    def goes_on_from(self, run: str) -> tuple[str, ...]:
+        """The runs that a run was begun after by itself: the one it is the next try of, or the tests it took its setting from."""
+        return again.goes_on_from(self.lab, run)
 
     # ---- in words --------------------------------------------------------------------------------------------------------
     @cached_property

@@ -20,7 +20,7 @@ from loralab import disk
 from loralab.errors import UserError
 from loralab.lab import Lab
 
-FOREVER = 7 * 24 * 60.0  # minutes a person who asks for a try may take
+WEEK = 7 * 24 * 3600.0  # seconds that a try may take which a person asks for
 
 
 def limits(lab: Lab) -> Limits:
@@ -39,7 +39,7 @@ def repair_of(lab: Lab, run: str) -> Repair | None:
 def retry(lab: Lab, run: str, *, asked: bool = False) -> str:
     """Begin the next try of a run; its id. Raises UserError where it may not be, or where nothing can be changed about the cause."""
     allowed = tries.policy(lab.home)
-    why_not = tries.may_be_tried(lab, run, tries.Policy(minutes=FOREVER) if asked else allowed)
+    why_not = tries.may_be_tried(lab, run, allowed, asked=asked)
     if why_not:
         raise UserError(why_not, "Change the plan and start it anew.", code="not_tried_again")
     found = repair_of(lab, run)
@@ -52,7 +52,7 @@ def retry(lab: Lab, run: str, *, asked: bool = False) -> str:
     )  # fmt: skip
     plan: dict[str, Any] = found.plan(case.of_run(lab, run).asked).model_dump()
     with disk.writing(lab.home):
-        return tries.begin(lab, run, why, plan, tries.left(lab, run, allowed))
+        return tries.begin(lab, run, why, plan, WEEK if asked else tries.left(lab, run, allowed))
 
 
 def tend(lab: Lab, settled: dict[str, str]) -> tuple[str, ...]:
@@ -96,10 +96,20 @@ def told(lab: Lab, run: str) -> tuple[tries.Told, ...]:
         found.append(
             tries.Told(
                 run=name, state=view.state, changed=why.words if why else "", happened=cause.words if cause else "",
-                evidence=evidence, came_of_it=tries.came_of(view),
+                evidence=evidence, came_of_it=tries.came_of(view, first=why is None),
             )
         )  # fmt: skip
     return tuple(found)
+
+
+def goes_on_from(lab: Lab, run: str) -> tuple[str, ...]:
+    """The runs that a run was begun after by itself: the one it is the next try of, or the tests it took its setting from."""
+    job = lab.job(run)
+    if why := tries.try_of(job):
+        return (why.of,)
+    group = job.options.get("tested")
+    names = [str(row["id"]) for row in lab.runs()[: tries.NEW]] if group else []
+    return tuple(name for name in names if (pilot := pilots.pilot_of(lab, name)) and pilot.group == group)
 
 
 def _cause(lab: Lab, run: str) -> Finding | None:

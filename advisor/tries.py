@@ -114,19 +114,25 @@ def _tries(lab: Lab, first: str) -> list[tuple[str, Try]]:
     return found
 
 
-def may_be_tried(lab: Lab, run: str, allowed: Policy) -> str:
-    """Empty where a run may be tried again by itself, otherwise why not, in a sentence."""
-    return next(_obstacles(lab, run, allowed, time.time()), "")
+def may_be_tried(lab: Lab, run: str, allowed: Policy, *, asked: bool = False) -> str:
+    """Empty where a run may be tried again, otherwise why not, in a sentence. What is `asked` for by a person has no bounds of number or
+    time.
+    """
+    return next(_obstacles(lab, run, None if asked else allowed, time.time()), "")
 
 
-def _obstacles(lab: Lab, run: str, allowed: Policy, now: float) -> Iterator[str]:
+def _obstacles(lab: Lab, run: str, allowed: Policy | None, now: float) -> Iterator[str]:
     view, job = lab.view(run), lab.job(run)
     if job.kind != "train" or view.state not in FAILED:
         yield "It did not fail."
-    if not allowed.retry or not allowed.tries:
-        yield "Trying again by itself is switched off."
     if job.options.get("control"):
         yield "A control is not tried again: how it ends is its answer."
+    if allowed is None:
+        if chain(lab, run)[-1] != run:
+            yield "It was tried again already."
+        return
+    if not allowed.retry or not allowed.tries:
+        yield "Trying again by itself is switched off."
     if now - view.ended > 60 * allowed.minutes:  # before the chain is looked for: that reads the jobs of all later runs
         yield "It failed too long ago to be tried again without asking."
     names = chain(lab, run)
@@ -163,8 +169,8 @@ def left(lab: Lab, run: str, allowed: Policy) -> float:
     return max(1.0, 60 * allowed.minutes - _spent(lab, chain(lab, run), time.time()))
 
 
-def came_of(view: RunView) -> str:
-    """How a run ended, in one sentence."""
+def came_of(view: RunView, *, first: bool = False) -> str:
+    """How a run ended, in one sentence; the `first` of a chain did not fail again."""
     if view.active:
         return f"It is at update {view.step:,}." if view.step else "It is starting." if not view.queued else "It waits for its turn."
     final = next((e for e in reversed(view.evaluations) if e.split == "final"), None)
@@ -172,4 +178,5 @@ def came_of(view: RunView) -> str:
         return f"It finished. {final.words}" if final and final.words else "It finished."
     if view.state == "stopped":
         return "It was stopped."
-    return f"It failed again: {view.ending.what}" if view.ending and view.ending.what else "It failed again."
+    failed = "It failed" if first else "It failed again"
+    return f"{failed}: {view.ending.what}" if view.ending and view.ending.what else f"{failed}."

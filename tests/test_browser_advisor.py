@@ -45,7 +45,7 @@ def test_it_speaks_shows_its_evidence_and_can_be_applied_and_undone(window, lost
     shown.page.locator("#loss-chart").get_by_text("the training ran away").first.wait_for(state="attached", timeout=SOON)
 
     shown.page.locator("#apply-0").click()
-    shown.sees("#advisor .note.done", "learning rate: 0.2 →")
+    shown.sees("#advisor .note.done", "Learning rate: 0.2 →")
     fit = shown.page.locator("#fit")
     until(lambda: re.search(r"Learning rate\s+0\.00\d", fit.inner_text()))
     shown.page.locator("#advisor-undo").click()

@@ -10,13 +10,16 @@ from typing import Any
 
 from pydantic import Field
 
+from advisor import tries
 from advisor.advisor import Advisor
 from advisor.data_advice import OPERATIONS, Advice
 from advisor.findings import Diagnosis, Finding
-from advisor.tries import Told
+from advisor.tries import FAILED, Told
 from loralab.errors import UserError
 from loralab.records import Record
-from ui.words import count, esc
+from loralab.tasks.text import TextPlan
+from ui.form import label_of
+from ui.words import esc
 
 MOST = 3  # notes at once: more are not read
 TONES = {"error": "bad", "warning": "warn", "info": "quiet"}
@@ -50,14 +53,18 @@ def of_run(advisor: Advisor, run: str, state: str) -> list[Note]:
         found = advisor.remember(run)
     except UserError:
         return []
-    failed, either = state in ("failed", "killed"), found.could_be if len(found.could_be) > 1 else ()
-    notes = [(one, _note(one, run, f"{run}\n{one.rule}", again=failed)) for one in _worth(found)]
+    either = found.could_be if len(found.could_be) > 1 else ()
+    names = tries.chain(advisor.lab, run)
+    later = names[names.index(run) + 1 :]
+    told = {why.rule for name in later[:1] if (why := tries.try_of(advisor.lab.job(name)))}  # as a story
+    again = state in FAILED and not later
+    notes = [(one, _note(one, run, f"{run}\n{one.rule}", again=again)) for one in _worth(found) if one.rule not in told]
     return [note.model_copy(update={"either": one in either}) for one, note in notes]
 
 
 def _worth(found: Diagnosis) -> Iterable[Finding]:
     """The alarms first, then what is worth knowing and can be acted on."""
-    return [*found.alarms, *(one for one in found.findings if not one.alarm and one.fixes)]
+    return [*found.alarms, *(one for one in found.findings if not one.alarm and any(fix.settings or fix.data for fix in one.fixes))]
 
 
 def _note(found: Finding, run: str, key: str, *, again: bool) -> Note:
@@ -96,11 +103,18 @@ def tries_html(told: Sequence[Told]) -> str:
         return ""
     lines: list[str] = []
     for number, one in enumerate(told):
-        what = esc(one.happened or "It did not work.") if number < len(told) - 1 else ""
-        changed = f"<b>Changed:</b> {esc(one.changed)} " if one.changed else ""
-        lines.append(f"<li>{changed}{esc(one.came_of_it)} {what}</li>")
-    head = f"The advisor tried {count(len(told) - 1, 'more time', 'more times')}"
-    return f'<div class="note tries"><h3>{head}</h3><ol>{"".join(lines)}</ol></div>'
+        who = f"Try {number}" if number else "First run"
+        what = f"It failed{' again' if number else ''}. {one.happened}" if one.state in FAILED and one.happened else one.came_of_it
+        items = "".join(f"<li>{esc(line)}</li>" for line in one.evidence) if one.state in FAILED else ""
+        proof = f"<details><summary>What this rests on</summary><ul>{items}</ul></details>" if items else ""
+        lines.append(f"<li><b>{who}.</b> {esc(one.changed)} {esc(what)}{proof}</li>")
+    times = {2: "once", 3: "twice"}.get(len(told), f"{len(told) - 1} times")
+    return f'<div class="note tries"><h3>Tried again {times}</h3><ul>{"".join(lines)}</ul></div>'
+
+
+def tested_html(words: str) -> str:
+    """What the tests before a run came to; nothing where there were none."""
+    return f'<div class="note done"><h3>Tested first</h3><p>{esc(words)}</p></div>' if words else ""
 
 
 def put_right_html(advice: Advice) -> str:
@@ -111,5 +125,17 @@ def put_right_html(advice: Advice) -> str:
 
 def applied_html(before_: dict[str, Any], after: dict[str, Any]) -> str:
     """What was just changed in the plan."""
-    parts = [f"{esc(name.replace('_', ' '))}: {esc(before_.get(name))} → {esc(value)}" for name, value in after.items()]
-    return f'<div class="note done"><p>Changed in the plan: {"; ".join(parts)}.</p></div>'
+    parts = [f"{esc(_label(name))}: {_shown(before_.get(name))} → {_shown(value)}" for name, value in after.items()]
+    return f'<div class="note done"><p>Changed in the plan: {"; ".join(parts)}. Nothing runs before you press Start.</p></div>'
+
+
+def _label(name: str) -> str:
+    """What the form calls a setting."""
+    field = TextPlan.model_fields.get(name)
+    return (label_of(field) if field else "") or name.replace("_", " ")
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return f"{value:g}" if isinstance(value, float) else esc(value)

@@ -6,6 +6,7 @@ the plan and nothing else; only “Try again” starts a run.
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,11 +15,12 @@ from typing import Any, NamedTuple
 
 import gradio as gr
 
+from advisor import tries
 from advisor.advisor import Advisor
 from loralab.errors import LabError
-from ui.advisor_notes import MOST, Note, applied_html, before, note_html, of_run, put_right_html, shown, tries_html
+from ui.advisor_notes import MOST, Note, applied_html, before, note_html, of_run, put_right_html, shown, tested_html, tries_html
 from ui.errors import LOG, told
-from ui.form import read
+from ui.form import changes, read
 from ui.markup import markup
 from ui.page import Page, go_to
 from ui.questions import question_box
@@ -27,19 +29,20 @@ from ui.words import esc
 PLANNING = ("dataset", "plan")  # tabs on which the panel speaks of the plan; on the others of the run
 TEND_EVERY = 5  # ticks of the page's timer
 QUIET = '<p class="fine silent">Nothing to say about this. When something is worth knowing, it is said here.</p>'
-# Opens the panel where there is room for it and something new to say; on a small screen the number on its handle must do.
-OPEN_JS = """(n) => {
+# Opens the panel where there is room for it and a card that matters was never shown; on a small screen the number on its handle must do.
+OPEN_JS = """(said) => {
   const side = document.querySelector('#advisor'), handle = side?.querySelector('.toggle-button');
   if (!handle) return;
-  const count = parseInt(n) || 0, wide = window.innerWidth >= 1200;
+  const {count, loud} = JSON.parse(said || '{"count": 0, "loud": []}'), wide = window.innerWidth >= 1200;
+  const seen = window.advised ??= new Set(), fresh = loud.some((key) => !seen.has(key));
+  loud.forEach((key) => seen.add(key));
   handle.setAttribute('aria-label', count ? `Advisor: ${count} to read` : 'Advisor');
   if (count) handle.dataset.count = count; else delete handle.dataset.count;
   if (!handle.dataset.heard) {  // a chart does not notice by itself that its room changed
     handle.dataset.heard = 'yes';
     handle.addEventListener('click', () => setTimeout(() => window.dispatchEvent(new Event('resize')), 400));
   }
-  if (count && wide && !side.classList.contains('open') && side.dataset.seen !== n) handle.click();
-  side.dataset.seen = n || '';
+  if (fresh && wide && !side.classList.contains('open')) handle.click();
 }"""
 
 
@@ -79,7 +82,7 @@ def advisor_panel(page: Page) -> None:
     keys, put_off, undo, known, ticks = gr.State([]), gr.State([]), gr.State({}), gr.State(""), gr.State(0)
     with gr.Sidebar(position="right", open=False, width=330, elem_id="advisor"):
         markup('<div class="small-title">Advisor</div>')
-        number = gr.Textbox(show_label=False, container=False, elem_classes="unseen")
+        number = gr.Textbox(label="What there is to say", container=False, interactive=False, elem_classes="unseen")
         silent, story = markup(QUIET), markup()
         slots = [_slot(at) for at in range(MOST)]
         with gr.Column(visible=False) as changed:
@@ -97,14 +100,14 @@ def advisor_panel(page: Page) -> None:
 
     @told
     def tick(count: int, before: str, tab: str, run: str) -> list[Any]:
-        if count % TEND_EVERY == 0:
-            _tend(page)
+        next_ = _tend(page, run) if count % TEND_EVERY == 0 else ""
         now = _stamp(page, tab, run)
-        return [count + 1, now if now != before and tab not in PLANNING else gr.skip()]
+        watching = tab not in PLANNING
+        return [count + 1, now if now != before and watching else gr.skip(), next_ if next_ and watching else gr.skip()]
 
-    changes = [page.choice.change, page.tab.change, page.run.change, page.nudge.change, known.change]
-    gr.on(changes, look, asked, [*drawn, known], show_progress="hidden", trigger_mode="always_last")
-    page.timer.tick(tick, [ticks, known, page.tab, page.run], [ticks, known], show_progress="hidden")
+    moved = [page.choice.change, page.tab.change, page.run.change, page.nudge.change, known.change, *changes(page.form)]
+    gr.on(moved, look, asked, [*drawn, known], show_progress="hidden", trigger_mode="always_last")
+    page.timer.tick(tick, [ticks, known, page.tab, page.run], [ticks, known, page.run], show_progress="hidden")
     number.change(None, number, None, js=OPEN_JS)
     remember.click(lambda: go_to("memory"), None, page.tabs, show_progress="hidden")
     parts = {"keys": keys, "put_off": put_off, "undo": undo, "drawn": drawn, "changed": changed, "done": done, "back": back, "asked": asked}
@@ -140,10 +143,14 @@ def _notes(page: Page, here: Where) -> list[Note]:
 
 def _draw(page: Page, here: Where, left: list[Note]) -> list[Any]:
     """Updates for the number, the silence, the story, the cards, and which notes these are."""
-    story = tries_html(page.advisor.tries(here.run)) if here.run and here.tab not in PLANNING else ""
+    chain = page.advisor.tries(here.run) if here.run and here.tab not in PLANNING else ()
+    tested = str(page.lab.job(here.run).options.get("because", "")) if chain else ""
+    story = tries_html(chain) + tested_html(tested)
     number = len(left) + bool(story)
     cards = [part for at in range(MOST) for part in _card(left[at] if at < len(left) else None)]
-    return [f"{number}:{here.tab}:{here.run}" if number else "", "" if number else QUIET, story, *cards, [note.key for note in left]]
+    loud = [note.key for note in left if note.severity != "info"] + [f"{one.run} {len(chain)}" for one in chain[:1] if story]
+    said = json.dumps({"count": number, "loud": loud}) if number else ""
+    return [said, "" if number else QUIET, story, *cards, [note.key for note in left]]
 
 
 def _card(note: Note | None) -> list[Any]:
@@ -161,11 +168,15 @@ def _stamp(page: Page, tab: str, run: str) -> str:
     return f"{tab}/{run}/{view.state}/{len(view.incidents)}/{len(view.evaluations)}"
 
 
-def _tend(page: Page) -> None:
-    for run in page.advisor.tend():
-        gr.Info(
-            f"A run failed and is tried again with other settings: {esc(run)}. What was changed is told beside it.", title="Trying again"
-        )
+def _tend(page: Page, watched: str) -> str:
+    """Try again what failed and begin what was tested; the run that goes on from the one that is watched."""
+    begun = page.advisor.tend()
+    for run in begun:
+        if tries.try_of(page.lab.job(run)):
+            gr.Info("A run failed and is tried again with other settings. What was changed is told beside it.", title="Trying again")
+        else:
+            gr.Info(f"{esc(page.lab.job(run).options.get('because', ''))} The whole run begins.", title="The tests are done")
+    return next((run for run in begun if watched in page.advisor.goes_on_from(run)), "")
 
 
 # ---- what is done ------------------------------------------------------------------------------------------------------------

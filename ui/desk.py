@@ -49,10 +49,10 @@ class Desk:
         """The model whose tokens the lengths are counted in: the chosen one, or the starter while that is not on this computer."""
         return model if self.lab.check_model(model).present else "starter"
 
-    def insist(self, proposal: Proposal) -> None:
-        """Raise UserError with the first thing that would make this plan fail."""
+    def insist(self, proposal: Proposal, *, anyway: bool = False) -> None:
+        """Raise UserError with the first thing that would make this plan fail; `anyway` overrules what is remembered to have failed."""
         for problem in proposal.problems:
-            if problem.get("severity") == "error":
+            if problem.get("severity") == "error" and not (anyway and problem.get("code") == "never_twice"):
                 raise UserError(str(problem["what"]), str(problem.get("todo", "")), code=str(problem["code"]))
 
     def propose(self, dataset: str, model: str, goal: str, fixed: dict[str, Any] | None = None) -> Proposal:

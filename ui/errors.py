@@ -44,7 +44,7 @@ def told(callback: Callable[P, R]) -> Callable[P, R]:
             try:
                 yield from callback(*args, **kwargs)
             except Exception as error:  # noqa: BLE001 - one of the three places where errors meet people
-                yield _tell(name, error)
+                yield tell(name, error)
 
         return stream  # pyright: ignore[reportReturnType]
 
@@ -53,12 +53,12 @@ def told(callback: Callable[P, R]) -> Callable[P, R]:
         try:
             return callback(*args, **kwargs)
         except Exception as error:  # noqa: BLE001 - see above
-            return _tell(name, error)
+            return tell(name, error)
 
     return call
 
 
-def _tell(name: str, error: Exception) -> Any:
+def tell(name: str, error: Exception) -> Any:
     """Say it, write it down, and leave every output as it is."""
     if isinstance(error, LabError):
         LOG.info("%s: %s", name, error)

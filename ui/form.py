@@ -4,6 +4,7 @@ form = make_form(TextPlan, skip=("task",))      inputs, not yet on the page
 draw(form)                                      puts them on the page, folded by group
 read(form, raw)                                 raw input values -> checked settings; a UserError names the field and its bounds
 fill(form, values, reasons)                     settings -> updates for the inputs, each with the reason for its value
+changes(form)                                   the events of a person who is done with an input
 """
 
 from __future__ import annotations
@@ -83,6 +84,17 @@ def fill(form: Form, values: dict[str, Any], reasons: dict[str, str]) -> list[di
         info = f"{field.description} Why this value: {why}" if why else field.description
         updates.append(gr.update(value=values.get(name, field.default), info=info))
     return updates
+
+
+def changes(form: Form) -> list[Any]:
+    """Events that fire when a person is done with an input: for what is typed also on leaving it, since few people press Enter."""
+    found: list[Any] = []
+    for component in form.inputs:
+        if isinstance(component, gr.Number | gr.Textbox):
+            found += [component.submit, component.blur]
+        else:
+            found.append(getattr(component, "input"))  # noqa: B009 - events are made at run time
+    return found
 
 
 def group_of(field: FieldInfo) -> str:

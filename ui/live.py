@@ -16,7 +16,7 @@ from loralab.queue import Turn
 from ui.charts import legend, loss_chart
 from ui.errors import told
 from ui.markup import markup
-from ui.page import Page
+from ui.page import Page, run_title
 from ui.words import count, duration, empty, esc, fact, facts, figure, notice, size, term
 
 STATES = {
@@ -49,7 +49,7 @@ def live_panel(page: Page) -> None:
         mark = stamp(view)
         if mark == shown:
             return [gr.skip()] * 10
-        return [mark, moment_of(view), *panel(view, _title(page, run), _whose_turn(page, view), _annotations(page, view))]
+        return [mark, moment_of(view), *panel(view, run_title(page.lab, run), _whose_turn(page, view), _annotations(page, view))]
 
     out = [seen, page.moment, top, picture, lines, chart, story, stop, resume, proof]
     gr.on([page.timer.tick, page.run.change], tick, [page.run, seen], out, show_progress="hidden", concurrency_limit=None)
@@ -204,8 +204,3 @@ def _line(event: Noted | Incident | Adjusted, started: float) -> str:
         case Adjusted():
             kind, text = "change", adjustment(event)
     return f'<li class="{kind}"><time>{when}</time><span>{esc(text)}</span></li>'
-
-
-def _title(page: Page, run: str) -> str:
-    plan = page.lab.job(run).plan if run else {}
-    return str(plan.get("title") or plan.get("dataset", "").rpartition("/")[2] or run)

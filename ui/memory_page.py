@@ -6,6 +6,7 @@ Invariant: forgetting asks once more first; what is shown is read anew each time
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,13 @@ import gradio as gr
 
 from advisor import tries
 from advisor.remembered import Section
+from loralab.errors import UserError
 from loralab.history import Memory
 from loralab.paths import room
 from ui.errors import told
 from ui.markup import markup
 from ui.page import Page
-from ui.voice_choice import voice_choice
+from ui.voice_choice import voice_choice, voices
 from ui.words import count, empty, esc, figure, heading, notice
 
 LEAD = "From every run here the advisor learns what fits on this computer, what went wrong, and what helped. It never holds your examples."
@@ -40,9 +42,9 @@ def memory_page(page: Page) -> None:
         allowed = tries.policy(page.lab.home)
         retry = gr.Checkbox(allowed.retry, label="Try a failed run again, with other settings", info="Each try is a run of its own.")
         most = gr.Slider(0, 2, value=allowed.tries, step=1, label="Tries", info="At most two for one run.")
-        minutes = gr.Number(allowed.minutes, label="Minutes for all tries of a run together", minimum=1, precision=0)
+        minutes = gr.Number(allowed.minutes, label="Minutes for all tries of a run together", info="Then it is left to you.", precision=0)
         said = markup()
-    voice_choice(page)
+    voice = voice_choice(page)
     with gr.Column(elem_classes="card"):
         markup(heading("Take it along, or forget it", "A memory file holds numbers, settings and names of runs; no example, no answer."))
         with gr.Row(elem_classes="actions"):
@@ -58,17 +60,25 @@ def memory_page(page: Page) -> None:
         came = markup()
 
     show = told(lambda: memory_html(page))
-    page.tab.change(told(lambda tab: memory_html(page) if tab == "memory" else gr.skip()), page.tab, body, show_progress="hidden")
+    bounds = [retry, most, minutes]
+    page.tab.change(told(lambda tab: _opened(page, tab)), page.tab, [body, *bounds, voice], show_progress="hidden")
     words.submit(told(lambda text: found_html(page, text)), words, hits, show_progress="hidden")
-    for part, name in ((retry, "retry"), (most, "tries"), (minutes, "minutes")):
-        change = part.release if isinstance(part, gr.Slider) else part.input if isinstance(part, gr.Checkbox) else part.submit
-        change(told(lambda value, name=name: _allow(page, name, value)), part, said, show_progress="hidden")
+    for done in (retry.input, most.release, minutes.submit, minutes.blur):
+        done(told(lambda *values: _allow(page, values)), bounds, said, show_progress="hidden")
     make.click(told(lambda: _export(page)), None, [file, came])
     bring.upload(told(lambda path: _import(page, path)), bring, came).then(show, None, body, show_progress="hidden")
     forget.click(lambda: gr.Column(visible=True), None, asking, show_progress="hidden")
     no.click(lambda: gr.Column(visible=False), None, asking, show_progress="hidden")
     gone = yes.click(told(lambda: _forget(page)), None, [asking, came])
     gone.then(show, None, body, show_progress="hidden")
+
+
+def _opened(page: Page, tab: str) -> list[Any]:
+    """All of the page that another window or the command line may have changed since."""
+    if tab != "memory":
+        return [gr.skip()] * 5
+    allowed = tries.policy(page.lab.home)
+    return [memory_html(page), allowed.retry, allowed.tries, allowed.minutes, voices(page)]
 
 
 # ---- what is shown -----------------------------------------------------------------------------------------------------------
@@ -111,8 +121,13 @@ def _hit(memory: Memory) -> str:
 # ---- what is done ------------------------------------------------------------------------------------------------------------
 
 
-def _allow(page: Page, name: str, value: Any) -> str:
-    now = tries.allow(page.lab.home, {name: value})
+def _allow(page: Page, values: Sequence[Any]) -> Any:
+    wanted: dict[str, Any] = dict(zip(("retry", "tries", "minutes"), values, strict=True))
+    if wanted == tries.policy(page.lab.home).model_dump():  # an input was left as it was
+        return gr.skip()
+    if not wanted["minutes"] or wanted["minutes"] < 1:
+        raise UserError("The tries need at least one minute.", "To have none, untick the box above.", code="bad_setting")
+    now = tries.allow(page.lab.home, wanted)
     if not now.retry or not now.tries:
         return notice("Failed runs are left as they are. Their cards say what would be changed.")
     return notice(f"A failed run is tried again at most {count(now.tries, 'time')}, for {now.minutes:g} minutes in all.", kind="good")

@@ -15,17 +15,18 @@ from loralab.catalog import ModelEntry
 from loralab.errors import UserError
 from loralab.lab import Lab
 from loralab.pace import total_steps
-from loralab.records import Proposal
 from loralab.tasks.text import TextPlan
 from ui import goals
 from ui.desk import Desk
 from ui.errors import told
 from ui.form import Form, make_form, read
+from ui.markup import markup
 from ui.settings import read_settings, remember
-from ui.words import parameters, size
+from ui.words import notice, parameters, size
 
 TABS = ("dataset", "plan", "train", "evaluate", "share")
 MODEL_INFO = "The ready-made model that learns from your examples. A Hugging Face name or a folder on this computer can be typed too."
+REFUSED = ("preflight_", "never_twice")  # how the codes of what a person may insist on begin
 ASKED_ELSEWHERE = ("task", "base_model", "dataset", "learn_from", "roles")  # by the first page and the model choice
 
 
@@ -84,33 +85,70 @@ def choice_key(dataset: str, model: str, goal: str) -> str:
     return f"{dataset}\n{model}\n{goal}"
 
 
+def run_title(lab: Lab, run: str) -> str:
+    """What a person knows a run by."""
+    plan = lab.job(run).plan if run else {}
+    return str(plan.get("title") or plan.get("dataset", "").rpartition("/")[2] or run)
+
+
 def go_to(tab: str) -> Any:
     """An update that turns to a tab."""
     return gr.Tabs(selected=tab)
 
 
-def start_on_click(button: gr.Button, page: Page, *, test_first: bool = False) -> None:
-    """Make a button start a run with the choices on the screen, and turn to the live view; `test_first` begins with three short ones."""
+@dataclass(frozen=True)
+class Refusal:
+    """Where it is said why a start was refused, and where a person may insist on it."""
 
-    @told
-    def start(dataset: str, goal: str, model: str, *raw: Any) -> tuple[str, Any]:
+    whole: gr.Column
+    words: gr.HTML
+    anyway: gr.Button
+
+
+def refusal() -> Refusal:
+    """Draw it, hidden."""
+    with gr.Column(visible=False, elem_classes="asking refusal") as whole:
+        words = markup()
+        with gr.Row(elem_classes="actions"):
+            anyway = gr.Button("Start anyway", scale=0, min_width=150)
+            no = gr.Button("Change it first", variant="primary", scale=0, min_width=150)
+    no.click(lambda: gr.Column(visible=False), None, whole, show_progress="hidden")
+    return Refusal(whole, words, anyway)
+
+
+def start_on_click(button: gr.Button, page: Page, refused: Refusal, *, test_first: bool = False) -> None:
+    """Make a button start a run with the choices on the screen, and turn to the live view; `test_first` begins with three short ones.
+
+    What the advisor refuses is said in `refused`, and begun from there where the person insists.
+    """
+
+    def start(anyway: bool, dataset: str, goal: str, model: str, *raw: Any) -> list[Any]:
         if not dataset:
             raise UserError("There are no examples yet.", "Drop a file or take a sample first.", code="no_dataset")
-        proposal = page.desk.propose(dataset, model, goal, read(page.form, raw))
-        page.desk.insist(proposal)
-        run = _test(page, proposal, dataset, model, goal) if test_first else page.advisor.start(proposal.plan)
+        try:
+            run = _begin(page, (dataset, model, goal), read(page.form, raw), test_first=test_first, anyway=anyway)
+        except UserError as error:
+            if not error.problem.code.startswith(REFUSED):
+                raise
+            return [gr.skip(), gr.skip(), gr.Column(visible=True), notice(error.problem.what, error.problem.todo, "warning")]
         remember(page.lab.home, {"run": run, "model": model})
         if page.lab.view(run).queued:
             gr.Info("Another run has the machine. This one waits for its turn and begins by itself.", title="In the queue")
-        return run, go_to("train")
+        return [run, go_to("train"), gr.Column(visible=False), ""]
 
-    button.click(start, [page.dataset, page.goal, page.model, *page.form.inputs], [page.run, page.tabs], trigger_mode="once")
+    asked, changed = [page.dataset, page.goal, page.model, *page.form.inputs], [page.run, page.tabs, refused.whole, refused.words]
+    button.click(told(lambda *values: start(False, *values)), asked, changed, trigger_mode="once")
+    if not test_first:
+        refused.anyway.click(told(lambda *values: start(True, *values)), asked, changed, trigger_mode="once")
 
 
-def _test(page: Page, proposal: Proposal, dataset: str, model: str, goal: str) -> str:
-    """Begin the tests of a plan; the first of them."""
+def _begin(page: Page, choice: tuple[str, str, str], fixed: dict[str, Any], *, test_first: bool, anyway: bool) -> str:
+    """Begin the run of a plan, or the tests before it; the id of what is to be seen first."""
+    proposal, profile = page.desk.propose(*choice, fixed), page.desk.profile(*choice)
+    page.desk.insist(proposal, anyway=anyway)
+    if not test_first:
+        return page.advisor.start(proposal.plan, profile=profile, anyway=anyway)
     plan = TextPlan.model_validate(proposal.plan)
-    steps = plan.max_steps or total_steps(plan, page.desk.profile(dataset, model, goal))
-    names = page.advisor.test_first(plan, steps)
+    names = page.advisor.test_first(plan, plan.max_steps or total_steps(plan, profile), profile=profile)
     gr.Info(f"{len(names)} short tests, then the whole run begins by itself with what did best.", title="Testing first")
     return names[0]

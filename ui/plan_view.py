@@ -82,4 +82,6 @@ def way_words(proposal: Proposal, profile: DatasetProfile) -> list[str]:
 
 
 def _shown(value: object) -> object:
+    if isinstance(value, float):
+        return f"{value:g}"
     return MODES.get(value, value) if isinstance(value, str) else value

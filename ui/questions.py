@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import gradio as gr
 
 from loralab.errors import UserError
 from ui.errors import told
 from ui.markup import markup
-from ui.page import Page
+from ui.page import Page, run_title
 from ui.words import esc
 
 ASK = ("Why did it stop?", "Did it get better?", "What should I do next?")
@@ -17,7 +18,7 @@ ASK = ("Why did it stop?", "Did it get better?", "What should I do next?")
 
 def question_box(page: Page) -> None:
     """Draw it, with three questions that people ask."""
-    with gr.Column(elem_classes="asking-box"):
+    with gr.Column(elem_classes="asking-box", visible=False) as box:  # there is nothing to ask about before the first run
         question = gr.Textbox(label="Ask about this run", placeholder=ASK[0], elem_id="ask-advisor", max_length=500, submit_btn=True)
         with gr.Row(elem_classes="actions chips"):
             chips = [gr.Button(text, size="sm", scale=0, min_width=60) for text in ASK]
@@ -41,7 +42,13 @@ def question_box(page: Page) -> None:
         chip.click(lambda text=text: text, None, question, show_progress="hidden").then(
             ask, [question, page.run], answer, show_progress="hidden"
         )
-    page.run.change(lambda: "", None, answer, show_progress="hidden")
+    page.run.change(told(lambda run: _about(page, run)), page.run, [box, question, answer], show_progress="hidden")
+
+
+def _about(page: Page, run: str) -> list[Any]:
+    """The box names the run it is about: on the first pages something else is in sight."""
+    label = f"Ask about “{run_title(page.lab, run)}”" if run else ""
+    return [gr.Column(visible=bool(run)), gr.Textbox(label=label, value=""), ""]
 
 
 def _answer_html(said: dict[str, str], note: str) -> str:

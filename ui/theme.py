@@ -24,7 +24,11 @@ AROUND = (
     ".sidebar-parent:has(#advisor.open) { padding-right: 330px !important; } }"
 )
 HEAD = f'<link rel="icon" href="{ICON}"><meta name="color-scheme" content="light dark"><style>{AROUND}</style>'
-FOLD_SIDE_JS = "() => { if (window.innerWidth < 900) document.querySelector('#side.open .toggle-button')?.click(); }"
+FOLD_SIDE_JS = """() => {
+  if (window.innerWidth < 900) document.querySelector('#side.open .toggle-button')?.click();
+  document.querySelector('#side .toggle-button')?.setAttribute('aria-label', 'Your runs');
+  document.querySelector('#advisor .toggle-button')?.setAttribute('aria-label', 'Advisor');
+}"""
 
 # light, dark
 PAPER = ("#f6f6f3", "#121514")

@@ -26,15 +26,16 @@ LEAD = (
 )
 
 
-def voice_choice(page: Page) -> None:
-    """Draw it."""
+def voice_choice(page: Page) -> gr.Dropdown:
+    """Draw it; the choice of who speaks."""
     with gr.Column(elem_classes="card"):
         markup(heading("Who speaks", LEAD))
         (choices, speaks), info = _here(page), "Or type the path of a .gguf file."
         who = gr.Dropdown(choices, value=speaks, label="Speaks", info=info, allow_custom_value=True, elem_id="who-speaks")
         with gr.Row(elem_classes="actions"):
             fetch = [
-                gr.Button(f"Fetch {one.words} ({one.bytes / 1e9:.1f} GB) …", size="sm", scale=0, min_width=200) for one in offers.OFFERS
+                gr.Button(f"Fetch {one.words.rstrip('.')} ({one.bytes / 1e9:.1f} GB) …", size="sm", scale=0, min_width=200)
+                for one in offers.OFFERS
             ]
         with gr.Column(visible=False, elem_classes="asking") as asking:
             question = markup()
@@ -62,6 +63,7 @@ def voice_choice(page: Page) -> None:
     no.click(lambda: gr.Column(visible=False), None, asking, show_progress="hidden")
     begun = yes.click(lambda: gr.Column(visible=False), None, asking, show_progress="hidden")
     begun.then(download, wanted, said, show_progress="hidden").then(told(lambda: _refreshed(page)), None, who, show_progress="hidden")
+    return who
 
 
 def _here(page: Page) -> tuple[list[tuple[str, str]], str]:
@@ -70,10 +72,15 @@ def _here(page: Page) -> tuple[list[tuple[str, str]], str]:
     return [("The rules alone", NOBODY), *((one.words, str(one.path)) for one in models.found(page.lab.home))], str(speaks or NOBODY)
 
 
-def _refreshed(page: Page) -> Any:
+def voices(page: Page) -> Any:
+    """The choices as they are now."""
     choices, speaks = _here(page)
-    page.advisor.wake_again()
     return gr.Dropdown(choices=choices, value=speaks)
+
+
+def _refreshed(page: Page) -> Any:
+    page.advisor.wake_again()
+    return voices(page)
 
 
 def _choose(page: Page, path: str) -> str:

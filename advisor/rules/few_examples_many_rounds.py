@@ -30,7 +30,7 @@ def check(case: Case) -> Found | None:
     times = rounds * facts.n_train / different
     if different >= MANY or times < TIMES:
         return None
-    better = max(1.0, round(USUAL * different / facts.n_train, 1))
+    better = max(1.0, float(round(USUAL * different / facts.n_train)))
     evidence = (
         Evidence(what="different examples", value=different),
         Evidence(what="rounds over the examples", value=float(round(rounds, 1))),

@@ -15,7 +15,7 @@ from ui import goals
 from ui.dataset_view import doctor_notes, left_out_rows, previews_html, samples_html, summary_html
 from ui.errors import told
 from ui.markup import markup
-from ui.page import Page, choice_key, go_to, start_on_click
+from ui.page import Page, choice_key, go_to, refusal, start_on_click
 from ui.wish import wish_box
 from ui.words import heading
 
@@ -57,6 +57,7 @@ def build(lab: Lab, page: Page) -> None:
             with gr.Row(elem_classes="actions"):
                 start = gr.Button("Start", variant="primary", scale=0, min_width=200, elem_id="start-here")
                 plan = gr.Button("Look at the plan", scale=0, min_width=170, elem_classes="quiet")
+            refused = refusal()
         notes = markup()
         previews = markup(elem_id="previews")
         with gr.Accordion("Rows that were left out, and why", open=False, visible=False, elem_classes="fold") as left_fold:
@@ -66,7 +67,7 @@ def build(lab: Lab, page: Page) -> None:
     shown = [chooser, found, summary, notes, previews, left_fold, left, asking, *roles, page.goal, page.choice]
     _wire(page, {"upload": upload, "cards": cards, "again": again, "apply": apply, "plan": plan}, shown, roles)
     again.click(lambda: (gr.Column(visible=True), gr.Column(visible=False), None, ""), None, [chooser, found, upload, page.dataset])
-    start_on_click(start, page)
+    start_on_click(start, page, refused)
 
 
 def _roles_form() -> tuple[list[gr.Dropdown], gr.Button]:

@@ -12,19 +12,21 @@ from typing import Any
 
 import gradio as gr
 
+from loralab.errors import UserError
 from loralab.lab import Lab
 from loralab.records import Proposal
 from ui.cache import draw_cache
 from ui.charts import memory_bar
-from ui.errors import told
-from ui.form import draw, fill, read
+from ui.errors import tell, told
+from ui.form import changes, draw, fill, read
 from ui.markup import markup
-from ui.page import Page, start_on_click
+from ui.page import Page, refusal, start_on_click
 from ui.plan_view import can_download, download_question, fit_html, model_html, way_words
 from ui.settings import remember
 from ui.words import empty, heading
 from ui.work import follow
 
+SAID = 5  # outputs of an answer: the card, its ticket, the plans that fit and their two buttons
 EMPTY = empty("No examples yet", "Choose a file or a sample on the first page. The plan is made for them and for this computer.")
 
 
@@ -53,8 +55,9 @@ def build(lab: Lab, page: Page) -> None:
     with gr.Row(elem_classes="actions"):
         start = gr.Button("Start", variant="primary", scale=0, min_width=200, elem_id="start-plan")
         test = gr.Button("Test three settings first", scale=0, min_width=210, elem_id="test-first")
-    start_on_click(start, page)
-    start_on_click(test, page, test_first=True)
+    refused = refusal()
+    start_on_click(start, page, refused)
+    start_on_click(test, page, refused, test_first=True)
     _wire(
         page,
         {
@@ -74,7 +77,7 @@ def build(lab: Lab, page: Page) -> None:
 
 def _wire(page: Page, parts: dict[str, Any]) -> None:
     _wire_model(page, parts)
-    asked, ways, traced = gr.State(0), gr.State([]), gr.State((0, ""))
+    asked, ways, traced, weighed = gr.State(0), gr.State([]), gr.State((0, "")), gr.State("")
 
     @told
     def propose(dataset: str, model: str, goal: str, pending: dict[str, Any]) -> list[Any]:
@@ -84,13 +87,13 @@ def _wire(page: Page, parts: dict[str, Any]) -> None:
         return [*_answer(page, proposal, (dataset, model, goal)), {}, *fill(page.form, proposal.plan, proposal.reasons)]
 
     @told
-    def weigh(dataset: str, model: str, goal: str, *raw: Any) -> list[Any]:
-        if not dataset:
-            return [EMPTY, 0, [], *_no_ways()]
-        return _answer(page, page.desk.propose(dataset, model, goal, read(page.form, raw)), (dataset, model, goal))
+    def weigh(before: str, dataset: str, model: str, goal: str, *raw: Any) -> list[Any]:
+        return _weighed(page, before, (dataset, model, goal), raw) if dataset else [before, EMPTY, 0, [], *_no_ways()]
 
     @told
-    def refine(ticket: int, dataset: str, model: str, goal: str, *raw: Any) -> tuple[int, str]:
+    def refine(ticket: int, known: tuple[int, str], dataset: str, model: str, goal: str, *raw: Any) -> tuple[int, str]:
+        if ticket == known[0]:
+            return known
         if not ticket or not page.lab.check_model(model).present:
             return 0, ""
         proposal = page.desk.propose(dataset, model, goal, read(page.form, raw))
@@ -105,18 +108,20 @@ def _wire(page: Page, parts: dict[str, Any]) -> None:
 
     def then_trace(event: Any) -> None:
         # a change while a trace is under way is traced after it: by default Gradio would drop the second question, not the first
-        finer = event.then(refine, [asked, *choice, *page.form.inputs], traced, show_progress="hidden", trigger_mode="always_last")
+        finer = event.success(
+            refine, [asked, traced, *choice, *page.form.inputs], traced, show_progress="hidden", trigger_mode="always_last"
+        )
         finer.then(show, [asked, traced], parts["fit"], show_progress="hidden", trigger_mode="multiple")
 
     first = [*said, page.pending, *page.form.inputs]
     then_trace(page.choice.change(propose, [*choice, page.pending], first, show_progress="hidden"))
-    then_trace(page.nudge.change(weigh, [*choice, *page.form.inputs], said, show_progress="hidden"))
+    asking, answered = [weighed, *choice, *page.form.inputs], [weighed, *said]
+    then_trace(page.nudge.change(weigh, asking, answered, show_progress="hidden"))
     for at, button in enumerate(parts["ways"]):
         used = button.click(partial(_use, page, at), ways, [page.model, *page.form.inputs], show_progress="hidden")
-        then_trace(used.then(weigh, [*choice, *page.form.inputs], said, show_progress="hidden"))
-    for component in page.form.inputs:
-        done = component.submit if isinstance(component, gr.Number | gr.Textbox) else getattr(component, "input")  # noqa: B009 - events are made at run time
-        then_trace(done(weigh, [*choice, *page.form.inputs], said, show_progress="hidden"))
+        then_trace(used.then(weigh, asking, answered, show_progress="hidden"))
+    for done in changes(page.form):
+        then_trace(done(weigh, asking, answered, show_progress="hidden"))
 
 
 def _wire_model(page: Page, parts: dict[str, Any]) -> None:
@@ -143,6 +148,18 @@ def _wire_model(page: Page, parts: dict[str, Any]) -> None:
     parts["no"].click(describe, page.model, about)
     hidden = parts["fetch"].click(lambda: gr.Column(visible=False), None, parts["asking"])
     hidden.then(fetch, page.model, parts["fetching"], show_progress="hidden").then(describe, page.model, about)
+
+
+def _weighed(page: Page, before: str, choice: tuple[str, str, str], raw: tuple[Any, ...]) -> list[Any]:
+    """What was weighed, and the answer; nothing new where an input was only entered and left."""
+    now, same = str((choice, raw)), [gr.skip()] * SAID
+    if now == before:
+        return [gr.skip(), *same]
+    try:
+        return [now, *_answer(page, page.desk.propose(*choice, read(page.form, raw)), choice)]
+    except UserError as error:  # said once, not again when the input is left
+        tell("weigh", error)
+        return [now, *same]
 
 
 def _answer(page: Page, proposal: Proposal, choice: tuple[str, str, str]) -> list[Any]:
