@@ -66,10 +66,14 @@ def deduplicate(examples: Examples, _plan: TextPlan, _encoder: TextEncoder) -> l
 
 
 def drop_near_copies(examples: Examples, plan: TextPlan, encoder: TextEncoder) -> list[Example]:
-    """The first of those that are nearly or wholly the same, so that none is on both sides of the split."""
-    unique = deduplicate(examples, plan, encoder)
-    later = {second for _, second in near_pairs([fingerprint(example) for example in unique])}
-    return [example for place, example in enumerate(unique) if place not in later]
+    """The first of those that are nearly or wholly the same, so that none is on both sides of the split.
+
+    Looked at again until there are none: what belonged to the form of many texts may be a likeness of the few that are left.
+    """
+    left = deduplicate(examples, plan, encoder)
+    while later := {second for _, second in near_pairs([fingerprint(example) for example in left])}:
+        left = [example for place, example in enumerate(left) if place not in later]
+    return left
 
 
 def drop_empty(examples: Examples, _plan: TextPlan, _encoder: TextEncoder) -> list[Example]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import os
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
@@ -165,6 +167,24 @@ def break_adapter(run: Any) -> None:
 def break_base(run: Any) -> None:
     """The same in the frozen model."""
     next(p for p in run.session.model.parameters() if not p.requires_grad)[:] = math.inf
+
+
+@contextmanager
+def kills_when_large(number: int, most: int) -> Iterator[None]:
+    """The process is ended as by a system without memory, from update `number` on, at a micro-batch of over `most` padded tokens."""
+    update, loss, full = loop._update, TextSession.loss, [False]
+
+    def counted(run: Any, micro_batches: Any) -> bool:
+        full[0] = run.progress.step >= number - 1
+        return update(run, micro_batches)
+
+    def bounded(self: Any, chosen: Any) -> Any:
+        if full[0] and torch.is_grad_enabled() and chosen.tensors["ids"].numel() > most:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return loss(self, chosen)
+
+    with mock.patch.object(loop, "_update", counted), mock.patch.object(TextSession, "loss", bounded):
+        yield
 
 
 @contextmanager

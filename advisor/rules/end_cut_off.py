@@ -14,6 +14,16 @@ from advisor.rules import Rule
 from advisor.rules._examples import examples, seen, share
 
 SOME, MANY = 0.05, 0.2  # of the examples; Soup calls a fifth major
+ODD = 2  # times the length of nearly all: from there on the longest are odd ones
+STEP = 64  # tokens that lengths are rounded up to
+
+
+def _wanted(case: Case) -> int:
+    """The length that spares nearly all; most where a few are far longer than the rest; twice the plan's where lengths are not known."""
+    whole = case.profile.tokens if case.profile else {}
+    few, most = whole.get("p99", 0), whole.get("p95", 0)
+    known = few if few <= ODD * most else most
+    return -(-known // STEP) * STEP if known > case.plan.max_length else 2 * case.plan.max_length
 
 
 def check(case: Case) -> Found | None:
@@ -23,7 +33,7 @@ def check(case: Case) -> Found | None:
         return None
     part = share(facts, "cut")
     room = facts.context or case.plan.max_length
-    longer = min(room, 2 * case.plan.max_length)
+    longer = min(room, _wanted(case))
     fixes = [
         Fix(words="Leave out the examples that are too long.", data="drop_too_long", rows=facts.cut),
         Fix(words="Split texts that are too long into passages.", data="split_long", rows=facts.cut),

@@ -35,10 +35,16 @@ class Cause:
     inject: Inject
     acts: Acts
     before: bool = False  # of the data or the template: to be caught before the first update
-    fixable: bool = False  # a retry can repair it without a person
+    fixable: bool = False  # there is a way out that needs no new examples: settings, or an operation on those there are
+    gone: Acts | None = None  # whether a repaired run is rid of it, where that is not to be no longer worse than the twin
     data: tuple[str, ...] = DATA
     models: tuple[str, ...] = TINY
     runs: int = 9
+    rid: Callable[[Setup], Setup] | None = None  # the same run without the cause, where that is not the usual run of the cell
+
+    def mended(self, view: RunView, twin: RunView) -> bool:
+        """Whether a run with this cause, repaired, is what its twin is."""
+        return self.gone(view, twin) if self.gone else not worse(view, twin)
 
 
 @cache
@@ -92,6 +98,11 @@ def told(*codes: str) -> Acts:
 def either(*checks: Acts) -> Acts:
     """Whether one of several holds."""
     return lambda view, twin: any(check(view, twin) for check in checks)
+
+
+def no_longer(check: Acts) -> Acts:
+    """Whether it does not hold."""
+    return lambda view, twin: not check(view, twin)
 
 
 def fact(holds: Callable[[Facts], bool]) -> Acts:

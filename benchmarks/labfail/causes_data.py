@@ -10,7 +10,7 @@ from random import Random
 from typing import Any
 
 from benchmarks.labfail import data
-from benchmarks.labfail.causes import PAIRS, TINY, Acts, Cause, fact, failed
+from benchmarks.labfail.causes import PAIRS, TINY, Acts, Cause, fact, failed, no_longer
 from benchmarks.labfail.setups import Setup
 from loralab.events import RunView
 from loralab.facts import noted
@@ -200,18 +200,21 @@ def _share(name: str, least: float) -> Acts:
     return fact(lambda facts: getattr(facts, name) > least * max(1, facts.n_train))
 
 
+_CUT = _share("cut", 0.4)
+_LEAKS = fact(lambda facts: facts.shared + facts.near_shared > 0.1 * facts.n_heldout)
+
 CAUSES = (
-    Cause("end_cut", ("R53",), end_cut, _share("cut", 0.4), before=True, fixable=True, data=("numbers", "support", "chat", "desk")),
+    Cause("end_cut", ("R53",), end_cut, _CUT, before=True, fixable=True, gone=no_longer(_CUT), data=("numbers", "support", "chat", "desk")),
     Cause("no_end", ("R51", "R50", "R52"), no_end, _share("unended", 0.9), before=True, data=PAIRS),
     Cause("end_of_pieces", ("R58", "R51", "R50", "R52"), end_of_pieces, _share("unended", 0.9), before=True, data=PAIRS, runs=8),
     Cause("begun_twice", ("R55",), begun_twice, _share("begun_twice", 0.9), before=True, data=PAIRS),
-    Cause("template_refuses", ("R57",), template_refuses, failed, before=True, data=PAIRS),
+    Cause("template_refuses", ("R57",), template_refuses, failed, before=True, fixable=True, data=PAIRS),
     Cause("all_masked", ("R38",), all_masked, fact(lambda facts: facts.unlearned > facts.n_train), before=True, data=PAIRS),
     Cause("empty_answers", ("R64",), empty_answers, _fewer, before=True, data=PAIRS),
     Cause("wrong_columns", ("R65",), wrong_columns, _fewer, before=True, data=PAIRS),
     Cause("contradictions", ("R84",), contradictions, _fits_less, before=True, data=PAIRS),
     Cause("shuffled_answers", ("R85", "R86"), shuffled_answers, _fits_less, data=("numbers", "support", "labels")),
-    Cause("leak", ("R63",), leak, _always, before=True, models=TINY),
+    Cause("leak", ("R63",), leak, _always, before=True, fixable=True, gone=no_longer(_LEAKS), models=TINY),
     Cause("too_few_rows", ("R66",), too_few_rows, _always, before=True),
     Cause("tiny_heldout", ("R68",), tiny_heldout, _always, before=True),
     Cause("one_answer", ("R87",), one_answer, _fits_less, before=True, data=PAIRS),

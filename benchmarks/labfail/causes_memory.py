@@ -6,11 +6,9 @@ A limit of the system (RLIMIT_AS) or the allocator's own words raised at the ver
 from __future__ import annotations
 
 import errno
-import os
-import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import partial
+from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from random import Random
 from typing import Any
 from unittest import mock
@@ -19,7 +17,7 @@ from benchmarks.labfail import data
 from benchmarks.labfail.causes import PAIRS, TINY, Cause, told
 from benchmarks.labfail.setups import Setup, limited
 from tests.faults import CPU
-from tests.troubles import before_update
+from tests.troubles import kills_when_large
 
 OUT = told("out_of_memory", "does_not_fit", "killed_for_memory")
 
@@ -42,8 +40,10 @@ def longest(setup: Setup, draw: Random) -> Setup:
 
 
 def optimizer(setup: Setup, draw: Random) -> Setup:
-    """The optimiser's notes do not fit: at its first or second step, once or for good."""
-    first, times = draw.choice((1, 2)), draw.choice((1, 2, 99))
+    """The optimiser's notes do not fit: at its first or second step, once, or for good until fewer weights learn."""
+    first, times, rank = draw.choice((1, 2)), draw.choice((1, 2, 99)), draw.choice((2, 4))
+    if times > 2:
+        return setup.but(f"no memory for the optimiser over rank {rank}", trouble=lambda: in_optimizer(range(first, 1 << 30), rank))
     return setup.but(f"no memory at optimiser step {first}, {times} times", trouble=lambda: in_optimizer(range(first, first + times)))
 
 
@@ -54,13 +54,9 @@ def evaluation(setup: Setup, draw: Random) -> Setup:
 
 
 def killed(setup: Setup, draw: Random) -> Setup:
-    """The system ends the process, once or until it is not started again."""
-    at, times = draw.randrange(3, 20), draw.choice((1, 1, 2, 3))
-
-    def kill(_: Any) -> None:
-        os.kill(os.getpid(), signal.SIGKILL)
-
-    return setup.but(f"killed before update {at}, {times} times", trouble=partial(_counted, partial(before_update, at, kill), times))
+    """From some update on the system ends the process whenever it computes too many tokens at once."""
+    at, most = draw.randrange(3, 20), draw.choice((130, 160, 240, 320))
+    return setup.but(f"killed over {most} tokens from update {at}", trouble=lambda: kills_when_large(at, most))
 
 
 def does_not_fit(setup: Setup, draw: Random) -> Setup:
@@ -102,15 +98,15 @@ def too_large(most: int, *, learning: bool = True) -> Iterator[None]:
 
 
 @contextmanager
-def in_optimizer(at: range) -> Iterator[None]:
-    """The optimiser's kernel fails at these calls."""
+def in_optimizer(at: range, rank: int = 0) -> Iterator[None]:
+    """The optimiser's kernel fails at these calls, for an adapter of a higher rank than `rank`."""
     import torch
 
     healthy, calls = torch._fused_adamw_, [0]  # pyright: ignore[reportPrivateImportUsage]
 
     def kernel(*arguments: Any, **named: Any) -> Any:
         calls[0] += 1
-        if calls[0] in at:
+        if calls[0] in at and any(min(tensor.shape) > rank for tensor in arguments[0]):
             raise RuntimeError(CPU)
         return healthy(*arguments, **named)
 
@@ -147,27 +143,6 @@ def no_room_on_disk(copies: int) -> Iterator[None]:
         yield
 
 
-@contextmanager
-def _counted(trouble: Any, times: int) -> Iterator[None]:
-    """The trouble in the first `times` attempts of a run, which are counted in its own folder: every attempt is another process."""
-    from loralab import worker
-
-    main = worker.main
-
-    def counting(arguments: list[str]) -> int:
-        seen = os.path.join(arguments[0], "attempts")  # noqa: PTH118
-        done = os.path.getsize(seen) if os.path.exists(seen) else 0  # noqa: PTH110, PTH202
-        with open(seen, "ab") as file:  # noqa: PTH123
-            file.write(b".")
-        if done >= times:
-            return main(arguments)
-        with trouble():
-            return main(arguments)
-
-    with mock.patch.object(worker, "main", counting):
-        yield
-
-
 def _longer(setup: Setup, chosen: Any, times: int) -> tuple[dict[str, Any], ...]:
     """Rows whose answers are `times` as long in these places."""
     _, answer = data.columns(setup.rows)
@@ -175,12 +150,16 @@ def _longer(setup: Setup, chosen: Any, times: int) -> tuple[dict[str, Any], ...]
     return tuple({**row, answer: " ".join([str(row[answer])] * times)} if at in where else row for at, row in enumerate(setup.rows))
 
 
+def _enough(setup: Setup) -> Setup:
+    return replace(setup, trouble=nullcontext)
+
+
 CAUSES = (
-    Cause("batch_too_large", ("R10",), batch, OUT, fixable=True, data=("support", "desk", "plain")),
-    Cause("longest_too_large", ("R12",), longest, OUT, fixable=True, data=("numbers", "support", "chat"), models=TINY),
-    Cause("optimizer_too_large", ("R11",), optimizer, OUT, fixable=True),
-    Cause("look_too_large", ("R13",), evaluation, OUT, fixable=True),
-    Cause("killed_for_memory", ("R18",), killed, OUT, fixable=True, models=TINY),
+    Cause("batch_too_large", ("R10",), batch, OUT, fixable=True, rid=_enough, data=("support", "desk", "plain")),
+    Cause("longest_too_large", ("R12",), longest, OUT, fixable=True, rid=_enough, data=("numbers", "support", "chat"), models=TINY),
+    Cause("optimizer_too_large", ("R11",), optimizer, OUT, fixable=True, rid=_enough),
+    Cause("look_too_large", ("R13",), evaluation, OUT, fixable=True, rid=_enough),
+    Cause("killed_for_memory", ("R18",), killed, OUT, fixable=True, rid=_enough, models=TINY),
     Cause("example_too_large", ("R76", "R12", "R10"), does_not_fit, OUT, data=PAIRS),
     Cause("model_too_large", ("R21",), loading, OUT),
     Cause("disk_full", ("R91",), disk_full, told("disk_full")),

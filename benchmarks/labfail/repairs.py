@@ -1,69 +1,114 @@
-"""Repairs LabFail's failing runs for real: each is run again with what the advisor's best way out changes, at most twice.
+"""Repairs LabFail's failing runs for real: each is run again with what the advisor offers, at most twice.
 
-    python -m benchmarks.labfail.repairs OUT [--each N] [--only CAUSE]
+    python -m benchmarks.labfail.repairs OUT [--each N] [--only CAUSE] [--part dev|heldout]
 
-The trouble stays in: the memory is as small, the row as broken, the kernel as wrong. A repair succeeds when the run finishes, ends
-clearly below its base on held-out examples, and is not told the same cause again. OUT is the folder the corpus was generated in: its bases
-are used.
+The trouble stays in: the memory is as small, the row as broken, the kernel as wrong. A run that failed is tried again with what the app
+would change by itself (advisor/repair.py, with the limits that its failures teach), one that came out badly with the first way out that
+its findings offer, as if a person pressed Apply. **A run is well** when it finishes, ends clearly below its base on held-out examples, and
+X One that its guard put right while it ran is well before the first try, and counted apart. OUT is the
+folder the corpus was generated in: its bases are used.
 """
 
 from __future__ import annotations
 
 import argparse
 import importlib
+import json
 import sys
 import time
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import Any
 
+from advisor import data_advice
+from advisor.case import Case
 from advisor.diagnose import diagnose
-from advisor.findings import Diagnosis
+from advisor.findings import Diagnosis, Fix
+from advisor.limits import OUT_OF_MEMORY, RAN_AWAY, Limits, points
+from advisor.repair import KEPT, repair
+from benchmarks.labfail.bases import base
 from benchmarks.labfail.causes import base_loss, best, causes
 from benchmarks.labfail.generate import LEARNED
 from benchmarks.labfail.healthy import PLAIN, setup_of
-from benchmarks.labfail.records import LabRun, corpus
-from benchmarks.labfail.replay import case_of, right, wilson
-from benchmarks.labfail.setups import Ran, Setup, dumped, run
+from benchmarks.labfail.records import HEALTHY, LabRun, corpus
+from benchmarks.labfail.replay import case_of, wilson
+from benchmarks.labfail.setups import Ran, Setup, changed, dumped, run
+from loralab.events import RunView
+from loralab.tasks.text import TextPlan
 
 TRIES = 2
-KEPT = frozenset({"dataset", "base_model", "seed", "heldout_share"})  # what is asked for, not how it is done
+INSIDE, NEVER = 0, -1  # tries it took: none, or not repaired
 
 
-def way_out(found: Diagnosis, plan: dict[str, Any], tried: list[dict[str, Any]]) -> dict[str, Any] | None:
-    """The settings that the likeliest cause with a way out changes; None where there is none that was not tried."""
+def well(view: RunView, cause: str, twin: RunView) -> bool:
+    """Whether a run is what it should be: see the module."""
+    learned = best(view) < base_loss(view) - LEARNED
+    return view.state == "finished" and learned and causes()[cause].mended(view, twin)
+
+
+def failures(case: Case, limits: Limits) -> None:
+    """What a failed run teaches never to try again."""
+    code = case.view.ending.code if case.view and case.view.ending else ""
+    if case.facts:
+        memory, rate = points(case.plan, case.facts, failed=True)
+        if code in (*OUT_OF_MEMORY, *RAN_AWAY):
+            limits.learn(memory if code in OUT_OF_MEMORY else rate)
+
+
+def way_out(case: Case, found: Diagnosis, limits: Limits, tried: list[dict[str, Any]]) -> Fix | None:
+    """What is done next; None where nothing is offered that was not tried. A Fix, as the app does it."""
+    failed = case.view is not None and case.view.state in ("failed", "killed")
+    if failed and (ours := repair(case, found, limits, [fix["settings"] for fix in tried])):
+        return Fix(words=ours.words, settings=ours.settings)
     for finding in found.findings:
         for fix in finding.fixes:
-            changed = {name: value for name, value in fix.settings.items() if name not in KEPT and plan.get(name) != value}
-            if changed and changed not in tried:
-                return changed
+            settings = {n: v for n, v in fix.settings.items() if n not in KEPT and getattr(case.asked, n) != v}
+            data = fix.data if fix.data in data_advice.OPERATIONS else ""
+            if (settings or data) and not any(old["settings"] == settings and old["data"] == data for old in tried):
+                return Fix(words=fix.words, settings=settings, data=data)
     return None
 
 
-def repaired(failed: LabRun, root: Path) -> tuple[bool, str]:
-    """Whether it was repaired within TRIES, and how, in words."""
-    cause = causes()[failed.cause]
+def applied(setup: Setup, fix: Fix, plan: TextPlan, root: Path) -> Setup:
+    """A setup with a way out taken. Raises LabError where the operation on the examples changes nothing."""
+    after = replace(setup, settings={**setup.settings, **fix.settings})
+    if not fix.data:
+        return after
+    model, made = base(root, setup.model), root / "work" / "made" / "before.jsonl"
+    made.parent.mkdir(parents=True, exist_ok=True)
+    if setup.change:  # the operation reads the template that the run read
+        model = changed(model, made.with_name("model-before"), setup.change)
+    made.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in setup.rows))
+    advice = data_advice.apply(fix.data, plan.model_copy(update={"dataset": str(made)}), model, root / "work")
+    return replace(after, rows=tuple(json.loads(line) for line in Path(advice.path).read_text("utf-8").splitlines()))
+
+
+def repaired(failed: LabRun, twin: RunView, root: Path) -> tuple[int, str]:
+    """How many tries it took, INSIDE or NEVER; and how, in words."""
     usual = setup_of(PLAIN, failed.model, failed.data, failed.twin)
-    setup = cause.inject(usual, Random(f"{failed.cause} {failed.number}"))
-    now, tried, said = failed, list[dict[str, Any]](), list[str]()
+    setup = causes()[failed.cause].inject(usual, Random(f"{failed.cause} {failed.number}"))
+    if rid := causes()[failed.cause].rid:
+        twin = run(rid(setup), root, f"enough-{failed.cause}-{failed.model}-{failed.data}-{failed.number}").view
+    if well(failed.view, failed.cause, twin):
+        return INSIDE, "put right while it ran"
+    now, limits, tried, said = failed, Limits(), list[dict[str, Any]](), list[str]()
     for number in range(TRIES):
-        found = diagnose(case_of(now, now.view))
-        changed = way_out(found, now.plan, tried)
-        if changed is None:
-            return False, "; ".join([*said, "no way out is offered"])
-        tried.append(changed)
-        setup = replace(setup, settings={**setup.settings, **changed})
-        made = run(setup, root, f"repair-{failed.cause}-{failed.model}-{failed.data}-{failed.number}-{number}")
-        now = again(failed, setup, made, root)
+        case = case_of(now, now.view)
+        failures(case, limits)
+        fix = way_out(case, diagnose(case), limits, tried)
+        if fix is None:
+            return NEVER, "; ".join([*said, "no way out is offered"])
+        tried.append({"settings": fix.settings, "data": fix.data})
+        setup = applied(setup, fix, case.plan, root)
+        now = again(failed, setup, run(setup, root, f"repair-{failed.cause}-{failed.model}-{failed.data}-{failed.number}-{number}"), root)
         view = now.view
-        after = diagnose(case_of(now, view))
-        named = any(right(now, finding) for finding in after.alarms)
-        said.append(f"{changed}: {view.state}, {base_loss(view):.2f} to {best(view):.2f}{', the same again' if named else ''}")
-        if view.state == "finished" and best(view) < base_loss(view) - LEARNED and not named:
-            return True, "; ".join(said)
-    return False, "; ".join(said)
+        said.append(f"{fix.data} {fix.settings}: {view.state}, {base_loss(view):.2f} to {best(view):.2f} beside {best(twin):.2f}")
+        if well(view, failed.cause, twin):
+            return number + 1, "; ".join(said)
+    return NEVER, "; ".join(said)
 
 
 def again(failed: LabRun, setup: Setup, made: Ran, root: Path) -> LabRun:
@@ -74,32 +119,49 @@ def again(failed: LabRun, setup: Setup, made: Ran, root: Path) -> LabRun:
     return LabRun.model_validate(failed.model_dump() | changes)
 
 
+def chosen(asked: argparse.Namespace) -> Iterator[tuple[LabRun, RunView]]:
+    """Runs to repair and their twins, one of each cause after the other; those nobody looked at come first."""
+    runs = corpus()
+    twins = {(r.model, r.data, r.number): r.view for r in runs if r.cause == HEALTHY and r.kind == PLAIN}
+    groups: dict[str, list[LabRun]] = defaultdict(list)
+    for failed in sorted(runs, key=lambda r: (r.part == "dev", r.number)):
+        wanted = asked.only in ("", failed.cause) and asked.part in (None, failed.part)
+        if wanted and failed.cause != HEALTHY and causes()[failed.cause].fixable:
+            groups[failed.cause].append(failed)
+    for number in range(asked.each):
+        for _, group in sorted(groups.items()):
+            if number < len(group):
+                yield group[number], twins[group[number].model, group[number].data, group[number].twin]
+
+
 def main() -> None:
     """See the module."""
     parser = argparse.ArgumentParser()
     parser.add_argument("out", type=Path)
-    parser.add_argument("--each", type=int, default=3)
+    parser.add_argument("--each", type=int, default=99)
     parser.add_argument("--only", default="")
+    parser.add_argument("--part", choices=("dev", "heldout"))
     asked = parser.parse_args()
     for module in ("train.job", "train.text", "worker"):
         importlib.import_module(f"loralab.{module}")
-    groups: dict[str, list[LabRun]] = defaultdict(list)
-    for failed in corpus():
-        if failed.cause in causes() and causes()[failed.cause].fixable and asked.only in ("", failed.cause):
-            groups[failed.cause].append(failed)
-    done: dict[str, list[bool]] = defaultdict(list)
-    for number in range(asked.each):
-        for name, runs in sorted(groups.items()):
-            if number >= len(runs):
-                continue
-            failed = sorted(runs, key=lambda r: (r.part == "dev", r.number))[number]  # those nobody looked at come first
-            begun = time.monotonic()
-            well, how = repaired(failed, asked.out.resolve())
-            done[name].append(well)
-            every = [one for ones in done.values() for one in ones]
-            sys.stdout.write(f"{'ok' if well else 'NO'} {failed.key} [{failed.part}] {time.monotonic() - begun:.0f} s: {how}\n")
-            sys.stdout.write(f"   so far {wilson(sum(every), len(every))}\n")
-            sys.stdout.flush()
+    took: dict[str, list[int]] = defaultdict(list)
+    for failed, twin in chosen(asked):
+        begun = time.monotonic()
+        tries, how = repaired(failed, twin, asked.out.resolve())
+        took[failed.cause].append(tries)
+        say(f"{tries if tries != NEVER else 'NO'} {failed.key} [{failed.part}] {failed.injected}; {time.monotonic() - begun:.0f} s: {how}")
+    say("", "| cause | runs | while it ran | first try | second | not |", "|---|--:|--:|--:|--:|--:|")
+    for name, counts in sorted(took.items()):
+        say(f"| {name} | {len(counts)} | " + " | ".join(str(counts.count(n)) for n in (INSIDE, 1, 2, NEVER)) + " |")
+    every = [tries for counts in took.values() for tries in counts]
+    say("", f"repaired: {wilson(sum(n != NEVER for n in every), len(every))}")
+    say(f"of those that did not put themselves right: {wilson(sum(n > 0 for n in every), sum(n != INSIDE for n in every))}")
+
+
+def say(*lines: str) -> None:
+    """Lines of the result, at once."""
+    sys.stdout.write("\n".join(lines) + "\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -92,7 +92,7 @@ def run(setup: Setup, root: Path, name: str) -> Ran:
     file = data.write(own / f"{setup.data}.jsonl", setup.rows)
     model = base(root, setup.model)
     if setup.change:
-        model = _changed(model, own / setup.model, setup.change)
+        model = changed(model, own / setup.model, setup.change)
     plan = TextPlan.model_validate({"dataset": str(file), "base_model": str(model), **setup.settings})
     job = Job(kind="train", run=name, plan=plan.model_dump(), options={"model": str(model), "measures": setup.measures})
     (folder / "job.json").write_text(job.model_dump_json())
@@ -129,7 +129,9 @@ def _size(path: Path) -> int:
     return path.stat().st_size if path.exists() else 0
 
 
-def _changed(model: Path, folder: Path, change: Change) -> Path:
+def changed(model: Path, folder: Path, change: Change) -> Path:
+    """A copy of a base model with something done to it."""
+    shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(model, folder)
     change(folder)
     return folder
