@@ -16,7 +16,7 @@ from advisor.voice.checked import Checked, refused
 from advisor.voice.evidence import Pack, Row
 from advisor.voice.figures import figures, supported
 from advisor.voice.known import Known
-from advisor.voice.voice import NOTHING, Voice
+from advisor.voice.voice import NOTHING, NOTHING_NEW, Voice
 from loralab.errors import LabError, Unavailable
 from tests.test_voice import healthy, ran_away
 
@@ -229,14 +229,33 @@ def test_the_rules_words_come_first_and_always(make: Any) -> None:
 
 
 def test_a_model_that_keeps_to_the_evidence_is_heard_and_marked() -> None:
-    pieces = list(
-        Voice(Said("The training ran", " away because the corrections were", " too big. And I like it.")).answer(
-            ran_away(), "what happened?"
-        )
-    )
+    model = Said("The training ran", " away because the corrections were", " too big. And I like it.")
+    pieces = list(Voice(model).answer(ran_away(), "how long did it take?"))
     assert [(piece.made_by, piece.text) for piece in pieces[1:]] == [
         ("model", "The training ran away because the corrections were too big.")
     ]
+
+
+def test_what_the_rules_said_already_is_not_said_again() -> None:
+    model = Said("The training ran away because the corrections were too big.")
+    assert [(piece.made_by, piece.note) for piece in Voice(model).answer(ran_away(), "what happened?")][1:] == [("rules", NOTHING_NEW)]
+
+
+def test_a_model_that_turns_in_a_circle_is_stopped() -> None:
+    asked: list[str] = []
+
+    class Endless(Said):
+        def speak(self, messages: Sequence[dict[str, str]], limit: int = 120) -> Iterator[str]:
+            for _ in range(1000):
+                asked.append("")
+                yield "The model is a computer.\n"
+
+    assert list(Voice(Endless()).answer(healthy(), "what happened?"))[-1].note == NOTHING
+    assert len(asked) < 6
+
+
+def test_nothing_is_asked_where_nothing_was() -> None:
+    assert len(list(Voice(Said("The run made 20 updates [E4].")).answer(healthy(), "  "))) == 1
 
 
 def test_what_is_known_without_a_run_is_never_asked_of_a_model() -> None:

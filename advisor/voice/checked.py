@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from advisor.findings import Evidence
-from advisor.voice import claims, figures
-from advisor.voice.evidence import Pack
+from advisor.voice import claims, figures, relations, retold
+from advisor.voice.evidence import Pack, tidy
 
 LONGEST, SHORTEST = 300, 12  # characters of a sentence
 MOST = 8  # sentences
@@ -26,6 +26,7 @@ _SMALL_WORDS = (
     "here where both does did said says shows show shown means mean"
 )
 _SMALL = frozenset(_SMALL_WORDS.split())
+SAID = "said before"
 KNOWN_WORDS = ("fp16", "bf16", "fp32", "nf4", "int8")  # words with digits in them that are no numbers
 GROUNDED = 0.5  # share of a sentence's words that the evidence must know, where it cites nothing
 
@@ -35,9 +36,13 @@ class Checked:
     """Takes a model's words as they come and gives the sentences that may be shown."""
 
     pack: Pack
+    told: str = ""  # what stands there already, in the rules' words
     waiting: str = ""
     shown: list[str] = field(default_factory=list[str])
     dropped: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])  # sentence and why, for tests and the curious
+    known: int = 0  # sentences that were right and stood there already
+    repeats: int = 0  # sentences it wrote a second time
+    _seen: set[str] = field(default_factory=set[str])
 
     def feed(self, piece: str) -> Iterator[str]:
         """The sentences that a piece completes and that may be shown."""
@@ -62,8 +67,13 @@ class Checked:
         if not sentence:
             return
         why = refused(sentence, self.pack)
-        if not why and sentence.lower() in (one.lower() for one in self.shown):
-            why = "said before"
+        bare = _CITED.sub("", sentence)
+        if sentence in self._seen:
+            self.repeats += 1
+        self._seen.add(sentence)
+        if not why and retold.says_again(bare, "\n".join([self.told, *(_CITED.sub("", one) for one in self.shown)])):
+            why = SAID
+            self.known += 1
         if not why and len(self.shown) >= MOST:
             why = "too much"
         if why:
@@ -87,9 +97,11 @@ def refused(sentence: str, pack: Pack) -> str:
     rows = [row for row in pack.rows if row.name in named]
     ground = [row.evidence for row in rows] if rows and not claims.advises(text) else _ways(pack)
     known = [word for word in KNOWN_WORDS if word in pack.text.lower()]
-    if not all(figures.supported(figure, ground) for figure in figures.figures(text, known)):
+    named_so = [(one.value, one.noun) for cause in pack.causes for one in figures.figures(tidy(cause))]  # “two different answers”
+    said = [one for one in figures.figures(text, known) if rows or (one.value, one.noun) not in named_so]
+    if not all(figures.supported(figure, ground) for figure in said):
         return "a number the evidence does not bear out"
-    return claims.objection(text, pack, rows) or _ungrounded(text, pack, cited=bool(named))
+    return claims.objection(text, pack, rows) or _ungrounded(text, pack, cited=bool(named)) or relations.objection(text, said, pack, rows)
 
 
 def _ways(pack: Pack) -> list[Evidence]:

@@ -56,7 +56,7 @@ _ADVICE = re.compile(
     r"upgrad\w*|updat(?:e|ing) (?:your|the|to)|restart\w*|reboot|retry|rerun|run (?:it|again|the|this|a)|click|visit|"
     r"open|go to|call|contact|email|send|buy|pay|enter|type|execute|stop (?:it|the|this|training)|let|make sure|"
     r"ensure|avoid|do not|don't|never|always|increase|decrease|reduce|lower the|raise|disable|enable|turn (?:on|off|"
-    r"up|down)|apply|adjust|tune|keep|start|wait|next time|instead|better to|best to|fix|solution|helps?|prevent\w*|"
+    r"up|down)|apply|adjust|tune|keep|(?<!the )start|wait|next time|instead|better to|best to|fix|solution|helps?|prevent\w*|"
     r"train (?:it|for|on|with|longer|more)|want to)\b"
 )
 
@@ -107,6 +107,16 @@ def objection(sentence: str, pack: Pack, cited: Iterable[Row] = ()) -> str:
         if re.search(rf"\b(?:{pattern})\b", text) and not re.search(needs, ground):
             return "names a cause or a state that the rules did not find"
     return _about_verdict(text, pack)
+
+
+def rises(text: str) -> bool:
+    """Whether a sentence says that something rose."""
+    return bool(_ROSE.search(text))
+
+
+def falls(text: str) -> bool:
+    """Whether a sentence says that something fell."""
+    return bool(_FELL.search(text))
 
 
 def advises(sentence: str) -> bool:

@@ -47,6 +47,7 @@ _ROUND_NUMBER = re.compile(r"(?<![\d.,])(\d+(?:\.\d+)?) (thousand|million|billio
 _GROUPED = re.compile(r"\d{1,3}(?:[ ,']\d{3})+(?:\.\d+)?")
 
 _UNREADABLE = "\x00"
+LEAD = 40  # characters before a number and behind it that are looked at
 # Words that may stand behind a number without giving it a meaning of its own
 _SMALL_WORDS = (
     "and or but to at on in of for with by from after before during when while which that is was were as so than then per "
@@ -82,13 +83,15 @@ class Figure:
     unit: str = ""
     noun: str = ""  # the word behind it, where that is neither a unit nor a small word
     subject: str = ""  # the quantity named last before it
+    lead: str = ""  # what stands right before it, and behind it
+    tail: str = ""
 
 
 def figures(sentence: str, known: Iterable[str] = ()) -> list[Figure]:
     """Every number in a sentence. `known`: words with digits in them that are no numbers (fp16), lower case."""
     text = sentence.lower().replace("−", "-").replace("–", "-").replace("\u2011", "-")
     for word in sorted(known, key=len, reverse=True):
-        text = re.sub(rf"(?<![\w.]){re.escape(word)}(?![\w.])", " ", text)
+        text = re.sub(rf"(?<![\w.]){re.escape(word)}(?!\w|\.\d)", " ", text)
     found: list[Figure] = []
     if _COMPOUND.search(text) or _LOOSE.search(_FIRST.sub(" ", text)) or re.search(r"\bfirst\b", _FIRST.sub(" ", text)):
         found.append(Figure(math.nan))
@@ -137,7 +140,9 @@ def _read(match: re.Match[str]) -> Figure:
     elif re.fullmatch(r"\d+,\d+", raw):
         raw = raw.replace(",", ".")
     try:
-        return Figure(sign * float(raw), unit, "" if unit else _noun(match), _subject(match))
+        lead = match.string[max(0, match.start() - LEAD) : match.start()]
+        tail = match.string[match.end() : match.end() + LEAD]
+        return Figure(sign * float(raw), unit, "" if unit else _noun(match), _subject(match), lead, tail)
     except ValueError:
         return Figure(math.nan, unit)
 
@@ -145,6 +150,11 @@ def _read(match: re.Match[str]) -> Figure:
 def _subject(match: re.Match[str]) -> str:
     named = _QUANTITY.findall(match.string[: match.start()])
     return named[-1] if named else ""
+
+
+def quantities(text: str) -> list[str]:
+    """The quantities that a text names."""
+    return _QUANTITY.findall(text)
 
 
 def _noun(match: re.Match[str]) -> str:

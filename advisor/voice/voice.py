@@ -20,6 +20,8 @@ from advisor.voice.templates.story import Story, story
 from loralab.errors import LabError
 from loralab.records import Record
 
+NOTHING_NEW = "The language model had nothing to add."
+TURNING = 2  # sentences that it writes again, after which a model is turning in a circle and is stopped
 NOTHING = "The language model said nothing that this run bears out, so this answer was made without it."
 SELF_MADE = ("term", "setting", "who")  # topics on which a model could only make worse what is known
 
@@ -66,14 +68,16 @@ class Voice:
 
     def tell(self, known: Known) -> Iterator[Piece]:
         """The story piece by piece: the rules' words, then a model's, where there is one."""
-        yield Piece(text=story(known).text)
-        yield from self._in_other_words(known, prompts.STORY)
+        told = story(known).text
+        yield Piece(text=told)
+        yield from self._in_other_words(known, prompts.STORY, told)
 
     def answer(self, known: Known, question: str) -> Iterator[Piece]:
         """The answer to a question: the rules' words, then a model's, where there is one and the question leaves it something to say."""
-        yield Piece(text=answered(known, question))
-        if understood(question).topic not in SELF_MADE:
-            yield from self._in_other_words(known, question)
+        told = answered(known, question)
+        yield Piece(text=told)
+        if question.strip() and understood(question).topic not in SELF_MADE:
+            yield from self._in_other_words(known, question, told)
 
     def prepare(self, known: Known) -> None:
         """Let the language model read a run's evidence before anyone asks, so that the first word comes sooner. Takes its time: not on a
@@ -89,11 +93,11 @@ class Voice:
         pack = pack_of(known)
         return choosing.way(pack, self.speaker if self.awake else None) if pack.ways else None
 
-    def _in_other_words(self, known: Known, question: str) -> Iterator[Piece]:
+    def _in_other_words(self, known: Known, question: str, told: str) -> Iterator[Piece]:
         if self.speaker is None or not self.awake:
             return
         pack = pack_of(known)
-        checked = Checked(pack)
+        checked = Checked(pack, told)
         why = ""
         try:
             messages = prompts.fitting(pack, question, self.speaker.count)
@@ -101,12 +105,14 @@ class Voice:
                 for word in words:
                     for sentence in checked.feed(word):
                         yield Piece(text=sentence, made_by="model")
+                    if checked.repeats >= TURNING:
+                        break
             for sentence in checked.finish():
                 yield Piece(text=sentence, made_by="model")
         except LabError as error:
             why = str(error)
         if not checked.shown or why:
-            yield Piece(text="", note=why or NOTHING)
+            yield Piece(text="", note=why or (NOTHING_NEW if checked.known else NOTHING))
 
 
 def _stream(speaker: Speaker, messages: Sequence[dict[str, str]]) -> Generator[str, None, None]:
