@@ -2,7 +2,8 @@
 
 What it looks like: at the end the loss still falls, on the examples learned from and on those held out, and the last look was the best.
 
-Why: there were fewer updates than this model needs for these examples.
+Why: there were fewer updates than this model needs for these examples. Where it had learned much already and was slowing down, this is told
+and is no reason for alarm.
 
 What to do: about twice as many rounds over the examples.
 """
@@ -18,7 +19,7 @@ from advisor.rules.large_batch import too_large
 from advisor.rules.rate_too_low import timid
 
 FALLING = 0.02  # of the start, over the last third of the run: one that has settled falls by less
-STEEP = 0.06  # so much that the run cannot have been meant to end there
+STEEP, STRAIGHT = 0.06, 0.33  # so much, with a third of the gain in the second half, that it had not begun to slow down
 LOOKS = 4
 
 
@@ -49,7 +50,7 @@ def check(case: Case) -> Found | None:
         words += f" The time limit of {case.asked.max_minutes:g} minutes ended it."
         settings = {"max_minutes": 2 * case.asked.max_minutes}
     fix = Fix(words="Train about twice as long.", settings=settings)
-    fine = improved(case) and signals.fall < STEEP
+    fine = improved(case) and (signals.fall < STEEP or signals.late < STRAIGHT)
     return Found(
         confidence=0.6 if fine else 0.7, words=words, evidence=tuple(evidence), fixes=(fix,), severity="info" if fine else "warning"
     )
