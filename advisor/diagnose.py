@@ -1,7 +1,9 @@
 """Owns the diagnosis: all rules asked about one case, and the order of what they say.
 
-Invariants: a rule that breaks is a bug and raises; the order depends on the case alone; what only informs comes last. Which of several
-causes of a run comes first is the ranker's say, where there is one.
+Invariants: a rule that breaks is a bug and raises; the order depends on the case alone; what only informs comes last, and of that first
+what would have changed most in what came of the run: there its confidence says so. What a person reads first after a run that came out
+poorly is therefore how it was trained (its rate, its updates, its parts), then how far the verdict can be trusted, and last the small faults
+that any file has. Which of several causes of a run comes first is the ranker's say, where there is one.
 """
 
 from __future__ import annotations
@@ -28,5 +30,6 @@ def findings(case: Case) -> tuple[Finding, ...]:
     return tuple(sorted((found for name, rule in asked.items() if (found := rule.find(name, case))), key=_order))
 
 
-def _order(finding: Finding) -> tuple[bool, float, int, str]:
-    return finding.severity == "info", -finding.confidence, _GRAVITY[finding.severity], finding.id
+def _order(finding: Finding) -> tuple[bool, float, int, bool, str]:
+    told = finding.severity == "info"
+    return told, -finding.confidence, _GRAVITY[finding.severity], told and finding.group == "data", finding.id

@@ -55,7 +55,7 @@ class Fix(Record):
 class Found(Record):
     """What a rule's check says; the rule adds its own name, title and class."""
 
-    confidence: float = Field(ge=0, le=1)
+    confidence: float = Field(ge=0, le=1)  # that this is what went wrong; of information: that it bears on what came of the run
     words: str  # what was seen here, one or two sentences with their numbers
     evidence: tuple[Evidence, ...] = ()
     fixes: tuple[Fix, ...] = ()  # the first is what a retry does

@@ -76,6 +76,14 @@ def test_one_cause_has_one_name() -> None:
     assert said(ran(2000, *FALLING, rate=1e-5, max_steps=2000), "R33") is None  # worth a hundred
 
 
+def test_a_run_that_slowed_down_may_fall_still() -> None:
+    """As steeply at the end as at the beginning is an alarm; what a long run at a constant rate gains at its end is told."""
+    assert first(ran(60, 2.9, 2.8, 2.7, 2.6, 2.5, 2.4, 2.2, 2.1, epochs=1.0)) == ("R34", True)
+    told = said(ran(60, 2.2, 1.7, 1.4, 1.25, 1.15, 1.05, 0.95, 0.85, epochs=1.0), "R34")
+    assert told is not None
+    assert not told.alarm
+
+
 def test_a_large_batch_that_left_a_handful_of_updates_is_an_alarm() -> None:
     assert first(ran(8, *FALLING, effective_batch=128)) == ("R29", True)
     settled = said(ran(8, *SETTLED, effective_batch=128), "R29")
@@ -138,3 +146,11 @@ def test_what_a_model_forgot_that_knew_little_explains_nothing_else() -> None:
 
     assert [finding.id for finding in diagnose(forgot(5.4, 6.6)).findings][:2] == ["R35", "R47"]
     assert first(forgot(1.9, 3.4)) == ("R47", True)
+
+
+def test_small_faults_of_the_examples_are_read_last() -> None:
+    """After what tells how the run was trained and how far its verdict carries; where many examples are at fault that is an alarm."""
+    small = {"repeated": 30, "near_shared": 3, "questions_repeated": 20, "n_heldout": 20}
+    told = [finding.id for finding in diagnose(case(falling(), targets="attention", facts=small)).findings]
+    assert told == ["R35", "R68", "R63", "R83", "R84"]
+    assert diagnose(case(falling(), facts={"repeated": 300})).alarms[0].id == "R83"

@@ -9,6 +9,8 @@ from advisor.case import Case
 from advisor.findings import Evidence
 from loralab.facts import Facts
 
+SMALL = 0.3  # confidence that a fault of hardly any examples bears on what came of a run; half its share is added to it
+
 
 def rows(facts: Facts, name: str) -> tuple[int, ...]:
     """The first rows behind a count of the facts."""

@@ -11,7 +11,7 @@ What to do: decide for one answer where only one is right, and remove the others
 from advisor.case import Case
 from advisor.findings import Evidence, Fix, Found
 from advisor.rules import Rule
-from advisor.rules._examples import examples, seen
+from advisor.rules._examples import SMALL, examples, seen
 
 SOME, MANY = 0.02, 0.1  # of classified texts
 TALK = 0.5  # of free answers: many are normal
@@ -35,8 +35,8 @@ def check(case: Case) -> Found | None:
     fix = Fix(words="Keep one answer to each question.", data="drop_contradicting", rows=facts.questions_repeated)
     loud = part >= (MANY if sorted_texts else TALK)
     return Found(
-        confidence=min(0.95, 0.7 + part) if sorted_texts else 0.5, words=words, evidence=evidence, fixes=(fix,),
-        severity="warning" if loud else "info",
+        confidence=min(0.95, 0.7 + part) if sorted_texts else 0.5 if loud else SMALL + part / 2, words=words, evidence=evidence,
+        fixes=(fix,), severity="warning" if loud else "info",
     )  # fmt: skip
 
 

@@ -12,7 +12,7 @@ the verdict with that in mind.
 from advisor.case import Case
 from advisor.findings import Evidence, Fix, Found
 from advisor.rules import Rule
-from advisor.rules._examples import examples, seen
+from advisor.rules._examples import SMALL, examples, seen
 
 SOME, MANY = 0.05, 0.2  # of the held-out examples
 
@@ -33,9 +33,8 @@ def check(case: Case) -> Found | None:
     )
     words = f"{examples(number)} of {facts.n_heldout:,} held out are nearly the same as one that is learned from."
     fix = Fix(words="Remove examples that are nearly the same.", data="drop_near_copies", rows=number + facts.near_repeated)
-    return Found(
-        confidence=min(0.95, 0.5 + part / 2), words=words, evidence=evidence, fixes=(fix,), severity="warning" if part >= MANY else "info",
-    )  # fmt: skip
+    sure = min(0.95, (0.5 if part >= MANY else SMALL) + part / 2)
+    return Found(confidence=sure, words=words, evidence=evidence, fixes=(fix,), severity="warning" if part >= MANY else "info")
 
 
 RULE = Rule("R63", "data", "Held-out examples are nearly the same as some that are learned from", "warning", "propose", check, before=True)

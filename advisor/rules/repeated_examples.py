@@ -10,7 +10,7 @@ What to do: remove the copies. (Copies are never used for learning and testing a
 from advisor.case import Case
 from advisor.findings import Evidence, Fix, Found
 from advisor.rules import Rule
-from advisor.rules._examples import examples, seen
+from advisor.rules._examples import SMALL, examples, seen
 
 SOME, MANY = 0.05, 0.3
 
@@ -30,9 +30,8 @@ def check(case: Case) -> Found | None:
     )
     words = f"{examples(facts.repeated)} of {facts.n_train:,} are copies; {left:,} are different."
     fix = Fix(words="Remove the copies.", data="deduplicate", rows=facts.repeated)
-    return Found(
-        confidence=min(0.95, 0.5 + part / 2), words=words, evidence=evidence, fixes=(fix,), severity="warning" if part >= MANY else "info",
-    )  # fmt: skip
+    sure = min(0.95, (0.5 if part >= MANY else SMALL) + part / 2)
+    return Found(confidence=sure, words=words, evidence=evidence, fixes=(fix,), severity="warning" if part >= MANY else "info")
 
 
 RULE = Rule("R83", "data", "The same examples stand in the file again and again", "warning", "propose", check, before=True)
