@@ -2,7 +2,7 @@
 
 Invariants: a rule that breaks is a bug and raises; the order depends on the case alone; what only informs comes last, and of that first
 what would have changed most in what came of the run: there its confidence says so. What a person reads first after a run that came out
-poorly is therefore how it was trained (its rate, its updates, its parts), then how far the verdict can be trusted, and last the small faults
+poorly is therefore how it was trained (its rate, its updates, its parts), then how far the verdict can be trusted, and last small faults
 that any file has. Which of several causes of a run comes first is the ranker's say, where there is one.
 """
 
