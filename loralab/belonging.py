@@ -17,7 +17,7 @@ from typing import NamedTuple
 from loralab.records import Example
 
 LOOK = 5_000  # rows
-_WORD = re.compile(r"(?=\d*[^\W\d_])[^\W_]{4,}|\d{5,}")  # short numbers meet by chance: sums, steps, years
+_WORD = re.compile(r"(?=\d*[^\W\d_])[^\W_]{4,}|\d{6,}")  # short numbers meet by chance: sums, steps, years
 
 
 class Belonging(NamedTuple):

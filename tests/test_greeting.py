@@ -7,6 +7,7 @@ from typing import cast
 
 import pytest
 
+from advisor.tries import Try
 from loralab.events import Ended, EventLog, Started, Stepped
 from loralab.lab import Lab
 from loralab.queue import Turn
@@ -176,3 +177,13 @@ def test_speed_is_measured_once_quietly_and_never_beside_a_run():
         begin()
     until(lambda: lab.measured, 5)
     assert lab.measured == [(3, True, True)]
+
+
+def test_a_run_that_was_tried_again_is_not_offered_to_go_on_with(lab):
+    run_that(lab, "first", outcome="killed", code="killed_for_memory", what="It happened.")
+    assert lost(lab) == ["first"]
+    run_that(lab, "second", outcome="finished")
+    why = Try(of="first", first="first", number=1, rule="R07", words="Less at once.")
+    job = Job(kind="train", run="second", plan={"title": "second"}, options={"retry": why.model_dump()})
+    (lab.home / "runs" / "second" / "job.json").write_text(job.model_dump_json())
+    assert lost(lab) == []

@@ -140,7 +140,27 @@ def test_after_two_tries_it_is_enough(lab: Lab):
     assert [told.run for told in story] == names
     assert story[1].changed == "Smaller steps."
     assert "failed again" in story[2].came_of_it
+    assert story[0].came_of_it.startswith("It failed:")  # the first did not fail again
     assert story[0].evidence
+    assert Advisor(lab).goes_on_from(names[2]) == (names[1],)
+
+
+def test_who_asks_for_a_try_has_no_bounds_of_number_or_time(lab: Lab):
+    base, data = models.model_folder(lab.home / "tiny"), models.uneven_file(lab.home / "uneven.jsonl", 24)
+    plan = TextPlan(dataset=str(data), learning_rate=0.5, max_steps=2, max_length=64, rank=4)
+    names = [put(lab, "try-0", plan, wrecked("try-0", 0.5, 1000.0), {"model": str(base)})]
+    for number in (1, 2):
+        why = tries.Try(of=names[-1], first=names[0], number=number, rule="diverged", words="Smaller steps.").model_dump()
+        name, events = f"try-{number}", wrecked(f"try-{number}", 0.5, 1000.0 + 10 * number)
+        names.append(put(lab, name, plan, events, {"model": str(base), "retry": why}))
+    tries.allow(lab.home, {"tries": 1, "minutes": 0.01})
+    with pytest.raises(UserError):
+        Advisor(lab).retry(names[2])
+    with pytest.raises(UserError, match="already"):
+        Advisor(lab).retry(names[0], asked=True)
+    third = Advisor(lab).retry(names[2], asked=True)
+    assert lab.job(third).plan["max_minutes"] > 60
+    lab.wait(third)
 
 
 def test_a_run_that_the_rules_know_nothing_of_has_a_chain_all_the_same(lab: Lab):

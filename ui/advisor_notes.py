@@ -16,9 +16,11 @@ from advisor.data_advice import OPERATIONS, Advice
 from advisor.findings import Diagnosis, Finding
 from advisor.tries import FAILED, Told
 from loralab.errors import UserError
+from loralab.lab import Lab
 from loralab.records import Record
 from loralab.tasks.text import TextPlan
 from ui.form import label_of
+from ui.run_names import spoken
 from ui.words import esc
 
 MOST = 3  # notes at once: more are not read
@@ -40,6 +42,11 @@ class Note(Record):
     data: str = ""  # what is to be done with the examples, where it can be done for the person
     either: bool = False  # it cannot be told from the other causes shown
     again: bool = False  # the run failed and can be tried again with it
+
+    def spoken(self, lab: Lab) -> Note:
+        """The same with runs named as a person knows them."""
+        lines = tuple(spoken(lab, line) for line in self.evidence)
+        return self.model_copy(update={"words": spoken(lab, self.words), "fix": spoken(lab, self.fix), "evidence": lines})
 
 
 def before(found: Diagnosis, dataset: str, model: str) -> list[Note]:

@@ -20,7 +20,7 @@ from advisor.advisor import Advisor
 from loralab.errors import LabError
 from ui.advisor_notes import MOST, Note, applied_html, before, note_html, of_run, put_right_html, shown, tested_html, tries_html
 from ui.errors import LOG, told
-from ui.form import changes, read
+from ui.form import read
 from ui.markup import markup
 from ui.page import Page, go_to
 from ui.questions import question_box
@@ -53,13 +53,14 @@ class Where(NamedTuple):
     run: str
     choice: tuple[str, str, str]  # dataset, model, goal
     put_off: list[str]
+    weighed: int  # the plan's ticket: 0 before there is a plan, while the form holds what nobody chose
     raw: tuple[Any, ...]  # of the form
 
     @classmethod
     def of(cls, values: Sequence[Any]) -> Where:
         """From the values in the order of the inputs."""
-        tab, run, dataset, model, goal, off, *raw = values
-        return cls(tab, run, (dataset, model, goal), off, tuple(raw))
+        tab, run, dataset, model, goal, off, weighed, *raw = values
+        return cls(tab, run, (dataset, model, goal), off, weighed, tuple(raw))
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,7 @@ def advisor_panel(page: Page) -> None:
         question_box(page)
         remember = gr.Button("What I remember", size="sm", elem_id="open-memory")
     drawn = [number, silent, story, *(part for slot in slots for part in slot.outputs), keys]
-    asked = [page.tab, page.run, page.dataset, page.model, page.goal, put_off, *page.form.inputs]
+    asked = [page.tab, page.run, page.dataset, page.model, page.goal, put_off, page.ticket, *page.form.inputs]
 
     @told
     def look(*values: Any) -> list[Any]:
@@ -105,7 +106,7 @@ def advisor_panel(page: Page) -> None:
         watching = tab not in PLANNING
         return [count + 1, now if now != before and watching else gr.skip(), next_ if next_ and watching else gr.skip()]
 
-    moved = [page.choice.change, page.tab.change, page.run.change, page.nudge.change, known.change, *changes(page.form)]
+    moved = [page.ticket.change, page.tab.change, page.run.change, known.change]
     gr.on(moved, look, asked, [*drawn, known], show_progress="hidden", trigger_mode="always_last")
     page.timer.tick(tick, [ticks, known, page.tab, page.run], [ticks, known, page.run], show_progress="hidden")
     number.change(None, number, None, js=OPEN_JS)
@@ -131,7 +132,7 @@ def _notes(page: Page, here: Where) -> list[Note]:
     if here.tab not in PLANNING:
         return of_run(page.advisor, here.run, page.lab.view(here.run).state) if here.run else []
     dataset, model, goal = here.choice
-    if not dataset or not page.lab.check_model(model).present:
+    if not dataset or not page.lab.check_model(model).present or (here.tab == "plan" and not here.weighed):
         return []
     try:
         proposal = page.desk.propose(dataset, model, goal, read(page.form, here.raw) if here.tab == "plan" else None)
@@ -147,17 +148,17 @@ def _draw(page: Page, here: Where, left: list[Note]) -> list[Any]:
     tested = str(page.lab.job(here.run).options.get("because", "")) if chain else ""
     story = tries_html(chain) + tested_html(tested)
     number = len(left) + bool(story)
-    cards = [part for at in range(MOST) for part in _card(left[at] if at < len(left) else None)]
+    cards = [part for at in range(MOST) for part in _card(page, left[at] if at < len(left) else None)]
     loud = [note.key for note in left if note.severity != "info"] + [f"{one.run} {len(chain)}" for one in chain[:1] if story]
     said = json.dumps({"count": number, "loud": loud}) if number else ""
     return [said, "" if number else QUIET, story, *cards, [note.key for note in left]]
 
 
-def _card(note: Note | None) -> list[Any]:
+def _card(page: Page, note: Note | None) -> list[Any]:
     if note is None:
         return [gr.Column(visible=False), "", gr.Button(visible=False)]
     label = "Try again with this" if note.again else "Apply" if note.settings else "Do it, in a new file"
-    return [gr.Column(visible=True), note_html(note), gr.Button(label, visible=bool(note.settings or note.data))]
+    return [gr.Column(visible=True), note_html(note.spoken(page.lab)), gr.Button(label, visible=bool(note.settings or note.data))]
 
 
 def _stamp(page: Page, tab: str, run: str) -> str:
@@ -195,6 +196,7 @@ def _wire_cards(page: Page, slots: list[Slot], parts: dict[str, Any]) -> None:
         filled = [kept.get(name, gr.skip()) for name in form.names]
         return [kept.get("dataset", gr.skip()), _new(), {}, gr.Column(visible=False), "", *filled]
 
+    page.run.change(lambda: [{}, gr.Column(visible=False), ""], None, undone, show_progress="hidden")  # what was changed is running by now
     parts["back"].click(go_back, parts["undo"], [page.dataset, page.nudge, *undone, *form.inputs], show_progress="hidden")
 
 

@@ -18,6 +18,7 @@ from loralab.errors import UserError
 from loralab.paths import room
 from loralab.records import DatasetProfile, Proposal
 from ui import goals
+from ui.run_names import spoken
 
 _KEPT = 16  # profiles held in memory; one is a few hundred kilobytes at most
 
@@ -61,10 +62,16 @@ class Desk:
         wanted = goals.changes(goal, profile)
         own = self.advisor.propose(profile, model=model, **wanted)
         if not fixed:
-            return own
+            return self._spoken(own)
         asked = self.advisor.propose(profile, model=model, **{**wanted, **fixed})
         kept = {name: why for name, why in own.reasons.items() if asked.plan.get(name) == own.plan.get(name)}
-        return asked.model_copy(update={"reasons": {**asked.reasons, **kept}})
+        return self._spoken(asked.model_copy(update={"reasons": {**asked.reasons, **kept}}))
+
+    def _spoken(self, proposal: Proposal) -> Proposal:
+        """The same with runs named as a person knows them."""
+        reasons = {name: spoken(self.lab, why) for name, why in proposal.reasons.items()}
+        problems = tuple({**problem, "what": spoken(self.lab, str(problem.get("what", "")))} for problem in proposal.problems)
+        return proposal.model_copy(update={"reasons": reasons, "problems": problems})
 
     def keep(self, uploaded: str) -> str:
         """Copy a dropped file into the workspace under its own name, once per content, and return where it lies."""

@@ -10,6 +10,7 @@ from typing import Any
 
 import gradio as gr
 
+from advisor.tries import try_of
 from loralab.events import RunView
 from loralab.lab import Lab
 from ui.errors import told
@@ -80,7 +81,9 @@ def greet(lab: Lab) -> tuple[str, list[Any]]:
 
 def lost_runs(lab: Lab, settings: Settings) -> list[RunView]:
     """Training runs that ended without anybody wanting it and were not put off, newest first."""
-    ended = [row["id"] for row in lab.runs() if row["kind"] == "train" and row["state"] in ("killed", "stopped")]
+    rows = [row for row in lab.runs() if row["kind"] == "train"]
+    tried = {why.of for row in rows[:LOOKED_AT] if (why := try_of(lab.job(row["id"])))}  # the advisor went on with these
+    ended = [row["id"] for row in rows if row["state"] in ("killed", "stopped") and row["id"] not in tried]
     views = (lab.view(run) for run in ended[:LOOKED_AT])
     return [view for view in views if view.ending and view.ending.code not in CHOSEN and ending_key(view) not in settings.put_off]
 

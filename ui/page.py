@@ -21,6 +21,7 @@ from ui.desk import Desk
 from ui.errors import told
 from ui.form import Form, make_form, read
 from ui.markup import markup
+from ui.run_names import spoken
 from ui.settings import read_settings, remember
 from ui.words import notice, parameters, size
 
@@ -43,6 +44,7 @@ class Page:
     moment: gr.State  # run id and its state: changes when a run is chosen, starts or ends
     tab: gr.State  # the tab that is seen
     pending: gr.State  # settings that the advisor wants in the next plan that is proposed
+    ticket: gr.State  # of the plan that was weighed last: changes with every answer about a plan
     nudge: gr.State  # changes when something else than the person changed the form: the plan is weighed again
     timer: gr.Timer
     goal: gr.Radio
@@ -66,6 +68,7 @@ def shared_parts(lab: Lab) -> dict[str, Any]:
         "moment": gr.State(""),
         "tab": gr.State(TABS[0]),
         "pending": gr.State({}),
+        "ticket": gr.State(0),
         "nudge": gr.State(""),
         "timer": gr.Timer(1.0),
         "goal": gr.Radio(goals.CHOICES, value="answer", show_label=False, container=False, render=False, elem_classes="goals"),
@@ -130,7 +133,8 @@ def start_on_click(button: gr.Button, page: Page, refused: Refusal, *, test_firs
         except UserError as error:
             if not error.problem.code.startswith(REFUSED):
                 raise
-            return [gr.skip(), gr.skip(), gr.Column(visible=True), notice(error.problem.what, error.problem.todo, "warning")]
+            said = notice(spoken(page.lab, error.problem.what), error.problem.todo, "warning")
+            return [gr.skip(), gr.skip(), gr.Column(visible=True), said]
         remember(page.lab.home, {"run": run, "model": model})
         if page.lab.view(run).queued:
             gr.Info("Another run has the machine. This one waits for its turn and begins by itself.", title="In the queue")

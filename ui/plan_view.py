@@ -64,15 +64,20 @@ def fit_html(proposal: Proposal, bar: str) -> str:
         for p in proposal.problems
         if p.get("code") != "not_downloaded"  # said where the model is chosen
     )
+    # a plan that does not fit is not argued for: what comes next are the buttons of those that do
+    table = "" if proposal.ways else reasons_html(proposal)
+    head = heading("Does it fit?", esc(sentence(proposal.footprint.words)))
+    return f'<div class="card">{head}{problems}{bar}{table}</div>'
+
+
+def reasons_html(proposal: Proposal) -> str:
+    """The main settings of a plan, each with why it has its value."""
     rows = "".join(
         f"<tr><th>{words}</th><td><b>{esc(_shown(proposal.plan.get(name, '')))}</b></td><td>{esc(proposal.reasons[name])}</td></tr>"
         for name, words in MAIN.items()
         if name in proposal.reasons
     )
-    # a plan that does not fit is not argued for: what comes next are the buttons of those that do
-    table = f'<table class="reasons">{rows}</table>' if rows and not proposal.ways else ""
-    head = heading("Does it fit?", esc(sentence(proposal.footprint.words)))
-    return f'<div class="card">{head}{problems}{bar}{table}</div>'
+    return f'<table class="reasons">{rows}</table>' if rows else ""
 
 
 def way_words(proposal: Proposal, profile: DatasetProfile) -> list[str]:

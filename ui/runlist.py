@@ -5,7 +5,6 @@ Invariant: both are read from the lab each time; choosing a run changes one id.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,6 +19,7 @@ from ui.errors import told
 from ui.live import STATES
 from ui.markup import markup
 from ui.page import Page
+from ui.run_names import name_of, when
 from ui.words import count, esc, figure, size
 
 BUSY = ("waiting", "running")
@@ -80,14 +80,10 @@ def runs_html(rows: Sequence[dict[str, Any]], current: str, turns: Sequence[Turn
     return f'<div class="runs">{busy}{queue}{rest}</div>'
 
 
-def _name(row: dict[str, Any]) -> str:
-    return str(row.get("title") or str(row.get("dataset") or "").rpartition("/")[2] or row["id"])
-
-
 def _row(row: dict[str, Any], current: str) -> str:
     words, tone = STATES.get(str(row.get("state")), ("", "quiet"))
     losses = f" · {figure(row['base_loss'], 2)} → {figure(row['adapter_loss'], 2)}" if row.get("adapter_loss") and tone != "busy" else ""
-    return _button(row["id"], _name(row), f"{esc(words)}{losses}<br>{_when(row.get('started'))}", tone, current)
+    return _button(row["id"], name_of(row), f"{esc(words)}{losses}<br>{when(row.get('started'))}", tone, current)
 
 
 def _button(run: str, name: str, small: str, tone: str, current: str) -> str:
@@ -101,7 +97,7 @@ def _button(run: str, name: str, small: str, tone: str, current: str) -> str:
 def _waiting(turn: Turn, known: dict[str, dict[str, Any]], current: str, *, last: bool) -> str:
     """A run that waits, with its place and three small buttons; other work (a comparison, an export) is named but not opened."""
     doing = {"evaluate": "Comparison of ", "export": "Export of "}.get(turn.kind, "")
-    name = _name(known.get(turn.title, known.get(turn.run, {"id": turn.title})) if doing else known.get(turn.run, {"id": turn.title}))
+    name = name_of(known.get(turn.title, known.get(turn.run, {"id": turn.title})) if doing else known.get(turn.run, {"id": turn.title}))
     place = "Next in line" if turn.position == 1 else f"Number {turn.position} in line"
     if doing:
         words = f'<span class="run-text"><b>{esc(doing + name)}</b><small>{place}</small></span>'
@@ -119,16 +115,6 @@ def _waiting(turn: Turn, known: dict[str, dict[str, Any]], current: str, *, last
         for verb, words, sign, off in moves
     )
     return f'<div class="turn">{body}<span class="moves">{buttons}</span></div>'
-
-
-def _when(started: Any) -> str:
-    """“today 14:05” or “3 Nov”."""
-    if not started:
-        return ""
-    then = time.localtime(float(started))
-    today = time.localtime()
-    same = (then.tm_year, then.tm_yday) == (today.tm_year, today.tm_yday)
-    return time.strftime("today %H:%M", then) if same else time.strftime("%d %b %H:%M", then)
 
 
 def machine_strip(page: Page) -> str:

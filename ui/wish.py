@@ -17,6 +17,7 @@ from loralab.paths import room, write_atomic
 from ui.errors import told
 from ui.markup import markup
 from ui.page import Page
+from ui.plan_view import reasons_html
 from ui.words import duration, esc, fact, facts, size
 
 SAID_ALREADY = ("not_downloaded",)  # in the sentence above
@@ -28,16 +29,32 @@ def wish_box(page: Page) -> None:
     with gr.Accordion("No examples yet? Describe what you want", open=False, elem_classes="fold", elem_id="wish"):
         text = gr.Textbox(label="It shall …", placeholder=HINT, max_length=300, submit_btn=True, elem_id="wish-text")
         found = markup(elem_id="wish-plan")
-        table = gr.DownloadButton("Download an empty table for the examples", visible=False, scale=0, min_width=300, elem_id="wish-table")
+        with gr.Row(visible=False, elem_classes="actions") as next_:
+            table = gr.DownloadButton("Download an empty table for the examples", scale=0, min_width=300, elem_id="wish-table")
+            use = gr.Button("Plan with this model", scale=0, min_width=190, elem_id="wish-model")
+            back = gr.Button("Undo", visible=False, scale=0, min_width=90, elem_id="wish-undo")
+        wanted, before = gr.State(""), gr.State("")
 
     @told
-    def describe(said: str) -> list[Any]:
+    def describe(said: str, model: str) -> list[Any]:
         if not said.strip():
             raise UserError("Nothing is described yet.", f"Write a few words, such as: {HINT}.", code="no_wish")
         plan = page.advisor.describe(said.strip())
-        return [described_html(plan), gr.DownloadButton(value=table_file(page, plan), visible=True), plan.proposal.plan["base_model"]]
+        name = str(plan.proposal.plan["base_model"])
+        offer = gr.Button(f"Plan with {name}", visible=name != model)
+        return [
+            described_html(plan),
+            gr.Row(visible=True),
+            gr.DownloadButton(value=table_file(page, plan)),
+            offer,
+            gr.Button(visible=False),
+            name,
+        ]
 
-    text.submit(describe, text, [found, table, page.model])
+    text.submit(describe, [text, page.model], [found, next_, table, use, back, wanted])
+    chosen = [page.model, before, use, back]
+    use.click(lambda name, was: [name, was, gr.Button(visible=False), gr.Button(visible=True)], [wanted, page.model], chosen)
+    back.click(lambda was: [was, "", gr.Button(visible=True), gr.Button(visible=False)], before, chosen)
 
 
 def described_html(found: Described) -> str:
@@ -53,9 +70,9 @@ def described_html(found: Described) -> str:
     wrong = [p for p in found.proposal.problems if p["severity"] == "error" and p["code"] not in SAID_ALREADY]
     problems = "".join(f"<li>{esc(p['what'])} {esc(p.get('todo', ''))}</li>" for p in wrong)
     trouble = f'<div class="notice warning"><ul>{problems}</ul></div>' if problems else ""
-    return (
-        f'<p class="lead">{esc(found.words)}</p>{tiles}{trouble}<div class="small-title">What it takes</div><ul class="needs">{lines}</ul>'
-    )
+    plan = f"<details><summary>The whole plan, and why</summary>{reasons_html(found.proposal)}</details>"
+    needs_ = f'<div class="small-title">What it takes</div><ul class="needs">{lines}</ul>'
+    return f'<p class="lead">{esc(found.words)}</p>{tiles}{trouble}{needs_}{plan}'
 
 
 def table_file(page: Page, found: Described) -> str:

@@ -77,7 +77,7 @@ def build(lab: Lab, page: Page) -> None:
 
 def _wire(page: Page, parts: dict[str, Any]) -> None:
     _wire_model(page, parts)
-    asked, ways, traced, weighed = gr.State(0), gr.State([]), gr.State((0, "")), gr.State("")
+    ways, traced, weighed = gr.State([]), gr.State((0, "")), gr.State("")
 
     @told
     def propose(dataset: str, model: str, goal: str, pending: dict[str, Any]) -> list[Any]:
@@ -104,14 +104,14 @@ def _wire(page: Page, parts: dict[str, Any]) -> None:
         return answer[1] if ticket and answer[0] == ticket else gr.skip()  # what was asked about an older plan is dropped
 
     choice = [page.dataset, page.model, page.goal]
-    said = [parts["fit"], asked, ways, *parts["ways"]]
+    said = [parts["fit"], page.ticket, ways, *parts["ways"]]
 
     def then_trace(event: Any) -> None:
         # a change while a trace is under way is traced after it: by default Gradio would drop the second question, not the first
         finer = event.success(
-            refine, [asked, traced, *choice, *page.form.inputs], traced, show_progress="hidden", trigger_mode="always_last"
+            refine, [page.ticket, traced, *choice, *page.form.inputs], traced, show_progress="hidden", trigger_mode="always_last"
         )
-        finer.then(show, [asked, traced], parts["fit"], show_progress="hidden", trigger_mode="multiple")
+        finer.then(show, [page.ticket, traced], parts["fit"], show_progress="hidden", trigger_mode="multiple")
 
     first = [*said, page.pending, *page.form.inputs]
     then_trace(page.choice.change(propose, [*choice, page.pending], first, show_progress="hidden"))

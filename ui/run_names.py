@@ -1,0 +1,41 @@
+"""Owns how a run is named to a person: by its title and its day, as in the list at the side, never by its id.
+
+Invariant: a run that is not here any more keeps its id, which the memory page and the command line know.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import Any
+
+from loralab.lab import Lab
+
+_RUN = re.compile(r"\b\d{4}-\d\d-\d\d-[a-z]+-[a-z]+(?:-\d+)?\b")
+
+
+def spoken(lab: Lab, text: str) -> str:
+    """A text in which ids of runs are replaced by what a person knows them by."""
+    if not _RUN.search(text):
+        return text
+    known = {str(row["id"]): row for row in lab.runs()}
+    return _RUN.sub(lambda found: _named(known[found[0]]) if found[0] in known else found[0], text)
+
+
+def name_of(row: dict[str, Any]) -> str:
+    """The title of a run of `Lab.runs`, or the name of its file of examples."""
+    return str(row.get("title") or str(row.get("dataset") or "").rpartition("/")[2] or row["id"])
+
+
+def when(started: Any) -> str:
+    """“today 14:05” or “3 Nov”."""
+    if not started:
+        return ""
+    then = time.localtime(float(started))
+    today = time.localtime()
+    same = (then.tm_year, then.tm_yday) == (today.tm_year, today.tm_yday)
+    return time.strftime("today %H:%M", then) if same else time.strftime("%d %b %H:%M", then)
+
+
+def _named(row: dict[str, Any]) -> str:
+    return f"“{name_of(row)}” ({when(row.get('started'))})" if row.get("started") else f"“{name_of(row)}”"
