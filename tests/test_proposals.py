@@ -255,7 +255,7 @@ def test_a_sweep_on_the_same_examples_moves_the_rate_and_names_its_runs(lab: Lab
     ("text", "task", "language", "length"),
     [
         ("answer like our support team, in German, short", "answer", "German", "short"),
-        ("Antworte wie unser Support-Team, kurz", "answer", "German", "short"),
+        ("Antworte wie unser Support-Team, kurz", "answer", "", "short"),
         ("sort incoming mails into billing, tech and other", "sort", "", ""),
         ("turn invoices into JSON", "extract", "", ""),
         ("write poems like Emily Dickinson", "write", "", ""),

@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from typing import Literal
 
+from advisor.proposals.tongues import language, typed
+from advisor.proposals.wording import weights
 from loralab.records import Record
 
 Task = Literal["answer", "sort", "extract", "summarise", "translate", "code", "write"]
@@ -114,32 +116,9 @@ SIGNS: dict[Task, tuple[tuple[str, float], ...]] = {
     ),
 }  # fmt: skip
 MAKES: tuple[Task, ...] = ("answer", "write", "code")  # kinds whose “long” is about what they give, not about what they get
+SHOWN = 3  # kinds that a person is asked about where it is not sure
 FIRST = 1.5  # times: the kind of task that is named first is the one that is meant; what follows tells how
 
-LANGUAGES: dict[str, str] = {
-    "english": "English", "englisch": "English", "german": "German", "deutsch": "German", "french": "French", "français": "French",
-    "französisch": "French", "spanish": "Spanish", "español": "Spanish", "spanisch": "Spanish", "italian": "Italian", "italiano": "Italian",
-    "portuguese": "Portuguese", "português": "Portuguese", "dutch": "Dutch", "nederlands": "Dutch", "polish": "Polish", "polski": "Polish",
-    "turkish": "Turkish", "türkçe": "Turkish", "russian": "Russian", "ukrainian": "Ukrainian", "arabic": "Arabic", "hindi": "Hindi",
-    "chinese": "Chinese", "mandarin": "Chinese", "japanese": "Japanese", "korean": "Korean", "swedish": "Swedish", "danish": "Danish",
-    "norwegian": "Norwegian", "finnish": "Finnish", "czech": "Czech", "greek": "Greek", "hebrew": "Hebrew", "latin": "Latin",
-    "vietnamese": "Vietnamese", "indonesian": "Indonesian", "romanian": "Romanian", "hungarian": "Hungarian", "thai": "Thai",
-    "anglais": "English", "inglés": "English", "inglese": "English", "allemand": "German", "alemán": "German", "francés": "French",
-    "espagnol": "Spanish", "italien": "Italian", "italienisch": "Italian", "portugais": "Portuguese", "portugués": "Portuguese",
-    "portugiesisch": "Portuguese", "niederländisch": "Dutch", "polnisch": "Polish", "türkisch": "Turkish", "russisch": "Russian",
-}  # fmt: skip
-# Words that a wish in a language holds even where the language is not named.
-TELLTALE = {
-    "German": r"\b(antworte|wie unser|bitte|unser|unsere|auf|kurz|und|ein|eine|soll)\b",
-    "French": r"\b(réponds|comme|notre|nos|avec|courte?s?|les|une|doit)\b",
-    "Spanish": r"\b(responde|como|nuestro|nuestra|para|corto|los|una|debe)\b",
-}
-# A language with the word before it: “in German” is what it writes, “from German” what it reads.
-NAMED = re.compile(
-    r"\b(?:(?P<lead>in|into|to|auf|ins|en|vers l[e']|al|speaks?|from|aus dem|vom|du|de l'|del) ?(?:plain |simple |modern |easy )?)?"
-    rf"\b(?P<name>{'|'.join(LANGUAGES)})(?:e[nmrs]?)?\b(?! (?:my|our|the|your|this|up)\b)"  # “polish my texts” is no language
-)
-OF = ("from", "aus dem", "vom", "du", "de l'", "del")  # words before the language that is read
 COUNT = r"(one|two|three|four|five|\d{1,2}|[1-3]00|zwei|drei|vier|fünf|deux|trois|dos|tres)"
 PIECES = r"(sentences?|words?|lines?|sätze?n?|satz|wort|wörtern?|worten|zeilen?|phrases?|mots|lignes?|frases?|palabras|líneas?)"
 SHORT = (
@@ -163,42 +142,47 @@ class Wish(Record):
 
     text: str
     task: Task
-    sure: bool = True  # False: no word told the kind of task, or two were as likely
+    sure: bool = True  # False: read like this, it is wrong more often than one time in ten
+    likely: tuple[Task, ...] = ()  # kinds it could be, likeliest first: more than one only where it is not sure
     language: str = ""  # English name of the language it shall write
+    written: str = ""  # the language it is itself written in, where that is not English and its words tell: which models will do
     length: Length = ""
     pace: Pace = ""
 
 
-def understand(text: str) -> Wish:
-    """The wish behind a sentence."""
-    said = re.sub(r"\s+", " ", text.lower()).strip()
-    scores = {task: _score(said, signs) for task, signs in SIGNS.items()}
-    first = min((at for _, at in scores.values() if at >= 0), default=-1)
-    weighed = {task: weight * (FIRST if at == first else 1.0) for task, (weight, at) in scores.items()}
-    ranked: list[Task] = sorted(SIGNS, key=lambda task: -weighed[task])
-    best: Task = ranked[0] if weighed[ranked[0]] else "answer"
+def understand(text: str, task: Task | Literal[""] = "") -> Wish:
+    """The wish behind a sentence. `task`: the kind, where the person said which it is."""
+    said = tidy(text)
+    likely: tuple[Task, ...] = (task,) if task else _likely(said)
+    best = likely[0]
     sized = said if best in MAKES else re.sub(INPUT, "", said)
     return Wish(
-        text=text.strip(), task=best, sure=weighed[ranked[0]] > weighed[ranked[1]], language=_language(said, best),
+        text=text.strip(), task=best, sure=len(likely) == 1, likely=likely, language=language(said, best), written=typed(said),
         length="short" if re.search(SHORT, sized) else "long" if re.search(LONG, sized) else "",
         pace="quick" if re.search(QUICK, said) else "best" if re.search(BEST, said) else "",
     )  # fmt: skip
+
+
+def tidy(text: str) -> str:
+    """A wish as it is read: in lower case, with single blanks."""
+    return re.sub(r"\s+", " ", text.lower()).strip()
+
+
+def scores(said: str) -> list[float]:
+    """Points of each kind in the table of signs; the one that is named first has more."""
+    found = [_score(said, signs) for signs in SIGNS.values()]
+    first = min((at for _, at in found if at >= 0), default=-1)
+    return [weight * (FIRST if at == first else 1.0) for weight, at in found]
+
+
+def _likely(said: str) -> tuple[Task, ...]:
+    known = weights(len(SIGNS))
+    shares = dict(zip(SIGNS, known.shares(said, scores(said)).tolist(), strict=True))
+    ranked: list[Task] = sorted(SIGNS, key=lambda task: -shares[task])
+    return tuple(ranked[: 1 if shares[ranked[0]] >= known.sure else SHOWN])
 
 
 def _score(said: str, signs: tuple[tuple[str, float], ...]) -> tuple[float, int]:
     """Weight of all signs that are there, each counted once, and where the first of them is (-1: nowhere)."""
     found = [(weight, match.start()) for pattern, weight in signs if (match := re.search(rf"\b({pattern})", said))]
     return sum(weight for weight, _ in found), min((at for _, at in found), default=-1)
-
-
-def _language(said: str, task: Task) -> str:
-    plain = re.sub(r"(plain|simple|natural) english", "", said) if task == "code" else said  # the words of the wish, not of the answer
-    named = [(match["lead"] or "", LANGUAGES[match["name"]]) for match in NAMED.finditer(plain)]
-    into = [name for lead, name in named if lead and lead not in OF]
-    if into:
-        return into[-1]
-    if named:  # a translation ends in the last one; elsewhere the first one is what texts are in
-        return named[-1][1] if task == "translate" else named[0][1]
-    telling = {name: len(re.findall(pattern, said)) for name, pattern in TELLTALE.items()}
-    best = max(telling, key=lambda name: telling[name])
-    return best if telling[best] >= 2 else ""
