@@ -77,8 +77,10 @@ CALLED: dict[str, str] = {
 ENDING = r"(?:e[nmrs]?|as?|os|es|s)?"
 _ALL = "|".join(f"(?P<{name}>{words})" for name, words in CALLED.items())
 NAMED = re.compile(rf"\b(?:{_ALL}){ENDING}\b")
-QUALITY = r"(?:plain |simple |modern |easy |good |today's |proper |high |standard |british |american |brazilian |einfaches? |"
+QUALITY = (
+    r"(?:plain |simple |modern |easy |good |today's |proper |high |standard |british |american |brazilian |einfaches? |"
     r"heutiges |modernes? )?"
+)
 # What stands before a language that is written.
 INTO = (
     r"(?:\bin|into|to|as|auf|ins?|im|nach|en|vers|vers l[ea]|vers l'|au|à l'|al|all'|in het|naar|naar het|em|no|para|para o|pro|→|->|"
