@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from advisor.proposals.describe import describe
+from advisor.proposals.describe import SPEAKS_MANY, describe
 from advisor.proposals.wishes import understand
 from loralab.lab import Lab
 
@@ -64,3 +64,26 @@ def test_what_it_takes_is_said_in_the_words_of_the_task(lab: Lab):
     poems = describe(lab, "short poems").needs
     assert any("column “text”" in need for need in poems)
     assert "Short texts throughout: it writes as long as the examples do." in poems
+
+
+@pytest.mark.parametrize(
+    ("wish", "written"),
+    [
+        ("Fasse lange E-Mails in drei Sätzen zusammen", "German"),
+        ("Trier les messages des clients en facture, livraison ou autre", "French"),
+        ("resumir las actas de las reuniones", "Spanish"),
+        ("answer like our support team, in German, short", ""),
+        ("write poems like my grandmother", ""),
+    ],
+)
+def test_who_asks_in_a_language_gets_a_model_that_speaks_it(lab, wish, written):
+    found = describe(lab, wish)
+    assert found.wish.written == written
+    if written or found.wish.language:
+        assert found.proposal.plan["base_model"].startswith(SPEAKS_MANY)
+
+
+def test_a_model_that_never_saw_a_conversation_is_not_taken_for_answers(lab):
+    templates = {entry.name: entry.template for entry in lab.models()}
+    for wish in ("answer questions about our shop", "sort mails into billing and other", "summarise reports"):
+        assert templates[describe(lab, wish).proposal.plan["base_model"]] != "none"

@@ -23,6 +23,7 @@ GIVES: dict[Task, str] = {
     "answer": "answers", "sort": "names of classes", "extract": "results", "summarise": "summaries", "translate": "translations",
     "code": "answers", "write": "texts",
 }  # fmt: skip
+CONTINUES: tuple[Task, ...] = ("write",)  # what a model does that never saw a conversation
 READS: tuple[Task, ...] = ("sort", "extract")  # kinds where a language is that of the texts it gets
 
 
@@ -122,19 +123,25 @@ def _imagined(wish: Wish, kind: Kind) -> DatasetProfile:
 
 
 def _model(lab: Lab, wish: Wish, profile: DatasetProfile) -> str:
-    """The largest model of the catalogue that speaks the language, needs nobody's permission, fits here and is done in time."""
-    machine, chosen = lab.machine(), "starter"
+    """The largest model of the catalogue that speaks the language, needs nobody's permission, fits here and is done in time.
+
+    Where none but the starter is done in time, the smallest that fits: the starter knows no language but English, and little of that.
+    """
+    machine, chosen, slow = lab.machine(), "starter", ""
+    foreign = (wish.language or wish.written) not in ("", "English")  # who asks in German and names no language gets German texts
     for entry in lab.models():
         check = lab.check_model(entry.name)
-        foreign = wish.language not in ("", "English")
         if (check.present and not check.ok) or (foreign and not entry.name.startswith(SPEAKS_MANY)):
+            continue
+        if entry.template == "none" and wish.task not in CONTINUES:
             continue
         if entry.gated or (wish.pace == "quick" and entry.parameters > LARGEST_QUICK and not foreign):
             continue
         needs = lab.propose(profile, entry.name).footprint
-        if estimate.fits(needs, machine) and (needs.seconds or 0.0) <= PATIENCE[wish.pace]:
-            chosen = entry.name
-    return chosen
+        if estimate.fits(needs, machine):
+            in_time = (needs.seconds or 0.0) <= PATIENCE[wish.pace]
+            chosen, slow = (entry.name, slow) if in_time else (chosen, slow or entry.name)
+    return slow if chosen == "starter" and foreign and wish.pace != "quick" and slow else chosen
 
 
 def _title(wish: Wish) -> str:
@@ -177,6 +184,7 @@ def _words(wish: Wish, model: ModelCheck) -> str:
     doubt = "" if wish.sure else " If you meant something else, say what it gets and what it shall give back."
     how = f", {' and '.join(manner)}" if manner else ""
     fetch = "" if model.present else f" It is not on this computer yet: {size_words(model.download_bytes)} to download, after you said yes."
-    deaf = wish.language not in ("", "English") and not model.name.startswith(SPEAKS_MANY)
-    limit = f" This model knows hardly any {wish.language}: choose a larger one where you can." if deaf else ""
+    language = wish.language or wish.written
+    deaf = language not in ("", "English") and not model.name.startswith(SPEAKS_MANY)
+    limit = f" This model knows hardly any {language}: choose a larger one where you can." if deaf else ""
     return f"It shall {doing}{how}, with the model {model.name}.{fetch}{limit}{doubt}"
