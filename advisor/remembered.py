@@ -16,6 +16,7 @@ from loralab.history import Act, Memory
 from loralab.incidents import KINDS
 from loralab.lab import Lab
 from loralab.records import Record
+from loralab.tasks.text import TextPlan
 
 RUNS, ROWS = 20, 30  # shown
 SHOWN = {"memory": 4, "rate": 1}  # numbers of a point that are told
@@ -74,7 +75,7 @@ def _summary(counts: dict[str, int]) -> str:
     said = [f"{_runs_of(counts['run'])} here"] if counts["run"] else []
     said += [f"{_runs_of(counts['kept'])} you deleted"] if counts["kept"] else []
     said += [f"{_runs_of(counts['imported'])} brought from elsewhere"] if counts["imported"] else []
-    text = f"{_runs_of(total).capitalize()} {'is' if total == 1 else 'are'} remembered: {', '.join(said)}."
+    text = f"{_runs_of(total).capitalize()} {'is' if total == 1 else 'are'} remembered{': ' + ', '.join(said) if len(said) > 1 else ''}."
     return f"{text} Of each: settings, numbers, names and short sentences; never your examples or answers. It stays on this computer."
 
 
@@ -132,9 +133,16 @@ def _advised(lab: Lab) -> Section:
 
 def _changes(act: Act) -> str:
     return ", ".join(
-        f"{name.replace('_', ' ')} {after}" if before is None else f"{name.replace('_', ' ')} {before} → {after}"
+        f"{_setting(name)} {after}" if before is None else f"{_setting(name)} {before} → {after}"
         for name, (before, after) in act.changes.items()
     )
+
+
+def _setting(name: str) -> str:
+    """What the plan calls a setting."""
+    field = TextPlan.model_fields.get(name)
+    label = str((field.json_schema_extra or {}).get("label", "")) if field and isinstance(field.json_schema_extra, dict) else ""
+    return f"{label[:1].lower()}{label[1:]}" if label else name.replace("_", " ")
 
 
 def _troubles(memory: Memory) -> str:

@@ -32,14 +32,14 @@ def test_the_page_tells_what_failed_what_fits_and_what_was_done(lab, write):
     lab.history.memories.note_taken(advice, taken=True)
     page = Advisor(lab).remembered()
     by = {section.title: section for section in page.sections}
-    assert page.words.startswith("2 runs are remembered: 2 runs here.")
+    assert page.words.startswith("2 runs are remembered. ")
     assert {row[0] for row in by["Runs of this workspace"].rows} == {"a", "b"}
     assert "memory ran out" in str(by["Runs of this workspace"].rows)
     failed = by["What failed and will not be repeated"].rows
     assert {(row[0], row[3]) for row in failed} == {("memory", "a"), ("learning rate", "b")}
     assert "effective learning rate 0.02" in str(failed)
     assert ("memory", "a") in {(row[0], row[3]) for row in by["What is known to go well"].rows}
-    assert "token budget 0 → 180" in str(by["What was changed, and what came of it"].rows)
+    assert "tokens at once 0 → 180" in str(by["What was changed, and what came of it"].rows)
     assert by["Advice"].words == "1 of the last 1 were taken."
 
 

@@ -14,6 +14,7 @@ from advisor import tries
 from advisor.advisor import Advisor
 from advisor.data_advice import OPERATIONS, Advice
 from advisor.findings import Diagnosis, Finding
+from advisor.proposals import pilots
 from advisor.tries import FAILED, Told
 from loralab.errors import UserError
 from loralab.lab import Lab
@@ -59,6 +60,8 @@ def of_run(advisor: Advisor, run: str, state: str) -> list[Note]:
     try:
         found = advisor.remember(run)
     except UserError:
+        return []
+    if pilots.pilot_of(advisor.lab, run) and state not in FAILED:  # short on purpose, and looked at all together
         return []
     either = found.could_be if len(found.could_be) > 1 else ()
     names = tries.chain(advisor.lab, run)

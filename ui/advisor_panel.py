@@ -17,6 +17,7 @@ import gradio as gr
 
 from advisor import tries
 from advisor.advisor import Advisor
+from advisor.proposals import pilots
 from loralab.errors import LabError
 from ui.advisor_notes import MOST, Note, applied_html, before, note_html, of_run, put_right_html, shown, tested_html, tries_html
 from ui.errors import LOG, told
@@ -27,6 +28,8 @@ from ui.questions import question_box
 from ui.words import esc
 
 PLANNING = ("dataset", "plan")  # tabs on which the panel speaks of the plan; on the others of the run
+ADVICE = "advice"  # among the settings kept for Undo: what was taken
+TESTING = "This is a short test. When all of them have ended, the whole run begins by itself with what did best."
 TEND_EVERY = 5  # ticks of the page's timer
 QUIET = '<p class="fine silent">Nothing to say about this. When something is worth knowing, it is said here.</p>'
 # Opens the panel where there is room for it and a card that matters was never shown; on a small screen the number on its handle must do.
@@ -81,6 +84,7 @@ class Slot:
 def advisor_panel(page: Page) -> None:
     """Draw the panel and wire it."""
     keys, put_off, undo, known, ticks = gr.State([]), gr.State([]), gr.State({}), gr.State(""), gr.State(0)
+    heard = gr.State("")
     with gr.Sidebar(position="right", open=False, width=330, elem_id="advisor"):
         markup('<div class="small-title">Advisor</div>')
         number = gr.Textbox(label="What there is to say", container=False, interactive=False, elem_classes="unseen")
@@ -101,14 +105,16 @@ def advisor_panel(page: Page) -> None:
 
     @told
     def tick(count: int, before: str, tab: str, run: str) -> list[Any]:
-        next_ = _tend(page, run) if count % TEND_EVERY == 0 else ""
+        next_, news = _tend(page, run) if count % TEND_EVERY == 0 else ("", "")
         now = _stamp(page, tab, run)
         watching = tab not in PLANNING
-        return [count + 1, now if now != before and watching else gr.skip(), next_ if next_ and watching else gr.skip()]
+        follow = next_ if next_ and watching else gr.skip()
+        return [count + 1, now if now != before and watching else gr.skip(), follow, f"{count}\n{news}" if news else gr.skip()]
 
     moved = [page.ticket.change, page.tab.change, page.run.change, known.change]
     gr.on(moved, look, asked, [*drawn, known], show_progress="hidden", trigger_mode="always_last")
-    page.timer.tick(tick, [ticks, known, page.tab, page.run], [ticks, known, page.run], show_progress="hidden")
+    page.timer.tick(tick, [ticks, known, page.tab, page.run], [ticks, known, page.run, heard], show_progress="hidden")
+    heard.change(lambda text: gr.Info(text.partition("\n")[2], title="The advisor"), heard, None)  # the next tick would clear its own
     number.change(None, number, None, js=OPEN_JS)
     remember.click(lambda: go_to("memory"), None, page.tabs, show_progress="hidden")
     parts = {"keys": keys, "put_off": put_off, "undo": undo, "drawn": drawn, "changed": changed, "done": done, "back": back, "asked": asked}
@@ -145,7 +151,8 @@ def _notes(page: Page, here: Where) -> list[Note]:
 def _draw(page: Page, here: Where, left: list[Note]) -> list[Any]:
     """Updates for the number, the silence, the story, the cards, and which notes these are."""
     chain = page.advisor.tries(here.run) if here.run and here.tab not in PLANNING else ()
-    tested = str(page.lab.job(here.run).options.get("because", "")) if chain else ""
+    options = page.lab.job(here.run).options if chain else {}
+    tested = TESTING if pilots.OPTION in options else str(options.get("because", ""))
     story = tries_html(chain) + tested_html(tested)
     number = len(left) + bool(story)
     cards = [part for at in range(MOST) for part in _card(page, left[at] if at < len(left) else None)]
@@ -169,15 +176,14 @@ def _stamp(page: Page, tab: str, run: str) -> str:
     return f"{tab}/{run}/{view.state}/{len(view.incidents)}/{len(view.evaluations)}"
 
 
-def _tend(page: Page, watched: str) -> str:
-    """Try again what failed and begin what was tested; the run that goes on from the one that is watched."""
-    begun = page.advisor.tend()
+def _tend(page: Page, watched: str) -> tuple[str, str]:
+    """Try again what failed and begin what was tested: the run that goes on from the one that is watched, and what there is to say."""
+    begun, news = page.advisor.tend(), []
     for run in begun:
-        if tries.try_of(page.lab.job(run)):
-            gr.Info("A run failed and is tried again with other settings. What was changed is told beside it.", title="Trying again")
-        else:
-            gr.Info(f"{esc(page.lab.job(run).options.get('because', ''))} The whole run begins.", title="The tests are done")
-    return next((run for run in begun if watched in page.advisor.goes_on_from(run)), "")
+        job = page.lab.job(run)
+        tested = f"{esc(job.options.get('because', ''))} The whole run begins."
+        news.append("A run failed and is tried again with other settings: what was changed is told here." if tries.try_of(job) else tested)
+    return next((run for run in begun if watched in page.advisor.goes_on_from(run)), ""), "<br>".join(news)
 
 
 # ---- what is done ------------------------------------------------------------------------------------------------------------
@@ -193,6 +199,7 @@ def _wire_cards(page: Page, slots: list[Slot], parts: dict[str, Any]) -> None:
 
     @told
     def go_back(kept: dict[str, Any]) -> list[Any]:
+        _taken_back(page.advisor, kept.get(ADVICE, ""))
         filled = [kept.get(name, gr.skip()) for name in form.names]
         return [kept.get("dataset", gr.skip()), _new(), {}, gr.Column(visible=False), "", *filled]
 
@@ -216,18 +223,18 @@ def _use(page: Page, at: int) -> Callable[..., list[Any]]:
             started = page.advisor.retry(note.run, asked=True)
             _noted(page.advisor, note, taken=True)
             return [started, *nothing[1:4], go_to("train"), *nothing[5:]]
-        _noted(page.advisor, note, taken=True)
+        advice = {ADVICE: _noted(page.advisor, note, taken=True)}
         change = {name: value for name, value in note.settings.items() if name in form.names}
         plan = page.lab.job(note.run).plan if note.run else {}
         dataset = str(plan.get("dataset", ""))
         if note.run and dataset != here.choice[0] and Path(dataset).exists():  # the plan on the screen is about something else
             kept = {name: plan.get(name) for name in change}
             shown_ = [gr.Column(visible=True), applied_html(kept, change)]
-            return [gr.skip(), dataset, plan.get("base_model", gr.skip()), change, go_to("plan"), gr.skip(), kept, *shown_, *same]
+            return [gr.skip(), dataset, plan.get("base_model", gr.skip()), change, go_to("plan"), gr.skip(), kept | advice, *shown_, *same]
         now = read(form, here.raw)
         kept = {name: now.get(name) for name in change}
         filled = [change.get(name, gr.skip()) for name in form.names]
-        return [*nothing[:4], go_to("plan"), _new(), kept, gr.Column(visible=True), applied_html(kept, change), *filled]
+        return [*nothing[:4], go_to("plan"), _new(), kept | advice, gr.Column(visible=True), applied_html(kept, change), *filled]
 
     return use
 
@@ -236,8 +243,7 @@ def _put_right(page: Page, here: Where, note: Note, nothing: list[Any]) -> list[
     """Change the examples as a note advises, in a new file, and go on with that."""
     plan = page.lab.job(note.run).plan if note.run else page.desk.propose(*here.choice).plan
     advice = page.advisor.put_right(note.data, plan)
-    _noted(page.advisor, note, taken=True)
-    kept = {"dataset": plan["dataset"]}
+    kept = {"dataset": plan["dataset"], ADVICE: _noted(page.advisor, note, taken=True)}
     return [
         gr.skip(), advice.path, plan["base_model"], {}, go_to("dataset"), gr.skip(), kept, gr.Column(visible=True),
         put_right_html(advice), *nothing[9:],
@@ -269,10 +275,22 @@ def _new() -> str:
     return str(time.monotonic_ns())
 
 
-def _noted(advisor: Advisor, note: Note, *, taken: bool) -> None:
-    """Tell the memory what was advised and whether it was taken. A memory that cannot be written is no reason not to act."""
+def _noted(advisor: Advisor, note: Note, *, taken: bool) -> str:
+    """Tell the memory what was advised and whether it was taken; its id. A memory that cannot be written is no reason not to act."""
     memories = advisor.lab.history.memories
     try:
-        memories.note_taken(memories.note_advice(note.run, note.fix or note.title, note.settings, rule=note.rule), taken=taken)
+        advice = memories.note_advice(note.run, note.fix or note.title, note.settings, rule=note.rule)
+        memories.note_taken(advice, taken=taken)
     except (LabError, OSError) as error:
         LOG.warning("advice was not remembered: %s", error)
+        return ""
+    return advice
+
+
+def _taken_back(advisor: Advisor, advice: str) -> None:
+    """Tell the memory that an advice was undone."""
+    try:
+        if advice:
+            advisor.lab.history.memories.note_taken(advice, taken=False)
+    except (LabError, OSError) as error:
+        LOG.warning("what was undone was not remembered: %s", error)

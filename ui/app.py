@@ -67,6 +67,8 @@ def build(lab: Lab) -> gr.Blocks:
         with side:
             markup('<div class="small-title">Your runs</div>')
             run_list(page)
+            remembered = gr.Button("What I remember", size="sm", elem_id="side-memory", elem_classes="quiet")
+            remembered.click(lambda: go_to("memory"), None, page.tabs, show_progress="hidden")
         _wire_page(demo, page, theme, welcome[0])
     return demo
 

@@ -17,16 +17,20 @@ from advisor import tries
 from advisor.remembered import Section
 from loralab.errors import UserError
 from loralab.history import Memory
+from loralab.lab import Lab
 from loralab.paths import room
 from ui.errors import told
+from ui.live import STATES
 from ui.markup import markup
 from ui.page import Page
+from ui.run_names import spoken
 from ui.voice_choice import voice_choice, voices
 from ui.words import count, empty, esc, figure, heading, notice
 
 LEAD = "From every run here the advisor learns what fits on this computer, what went wrong, and what helped. It never holds your examples."
 NOTHING = empty("Nothing is remembered yet", "After the first run this page tells what was learned from it.")
 NONE = "None."  # what a section says that has nothing to list
+TOLD_BY_NAME = ("name", "examples", "day")  # columns that the name of a run says already
 FOUND = 12  # runs shown for a search
 
 
@@ -89,18 +93,28 @@ def memory_html(page: Page) -> str:
     held = page.advisor.remembered()
     if not sum(held.counts.values()):
         return NOTHING
-    parts = "".join(_section(section) for section in held.sections if section.rows or section.words not in ("", NONE))
+    parts = "".join(_section(page.lab, section) for section in held.sections if section.rows or section.words not in ("", NONE))
     return f'<p class="lead">{esc(held.words)}</p>{parts}'
 
 
-def _section(section: Section) -> str:
+def _section(lab: Lab, section: Section) -> str:
     if not section.rows:
         return f'<div class="card remembered"><h3>{esc(section.title)}</h3><p class="fine">{esc(section.words)}</p></div>'
-    used = [at for at in range(len(section.columns)) if any(row[at] for row in section.rows)]
+    said = [tuple(_cell(lab, column, cell) for column, cell in zip(section.columns, row, strict=True)) for row in section.rows]
+    named = any(new != old for row, was in zip(said, section.rows, strict=True) for new, old in zip(row[:1], was[:1], strict=True))
+    left_out = TOLD_BY_NAME if named and section.columns[0] == "run" else ()
+    used = [at for at, column in enumerate(section.columns) if column not in left_out and any(row[at] for row in said)]
     head = "".join(f'<th scope="col">{esc(section.columns[at])}</th>' for at in used)
-    rows = "".join("<tr>" + "".join(f"<td>{esc(row[at])}</td>" for at in used) + "</tr>" for row in section.rows)
+    rows = "".join("<tr>" + "".join(f"<td>{esc(row[at])}</td>" for at in used) + "</tr>" for row in said)
     table = f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
     return f'<div class="card remembered"><h3>{esc(section.title)}</h3><p>{esc(section.words)}</p>{table}</div>'
+
+
+def _cell(lab: Lab, column: str, cell: str) -> str:
+    """A cell as a person reads it: runs by their names, endings as the list at the side says them."""
+    if column in ("run", "tried in"):
+        return spoken(lab, cell)
+    return STATES[cell][0].lower() if column == "end" and cell in STATES else cell
 
 
 def found_html(page: Page, text: str) -> str:
