@@ -147,6 +147,11 @@ ASKED = [
     ("how do I use it now?", "use"), ("where is my model", "use"), ("can I export it to ollama", "use"),
     ("is it still running", "state"), ("status", "state"), ("how far is it", "state"),
     ("tell me the story of this run", "story"), ("summary please", "story"), ("who are you", "who"), ("are you an AI?", "who"),
+    ("Warum hat es aufgehört?", "stopped"), ("Wieso wurde das Training abgebrochen", "stopped"),
+    ("was ist schiefgelaufen?", "stopped"), ("Ist 0,4 gut?", "level"), ("Ist ein Verlust von 1.2 zu hoch?", "level"),
+    ("Was soll ich ändern?", "next"), ("Wie lange dauert es noch?", "time_left"), ("Wie lange hat es gedauert?", "time"),
+    ("Ist es besser geworden?", "better"), ("Hat es etwas auswendig gelernt?", "overfit"), ("Wie viele Beispiele waren es?", "data"),
+    ("Wie heißt die Hauptstadt von Frankreich?", "unknown"),
     ("what is the capital of France", "unknown"), ("write me a poem", "unknown"), ("", "unknown"), ("???", "unknown"), ("hello",
     "unknown"),
 ]  # fmt: skip

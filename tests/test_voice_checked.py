@@ -230,7 +230,7 @@ def test_the_rules_words_come_first_and_always(make: Any) -> None:
 
 def test_a_model_that_keeps_to_the_evidence_is_heard_and_marked() -> None:
     model = Said("The training ran", " away because the corrections were", " too big. And I like it.")
-    pieces = list(Voice(model).answer(ran_away(), "how long did it take?"))
+    pieces = list(Voice(model).answer(ran_away(), "what about the corrections?"))
     assert [(piece.made_by, piece.text) for piece in pieces[1:]] == [
         ("model", "The training ran away because the corrections were too big.")
     ]

@@ -11,6 +11,8 @@ import pytest
 from advisor.findings import Evidence, Fix
 from advisor.voice.checked import SAID, Checked, refused
 from advisor.voice.evidence import Pack, Row
+from advisor.voice.prompts import facts
+from advisor.voice.relevance import asked_about
 from tests.test_voice_checked import PACK
 
 
@@ -229,3 +231,18 @@ def test_what_the_rules_said_already_adds_nothing() -> None:
     assert list(checked.feed(f"{again} {new} {new} ")) == [new]
     assert [why for _, why in checked.dropped] == [SAID, SAID]
     assert list(Checked(FINE).feed(f"{again} ")) == [again], "and is shown where nobody said it"
+
+
+def test_a_true_sentence_that_nobody_asked_for_is_left_out() -> None:
+    asked = {"how long did it take?": "The training took 3 minutes [E7].", "did it get better?": "The held-out loss fell by 85 % [E3]."}
+    for question, answer in asked.items():
+        checked = Checked(FINE, "", asked_about(question, FINE))
+        assert list(checked.feed(" ".join([*asked.values(), ""]))) == [answer]
+    assert list(Checked(FINE, "", asked_about("What is the capital of France?", FINE)).feed(" ".join([*asked.values(), ""]))) == []
+    assert list(Checked(FINE, "", asked_about("tell me the story", FINE)).feed(" ".join([*asked.values(), ""]))) == [*asked.values()]
+
+
+def test_the_evidence_stands_in_a_prompt_as_sentences_that_may_be_said_again() -> None:
+    for pack in PACKS.values():
+        for line in facts(pack.model_copy(update={"causes": (), "ways": ()})).splitlines()[-len(pack.rows) :]:
+            assert refused(line, pack) == "", line

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from advisor.findings import Evidence
-from advisor.voice import claims, figures, relations, retold
+from advisor.voice import claims, figures, relations, relevance, retold
 from advisor.voice.evidence import Pack, tidy
 
 LONGEST, SHORTEST = 300, 12  # characters of a sentence
@@ -37,10 +37,11 @@ class Checked:
 
     pack: Pack
     told: str = ""  # what stands there already, in the rules' words
+    wanted: frozenset[str] = frozenset()  # words one of which must be in a sentence
     waiting: str = ""
     shown: list[str] = field(default_factory=list[str])
     dropped: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])  # sentence and why, for tests and the curious
-    known: int = 0  # sentences that were right and stood there already
+    known: int = 0  # sentences that were right, and stood there already or were not asked for
     repeats: int = 0  # sentences it wrote a second time
     _seen: set[str] = field(default_factory=set[str])
 
@@ -73,6 +74,9 @@ class Checked:
         self._seen.add(sentence)
         if not why and retold.says_again(bare, "\n".join([self.told, *(_CITED.sub("", one) for one in self.shown)])):
             why = SAID
+            self.known += 1
+        if not why and not relevance.is_about(bare, self.wanted):
+            why = "not what was asked"
             self.known += 1
         if not why and len(self.shown) >= MOST:
             why = "too much"

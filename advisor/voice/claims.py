@@ -84,13 +84,13 @@ _CAUSES: tuple[tuple[str, str], ...] = (
     (r"stopped|halted|interrupted|cancel\w*", r"stopped|ended early|failed|killed"),
     (r"guarantee\w*|certain\w*|definitely|perfect\w*|always|never|impossible|proven?|proof", r"(?!)"),
 )
-_GOOD = re.compile(r"\b(better|improv\w*|great|excellent|good|well|learned|gain\w*|progress|strong|impressive|effective\w*)\b")
+_GOOD = re.compile(r"\b(better|improv\w*|great|excellent|good|well|learned(?! from)|gain\w*|progress|strong|impressive|effective\w*)\b")
 _BAD = re.compile(r"\b(worse\w*|degrad\w*|deteriorat\w*|bad\w*|poor\w*|terribl\w*|useless|decline\w*)\b")
 _FELL = re.compile(r"\b(fell|fall\w*|drop\w*|decreas\w*|lower\w*|shrank|shrunk|reduc\w*|down|declin\w*|less|smaller)\b")
 _ROSE = re.compile(r"\b(rose|ris\w*|increas\w*|climb\w*|grew|grow\w*|higher|up|jump\w*|more|larger|bigger|went up|exceed\w*|above)\b")
 _SELF = re.compile(
-    r"\b(as an ai|language model|assistant|i am|i'm|i cannot|i can't|i can|sorry|instructions?|prompt|system|ignore|"
-    r"disregard|previous|pretend|roleplay|user|sure|of course|evidence pack|json|http\w*|www|href|script|password|"
+    r"\b(as an ai|the (?:answer|question)|language model|assistant|i am|i'm|i cannot|i can't|i can|sorry|instructions?|prompt|system|"
+    r"ignore|disregard|previous|pretend|roleplay|user|sure|of course|evidence pack|json|http\w*|www|href|script|password|"
     r"passwords|secret|token=|api|sudo|rm|pip|eval|exec|import)\b|@|\.(?:com|org|net|io|exe|sh|py)\b"
 )
 

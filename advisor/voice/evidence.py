@@ -100,7 +100,10 @@ def _numbers(known: Known) -> dict[str, float]:
 
 def _same(one: Evidence, other: Evidence) -> bool:
     first, second = one.what.lower(), other.what.lower()
-    return one.value == other.value and (first in second or second in first)
+    alike = all(isinstance(value, int | float) for value in (one.value, other.value)) and math.isclose(
+        float(one.value or 0), float(other.value or 0), rel_tol=1e-3
+    )
+    return alike and (first in second or second in first)
 
 
 def _of_causes(known: Known) -> Iterator[Evidence]:
@@ -121,7 +124,7 @@ def _of_run(known: Known) -> Iterator[Evidence]:
         ("learning rate", plan.learning_rate, ""),
         ("examples learned from", known.examples or math.nan, "examples"),
         ("time of training", round(known.seconds) if math.isfinite(known.seconds) else math.nan, "seconds"),
-        ("updates planned", known.total, "updates"),
+        ("updates planned", known.total if known.total != view.step else math.nan, "updates"),
     ]
     for what, value, unit in values:
         if math.isfinite(value):

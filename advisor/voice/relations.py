@@ -99,7 +99,7 @@ def _fits(figure: Figure, row: Row, said: str, pack: Pack) -> bool:
     if figure.value == one.step and figure.value != one.value:
         return _likeness(said, row) >= NAMED and _best(said, row, pack, by_step=True)
     end, ends = _end_of(figure), plain(one.what).split()
-    if end and any(word in ends for word in _TWO):
+    if end and "loss" in ends and any(word in ends for word in _TWO):
         return end in ends
     return _best(said, row, pack) and (_likeness(said, row) >= NAMED or (bool(one.unit) and not _rivals(row, pack)))
 

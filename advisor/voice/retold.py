@@ -12,6 +12,7 @@ from advisor.voice import claims
 from advisor.voice.evidence import Pack
 
 KNOWN = 0.8  # share of a sentence's words that the line it retells must hold
+AGAIN = 0.65  # share of its words from which a sentence with the same numbers says nothing new
 NAMED = 0.5  # share of a line's words that a sentence retelling it must hold
 
 # One word for what can be called differently, the two ends of a run above all
@@ -101,9 +102,19 @@ def because(text: str, pack: Pack) -> str:
 
 
 def says_again(text: str, told: str) -> bool:
-    """Whether one sentence of what was told already holds every word and every number of this one."""
-    own = words(text) | set(_NUMBER.findall(text))
-    return any(own <= words(one) | set(_NUMBER.findall(one)) for one in re.split(r"(?<=[.!?])\s+|\n", told) if one) or not own
+    """Whether one sentence of what was told already holds every number of this one, however rounded, and its words."""
+    own, numbers = words(text), _NUMBER.findall(text)
+    for one in re.split(r"(?<=[.!?])\s+|\n", told):
+        held, there = words(one), _NUMBER.findall(one)
+        if len(own & held) >= (AGAIN if numbers else 1) * len(own) and all(any(_rounded(n, other) for other in there) for n in numbers):
+            return True
+    return not own
+
+
+def _rounded(one: str, other: str) -> bool:
+    """Whether two numbers are the same but for rounding."""
+    first, second = (float(text.replace(",", "")) for text in (one, other))
+    return abs(first - second) <= 0.005 * max(abs(first), abs(second), 1.0)
 
 
 # ---- words -------------------------------------------------------------------------------------------------------------------

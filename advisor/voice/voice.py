@@ -14,6 +14,7 @@ from advisor.voice import choosing, prompts
 from advisor.voice.checked import Checked
 from advisor.voice.evidence import Pack, pack_of
 from advisor.voice.known import Known
+from advisor.voice.relevance import asked_about
 from advisor.voice.templates.answers import answer as answered
 from advisor.voice.templates.intents import understood
 from advisor.voice.templates.story import Story, story
@@ -97,7 +98,7 @@ class Voice:
         if self.speaker is None or not self.awake:
             return
         pack = pack_of(known)
-        checked = Checked(pack, told)
+        checked = Checked(pack, told, asked_about(question, pack))
         why = ""
         try:
             messages = prompts.fitting(pack, question, self.speaker.count)

@@ -155,7 +155,21 @@ _PATTERNS: tuple[tuple[Topic, str], ...] = (
         ),
     ),
 )
-_COMPILED: tuple[tuple[Topic, re.Pattern[str]], ...] = tuple((topic, re.compile(pattern)) for topic, pattern in _PATTERNS)
+# The commonest questions in German; the answers are in English
+_GERMAN: tuple[tuple[Topic, str], ...] = (
+    ("overfit", r"\bauswendig\b|\b(ü|ue)beranpass"),
+    ("level", r"\bist .*\d[\d.,]* ?%? (noch |zu |sehr )*(gut|schlecht|ok|okay|normal|hoch|niedrig|viel|wenig)"),
+    ("time_left", r"\bwie lange (noch|dauert)|\bwann (ist|wird) (es|sie|das)( \w+)? fertig"),
+    ("time", r"\bwie lange\b|\bwie viele? (zeit|minuten|stunden|sekunden)"),
+    ("stopped", r"\b(warum|wieso|weshalb)\b.*(aufgeh(ö|oe)r|gestoppt|abgebrochen|geendet|beendet|abgest(ü|ue)rz|fehlgeschlag|gescheit)"),
+    ("stopped", r"\bwas (ist|war|lief|ging) .*(falsch|schief|passiert|los|fehler|problem)"),
+    ("next", r"\bwas (soll|kann|muss) ich\b|\bwie (kann|soll) ich .*(besser|beheben|verbessern|(ä|ae)ndern)"),
+    ("better", r"\b(ist|wurde|war) (es|sie|er|das modell|das training)( \w+)? (besser|gut|erfolgreich)|\bhat (es|sie|er) .*gelernt"),
+    ("memory", r"\b(arbeits|grafik)?speicher\b"),
+    ("changed", r"\bwas wurde ge(ä|ae)ndert"),
+    ("data", r"\bwie viele beispiele"), ("story", r"\berz(ä|ae)hl|\bzusammenfassung"),
+)  # fmt: skip
+_COMPILED: tuple[tuple[Topic, re.Pattern[str]], ...] = tuple((topic, re.compile(pattern)) for topic, pattern in (*_PATTERNS, *_GERMAN))
 _DEFINES = re.compile(
     r"^(?:so |and |please |can you |could you |hey |hi |ok |okay )*(?:what(?: is| are| does|'?s| do)|whats|define|"
     r"explain|meaning of|what is meant by|tell me what|i don'?t understand|what the hell is)\s+(?:is |are |the word |"
