@@ -79,6 +79,8 @@ class Facts(Record):
     own_ties: int = 0  # of these, between a question and its own answer
     slip: int = 0  # rows further on that answers lie most often; `slip_ties` of the ties
     slip_ties: int = 0
+    foretold: float = 0.0  # deviations above chance by which likeness of questions goes with likeness of answers (loralab/foretold.py)
+    foretold_pairs: int = 0  # in so many pairs; 0: not measured
     longest_share: float = 0.0  # of learned tokens, in the longest hundredth of the examples
     highest: int = 0  # highest token number in any example
     looked: int = 0  # examples that were looked at, where a large file was only sampled before a run; 0: all

@@ -16,6 +16,7 @@ from loralab.doctor.empty_answers import PLACEHOLDERS
 from loralab.doctor.garbled import is_garbled
 from loralab.encode import Encoded, TextEncoder
 from loralab.errors import UserError
+from loralab.foretold import foretold
 from loralab.near import near_pairs
 from loralab.records import Example, Message
 
@@ -66,7 +67,7 @@ def unsaid(row: Encoded, example: Example) -> list[str]:
     return [role for role in missing if not (role == "assistant" and "</think>" in everything(example))]  # thoughts are left out on purpose
 
 
-def between(train: Sequence[tuple[str, Example]], heldout: Sequence[tuple[str, Example]]) -> tuple[dict[str, int], dict[str, list[int]]]:
+def between(train: Sequence[tuple[str, Example]], heldout: Sequence[tuple[str, Example]]) -> tuple[dict[str, Any], dict[str, list[int]]]:
     """Numbers about all examples together, and the rows behind near copies and answers in another script; each with its fingerprint."""
     unique: dict[str, tuple[bool, int]] = {}  # text -> (held out, row)
     for held, examples in ((False, train), (True, heldout)):
@@ -80,12 +81,14 @@ def between(train: Sequence[tuple[str, Example]], heldout: Sequence[tuple[str, E
         "near_repeated": [row for _, (held, row) in pairs if not held],
     }
     odd, script = odd_scripts(everyone)
-    ties = belonging(sorted(everyone, key=lambda example: (example.source, example.row)))
+    in_order = sorted(everyone, key=lambda example: (example.source, example.row))
+    ties, told = belonging(in_order), foretold(in_order)
     common = Counter(answer(example).strip().casefold() for _, example in train if example.messages)
     commonest = max(common.values(), default=0)
     numbers = {
         "commonest": commonest, "ties": ties.links, "own_ties": ties.own, "slip": ties.slip, "slip_ties": ties.slipped,
-        "scripts": script, "same_question": _same_question([example for _, example in train]),
+        "foretold": round(told.above, 2), "foretold_pairs": told.pairs, "scripts": script,
+        "same_question": _same_question([example for _, example in train]),
     }  # fmt: skip
     return numbers, rows | {"odd_script": odd}
 
