@@ -31,6 +31,7 @@ LEAD = "From every run here the advisor learns what fits on this computer, what 
 NOTHING = empty("Nothing is remembered yet", "After the first run this page tells what was learned from it.")
 NONE = "None."  # what a section says that has nothing to list
 TOLD_BY_NAME = ("name", "examples", "day")  # columns that the name of a run says already
+WHY = "why"
 FOUND = 12  # runs shown for a search
 
 
@@ -41,7 +42,7 @@ def memory_page(page: Page) -> None:
     with gr.Column(elem_classes="card"):
         words = gr.Textbox(label="Search", placeholder="ran out of memory", max_length=200, submit_btn=True, elem_id="search-memory")
         hits = markup()
-    with gr.Column(elem_classes="card"):
+    with gr.Column(elem_classes="card bounds"):
         markup(heading("What the advisor may do by itself"))
         allowed = tries.policy(page.lab.home)
         retry = gr.Checkbox(allowed.retry, label="Try a failed run again, with other settings", info="Each try is a run of its own.")
@@ -103,11 +104,16 @@ def _section(lab: Lab, section: Section) -> str:
     said = [tuple(_cell(lab, column, cell) for column, cell in zip(section.columns, row, strict=True)) for row in section.rows]
     named = any(new != old for row, was in zip(said, section.rows, strict=True) for new, old in zip(row[:1], was[:1], strict=True))
     left_out = TOLD_BY_NAME if named and section.columns[0] == "run" else ()
-    used = [at for at, column in enumerate(section.columns) if column not in left_out and any(row[at] for row in said)]
+    why = section.columns.index(WHY) if WHY in section.columns else -1  # a sentence needs more room than a column has
+    used = [at for at, column in enumerate(section.columns) if column not in left_out and at != why and any(row[at] for row in said)]
     head = "".join(f'<th scope="col">{esc(section.columns[at])}</th>' for at in used)
-    rows = "".join("<tr>" + "".join(f"<td>{esc(row[at])}</td>" for at in used) + "</tr>" for row in said)
+    rows = "".join("<tr>" + "".join(f"<td>{esc(row[at])}</td>" for at in used) + f"</tr>{_below(row, why, len(used))}" for row in said)
     table = f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
     return f'<div class="card remembered"><h3>{esc(section.title)}</h3><p>{esc(section.words)}</p>{table}</div>'
+
+
+def _below(row: tuple[str, ...], why: int, wide: int) -> str:
+    return f'<tr class="why"><td colspan="{wide}">{esc(row[why])}</td></tr>' if why >= 0 and row[why] else ""
 
 
 def _cell(lab: Lab, column: str, cell: str) -> str:
@@ -122,14 +128,20 @@ def found_html(page: Page, text: str) -> str:
     found = page.lab.history.memories.search(text, FOUND) if text.strip() else ()
     if not found:
         return f'<p class="fine">{"No run that is remembered has these words." if text.strip() else "Write what you look for."}</p>'
-    return f'<ul class="found">{"".join(map(_hit, found))}</ul>'
+    return f'<ul class="found">{"".join(_hit(page.lab, one) for one in found)}</ul>'
 
 
-def _hit(memory: Memory) -> str:
+def _hit(lab: Lab, memory: Memory) -> str:
+    name = spoken(lab, memory.run)
+    name = name if name != memory.run else memory.title or memory.run
     trouble = "; ".join(dict.fromkeys(moment.text for moment in memory.moments if moment.text))
-    losses = f"loss {figure(memory.base_loss)} → {figure(memory.final_loss)}" if memory.final_loss is not None else memory.outcome
+    losses = (
+        f"loss {figure(memory.base_loss)} → {figure(memory.final_loss)}"
+        if memory.final_loss is not None
+        else _cell(lab, "end", memory.outcome)
+    )
     more = f'<div class="fine">{esc(trouble[:300])}</div>' if trouble else ""
-    return f"<li><b>{esc(memory.title or memory.run)}</b> · {esc(memory.model)} · {esc(losses)}{more}</li>"
+    return f"<li><b>{esc(name)}</b> · {esc(memory.model)} · {esc(losses)}{more}</li>"
 
 
 # ---- what is done ------------------------------------------------------------------------------------------------------------

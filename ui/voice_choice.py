@@ -45,8 +45,9 @@ def voice_choice(page: Page) -> gr.Dropdown:
         said, wanted = markup(), gr.State("")
 
     @told
-    def choose(path: str | None) -> str:
-        return _choose(page, path or NOBODY)
+    def choose(path: str | None) -> Any:
+        same = (path or NOBODY) == _here(page)[1]  # the choice is set anew whenever the page is opened
+        return gr.skip() if same else _choose(page, path or NOBODY)
 
     @told
     def download(name: str) -> Iterator[str]:
