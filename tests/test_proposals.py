@@ -138,9 +138,16 @@ def test_in_a_test_of_three_equal_settings_another_one_is_hardly_ever_called_bet
     assert wrong / trials <= pilots.SURE
 
 
+def test_what_the_order_of_examples_can_do_is_no_reason_to_pick_another():
+    random, rows = np.random.default_rng(1), np.random.default_rng(2).normal(3, 1, 40)
+    by = {name: judged(rows + shift + random.normal(0, 0.001, 40)) for name, shift in (("usual", 0), ("low", 0.01), ("high", -0.03))}
+    assert compare(by["usual"], by["high"]).scores[0].verdict == "better", "on these examples it is, beyond doubt"
+    assert pilots.decide(by, "usual")[0] == "usual"
+
+
 def test_a_setting_that_is_better_is_picked():
     random, rows = np.random.default_rng(1), np.random.default_rng(2).normal(3, 1, 40)
-    sides = {name: judged(rows + shift + random.normal(0, 0.1, 40)) for name, shift in (("usual", 0), ("low", 0.2), ("high", -0.2))}
+    sides = {name: judged(rows + shift + random.normal(0, 0.1, 40)) for name, shift in (("usual", 0), ("low", 0.2), ("high", -0.4))}
     chosen, words = pilots.decide(sides, "usual")
     assert chosen == "high"
     assert "beyond" in words or "more than chance" in words

@@ -25,6 +25,8 @@ from loralab.tasks.text import TextPlan
 SHARE, FEWEST, MOST = 0.1, 20, 60  # of the updates of the whole run; updates of a pilot
 APART = 3.0  # times: how far the others are from the usual value (the public sweep: 3 times off costs about 1 % of the loss)
 SURE = 0.05  # chance of picking another although all are alike
+ORDER = 0.03  # of what a pilot gained: how far the order of its examples moves its end (standard deviation; benchmarks/labfail/alike.py)
+Z = 2.24  # standard deviations: two others beside the usual one, SURE together
 LEAST, LARGEST = 1e-6, 1e-2  # learning rates that are tried
 MEASURES = ["loss"]
 OPTION = "pilot"  # where a pilot's Pilot lies in its job
@@ -113,21 +115,32 @@ def follow(lab: Lab, names: Sequence[str]) -> str:
 Compare = Callable[[dict[str, Any], dict[str, Any]], Any]
 
 
+def loss_of(judgement: dict[str, Any], side: str = "adapter_loss") -> float:
+    """Held-out loss of a judged run, nats a token; of its base with `side` "base_loss"."""
+    rows = judgement["rows"]["loss"]
+    return sum(row[side] * row["tokens"] for row in rows) / sum(row["tokens"] for row in rows)
+
+
+def luck(judgement: dict[str, Any]) -> float:
+    """Nats a token by which two pilots that are alike may differ, because their examples came in another order.
+
+    The examples they are judged on tell nothing about it: two runs of one setting differ on all of them alike.
+    """
+    gained = loss_of(judgement, "base_loss") - loss_of(judgement)
+    return Z * 2**0.5 * ORDER * max(0.0, gained)
+
+
 def decide(judgements: dict[str, dict[str, Any]], usual: str) -> tuple[str, str]:
     """The run whose setting is taken, and why. Where the usual one failed, the best of those that did not."""
-
-    def loss(name: str) -> float:
-        rows = judgements[name]["rows"]["loss"]
-        return sum(row["adapter_loss"] * row["tokens"] for row in rows) / sum(row["tokens"] for row in rows)
-
-    best = min(judgements, key=loss)
+    best = min(judgements, key=lambda name: loss_of(judgements[name]))
     if usual not in judgements:
         return best, "The learning rate {usual} failed in the test; {chosen} did best of those that did not."
     if best == usual:
         return usual, "The learning rate {usual} did best in the test."
     others = len(judgements) - 1
     found = next(score for score in compare(judgements[usual], judgements[best]).scores if score.name == "bits_per_byte")
-    if found.verdict == "better" and others * found.p <= SURE:
+    ahead = loss_of(judgements[usual]) - loss_of(judgements[best])
+    if found.verdict == "better" and others * found.p <= SURE and ahead > luck(judgements[usual]):
         return best, "In the test the learning rate {chosen} did better than {usual}, by more than chance."
     return usual, "No difference was seen in the test that could not be chance, so the learning rate stays at {usual}."
 

@@ -1,12 +1,17 @@
-"""How often “test three settings first” picks another setting although all three are the same: `python -m benchmarks.labfail.alike OUT [N]`
+"""How often “test three settings first” picks another setting although all three are the same.
+
+    python -m benchmarks.labfail.alike OUT [N]      N tests, and how far apart pilots that are alike end
+    python -m benchmarks.labfail.alike OUT --again  the same from the reports kept in OUT/alike.jsonl
 
 Each test is three real pilots of one plan that differ only in the order of their examples, which is the noise a setting must stand out of.
-OUT is the folder the corpus was generated in: its bases are used.
+Tests of the first seed are dev: the noise in advisor/proposals/pilots.py was taken from them; the others are held out. OUT is the folder
+the corpus was generated in: its bases are used.
 """
 
 from __future__ import annotations
 
 import importlib
+import json
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,7 +21,7 @@ from unittest import mock
 
 import numpy as np
 
-from advisor.proposals.pilots import FEWEST, MEASURES, decide
+from advisor.proposals.pilots import FEWEST, MEASURES, decide, loss_of
 from benchmarks.labfail.causes import DATA, TINY
 from benchmarks.labfail.replay import wilson
 from benchmarks.labfail.setups import run, usual
@@ -41,8 +46,8 @@ def another_order(salt: int) -> Iterator[None]:
         yield
 
 
-def picked(root: Path, model: str, data: str, number: int) -> str:
-    """Which of three pilots that are alike is taken; "0" is the usual one."""
+def tested(root: Path, model: str, data: str, number: int) -> dict[str, dict[str, Any]]:
+    """The judgements of three pilots that are alike; "0" is the usual one."""
     reports: dict[str, dict[str, Any]] = {}
     for pilot in range(PILOTS):
         settings = {"max_steps": FEWEST, "eval_every": FEWEST // 4, "patience": 0}
@@ -51,21 +56,55 @@ def picked(root: Path, model: str, data: str, number: int) -> str:
             "", settings=settings, measures=tuple(MEASURES), trouble=lambda salt=salt: another_order(salt)
         )
         reports[str(pilot)] = run(setup, root, f"alike-{model}-{data}-{number}-{pilot}").report
-    return decide({name: report for name, report in reports.items() if report}, "0")[0]
+    return {name: report for name, report in reports.items() if report}
+
+
+def spread(reports: dict[str, dict[str, Any]]) -> float:
+    """Standard deviation of the pilots' held-out losses, as a share of what they gained on average."""
+    ends = [loss_of(report) for report in reports.values()]
+    gained = float(np.mean([loss_of(report, "base_loss") for report in reports.values()])) - float(np.mean(ends))
+    return float(np.std(ends, ddof=1)) / gained if gained > 0 else float("inf")
+
+
+def tell(kept: Sequence[dict[str, Any]]) -> None:
+    """The share of wrong picks and the noise, of dev and held out."""
+    for name, part in (("dev", [one for one in kept if not one["cell"][2]]), ("held out", [one for one in kept if one["cell"][2]])):
+        wrong = [one["cell"] for one in part if decide(one["reports"], "0")[0] != "0"]
+        noise = sorted(spread(one["reports"]) for one in part)
+        shown = [float(f"{np.quantile(noise, at):.3g}") for at in (0.25, 0.5, 0.75, 0.9, 1)] if noise else []
+        rms = float(np.sqrt(np.mean(np.square(noise)))) if noise else 0.0
+        say(f"{name}: another picked in {wilson(len(wrong), len(part))}: {wrong}")
+        say(f"  spread of pilots that are alike, share of what they gained: quartiles, 90 %, most {shown}; root mean square {rms:.3f}")
+
+
+def say(line: str) -> None:
+    """A line, at once."""
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
 
 
 def main(arguments: Sequence[str]) -> None:
     """A test in each of the first N cells."""
-    root, most = Path(arguments[0]).resolve(), int(arguments[1]) if len(arguments) > 1 else 24
+    root = Path(arguments[0]).resolve()
+    path = root / "alike.jsonl"
+    kept = [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
+    if "--again" in arguments:
+        tell(kept)
+        return
+    most = int(arguments[1]) if len(arguments) > 1 else 72
     for module in ("train.job", "train.text", "worker"):
         importlib.import_module(f"loralab.{module}")
+    done = {tuple(one["cell"]) for one in kept}
     cells = [(model, data, number) for number in range(5) for data in DATA for model in TINY]
-    others = 0
-    for done, cell in enumerate(cells[:most], 1):
-        taken = picked(root, *cell)
-        others += taken != "0"
-        sys.stdout.write(f"{cell}: {taken}; another in {wilson(others, done)}\n")
-        sys.stdout.flush()
+    for cell in cells[:most]:
+        if cell in done:
+            continue
+        reports = tested(root, *cell)
+        kept.append({"cell": list(cell), "reports": {name: {"rows": {"loss": r["rows"]["loss"]}} for name, r in reports.items()}})
+        with path.open("a") as file:
+            file.write(json.dumps(kept[-1]) + "\n")
+        say(f"{cell}: {decide(reports, '0')[0]}, spread {spread(reports):.3f}")
+    tell(kept)
 
 
 if __name__ == "__main__":
