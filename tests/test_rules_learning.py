@@ -122,6 +122,15 @@ def test_a_rate_far_too_high_is_an_alarm_where_the_curve_shows_it(heldout: tuple
     assert found.alarm is alarm
 
 
+def test_a_rate_somewhat_too_high_is_told_where_the_loss_came_to_rest_half_way() -> None:
+    told = said(ran(150, 2.4, 2.31, 2.3, 2.3, rate=1.2e-3), "R27")
+    assert told is not None
+    assert not told.alarm
+    assert told.settings == {"learning_rate": 2e-4}
+    assert said(ran(150, 2.6, 2.4, 2.2, 2.0, rate=1.2e-3), "R27") is None
+    assert said(ran(150, 2.4, 2.31, 2.3, 2.3, rate=6e-4), "R27") is None
+
+
 def test_a_start_without_a_warm_up_that_cost_much_of_the_run_is_named() -> None:
     losses = [3.8] * 40 + [2.7] * 110
     seen = looks(3.0, (40, 3.2), (80, 2.7), (120, 2.5), (150, 2.4))

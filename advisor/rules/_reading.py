@@ -129,9 +129,10 @@ def worth(case: Case) -> float:
 
 
 def settled(case: Case) -> bool:
-    """Whether more of the same would hardly have helped: the second half brought next to nothing more, or hardly anything is left."""
+    """Whether more of the same would hardly have helped: the second half brought little more, or took some back, or little is left."""
     signals = case.signals
-    return signals.late < DONE or signals.last != signals.best or signals.last <= LEFT * abs(signals.base)
+    lost = signals.last - signals.best > DONE * signals.gain
+    return signals.late < DONE or lost or signals.last <= LEFT * abs(signals.base)
 
 
 def cut_short(case: Case, most: float = HANDFUL) -> bool:

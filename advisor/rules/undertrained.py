@@ -21,6 +21,7 @@ from advisor.rules.rate_too_low import timid
 FALLING = 0.02  # of the start, over the last third of the run: one that has settled falls by less
 STEEP, STRAIGHT = 0.06, 0.33  # so much, with a third of the gain in the second half, that it had not begun to slow down
 LOOKS = 4
+TOLD = 0.55  # below what names a setting that held the run back: then it may be why it was slow
 
 
 def check(case: Case) -> Found | None:
@@ -52,7 +53,7 @@ def check(case: Case) -> Found | None:
     fix = Fix(words="Train about twice as long.", settings=settings)
     fine = improved(case) and (signals.fall < STEEP or signals.late < STRAIGHT)
     return Found(
-        confidence=0.6 if fine else 0.7, words=words, evidence=tuple(evidence), fixes=(fix,), severity="info" if fine else "warning"
+        confidence=TOLD if fine else 0.7, words=words, evidence=tuple(evidence), fixes=(fix,), severity="info" if fine else "warning"
     )
 
 
