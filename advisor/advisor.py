@@ -6,7 +6,7 @@ advisor.diagnose(run).cause
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from typing import Any
 
@@ -22,6 +22,7 @@ from advisor.remembered import Remembered, note, remembered
 from advisor.repair import Repair
 from advisor.tries import Told
 from advisor.voice import waking
+from advisor.voice.ahead import Ahead
 from advisor.voice.known import Known
 from advisor.voice.templates.annotations import Annotation, notes
 from advisor.voice.templates.story import Story
@@ -155,9 +156,21 @@ class Advisor:
         """The answer to a question about a run, streamed as `tell`; each piece says how it was made."""
         return self.voice.answer(self._known(run), question)
 
-    def prepare(self, run: str) -> None:
-        """Let the language model read about a run before it is asked: seconds of work, for a thread of its own."""
-        self.voice.prepare(self._known(run))
+    def prepare(self, run: str, wanted: Callable[[], bool] = lambda: True) -> None:
+        """Let the language model read about a run before it is asked: seconds of work, for a thread of its own (`opened` has one)."""
+        self.voice.prepare(self._known(run), wanted)
+
+    def opened(self, run: str) -> None:
+        """This run is on the screen (none where it is empty): its evidence is read ahead while no job runs. Comes back at once."""
+        if self.voice.speaker is None or not self.voice.awake:
+            return
+        stamp = f"{self.lab.view(run).state}{self.voice.speaker}" if run else ""
+        if not self._ahead.open(run, stamp) and waking.busy(self.lab):
+            self.voice.rest()
+
+    @cached_property
+    def _ahead(self) -> Ahead:
+        return Ahead(self.prepare, lambda: waking.busy(self.lab))
 
     def annotations(self, run: str) -> tuple[Annotation, ...]:
         """Short notes for the run's charts, each at its update."""

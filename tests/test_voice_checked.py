@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import re
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -211,7 +211,10 @@ class Said:
     def weigh(self, messages: Sequence[dict[str, str]], labels: Sequence[str]) -> list[float]:
         return [0.0] * len(labels)
 
-    def read(self, messages: Sequence[dict[str, str]]) -> None: ...
+    def read(self, one: Sequence[dict[str, str]], other: Sequence[dict[str, str]], wanted: Callable[[], bool] = lambda: True) -> int:
+        return 0
+
+    def rest(self) -> None: ...
     def cancel(self) -> None: ...
     def close(self) -> None: ...
 

@@ -136,7 +136,7 @@ def test_a_job_that_starts_takes_half_the_cores_back(file: Path, monkeypatch: py
 
 def test_what_was_read_before_is_not_read_again(model: LocalModel) -> None:
     run = healthy()
-    model.read(HELLO)
+    model.read(HELLO, HELLO)
     cold = _seconds(lambda: next(Voice(model).speaker.speak(prompts.narration(pack_of(run), "Why did it stop?"))))  # type: ignore[union-attr]
     Voice(model).prepare(run)
     warm = min(

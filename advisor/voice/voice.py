@@ -6,7 +6,7 @@ Invariants: the rules' words always come and come first; what a model adds is ma
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Literal, Protocol
 
 from advisor.findings import Fix
@@ -40,9 +40,10 @@ class Speaker(Protocol):
 
     def speak(self, messages: Sequence[dict[str, str]], limit: int = ...) -> Iterator[str]: ...
     def count(self, messages: Sequence[dict[str, str]]) -> int: ...
-    def read(self, messages: Sequence[dict[str, str]]) -> None: ...
+    def read(self, one: Sequence[dict[str, str]], other: Sequence[dict[str, str]], wanted: Callable[[], bool] = ...) -> int: ...
     def weigh(self, messages: Sequence[dict[str, str]], labels: Sequence[str]) -> list[float]: ...
     def cancel(self) -> None: ...
+    def rest(self) -> None: ...
     def close(self) -> None: ...
 
 
@@ -80,14 +81,19 @@ class Voice:
         if question.strip() and understood(question).topic not in SELF_MADE:
             yield from self._in_other_words(known, question, told)
 
-    def prepare(self, known: Known) -> None:
+    def rest(self) -> None:
+        """A job wants this computer: let go of a model that only read ahead."""
+        if self.speaker:
+            self.speaker.rest()
+
+    def prepare(self, known: Known, wanted: Callable[[], bool] = lambda: True) -> None:
         """Let the language model read a run's evidence before anyone asks, so that the first word comes sooner. Takes its time: not on a
         screen's own thread. Quiet where there is no model or it fails.
         """
-        if self.speaker and self.awake:
+        if self.speaker and self.awake and wanted():
             pack = pack_of(known)
             with contextlib.suppress(LabError):  # it is told when someone asks
-                self.speaker.read(prompts.fitting(pack, prompts.STORY, self.speaker.count))
+                self.speaker.read(prompts.fitting(pack, prompts.STORY, self.speaker.count), prompts.narration(pack, "?"), wanted)
 
     def choose(self, known: Known) -> Fix | None:
         """One of the vetted ways out: the rules' own unless a model clearly prefers another in both orders."""

@@ -14,9 +14,9 @@ from loralab.lab import Lab
 def voice(lab: Lab) -> Voice:
     """The voice of a workspace."""
     path = chosen(lab.home)
-    return Voice(LocalModel(path, busy=lambda: _busy(lab)) if path else None)
+    return Voice(LocalModel(path, busy=lambda: busy(lab)) if path else None)
 
 
-def _busy(lab: Lab) -> bool:
+def busy(lab: Lab) -> bool:
     """Whether a job has this computer."""
     return any(turn.position == 0 for turn in lab.queue())

@@ -27,6 +27,7 @@ PATIENCE, OPENING = 60.0, 120.0  # seconds for one answer; for loading the file
 CRASHES = 2  # after which the model is left alone until the app is started again
 IDLE = 300.0  # seconds without a question after which its memory is let go
 NOT_AGREED = (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError, MemoryError, OverflowError, RecursionError)  # garbage
+PIECE = 32  # tokens read ahead in one go: a second or two on a laptop, after which it can be ended
 POLITE = 10  # how far it stands back from other programs
 
 
@@ -37,6 +38,9 @@ class LocalModel:
         self.path, self.runtime, self.patience = path, runtime, patience
         self.crashes = 0
         self.version = ""
+        self.evaluated = 0  # tokens of the last prompt that had to be read; the others were kept from the one before
+        self._asked = False  # since it woke
+        self._held: list[int] = []  # the tokens it read last, kept until it reads others
         self._busy = busy
         self._threads = 0
         self._child: Child | None = None
@@ -56,6 +60,7 @@ class LocalModel:
         self._stopping.clear()
         with self._working() as child:
             ids = child.ask("chat_ids", messages=list(messages))[0][: CONTEXT - limit]
+            self._asked, self._held = True, ids
             try:
                 child.ask("begin", ids=ids, limit=limit)
                 while not self._stopping.is_set():
@@ -69,18 +74,35 @@ class LocalModel:
             finally:
                 self._waiting = False
                 with contextlib.suppress(LabError):  # it may be gone already, and that was told
+                    self.evaluated = child.ask("evaluated")[0]
                     child.ask("stop")
 
-    def read(self, messages: Sequence[dict[str, str]]) -> None:
-        """Read a prompt and say nothing: a later question that begins alike is answered sooner."""
-        words = self.speak(messages, 1)
-        for _ in words:
-            continue
+    def read(self, one: Sequence[dict[str, str]], other: Sequence[dict[str, str]], wanted: Callable[[], bool] = lambda: True) -> int:
+        """Read what two prompts have in common and say nothing: a later one that begins so is answered sooner. Tokens read.
+
+        Piece by piece, for as long as it is `wanted`, so that it can be ended without ending the process.
+        """
+        done = 0
+        with self._working() as child:
+            first, second = (child.ask("chat_ids", messages=list(messages))[0][:CONTEXT] for messages in (one, other))
+            same, held = _alike(first, second), _alike(first, self._held)
+            while held < same and wanted():
+                held = min(held + PIECE, same)
+                child.ask("read", ids=first[:held])
+                self._held = first[:held]
+                done += child.ask("evaluated")[0]
+        return done
+
+    def rest(self) -> None:
+        """Let go of a model that only read ahead; one that was asked something stays awake for the next question."""
+        if not self._asked:
+            self._fall_asleep()
 
     def weigh(self, messages: Sequence[dict[str, str]], labels: Sequence[str]) -> list[float]:
         """Log-probability of each label as the answer, all others being impossible: a trie of their tokens is walked."""
         with self._working() as child:
             ids = child.ask("chat_ids", messages=list(messages))[0][:CONTEXT]
+            self._asked, self._held = True, ids
             tokens = [child.ask("tokenize", text=label, added=False)[0] for label in labels]
 
             def among(path: list[int], allowed: list[int]) -> list[float]:
@@ -152,7 +174,7 @@ class LocalModel:
         if self._child is None:
             _whole(self.path)
             child = Child(self.runtime, MODULE, NO_CARD)
-            self._child = child
+            self._child, self._asked, self._held = child, False, []
             _stand_back(child.pid)
             child.seconds = OPENING
             child.ask("open", model=str(self.path), adapter="", context=CONTEXT, threads=threads)
@@ -176,6 +198,11 @@ class LocalModel:
     def _kill_waiting(self, child: Child) -> None:
         if self._waiting and self._child is child:
             child.kill()
+
+
+def _alike(one: Sequence[int], other: Sequence[int]) -> int:
+    """How many tokens two prompts begin with alike."""
+    return next((at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
 
 
 def cores(*, busy: bool) -> int:

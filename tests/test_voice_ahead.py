@@ -1,0 +1,191 @@
+"""Reading ahead, with a real llama.cpp: what is on the screen is read before anyone asks, never while a job runs; nobody waits for it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from advisor.advisor import Advisor
+from advisor.voice import ahead, models, prompts, waking
+from advisor.voice.ahead import Ahead
+from advisor.voice.evidence import pack_of
+from advisor.voice.runtime.speaker import PIECE, LocalModel
+from advisor.voice.voice import Voice
+from loralab.lab import Lab
+from loralab.paths import STARTER
+from tests import gguf_models, judged_runs
+from tests.conftest import until
+from tests.test_voice import healthy, ran_away
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The bundled starter as a GGUF, by our own exporter."""
+    path = tmp_path_factory.mktemp("ahead") / "starter.gguf"
+    gguf_models.written(STARTER, path, "f16")
+    return path
+
+
+@pytest.fixture
+def model(file: Path) -> Iterator[LocalModel]:
+    made = LocalModel(file, "xllamacpp")
+    yield made
+    made.close()
+
+
+# ---- tokens --------------------------------------------------------------------------------------------------------------------
+def test_a_second_question_reads_its_own_words_and_no_more(model: LocalModel) -> None:
+    pack = pack_of(healthy())
+    first = prompts.narration(pack, "Why did it stop?")
+    whole = model.count(first)
+    next(model.speak(first, 4))
+    assert model.evaluated == whole, "the first is read in full"
+    for question in ("How long?", "Is it good?", "What should I do next with this model?"):
+        asked = prompts.narration(pack, question)
+        list(model.speak(asked, 4))
+        assert model.evaluated <= 0.2 * model.count(asked), (question, model.evaluated, model.count(asked))
+    other = prompts.narration(pack_of(ran_away()), "Why did it stop?")
+    list(model.speak(other, 4))
+    assert model.evaluated > 0.4 * model.count(other), "another run is another text"
+
+
+def test_what_was_read_ahead_is_kept_for_the_first_question(model: LocalModel) -> None:
+    run = healthy()
+    Voice(model).prepare(run)
+    assert not model._asked
+    asked = prompts.narration(pack_of(run), "Why did it stop?")
+    list(model.speak(asked, 4))
+    assert model.evaluated <= 0.2 * model.count(asked)
+    assert model._asked
+
+
+def test_reading_ahead_ends_within_a_piece(model: LocalModel) -> None:
+    pack = pack_of(healthy())
+    one, other = prompts.narration(pack, "a"), prompts.narration(pack, "b")
+    answers = iter([True, True, False])
+    assert model.read(one, other, lambda: next(answers)) == 2 * PIECE
+    child = model._child
+    assert 0 < model.read(one, other) <= model.count(one) - 2 * PIECE, "it goes on where it was"
+    assert model.read(one, other) == 0, "and reads nothing twice"
+    assert model._child is child
+    assert model.crashes == 0
+
+
+# ---- when ----------------------------------------------------------------------------------------------------------------------
+class Reads:
+    """Notes what is read, for as long as it is wanted."""
+
+    def __init__(self) -> None:
+        self.begun: list[str] = []
+        self.whole: list[str] = []
+        self.slow = threading.Event()
+
+    def __call__(self, run: str, wanted: Callable[[], bool]) -> None:
+        self.begun.append(run)
+        while self.slow.is_set() and wanted():
+            time.sleep(0.005)
+        if wanted():
+            self.whole.append(run)
+
+
+@pytest.fixture
+def reads(monkeypatch: pytest.MonkeyPatch) -> Reads:
+    monkeypatch.setattr(ahead, "SETTLE", 0.05)
+    return Reads()
+
+
+def test_a_run_that_stays_open_is_read_once(reads: Reads) -> None:
+    one = Ahead(reads, lambda: False)
+    for _ in range(5):
+        assert one.open("a")
+    one.rest(10)
+    one.open("a")
+    one.rest(10)
+    assert reads.whole == ["a"]
+    one.open("a", "finished")
+    one.rest(10)
+    assert reads.whole == ["a", "a"], "there is something else to read about it"
+
+
+def test_whoever_looks_through_many_has_the_last_one_read(reads: Reads) -> None:
+    one = Ahead(reads, lambda: False)
+    for run in "abcde":
+        one.open(run)
+    one.rest(10)
+    assert reads.begun == ["e"]
+    reads.slow.set()
+    one.open("f")
+    assert until(lambda: reads.begun[-1] == "f", 10)
+    one.open("g")
+    assert until(lambda: reads.begun[-1] == "g", 10), "another run ends it"
+    one.open("")
+    one.rest(10)
+    assert reads.whole == ["e"], "and so does a page without a run"
+
+
+def test_a_job_ends_it_and_nothing_begins_while_it_runs(reads: Reads) -> None:
+    job = threading.Event()
+    one = Ahead(reads, job.is_set)
+    reads.slow.set()
+    one.open("a")
+    assert until(lambda: reads.begun, 10)
+    job.set()
+    one.rest(10)
+    assert reads.whole == []
+    for _ in range(3):
+        assert not one.open("b")
+    one.rest(10)
+    assert reads.begun == ["a"]
+    job.clear()
+    reads.slow.clear()
+    one.open("b")
+    one.rest(10)
+    assert reads.whole == ["b"]
+
+
+def test_in_a_workspace_nobody_waits_and_a_job_gets_the_memory(home: Path, lab: Lab, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (home / "runs").mkdir(exist_ok=True)
+    judged_runs.write_run(home, "r", judged_runs.judgement())
+    models.pick(home, file)
+    job = threading.Event()
+    monkeypatch.setattr(waking, "busy", lambda _: job.is_set())
+    advisor = Advisor(lab)
+    model = advisor.voice.speaker
+    assert isinstance(model, LocalModel)
+    try:
+        job.set()
+        advisor.opened("r")
+        time.sleep(1)
+        assert model._child is None, "no process while a job runs"
+        job.clear()
+        begun = time.monotonic()
+        advisor.opened("r")
+        assert time.monotonic() - begun < 1
+        advisor._ahead.rest(60)
+        assert model._child is not None
+        asked = prompts.narration(pack_of(advisor._known("r")), "Did it get better?")
+        list(model.speak(asked, 4))
+        assert model.evaluated <= 0.25 * model.count(asked)
+        job.set()
+        advisor.opened("r")
+        assert model._child is not None, "somebody talks to it"
+        model.close()
+        job.clear()
+        advisor.prepare("r")
+        job.set()
+        advisor.opened("r")
+        assert model._child is None, "it only read ahead: the job has its memory"
+    finally:
+        advisor.voice.close()
+
+
+def test_without_a_model_nothing_is_begun(home: Path, lab: Lab) -> None:
+    (home / "runs").mkdir(exist_ok=True)
+    judged_runs.write_run(home, "r", judged_runs.judgement())
+    advisor = Advisor(lab)
+    advisor.opened("r")
+    assert "_ahead" not in advisor.__dict__
