@@ -15,7 +15,6 @@ from typing import Any, NamedTuple
 
 import gradio as gr
 
-from advisor import tries
 from advisor.advisor import Advisor
 from advisor.proposals import pilots
 from loralab.errors import LabError
@@ -25,7 +24,7 @@ from ui.form import read
 from ui.markup import markup
 from ui.page import Page, go_to
 from ui.questions import question_box
-from ui.words import esc
+from ui.tending import Tending
 
 PLANNING = ("dataset", "plan")  # tabs on which the panel speaks of the plan; on the others of the run
 ADVICE = "advice"  # among the settings kept for Undo: what was taken
@@ -84,7 +83,7 @@ class Slot:
 def advisor_panel(page: Page) -> None:
     """Draw the panel and wire it."""
     keys, put_off, undo, known, ticks = gr.State([]), gr.State([]), gr.State({}), gr.State(""), gr.State(0)
-    heard = gr.State("")
+    heard, tending = gr.State(""), Tending(page.advisor)
     with gr.Sidebar(position="right", open=False, width=330, elem_id="advisor"):
         markup('<div class="small-title">Advisor</div>')
         number = gr.Textbox(label="What there is to say", container=False, interactive=False, elem_classes="unseen")
@@ -106,7 +105,8 @@ def advisor_panel(page: Page) -> None:
 
     @told
     def tick(count: int, before: str, tab: str, run: str) -> list[Any]:
-        next_, news = _tend(page, run) if count % TEND_EVERY == 0 else ("", "")
+        news = tending.look() if count % TEND_EVERY == 0 else ""
+        next_ = tending.successor(run)
         if count % TEND_EVERY == 0:  # a job that began or ended since
             page.advisor.opened("" if tab in PLANNING else run)
         now = _stamp(page, tab, run)
@@ -177,16 +177,6 @@ def _stamp(page: Page, tab: str, run: str) -> str:
         return f"{tab}/{run}"
     view = page.lab.view(run)
     return f"{tab}/{run}/{view.state}/{len(view.incidents)}/{len(view.evaluations)}"
-
-
-def _tend(page: Page, watched: str) -> tuple[str, str]:
-    """Try again what failed and begin what was tested: the run that goes on from the one that is watched, and what there is to say."""
-    begun, news = page.advisor.tend(), []
-    for run in begun:
-        job = page.lab.job(run)
-        tested = f"{esc(job.options.get('because', ''))} The whole run begins."
-        news.append("A run failed and is tried again with other settings: what was changed is told here." if tries.try_of(job) else tested)
-    return next((run for run in begun if watched in page.advisor.goes_on_from(run)), ""), "<br>".join(news)
 
 
 # ---- what is done ------------------------------------------------------------------------------------------------------------
