@@ -18,6 +18,7 @@ from advisor.limits import Limits
 from advisor.proposals import pilots
 from advisor.proposals.describe import Described, describe
 from advisor.proposals.propose import begin, propose, rules_out
+from advisor.proposals.wishes import Chosen
 from advisor.remembered import Remembered, note, remembered
 from advisor.repair import Repair
 from advisor.tries import Told
@@ -94,9 +95,9 @@ class Advisor:
         typed = TextPlan.model_validate(plan if isinstance(plan, dict) else plan.model_dump())
         return data_advice.apply(operation, typed, self.lab.catalog.folder(typed.base_model), self.lab.home)
 
-    def describe(self, wish: str, model: str = "") -> Described:
-        """A complete plan for a wish in words, before there is any data, and the examples it takes."""
-        return describe(self.lab, wish, model)
+    def describe(self, wish: str, model: str = "", kind: Chosen = "") -> Described:
+        """A complete plan for a wish in words, before there is any data, and the examples it takes. `kind`: where the person chose it."""
+        return describe(self.lab, wish, model, kind)
 
     # ---- trying again ----------------------------------------------------------------------------------------------------
     def limits(self) -> Limits:

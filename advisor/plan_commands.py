@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, cast
 
 import typer
 
 from advisor.advisor import Advisor
+from advisor.proposals.describe import MEANS
+from advisor.proposals.wishes import Chosen
 from loralab.console import Detach, File, Home, Json, Model, Output, Run, Set, chosen, conclude, follow, newest, source
+from loralab.errors import UserError
 from loralab.lab import Lab
 from loralab.pace import total_steps
 from loralab.tasks.text import TextPlan
@@ -29,12 +32,18 @@ def retry(run: Run = "last", detach: Detach = False, json: Json = False, home: H
     out.give({"run": begun, "tries": [one.model_dump() for one in told]}, "\n".join(" ".join(line.split()) for line in lines))
 
 
-def describe(wish: Wish, model: Model = "", json: Json = False, home: Home = None) -> None:
+Kind = Annotated[str, typer.Option("--kind", help=f"What kind of task it is: {', '.join(MEANS)}. Left out, it is read from the words.")]
+
+
+def describe(wish: Wish, model: Model = "", kind: Kind = "", json: Json = False, home: Home = None) -> None:
     """Describe what you want: a complete plan that fits this computer, and the examples it takes."""
-    found = Advisor(Lab(home)).describe(wish, model)
+    if kind and kind not in MEANS:
+        raise UserError(f"There is no kind of task “{kind}”.", f"It may be: {', '.join(MEANS)}.", code="no_kind")
+    found = Advisor(Lab(home)).describe(wish, model, cast("Chosen", kind))
+    others = "".join(f"\n  --kind {one:<10} {MEANS[one]}" for one in found.wish.likely[1:])
     needs = "\n".join(f"  - {line}" for line in found.needs)
     row = ", ".join(f"{column}: “{text}”" for column, text in found.sample.items())
-    Output(json).give(found.model_dump(), f"{found.words}\n{needs}\n  One row as an example: {row}")
+    Output(json).give(found.model_dump(), f"{found.words}{others}\n{needs}\n  One row as an example: {row}")
 
 
 def pilot(

@@ -110,3 +110,9 @@ def test_a_wish_becomes_a_plan_and_an_empty_table(window, home):
     with shown.page.expect_download() as got:
         shown.page.locator("#wish-table").click()
     assert Path(got.value.path()).read_text("utf-8-sig").splitlines()[0] == "text,label"
+    shown.page.locator("#wish-kind").get_by_text("Something else").click()
+    shown.page.locator("#wish-kind").get_by_text("Make texts shorter").click()
+    shown.sees("#wish-plan", "“text” and “summary”")
+    with shown.page.expect_download() as got:
+        shown.page.locator("#wish-table").click()
+    assert Path(got.value.path()).read_text("utf-8-sig").splitlines()[0] == "text,summary"

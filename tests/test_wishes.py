@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import time
+
+import numpy as np
 import pytest
 
-from advisor.proposals.describe import SPEAKS_MANY, describe
-from advisor.proposals.wishes import understand
+from advisor import plan_commands
+from advisor.proposals import wording
+from advisor.proposals.describe import MEANS, SPEAKS_MANY, describe
+from advisor.proposals.tongues import language, without
+from advisor.proposals.wishes import SIGNS, scores, tidy, understand
+from loralab.errors import UserError
 from loralab.lab import Lab
+from ui.wish import OTHER, choices
 
 
 @pytest.mark.parametrize(
@@ -20,6 +29,13 @@ from loralab.lab import Lab
         ("slogans for my shop", "write"),
         ("decide which colleague a letter belongs to", "sort"),
         ("Zusammenfassung von Berichten", "summarise"),
+        # none of these says what it wants with a word of the table of signs, and none is among the wishes that were learned from
+        ("my tenants ring me about the boiler at midnight, somebody else should pick up", "answer"),
+        ("a specialist for dragon boats you can ask", "answer"),
+        ("Gesangsverein: lustige Vierzeiler", "write"),
+        ("what was in my mails, in a nutshell", "summarise"),
+        ("alle Artikelnummern und Preise aus den Katalogen", "extract"),
+        ("COBOL nach Java", "code"),
     ],
 )
 def test_words_that_look_like_another_kind_do_not_mislead(text: str, task: str):
@@ -35,6 +51,18 @@ def test_words_that_look_like_another_kind_do_not_mislead(text: str, task: str):
         ("traduire de l'anglais vers le français", "French"),
         ("polish my texts", ""),
         ("write shell commands from plain English", ""),
+        ("our German mails, answered in English", "English"),
+        ("reply to our Polish suppliers", ""),
+        ("the mails are in Italian, I need the gist in German", "German"),
+        ("summarise German articles", ""),
+        ("museum guide, Dutch in, Arabic out", "Arabic"),
+        ("een nieuwsbrief in het Frans", "French"),
+        ("posts em inglês", "English"),
+        ("traduire vers l'allemand", "German"),
+        ("dallo spagnolo all'italiano", "Italian"),
+        ("Texte aus dem Englischen übersetzen", ""),
+        ("slogans for our Greek restaurant", ""),
+        ("Makros, ich sage auf Deutsch was passieren soll", ""),
     ],
 )
 def test_the_language_it_writes_is_told_from_the_one_it_reads(text: str, language: str):
@@ -87,3 +115,74 @@ def test_a_model_that_never_saw_a_conversation_is_not_taken_for_answers(lab):
     templates = {entry.name: entry.template for entry in lab.models()}
     for wish in ("answer questions about our shop", "sort mails into billing and other", "summarise reports"):
         assert templates[describe(lab, wish).proposal.plan["base_model"]] != "none"
+
+
+def test_what_is_read_is_not_what_is_written_but_is_what_texts_are_in():
+    assert language("read dutch invoices", "extract") == "Dutch"
+    assert language("spam, messages are in french", "sort") == "French"
+    assert language("polish my texts", "translate") == language("", "answer") == ""
+    assert without("from german to polish", "LANG") == "from LANG to LANG"
+    assert without("polish my texts", "LANG") == "polish my texts"
+
+
+@pytest.mark.parametrize(
+    ("text", "task"), [("the boss only has a minute for each file", "summarise"), ("dragon boat racing expert", "answer")]
+)
+def test_what_it_misreads_it_is_not_sure_of(text: str, task: str):
+    wish = understand(text)
+    assert not wish.sure
+    assert task in wish.likely
+
+
+def test_where_it_is_not_sure_it_says_what_else_it_could_be(lab: Lab):
+    vague = describe(lab, "make it good")
+    assert not vague.wish.sure
+    assert vague.wish.likely[0] == vague.wish.task
+    assert len(set(vague.wish.likely)) == 3
+    assert vague.words.startswith("Perhaps it shall")
+    assert all(MEANS[task] in vague.words for task in vague.wish.likely[1:])
+    clear = describe(lab, "sort mails into billing and other")
+    assert clear.wish.sure
+    assert clear.wish.likely == ("sort",)
+    assert clear.words.startswith("It shall sort")
+    assert "guess" not in clear.words
+
+
+def test_a_person_has_the_last_word_about_the_kind_of_task(lab: Lab):
+    for task, kind in MEANS.items():
+        found = describe(lab, "make it good", kind=task)
+        assert (found.wish.task, found.wish.sure) == (task, True)
+        assert found.columns == describe(lab, "sort mails into billing and other", kind=task).columns
+        assert kind not in found.words
+
+
+def test_every_list_of_kinds_leads_to_all_of_them():
+    assert [kind for _, kind in choices(("write", "answer"))] == ["write", "answer", OTHER]
+    assert [kind for _, kind in choices(tuple(MEANS))] == list(MEANS)
+
+
+def test_the_terminal_names_the_other_kinds_and_takes_one(home, capsys):
+    plan_commands.describe("make it good", home=home)
+    assert capsys.readouterr().out.count("--kind ") == 2
+    plan_commands.describe("make it good", kind="sort", json=True, home=home)
+    assert json.loads(capsys.readouterr().out)["columns"] == ["text", "label"]
+    with pytest.raises(UserError, match="no kind of task “nonsense”"):
+        plan_commands.describe("make it good", kind="nonsense", home=home)
+
+
+def test_without_the_weights_the_table_of_signs_decides(tmp_path):
+    bare = wording.weights(len(SIGNS), tmp_path / "none.npz")
+    for text, task in {"translate this": "translate", "summarise it": "summarise"}.items():
+        shares = bare.shares(tidy(text), scores(tidy(text)))
+        assert list(SIGNS)[int(shares.argmax())] == task
+    assert not understand("").sure
+    assert np.isfinite(wording.weights(len(SIGNS)).shares("", [0.0] * len(SIGNS))).all()
+
+
+def test_a_wish_is_read_in_five_milliseconds_from_a_small_file():
+    understand("warm")
+    begun = time.process_time()
+    for _ in range(20):
+        understand("please " + "sort the mails of our members and tell me which of them are urgent " * 3)
+    assert (time.process_time() - begun) / 20 < 0.005
+    assert wording.FILE.stat().st_size < 300_000

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import csv
 import io
-from typing import Any
+from typing import Any, Literal
 
 import gradio as gr
 
-from advisor.proposals.describe import Described
+from advisor.proposals.describe import MEANS, Described
+from advisor.proposals.wishes import Chosen, Task
 from loralab.errors import UserError
 from loralab.paths import room, write_atomic
 from ui.errors import told
@@ -21,6 +22,7 @@ from ui.plan_view import reasons_html
 from ui.words import duration, esc, fact, facts, size
 
 SAID_ALREADY = ("not_downloaded",)  # in the sentence above
+OTHER = "other"
 HINT = "answer like our support team, in German, short"
 
 
@@ -28,6 +30,7 @@ def wish_box(page: Page) -> None:
     """Draw the box."""
     with gr.Accordion("No examples yet? Describe what you want", open=False, elem_classes="fold", elem_id="wish"):
         text = gr.Textbox(label="It shall …", placeholder=HINT, max_length=300, submit_btn=True, elem_id="wish-text")
+        kind = gr.Radio([], label="Is it this?", visible=False, container=False, elem_id="wish-kind", elem_classes="goals compact")
         found = markup(elem_id="wish-plan")
         with gr.Row(visible=False, elem_classes="actions") as next_:
             table = gr.DownloadButton("Download an empty table for the examples", scale=0, min_width=300, elem_id="wish-table")
@@ -36,13 +39,16 @@ def wish_box(page: Page) -> None:
         wanted, before = gr.State(""), gr.State("")
 
     @told
-    def describe(said: str, model: str) -> list[Any]:
+    def describe(said: str, model: str, meant: Chosen | Literal["other"] = "") -> list[Any]:
         if not said.strip():
             raise UserError("Nothing is described yet.", f"Write a few words, such as: {HINT}.", code="no_wish")
-        plan = page.advisor.describe(said.strip())
+        if meant == OTHER:
+            return [gr.Radio(choices(tuple(MEANS))), *[gr.skip()] * 6]
+        plan = page.advisor.describe(said.strip(), kind=meant)
         name = str(plan.proposal.plan["base_model"])
         offer = gr.Button(f"Plan with {name}", visible=name != model)
         return [
+            gr.skip() if meant else gr.Radio(choices(plan.wish.likely), value=plan.wish.task, visible=True),
             described_html(plan),
             gr.Row(visible=True),
             gr.DownloadButton(value=table_file(page, plan)),
@@ -51,10 +57,18 @@ def wish_box(page: Page) -> None:
             name,
         ]
 
-    text.submit(describe, [text, page.model], [found, next_, table, use, back, wanted])
+    shown = [kind, found, next_, table, use, back, wanted]
+    text.submit(describe, [text, page.model], shown)
+    kind.input(describe, [text, page.model, kind], shown)
     chosen = [page.model, before, use, back]
     use.click(lambda name, was: [name, was, gr.Button(visible=False), gr.Button(visible=True)], [wanted, page.model], chosen)
     back.click(lambda was: [was, "", gr.Button(visible=True), gr.Button(visible=False)], before, chosen)
+
+
+def choices(likely: tuple[Task, ...]) -> list[tuple[str, str]]:
+    """Kinds of task to choose from, in plain words; the way to all of them where these are not all."""
+    found = [(MEANS[task], str(task)) for task in likely]
+    return found if len(found) == len(MEANS) else [*found, ("Something else", OTHER)]
 
 
 def described_html(found: Described) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from advisor.proposals.wishes import Task, Wish, understand
+from advisor.proposals.wishes import Chosen, Task, Wish, understand
 from loralab import estimate
 from loralab.lab import Lab
 from loralab.model_check import ModelCheck, size_words
@@ -22,6 +22,12 @@ WORD = 1.4  # tokens, about
 GIVES: dict[Task, str] = {
     "answer": "answers", "sort": "names of classes", "extract": "results", "summarise": "summaries", "translate": "translations",
     "code": "answers", "write": "texts",
+}  # fmt: skip
+MEANS: dict[Task, str] = {  # what a person chooses from where a wish can be read in several ways
+    "answer": "Answer questions, or chat", "sort": "Sort texts into classes, or say yes or no",
+    "extract": "Find names, dates, amounts in texts",
+    "summarise": "Make texts shorter", "translate": "Put texts into another language or other words",
+    "code": "Write or explain code and formulas", "write": "Write new texts",
 }  # fmt: skip
 CONTINUES: tuple[Task, ...] = ("write",)  # what a model does that never saw a conversation
 READS: tuple[Task, ...] = ("sort", "extract")  # kinds where a language is that of the texts it gets
@@ -94,16 +100,16 @@ class Described(Record):
     words: str
 
 
-def describe(lab: Lab, text: str, model: str = "") -> Described:
-    """A complete plan for a sentence such as “answer like our support team, in German, short”. `model`: where the person chose one."""
-    wish = understand(text)
-    kind = KINDS[wish.task]
-    profile = _imagined(wish, kind)
+def describe(lab: Lab, text: str, model: str = "", kind: Chosen = "") -> Described:
+    """A complete plan for a sentence such as “answer like our support team, in German”. `model`, `kind`: where the person chose one."""
+    wish = understand(text, kind)
+    usual = KINDS[wish.task]
+    profile = _imagined(wish, usual)
     name = model or _model(lab, wish, profile)
-    fixed: dict[str, Any] = {"learn_from": "everything"} if kind.shape == "text" else {}
+    fixed: dict[str, Any] = {"learn_from": "everything"} if usual.shape == "text" else {}
     proposal = lab.propose(profile, name, **fixed, title=_title(wish))
     return Described(
-        wish=wish, proposal=proposal, rows=kind.rows, columns=kind.columns, sample=_sample(wish, kind), needs=_needs(wish, kind),
+        wish=wish, proposal=proposal, rows=usual.rows, columns=usual.columns, sample=_sample(wish, usual), needs=_needs(wish, usual),
         words=_words(wish, lab.check_model(name)),
     )  # fmt: skip
 
@@ -181,10 +187,12 @@ def _words(wish: Wish, model: ModelCheck) -> str:
     }[wish.task]  # fmt: skip
     manner = [f"in {wish.language}"] if wish.language and wish.task != "translate" else []
     manner += ["in few words"] if wish.length == "short" else ["at length"] if wish.length == "long" else []
-    doubt = "" if wish.sure else " If you meant something else, say what it gets and what it shall give back."
+    others = " or ".join(f"“{MEANS[task]}”" for task in wish.likely[1:])
+    doubt = f" That is a guess: is it rather {others}? Choose it, or say what it gets and what it shall give back." if others else ""
     how = f", {' and '.join(manner)}" if manner else ""
     fetch = "" if model.present else f" It is not on this computer yet: {size_words(model.download_bytes)} to download, after you said yes."
     language = wish.language or wish.written
     deaf = language not in ("", "English") and not model.name.startswith(SPEAKS_MANY)
     limit = f" This model knows hardly any {language}: choose a larger one where you can." if deaf else ""
-    return f"It shall {doing}{how}, with the model {model.name}.{fetch}{limit}{doubt}"
+    begun = "It shall" if wish.sure else "Perhaps it shall"
+    return f"{begun} {doing}{how}, with the model {model.name}.{fetch}{limit}{doubt}"

@@ -93,7 +93,7 @@ OUT_OF = r"(?:from|from the|out of|aus dem|vom|von|du|de l'|del|dal|dall'|uit he
 THEIRS = (
     r"(?:(?<!answers )(?<!replies )(?<!all )"
     r"\b(?:is|are|exists?|comes?|came|arrives?|sent|written|messages|sind|kommen|sont|están) (?:(?!out\b)\w+ )?(?:in|auf|en)|"
-    r"\bwrote (?:\w+ )?in|\bwrites? to (?:me|us) in|"
+    r"\bwrote (?:\w+ )?in|\bwrites? to (?:me|us) in|\b(?:have|has) (?:it|them|this|that) in|"
     r"\b(?:i|we|they|people|who|he|she|users|guests|customers|clients|let them|everybody|colleagues) (?:\w+ )?"
     r"(?:says?|asks?|writes?|wrote|describes?|types?|gets?|tells?|reads?)(?: \w+){0,2}(?: in)?|\b(?:i|we) speak|"
     r"\b(?:ich|wir|die \w+|sie) (?:\w+ )?(?:sage|sagen|schreibe|schreiben|beschreibe|spreche|frage|fragen)(?: \w+)? (?:auf|in)|"
@@ -136,7 +136,8 @@ TYPICAL = {
 # What stands after a language that is read, and after one that is written.
 IN = r" in\b(?! \w+ (?:please|bitte))\s*(?:,|$|;|and)| rein\b"
 OUT = (
-    r" out\b| raus\b|\s+(?:\w+ )?(?:version|translation|subtitles?|summar|abstract|overview|digest|résumé|answers?|repl(?:y|ies)|chat|"
+    r" (?:comes? )?out\b| raus\b|"
+    r"\s+(?:\w+ )?(?:version|translation|subtitles?|summar|abstract|overview|digest|résumé|answers?|repl(?:y|ies)|chat|"
     r"conversation|bot|fassung)"
 )
 

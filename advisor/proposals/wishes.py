@@ -13,6 +13,7 @@ from advisor.proposals.wording import weights
 from loralab.records import Record
 
 Task = Literal["answer", "sort", "extract", "summarise", "translate", "code", "write"]
+Chosen = Task | Literal[""]  # the kind that a person said it is, or nothing
 Length = Literal["", "short", "long"]
 Pace = Literal["", "quick", "best"]
 
@@ -150,7 +151,7 @@ class Wish(Record):
     pace: Pace = ""
 
 
-def understand(text: str, task: Task | Literal[""] = "") -> Wish:
+def understand(text: str, task: Chosen = "") -> Wish:
     """The wish behind a sentence. `task`: the kind, where the person said which it is."""
     said = tidy(text)
     likely: tuple[Task, ...] = (task,) if task else _likely(said)
