@@ -2,8 +2,8 @@
 
     python -m benchmarks.wishes [--fresh] [--plans] [--errors]
 
-Odd lines of prompts.jsonl are dev, even lines are held out. `--fresh` asks about fresh.jsonl instead, written by somebody who had not seen what
-reads them. `--errors` shows what was read wrong, of dev alone. `--plans` makes all plans.
+Odd lines of prompts.jsonl are dev, even lines are held out. `--fresh` asks about fresh.jsonl instead, by somebody who had not seen what
+reads them; since then its odd lines are learned from (fit.py), so that only its even lines are a measure. `--errors` shows what was read wrong, of dev alone. `--plans` makes all plans.
 """
 
 from __future__ import annotations
@@ -58,6 +58,7 @@ def report(name: str, asked: Sequence[Prompt]) -> list[str]:
         f"{name}:",
         f"  right kind: {wilson(sum(one.kind == wish.task for one, wish in read), len(read))}",
         f"  where it is sure: {wilson(sum(one.kind == wish.task for one, wish in sure), len(sure))}",
+        f"  among the kinds it names: {wilson(sum(one.kind in wish.likely for one, wish in read), len(read))}",
         (
             f"  language: {wilson(sum(one.language == wish.language for one, wish in read), len(read))},"
             f" where one is named: {wilson(sum(one.language == wish.language for one, wish in named), len(named))}"

@@ -31,7 +31,7 @@ TRAINING, PATTERNS = (Path(__file__).with_name(name) for name in ("training.json
 KINDS = tuple(SIGNS)
 SHARES = {"en": 0.5, "de": 0.14, "fr": 0.1, "es": 0.1, "pt": 0.06, "it": 0.05, "nl": 0.05}  # of the filled-in patterns
 FILLED, FILLED_COUNTS = 4000, 0.4
-STRENGTH = 20.0  # inverse of the regularisation
+STRENGTH = 50.0  # inverse of the regularisation
 RIGHT = 0.9  # where it says that it is sure
 FOLDS = 5
 
