@@ -163,3 +163,26 @@ def test_small_faults_of_the_examples_are_read_last() -> None:
     told = [finding.id for finding in diagnose(case(falling(), targets="attention", facts=small)).findings]
     assert told == ["R35", "R68", "R63", "R83", "R84"]
     assert diagnose(case(falling(), facts={"repeated": 300})).alarms[0].id == "R83"
+
+
+def test_what_is_odd_is_put_right_and_the_rest_stays() -> None:
+    """A rate that makes up for an odd alpha would leave half of the adapter standing still: it is alpha that is changed."""
+    flat = (2.99, 2.99, 2.985, 2.985)
+    quiet = said(ran(150, *flat, alpha=0.08, rank=8), "R33")
+    assert quiet is not None
+    assert quiet.settings == {"alpha": 16.0}
+    both = said(ran(150, *flat, alpha=0.08, rank=8, rate=1e-6), "R33")
+    assert both is not None
+    assert both.settings == {"alpha": 16.0, "learning_rate": 2e-4}
+    slow = said(ran(150, *flat, rate=1e-6), "R33")
+    assert slow is not None
+    assert slow.settings == {"learning_rate": 2e-4}
+
+
+def test_attention_without_room_gets_a_usual_rank_as_well() -> None:
+    tight = said(ran(150, *SETTLED, targets="q_proj", facts=NARROW, rank=4, alpha=8), "R35")
+    assert tight is not None
+    assert tight.settings == {"targets": "all-linear", "rank": 16, "alpha": 32.0}
+    wide = said(ran(150, *SETTLED, targets="q_proj", facts=NARROW, rank=32, alpha=64), "R35")
+    assert wide is not None
+    assert wide.settings == {"targets": "all-linear"}

@@ -17,6 +17,7 @@ from advisor.case import Case
 from advisor.findings import Evidence, Fix, Found
 from advisor.rules import Rule
 from advisor.rules._reading import DONE, boldness, ended_well, improved, ran_away, rate_words, thrown_off, usual_rate
+from advisor.rules._usual import usual_corrections
 from advisor.rules.too_loud import LOUD
 
 HIGH, WRECKED = 10.0, 50.0  # times the usual; Tinker's LoRA sweep: 72 of 80 runs at 3e-3 and more were wrecked, 2e-4 is usual
@@ -70,8 +71,11 @@ def _said(case: Case, times: float) -> tuple[tuple[Evidence, ...], Fix, str]:
         Evidence(what="usual for a model of this size", value=rate),
         Evidence(what="times the usual", value=float(f"{times:.3g}")),
     )
-    fix = Fix(words=f"Use a learning rate of {rate:g}.", settings={"learning_rate": rate})
-    return evidence, fix, f"A learning rate of {case.asked.learning_rate:g} is {times:.3g} times the usual for a model of this size"
+    return (
+        evidence,
+        usual_corrections(case),
+        f"A learning rate of {case.asked.learning_rate:g} is {times:.3g} times the usual for a model of this size",
+    )
 
 
 RULE = Rule("R27", "instability", "The learning rate is far outside what works", "warning", "propose", check, before=True)

@@ -12,9 +12,10 @@ What to do: the learning rate that is usual for this model's size.
 import math
 
 from advisor.case import Case
-from advisor.findings import Evidence, Fix, Found
+from advisor.findings import Evidence, Found
 from advisor.rules import Rule
 from advisor.rules._reading import boldness, cut_short, learned_little, rate_words, share_gained, usual_rate
+from advisor.rules._usual import usual_corrections
 
 TIMID, FAR = 0.34, 0.03  # times the usual
 FALLING = -0.01  # change of the held-out loss over the last third: from here on more updates would do as well
@@ -50,8 +51,7 @@ def check(case: Case) -> Found | None:
     )
     changed = "not at all" if not math.isfinite(gained) or gained < 5e-4 else f"by {gained:.1%}"
     words = f"The held-out loss fell {changed}, with corrections {times:.2g} times the usual size."
-    fix = Fix(words=f"Use a learning rate of {rate:g}.", settings={"learning_rate": rate})
-    return Found(confidence=0.9 if times <= FAR else 0.7, words=words, evidence=evidence, fixes=(fix,))
+    return Found(confidence=0.9 if times <= FAR else 0.7, words=words, evidence=evidence, fixes=(usual_corrections(case),))
 
 
 RULE = Rule("R33", "no learning", "The corrections are too small to change anything", "warning", "retry", check, during=False)

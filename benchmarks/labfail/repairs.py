@@ -1,6 +1,6 @@
 """Repairs LabFail's failing runs for real: each is run again with what the advisor offers, at most twice.
 
-    python -m benchmarks.labfail.repairs OUT [--each N] [--only CAUSE] [--part dev|heldout]
+    python -m benchmarks.labfail.repairs OUT [--each N] [--only CAUSE,CAUSE] [--part dev|heldout]
 
 The trouble stays in: the memory is as small, the row as broken, the kernel as wrong. A run that failed is tried again with what the app
 would change by itself (advisor/repair.py, with the limits that its failures teach), one that came out badly with the first way out that
@@ -27,7 +27,7 @@ from advisor import data_advice
 from advisor.case import Case
 from advisor.diagnose import diagnose
 from advisor.findings import Diagnosis, Fix
-from advisor.limits import OUT_OF_MEMORY, RAN_AWAY, Limits, points
+from advisor.limits import OUT_OF_MEMORY, RAN_AWAY, Limits, points, tame
 from advisor.repair import KEPT, repair
 from benchmarks.labfail.bases import base
 from benchmarks.labfail.causes import base_loss, best, causes
@@ -65,11 +65,18 @@ def way_out(case: Case, found: Diagnosis, limits: Limits, tried: list[dict[str, 
         return Fix(words=ours.words, settings=ours.settings)
     for finding in found.findings:
         for fix in finding.fixes:
-            settings = {n: v for n, v in fix.settings.items() if n not in KEPT and getattr(case.asked, n) != v}
+            wanted = {n: v for n, v in fix.settings.items() if n not in KEPT}
+            settings = {n: v for n, v in (wanted | moved(case, wanted, limits)).items() if getattr(case.asked, n) != v}
             data = fix.data if fix.data in data_advice.OPERATIONS else ""
             if (settings or data) and not any(old["settings"] == settings and old["data"] == data for old in tried):
                 return Fix(words=fix.words, settings=settings, data=data)
     return None
+
+
+def moved(case: Case, wanted: dict[str, Any], limits: Limits) -> dict[str, Any]:
+    """What the app changes further before a start, because something at or beyond it has failed."""
+    plan = TextPlan.model_validate(case.plan.model_dump() | wanted)
+    return tame(plan, case.facts, limits).settings if case.facts else {}
 
 
 def applied(setup: Setup, fix: Fix, plan: TextPlan, root: Path) -> Setup:
@@ -125,7 +132,7 @@ def chosen(asked: argparse.Namespace) -> Iterator[tuple[LabRun, RunView]]:
     twins = {(r.model, r.data, r.number): r.view for r in runs if r.cause == HEALTHY and r.kind == PLAIN}
     groups: dict[str, list[LabRun]] = defaultdict(list)
     for failed in sorted(runs, key=lambda r: (r.part == "dev", r.number)):
-        wanted = asked.only in ("", failed.cause) and asked.part in (None, failed.part)
+        wanted = (not asked.only or failed.cause in asked.only.split(",")) and asked.part in (None, failed.part)
         if wanted and failed.cause != HEALTHY and causes()[failed.cause].fixable:
             groups[failed.cause].append(failed)
     for number in range(asked.each):

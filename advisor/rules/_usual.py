@@ -1,0 +1,35 @@
+"""Owns the way out to corrections of the usual size: by the learning rate, by the loudness, or both, whichever is odd.
+
+Invariant: what is not odd stays as the person asked for it.
+"""
+
+from __future__ import annotations
+
+from advisor.case import Case
+from advisor.findings import Fix
+from advisor.rules._reading import BEYOND, USUAL_SCALE, rate_words, usual_rate
+from advisor.rules.too_loud import LOUD
+
+QUIET = USUAL_SCALE / 4  # alpha / rank: no louder than this is as odd as far too loud
+
+
+def usual_corrections(case: Case) -> Fix:
+    """Usual corrections; where alpha is what is odd, a learning rate that makes up for it would leave half of the adapter standing still.
+
+    An update moves both matrices by about the learning rate, and alpha scales their product only: with a tiny rate the first matrix stays
+    at its random start, with a huge one it is swept away by the first updates.
+    """
+    if QUIET < case.scale < LOUD:
+        rate = rate_words(usual_rate(case))
+        return Fix(words=f"Use a learning rate of {rate:g}.", settings={"learning_rate": rate})
+    alpha, usual, asked = USUAL_SCALE * case.plan.rank, usual_rate(case) * case.scale / USUAL_SCALE, case.asked.learning_rate
+    settings: dict[str, object] = {"alpha": alpha, **({"use_rslora": False} if case.plan.use_rslora else {})}
+    if usual / BEYOND <= asked <= usual * BEYOND:
+        rate = asked
+        words = f"Use an alpha of {alpha:g}, twice the rank."
+    else:
+        rate = rate_words(usual)
+        words = f"Use an alpha of {alpha:g}, twice the rank, and a learning rate of {rate:g}."
+    if rate != case.plan.learning_rate:
+        settings["learning_rate"] = rate
+    return Fix(words=words, settings=settings)
