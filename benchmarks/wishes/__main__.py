@@ -3,7 +3,8 @@
     python -m benchmarks.wishes [--fresh] [--plans] [--errors]
 
 Odd lines of prompts.jsonl are dev, even lines are held out. `--fresh` asks about fresh.jsonl instead, by somebody who had not seen what
-reads them; since then its odd lines are learned from (fit.py), so that only its even lines are a measure. `--errors` shows what was read wrong, of dev alone. `--plans` makes all plans.
+reads them; since then its odd lines and all of prompts.jsonl are learned from (fit.py): only its even lines are a measure. `--errors` shows
+what was read wrong, of dev alone. `--plans` makes all plans.
 """
 
 from __future__ import annotations
