@@ -12,12 +12,11 @@ What to do: let all linear parts learn; half the rank costs about the same.
 from advisor.case import Case
 from advisor.findings import Evidence, Fix, Found
 from advisor.rules import Rule
-from advisor.rules._reading import ended_well, learned_little, no_room, ran_away, worse
+from advisor.rules._reading import USUAL_RANK, ended_well, learned_little, no_room, ran_away, worse
 from advisor.rules.rate_too_low import timid
 
 NAMES = ("q_proj", "k_proj", "v_proj", "o_proj", "qkv_proj", "c_attn", "query_key_value", "self_attention.dense", "attn.c_proj")
 
-ROOMY = 16  # the usual rank (loralab/planner.py)
 HIGH = 0.5  # nats a token: below this the examples have been learned anyway
 ALIKE = 0.1  # of the training loss: a held-out loss no further above it; what was learned by heart lies apart
 
@@ -51,9 +50,9 @@ def check(case: Case) -> Found | None:
     if tight and case.facts:
         words += f" Its {case.facts.trainable:,} weights cannot hold {case.facts.tokens['learned']:,} tokens."
     fix = Fix(words="Let all linear parts learn.", settings={"targets": "all-linear"})
-    if tight and case.plan.rank < ROOMY:  # it had no room: as much as is usual, loud as before
-        more = {"rank": ROOMY, "alpha": case.plan.alpha * ROOMY / case.plan.rank}
-        fix = Fix(words=f"Let all linear parts learn, with a rank of {ROOMY}.", settings={**fix.settings, **more})
+    if tight and case.plan.rank < USUAL_RANK:  # it had no room: as much as is usual, loud as before
+        more = {"rank": USUAL_RANK, "alpha": case.plan.alpha * USUAL_RANK / case.plan.rank}
+        fix = Fix(words=f"Let all linear parts learn, with a rank of {USUAL_RANK}.", settings={**fix.settings, **more})
     return Found(
         confidence=0.55 if little and not tight else 0.6, words=words, evidence=tuple(evidence), fixes=(fix,),
         severity="warning" if little or tight else None,

@@ -13,7 +13,7 @@ all of them learn first.
 from advisor.case import Case
 from advisor.findings import Evidence, Fix, Found
 from advisor.rules import Rule
-from advisor.rules._reading import ended_well, learned_little, no_room
+from advisor.rules._reading import USUAL_RANK, ended_well, learned_little, no_room
 from advisor.rules.attention_only import narrow
 
 LARGER = 4
@@ -28,7 +28,7 @@ def check(case: Case) -> Found | None:
         return None
     signals = case.signals
     settled = learned_little(case) and abs(signals.train_slope) < FLAT and signals.last_loss > LEFT
-    rank = min(256, LARGER * case.plan.rank)
+    rank = min(256, max(USUAL_RANK, LARGER * case.plan.rank))
     evidence = (
         Evidence(what="tokens to be learned", value=facts.tokens["learned"]),
         Evidence(what="weights that learn", value=facts.trainable),
