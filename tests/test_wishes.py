@@ -77,6 +77,10 @@ def test_the_language_it_writes_is_told_from_the_one_it_reads(text: str, languag
         ("answer in two sentences", "short"),
         ("answers are in a word file", ""),
         ("Antworten in drei Sätzen", "short"),
+        ("welche Orte kommen im Brief vor", ""),
+        ("risposte brevi per il centralino", "short"),
+        ("contos longos", "long"),
+        ("SQL queries from a sentence", ""),
     ],
 )
 def test_what_is_long_is_what_it_writes(text: str, length: str):

@@ -120,20 +120,32 @@ MAKES: tuple[Task, ...] = ("answer", "write", "code")  # kinds whose “long” 
 SHOWN = 3  # kinds that a person is asked about where it is not sure
 FIRST = 1.5  # times: the kind of task that is named first is the one that is meant; what follows tells how
 
-COUNT = r"(one|two|three|four|five|\d{1,2}|[1-3]00|zwei|drei|vier|fünf|deux|trois|dos|tres)"
-PIECES = r"(sentences?|words?|lines?|sätze?n?|satz|wort|wörtern?|worten|zeilen?|phrases?|mots|lignes?|frases?|palabras|líneas?)"
+COUNT = (
+    r"(one|two|three|four|five|six|\d{1,2}|[1-3]00|an?|a few|zwei|drei|vier|fünf|sechs|ein(en|em)?|deux|trois|quelques|dos|tres|"
+    r"pocas|due|tre|poche|duas|três|poucas|twee|drie|één|een)"
+)
+PIECES = (
+    r"(sentences?|words?|lines?|sätze?n?|satz|wort|wörtern?|worten|wörter|zeilen?|phrases?|mots|lignes?|frases?|palabras|líneas?|frasi|"
+    r"parole|righe|palavras|linhas|zin|zinnen|woorden|regels)"
+)
+LETTER = r"(?<!im )(?<!dem )(?<!den )(?<!ein )(?<!einen )(?<!der )(?<!de )(?<!deze )(?<!een )"  # “Brief” is no word for short there
 SHORT = (
-    rf"\b(short|shortly|brief\w*|concise\w*|terse|snappy|few words|pocas palabras|kurze?[nrms]?|knapp\w*|courte?s?|"
-    rf"cort[oa]s?|nothing else|in a (sentence|line|word)\b(?! (file|document))|"
-    rf"(?<!at least ){COUNT}[ -]{PIECES}|not (longer|more) than|at most \d+)\b"
+    rf"\b(short|shortly|{LETTER}brief(ly)?(?! me\b)|concise\w*|terse|snappy|few words|kurze?[nrms]?|knapp\w*|courte?s?|brèves?|"
+    rf"cort[oa]s?|breves?|brev[ei]|curt[oa]s?|korte?|nothing else|nothing more|in a (sentence|line|word)\b(?! (file|document))|"
+    rf"(?<!at least )(?<!give )(?<!whether )(?<!from )(?<!de )(?<!understand ){COUNT}[ -]{PIECES}(?! (file|document))|"
+    rf"not (longer|more) than|at most \d+|no (explanations?|talk|prose)|"
+    rf"(only|just) (yes or no|a word|the (formula|command|query|code|regex))|nur (den|die|das) (befehl|formel|code)|sonst nichts|"
+    rf"juste la (commande|formule)|sol[oa] la fórmula|single word|to a tweet)\b"
 )
 LONG = (
-    r"\b(long|longer|lange[nrs]?|largos?|larga?s|detailed|in (full )?(detail|depth)|thorough\w*|(whole|several|"
-    r"many) (pages?|articles?|paragraphs?)|"
-    r"\d{4,} words|essays?|ausführlich\w*|détaillé\w*|longs|longues?|detallad\w*)\b"
+    r"\b(long|longer|lang|lange[nrs]?|largos?|larga?s|lungh[ie]|lung[oa]|long[ao]s|detailed|in (full )?(detail|depth)|in full|at length|"
+    r"fully|extensive|thorough\w*|leave nothing out|pages and pages|(whole|several|many) (pages?|articles?|paragraphs?)|"
+    r"\d{4,} words|essays?|ausführlich\w*|détaillé\w*|longs|longues?|detallad\w*|dettagliat\w*|detalhad\w*|uitgebreide?)\b"
 )
 # Where texts are shortened or read, it is they that are long.
-INPUT = r"\b(long|longer|lange[nrs]?|largos?|larga?s|longs|longues?|essays?|whole articles?)\b"
+INPUT = (
+    r"\b(long|longer|lang|lange[nrs]?|largos?|larga?s|lungh[ie]|lung[oa]|long[ao]s|longs|longues?|short essays?|essays?|whole articles?)\b"
+)
 QUICK = r"\b(quickly|fast|in (a few|\w+) minutes|right now|just to try|try (it )?out|demo|test drive|schnell|vite|rápid\w*)\b"
 BEST = r"\b(best|as good as possible|high(est)? quality|overnight|take your time|accura\w+|serious\w*|production)\b"
 
