@@ -24,11 +24,12 @@ from ui.form import read
 from ui.markup import markup
 from ui.page import Page, go_to
 from ui.questions import question_box
+from ui.settings import remember
 from ui.tending import Tending
 
 PLANNING = ("dataset", "plan")  # tabs on which the panel speaks of the plan; on the others of the run
 ADVICE = "advice"  # among the settings kept for Undo: what was taken
-TESTING = "This is a short test. When all of them have ended, the whole run begins by itself with what did best."
+TESTING = "One of the short tests before a whole run. That begins by itself when all have ended, with what did best."
 TEND_EVERY = 5  # ticks of the page's timer
 QUIET = '<p class="fine silent">Nothing to say about this. When something is worth knowing, it is said here.</p>'
 # Opens the panel where there is room for it and a card that matters was never shown; on a small screen the number on its handle must do.
@@ -46,6 +47,9 @@ OPEN_JS = """(said) => {
   }
   if (fresh && wide && !side.classList.contains('open')) handle.click();
 }"""
+
+# On a small screen a side lies over the page: whoever went somewhere wants to see that.
+FOLD_JS = "() => { if (window.innerWidth < 900) document.querySelectorAll('.sidebar.open .toggle-button').forEach((it) => it.click()); }"
 
 
 class Where(NamedTuple):
@@ -93,7 +97,7 @@ def advisor_panel(page: Page) -> None:
             done = markup()
             back = gr.Button("Undo", size="sm", scale=0, min_width=90, elem_id="advisor-undo")
         question_box(page)
-        remember = gr.Button("What I remember", size="sm", elem_id="open-memory")
+        memory = gr.Button("What I remember", size="sm", elem_id="open-memory")
     drawn = [number, silent, story, *(part for slot in slots for part in slot.outputs), keys]
     asked = [page.tab, page.run, page.dataset, page.model, page.goal, put_off, page.ticket, *page.form.inputs]
 
@@ -107,6 +111,8 @@ def advisor_panel(page: Page) -> None:
     def tick(count: int, before: str, tab: str, run: str) -> list[Any]:
         news = tending.look() if count % TEND_EVERY == 0 else ""
         next_ = tending.successor(run)
+        if next_:
+            remember(page.lab.home, {"run": next_})
         if count % TEND_EVERY == 0:  # a job that began or ended since
             page.advisor.opened("" if tab in PLANNING else run)
         now = _stamp(page, tab, run)
@@ -119,7 +125,8 @@ def advisor_panel(page: Page) -> None:
     page.timer.tick(tick, [ticks, known, page.tab, page.run], [ticks, known, page.run, heard], show_progress="hidden")
     heard.change(lambda text: gr.Info(text.partition("\n")[2], title="The advisor"), heard, None)  # the next tick would clear its own
     number.change(None, number, None, js=OPEN_JS)
-    remember.click(lambda: go_to("memory"), None, page.tabs, show_progress="hidden")
+    memory.click(lambda: go_to("memory"), None, page.tabs, show_progress="hidden")
+    page.tab.change(None, None, None, js=FOLD_JS)
     parts = {"keys": keys, "put_off": put_off, "undo": undo, "drawn": drawn, "changed": changed, "done": done, "back": back, "asked": asked}
     _wire_cards(page, slots, parts)
 

@@ -1,6 +1,6 @@
 """Owns how a run is named to a person: by its title and its day, as in the list at the side, never by its id.
 
-Invariant: a run that is not here any more keeps its id, which the memory page and the command line know.
+Invariant: a run that nobody remembers keeps its id, which the command line knows.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ def spoken(lab: Lab, text: str) -> str:
     if not _RUN.search(text):
         return text
     known = {str(row["id"]): row for row in lab.runs()}
-    return _RUN.sub(lambda found: _named(known[found[0]]) if found[0] in known else found[0], text)
+    return _RUN.sub(lambda found: _named(known[found[0]]) if found[0] in known else _gone(lab, found[0]), text)
 
 
 def name_of(row: dict[str, Any]) -> str:
@@ -35,6 +35,12 @@ def when(started: Any) -> str:
     today = time.localtime()
     same = (then.tm_year, then.tm_yday) == (today.tm_year, today.tm_yday)
     return time.strftime("today %H:%M", then) if same else time.strftime("%d %b %H:%M", then)
+
+
+def _gone(lab: Lab, run: str) -> str:
+    memory = lab.history.memories.of(run)
+    name = (memory.title or memory.dataset) if memory else ""
+    return f"“{name}” (deleted)" if name else run
 
 
 def _named(row: dict[str, Any]) -> str:

@@ -7,21 +7,23 @@ from __future__ import annotations
 
 import math
 
+from advisor.rules._reading import rate_words, usual_rate
 from advisor.voice.known import Known
 from advisor.voice.templates.intents import Asked
 from advisor.voice.templates.wording import joined, loss, rate, share
 
 # Published advice for LoRA (Axolotl: 1e-4 to 3e-4; Tinker's public sweep: nearly all runs that ran away had 3e-3)
-USUAL = (1e-4, 3e-4)
-HIGHEST = 1e-3
+USUAL = 2e-4  # where the model's size is not known
+WRECKED, HIGH, LOW = 10.0, 4.0, 0.25  # times the usual
 NEAR = 0.03  # share by which two losses may differ and be called about the same
 
 
 def level(known: Known, asked: Asked) -> str:
     """Whether a number is good here."""
     number = asked.number
-    if asked.detail == "learning rate":
-        return _rate(known.case.plan.learning_rate if number is None else number)
+    rates = (known.case.plan.learning_rate, known.case.asked.learning_rate)
+    if asked.detail == "learning rate" or number in rates:  # a bare number that is this run's rate is meant as one
+        return _rate(known, known.case.plan.learning_rate if number is None else number)
     if known.accuracy and (number is None or not 0 <= number <= 20):
         return _accuracy(known, number)
     value = known.after if number is None else number
@@ -57,17 +59,19 @@ def _against(known: Known, value: float) -> str:
     return said
 
 
-def _rate(value: float) -> str:
-    usual = f"{rate(USUAL[0])} to {rate(USUAL[1])}"
-    if value > HIGHEST:
-        said = f"A learning rate of {rate(value)} is very high. Above {rate(HIGHEST)} most runs run away"
-    elif value > USUAL[1]:
+def _rate(known: Known, value: float) -> str:
+    """A rate against the usual one for this model's size and this adapter's loudness, as the rules see it."""
+    usual = usual_rate(known.case)
+    usual = USUAL if math.isnan(usual) else usual
+    if value > WRECKED * usual:
+        said = f"A learning rate of {rate(value)} is very high: most runs run away with it"
+    elif value > HIGH * usual:
         said = f"A learning rate of {rate(value)} is high. It often works, but the run may get shaky"
-    elif value >= USUAL[0]:
+    elif value >= LOW * usual:
         said = f"A learning rate of {rate(value)} is a usual one"
     else:
         said = f"A learning rate of {rate(value)} is low. The run is safe, but it may learn little"
-    return joined(said, f"Common values are {usual}")
+    return joined(said, f"About {rate(rate_words(usual))} is usual for a model of this size")
 
 
 def _accuracy(known: Known, number: float | None) -> str:
