@@ -1,4 +1,4 @@
-"""How a GGUF file does as a judge where the better answer is known: python -m benchmarks.judge [FILE] [--pairs 40].
+"""How a GGUF file does as a judge where the better answer is known: python -m benchmarks.judge [--judge FILE] [--pairs 40].
 
 Pairs are made from a bundled data set: the answer that belongs to a question against one that belongs to another. Without a file the
 starter is written as Q8_0 and asked.
@@ -34,11 +34,11 @@ def pairs(count: int) -> list[Answered]:
 def main() -> None:
     """Ask and print one line."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("file", nargs="?", default="")
+    parser.add_argument("--judge", default="", help="a GGUF file; without one the starter")
     parser.add_argument("--pairs", type=int, default=40)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as room:
-        path = Path(options.file) if options.file else _starter(Path(room))
+        path = Path(options.judge) if options.judge else _starter(Path(room))
         judge = LocalJudge(path)
         begun = time.monotonic()
         rows = [compared(judge, pair) for pair in pairs(options.pairs)]

@@ -1,12 +1,14 @@
 """Owns the measurement of how soon the advisor's language model speaks: seconds to its first word, cold and with the run read already.
 
-Run: `python -m benchmarks.voice FOLDER [--threads N]`. Builds a random model of Qwen3-1.7B's shape as Q4_K_M with our own writer (layers
-alike, so that packing takes seconds), asks it about a run with a prompt as long as the voice allows, and prints a row per runtime.
+Run: `python -m benchmarks.voice FOLDER [--threads N] [--model FILE]`. Builds a random model of Qwen3-1.7B's shape as Q4_K_M with our own
+writer (layers alike, so that packing takes seconds) or takes FILE, asks it about a run with every row there may be, and prints a row per
+runtime: seconds, and tokens that were read, which do not depend on what else the computer does.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import os
 import sys
 import time
@@ -69,16 +71,49 @@ def pack() -> Pack:
     return Pack(run="r", state="finished", verdict="better", rows=rows)
 
 
-def first_word(model: LocalModel, messages: Any) -> tuple[float, float]:
-    """Seconds to the first piece, and processor seconds of the child until then, over its threads: about what a quiet machine needs."""
-    child = psutil.Process(model._child.pid) if model._child else psutil.Process()  # noqa: SLF001
-    begun, used = time.monotonic(), sum(child.cpu_times()[:2])
-    pieces = model.speak(messages, WORDS)
-    next(pieces, None)
-    first, worked = time.monotonic() - begun, sum(child.cpu_times()[:2]) - used
-    for _ in pieces:
-        continue
-    return first, worked / model._threads  # noqa: SLF001
+def first_word(model: LocalModel, messages: Any) -> tuple[float, float, int, int]:
+    """Seconds to the first token; processor seconds of the child until then, over its threads: about what a quiet machine needs; tokens
+    read for it; and tokens until there is a letter to show, which for a random model may be many.
+    """
+    with model._working() as child:  # noqa: SLF001
+        process = psutil.Process(child.pid)
+        begun, used = time.monotonic(), sum(process.cpu_times()[:2])
+        child.ask("begin", ids=child.ask("chat_ids", messages=list(messages))[0], limit=WORDS)
+        piece, tokens = child.ask("more")[0], 1
+        first, worked = time.monotonic() - begun, sum(process.cpu_times()[:2]) - used
+        while piece == "":
+            piece, tokens = child.ask("more")[0], tokens + 1
+        read = child.ask("evaluated")[0]
+        child.ask("stop")
+    return first, worked / model._threads, read, tokens  # noqa: SLF001
+
+
+def measured(path: Path, runtime: str) -> str:
+    """A row: cold, the next question, and the first question after the run was read ahead."""
+    model = LocalModel(path, runtime, patience=600)
+    try:
+        begun = time.monotonic()
+        messages = prompts.fitting(pack(), "Why did it stop and what should I do next?", model.count)
+        loaded = time.monotonic() - begun
+        about = f"{path.stat().st_size / 1e9:.2f} GB, {model._threads} threads, loaded in {loaded:.1f} s"  # noqa: SLF001
+        cold = _told(model, messages)
+        warm = _told(model, prompts.narration(pack(), "Did it get better than it was before?"))
+        model.close()
+        begun = time.monotonic()
+        one, other = prompts.narration(pack(), prompts.STORY), prompts.narration(pack(), "?")
+        read = f"{model.read(one, other)} tokens in {time.monotonic() - begun:.1f} s with loading"
+        ahead = _told(model, messages)
+        return f"{runtime}: {about}; cold {cold}; next question {warm}; read ahead {read}, then {ahead}; load {os.getloadavg()[0]:.1f}"
+    except Exception as error:  # noqa: BLE001  (a runtime that does not do it is a row, too)
+        return f"{runtime}: {error}"
+    finally:
+        model.close()
+
+
+def _told(model: LocalModel, messages: Any) -> str:
+    seconds, quiet, read, until = first_word(model, messages)
+    each = f"{1000 * quiet / max(1, read):.0f} ms of processor each"
+    return f"{seconds:.1f} s (quiet: {quiet:.1f}), {read} of {model.count(messages)} tokens read ({each}), a letter at token {until}"
 
 
 def main() -> None:
@@ -86,29 +121,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--threads", type=int, default=0)
+    parser.add_argument("--model", type=Path, help="a GGUF file instead of the random one")
     asked = parser.parse_args()
-    path = asked.folder / "random-1.7b-q4_k_m.gguf"
+    path = asked.model or asked.folder / "random-1.7b-q4_k_m.gguf"
     if not path.is_file():
         build(path)
     if asked.threads:
         speaker.cores = lambda *, busy: asked.threads
-    for runtime in BACKENDS:
-        model = LocalModel(path, runtime, patience=600)
-        try:
-            begun = time.monotonic()
-            messages = prompts.fitting(pack(), "Why did it stop and what should I do next?", model.count)
-            loaded, size = time.monotonic() - begun, model.count(messages)
-            cold, quiet = first_word(model, messages)
-            warm, calm = first_word(model, prompts.narration(pack(), "Did it get better than it was before?"))
-            size_words = f"{path.stat().st_size / 1e9:.2f} GB, {model._threads} threads, loaded in {loaded:.1f} s"  # noqa: SLF001
-            first = f"{size} tokens read and first word after {cold:.1f} s (quiet: {quiet:.1f})"
-            told = f"{runtime}: {size_words}; {first}; next question {warm:.1f} s ({calm:.1f}); load {os.getloadavg()[0]:.1f}"
-            sys.stdout.write(f"{told}\n")
-            sys.stdout.flush()
-        except Exception as error:  # noqa: BLE001  (a runtime that is not installed is a row, too)
-            sys.stdout.write(f"{runtime}: {error}\n")
-        finally:
-            model.close()
+    for runtime in filter(importlib.util.find_spec, BACKENDS):
+        sys.stdout.write(f"{measured(path, runtime)}\n")
+        sys.stdout.flush()
 
 
 if __name__ == "__main__":
