@@ -30,7 +30,7 @@ def wish_box(page: Page) -> None:
     """Draw the box."""
     with gr.Accordion("No examples yet? Describe what you want", open=False, elem_classes="fold", elem_id="wish"):
         text = gr.Textbox(label="It shall …", placeholder=HINT, max_length=300, submit_btn=True, elem_id="wish-text")
-        kind = gr.Radio([], label="Is it this?", visible=False, container=False, elem_id="wish-kind", elem_classes="goals compact")
+        kind = gr.Radio([], label="Is it this?", visible=False, elem_id="wish-kind", elem_classes="goals compact")
         found = markup(elem_id="wish-plan")
         with gr.Row(visible=False, elem_classes="actions") as next_:
             table = gr.DownloadButton("Download an empty table for the examples", scale=0, min_width=300, elem_id="wish-table")
