@@ -58,7 +58,7 @@ def memory_page(page: Page) -> None:
             forget = gr.Button("Forget everything …", variant="stop", scale=0, min_width=180, elem_id="forget-memory")
         file = gr.File(visible=False, label="The memory file", elem_id="memory-file")
         with gr.Column(visible=False, elem_classes="asking") as asking:
-            markup("<p>Everything the advisor has learned here is forgotten. Your runs, adapters and examples stay as they are.</p>")
+            markup("<p>Everything the advisor has learned here will be forgotten. Your runs, adapters and examples stay as they are.</p>")
             with gr.Row(elem_classes="actions"):
                 yes = gr.Button("Yes, forget it", variant="stop", scale=0, min_width=150, elem_id="forget-yes")
                 no = gr.Button("Keep it", scale=0, min_width=110)
