@@ -227,8 +227,10 @@ def _written(examples: Examples, source: Path, operation: str) -> Iterator[dict[
     """Rows as they are written: what is said, and where it came from."""
     for e in examples:
         said = {"messages": [message.model_dump() for message in e.messages]} if e.messages else {"text": e.text}
+        if [message.role for message in e.messages] == ["user", "assistant"]:  # in columns that are read without guessing
+            said = {"question": e.messages[0].content, "answer": e.messages[1].content}
         if e.label is not None:
-            said = {"prompt": e.messages[-2].content, "label": e.label}
+            said = {"text": e.messages[-2].content, "label": e.label}
         yield {**said, "from_file": e.source or source.name, "from_row": e.row, "made_by": operation}
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import shutil
+
 from loralab.events import Ended
 from loralab.lab import Lab
 from loralab.tasks.text import TextPlan
@@ -23,3 +26,16 @@ def test_an_entitled_run_is_called_by_its_title(home):
     lab = Lab(home)
     put(lab, "2026-11-21-grand-raven", TextPlan(dataset="mails.csv", title="Our mails"), wrecked("x", 0.2, 1000.0))
     assert spoken(lab, "2026-11-21-grand-raven-2 and 2026-11-21-grand-raven").startswith("2026-11-21-grand-raven-2 and “Our mails”")
+
+
+def test_a_run_that_was_deleted_or_brought_along_says_so(home, tmp_path):
+    lab = Lab(home)
+    run = put(lab, "2026-11-21-grand-raven", TextPlan(dataset="mails.csv"), [*wrecked("x", 0.2, 1000.0)[:-1], Ended(outcome="finished")])
+    assert lab.history.memories.of(run) is not None
+    lab.history.memories.export(tmp_path / "memory.zip")
+    shutil.rmtree(home / "runs" / run)
+    assert re.fullmatch(r"“mails.csv” \(.+, deleted\)", spoken(lab, run))
+    (tmp_path / "other").mkdir()
+    other = Lab(tmp_path / "other")
+    other.history.memories.take_in(tmp_path / "memory.zip")
+    assert re.fullmatch(r"“mails.csv” \(.+, from elsewhere\)", spoken(other, run))

@@ -130,7 +130,7 @@ def tested_html(words: str) -> str:
 def put_right_html(advice: Advice) -> str:
     """What was just done with the examples."""
     where = esc(advice.path.rpartition("/")[2])
-    return f'<div class="note done"><p>{esc(advice.words)} They are in a new file, {where}; yours is as it was.</p></div>'
+    return f'<div class="note done"><p>Done. {esc(advice.words)} The new file is {where}; yours is as it was.</p></div>'
 
 
 def applied_html(before_: dict[str, Any], after: dict[str, Any]) -> str:

@@ -40,7 +40,9 @@ def when(started: Any) -> str:
 def _gone(lab: Lab, run: str) -> str:
     memory = lab.history.memories.of(run)
     name = (memory.title or memory.dataset) if memory else ""
-    return f"“{name}” (deleted)" if name else run
+    if not memory or not name:
+        return run
+    return f"“{name}” ({', '.join(filter(None, (when(memory.started), 'from elsewhere' if memory.imported else 'deleted')))})"
 
 
 def _named(row: dict[str, Any]) -> str:
