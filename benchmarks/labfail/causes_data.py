@@ -208,7 +208,7 @@ CAUSES = (
     Cause("no_end", ("R51", "R50", "R52"), no_end, _share("unended", 0.9), before=True, data=PAIRS),
     Cause("end_of_pieces", ("R58", "R51", "R50", "R52"), end_of_pieces, _share("unended", 0.9), before=True, data=PAIRS, runs=8),
     Cause("begun_twice", ("R55",), begun_twice, _share("begun_twice", 0.9), before=True, data=PAIRS),
-    Cause("template_refuses", ("R57",), template_refuses, failed, before=True, fixable=True, data=PAIRS),
+    Cause("template_refuses", ("R57",), template_refuses, failed, before=True, fixable=True, gone=no_longer(failed), data=PAIRS),
     Cause("all_masked", ("R38",), all_masked, fact(lambda facts: facts.unlearned > facts.n_train), before=True, data=PAIRS),
     Cause("empty_answers", ("R64",), empty_answers, _fewer, before=True, data=PAIRS),
     Cause("wrong_columns", ("R65",), wrong_columns, _fewer, before=True, data=PAIRS),
