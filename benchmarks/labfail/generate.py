@@ -1,10 +1,11 @@
 """Generates LabFail: real trainings with a cause of failure in them, their healthy twins, and healthy ones that look frightening.
 
-    python -m benchmarks.labfail.generate OUT [--only CAUSE] [--limit N]
+    python -m benchmarks.labfail.generate OUT [--only CAUSE] [--limit N] [--after NUMBER]
     python -m benchmarks.labfail.generate OUT --pack
 
 Can be stopped and goes on where it was. A run whose cause made nothing worse than in its twin, and a healthy run that did not do well, are
-told and thrown away. `--pack` writes what there is, compressed, to benchmarks/labfail/runs.
+told and thrown away. `--pack` writes what there is, compressed, to benchmarks/labfail/runs. `--after` makes runs with higher numbers only:
+other examples, other draws, a corpus nobody has seen.
 """
 
 from __future__ import annotations
@@ -137,7 +138,7 @@ def cells_of(cause: Cause) -> list[Key]:
     return [cell for _, _, cell in sorted(order)]
 
 
-def work(bench: Bench, only: str, limit: int) -> Iterator[str]:
+def work(bench: Bench, only: str, limit: int, after: int) -> Iterator[str]:
     """Round by round, a run of every cause and some healthy ones, so that a corpus stopped early is even."""
     chosen = [cause for name, cause in causes().items() if not only or name == only]
     wanted = {cause.name: limit or cause.runs for cause in chosen}
@@ -149,14 +150,15 @@ def work(bench: Bench, only: str, limit: int) -> Iterator[str]:
             name = cause.name
             if done[name] >= wanted[name] or tried[name] >= wanted[name] + SPARE:
                 continue
-            cells = cells_of(cause)
-            done[name] += failing(bench, cause, tried[name], cells[tried[name] % len(cells)])
+            number, cells = after + tried[name], cells_of(cause)
+            model, kind, seed = cells[number % len(cells)]
+            done[name] += failing(bench, cause, number, (model, kind, seed + after))
             tried[name] += 1
             yield name
         for kind, model, name, number in scary[:6]:
-            healthy(bench, kind, model, name, number)
+            healthy(bench, kind, model, name, number + after)
         scary = scary[6:]
-    if not only and not limit:
+    if not only and not limit and not after:
         for model, name, number in pool():
             healthy(bench, PLAIN, model, name, number)
             yield HEALTHY
@@ -176,6 +178,7 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--only", default="")
     parser.add_argument("--limit", type=int, default=0)
+    parser.add_argument("--after", type=int, default=0)
     parser.add_argument("--pack", action="store_true")
     asked = parser.parse_args()
     bench = Bench(asked.out.resolve())
@@ -184,7 +187,7 @@ def main() -> None:
         return
     for module in ("train.job", "train.text", "worker"):
         importlib.import_module(f"loralab.{module}")  # so that a fork begins with it
-    for _ in work(bench, asked.only, asked.limit):
+    for _ in work(bench, asked.only, asked.limit, asked.after):
         pass
 
 
