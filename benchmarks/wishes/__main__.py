@@ -1,10 +1,11 @@
 """How often “describe what you want” understands: kind of task, language, length; and whether its plans are valid and fit this computer.
 
-    python -m benchmarks.wishes [--fresh] [--plans] [--errors]
+    python -m benchmarks.wishes [--fresh | --third] [--plans] [--errors]
 
 Odd lines of prompts.jsonl are dev, even lines are held out. `--fresh` asks about fresh.jsonl instead, by somebody who had not seen what
-reads them; since then its odd lines and all of prompts.jsonl are learned from (fit.py): only its even lines are a measure. `--errors` shows
-what was read wrong, of dev alone. `--plans` makes all plans.
+reads them; since then its odd lines and all of prompts.jsonl are learned from (fit.py): only its even lines are a measure. `--third` asks
+about third.jsonl, by a third author who had seen nothing, all of it held out. `--errors` shows what was read wrong, of dev alone. `--plans`
+makes all plans.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from loralab.lab import Lab
 from loralab.records import Record
 from loralab.tasks.text import TextPlan
 
-PROMPTS, FRESH = (Path(__file__).with_name(name) for name in ("prompts.jsonl", "fresh.jsonl"))
+PROMPTS, FRESH, THIRD = (Path(__file__).with_name(name) for name in ("prompts.jsonl", "fresh.jsonl", "third.jsonl"))
 FETCHED = "not_downloaded"  # a plan may name a model that is fetched after a yes
 
 
@@ -117,10 +118,13 @@ def main() -> None:
     """Print the shares of both halves."""
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--fresh", action="store_true", help="the wishes of somebody who had not seen what reads them")
+    arguments.add_argument("--third", action="store_true", help="those of a third author")
     arguments.add_argument("--plans", action="store_true", help="make the plan of every wish")
     arguments.add_argument("--errors", action="store_true", help="show what was read wrong in dev")
     chosen = arguments.parse_args()
-    dev, heldout = prompts(FRESH if chosen.fresh else PROMPTS)
+    dev, heldout = prompts(THIRD if chosen.third else FRESH if chosen.fresh else PROMPTS)
+    if chosen.third:
+        dev, heldout = [], [*dev, *heldout]
     begun = time.perf_counter()
     for one in (*dev, *heldout):
         understand(one.wish)
