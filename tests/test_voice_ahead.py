@@ -14,7 +14,7 @@ from advisor.voice import ahead, models, prompts, waking
 from advisor.voice.ahead import Ahead
 from advisor.voice.evidence import pack_of
 from advisor.voice.runtime.speaker import PIECE, LocalModel
-from advisor.voice.voice import Voice
+from advisor.voice.voice import STOPPED, Voice
 from loralab.lab import Lab
 from loralab.paths import STARTER
 from tests import gguf_models, judged_runs
@@ -73,6 +73,31 @@ def test_reading_ahead_ends_within_a_piece(model: LocalModel) -> None:
     assert model.read(one, other) == 0, "and reads nothing twice"
     assert model._child is child
     assert model.crashes == 0
+
+
+def test_enough_is_enough_also_while_an_answer_waits_for_what_is_read_ahead(model: LocalModel) -> None:
+    run, voice = healthy(), Voice(model)
+    model.count(prompts.narration(pack_of(run), "?"))
+    child, held = model._child, threading.Event()
+    reading = threading.Thread(
+        target=lambda: model.read(prompts.narration(pack_of(run), "a"), prompts.narration(pack_of(run), "b"), slowly)
+    )
+
+    def slowly() -> bool:
+        held.wait(20)
+        return True
+
+    reading.start()
+    pieces = voice.answer(run, "tell me everything")
+    next(pieces)
+    threading.Timer(0.3, lambda: (voice.cancel(), held.set())).start()
+    assert [piece.note for piece in pieces] == [STOPPED]
+    reading.join(20)
+    assert model._child is child, "the process was not ended for it"
+    voice.cancel()
+    voice.prepare(run)
+    list(model.speak(prompts.narration(pack_of(run), "Why did it stop?"), 4))
+    assert model.evaluated < 40, "to have had enough once stops nothing later"
 
 
 # ---- when ----------------------------------------------------------------------------------------------------------------------

@@ -68,14 +68,14 @@ class Checked:
         if not sentence:
             return
         why = refused(sentence, self.pack)
-        bare = _CITED.sub("", sentence)
+        text = bare(sentence)
         if sentence in self._seen:
             self.repeats += 1
         self._seen.add(sentence)
-        if not why and retold.says_again(bare, "\n".join([self.told, *(_CITED.sub("", one) for one in self.shown)])):
+        if not why and retold.says_again(text, "\n".join([self.told, *map(bare, self.shown)])):
             why = SAID
             self.known += 1
-        if not why and not relevance.is_about(bare, self.wanted):
+        if not why and not relevance.is_about(text, self.wanted):
             why = "not what was asked"
             self.known += 1
         if not why and len(self.shown) >= MOST:
@@ -108,6 +108,11 @@ def refused(sentence: str, pack: Pack) -> str:
     return claims.objection(text, pack, rows) or _ungrounded(text, pack, cited=bool(named)) or relations.objection(text, said, pack, rows)
 
 
+def bare(sentence: str) -> str:
+    """A sentence as a person reads it: without the names of the rows it rests on, which were there to be checked."""
+    return re.sub(r"\s+([.,;!?])", r"\1", _CITED.sub("", sentence)).strip()
+
+
 def _ways(pack: Pack) -> list[Evidence]:
     """The numbers of the vetted ways out: all that advice, and a sentence that cites nothing, may name."""
     return [
@@ -131,7 +136,7 @@ def _citations(sentence: str, pack: Pack) -> tuple[set[str], str, str]:
         return named, text, "a citation in the wrong form"
     if re.search(r"[\[\]]", text):
         return named, text, "brackets that are no citation"
-    return named, re.sub(r"\s+([.,;!?])", r"\1", text).strip(), ""
+    return named, bare(sentence), ""
 
 
 def _nonsense(text: str) -> bool:

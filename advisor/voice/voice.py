@@ -11,17 +11,18 @@ from typing import Literal, Protocol
 
 from advisor.findings import Fix
 from advisor.voice import choosing, prompts
-from advisor.voice.checked import Checked
+from advisor.voice.checked import Checked, bare
 from advisor.voice.evidence import Pack, pack_of
 from advisor.voice.known import Known
 from advisor.voice.relevance import asked_about
 from advisor.voice.templates.answers import answer as answered
 from advisor.voice.templates.intents import understood
 from advisor.voice.templates.story import Story, story
-from loralab.errors import LabError
+from loralab.errors import LabError, Unavailable
 from loralab.records import Record
 
 NOTHING_NEW = "The language model had nothing to add."
+STOPPED = "You stopped the language model."
 TURNING = 2  # sentences that it writes again, after which a model is turning in a circle and is stopped
 NOTHING = "The language model said nothing that this run bears out, so this answer was made without it."
 SELF_MADE = ("term", "setting", "who")  # topics on which a model could only make worse what is known
@@ -53,10 +54,13 @@ class Voice:
     def __init__(self, speaker: Speaker | None = None) -> None:
         self.speaker = speaker
         self.awake = True  # False: the rules speak alone
+        self._answering = 0  # answers that a model is asked for now
+        self._stops = 0  # how often a person had enough
 
     def cancel(self) -> None:
-        """Stop the language model in the middle of its answer, from any thread."""
-        if self.speaker:
+        """Stop the language model in the middle of its answer, from any thread, also while that waits for what is read ahead."""
+        if self.speaker and self._answering:
+            self._stops += 1
             self.speaker.cancel()
 
     def close(self) -> None:
@@ -91,9 +95,10 @@ class Voice:
         screen's own thread. Quiet where there is no model or it fails.
         """
         if self.speaker and self.awake and wanted():
-            pack = pack_of(known)
+            pack, stops = pack_of(known), self._stops
             with contextlib.suppress(LabError):  # it is told when someone asks
-                self.speaker.read(prompts.fitting(pack, prompts.STORY, self.speaker.count), prompts.narration(pack, "?"), wanted)
+                messages = prompts.fitting(pack, prompts.STORY, self.speaker.count)
+                self.speaker.read(messages, prompts.narration(pack, "?"), lambda: wanted() and self._stops == stops)
 
     def choose(self, known: Known) -> Fix | None:
         """One of the vetted ways out: the rules' own unless a model clearly prefers another in both orders."""
@@ -105,19 +110,26 @@ class Voice:
             return
         pack = pack_of(known)
         checked = Checked(pack, told, asked_about(question, pack))
-        why = ""
+        why, stops = "", self._stops
+        self._answering += 1
         try:
             messages = prompts.fitting(pack, question, self.speaker.count)
+            if self._stops != stops:
+                raise Unavailable(STOPPED)
             with contextlib.closing(_stream(self.speaker, messages)) as words:
                 for word in words:
                     for sentence in checked.feed(word):
-                        yield Piece(text=sentence, made_by="model")
+                        yield Piece(text=bare(sentence), made_by="model")
                     if checked.repeats >= TURNING:
                         break
+            if self._stops != stops:
+                raise Unavailable(STOPPED)
             for sentence in checked.finish():
-                yield Piece(text=sentence, made_by="model")
+                yield Piece(text=bare(sentence), made_by="model")
         except LabError as error:
-            why = str(error)
+            why = STOPPED if self._stops != stops else str(error)
+        finally:
+            self._answering -= 1
         if not checked.shown or why:
             yield Piece(text="", note=why or (NOTHING_NEW if checked.known else NOTHING))
 

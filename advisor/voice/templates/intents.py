@@ -45,7 +45,7 @@ _PATTERNS: tuple[tuple[Topic, str], ...] = (
     (
         "level",
         (
-            r"\b(is|are) (the|my|this|that|its) ?(\w+ )?(loss|losses|accuracy|result|score|number)s? (good|bad|ok|okay|fine|"
+            r"\b(is|are) (the|my|this|that|its) ?([\w-]+ )?(loss|losses|accuracy|result|score|number)s? (good|bad|ok|okay|fine|"
             r"high|low|normal|too)"
         ),
     ),
