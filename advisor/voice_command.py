@@ -39,4 +39,6 @@ def _fetched(lab: Lab, name: str, out: Output, *, yes: bool) -> None:
     out.say(asked)
     if yes or typer.confirm("Go on?", err=True):
         view = follow(lab, offers.fetch(lab, one), out)
+        if view.state != "finished":
+            out.say("Until then the rules speak alone, as before.")
         succeed(view)
