@@ -9,7 +9,7 @@ from __future__ import annotations
 import pytest
 
 from advisor.findings import Evidence, Fix
-from advisor.voice.checked import SAID, Checked, refused
+from advisor.voice.checked import SAID, Checked, bare, refused
 from advisor.voice.evidence import Pack, Row
 from advisor.voice.prompts import facts
 from advisor.voice.relevance import asked_about
@@ -246,3 +246,10 @@ def test_the_evidence_stands_in_a_prompt_as_sentences_that_may_be_said_again() -
     for pack in PACKS.values():
         for line in facts(pack.model_copy(update={"causes": (), "ways": ()})).splitlines()[-len(pack.rows) :]:
             assert refused(line, pack) == "", line
+
+
+def test_a_person_reads_a_sentence_without_the_names_of_its_rows() -> None:
+    assert (
+        bare("The loss was 6.25 [E1] before and 0.94 [E2], after training [E1, E2].")
+        == "The loss was 6.25 before and 0.94, after training."
+    )

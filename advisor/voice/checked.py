@@ -110,7 +110,7 @@ def refused(sentence: str, pack: Pack) -> str:
 
 def bare(sentence: str) -> str:
     """A sentence as a person reads it: without the names of the rows it rests on, which were there to be checked."""
-    return re.sub(r"\s+([.,;!?])", r"\1", _CITED.sub("", sentence)).strip()
+    return re.sub(r"\s+([.,;!?])", r"\1", " ".join(_CITED.sub("", sentence).split()))
 
 
 def _ways(pack: Pack) -> list[Evidence]:
