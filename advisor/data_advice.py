@@ -28,6 +28,7 @@ from loralab.paths import room, write_atomic
 from loralab.profile import load_examples
 from loralab.records import Example, Message, Record
 from loralab.tasks.text import TextPlan
+from loralab.transcripts import turns
 
 WHOLE = 1 << 30  # tokens: nothing is cut while it is measured
 ROOM = 0.85  # of the longest length: a passage may hold more tokens to a letter than its text
@@ -139,6 +140,12 @@ def strip_marks(examples: Examples, _plan: TextPlan, _encoder: TextEncoder) -> l
     return [e for e in clean if (e.text or all(message.content for message in e.messages))]
 
 
+def restructure(examples: Examples, _plan: TextPlan, _encoder: TextEncoder) -> list[Example]:
+    """Conversations that were written down as text, as conversations; other texts stay."""
+    taken = [(e, turns(e.text) if not e.messages else ()) for e in examples]
+    return [e.model_copy(update={"messages": said, "text": ""}) if said else e for e, said in taken]
+
+
 def fold_system(examples: Examples, _plan: TextPlan, _encoder: TextEncoder) -> list[Example]:
     """What a system message says in front of the first question."""
     return [_folded(example) for example in examples]
@@ -180,6 +187,7 @@ OPERATIONS: dict[str, Operation] = {
     "drop_garbled": Operation("Leave out garbled letters", drop_garbled),
     "drop_odd_script": Operation("Leave out answers in other letters", drop_odd_script),
     "strip_marks": Operation("Remove marks of chat templates", strip_marks),
+    "restructure": Operation("Take conversations apart into questions and answers", restructure),
     "fold_system": Operation("Put system messages in front of the question", fold_system),
     "realign": Operation("Move the answers back", realign),
     "balance": Operation("Leave out some of the commonest answer", balance),

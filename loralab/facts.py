@@ -69,6 +69,7 @@ class Facts(Record):
     marked: int = 0  # whose own words hold the marks of a chat template
     garbled: int = 0  # with letters garbled or lost by a wrong encoding
     hollow: int = 0  # answered by a placeholder only
+    written_down: int = 0  # plain texts that hold a conversation, with who speaks
     near_shared: int = 0  # held-out examples that are nearly the same as one that is learned from
     near_repeated: int = 0  # training examples that are nearly the same as an earlier one
     odd_script: int = 0  # answers written in other letters than most

@@ -19,9 +19,10 @@ from loralab.errors import UserError
 from loralab.foretold import foretold
 from loralab.near import near_pairs
 from loralab.records import Example, Message
+from loralab.transcripts import turns
 
 SHOWN = 20  # row numbers kept of each finding
-ROW_MARKS = ("cut", "unended", "empty", "begun_twice", "rewritten", "unsaid", "marked", "garbled", "hollow")
+ROW_MARKS = ("cut", "unended", "empty", "begun_twice", "rewritten", "unsaid", "marked", "garbled", "hollow", "written_down")
 # Marks of chat templates: in an example's own words they mean that it was made ready for another model before.
 MARKS = re.compile(r"<\|[a-z_]{2,30}\|>|<(?:start|end)_of_turn>|\[/?INST\]|<</?SYS>>|^### (?:Instruction|Response|Input):", re.MULTILINE)
 _SEEN = re.compile(r"<\|?[A-Za-z_]{2,30}\|?>|</?s>|\[/?INST\]")
@@ -57,6 +58,8 @@ def of_row(encoder: TextEncoder, row: Encoded, example: Example) -> list[str]:
         found.append("marked")
     if is_garbled(words):
         found.append("garbled")
+    if not example.messages and turns(example.text):
+        found.append("written_down")
     return found
 
 

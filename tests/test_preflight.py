@@ -96,6 +96,7 @@ FAULTY: dict[str, tuple[list[spoiled.Row], str, dict[str, object], int]] = {  # 
     "drop_garbled": (some(OK, 6, completion=lambda _: "cafÃ©"), tiny.TEMPLATE, {}, 6),
     "drop_odd_script": (some(OK, 5, completion=lambda _: "Это другой ответ."), tiny.TEMPLATE, {}, 5),
     "strip_marks": (some(OK, 9, completion=lambda r: f"[INST] {r['completion']}"), tiny.TEMPLATE, {}, 9),
+    "restructure": ([{"text": f"Q: {row['prompt']}\nA: {row['completion']}"} for row in OK], tiny.TEMPLATE, {}, 120),
     "fold_system": (with_system(OK), DEAF, {}, 120),
     "realign": (slipped(OK, 2), tiny.TEMPLATE, {}, 120),
     "balance": (some(OK, 100, completion=lambda _: "Yes."), tiny.TEMPLATE, {}, 97),
