@@ -102,10 +102,14 @@ def _break(value: float, number: int, weights: dict[str, Any]) -> None:
     tensor[number % len(tensor)] = value
 
 
+def _usual_scale(setup: Setup) -> Setup:
+    return setup.but("", settings={"alpha": 2 * setup.settings["rank"]})
+
+
 RATE = ("R26", "R02", "R25", "R27")
 CAUSES = (
     Cause("rate_too_high", RATE, rate_too_high, AWAY, fixable=True, runs=12),
-    Cause("scale_too_high", ("R28", *RATE), scale_too_high, AWAY, fixable=True),
+    Cause("scale_too_high", ("R28", *RATE), scale_too_high, AWAY, fixable=True, rid=_usual_scale),
     Cause("no_warmup", ("R23", *RATE), no_warmup, AWAY, fixable=True, runs=8),
     Cause(
         "fp16_overflow",
