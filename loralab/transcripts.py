@@ -26,6 +26,7 @@ _FORMS = tuple(
         rf"^(?:{_WHO})[ \t]*:[ \t]*",
     )
 )
+_TURNS: tuple[Role, Role] = ("user", "assistant")
 _INST = re.compile(r"\[INST\](?P<user>.*?)\[/INST\](?P<assistant>[^\[]*)", re.DOTALL)
 _ENDS = re.compile(r"<\|im_end\|>|<\|eot_id\|>|<end_of_turn>|<\|endoftext\|>|<\|begin_of_text\|>|</?s>")
 
@@ -33,9 +34,9 @@ _ENDS = re.compile(r"<\|im_end\|>|<\|eot_id\|>|<end_of_turn>|<\|endoftext\|>|<\|
 def turns(text: str) -> tuple[Message, ...]:
     """What was said by whom, ending with an answer; empty where the text is no such conversation."""
     if "[INST]" in text:
-        found = [(role, match[role]) for match in _INST.finditer(text) for role in ("user", "assistant")]
-        rest = _INST.sub("", text)
-        return () if _ENDS.sub("", rest).strip() else _sound([Message(role=r, content=_clean(said)) for r, said in found])
+        if _clean(_INST.sub("", text)):
+            return ()
+        return _sound([Message(role=role, content=_clean(match[role])) for match in _INST.finditer(text) for role in _TURNS])
     for form in _FORMS:
         marks = list(form.finditer(text))
         if len(marks) > 1:
@@ -60,7 +61,7 @@ def _between(text: str, marks: list[re.Match[str]]) -> tuple[Message, ...]:
 def _sound(said: list[Message]) -> tuple[Message, ...]:
     """Questions and answers in turn, all with words; else nothing."""
     roles = [message.role for message in said if message.role != "system"]
-    alternate = all(role == ("user", "assistant")[at % 2] for at, role in enumerate(roles))
+    alternate = all(role == _TURNS[at % 2] for at, role in enumerate(roles))
     whole = len(roles) >= 2 and len(roles) % 2 == 0 and all(message.content for message in said)
     first = all(message.role != "system" for message in said[1:])
     return tuple(said) if alternate and whole and first else ()
