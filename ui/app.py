@@ -132,6 +132,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             ssr_mode=False,
             enable_monitoring=False,
             max_file_size="4gb",
+            _frontend=False,  # Gradio looks at its own page first, and gives up where a busy computer takes over three seconds
         )
     except OSError as error:
         LOG.error("The app could not start on port %s: %s", options.port, error)
