@@ -285,3 +285,13 @@ def test_the_updates_are_gone_through_a_few_times_whatever_the_number_of_rules()
     _Counted.passes = 0
     diagnose(Case(plan=one.plan, asked=one.asked, facts=one.facts, view=one.view.model_copy(update={"steps": _Counted(one.view.steps)})))
     assert 0 < _Counted.passes <= 15
+
+
+def test_that_the_longest_come_first_does_not_hide_that_only_they_do_not_fit() -> None:
+    def named(*events: Any) -> str:
+        cause = diagnose(case([*events, *WELL])).cause
+        return cause.id if cause else ""
+
+    first, later = did_not_fit(0, 2, 1600), did_not_fit(29, 2, 1600)
+    assert named(first, later, change("token_budget", 0, 1280, 29)) == "R12"
+    assert named(first, change("token_budget", 0, 1280, 1)) == "R10", "nobody knows whether the others would have fitted"

@@ -26,6 +26,8 @@ _SAID = {
 OTHERS = 0.2  # of the card: what other programs hold is the cause from here on
 SCATTERED = 0.15  # of the card: reserved and not used, so much that what was wanted would have had room in it
 LONG = 1.5  # times a usual row: the longest rows are what does not fit
+SELDOM = 0.2  # of the updates: more often than that it is no matter of a few rows
+SMALLER = ("token_budget", "micro_batch", "recompute", "offload", "max_length", "precision")  # what makes an update smaller
 WIDE = 100_000  # entries of a vocabulary: from here on the numbers for all words are among the largest of a step
 TILE = 1024  # positions at once that loralab/train/head.py computes them for
 LONG_TEXT = 1024  # tokens: from here on plain attention's square of the length counts
@@ -118,8 +120,15 @@ def wide_vocabulary(case: Case) -> Incident | None:
 
 
 def only_longest(case: Case) -> bool:
-    """Whether memory ran out over the longest rows alone: never over usual ones, and not in the first update."""
+    """Whether memory ran out over the longest rows alone: never over usual ones, and updates without such rows fitted as they were."""
     found, known = ran_out(case, "learning"), case.facts.tokens if case.facts else {}
-    if not found or "p50" not in known or found[0].step == 0:
+    if not found or "p50" not in known or (found[0].step == 0 and not _others_fitted(case, found)):
         return False
     return all(row_length(one) >= max(LONG * known["p50"], known.get("p90", 0)) for one in found)
+
+
+def _others_fitted(case: Case, found: list[Incident]) -> bool:
+    """Whether a run whose first update did not fit went on as it was planned for a while, and nearly all updates of that while fitted."""
+    changes = case.view.adjustments if case.view else ()
+    until = min((change.step for change in changes if change.setting in SMALLER), default=len(case.signals.steps))
+    return sum(one.step <= until for one in found) < SELDOM * until

@@ -30,4 +30,4 @@ def check(case: Case) -> Found | None:
     )
 
 
-RULE = Rule("R100", "data", "The texts are conversations written down", "warning", "propose", check, before=True)
+RULE = Rule("R101", "data", "The texts are conversations written down", "warning", "propose", check, before=True)

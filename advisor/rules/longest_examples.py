@@ -10,7 +10,7 @@ What to do: bound the tokens at once, so that long rows are computed alone; or c
 from advisor.case import Case
 from advisor.findings import Evidence, Fix, Found
 from advisor.rules import Rule
-from advisor.rules._memory import only_longest, ran_out, row_length, tokens
+from advisor.rules._memory import held_by_others, only_longest, plain_attention, ran_out, row_length, scattered, tokens, wide_vocabulary
 from advisor.rules._reading import repaired
 
 
@@ -30,7 +30,8 @@ def check(case: Case) -> Found | None:
     if known.get("p95", longest) < longest:
         fixes.append(Fix(words=f"Cut examples at {known['p95']:,} tokens.", settings={"max_length": max(16, known["p95"])}, data="shorten"))
     words = f"Memory ran out {len(found)} times, always over examples of up to {longest:,} tokens; usual ones have {known['p50']:,}."
-    return Found(confidence=0.75, words=words + repaired(case), evidence=evidence, fixes=tuple(fixes))
+    other = held_by_others(case) or scattered(case) or plain_attention(case) or wide_vocabulary(case)  # what the allocator itself says
+    return Found(confidence=0.5 if other else 0.75, words=words + repaired(case), evidence=evidence, fixes=tuple(fixes))
 
 
 RULE = Rule("R12", "memory", "Only the longest examples do not fit into memory", "warning", "retry", check)
