@@ -27,21 +27,27 @@ _FORMS = tuple(
     )
 )
 _TURNS: tuple[Role, Role] = ("user", "assistant")
-_INST = re.compile(r"\[INST\](?P<user>.*?)\[/INST\](?P<assistant>[^\[]*)", re.DOTALL)
-_ENDS = re.compile(r"<\|im_end\|>|<\|eot_id\|>|<end_of_turn>|<\|endoftext\|>|<\|begin_of_text\|>|</?s>")
+_INST = re.compile(r"\[(/?)INST\]")
+_ENDS = ("<|im_end|>", "<|eot_id|>", "<end_of_turn>", "<|endoftext|>", "<|begin_of_text|>", "<s>", "</s>")
 
 
 def turns(text: str) -> tuple[Message, ...]:
     """What was said by whom, ending with an answer; empty where the text is no such conversation."""
     if "[INST]" in text:
-        if _clean(_INST.sub("", text)):
-            return ()
-        return _sound([Message(role=role, content=_clean(match[role])) for match in _INST.finditer(text) for role in _TURNS])
+        return _instructed(text)
     for form in _FORMS:
         marks = list(form.finditer(text))
         if len(marks) > 1:
             return _between(text, marks)
     return ()
+
+
+def _instructed(text: str) -> tuple[Message, ...]:
+    """Questions between [INST] and [/INST], each followed by its answer."""
+    before, *parts = _INST.split(text)  # then a mark's slash or none, and the words after it, by turns
+    if _clean(before) or any(slash != ("", "/")[at % 2] for at, slash in enumerate(parts[::2])):
+        return ()
+    return _sound([Message(role=_TURNS[at % 2], content=_clean(said)) for at, said in enumerate(parts[1::2])])
 
 
 def _between(text: str, marks: list[re.Match[str]]) -> tuple[Message, ...]:
@@ -68,4 +74,18 @@ def _sound(said: list[Message]) -> tuple[Message, ...]:
 
 
 def _clean(text: str) -> str:
-    return _ENDS.sub("", text).strip()
+    """Without the marks that templates put around a turn; what stands within it was said."""
+    begin, end = 0, len(text)
+    while begin < end and (found := _ending(text, begin, end)):
+        end -= found
+    while begin < end and (found := _beginning(text, begin, end)):
+        begin += found
+    return text[begin:end]
+
+
+def _ending(text: str, begin: int, end: int) -> int:
+    return 1 if text[end - 1].isspace() else next((len(mark) for mark in _ENDS if text.endswith(mark, begin, end)), 0)
+
+
+def _beginning(text: str, begin: int, end: int) -> int:
+    return 1 if text[begin].isspace() else next((len(mark) for mark in _ENDS if text.startswith(mark, begin, end)), 0)

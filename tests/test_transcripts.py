@@ -20,6 +20,8 @@ FORMS = {
     "<start_of_turn>user\nHello<end_of_turn>\n<start_of_turn>model\nHi<end_of_turn>": "user: Hello | assistant: Hi",
     "<s>[INST] Hello [/INST] Hi </s><s>[INST] Bye [/INST] See you </s>":
         "user: Hello | assistant: Hi | user: Bye | assistant: See you",
+    "[INST] Name [1] [/INST] See [this](url).": "user: Name [1] | assistant: See [this](url).",
+    "User: Is <s>old</s> gone?\nAssistant: Yes.": "user: Is <s>old</s> gone? | assistant: Yes.",
     "Frage: Wie alt?\nAntwort: Zehn Jahre.": "user: Wie alt? | assistant: Zehn Jahre.",
 }  # fmt: skip
 TEXTS = (
@@ -31,6 +33,7 @@ TEXTS = (
     "Assistant: Hello\nUser: Hi",  # begins with an answer and ends with a question
     "User: one\nAssistant: two\nUser: three",
     "He wrote [INST] in the margin, [INST] twice.",
+    "[/INST] Hi [INST] Hello",
     "Said before. [INST] Hello [/INST] Hi",
     "Input: 5 V\nTolerance: 1 %",
 )
@@ -43,4 +46,14 @@ def test_a_conversation_is_taken_apart(text: str) -> None:
 
 @pytest.mark.parametrize("text", TEXTS)
 def test_any_other_text_stays_one(text: str) -> None:
+    assert turns(text) == ()
+
+
+MANY = 200_000
+HOSTILE = ("[INST]" * MANY, "[/INST]" * MANY + "[INST]" * MANY, "User:" + "</s>" * MANY + "\nBot:" + " " * MANY, "a:\n" * MANY)
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_a_hostile_text_is_read_to_its_end(text: str) -> None:
+    """A look from every mark to the end of the text would take minutes."""
     assert turns(text) == ()
