@@ -37,7 +37,8 @@ class Evidence(Record):
         unit = f" {self.unit}" if self.unit else ""
         said = f"{self.what}: {shown}{unit}" if shown is not None else self.what
         places = [f"update {self.step:,}"] if self.step is not None else []
-        places += [f"row {row}" for row in self.rows[:5]] + ([f"{len(self.rows) - 5} more"] if len(self.rows) > 5 else [])
+        rows = list(dict.fromkeys(self.rows))  # a row that was cut into several examples stands in it several times
+        places += [f"row {row}" for row in rows[:5]] + ([f"{len(rows) - 5} more"] if len(rows) > 5 else [])
         places += [f"run {self.run}"] if self.run else []
         where = f" ({', '.join(places)})" if places else ""
         return f"{said}{where}" + (f" “{self.line}”" if self.line else "")

@@ -186,3 +186,18 @@ def test_attention_without_room_gets_a_usual_rank_as_well() -> None:
     wide = said(ran(150, *SETTLED, targets="q_proj", facts=NARROW, rank=32, alpha=64), "R35")
     assert wide is not None
     assert wide.settings == {"targets": "all-linear"}
+
+
+def test_what_is_offered_against_copies_changes_something() -> None:
+    """One example a thousand times in one round: no fewer rounds are possible, so it is the copies that go."""
+    copies = {"n_train": 1000, "repeated": 999, "rows": {"repeated": (1,) * 20}}
+    found = said(case(None, epochs=1.0, facts=copies), "R46")
+    assert found is not None
+    assert (found.fixes[0].data, found.fixes[0].settings) == ("deduplicate", {})
+    assert "one example" in found.words
+    many = said(case(None, epochs=40.0, facts={"n_train": 30, "repeated": 0}), "R46")
+    assert many is not None
+    assert 0 < many.settings["epochs"] < 40
+    again = said(case(None, epochs=1.0, facts=copies), "R83")
+    assert again is not None
+    assert "(row 1)" in again.evidence[0].words

@@ -36,12 +36,16 @@ def check(case: Case) -> Found | None:
         Evidence(what="rounds over the examples", value=float(round(rounds, 1))),
         Evidence(what="times each example is seen", value=round(times)),
     )
-    words = f"Each of {different:,} different examples is seen about {times:.0f} times."
-    fixes = (
-        Fix(words=f"Use {better:g} rounds over the examples.", settings={"epochs": better, "max_steps": 0}),
-        Fix(words="Add examples that differ from those there are.", data="add"),
-    )
-    return Found(confidence=0.6, words=words, evidence=evidence, fixes=fixes)
+    words = f"Each of {different:,} different examples is seen about {times:,.0f} times."
+    if different == 1:
+        words = f"There is one example, and it is seen about {times:,.0f} times."
+    fixes = [Fix(words="Add examples that differ from those there are.", data="add")]
+    if better < rounds:  # one round is the least: then it is the copies that must go
+        many = "1 round" if better == 1 else f"{better:g} rounds"
+        fixes.insert(0, Fix(words=f"Use {many} over the examples.", settings={"epochs": better, "max_steps": 0}))
+    elif facts.repeated:
+        fixes.insert(0, Fix(words="Remove the copies.", data="deduplicate", rows=facts.repeated))
+    return Found(confidence=0.6, words=words, evidence=evidence, fixes=tuple(fixes))
 
 
 RULE = Rule("R46", "overfitting", "Every example is shown so often that it is learned by heart", "warning", "propose", check, before=True)

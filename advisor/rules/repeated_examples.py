@@ -28,7 +28,7 @@ def check(case: Case) -> Found | None:
         seen(facts, "repeated", "examples that repeat an earlier one"),
         Evidence(what="different examples", value=left),
     )
-    words = f"{examples(facts.repeated)} of {facts.n_train:,} to learn from are copies; {left:,} are different."
+    words = f"{examples(facts.repeated)} of {facts.n_train:,} to learn from are copies; {left:,} {'is' if left == 1 else 'are'} different."
     fix = Fix(words="Remove the copies.", data="deduplicate", rows=facts.repeated)
     sure = min(0.95, (0.5 if part >= MANY else SMALL) + part / 2)
     return Found(confidence=sure, words=words, evidence=evidence, fixes=(fix,), severity="warning" if part >= MANY else "info")
