@@ -1,7 +1,7 @@
 """Owns the advisor's facade: everything the app, the command line or a notebook can ask it. Thin over Lab, beside which it stands.
 
 advisor = Advisor(Lab())
-advisor.diagnose(run).cause
+advisor.diagnosis.diagnose(run).cause
 """
 
 from __future__ import annotations
@@ -10,26 +10,27 @@ from collections.abc import Callable, Iterator
 from functools import cached_property
 from typing import Any
 
-from advisor import again, case, data_advice, preflight
-from advisor.data_advice import Advice
-from advisor.diagnose import diagnose
-from advisor.findings import Diagnosis
-from advisor.limits import Limits
-from advisor.proposals import pilots
+from advisor.assistant import loading
+from advisor.assistant.assistant import Piece, Voice
+from advisor.assistant.prefetch import Ahead
+from advisor.diagnosis import case, preflight
+from advisor.diagnosis.diagnose import diagnose
+from advisor.diagnosis.findings import Diagnosis
+from advisor.diagnosis.limits import Limits
+from advisor.proposals import trials
 from advisor.proposals.describe import Described, describe
 from advisor.proposals.propose import begin, propose, rules_out
 from advisor.proposals.wishes import Chosen
-from advisor.remembered import Remembered, note, remembered
-from advisor.repair import Repair
-from advisor.tries import Told
-from advisor.voice import waking
-from advisor.voice.ahead import Ahead
-from advisor.voice.known import Known
-from advisor.voice.templates.annotations import Annotation, notes
-from advisor.voice.templates.story import Story
-from advisor.voice.voice import Piece, Voice
+from advisor.repair import again, data_fixes
+from advisor.repair.data_fixes import Advice
+from advisor.repair.repair import Repair
+from advisor.repair.tries import Told
+from advisor.words.annotations import Annotation, notes
+from advisor.words.remembered import Remembered, note, remembered
+from advisor.words.story import Story
+from advisor.words.summary import Known
+from loralab.core.records import DatasetProfile, Proposal
 from loralab.lab import Lab
-from loralab.records import DatasetProfile, Proposal
 from loralab.tasks.text import TextPlan
 
 
@@ -82,9 +83,9 @@ class Advisor:
         """
         preflight.insist(self.preflight(plan, profile))
         typed = TextPlan.model_validate(plan if isinstance(plan, dict) else plan.model_dump())
-        tried = [rate for rate in pilots.values(typed.learning_rate, pilots.LEAST, pilots.LARGEST) if self._may_be(typed, rate)]
+        tried = [rate for rate in trials.values(typed.learning_rate, trials.LEAST, trials.LARGEST) if self._may_be(typed, rate)]
         options = {"model": str(self.lab.catalog.folder(typed.base_model))}
-        return pilots.begin(self.lab, typed, total_steps, tried, options)
+        return trials.begin(self.lab, typed, total_steps, tried, options)
 
     def _may_be(self, plan: TextPlan, rate: float) -> bool:
         """Whether no remembered failure rules this learning rate out. The usual one is the plan's own affair."""
@@ -93,7 +94,7 @@ class Advisor:
     def put_right(self, operation: str, plan: TextPlan | dict[str, Any]) -> Advice:
         """Do with a plan's examples what a finding advises, into a new file. Raises UserError where nothing would change."""
         typed = TextPlan.model_validate(plan if isinstance(plan, dict) else plan.model_dump())
-        return data_advice.apply(operation, typed, self.lab.catalog.folder(typed.base_model), self.lab.home)
+        return data_fixes.apply(operation, typed, self.lab.catalog.folder(typed.base_model), self.lab.home)
 
     def describe(self, wish: str, model: str = "", kind: Chosen = "") -> Described:
         """A complete plan for a wish in words, before there is any data, and the examples it takes. `kind`: where the person chose it."""
@@ -137,7 +138,7 @@ class Advisor:
     @cached_property
     def voice(self) -> Voice:
         """Speaks with the language model that was chosen for it, and without one as well; `voice.close()` lets go of it."""
-        return waking.voice(self.lab)
+        return loading.voice(self.lab)
 
     def wake_again(self) -> None:
         """Let go of the language model: the one that is chosen now wakes with the next question."""
@@ -166,12 +167,12 @@ class Advisor:
         if self.voice.speaker is None or not self.voice.awake:
             return
         stamp = f"{self.lab.view(run).state}{self.voice.speaker}" if run else ""
-        if not self._ahead.open(run, stamp) and waking.busy(self.lab):
+        if not self._ahead.open(run, stamp) and loading.busy(self.lab):
             self.voice.rest()
 
     @cached_property
     def _ahead(self) -> Ahead:
-        return Ahead(self.prepare, lambda: waking.busy(self.lab))
+        return Ahead(self.prepare, lambda: loading.busy(self.lab))
 
     def annotations(self, run: str) -> tuple[Annotation, ...]:
         """Short notes for the run's charts, each at its update."""

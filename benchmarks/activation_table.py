@@ -1,6 +1,6 @@
 """Owns data/activations.json: bytes a block keeps for the way back, per token and per unit of each of its widths, by family and setting.
 
-Invariant: every number is a difference of two traces (loralab.train.trace), nothing is fitted by hand.
+Invariant: every number is a difference of two traces (loralab.sessions.trace), nothing is fitted by hand.
 Run: python -m benchmarks.activation_table [FAMILY ...]   (families named are traced again, the others are kept)
 """
 
@@ -14,9 +14,9 @@ from typing import Any
 import torch
 from transformers import AutoConfig
 
-from loralab.paths import DATA
+from loralab.core.paths import DATA
+from loralab.sessions.trace import Pack, _phases
 from loralab.tasks.text import TextPlan
-from loralab.train.trace import Pack, _phases
 
 BASE = {"hidden": 512, "intermediate": 1024, "q": 512, "kv": 256}
 HEAD = 64  # width of an attention head

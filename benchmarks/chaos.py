@@ -28,12 +28,12 @@ import psutil
 import torch
 from safetensors.torch import load_file
 
-from loralab import runs, worker
-from loralab.events import Ended, RunView, read
+from loralab.core.events import Ended, RunView, read
+from loralab.core.paths import CHECKOUT
+from loralab.core.records import Job
 from loralab.lab import Lab
-from loralab.paths import CHECKOUT
-from loralab.records import Job
-from tests import models
+from loralab.runs import runs, worker
+from tests.support import models
 
 APP = "import sys, time\nfrom loralab.lab import Lab\nlab = Lab(sys.argv[1])\n{act}\nwhile True: lab.runs(); time.sleep(0.2)"
 CLOSE = 1e-5  # largest difference of a weight where micro-batches were cut in another way
@@ -171,7 +171,7 @@ def processes(path: Path) -> dict[str, psutil.Process]:
     for process in psutil.process_iter(["cmdline"]):
         line = process.info["cmdline"] or []
         if str(path) in line:
-            found["keeper" if "loralab.keeper" in line else "worker"] = process
+            found["keeper" if "loralab.runs.supervisor" in line else "worker"] = process
     return found
 
 

@@ -13,11 +13,11 @@ from statistics import median
 
 import numpy as np
 
-from advisor.case import Case
-from advisor.diagnose import diagnose
+from advisor.diagnosis.case import Case
+from advisor.diagnosis.diagnose import diagnose
 from advisor.rules import rules
-from loralab.events import Event
-from tests.built_cases import case, change, curve, did_not_fit, finished, incident, looks
+from loralab.core.events import Event
+from tests.support.built_cases import case, change, curve, did_not_fit, finished, incident, looks
 
 UPDATES, TIMES = 10_000, 20
 

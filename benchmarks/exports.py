@@ -12,16 +12,16 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from loralab import paths
-from loralab.events import EventLog, Started
+from loralab.core import paths
+from loralab.core.events import EventLog, Started
+from loralab.core.records import Job
 from loralab.exports import _gate, job
-from loralab.exports._llama import parent
-from loralab.exports._llama.parent import Child
 from loralab.exports._parity import BOUNDS, gate
-from loralab.records import Job
+from loralab.runs.run_folder import RunFolder
+from loralab.runtimes.llama import parent
+from loralab.runtimes.llama.parent import Child
 from loralab.tasks import parse_plan
-from loralab.train.run import RunFolder
-from tests import gguf_models, tiny
+from tests.support import gguf_models, tiny
 
 FAMILIES = ("llama", "llama_biases", "llama3", "mistral", "qwen2", "qwen3", "gemma", "gemma2", "gemma3", "phi", "phi3", "gpt2", "falcon")
 FORMATS = (("gguf", "f16"), ("gguf", "q8_0"), ("gguf", "q4_k_m"), ("gguf_adapter", ""), ("adapter", ""), ("merged", ""))

@@ -109,15 +109,15 @@ def measure(cell: Cell) -> dict[str, Any]:
     import torch
     from transformers import AutoModelForCausalLM
 
+    from loralab.sessions.head import TextHead
+    from loralab.sessions.lora import attach_adapter
+    from loralab.sessions.model import DTYPES
+    from loralab.sessions.trace import Pack, trace
     from loralab.tasks.text import TextPlan
     from loralab.train import memory
-    from loralab.train.head import TextHead
-    from loralab.train.lora import attach_adapter
-    from loralab.train.model import DTYPES
     from loralab.train.optim import adamw
     from loralab.train.probe import TRIES, Fit
     from loralab.train.recompute import set_mode
-    from loralab.train.trace import Pack, trace
 
     torch.manual_seed(0)
     plan = TextPlan.model_validate(
@@ -182,10 +182,10 @@ def _smaller(cell: Cell, share: float) -> tuple[int, int]:
 
 
 def _closed_form(plan: Any, made: Any, folder: Path, cell: Cell) -> int:
-    from loralab import estimate
-    from loralab.hardware import measure_machine
-    from loralab.model_check import ModelCheck
-    from loralab.model_folder import shape_of
+    from loralab.machine.hardware import measure_machine
+    from loralab.models.model_check import ModelCheck
+    from loralab.models.model_folder import shape_of
+    from loralab.planning import estimate
 
     shape = shape_of(json.loads((folder / "config.json").read_text()))
     model = ModelCheck(

@@ -9,7 +9,7 @@ import sys
 import time
 from pathlib import Path
 
-from tests import gguf_models
+from tests.support import gguf_models
 
 MIDDLE = {
     "hidden_size": 768, "num_hidden_layers": 12, "num_attention_heads": 12, "num_key_value_heads": 4, "intermediate_size": 2048,

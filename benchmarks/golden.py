@@ -25,15 +25,15 @@ from unittest import mock
 import pytest
 import torch
 
-from loralab import endings
-from loralab.errors import classify
+from loralab.core.errors import classify
+from loralab.core.events import Ended, Started
+from loralab.core.paths import CHECKOUT
 from loralab.evaluations import _answers, forgetting
-from loralab.events import Ended, Started
-from loralab.paths import CHECKOUT
-from loralab.train import job, text
-from tests import faults, models, troubles
-from tests.healthy import HEALTHY, healthy_files
-from tests.troubles import CASES, STARTER_RUN, before_update, loss_changed
+from loralab.runs import crash
+from loralab.sessions import job, text
+from tests.support import faults, models, troubles
+from tests.support.healthy import HEALTHY, healthy_files
+from tests.support.troubles import CASES, STARTER_RUN, before_update, loss_changed
 
 GOLDEN = CHECKOUT / "tests" / "golden"
 NUMBER = re.compile(r"(?<![\w.])-?\d+\.\d{6,}(?:e-?\d+)?(?![\w.])")
@@ -183,7 +183,7 @@ def _ended(folder: Any) -> str:
     """Do the job and write its ending as a worker does; what it would have printed."""
     try:
         result = job.run(folder)
-    except Exception as error:  # noqa: BLE001  (as in loralab/worker.py: whatever it was, it ends with words)
+    except Exception as error:  # noqa: BLE001  (as in loralab/runs/worker.py: whatever it was, it ends with words)
         problem = classify(error)
         folder.emit(Ended(outcome="failed", what=problem.what, todo=problem.todo, code=problem.code))
         return "".join(traceback.format_exception(error))[-3000:]
@@ -211,7 +211,7 @@ def _killed(log: Log, folder: Any) -> str:
                 job.run(folder)
             except Killed:
                 folder.log.close()
-        again = endings.settle(str(folder.path), log.killed, offset, 0, oom_kills=1)
+        again = crash.settle(str(folder.path), log.killed, offset, 0, oom_kills=1)
         if again:
             folder = models.run_folder(folder.path, models.TextPlan.model_validate(folder.job.plan), Path(folder.job.options["model"]))
             folder.emit(Started(pid=1, resumed=True))

@@ -16,11 +16,11 @@ from pathlib import Path
 
 import torch
 
-from loralab.events import Noted, Stepped
-from loralab.paths import SAMPLES, STARTER
-from loralab.train.text import TextSession
-from tests import models, troubles
-from tests.healthy import HEALTHY, live
+from loralab.core.events import Noted, Stepped
+from loralab.core.paths import SAMPLES, STARTER
+from loralab.sessions.text import TextSession
+from tests.support import models, troubles
+from tests.support.healthy import HEALTHY, live
 
 LEFT_OUT = ("bad_row", "nothing_to_learn")
 

@@ -12,13 +12,13 @@ import tempfile
 import time
 from pathlib import Path
 
-from loralab.dataset import load_examples
+from loralab.core.paths import STARTER
+from loralab.datasets.dataset import load_examples
+from loralab.datasets.profile import sample
 from loralab.evaluations import Answer, Answered
 from loralab.evaluations._answers import asked
 from loralab.evaluations._second_opinion import LocalJudge
 from loralab.evaluations.judge import compared, heard
-from loralab.paths import STARTER
-from loralab.profile import sample
 
 
 def pairs(count: int) -> list[Answered]:
@@ -51,7 +51,7 @@ def main() -> None:
 
 
 def _starter(room: Path) -> Path:
-    from tests import gguf_models
+    from tests.support import gguf_models
 
     gguf_models.written(STARTER, room / "starter-q8_0.gguf", "q8_0")
     return room / "starter-q8_0.gguf"

@@ -38,10 +38,10 @@ class Enough(Exception):
 def train(kind: str, folder: Path) -> dict[str, Any]:
     """One run in this process, with the code that is on the path: processor milliseconds per update and per round of LOOKS updates."""
     import loralab
-    from loralab.paths import SAMPLES, STARTER
+    from loralab.core.paths import SAMPLES, STARTER
+    from loralab.sessions.text import TextSession
     from loralab.train import loop
-    from loralab.train.text import TextSession
-    from tests import models
+    from tests.support import models
 
     base = STARTER if kind == "starter" else _llama(folder / "base")
     plan = models.plan(SAMPLES / "customer_messages.csv", **PLAN)
@@ -76,7 +76,7 @@ def _llama(folder: Path) -> Path:
     import torch
     from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
-    from loralab.paths import STARTER
+    from loralab.core.paths import STARTER
 
     folder.mkdir(parents=True)
     for name in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja"):

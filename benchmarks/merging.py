@@ -30,10 +30,10 @@ model.save_pretrained(sys.argv[1] + "/adapter")
 BEFORE = """
 import sys, time, psutil, threading, torch, peft, transformers
 from pathlib import Path
-from loralab.card import Origin
-from loralab.events import RunView
+from loralab.reports.card import Origin
+from loralab.core.events import RunView
 from loralab.exports import Source, _merge
-from loralab.train.model import load_base
+from loralab.sessions.model import load_base
 root = Path(sys.argv[1]); me = psutil.Process(); before = me.memory_info().rss; most = before; going = True
 def watch():
     global most
@@ -57,7 +57,7 @@ print(f"{(most - before) / 1e6:.0f} MB above {before / 1e6:.0f} MB, {time.time()
 """
 COMPARE = """
 import sys
-from loralab.train.model import load_base
+from loralab.sessions.model import load_base
 from pathlib import Path
 first, second = (load_base(Path(sys.argv[1], name), "fp32").state_dict() for name in ("peft", "streamed"))
 assert set(first) == set(second)

@@ -21,14 +21,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from loralab.encode import TextEncoder
+from loralab.core.paths import DATA
 from loralab.exports import onnx as form
 from loralab.exports._onnx import graph, smaller
-from loralab.exports._onnx.runtime import OnnxModel
-from loralab.model_folder import count_weights, weight_files
-from loralab.paths import DATA
-from loralab.train.model import load_base
-from tests import gguf_models, tiny
+from loralab.models.model_folder import count_weights, weight_files
+from loralab.models.tokenize import TextEncoder
+from loralab.runtimes.onnx import OnnxModel
+from loralab.sessions.model import load_base
+from tests.support import gguf_models, tiny
 
 VARIANTS = ("fp32", "fp16", "int8", "uint8")
 PROMPT, STEPS, ROUNDS = 128, 32, 5

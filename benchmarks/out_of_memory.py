@@ -20,12 +20,12 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoConfig, LlamaConfig, LlamaForCausalLM
 
-from loralab.events import Adjusted, Ended, Incident, Stepped
+from loralab.core.events import Adjusted, Ended, Incident, Stepped
+from loralab.runs.run_folder import RunFolder
+from loralab.sessions.text import TextSession
 from loralab.train import loop
-from loralab.train.run import RunFolder
-from loralab.train.text import TextSession
-from tests import limited_worker, models, tiny
-from tests.faults import PLACES, Fault
+from tests.support import limited_worker, models, tiny
+from tests.support.faults import PLACES, Fault
 
 SHARES = (1.1, 0.9, 0.7, 0.5, 0.35, 0.25, 0.15)  # of the memory the whole micro-batch takes
 ROWS, STEPS = 110, 6
@@ -62,7 +62,7 @@ def _work(path: Path, base: Path, data: Path, megabytes: int, precision: str) ->
     chosen = models.plan(data, max_length=256, micro_batch=32, effective_batch=32, max_steps=STEPS, precision=precision)
     folder = models.run_folder(path, chosen, base)
     (path / "job.json").write_text(folder.job.model_dump_json())
-    command = [sys.executable, "-m", "tests.limited_worker", str(path), str(megabytes)]
+    command = [sys.executable, "-m", "tests.support.limited_worker", str(path), str(megabytes)]
     done = subprocess.run(command, env=os.environ | limited_worker.ENVIRONMENT, capture_output=True, text=True, check=False)
     if done.returncode:
         sys.stdout.write(done.stderr[-2000:])

@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 
 from loralab import Lab
-from loralab.paths import SAMPLES
+from loralab.core.paths import SAMPLES
 
 
 def first_rows(source: Path, target: Path, count: int) -> Path:

@@ -2,7 +2,7 @@
 
     python -m benchmarks.starter_numbers ../shared/data/pretrain/simple_english.jsonl.xz chat.jsonl [--model data/starter/text]
 
-The documents are the ones `loralab.train.corpus.is_heldout` keeps aside; the chats are those the full-tuning run held out (same split).
+The documents are the ones `loralab.sessions.corpus.is_heldout` keeps aside; the chats are those the full-tuning run held out (same split).
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from pathlib import Path
 
 import torch
 
-from loralab.encode import TextEncoder
-from loralab.paths import STARTER
-from loralab.profile import load_examples, split
+from loralab.core.paths import STARTER
+from loralab.datasets.profile import load_examples, split
+from loralab.models.tokenize import TextEncoder
 from loralab.serve.generate import Sampling, generate
-from loralab.train.corpus import documents, is_heldout
-from loralab.train.model import load_base
-from loralab.train.pretrain import token_bytes
+from loralab.sessions.corpus import documents, is_heldout
+from loralab.sessions.model import load_base
+from loralab.sessions.pretrain import token_bytes
 
 ROW = 512  # tokens of context per row, as in pretraining; the first token of a row is not counted
 SHARE = 0.01

@@ -17,12 +17,12 @@ from typing import Any
 
 import psutil
 
-from advisor.voice import prompts
-from advisor.voice.evidence import Pack, Row
-from advisor.voice.runtime import speaker
-from advisor.voice.runtime.speaker import LocalModel
-from loralab.exports._llama.parent import BACKENDS
-from loralab.paths import STARTER
+from advisor.assistant import prompts
+from advisor.assistant.evidence import Pack, Row
+from advisor.assistant.runtime import local_model
+from advisor.assistant.runtime.local_model import LocalModel
+from loralab.core.paths import STARTER
+from loralab.runtimes.llama.parent import BACKENDS
 
 SHAPE = {
     "hidden_size": 2048, "num_hidden_layers": 28, "num_attention_heads": 16, "num_key_value_heads": 8, "head_dim": 128,
@@ -38,8 +38,8 @@ def build(path: Path) -> None:
     import torch
     from transformers import Qwen3Config, Qwen3ForCausalLM
 
-    from loralab.encode import TextEncoder
     from loralab.exports._gguf import recipe, tokens, writer
+    from loralab.models.tokenize import TextEncoder
 
     torch.manual_seed(7)
     config = Qwen3Config(**{**SHAPE, "bos_token_id": 0, "eos_token_id": 3, "pad_token_id": 1})
@@ -65,7 +65,7 @@ def build(path: Path) -> None:
 
 def pack() -> Pack:
     """A run's evidence with every row there may be."""
-    from advisor.findings import Evidence
+    from advisor.diagnosis.findings import Evidence
 
     rows = tuple(Row(name=f"E{n}", evidence=Evidence(what=what, value=1.5 + n)) for n, what in enumerate(WHAT, 1))
     return Pack(run="r", state="finished", verdict="better", rows=rows)
@@ -127,7 +127,7 @@ def main() -> None:
     if not path.is_file():
         build(path)
     if asked.threads:
-        speaker.cores = lambda *, busy: asked.threads
+        local_model.cores = lambda *, busy: asked.threads
     for runtime in filter(importlib.util.find_spec, BACKENDS):
         sys.stdout.write(f"{measured(path, runtime)}\n")
         sys.stdout.flush()

@@ -2,9 +2,9 @@
 
 import sys
 
-from advisor import check_command, commands
-from loralab import cli
+from advisor.cli import check, commands
+from loralab.cli import app
 
 if __name__ == "__main__":
-    commands.register(cli.app)
-    sys.exit(cli.main(check_command.begin))
+    commands.register(app.app)
+    sys.exit(app.main(check.begin))

@@ -16,27 +16,31 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from loralab import adapter_import, compare, disk, paths, queue, runs, speed
-from loralab.card import model_card, origin_of
-from loralab.catalog import Catalog, ModelCheck, ModelEntry
-from loralab.chat import ChatServer
-from loralab.errors import UserError
+from loralab.adapters import importer
+from loralab.core import disk, paths
+from loralab.core.errors import UserError
+from loralab.core.events import RunView
+from loralab.core.records import DatasetProfile, Footprint, Job, Plan, Proposal
+from loralab.datasets.profile import SampleSet, profile_dataset, samples
 from loralab.evaluations._controls import SHUFFLED
-from loralab.events import RunView
 from loralab.exports._offers import Offer, offers
-from loralab.hardware import Machine, fingerprint, measure_machine
 from loralab.history import History
-from loralab.hub import check_on_hub
-from loralab.planner import propose
-from loralab.profile import SampleSet, profile_dataset, samples
-from loralab.queue import Turn
-from loralab.records import DatasetProfile, Footprint, Job, Plan, Proposal
-from loralab.report import run_report
-from loralab.report_page import report_html, report_markdown
-from loralab.speed import Speed
-from loralab.subjects import Subject, parts_of, subject
+from loralab.machine import speed
+from loralab.machine.hardware import Machine, fingerprint, measure_machine
+from loralab.machine.speed import Speed
+from loralab.models.catalog import Catalog, ModelCheck, ModelEntry
+from loralab.models.hub import check_on_hub
+from loralab.planning.planner import propose
+from loralab.planning.tracer import Tracer, traced
+from loralab.reports import compare
+from loralab.reports.card import model_card, origin_of
+from loralab.reports.report import run_report
+from loralab.reports.report_page import report_html, report_markdown
+from loralab.reports.subjects import Subject, parts_of, subject
+from loralab.runs import queue, runs
+from loralab.runs.queue import Turn
+from loralab.serve.client import ChatServer
 from loralab.tasks import parse_plan
-from loralab.tracing import Tracer, traced
 
 FORESEEN = 64  # plans whose predictions are remembered until they are started
 
@@ -147,7 +151,7 @@ class Lab:
         disk.check_writable(self.home)
         examples = str(self.profile(data, base or "starter").path) if data else ""
         with disk.writing(self.home):
-            return adapter_import.bring(self.home, self.catalog, [Path(path).expanduser() for path in given], base, examples)
+            return importer.bring(self.home, self.catalog, [Path(path).expanduser() for path in given], base, examples)
 
     def resume(self, run: str) -> str:
         """Go on from the last checkpoint of a stopped, killed or failed run, when its turn comes."""

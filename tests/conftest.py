@@ -14,12 +14,12 @@ from typing import Any
 import psutil
 import pytest
 
-from loralab import process, runs, watching
-from loralab.errors import UserError
-from loralab.events import Ended, RunView, Started, read
+from loralab.core.errors import UserError
+from loralab.core.events import Ended, RunView, Started, read
+from loralab.core.paths import CHECKOUT
 from loralab.lab import Lab
-from loralab.paths import CHECKOUT
-from tests import gguf_models, models, tiny
+from loralab.runs import process, runs, watch
+from tests.support import gguf_models, models, tiny
 
 PATIENCE = 60.0  # seconds: generous, because the machine may be busy; a test that waits that long has failed
 
@@ -77,7 +77,7 @@ def plain(bases: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> P
 def short_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     """Trainings in this process write few and short answers for their verdict, which is tested elsewhere and takes longer than they do."""
     from loralab.evaluations import _answers
-    from loralab.train import text
+    from loralab.sessions import text
 
     monkeypatch.setattr(_answers, "LONGEST", 4)
     monkeypatch.setattr(text, "MOST_ANSWERS", 3)
@@ -99,7 +99,7 @@ def lab(home: Path) -> Lab:
 @pytest.fixture
 def fake(home: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
     """Starts a run of the fake task in a real worker: `fake(max_steps=5)` -> run id."""
-    monkeypatch.setenv("LORALAB_PLUGINS", "loralab.tasks:tests.fake_task")
+    monkeypatch.setenv("LORALAB_PLUGINS", "loralab.tasks:tests.support.fake_task")
 
     def start(**settings: Any) -> str:
         return runs.start(home, "train", {"task": "fake", **settings})
@@ -118,8 +118,8 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 def adapted(folders: tuple[Path, Path]) -> tuple[Any, Any]:
     from peft import PeftModel
 
-    from loralab.encode import TextEncoder
-    from loralab.train.model import load_base
+    from loralab.models.tokenize import TextEncoder
+    from loralab.sessions.model import load_base
 
     return PeftModel.from_pretrained(load_base(folders[0], "fp32"), str(folders[1])).eval(), TextEncoder(folders[0])
 
@@ -173,7 +173,7 @@ def gone(pid: int) -> bool:
 
 def forget(home: Path, run: str) -> None:
     """As after a restart of the app: nothing in memory, no child of ours."""
-    watching.DESK.forget(home / "runs" / run)
+    watch.DESK.forget(home / "runs" / run)
 
 
 def python(code: str, *arguments: object, stdin: bool = False) -> subprocess.Popen[str]:
@@ -193,7 +193,7 @@ def first_line(process: subprocess.Popen[str]) -> str:
 @pytest.fixture(scope="session")
 def _reader() -> Iterator[Any]:
     """A child process with transformers in it, started when it is first asked for and ended with the tests."""
-    from loralab.exports._llama.parent import Child
+    from loralab.runtimes.llama.parent import Child
 
     started: list[Child] = []
 
@@ -210,7 +210,7 @@ def _reader() -> Iterator[Any]:
 @pytest.fixture
 def one_process(_reader: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Exports are read back in one kept process, not in a fresh one each: starting it takes longer than all it is asked."""
-    from loralab.exports._llama import parent
+    from loralab.runtimes.llama import parent
 
     real = parent.Child
     monkeypatch.setattr(parent, "Child", lambda name="": _reader(name) if name == "transformers" else real(name))

@@ -16,18 +16,22 @@ from typing import Any
 
 import gradio as gr
 
+from loralab.core.paths import room
 from loralab.lab import Lab
-from loralab.paths import room
-from ui.advisor_panel import advisor_panel
+from ui.advisor.memory_page import memory_page
+from ui.advisor.panel import advisor_panel
 from ui.errors import LOG, told, write_log
-from ui.greeting import Greeting, greet, greeting
 from ui.idle import measuring
 from ui.markup import markup
-from ui.memory_page import memory_page
 from ui.page import TABS, Page, go_to, shared_parts
-from ui.runlist import machine_strip, run_list
+from ui.runs.greeting import Greeting, greet, greeting
+from ui.runs.runlist import machine_strip, run_list
 from ui.settings import read_settings, remember
-from ui.tabs import dataset, evaluate, plan, share, train
+from ui.tabs.dataset import tab as dataset
+from ui.tabs.evaluate import tab as evaluate
+from ui.tabs.plan import tab as plan
+from ui.tabs.share import tab as share
+from ui.tabs.train import tab as train
 from ui.theme import CSS, FOLD_SIDE_JS, HEAD, make_theme, set_theme_js
 
 BUILD = {"dataset": dataset.build, "plan": plan.build, "train": train.build, "evaluate": evaluate.build, "share": share.build}

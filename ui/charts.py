@@ -6,17 +6,17 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from loralab.estimate import disk_words, stage_words
-from loralab.events import RunView, Stepped
-from loralab.incidents import told
-from loralab.records import DatasetProfile, Footprint
-from ui.marks import MARKS, annotate, mark_incidents
+from loralab.core.events import RunView, Stepped
+from loralab.core.records import DatasetProfile, Footprint
+from loralab.planning.estimate import disk_words, stage_words
+from loralab.reports.incidents import told
+from ui.tabs.train.incident_markers import MARKS, annotate, mark_incidents
 from ui.words import count, esc, size
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-    from advisor.voice.templates.annotations import Annotation
+    from advisor.words.annotations import Annotation
 
 MOST_POINTS = 500  # drawn per line; more cannot be told apart on a screen
 RAW, SMOOTH, HELDOUT, QUIET = "rgba(128,138,134,0.35)", "#7c8a85", "#0d9488", "rgba(128,138,134,0.22)"

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from advisor.advisor import Advisor
-from loralab.errors import UserError
-from loralab.paths import room
-from loralab.records import DatasetProfile, Proposal
+from loralab.core.errors import UserError
+from loralab.core.paths import room
+from loralab.core.records import DatasetProfile, Proposal
+from ui.runs.run_names import spoken
 from ui import goals
-from ui.run_names import spoken
 
 _KEPT = 16  # profiles held in memory; one is a few hundred kilobytes at most
 

@@ -11,7 +11,7 @@ from typing import Any, ParamSpec, TypeVar
 
 import gradio as gr
 
-from loralab.errors import LabError, Problem
+from loralab.core.errors import LabError, Problem
 from ui.words import esc
 
 P = ParamSpec("P")

@@ -19,8 +19,8 @@ from gradio.components import Component
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
-from loralab.errors import UserError
-from loralab.records import Plan
+from loralab.core.errors import UserError
+from loralab.core.records import Plan
 
 GROUPS = {
     "basics": "The basics",

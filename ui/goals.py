@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from loralab.errors import UserError
-from loralab.records import DatasetProfile
+from loralab.core.errors import UserError
+from loralab.core.records import DatasetProfile
 
 
 @dataclass(frozen=True)

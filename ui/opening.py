@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from loralab.errors import Unavailable, UserError
+from loralab.core.errors import Unavailable, UserError
 
 OPENERS = {"darwin": "open", "win32": "explorer"}
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from loralab.paths import write_atomic
+from loralab.core.paths import write_atomic
 from ui.errors import LOG
 
 

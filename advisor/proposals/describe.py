@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from advisor.proposals.wishes import Chosen, Task, Wish, understand
-from loralab import estimate
+from loralab.core.records import DatasetProfile, Proposal, Record
 from loralab.lab import Lab
-from loralab.model_check import ModelCheck, size_words
-from loralab.records import DatasetProfile, Proposal, Record
+from loralab.models.model_check import ModelCheck, size_words
+from loralab.planning import estimate
 
 SPEAKS_MANY = ("qwen", "gemma", "llama-3.2", "mistral")  # beginnings of names of catalogue models that write other languages than English
 LARGEST_QUICK = 200e6  # weights of a model for somebody in a hurry

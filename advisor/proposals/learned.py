@@ -22,8 +22,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from loralab.core.records import Record
 from loralab.history.record import Memory
-from loralab.records import Record
 
 PRIOR_WEIGHT = 2.0  # sweeps: as many of one's own as weigh as much as what is published
 FAR = 5.0  # times the prior, up or down: as far as history may go

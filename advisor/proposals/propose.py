@@ -9,17 +9,18 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from advisor.limits import NAMES, Limits, Point, Tamed, points, tame
-from advisor.preflight import examined
+from advisor.diagnosis.limits import NAMES, Limits, Point, Tamed, points, tame
+from advisor.diagnosis.preflight import examined
 from advisor.proposals import learned
 from advisor.proposals.learned import Learned, Sweep
-from loralab import facts, planner
-from loralab.errors import Problem, UserError
-from loralab.facts import Facts
-from loralab.hardware import Machine, fingerprint
+from loralab.core.errors import Problem, UserError
+from loralab.core.records import DatasetProfile, Proposal
+from loralab.datasets import run_facts
+from loralab.datasets.run_facts import Facts
 from loralab.history import Memory, named
 from loralab.lab import Lab
-from loralab.records import DatasetProfile, Proposal
+from loralab.machine.hardware import Machine, fingerprint
+from loralab.planning import planner
 from loralab.tasks.text import TextPlan
 
 READ = 500  # runs that are looked at
@@ -65,7 +66,7 @@ def known_facts(lab: Lab, profile: DatasetProfile, model: str) -> Facts:
     """The facts of a plan as far as a profile tells them: enough for what memory and rate depend on."""
     machine: Machine = lab.machine()
     return Facts.model_validate(
-        facts.of_model(lab.catalog.folder(model))
+        run_facts.of_model(lab.catalog.folder(model))
         | {
             "data": profile.id, "n_train": profile.n_train, "n_heldout": profile.n_heldout, "tokens": profile.tokens,
             "parameters": lab.check_model(model).parameters, "place": fingerprint(machine), "room": machine.training_memory_free,

@@ -10,7 +10,7 @@ from typing import Literal
 
 from advisor.proposals.tongues import language, typed
 from advisor.proposals.wording import weights
-from loralab.records import Record
+from loralab.core.records import Record
 
 Task = Literal["answer", "sort", "extract", "summarise", "translate", "code", "write"]
 Chosen = Task | Literal[""]  # the kind that a person said it is, or nothing

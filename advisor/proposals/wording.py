@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from advisor.proposals.tongues import without
-from loralab.paths import DATA
+from loralab.core.paths import DATA
 
 FILE = DATA / "wishes.npz"
 BUCKETS = 1 << 15  # features share a place where their sums are equal modulo this; few do, and the fit knows it

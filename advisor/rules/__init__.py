@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from advisor.case import Case
-from advisor.findings import Action, Finding, Found, Group, Severity
-from loralab import plugins
+from advisor.diagnosis.case import Case
+from advisor.diagnosis.findings import Action, Finding, Found, Group, Severity
+from loralab.core import plugins
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,9 @@ Invariant: a share is of the examples that are learned from; without facts there
 
 from __future__ import annotations
 
-from advisor.case import Case
-from advisor.findings import Evidence
-from loralab.facts import Facts
+from advisor.diagnosis.case import Case
+from advisor.diagnosis.findings import Evidence
+from loralab.datasets.run_facts import Facts
 
 SMALL = 0.3  # confidence that a fault of hardly any examples bears on what came of a run; half its share is added to it
 

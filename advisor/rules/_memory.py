@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 from typing import Literal
 
-from advisor.case import Case
-from loralab.events import Incident
+from advisor.diagnosis.case import Case
+from loralab.core.events import Incident
 
 Doing = Literal["learning", "one example", "optimiser", "looking", "comparing"]
 
@@ -29,7 +29,7 @@ LONG = 1.5  # times a usual row: the longest rows are what does not fit
 SELDOM = 0.2  # of the updates: more often than that it is no matter of a few rows
 SMALLER = ("token_budget", "micro_batch", "recompute", "offload", "max_length", "precision")  # what makes an update smaller
 WIDE = 100_000  # entries of a vocabulary: from here on the numbers for all words are among the largest of a step
-TILE = 1024  # positions at once that loralab/train/head.py computes them for
+TILE = 1024  # positions at once that loralab/sessions/head.py computes them for
 LONG_TEXT = 1024  # tokens: from here on plain attention's square of the length counts
 
 

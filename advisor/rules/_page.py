@@ -5,12 +5,12 @@ Invariant: nothing in it is written twice.
 
 from __future__ import annotations
 
-import importlib
 import inspect
+import sys
 from itertools import groupby
 
 from advisor.rules import Rule, rules
-from loralab.paths import CHECKOUT, write_atomic
+from loralab.core.paths import CHECKOUT, write_atomic
 
 PAGE = CHECKOUT / "docs" / "diagnoses.md"
 GROUPS = {
@@ -36,7 +36,7 @@ def page() -> str:
 
 
 def _entry(name: str, rule: Rule) -> str:
-    words = inspect.cleandoc(importlib.import_module(f"advisor.rules.{name}").__doc__ or "")
+    words = inspect.cleandoc(sys.modules[rule.check.__module__].__doc__ or "")
     first, _, rest = words.partition("\n\n")
     body = rest.replace("What it looks like:", "**What it looks like:**").replace("Why:", "**Why:**", 1)
     body = body.replace("What to do:", "**What to do:**", 1)

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import math
 
-from advisor.case import Case
-from loralab.events import Adjusted, Incident
-from loralab.planner import MID_RATE, TINY, TINY_RATE, USUAL_RATE
+from advisor.diagnosis.case import Case
+from loralab.core.events import Adjusted, Incident
+from loralab.planning.planner import MID_RATE, TINY, TINY_RATE, USUAL_RATE
 
-USUAL_SCALE = 2.0  # alpha / rank the usual rates hold for (loralab/planner.py)
+USUAL_SCALE = 2.0  # alpha / rank the usual rates hold for (loralab/planning/planner.py)
 USUAL_RANK = 16  # likewise
 WORSE = 0.1  # of the start: a held-out loss that is higher by more than this got worse beyond noise
 FLOOR = 0.1  # nats: and by at least this, so that a loss near zero may move

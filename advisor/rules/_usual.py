@@ -5,10 +5,10 @@ Invariant: what is not odd stays as the person asked for it.
 
 from __future__ import annotations
 
-from advisor.case import Case
-from advisor.findings import Fix
+from advisor.diagnosis.case import Case
+from advisor.diagnosis.findings import Fix
 from advisor.rules._reading import BEYOND, USUAL_SCALE, rate_words, usual_rate
-from advisor.rules.too_loud import LOUD
+from advisor.rules.instability.too_loud import LOUD
 
 QUIET = USUAL_SCALE / 4  # alpha / rank: no louder than this is as odd as far too loud
 

@@ -4,7 +4,7 @@
     python -m benchmarks.labfail.alike OUT --again  the same from the reports kept in OUT/alike.jsonl
 
 Each test is three real pilots of one plan that differ only in the order of their examples, which is the noise a setting must stand out of.
-Tests of the first seed are dev: the noise in advisor/proposals/pilots.py was taken from them; the others are held out. OUT is the folder
+Tests of the first seed are dev: the noise in advisor/proposals/trials.py was taken from them; the others are held out. OUT is the folder
 the corpus was generated in: its bases are used.
 """
 
@@ -21,7 +21,7 @@ from unittest import mock
 
 import numpy as np
 
-from advisor.proposals.pilots import FEWEST, MEASURES, decide, loss_of
+from advisor.proposals.trials import FEWEST, MEASURES, decide, loss_of
 from benchmarks.labfail.causes import DATA, TINY
 from benchmarks.labfail.replay import wilson
 from benchmarks.labfail.setups import run, usual
@@ -32,7 +32,7 @@ PILOTS = 3
 @contextmanager
 def another_order(salt: int) -> Iterator[None]:
     """The batches of an epoch in another order than the plan's seed gives."""
-    from loralab.train.text import TextSession
+    from loralab.sessions.text import TextSession
 
     healthy = TextSession.order
 

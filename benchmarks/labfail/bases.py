@@ -13,8 +13,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from loralab.paths import SAMPLES, STARTER
-from tests import tiny
+from loralab.core.paths import SAMPLES, STARTER
+from tests.support import tiny
 
 VOCABULARY, CONTEXT = 1024, 256
 GAIN = 12.0
@@ -103,8 +103,8 @@ def _teach(model: Any, folder: Path) -> None:
     """All weights, on the lessons as conversations; a minute of a processor."""
     import torch
 
-    from loralab.encode import TextEncoder
-    from loralab.records import Example, Message
+    from loralab.core.records import Example, Message
+    from loralab.models.tokenize import TextEncoder
 
     encoder = TextEncoder(folder)
     rows = [

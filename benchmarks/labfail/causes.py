@@ -12,8 +12,8 @@ from functools import cache
 from random import Random
 
 from benchmarks.labfail.setups import Setup
-from loralab.events import RunView
-from loralab.facts import Facts, noted
+from loralab.core.events import RunView
+from loralab.datasets.run_facts import Facts, noted
 
 Inject = Callable[[Setup, Random], Setup]
 Acts = Callable[[RunView, RunView], bool]  # (the run, its healthy twin)

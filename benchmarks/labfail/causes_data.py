@@ -12,8 +12,8 @@ from typing import Any
 from benchmarks.labfail import data
 from benchmarks.labfail.causes import PAIRS, TINY, Acts, Cause, fact, failed, no_longer
 from benchmarks.labfail.setups import Setup
-from loralab.events import RunView
-from loralab.facts import noted
+from loralab.core.events import RunView
+from loralab.datasets.run_facts import noted
 
 Rows = tuple[dict[str, Any], ...]
 _LONG = "Please read this first. " * 8

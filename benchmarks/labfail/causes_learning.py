@@ -11,8 +11,8 @@ from unittest import mock
 from benchmarks.labfail import data
 from benchmarks.labfail.causes import LEAST, PAIRS, TINY, Cause, best, either, fact, last, no_longer, worse
 from benchmarks.labfail.setups import Setup
-from loralab.events import RunView
-from loralab.facts import Facts
+from loralab.core.events import RunView
+from loralab.datasets.run_facts import Facts
 
 # the first layer of attention to name in each family
 _QUERY = {"gpt2": "c_attn", "phi3": "qkv_proj", "falcon": "query_key_value"}
@@ -35,7 +35,7 @@ def rate_too_low(setup: Setup, draw: Random) -> Setup:
 @contextmanager
 def _cut_off(*, whole: bool) -> Iterator[None]:
     """Nothing reaches the adapter: the loss hangs on its weights not at all, or with a factor of nought."""
-    from loralab.train.text import TextSession
+    from loralab.sessions.text import TextSession
 
     healthy = TextSession.loss
 

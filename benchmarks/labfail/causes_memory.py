@@ -16,8 +16,8 @@ from unittest import mock
 from benchmarks.labfail import data
 from benchmarks.labfail.causes import PAIRS, TINY, Cause, told
 from benchmarks.labfail.setups import Setup, limited
-from tests.faults import CPU
-from tests.troubles import kills_when_large
+from tests.support.faults import CPU
+from tests.support.troubles import kills_when_large
 
 OUT = told("out_of_memory", "does_not_fit", "killed_for_memory")
 
@@ -84,7 +84,7 @@ def too_large(most: int, *, learning: bool = True) -> Iterator[None]:
     """Every micro-batch of more than `most` padded tokens fails as the allocator fails, while learning or while looking."""
     import torch
 
-    from loralab.train.text import TextSession
+    from loralab.sessions.text import TextSession
 
     healthy = TextSession.loss
 
@@ -117,7 +117,7 @@ def in_optimizer(at: range, rank: int = 0) -> Iterator[None]:
 @contextmanager
 def no_room_for_weights() -> Iterator[None]:
     """Loading the base model fails as the allocator fails."""
-    from loralab.train import text
+    from loralab.sessions import text
 
     def load(*_: Any, **__: Any) -> Any:
         raise RuntimeError(CPU)

@@ -10,7 +10,7 @@ from typing import Any
 
 from benchmarks.labfail.causes import Cause, either, told, worse
 from benchmarks.labfail.setups import Setup
-from tests import troubles
+from tests.support import troubles
 
 GATED = ("llama", "qwen3", "gemma2", "phi3")
 AWAY = either(told("diverged", "non_finite"), worse)

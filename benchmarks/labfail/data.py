@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from loralab.paths import SAMPLES
+from loralab.core.paths import SAMPLES
 
 Row = dict[str, str]
 QUESTION, ANSWER = "prompt", "completion"

@@ -1,4 +1,4 @@
-"""Fits the ranker of advisor/ranker.py on LabFail and writes data/ranker.json: `python -m benchmarks.labfail.fit_ranker`
+"""Fits the ranker of advisor/diagnosis/ranker.py on LabFail and writes data/ranker.json: `python -m benchmarks.labfail.fit_ranker`
 
 It learns from the dev cells alone, so that the held-out ones judge what is shipped; replay.py fits others without a model or a data set.
 scikit-learn is needed here and nowhere in the app.
@@ -19,14 +19,14 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold
 from sklearn.preprocessing import StandardScaler
 
-from advisor.case import Case
-from advisor.diagnose import findings
-from advisor.findings import Finding
-from advisor.ranker import FILE, Ranker, features, read
+from advisor.diagnosis.case import Case
+from advisor.diagnosis.diagnose import findings
+from advisor.diagnosis.findings import Finding
+from advisor.diagnosis.ranker import FILE, Ranker, features, read
 from benchmarks.labfail.causes import causes
 from benchmarks.labfail.records import HEALTHY, LabRun, corpus
 from benchmarks.labfail.replay import case_of
-from loralab.paths import write_atomic
+from loralab.core.paths import write_atomic
 
 STRENGTH = 0.1  # inverse of the penalty: few runs, many features
 SEEN = 3  # runs with it that a cause must have

@@ -25,7 +25,7 @@ from benchmarks.labfail.causes import Cause, base_loss, best, causes, last
 from benchmarks.labfail.healthy import PLAIN, frightening, pool, setup_of
 from benchmarks.labfail.records import HEALTHY, LabRun, slim
 from benchmarks.labfail.setups import Ran, Setup, dumped, run
-from loralab.events import RunView
+from loralab.core.events import RunView
 
 ENVIRONMENT = {"MALLOC_MMAP_THRESHOLD_": "65536", "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}  # see tests/limited_worker
 LEARNED = 0.1  # nats below its start that a healthy run ends at least

@@ -14,7 +14,7 @@ from benchmarks.labfail import data
 from benchmarks.labfail.causes import DATA, MODELS, TINY
 from benchmarks.labfail.causes_numbers import _weights
 from benchmarks.labfail.setups import Setup, usual
-from tests import troubles
+from tests.support import troubles
 
 PLAIN = "usual"
 SLOW = ("labels", "support")  # data sets of the starter, which takes ten times as long as the others

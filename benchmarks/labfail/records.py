@@ -12,8 +12,8 @@ from typing import Any
 from pydantic import Field, TypeAdapter
 
 from benchmarks.labfail.causes import DATA, MODELS
-from loralab.events import Event, RunView, fold
-from loralab.records import DatasetProfile, Record
+from loralab.core.events import Event, RunView, fold
+from loralab.core.records import DatasetProfile, Record
 
 RUNS = Path(__file__).parent / "runs"
 HEALTHY = "healthy"

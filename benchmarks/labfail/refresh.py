@@ -11,9 +11,9 @@ from pathlib import Path
 from benchmarks.labfail import records
 from benchmarks.labfail.bases import base
 from benchmarks.labfail.records import LabRun
-from loralab.errors import LabError
-from loralab.facts import foreseen, noted
-from loralab.profile import profile_dataset
+from loralab.core.errors import LabError
+from loralab.datasets.profile import profile_dataset
+from loralab.datasets.run_facts import foreseen, noted
 from loralab.tasks.text import TextPlan
 
 

@@ -3,7 +3,7 @@
     python -m benchmarks.labfail.repairs OUT [--each N] [--only CAUSE,CAUSE] [--part dev|heldout]
 
 The trouble stays in: the memory is as small, the row as broken, the kernel as wrong. A run that failed is tried again with what the app
-would change by itself (advisor/repair.py, with the limits that its failures teach), one that came out badly with the first way out that
+would change by itself (advisor/repair, with the limits that its failures teach), one that came out badly with the first way out that
 its findings offer, as if a person pressed Apply. **A run is well** when it finishes, ends clearly below its base on held-out examples, and
 X One that its guard put right while it ran is well before the first try, and counted apart. OUT is the
 folder the corpus was generated in: its bases are used.
@@ -23,12 +23,12 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from advisor import data_advice
-from advisor.case import Case
-from advisor.diagnose import diagnose
-from advisor.findings import Diagnosis, Fix
-from advisor.limits import OUT_OF_MEMORY, RAN_AWAY, Limits, points, tame
-from advisor.repair import KEPT, repair
+from advisor.diagnosis.case import Case
+from advisor.diagnosis.diagnose import diagnose
+from advisor.diagnosis.findings import Diagnosis, Fix
+from advisor.diagnosis.limits import OUT_OF_MEMORY, RAN_AWAY, Limits, points, tame
+from advisor.repair import data_fixes
+from advisor.repair.repair import KEPT, repair
 from benchmarks.labfail.bases import base
 from benchmarks.labfail.causes import base_loss, best, causes
 from benchmarks.labfail.generate import LEARNED
@@ -36,7 +36,7 @@ from benchmarks.labfail.healthy import PLAIN, setup_of
 from benchmarks.labfail.records import HEALTHY, LabRun, corpus
 from benchmarks.labfail.replay import case_of, wilson
 from benchmarks.labfail.setups import Ran, Setup, changed, dumped, run
-from loralab.events import RunView
+from loralab.core.events import RunView
 from loralab.tasks.text import TextPlan
 
 TRIES = 2
@@ -67,7 +67,7 @@ def way_out(case: Case, found: Diagnosis, limits: Limits, tried: list[dict[str, 
         for fix in finding.fixes:
             wanted = {n: v for n, v in fix.settings.items() if n not in KEPT}
             settings = {n: v for n, v in (wanted | moved(case, wanted, limits)).items() if getattr(case.asked, n) != v}
-            data = fix.data if fix.data in data_advice.OPERATIONS else ""
+            data = fix.data if fix.data in data_fixes.OPERATIONS else ""
             if (settings or data) and not any(old["settings"] == settings and old["data"] == data for old in tried):
                 return Fix(words=fix.words, settings=settings, data=data)
     return None
@@ -89,7 +89,7 @@ def applied(setup: Setup, fix: Fix, plan: TextPlan, root: Path) -> Setup:
     if setup.change:  # the operation reads the template that the run read
         model = changed(model, made.with_name("model-before"), setup.change)
     made.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in setup.rows))
-    advice = data_advice.apply(fix.data, plan.model_copy(update={"dataset": str(made)}), model, root / "work")
+    advice = data_fixes.apply(fix.data, plan.model_copy(update={"dataset": str(made)}), model, root / "work")
     return replace(after, rows=tuple(json.loads(line) for line in Path(advice.path).read_text("utf-8").splitlines()))
 
 

@@ -19,14 +19,14 @@ from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
-from advisor.case import Case
-from advisor.diagnose import diagnose, findings
-from advisor.findings import Diagnosis, Finding
+from advisor.diagnosis.case import Case
+from advisor.diagnosis.diagnose import diagnose, findings
+from advisor.diagnosis.findings import Diagnosis, Finding
 from advisor.rules import rules
 from benchmarks.labfail.causes import causes
 from benchmarks.labfail.records import HEALTHY, RUNS, LabRun, corpus
-from loralab.events import Ended, Incident, RunView, Stepped, adjusted, fold
-from loralab.facts import Facts, noted
+from loralab.core.events import Ended, Incident, RunView, Stepped, adjusted, fold
+from loralab.datasets.run_facts import Facts, noted
 from loralab.tasks.text import TextPlan
 
 Z = 1.96

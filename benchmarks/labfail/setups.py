@@ -20,10 +20,10 @@ from unittest import mock
 
 from benchmarks.labfail import data
 from benchmarks.labfail.bases import base
-from loralab import events
-from loralab.endings import settle
-from loralab.events import Event, RunView, fold
-from loralab.records import DatasetProfile, Example, Job
+from loralab.core import events
+from loralab.core.events import Event, RunView, fold
+from loralab.core.records import DatasetProfile, Example, Job
+from loralab.runs.crash import settle
 from loralab.tasks.text import TextPlan
 
 PATIENCE_SECONDS = 120.0
@@ -115,8 +115,8 @@ def _report(folder: Path) -> dict[str, Any]:
 
 
 def _profile(file: Path, model: Path, plan: TextPlan) -> DatasetProfile | None:
-    from loralab.errors import LabError
-    from loralab.profile import profile_dataset
+    from loralab.core.errors import LabError
+    from loralab.datasets.profile import profile_dataset
 
     try:
         found = profile_dataset(file, model, roles=plan.roles or None, learn_from=plan.learn_from)
@@ -160,9 +160,9 @@ def _fork(folder: Path, trouble: Trouble) -> int:
 
 
 def _work(folder: Path, trouble: Trouble) -> int:
-    from loralab import worker
     from loralab.evaluations import _answers, _judge, forgetting, question_fit
-    from loralab.train import text
+    from loralab.runs import worker
+    from loralab.sessions import text
 
     general = forgetting.general_set()[:GENERAL]
 

@@ -26,9 +26,9 @@ from pydantic import ValidationError
 from advisor.proposals.describe import Described, describe
 from advisor.proposals.wishes import SIGNS, Length, Task, Wish, understand
 from benchmarks.labfail.replay import wilson
-from loralab import estimate
+from loralab.core.records import Record
 from loralab.lab import Lab
-from loralab.records import Record
+from loralab.planning import estimate
 from loralab.tasks.text import TextPlan
 
 PROMPTS, FRESH, THIRD = (Path(__file__).with_name(name) for name in ("prompts.jsonl", "fresh.jsonl", "third.jsonl"))

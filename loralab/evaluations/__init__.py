@@ -12,15 +12,15 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from loralab import plugins
-from loralab.errors import LabError
-from loralab.records import Example, Message, Plan, Score
+from loralab.core import plugins
+from loralab.core.errors import LabError
+from loralab.core.records import Example, Message, Plan, Score
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from loralab.encode import TextEncoder
     from loralab.evaluations._second_opinion import Opinion
+    from loralab.models.tokenize import TextEncoder
     from loralab.train.session import Batch
 
 

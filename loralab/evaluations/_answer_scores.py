@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from loralab.core.records import Score
 from loralab.evaluations import Answered
 from loralab.evaluations._paired import paired_difference, verdict
-from loralab.records import Score
 
 SMALL = 0.02  # of a share: two answers in a hundred
 

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from loralab.errors import LabError
+from loralab.core.errors import LabError
+from loralab.core.records import Example, Message
 from loralab.evaluations import Answer, Answered, Judging, switched
-from loralab.records import Example, Message
 
 SHORTEST, LONGEST = 32, 160  # tokens an answer may take: twice its reference, within these
 OPENING = 3  # of a plain text the first third is given and the rest is to be written

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from loralab.core.records import Example
 from loralab.evaluations._paired import paired_difference, verdict
-from loralab.records import Example
 
 SWAPS = 200
 ALLOWED = 0.05  # share of false “better” that a 95 % interval promises not to exceed, both ways together

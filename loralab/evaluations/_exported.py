@@ -13,20 +13,20 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from loralab.compare import Comparison, compare, judgement
-from loralab.dataset import load_examples, split
-from loralab.errors import LabError, UserError
+from loralab.core.errors import LabError, UserError
+from loralab.core.events import Noted, fold, read
+from loralab.core.records import Example
+from loralab.datasets.dataset import load_examples, split
 from loralab.evaluations import exact_match, json_match, label_accuracy, number_match
 from loralab.evaluations._answers import LONGEST, SHORTEST, asked
 from loralab.evaluations._judge import Judgement, tell
 from loralab.evaluations._paired import spread
-from loralab.events import Noted, fold, read
 from loralab.exports import Source, formats
 from loralab.exports._files import encoder_of
-from loralab.exports._runtime import Runtime
-from loralab.model_folder import count_weights, weight_files
-from loralab.records import Example
-from loralab.train.run import RunFolder
+from loralab.models.model_folder import count_weights, weight_files
+from loralab.reports.compare import Comparison, compare, judgement
+from loralab.runs.run_folder import RunFolder
+from loralab.runtimes.runtime import Runtime
 
 MOST_ROWS, MOST_ANSWERS = 32, 32  # some programs have to be asked once for every token
 SPARE = 16  # tokens of context beyond the longest example and answer

@@ -13,15 +13,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from loralab.core.events import Evaluated, Previewed, Saved
+from loralab.core.paths import write_atomic
+from loralab.core.records import Artifact, Sample, Score
 from loralab.evaluations import Evaluation, Judging, Measured, evaluations
 from loralab.evaluations._answer_scores import shorten
 from loralab.evaluations._paired import SURE, holm
-from loralab.events import Evaluated, Previewed, Saved
-from loralab.paths import write_atomic
-from loralab.records import Artifact, Sample, Score
 
 if TYPE_CHECKING:
-    from loralab.train.run import RunFolder
+    from loralab.runs.run_folder import RunFolder
 
 SHOWN = 5  # answers shown side by side
 LONGEST_QUESTION = 2000  # characters of a question that are kept to look at

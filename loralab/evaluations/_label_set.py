@@ -9,8 +9,8 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+from loralab.core.records import Example
 from loralab.evaluations._answers import asked
-from loralab.records import Example
 
 MOST_LABELS = 500  # beyond it, labels are hardly a closed set
 

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from loralab.errors import LabError, UserError
+from loralab.core.errors import LabError, UserError
 
 CONTEXT = 2048  # tokens a judge reads at once, where it can read as many
 SPARE = 8  # of them left free
@@ -47,7 +47,7 @@ class LocalJudge:
 
     def __init__(self, path: Path) -> None:
         from loralab.exports._gguf.file import check, field
-        from loralab.exports._llama.parent import LlamaCpp
+        from loralab.runtimes.llama.parent import LlamaCpp
 
         try:
             reader = check(path)

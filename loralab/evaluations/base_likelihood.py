@@ -13,11 +13,11 @@ from collections.abc import Sequence
 from statistics import median
 from typing import Any
 
-from loralab.encode import Encoded
+from loralab.core.records import Example, Plan
 from loralab.evaluations import Answered, Evaluation, Judging, Measured, switched
 from loralab.evaluations._answer_scores import Trait, both
 from loralab.evaluations.hygiene import RUN, repeated
-from loralab.records import Example, Plan
+from loralab.models.tokenize import Encoded
 
 MOST_ANSWERS = 64  # each costs two passes
 CIRCLES = 0.2  # share of runs of words said before, from which on an answer may run in circles

@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from loralab.core.records import Example, Plan
 from loralab.evaluations import Evaluation, Judging, Measured
 from loralab.evaluations._answer_scores import Trait, both
-from loralab.records import Example, Plan
 
 STEM = 6  # letters by which two forms of a word count as one: “illness” and “illnesses”
 LETTERS = 4  # of a content word; shorter ones are mostly grammar, whatever the language

@@ -11,12 +11,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from loralab.errors import LabError
+from loralab.core.errors import LabError
+from loralab.core.records import Example, Plan
 from loralab.evaluations import Answered, Evaluation, Judging, Measured
 from loralab.evaluations._answer_scores import Trait, shorten
 from loralab.evaluations._second_opinion import Opinion
 from loralab.evaluations.grounding import has_source
-from loralab.records import Example, Plan
 
 MOST_ANSWERS = 30  # each is asked about twice, and once beside the wrong text
 GULLIBLE = 0.3  # share of wrong texts to which a judge may say yes, and still be heard

@@ -10,10 +10,10 @@ import string
 from collections.abc import Sequence
 from statistics import median
 
+from loralab.core.records import Example, Plan
 from loralab.evaluations import Answered, Evaluation, Judging, Measured
 from loralab.evaluations._answer_scores import Trait, both, shorten
 from loralab.evaluations._answers import asked
-from loralab.records import Example, Plan
 
 SHORT = 12  # words of the median reference
 _ARTICLES = re.compile(r"\b(a|an|the)\b")

@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from loralab.core.paths import DATA
+from loralab.core.records import Example, Message, Plan, Score
 from loralab.evaluations import Evaluation, Judging, Measured, switched
 from loralab.evaluations._answer_scores import Trait
-from loralab.paths import DATA
-from loralab.records import Example, Message, Plan, Score
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -11,10 +11,10 @@ import re
 from collections.abc import Iterator, Sequence
 from statistics import median
 
+from loralab.core.records import Example, Plan, Score
 from loralab.evaluations import Answered, Evaluation, Judging, Measured
 from loralab.evaluations._answer_scores import Trait, both, shorten
 from loralab.evaluations._answers import asked
-from loralab.records import Example, Plan, Score
 
 SOURCE_WORDS = 30  # from this median length on, questions carry something an answer could be taken from
 RUN = 3  # words of an n-gram looked up in the source

@@ -9,9 +9,9 @@ import re
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 
+from loralab.core.records import Example, Plan
 from loralab.evaluations import Answered, Evaluation, Judging, Measured
 from loralab.evaluations._answer_scores import Trait, both
-from loralab.records import Example, Plan
 
 RUN = 4  # words that count as said again
 ENOUGH = 24  # letters from which on a language can be told

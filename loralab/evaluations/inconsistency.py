@@ -17,11 +17,11 @@ from collections.abc import Sequence
 from itertools import combinations, pairwise
 from typing import Any
 
+from loralab.core.records import Example, Plan
 from loralab.evaluations import Answered, Evaluation, Judging, Measured, exact_match, json_match, number_match, switched
 from loralab.evaluations._answer_scores import Trait, shorten
 from loralab.evaluations._answers import asked
 from loralab.evaluations.grounding import has_source
-from loralab.records import Example, Plan
 
 PROMPTS, SAMPLES = 10, 5
 TEMPERATURE = 0.7

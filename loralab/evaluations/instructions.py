@@ -9,11 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 
+from loralab.core.records import Example, Plan
 from loralab.evaluations import Evaluation, Judging, Measured
 from loralab.evaluations._answer_scores import Trait, shorten
 from loralab.evaluations._answers import asked
 from loralab.evaluations.json_match import parsed
-from loralab.records import Example, Plan
 
 FEWEST = 8  # questions with an instruction below which nothing is said
 _NUMBERS = {"one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10}

@@ -10,15 +10,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from loralab import base_print
-from loralab.errors import UserError
+from loralab.core.errors import UserError
+from loralab.core.events import Noted
+from loralab.core.records import Job
 from loralab.evaluations import Judging
 from loralab.evaluations._judge import judge, tell
 from loralab.evaluations._second_opinion import LocalJudge, Opinion
-from loralab.events import Noted
-from loralab.records import Job
+from loralab.models import fingerprint
+from loralab.runs.run_folder import RunFolder
 from loralab.tasks import parse_plan, tasks
-from loralab.train.run import RunFolder
 
 MOST_ANSWERS = 512  # more narrow the interval by little
 
@@ -35,7 +35,7 @@ def run(folder: RunFolder) -> dict[str, Any]:
 
         return judge_export(folder)
     judged = read_job(folder.path.parent / str(options["of"]))
-    base_print.insist(folder.path.parent / judged.run, Path(str(options.get("model") or judged.options.get("model", ""))))
+    fingerprint.insist(folder.path.parent / judged.run, Path(str(options.get("model") or judged.options.get("model", ""))))
     plan = parse_plan(judged.plan)
     session: Any = tasks()[plan.task].open(plan, RunFolder(folder.path, _with_model(judged, options), folder.log))
     if options.get("checkpoint"):

@@ -6,10 +6,10 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from loralab.core.records import Example, Plan
 from loralab.evaluations import Evaluation, Judging, Measured
 from loralab.evaluations._answer_scores import Trait, both, shorten
 from loralab.evaluations._answers import asked
-from loralab.records import Example, Plan
 
 VALID = Trait(
     "json_valid", "Valid JSON", "The whole answer can be read as JSON, without a word before or after it.", "accuracy",

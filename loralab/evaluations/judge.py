@@ -11,11 +11,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from loralab.errors import LabError
+from loralab.core.errors import LabError
+from loralab.core.records import Example, Plan
 from loralab.evaluations import Answered, Evaluation, Judging, Measured
 from loralab.evaluations._answer_scores import Trait, shorten
 from loralab.evaluations._second_opinion import Opinion, kin
-from loralab.records import Example, Plan
 
 MOST_PAIRS = 40  # each is asked twice
 FLIPS = 0.3  # share of pairs on which a judge may change its mind with the order, and still be heard

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from math import comb
 from typing import Any
 
+from loralab.core.records import Example, Plan, Score
 from loralab.evaluations import Evaluation, Judging, Measured, switched
 from loralab.evaluations._label_set import MOST_LABELS, choose, confusion, false_positives, macro_f1
 from loralab.evaluations._paired import FEWEST, SURE, paired_difference
-from loralab.records import Example, Plan, Score
 
 CHOICE_HELP = "How often the right label comes first when the model may write nothing but one of the labels in your file."
 HELP = "How often the answer is exactly the right label and nothing else; capitals and a closing full stop do not matter."

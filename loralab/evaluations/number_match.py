@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from loralab.core.records import Example, Plan
 from loralab.evaluations import Evaluation, Judging, Measured
 from loralab.evaluations._answer_scores import Trait, both, shorten
 from loralab.evaluations._answers import asked
-from loralab.records import Example, Plan
 
 MARK = "####"  # how GSM8K and data sets like it mark the result (Cobbe et al. 2021)
 _NUMBER = re.compile(r"-?\d[\d,]*(?:\.\d+)?")

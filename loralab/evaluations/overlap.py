@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 
+from loralab.core.records import Example, Plan
 from loralab.evaluations import Evaluation, Judging, Measured
 from loralab.evaluations._answer_scores import Trait, both
-from loralab.records import Example, Plan
 
 MOST_WORDS = 400  # of an answer compared by ROUGE-L, whose cost is the product of both lengths
 

@@ -15,12 +15,12 @@ from typing import Any
 
 import numpy as np
 
-from loralab.encode import Encoded
+from loralab.core.records import Example, Message, Plan
 from loralab.evaluations import Evaluation, Judging, Measured, switched
 from loralab.evaluations._answer_scores import Trait, shorten
 from loralab.evaluations._answers import asked
 from loralab.evaluations._paired import spread
-from loralab.records import Example, Message, Plan
+from loralab.models.tokenize import Encoded
 
 MOST_ROWS = 128  # each costs four passes
 SEED = 0  # of the wrong questions

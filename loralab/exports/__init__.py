@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from loralab import plugins
-from loralab.card import Origin
-from loralab.errors import Problem
-from loralab.events import Event, RunView
+from loralab.core import plugins
+from loralab.core.errors import Problem
+from loralab.core.events import Event, RunView
+from loralab.reports.card import Origin
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,11 @@ import shutil
 import zipfile
 from pathlib import Path
 
-from loralab.card import model_card, shared_plan
-from loralab.digest import digest
-from loralab.encode import TextEncoder
+from loralab.core.digest import digest
 from loralab.exports import Source
-from loralab.model_folder import read_json
+from loralab.models.model_folder import read_json
+from loralab.models.tokenize import TextEncoder
+from loralab.reports.card import model_card, shared_plan
 
 TOKENIZER = (
     "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "tokenizer.model", "vocab.json",

@@ -12,15 +12,15 @@ from typing import Any
 
 import psutil
 
-from loralab.encode import TextEncoder
-from loralab.events import Incident, Noted
+from loralab.core.events import Incident, Noted
+from loralab.core.paths import write_atomic
 from loralab.exports import Format, Note, Source
 from loralab.exports._files import encoder_of, seal
 from loralab.exports._parity import Parity, gate, untried
 from loralab.exports._trained import Wanted, heldout, wanted_of
-from loralab.model_folder import count_weights, read_json, weight_files
-from loralab.paths import write_atomic
-from loralab.train.run import RunFolder
+from loralab.models.model_folder import count_weights, read_json, weight_files
+from loralab.models.tokenize import TextEncoder
+from loralab.runs.run_folder import RunFolder
 
 FILE = "parity.json"
 BASE_TODO = "To have it proven, download the base model again and export once more."
@@ -66,7 +66,7 @@ def trained(source: Source, encoder: TextEncoder) -> Wanted:
     import torch
     from peft import PeftModel
 
-    from loralab.train.model import load_base
+    from loralab.sessions.model import load_base
 
     raw: dict[str, Any] = read_json(source.model / "config.json")
     fits = 4 * ROOM * count_weights(weight_files(source.model))[0] < psutil.virtual_memory().available

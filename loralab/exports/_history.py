@@ -12,11 +12,12 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from loralab import __version__, base_print
-from loralab.card import SETTINGS, shared_plan
-from loralab.events import Ended, Event, Queued, Saved
+from loralab import __version__
+from loralab.core.events import Ended, Event, Queued, Saved
 from loralab.exports import Source
-from loralab.report import judged, losses, plain
+from loralab.models import fingerprint
+from loralab.reports.card import SETTINGS, shared_plan
+from loralab.reports.report import judged, losses, plain
 
 FILE = "history.json"
 KEY = "loralab"  # in the metadata of the weights
@@ -33,7 +34,7 @@ def history(source: Source) -> dict[str, Any]:
         "made_by": f"LoRALab {__version__}",
         "run": source.run,
         "outcome": source.view.state,
-        "base": source.base.model_dump() | {"print": base_print.known(folder)},
+        "base": source.base.model_dump() | {"print": fingerprint.known(folder)},
         "plan": shared_plan(source.plan, source.base),
         "result": {name: value for name, value in result.items() if isinstance(value, int | float)},
         "events": told,
@@ -50,7 +51,7 @@ def summary(source: Source) -> str:
         "run": source.run,
         "title": source.plan.get("title") or "",
         "base": source.base.reference,
-        "base_print": base_print.known(source.adapter.parent.parent),
+        "base_print": fingerprint.known(source.adapter.parent.parent),
         "settings": {name: source.plan[name] for name in SETTINGS if name in source.plan},
         "updates": source.view.step,
         "heldout": {"loss_before": before, "loss_after": after, "examples": rows},

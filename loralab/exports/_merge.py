@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from loralab.exports import Note, Source
-from loralab.model_folder import header, read_json, weight_files
+from loralab.models.model_folder import header, read_json, weight_files
 
 SHARD = 2_000_000_000  # bytes in one file of the result
 PREFIX = "base_model.model."

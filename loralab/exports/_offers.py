@@ -10,10 +10,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from loralab.errors import Problem
+from loralab.core.errors import Problem
+from loralab.core.records import Record
 from loralab.exports import Format, Source, formats, job
-from loralab.model_folder import count_weights, weight_files
-from loralab.records import Record
+from loralab.models.model_folder import count_weights, weight_files
 
 START = 20.0  # seconds until a worker has loaded its libraries, and again for what is compared
 CHECK = 40.0  # seconds for a thousand million weights: base plus adapter and the export asked the same

@@ -13,12 +13,12 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field
 
-from loralab.encode import TextEncoder
-from loralab.errors import LabError, Unavailable
+from loralab.core.errors import LabError, Unavailable
+from loralab.core.records import Record
 from loralab.exports._reasons import TODO, reason
-from loralab.exports._runtime import Runtime
 from loralab.exports._trained import ANSWER, ODD, TEXTS, Wanted, log_softmax, plain_ids, turn_end
-from loralab.records import Record
+from loralab.models.tokenize import TextEncoder
+from loralab.runtimes.runtime import Runtime
 
 FEW = 1  # of the plain texts that may differ, and is then told: a rare script; more is a wrong tokenizer
 

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from loralab.errors import LabError, Unavailable
+from loralab.core.errors import LabError, Unavailable
 
 PATIENCE = 1800  # seconds: Ollama copies the whole file and takes a digest of it
 MOST = 300  # characters of a program's complaint that are told

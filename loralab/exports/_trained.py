@@ -13,10 +13,10 @@ from typing import Any
 import jinja2
 import numpy as np
 
-from loralab.dataset import load_examples, split
-from loralab.encode import TextEncoder
-from loralab.errors import LabError
+from loralab.core.errors import LabError
+from loralab.datasets.dataset import load_examples, split
 from loralab.exports import Source
+from loralab.models.tokenize import TextEncoder
 
 PROBE = 48  # tokens of the fixed prompt on which logits are compared
 ANSWER = 16  # tokens of the greedy answers compared

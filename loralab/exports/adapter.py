@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from loralab.errors import Problem, UserError
+from loralab.core.errors import Problem, UserError
 from loralab.exports import Format, Note, Source, Trial, _history
 from loralab.exports._files import copy_tokenizer, write_papers
 
@@ -62,7 +62,7 @@ def _checked(path: Path) -> tuple[int, int]:
 
 def _opened(source: Source, folder: Path, room: Path, context: int) -> Any:
     """The adapter over its base, by PEFT in a fresh process. Raises UserError when the folder names another base."""
-    from loralab.exports._fresh import Folder, base_of
+    from loralab.runtimes.fresh import Folder, base_of
 
     if base_of(folder) != source.base.reference:
         what = f"The adapter says it belongs to “{base_of(folder)}”, and it was trained on “{source.base.reference}”"

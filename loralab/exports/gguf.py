@@ -11,10 +11,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from loralab.errors import Problem, Unavailable, UserError
+from loralab.core.errors import Problem, Unavailable, UserError
 from loralab.exports import Format, Note, Source, Trial, merged
 from loralab.exports._files import encoder_of, write_papers
-from loralab.model_folder import count_weights, read_json, weight_files
+from loralab.models.model_folder import count_weights, read_json, weight_files
 
 NAMES = {
     "q4_k_m": "Q4_K_M: small and nearly as good; what most people take",
@@ -84,7 +84,7 @@ def trained(source: Source) -> Any:
     from peft import PeftModel
 
     from loralab.exports._gguf.families import refused
-    from loralab.train.model import load_base
+    from loralab.sessions.model import load_base
 
     raw = read_json(source.model / "config.json")
     attention = "eager" if raw.get("attn_logit_softcapping") else "sdpa"
@@ -99,7 +99,7 @@ class _Packing:
     """llama.cpp's own packing of numbers, in its child process."""
 
     def __init__(self, library: str) -> None:
-        from loralab.exports._llama.parent import Child
+        from loralab.runtimes.llama.parent import Child
 
         self._library, self._child = library, Child()
 
@@ -113,7 +113,7 @@ class _Packing:
 def _foreign(variant: Any) -> _Packing | None:
     """Set up where the variant needs it. Raises Unavailable when llama.cpp here does not offer it."""
     from loralab.exports._gguf.packing import THEIRS
-    from loralab.exports._llama.parent import MISSING, packing_library
+    from loralab.runtimes.llama.parent import MISSING, packing_library
 
     if variant.kind not in THEIRS:
         return None
@@ -126,14 +126,14 @@ def _foreign(variant: Any) -> _Packing | None:
 
 def opened(source: Source, folder: Path, room: Path, context: int) -> Any:
     """The file in llama.cpp."""
-    from loralab.exports._llama.parent import LlamaCpp
+    from loralab.runtimes.llama.parent import LlamaCpp
 
     return LlamaCpp(next(folder.glob("*.gguf")), context=context)
 
 
 def missing() -> Problem | None:
     """What GGUF files are tried with, where it is not installed."""
-    from loralab.exports._llama.parent import MISSING, backend
+    from loralab.runtimes.llama.parent import MISSING, backend
 
     what = "llama.cpp is not installed here, so the file was not tried."
     return None if backend() else Problem(code="no_llama_cpp", what=what, todo=MISSING, severity="info")

@@ -8,10 +8,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from loralab.errors import Problem
+from loralab.core.errors import Problem
 from loralab.exports import Format, Note, Source, Trial, gguf
 from loralab.exports._files import encoder_of, write_papers
-from loralab.model_folder import count_weights, read_json, weight_files
+from loralab.models.model_folder import count_weights, read_json, weight_files
 
 
 def refuse(source: Source) -> Problem | None:
@@ -46,8 +46,8 @@ def _opened(source: Source, folder: Path, room: Path, context: int) -> Any:
     import torch
 
     from loralab.exports._gguf import proof, recipe, tokens, writer
-    from loralab.exports._llama.parent import LlamaCpp
-    from loralab.train.model import load_base
+    from loralab.runtimes.llama.parent import LlamaCpp
+    from loralab.sessions.model import load_base
 
     papers = room / "papers"
     papers.mkdir()

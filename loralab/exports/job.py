@@ -10,17 +10,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from loralab import base_print
-from loralab.card import origin_of
-from loralab.digest import digest
-from loralab.errors import LabError, UserError
+from loralab.core.digest import digest
+from loralab.core.errors import LabError, UserError
+from loralab.core.events import Noted, Saved, fold, read
+from loralab.core.records import Artifact
 from loralab.evaluations.job import read_job
-from loralab.events import Noted, Saved, fold, read
 from loralab.exports import Format, Source, formats
 from loralab.exports._files import put_in_place, zip_folder
 from loralab.exports._gate import named, prove
-from loralab.records import Artifact
-from loralab.train.run import RunFolder
+from loralab.models import fingerprint
+from loralab.reports.card import origin_of
+from loralab.runs.run_folder import RunFolder
 
 SPARE = 64 << 20  # bytes left free for everything else
 
@@ -67,7 +67,7 @@ def open_source(runs_folder: Path, options: dict[str, Any]) -> Source:
     events, _ = read(made_by / "events.jsonl")
     model = Path(str(options.get("model") or job.options.get("model", "")))
     base = origin_of(str(job.plan.get("base_model", "")), model)
-    changed = base_print.changed(made_by, model)
+    changed = fingerprint.changed(made_by, model)
     view, adapter = fold(job.run, events), Path(str(options["adapter"]))
     return Source(job.run, job.plan, view, model, adapter, base, events=tuple(events), changed=changed)
 

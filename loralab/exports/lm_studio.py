@@ -10,7 +10,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from loralab.errors import Unavailable, UserError
+from loralab.core.errors import Unavailable, UserError
 from loralab.exports import Format, Note, Source, gguf
 from loralab.exports._files import write_papers
 

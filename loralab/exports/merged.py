@@ -13,11 +13,11 @@ from typing import Any
 
 import psutil
 
-from loralab.errors import Problem, UserError
+from loralab.core.errors import Problem, UserError
 from loralab.exports import Format, Note, Source, Trial, adapter
 from loralab.exports._files import copy_tokenizer, encoder_of, write_ends, write_papers
 from loralab.exports._merge import PREFIX, SHARD, Layer, layers_of, write
-from loralab.model_folder import count_weights, header, weight_files
+from loralab.models.model_folder import count_weights, header, weight_files
 
 EXACT_BELOW = 1_000_000_000  # parameters; smaller models are kept in fp32, larger ones in bf16, half the size
 PROBE = 32  # tokens of the prompt on which merged and unmerged are compared
@@ -60,7 +60,7 @@ def export(source: Source, target: Path, note: Note) -> dict[str, Any]:
     """Merge, write, read back, compare. Raises UserError when the result does not answer as base plus adapter does."""
     import torch
 
-    from loralab.train.model import load_base
+    from loralab.sessions.model import load_base
 
     cpu = torch.device("cpu")
     weights = count_weights(weight_files(source.model))[0]
@@ -87,7 +87,7 @@ def _write(source: Source, layers: dict[str, Layer], target: Path, dtype: Any, p
     import torch
     from peft import PeftModel
 
-    from loralab.train.model import load_base
+    from loralab.sessions.model import load_base
 
     base = load_base(source.model, precision if layers else "fp32", torch.device("cpu"))
     model: Any = PeftModel.from_pretrained(base, str(source.adapter)).eval()
@@ -129,7 +129,7 @@ def _logits(model: Any) -> Any:
 
 def _opened(source: Source, folder: Path, room: Path, context: int) -> Any:
     """The folder, by transformers in a fresh process."""
-    from loralab.exports._fresh import Folder
+    from loralab.runtimes.fresh import Folder
 
     return Folder(folder)
 

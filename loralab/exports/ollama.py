@@ -11,11 +11,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from loralab.dataset import load_examples
-from loralab.errors import LabError
+from loralab.core.errors import LabError
+from loralab.datasets.dataset import load_examples
 from loralab.exports import Format, Note, Source, _programs, gguf
 from loralab.exports._files import write_papers
-from loralab.model_folder import read_json, shape_of
+from loralab.models.model_folder import read_json, shape_of
 
 CONTEXT = 4096  # tokens, where the model has room for more: what a small computer's memory holds
 TEMPERATURE = 0.0  # as the run was tested: the likeliest words

@@ -13,13 +13,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from loralab.errors import LabError, Problem
+from loralab.core.errors import LabError, Problem
 from loralab.exports import Format, Note, Source, Trial, merged
 from loralab.exports._files import encoder_of, write_ends, write_papers
 from loralab.exports._onnx import parts
 from loralab.exports.gguf import TOKENIZER_BYTES
-from loralab.hardware import measure_machine
-from loralab.model_folder import count_weights, own_template, read_json, weight_files
+from loralab.machine.hardware import measure_machine
+from loralab.models.model_folder import count_weights, own_template, read_json, weight_files
 
 NAMES = {
     "int8": "INT8: about four times smaller than fp32 and nearly as good; not faster",
@@ -108,7 +108,7 @@ def _written(source: Source, target: Path, variant: str, note: Note) -> Any:
     from peft import PeftModel
 
     from loralab.exports._onnx import graph, smaller
-    from loralab.train.model import load_base
+    from loralab.sessions.model import load_base
 
     model: Any = PeftModel.from_pretrained(load_base(source.model, "fp32", torch.device("cpu")), str(source.adapter)).eval()
     beyond = past_window(model)
@@ -135,7 +135,7 @@ def past_window(model: Any) -> tuple[list[int], Any] | None:
     """A text longer than the model's sliding window and the logits after its last tokens; None where nothing slides."""
     import torch
 
-    from loralab.exports._onnx.runtime import STEPS
+    from loralab.runtimes.onnx import STEPS
 
     config = model.config.get_text_config()
     window = getattr(config, "sliding_window", None)
@@ -150,9 +150,9 @@ def read_past_window(target: Path, beyond: Any, variant: str) -> dict[str, Any]:
     """Numbers of the comparison past the window in a fresh session. Raises LabError when it says something else there."""
     import numpy as np
 
-    from loralab.exports._onnx.runtime import STEPS, OnnxModel
     from loralab.exports._parity import BOUNDS
     from loralab.exports._trained import log_softmax
+    from loralab.runtimes.onnx import STEPS, OnnxModel
 
     if not beyond:
         return {"cached_steps": STEPS}
@@ -167,7 +167,7 @@ def read_past_window(target: Path, beyond: Any, variant: str) -> dict[str, Any]:
 
 def _opened(source: Source, folder: Path, room: Path, context: int) -> Any:
     """The folder in a fresh session of ONNX Runtime."""
-    from loralab.exports._onnx.runtime import OnnxModel
+    from loralab.runtimes.onnx import OnnxModel
 
     return OnnxModel(folder)
 

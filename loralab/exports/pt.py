@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from loralab.errors import LabError
+from loralab.core.errors import LabError
 from loralab.exports import Format, Note, Source, Trial, merged
 from loralab.exports._files import TOKENIZER, write_papers
 
@@ -41,7 +41,7 @@ def _pack(folder: Path, path: Path, precision: str) -> int:
     """The model's tensors under the names the model itself gives them; returns how many."""
     import torch
 
-    from loralab.train.model import load_base
+    from loralab.sessions.model import load_base
 
     tensors = dict(load_base(folder, precision, torch.device("cpu")).state_dict())
     torch.save(tensors, path)
@@ -68,7 +68,7 @@ def _opened(source: Source, folder: Path, room: Path, context: int) -> Any:
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
 
-    from loralab.exports._fresh import Folder
+    from loralab.runtimes.fresh import Folder
 
     tensors = torch.load(folder / FILE, weights_only=True, mmap=True)
     model: Any = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(folder)).to(next(iter(tensors.values())).dtype)

@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from pathlib import PurePath, PurePosixPath, PureWindowsPath
 from typing import Any
 
-from loralab.events import Adjusted, Incident, RunView, adjusted
-from loralab.facts import noted
+from loralab.core.events import Adjusted, Incident, RunView, adjusted
+from loralab.core.records import Job
+from loralab.datasets.run_facts import noted
 from loralab.history.record import MOST, WORDS, Act, Kind, Memory, Moment, Point, effective_rate
-from loralab.incidents import KINDS
-from loralab.records import Job
-from loralab.report import plain
+from loralab.reports.incidents import KINDS
+from loralab.reports.report import plain
 
 MEMORY_CODES = frozenset({"out_of_memory", "killed_for_memory", "does_not_fit", "memory_spill"})
 RATE_CODES = frozenset({"diverged", "rolled_back", "non_finite"})

@@ -15,19 +15,20 @@ from typing import Any
 
 from sqlite_utils import Database
 
-from loralab import experience, runs
-from loralab.errors import UserError
-from loralab.events import RunView
-from loralab.experience import TELLING, Experience, Lesson
+from loralab.core.errors import UserError
+from loralab.core.events import RunView
+from loralab.core.records import Job
 from loralab.history import upkeep
 from loralab.history.derive import memory_of
 from loralab.history.ledger import Ledger
 from loralab.history.memories import Memories
 from loralab.history.record import Memory
 from loralab.history.tables import check, migrate
-from loralab.pace import LAST_RUNS
-from loralab.records import Job
-from loralab.report import losses, run_report
+from loralab.planning import calibration
+from loralab.planning.calibration import TELLING, Experience, Lesson
+from loralab.planning.duration import LAST_RUNS
+from loralab.reports.report import losses, run_report
+from loralab.runs import runs
 
 MEMORY = ":memory:"  # SQLite's name for a database without a file
 UNWRITABLE = ("readonly", "is full", "unable to open", "disk I/O", "locked")  # how SQLite says that the file is fine and the place is not
@@ -70,7 +71,7 @@ class History:
         """What finished runs of this workspace teach about the next prediction: measured over foretold, newest first."""
         with self._open() as db:
             where = "kind = 'train' and state = 'finished' and id not in (select run from forgotten)"
-            return experience.gather(db.table("runs").rows_where(where, order_by="started desc"))
+            return calibration.gather(db.table("runs").rows_where(where, order_by="started desc"))
 
     def refresh(self) -> None:
         """Bring the index up to date now, and hand what was learned from runs whose folders are gone to memory.jsonl."""
@@ -98,13 +99,10 @@ class History:
         """The index, up to date. Where its file is damaged it is made anew; where nothing can be written, in memory, for this once."""
         try:
             return self._refreshed(self.path)
-        except sqlite3.OperationalError as error:
-            if any(word in str(error) for word in UNWRITABLE):
+        except (sqlite3.Error, ValueError, TypeError, KeyError, OSError) as error:  # damaged pages look like any of these from here
+            busy = isinstance(error, sqlite3.OperationalError) and any(word in str(error) for word in UNWRITABLE)
+            if busy or isinstance(error, OSError):
                 return self._refreshed(MEMORY)
-        except (sqlite3.Error, ValueError, TypeError, KeyError):  # what damaged pages look like from here
-            pass
-        except OSError:
-            return self._refreshed(MEMORY)
         try:
             self._discard()
             return self._refreshed(self.path)
@@ -205,8 +203,8 @@ class History:
             return row | {"tokens_per_second": 0.0}, None
         if job.kind != "train" or view.active:
             return row, None
-        filled = experience.folder_bytes(folder)
-        lesson = experience.lesson(plan, job.options.get("predicted"), view, filled).model_dump()
+        filled = calibration.folder_bytes(folder)
+        lesson = calibration.lesson(plan, job.options.get("predicted"), view, filled).model_dump()
         return row | lesson, _remembered(job, view, report)
 
 

@@ -18,11 +18,11 @@ from typing import Annotated, Literal
 from filelock import FileLock, Timeout
 from pydantic import Field, TypeAdapter, ValidationError
 
-from loralab import disk, paths
-from loralab.errors import Unavailable
-from loralab.events import drop_torn_line
+from loralab.core import disk, paths
+from loralab.core.errors import Unavailable
+from loralab.core.events import drop_torn_line
+from loralab.core.records import Record
 from loralab.history.record import Act, Advice, Cause, Memory
-from loralab.records import Record
 
 LOCK_SECONDS = 10.0
 

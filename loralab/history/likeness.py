@@ -11,11 +11,11 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from loralab.facts import Facts
+from loralab.core.records import Record
+from loralab.datasets.run_facts import Facts
 from loralab.history.derive import named
 from loralab.history.record import Memory
 from loralab.history.upkeep import shape, size
-from loralab.records import Record
 
 SAME_ARCHITECTURE, OTHER = 0.8, 0.4
 NEW_DATA, OTHER_KIND = 0.9, 0.5

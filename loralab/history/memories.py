@@ -17,16 +17,17 @@ from typing import Any
 
 from sqlite_utils import Database
 
-from loralab import disk, runs
-from loralab.errors import UserError
-from loralab.facts import Facts
+from loralab.core import disk
+from loralab.core.errors import UserError
+from loralab.datasets.run_facts import Facts
 from loralab.history import travel
 from loralab.history.derive import bare
 from loralab.history.ledger import Advised, Done, Found, Ledger, Lesson
 from loralab.history.likeness import Similar, likeness, words
 from loralab.history.record import Act, Advice, By, Cause, Kind, Memory, Point
 from loralab.history.travel import Arrived
-from loralab.report import plain
+from loralab.reports.report import plain
+from loralab.runs import runs
 from loralab.tasks.text import TextPlan
 
 _RANKED = (

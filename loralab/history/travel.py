@@ -19,10 +19,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from loralab import archives, paths
-from loralab.errors import UserError
+from loralab.core import paths
+from loralab.core.errors import UserError
+from loralab.core.records import Record
+from loralab.datasets import archives
 from loralab.history.record import Memory
-from loralab.records import Record
 from loralab.tasks.text import TextPlan
 
 VERSION = 1

@@ -26,7 +26,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from loralab.records import Message
+from loralab.core.records import Message
 from loralab.serve.generate import Finish, Sampling
 from loralab.serve.speaker import Speaker
 

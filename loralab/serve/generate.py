@@ -15,9 +15,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from loralab.encode import TextEncoder
-from loralab.errors import LabError, UserError
-from loralab.records import Message
+from loralab.core.errors import LabError, UserError
+from loralab.core.records import Message
+from loralab.models.tokenize import TextEncoder
 
 ANSWER_SHARE = 4  # a prompt that is too long leaves at least a quarter of the context for the answer
 SMALL_MODEL = 100_000_000  # parameters; smaller ones fall into loops and get a mild penalty on repeating themselves

@@ -18,14 +18,14 @@ from typing import Any
 import uvicorn
 from starlette.applications import Starlette
 
-from loralab import base_print
-from loralab.encode import TextEncoder
-from loralab.errors import Unavailable, UserError
-from loralab.events import Noted
-from loralab.paths import write_atomic
+from loralab.core.errors import Unavailable, UserError
+from loralab.core.events import Noted
+from loralab.core.paths import write_atomic
+from loralab.models import fingerprint
+from loralab.models.tokenize import TextEncoder
+from loralab.runs.run_folder import RunFolder
 from loralab.serve.app import make_app
 from loralab.serve.speaker import Speaker
-from loralab.train.run import RunFolder
 
 IDLE_MINUTES = 10.0
 LOOK_EVERY = 0.25  # seconds between two looks at the stop file and the clock
@@ -70,10 +70,10 @@ def open_speaker(model: Path, adapter: str, options: dict[str, Any]) -> Speaker:
     if adapter and not (Path(adapter) / "adapter_config.json").is_file():
         raise UserError("The adapter's folder is gone or incomplete.", "Train it again, or choose another run.", code="no_adapter")
     if adapter:
-        base_print.insist(Path(adapter).parent.parent, model)
+        fingerprint.insist(Path(adapter).parent.parent, model)
     from peft import PeftModel  # heavy: only once it is known that there is something to load
 
-    from loralab.train.model import device, load_base
+    from loralab.sessions.model import device, load_base
 
     loaded: Any = load_base(model, str(options.get("precision") or _precision_of(adapter)), device())
     if adapter:

@@ -18,9 +18,9 @@ from dataclasses import dataclass, field
 
 from torch import nn
 
-from loralab.encode import TextEncoder
-from loralab.errors import Problem, classify
-from loralab.records import Message
+from loralab.core.errors import Problem, classify
+from loralab.core.records import Message
+from loralab.models.tokenize import TextEncoder
 from loralab.serve.generate import Finish, Sampling, active_adapters, adapter_off, default_penalty, generate
 
 Piece = str | Finish | Problem

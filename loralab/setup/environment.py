@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from loralab.paths import CHECKOUT, write_atomic
+from loralab.core.paths import CHECKOUT, write_atomic
 from loralab.setup.pins import Pin, digest, installed, missing, read_pins
 from loralab.setup.problem import Interrupted, SetupProblem
 from loralab.setup.progress import Progress, Terminal

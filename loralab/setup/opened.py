@@ -7,7 +7,7 @@ import socket
 import time
 from pathlib import Path
 
-from loralab.paths import write_atomic
+from loralab.core.paths import write_atomic
 from loralab.setup.doorway import HOST
 
 _NOTE = "app.json"

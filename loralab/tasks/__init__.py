@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from loralab import plugins
-from loralab.errors import Problem, UserError
-from loralab.records import DatasetProfile, Plan
+from loralab.core import plugins
+from loralab.core.errors import Problem, UserError
+from loralab.core.records import DatasetProfile, Plan
 
 if TYPE_CHECKING:
-    from loralab.train.run import RunFolder
+    from loralab.runs.run_folder import RunFolder
     from loralab.train.session import Session
 
 

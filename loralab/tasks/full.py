@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from loralab.records import setting
+from loralab.core.records import setting
 from loralab.tasks import Task
 from loralab.tasks.text import TextPlan, check
 
 if TYPE_CHECKING:
-    from loralab.train.run import RunFolder
+    from loralab.runs.run_folder import RunFolder
     from loralab.train.session import Session
 
 
@@ -21,7 +21,7 @@ class FullPlan(TextPlan):
 
 
 def _open(plan: FullPlan, folder: RunFolder) -> Session:
-    from loralab.train.full import FullSession
+    from loralab.sessions.full import FullSession
 
     return FullSession(plan, folder)
 

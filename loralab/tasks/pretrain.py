@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from loralab.errors import Problem
-from loralab.records import DatasetProfile, Plan, Precision, Schedule, setting
+from loralab.core.errors import Problem
+from loralab.core.records import DatasetProfile, Plan, Precision, Schedule, setting
 from loralab.tasks import Task
 
 if TYPE_CHECKING:
-    from loralab.train.run import RunFolder
+    from loralab.runs.run_folder import RunFolder
     from loralab.train.session import Session
 
 
@@ -65,7 +65,7 @@ def check(plan: Plan, profile: DatasetProfile | None) -> list[Problem]:
 
 
 def _open(plan: PretrainPlan, folder: RunFolder) -> Session:
-    from loralab.train.pretrain import PretrainSession
+    from loralab.sessions.pretrain import PretrainSession
 
     return PretrainSession(plan, folder)
 

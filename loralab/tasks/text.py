@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from loralab.errors import Problem
-from loralab.records import Attention, DatasetProfile, Plan, Recompute, setting
+from loralab.core.errors import Problem
+from loralab.core.records import Attention, DatasetProfile, Plan, Recompute, setting
 from loralab.tasks import Task
 
 if TYPE_CHECKING:
-    from loralab.train.run import RunFolder
+    from loralab.runs.run_folder import RunFolder
     from loralab.train.session import Session
 
 
@@ -74,19 +74,19 @@ class TextPlan(Plan):
 
 def check(plan: Plan, profile: DatasetProfile | None) -> list[Problem]:
     """What would make this plan fail or teach nothing, known before it starts."""
-    from loralab.planner import check_text  # the planner knows models and machine; imported late to keep tasks light
+    from loralab.planning.planner import check_text  # the planner knows models and machine; imported late to keep tasks light
 
     return check_text(plan, profile)
 
 
 def _open(plan: TextPlan, folder: RunFolder) -> Session:
-    from loralab.train.text import TextSession
+    from loralab.sessions.text import TextSession
 
     return TextSession(plan, folder)
 
 
 def _trl(plan: TextPlan, folder: RunFolder) -> dict[str, Any]:
-    from loralab.train.trl_engine import train
+    from loralab.sessions.trl_engine import train
 
     return train(plan, folder)
 

@@ -20,8 +20,8 @@ from typing import IO, Any
 import torch
 from torch import Tensor
 
-from loralab.disk import sync_folder
-from loralab.train.sound import refuse_broken
+from loralab.core.disk import sync_folder
+from loralab.train.finite import refuse_broken
 
 KEEP = 2  # the newest two: the older one is the way back when the disk lies about the newer; the best one seen is kept besides
 SEAL = 64  # characters of a digest, kept in the comment that a zip file may end with

@@ -16,12 +16,12 @@ from collections.abc import Callable, Sequence
 from statistics import median
 from typing import TYPE_CHECKING
 
-from loralab.train import remedy
-from loralab.train.remedy import CHANCES, HISTORY, Change, named, narrow
+from loralab.train import recovery
+from loralab.train.finite import broken_base, broken_tensor
+from loralab.train.recovery import CHANCES, HISTORY, Change, named, narrow
 from loralab.train.replay import broken_rows, known_good, without
-from loralab.train.rewind import LastGood
+from loralab.train.rollback import LastGood
 from loralab.train.session import Batch
-from loralab.train.sound import broken_base, broken_tensor
 
 if TYPE_CHECKING:
     from loralab.train.loop import Run
@@ -58,11 +58,11 @@ def usable(run: Run, micro_batches: Sequence[Batch]) -> Sequence[Batch]:
         watch.empty = 0
         return micro_batches
     if rows := [row for batch in micro_batches for row in batch.rows]:
-        remedy.leave_out(run, rows, "nothing_to_learn", f"{named(rows, 'has', 'have')} nothing to learn from")
+        recovery.leave_out(run, rows, "nothing_to_learn", f"{named(rows, 'has', 'have')} nothing to learn from")
     progress.step_in_epoch += 1
     watch.empty += 1
     if watch.empty > run.session.steps_per_epoch():
-        remedy.end(run, "nothing_to_learn", "There is no example left to learn from.", "Look at the examples named above.")
+        recovery.end(run, "nothing_to_learn", "There is no example left to learn from.", "Look at the examples named above.")
     return []
 
 
@@ -93,10 +93,10 @@ def is_finite(run: Run, loss: float, norm: float, rows: Sequence[int]) -> bool:
     """The same for an engine whose optimiser is out of reach: a broken update is told and left out, and too many end the run."""
     if math.isfinite(loss) and math.isfinite(norm):
         return True
-    remedy.tell_broken(run, rows, loss, norm, "")
+    recovery.tell_broken(run, rows, loss, norm, "")
     run.watch.broken.append(run.progress.step)
     if len(run.watch.broken) > CHANCES:
-        remedy.end(
+        recovery.end(
             run, "non_finite", f"{len(run.watch.broken)} updates were not finite.", "Train with the engine loralab: it looks for the cause."
         )
     return False
@@ -138,8 +138,8 @@ def _asked_heldout(run: Run, loss: float, norm: float, look: Look, change: Chang
         return True
     text = f"The training ran away: the loss on the held-out examples was {progress.base_loss:.3g} before it began and is {now:.3g} now."
     data = {"loss": loss, "grad_norm": norm, "heldout": now, "start": progress.base_loss, "losses": [loss for loss, _ in watch.suspicion]}
-    remedy.tell(run, "diverged", text, data)
-    remedy.gentler_steps(run, "diverged", TOO_BIG, change)
+    recovery.tell(run, "diverged", text, data)
+    recovery.gentler_steps(run, "diverged", TOO_BIG, change)
     return False
 
 
@@ -150,26 +150,26 @@ def _not_finite(run: Run, micro_batches: Sequence[Batch], loss: float, norm: flo
     """Find out why: the base model's file, the adapter, an example, too big corrections, or the arithmetic; and act on that."""
     rows, session = [row for batch in micro_batches for row in batch.rows], run.session
     if (name := broken_base(session.model)) and not narrow(run.plan):  # fp16 may be too narrow for a sound weight
-        remedy.corrupt(run, name)
+        recovery.corrupt(run, name)
         return
     if name := broken_tensor(session.state()):
-        remedy.tell_broken(run, rows, loss, norm, f" A number in the adapter is not finite ({name}).")
-        remedy.gentler_steps(run, "non_finite", TOO_BIG, change, changed=False)
+        recovery.tell_broken(run, rows, loss, norm, f" A number in the adapter is not finite ({name}).")
+        recovery.gentler_steps(run, "non_finite", TOO_BIG, change, changed=False)
         return
     bad = broken_rows(session, micro_batches)
     reference = known_good(session)
     if not bad:
         _unexplained(run, rows, loss, norm, change)
     elif len(broken_rows(session, reference)) < len(reference) and not _about_all(run, bad, rows):
-        remedy.tell_broken(run, rows, loss, norm, "")
-        remedy.leave_out(run, bad, "bad_row", f"{named(bad, 'gives', 'give')} a loss that is not a number")
+        recovery.tell_broken(run, rows, loss, norm, "")
+        recovery.leave_out(run, bad, "bad_row", f"{named(bad, 'gives', 'give')} a loss that is not a number")
     else:
-        remedy.tell_broken(run, rows, loss, norm, "" if narrow(run.plan) else " Other examples fare no better: it is not about these.")
-        remedy.go_back(run)
+        recovery.tell_broken(run, rows, loss, norm, "" if narrow(run.plan) else " Other examples fare no better: it is not about these.")
+        recovery.go_back(run)
         if narrow(run.plan) or broken_rows(session, reference):
-            remedy.gentler_arithmetic(run, change)
+            recovery.gentler_arithmetic(run, change)
         else:
-            remedy.gentler_steps(run, "non_finite", TOO_BIG, change)
+            recovery.gentler_steps(run, "non_finite", TOO_BIG, change)
 
 
 def _about_all(run: Run, bad: Sequence[int], rows: Sequence[int]) -> bool:
@@ -184,14 +184,14 @@ def _unexplained(run: Run, rows: Sequence[int], loss: float, norm: float, change
     broken.append(step)
     while broken[0] < step - HISTORY:
         broken.popleft()
-    remedy.tell_broken(run, rows, loss, norm, " Tried again, each of its examples alone is fine.")
+    recovery.tell_broken(run, rows, loss, norm, " Tried again, each of its examples alone is fine.")
     if len(broken) >= PATIENCE:
         broken.clear()
-        remedy.go_back(run)
-        if remedy.wider(run.plan):
-            remedy.gentler_arithmetic(run, change)
+        recovery.go_back(run)
+        if recovery.wider(run.plan):
+            recovery.gentler_arithmetic(run, change)
         else:
-            remedy.gentler_steps(run, "non_finite", "numbers that are not finite kept coming back", change)
+            recovery.gentler_steps(run, "non_finite", "numbers that are not finite kept coming back", change)
 
 
 # ---- a look that is not finite -----------------------------------------------------------------------------------------------
@@ -209,7 +209,7 @@ def look(run: Run, evaluate: Look, change: Change) -> tuple[float, int]:
 def _look_not_finite(run: Run, change: Change) -> None:
     session = run.session
     if (name := broken_base(session.model)) and not narrow(run.plan):  # fp16 may be too narrow for a sound weight
-        remedy.corrupt(run, name)
+        recovery.corrupt(run, name)
         return
     seen = [row for batch in session.heldout() for row in batch.rows]
     bad = broken_rows(session, session.heldout())
@@ -217,11 +217,11 @@ def _look_not_finite(run: Run, change: Change) -> None:
         run.progress.heldout_left_out += bad
         session.leave_out(run.progress.heldout_left_out)
         text = f"{named(bad, 'gives', 'give')} a loss that is not a number; no longer among the held-out ones."
-        remedy.tell(run, "bad_row", text, {"rows": bad})
+        recovery.tell(run, "bad_row", text, {"rows": bad})
         return
-    remedy.tell(run, "non_finite", "The loss on the held-out examples is not finite.", {"rows": bad})
-    begun = remedy.go_back(run) >= 0
+    recovery.tell(run, "non_finite", "The loss on the held-out examples is not finite.", {"rows": bad})
+    begun = recovery.go_back(run) >= 0
     if begun and not broken_rows(session, known_good(session)) and not narrow(run.plan):
-        remedy.gentler_steps(run, "non_finite", TOO_BIG, change)
+        recovery.gentler_steps(run, "non_finite", TOO_BIG, change)
     else:
-        remedy.gentler_arithmetic(run, change)
+        recovery.gentler_arithmetic(run, change)

@@ -15,17 +15,17 @@ from typing import Any
 
 import torch
 
-from loralab.errors import Problem
+from loralab.core.errors import Problem
+from loralab.core.events import Adjusted, Evaluated, Noted, Saved, Stepped
+from loralab.core.records import Artifact, Plan
 from loralab.evaluations._judge import tell
-from loralab.events import Adjusted, Evaluated, Noted, Saved, Stepped
-from loralab.records import Artifact, Plan
-from loralab.train import checkpoint, guard, memory, oom, pause, safety, spill
+from loralab.runs.run_folder import RunFolder
+from loralab.train import checkpoint, checkpointing, guard, memory, oom, pause, windows_vram
 from loralab.train.checkpoint import Progress
 from loralab.train.clock import Clock
 from loralab.train.optim import factor
 from loralab.train.probe import probe
-from loralab.train.remedy import Watch
-from loralab.train.run import RunFolder
+from loralab.train.recovery import Watch
 from loralab.train.session import Batch, Session
 
 RELEARNED = frozenset({"learning_rate", "precision", "attention", "optimizer"})  # settings whose change makes a new optimiser necessary
@@ -52,13 +52,13 @@ class Run:
     watch: Watch = field(default_factory=Watch)
     reason: Problem = ASKED  # for having stopped, in words
     clock: Clock = field(default_factory=Clock)
-    copies: safety.Copies = field(default_factory=safety.Copies)
+    copies: checkpointing.Copies = field(default_factory=checkpointing.Copies)
     sensors: pause.Sensors = field(default_factory=pause.Sensors)
 
 
 def train(session: Session, plan: Plan, folder: RunFolder) -> dict[str, Any]:
     """Train to the end of the plan, a stop request or early stopping; returns the run's result for its Ended event."""
-    spill.bound_card()
+    windows_vram.bound_card()
     try:
         run = prepare(session, plan, folder)
         while run.progress.step < run.total_steps and not run.why:
@@ -81,7 +81,7 @@ def prepare(session: Session, plan: Plan, folder: RunFolder) -> Run:
     total = plan.max_steps or max(1, math.ceil(per_epoch * plan.epochs))
     every = plan.eval_every or max(1, math.ceil(total / 10))
     run = Run(session, plan, folder, session.optimizer(), Progress(), total, every)
-    saved = safety.newest(folder)
+    saved = checkpointing.newest(folder)
     if saved:
         run.progress = Progress(**saved["progress"])
         run.best, run.why = saved["best"], run.progress.ended
@@ -114,7 +114,7 @@ def _update(run: Run, micro_batches: Sequence[Batch]) -> bool:
     run.optimizer.zero_grad()
     tokens = sum(batch.n_tokens for batch in micro_batches)
     seconds = count_update(run, loss=loss, norm=norm, rate=rate, tokens=tokens, seconds=time.monotonic() - begun)
-    spill.watch(run, seconds, micro_batches, change)
+    windows_vram.watch(run, seconds, micro_batches, change)
     return True
 
 
@@ -143,7 +143,7 @@ def rate_factor(run: Run, step: int) -> float:
 def count_update(run: Run, *, loss: float, norm: float, rate: float, tokens: int, seconds: float) -> float:
     """Count an update that was made (or left out) and tell its numbers; `seconds` is what it took. Returns those it was computed in."""
     progress = run.progress
-    seconds = safety.computed(run, seconds)
+    seconds = checkpointing.computed(run, seconds)
     progress.step += 1
     progress.step_in_epoch += 1
     progress.tokens += tokens
@@ -194,7 +194,7 @@ def evaluate(run: Run) -> tuple[float, int]:
 def look_and_save(run: Run) -> None:
     """After an update: look at the held-out examples, stop early, wait where that was asked for, save, answer a stop request."""
     plan, progress = run.plan, run.progress
-    safety.wait_for_room(run)
+    checkpointing.wait_for_room(run)
     last = progress.step >= run.total_steps
     out_of_time = bool(plan.max_minutes) and run.clock.now() - run.started >= 60 * plan.max_minutes
     looks = progress.step % run.eval_every == 0 or last or out_of_time
@@ -208,16 +208,16 @@ def look_and_save(run: Run) -> None:
     if run.folder.stop_asked:
         run.why = "stopped"
     if run.why == "stopped":
-        safety.save_to_stop(run)
-    elif safety.due(run, looked=looks):
-        safety.save(run)
+        checkpointing.save_to_stop(run)
+    elif checkpointing.due(run, looked=looks):
+        checkpointing.save(run)
 
 
 def _pause(run: Run, question: Problem) -> Run:
     """Stop for an answer: a safety copy as of the last whole update, unless there is nothing yet or weights changed since."""
     if not math.isnan(run.progress.base_loss) and not run.optimizer.done:
         run.optimizer.zero_grad()
-        safety.save(run)
+        checkpointing.save(run)
     run.why, run.reason = "stopped", question
     return run
 

@@ -12,7 +12,7 @@ import time
 
 import torch
 
-from loralab.speed import Speed
+from loralab.machine.speed import Speed
 
 SECONDS = 0.05  # of computing for each precision, about
 SMALLEST, LARGEST, LARGEST_ON_CARD = 256, 1024, 4096  # rows and columns

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import torch
 
-from loralab.errors import LabError, Unavailable
-from loralab.events import Adjusted, Incident
-from loralab.records import Plan
+from loralab.core.errors import LabError, Unavailable
+from loralab.core.events import Adjusted, Incident
+from loralab.core.records import Plan
 from loralab.train.allocation import Found, attempt
 from loralab.train.session import Batch
 

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from loralab.errors import Unavailable
-from loralab.records import Plan
+from loralab.core.errors import Unavailable
+from loralab.core.records import Plan
 from loralab.train import stepping
 
 

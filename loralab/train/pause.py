@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 
-from loralab.events import Noted
-from loralab.records import Plan
-from loralab.terminal import duration
-from loralab.train import safety
+from loralab.cli.terminal import duration
+from loralab.core.events import Noted
+from loralab.core.records import Plan
+from loralab.train import checkpointing
 
 if TYPE_CHECKING:
     from loralab.train.loop import Run
@@ -71,7 +71,7 @@ def wait(run: Run) -> None:
     if not reason:
         return
     begun, step = time.monotonic(), run.progress.step
-    safety.save(run)
+    checkpointing.save(run)
     run.folder.emit(Noted(step=step, text=f"Waiting because {reason}. It goes on by itself.", phase=f"waiting: {reason}"))
     while reason and not run.folder.stop_asked:
         _sleep(run)

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import torch
 
-from loralab.events import Noted
-from loralab.hardware import measure_machine
-from loralab.model_check import size_words
+from loralab.core.events import Noted
+from loralab.machine.hardware import measure_machine
+from loralab.models.model_check import size_words
 from loralab.train import checkpoint, memory
 from loralab.train.allocation import attempt, make_room
 from loralab.train.session import Batch, Session
@@ -156,7 +156,7 @@ def _ballast(session: Session, optimizer: Any) -> list[torch.Tensor]:
 
 def _count(session: Session, tokens: int, *, again: bool = False) -> float:
     """What a micro-batch of at most `tokens` holds: bytes by the books of a model without weights."""
-    from loralab.train.trace import Pack, trace
+    from loralab.sessions.trace import Pack, trace
 
     batch = cast("Probed", session).largest(tokens)
     rows, longest = batch.tensors["ids"].shape

@@ -14,8 +14,8 @@ import torch
 from torch.utils.checkpoint import CheckpointPolicy, create_selective_checkpoint_contexts
 from transformers import PreTrainedModel
 
-from loralab.errors import Unavailable
-from loralab.records import Recompute
+from loralab.core.errors import Unavailable
+from loralab.core.records import Recompute
 
 _aten = torch.ops.aten
 _PRODUCTS = {_aten.mm.default: 1, _aten.addmm.default: 2}  # operation -> which argument is the matrix of weights

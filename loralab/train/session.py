@@ -9,9 +9,9 @@ from typing import Any, Protocol
 
 from torch import Tensor
 
+from loralab.core.records import Artifact, Plan
 from loralab.evaluations import Note
 from loralab.evaluations._judge import Judgement
-from loralab.records import Artifact, Plan
 
 
 @dataclass

@@ -13,7 +13,7 @@ from typing import Any
 
 import gguf
 
-from loralab.errors import Problem
+from loralab.core.errors import Problem
 
 Settings = dict[str, Any]  # a config.json
 ROPE = ("default", "linear", "llama3", "longrope")

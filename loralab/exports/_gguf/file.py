@@ -7,7 +7,7 @@ from typing import Any
 
 import gguf
 
-from loralab.errors import UserError
+from loralab.core.errors import UserError
 
 
 def check(path: Path) -> gguf.GGUFReader:

@@ -16,8 +16,8 @@ from typing import Any
 
 import gguf
 
-from loralab.adapter_check import by_pattern
-from loralab.errors import Problem, UserError
+from loralab.adapters.compatibility import by_pattern
+from loralab.core.errors import Problem, UserError
 from loralab.exports._gguf.families import FAMILIES, Settings
 from loralab.exports._gguf.tensors import Names, arranged
 from loralab.exports._gguf.writer import safe_name

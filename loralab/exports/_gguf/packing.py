@@ -11,7 +11,7 @@ from typing import Any
 import gguf
 import numpy as np
 
-from loralab.errors import UserError
+from loralab.core.errors import UserError
 
 Q = gguf.GGMLQuantizationType
 OURS = (Q.Q4_K, Q.Q5_K, Q.Q6_K)

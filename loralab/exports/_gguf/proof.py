@@ -13,13 +13,13 @@ from tempfile import TemporaryDirectory
 import gguf
 import numpy as np
 
-from loralab.encode import TextEncoder
-from loralab.errors import LabError, Unavailable
+from loralab.core.errors import LabError, Unavailable
 from loralab.exports._gguf.tokens import OTHERS, Vocabulary
 from loralab.exports._gguf.writer import safe_name
-from loralab.exports._llama.parent import MISSING, LlamaCpp, backend
 from loralab.exports._parity import FEW
 from loralab.exports._trained import TEXTS, plain_ids
+from loralab.models.tokenize import TextEncoder
+from loralab.runtimes.llama.parent import MISSING, LlamaCpp, backend
 
 
 def settled(vocabulary: Vocabulary, encoder: TextEncoder) -> Vocabulary:

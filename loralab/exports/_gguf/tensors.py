@@ -12,7 +12,7 @@ from typing import Any
 
 import gguf
 
-from loralab.errors import UserError
+from loralab.core.errors import UserError
 from loralab.exports._gguf.families import FAMILIES, Settings, heads, hidden, layers, rope, rotary_dims
 
 _TRANSPOSED = (".attn.c_attn.weight", ".attn.c_proj.weight", ".mlp.c_fc.weight", ".mlp.c_proj.weight")  # GPT-2 stores inputs first

@@ -13,8 +13,8 @@ from typing import Any
 
 import gguf
 
-from loralab.encode import TextEncoder
-from loralab.errors import UserError
+from loralab.core.errors import UserError
+from loralab.models.tokenize import TextEncoder
 
 Kind = gguf.TokenType
 SPACE = "\u2581"  # how sentencepiece writes a space

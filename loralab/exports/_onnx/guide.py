@@ -5,7 +5,7 @@ Invariant: what is printed here is run by the tests.
 
 from __future__ import annotations
 
-from loralab.encode import TextEncoder
+from loralab.models.tokenize import TextEncoder
 
 _MARK = "\u2063question\u2063"  # invisible separators: no template writes them
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib.util
 from typing import Any
 
-from loralab.errors import Problem
+from loralab.core.errors import Problem
 
 PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 HOW = "Install the parts it needs: pip install onnx onnxscript onnxruntime (they need Python 3.11 or newer)."

@@ -1,0 +1,55 @@
+"""Owns the two models that are offered for the voice. Invariant: nothing is fetched before a person was told the size and said yes."""
+
+from __future__ import annotations
+
+from advisor.assistant import models
+from loralab.core.errors import LabError
+from loralab.core.records import Record
+from loralab.lab import Lab
+from loralab.models import hub
+from loralab.runs import runs
+
+
+class Offer(Record):
+    """A model that can be fetched."""
+
+    name: str
+    hub_id: str
+    file: str
+    bytes: int
+    licence: str
+    words: str
+
+
+# Plain attention: what was read of a run is kept between two questions. Sizes as the Hub gave them in 2026.
+OFFERS = (
+    Offer(
+        name="small", hub_id="unsloth/Qwen3-1.7B-GGUF", file="Qwen3-1.7B-Q4_K_M.gguf", bytes=1_107_409_472, licence="Apache-2.0",
+        words="Qwen3 1.7B: the quicker one.",
+    ),
+    Offer(
+        name="large", hub_id="unsloth/Qwen3-4B-Instruct-2507-GGUF", file="Qwen3-4B-Instruct-2507-Q4_K_M.gguf", bytes=2_497_281_120,
+        licence="Apache-2.0", words="Qwen3 4B: the more careful one; slower.",
+    ),
+)  # fmt: skip
+
+
+def offer(name: str) -> Offer | None:
+    """An offer by its name."""
+    return next((one for one in OFFERS if one.name == name), None)
+
+
+def question(one: Offer) -> str:
+    """What a person is asked before anything is fetched, with the size the Hub gives now, or else the one known here."""
+    try:
+        size = hub.look_up_file(one.hub_id, one.file).bytes
+        about = ""
+    except LabError:
+        size, about = one.bytes, "about "
+    return f"Download {one.file} from {one.hub_id} ({about}{size / 1e9:.1f} GB, licence {one.licence})?"
+
+
+def fetch(lab: Lab, one: Offer) -> str:
+    """Start the download, once it was asked for; the run's id. When it is done the voice uses it by itself."""
+    folder = models.room(lab.home)
+    return runs.start(lab.home, "download", options={"model": one.hub_id, "file": one.file, "folder": str(folder)})

@@ -1,0 +1,42 @@
+"""Owns the child process of the voice: `python -m advisor.assistant.runtime.child BACKEND`. The conversation is that of exports.
+
+Invariant: what is asked is answered at once and in order; a stream is asked for piece by piece, so that stopping needs no second channel.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from loralab.runtimes.llama.child import main
+
+
+class Backend(Protocol):
+    """A binding of llama.cpp with one model opened for speaking."""
+
+    version: str
+
+    def open(self, model: str, adapter: str, context: int, threads: int) -> None: ...
+    def tokenize(self, text: str, added: bool) -> list[int]: ...
+    def chat_ids(self, messages: list[dict[str, str]]) -> list[int]: ...
+    def begin(self, ids: list[int], limit: int) -> None: ...
+    def more(self) -> str | None: ...
+    def stop(self) -> None: ...
+    def read(self, ids: list[int]) -> None: ...
+    def evaluated(self) -> int: ...
+    def among(self, ids: list[int], allowed: Sequence[int]) -> list[float]: ...
+
+
+def _backend(name: str) -> Any:
+    if name == "llama_cpp":
+        from advisor.assistant.runtime.library import Library
+
+        return Library()
+    from advisor.assistant.runtime.server import Server
+
+    return Server()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], _backend)

@@ -1,0 +1,1 @@
+"""The advisor's commands of `python -m loralab`."""

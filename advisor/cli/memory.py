@@ -1,0 +1,57 @@
+"""Owns `python -m loralab memory`: what is remembered, searched, taken along, forgotten. Invariant: the promises of loralab/cli/app.py."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from advisor.words.remembered import Remembered, remembered
+from loralab.cli import terminal
+from loralab.cli.console import Home, Json, Output
+from loralab.core.errors import UserError
+from loralab.history import Memory
+from loralab.lab import Lab
+
+Export = Annotated[Path | None, typer.Option("--export", metavar="FILE", help="Write all of it into a .zip or .jsonl file.")]
+Import = Annotated[Path | None, typer.Option("--import", metavar="FILE", help="Add what --export wrote on another computer.")]
+Forget = Annotated[str, typer.Option("--forget", metavar="RUN", help="Forget one run, or “everything”.")]
+Search = Annotated[str, typer.Option("--search", metavar="WORDS", help="Find runs: “ran out of memory qwen”.")]
+
+
+def memory(
+    search: Search = "", export: Export = None, take: Import = None, forget: Forget = "", json: Json = False, home: Home = None
+) -> None:
+    """What is remembered of your runs; search it, take it to another computer, forget it."""
+    memories, out = Lab(home).history.memories, Output(json)
+    asked = [name for name, given in (("--search", search), ("--export", export), ("--import", take), ("--forget", forget)) if given]
+    if len(asked) > 1:
+        raise UserError(f"{' and '.join(asked)} cannot be done at once.", "Give one of them.", code="too_much_at_once")
+    if export:
+        n = memories.export(export.expanduser())
+        out.give({"exported": n, "file": str(export)}, f"{n:,} {'run is' if n == 1 else 'runs are'} in {export}.")
+    elif take:
+        arrived = memories.take_in(take.expanduser())
+        out.give(arrived.model_dump(), arrived.words)
+    elif forget:
+        n = memories.forget("" if forget == "everything" else forget)
+        text = f"Forgotten: {n:,} {'run' if n == 1 else 'runs'}. Those that lie in the workspace stay and can be used."
+        out.give({"forgotten": n}, text)
+    elif search:
+        found = memories.search(search)
+        out.give({"found": [one.model_dump() for one in found]}, "\n".join(map(_line, found)) or "Nothing remembered has these words.")
+    else:
+        page = remembered(Lab(home))
+        out.give(page.model_dump(), _page(page))
+
+
+def _line(one: Memory) -> str:
+    elsewhere = " (from elsewhere)" if one.imported else ""
+    said = " ".join(filter(None, (one.what, one.moments[-1].text if one.moments else "")))
+    return f"{one.run}{elsewhere}: {one.title or one.dataset}, {one.model}, {one.outcome}. {said}".strip()
+
+
+def _page(page: Remembered) -> str:
+    tables = [f"{one.title}\n{one.words}\n\n{terminal.table(one.rows, one.columns)}" for one in page.sections if one.rows]
+    return "\n\n".join([page.words, *tables])

@@ -1,0 +1,84 @@
+"""Owns the case: everything a rule may look at, for a plan that has not run yet or for a run.
+
+Invariant: a case is made once and never changes; what is absent is None, and a rule that needs it stays silent.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from advisor.diagnosis.signals import Signals
+from loralab.core.errors import UserError
+from loralab.core.events import RunView, adjusted
+from loralab.core.records import DatasetProfile, Footprint
+from loralab.datasets.run_facts import Facts, noted
+from loralab.lab import Lab
+from loralab.machine.hardware import Machine
+from loralab.runs import runs
+from loralab.tasks.text import TextPlan
+
+LOG_TAIL = 40_000  # bytes of worker.log that are looked at
+
+
+@dataclass(frozen=True)
+class Case:
+    """A plan, and what is known of its examples, its model, the machine and, once it ran, what happened."""
+
+    plan: TextPlan  # as it now is
+    asked: TextPlan  # as it was before anything was changed while running
+    facts: Facts | None = None
+    profile: DatasetProfile | None = None
+    machine: Machine | None = None
+    view: RunView | None = None  # None: it has not run
+    log: str = ""  # the end of the worker's log
+    needs: Footprint | None = None  # what the plan was foretold to need, before a run
+
+    @cached_property
+    def signals(self) -> Signals:
+        """What the run's curves say; empty curves before a run."""
+        return Signals(self.view or RunView(run=""))
+
+    @property
+    def ran(self) -> bool:
+        """Whether at least one update was made."""
+        return bool(self.view and self.view.steps)
+
+    @property
+    def scale(self) -> float:
+        """By what an adapter's output is multiplied: alpha / rank, or alpha / sqrt(rank) where it is rank-stabilised."""
+        return self.plan.alpha / (self.plan.rank**0.5 if self.plan.use_rslora else self.plan.rank)
+
+    @property
+    def effective_rate(self) -> float:
+        """Learning rate times the adapter's scale: what tells how big a correction is whatever rank and alpha are."""
+        return self.plan.learning_rate * self.scale
+
+
+def of_run(lab: Lab, run: str) -> Case:
+    """The case of a run. Raises UserError when there is no such run or it trained no text adapter."""
+    plan = lab.job(run).plan
+    if plan.get("task", "text") != "text" or not plan:
+        raise UserError("Only trainings of text adapters can be diagnosed.", "Choose such a run.", code="not_a_training")
+    try:
+        return of_view(plan, lab.view(run), lab.machine(), _tail(runs.folder(lab.home, run) / "worker.log"))
+    except ValidationError as error:
+        raise UserError("This run's plan is of another version and cannot be read.", "Start it anew.", code="bad_plan") from error
+
+
+def of_view(plan: dict[str, object], view: RunView, machine: Machine | None = None, log: str = "") -> Case:
+    """The case of a run whose events are at hand, for instance of a log kept from another machine."""
+    asked = TextPlan.model_validate(plan)
+    now = TextPlan.model_validate(adjusted(asked.model_dump(), view.adjustments))
+    return Case(plan=now, asked=asked, facts=noted(view), machine=machine, view=view, log=log)
+
+
+def _tail(path: Path) -> str:
+    if not path.is_file():
+        return ""
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - LOG_TAIL))
+        return file.read().decode("utf-8", "replace")

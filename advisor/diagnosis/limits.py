@@ -1,0 +1,232 @@
+"""Owns what must not be tried twice: points that failed, points that are known to fit, and which plans they rule out.
+
+Two kinds of failure get worse with every one of a few numbers, whatever the others are: want of memory (tokens at once, longest row, what
+learns, bytes a number, what is kept) and running away (how big a correction is, how abrupt its start, how few examples are behind it). So
+one failed point rules out all that lie at or beyond it in every number: its up-closure. What fits rules in all that lie below.
+
+Invariants: a plan that a failed point dominates is never begun; a point holds only for the model, the computer and the versions it was
+made with; a later success at or beyond a failed point takes that point back, because the assumption behind it was wrong there.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal
+
+from pydantic import ValidationError
+
+from loralab.core.records import Record
+from loralab.datasets.run_facts import Facts
+from loralab.history import named, record
+from loralab.planning.memory import WEIGHT_BYTES
+from loralab.tasks.text import TextPlan
+
+Kind = Literal["memory", "rate"]
+
+OUT_OF_MEMORY = ("out_of_memory", "killed_for_memory", "does_not_fit")
+RAN_AWAY = ("diverged",)
+MORE_ROOM = 1.1  # times the memory that was free then: below that it is the same computer with the same programs open
+KEEPS = {"none": 2.0, "selective": 1.0, "full": 0.0}  # results kept for the way back, in order
+# A little more warm-up or a few more examples behind an update are no new hope: only what is of another order is another point.
+WARMUPS = (0.02, 0.2)  # of the run
+BATCHES = 4
+NAMES: dict[Kind, tuple[str, ...]] = {
+    "memory": (
+        "tokens at once", "longest example", "attention's rank", "feed-forward's rank", "bytes a number", "results kept",
+        "kept on the card", "optimiser's notes", "plain attention", "DoRA",
+    ),
+    "rate": ("effective learning rate", "abruptness", "fewness of examples"),
+}  # fmt: skip
+
+
+class Point(Record):
+    """Settings that failed or did well, as numbers of which larger is always worse. Comparable only under the same key."""
+
+    kind: Kind
+    key: str
+    vector: tuple[float, ...]
+    room: int = 0  # bytes that were free; 0 where it is not known
+    failed: bool
+    run: str = ""
+    step: int = 0
+    time: float = 0.0
+
+    def at_or_beyond(self, other: Point) -> bool:
+        """Whether this is as bad as `other` or worse in every number."""
+        return self.kind == other.kind and self.key == other.key and all(a >= b for a, b in zip(self.vector, other.vector, strict=True))
+
+    def dominated_by(self, failed: Point) -> bool:
+        """Whether it must fail because `failed` did. A computer with clearly more memory free than then is another computer."""
+        return self.at_or_beyond(failed) and not self.has_more_room(failed, MORE_ROOM)
+
+    def has_more_room(self, other: Point, times: float = 1.0) -> bool:
+        """Whether more memory was free here, as far as both are known."""
+        return bool(self.room and other.room and self.room > times * other.room)
+
+
+class Limits:
+    """The points of one workspace, oldest first. Holds the edge of what failed and of what fits only: the rest follows from it."""
+
+    def __init__(self, points: Iterable[Point] = ()) -> None:
+        self._failed: dict[tuple[str, str], list[Point]] = {}
+        self._fits: dict[tuple[str, str], list[Point]] = {}
+        for point in sorted(points, key=lambda point: point.time):
+            self.learn(point)
+
+    def learn(self, point: Point) -> None:
+        """Take a point in, and out what it makes superfluous or takes back."""
+        name = point.kind, point.key
+        failed, fits = self._failed.setdefault(name, []), self._fits.setdefault(name, [])
+        if point.failed:
+            fits[:] = [old for old in fits if not old.at_or_beyond(point) or old.has_more_room(point)]
+            if not any(_says_all(old, point) for old in failed):
+                failed[:] = [*(old for old in failed if not _says_all(point, old)), point]
+        else:
+            failed[:] = [old for old in failed if not point.at_or_beyond(old) or point.has_more_room(old)]
+            if not any(old.at_or_beyond(point) and not old.has_more_room(point) for old in fits):
+                fits[:] = [*(old for old in fits if not point.at_or_beyond(old) or point.has_more_room(old)), point]
+
+    def against(self, points: Sequence[Point]) -> Point | None:
+        """The failure that rules these points out; the newest, because people remember it."""
+        found = [old for point in points for old in self._failed.get((point.kind, point.key), ()) if point.dominated_by(old)]
+        return max(found, key=lambda old: old.time, default=None)
+
+    def known_to_fit(self, point: Point) -> Point | None:
+        """A success at or beyond this point, with no more memory free than now."""
+        known = self._fits.get((point.kind, point.key), ())
+        return next((old for old in known if old.at_or_beyond(point) and not old.has_more_room(point)), None)
+
+    @property
+    def failed(self) -> tuple[Point, ...]:
+        return tuple(point for points in self._failed.values() for point in points)
+
+    @property
+    def fits(self) -> tuple[Point, ...]:
+        return tuple(point for points in self._fits.values() for point in points)
+
+
+def _says_all(failure: Point, other: Point) -> bool:
+    """Whether `failure` rules out all that the failure `other` does: it is at least as small, and there was at least as much room."""
+    return other.at_or_beyond(failure) and (not failure.room or bool(other.room and failure.room >= other.room))
+
+
+# ---- from plans and runs to points -------------------------------------------------------------------------------------------
+
+
+def points(plan: TextPlan, facts: Facts, *, failed: bool = False, at: tuple[str, int, float] = ("", 0, 0.0)) -> tuple[Point, Point]:
+    """Where a plan lies: its point of memory and its point of rate. `at`: run, update and time, where it has run."""
+    run, step, time = at
+    model = f"{named(plan.base_model)} | {facts.architecture} {facts.hidden} x {facts.layers}"
+    memory = Point(
+        kind="memory", key=f"{model} | {facts.place} | {plan.engine} | {_odd_targets(plan)}", vector=_memory(plan, facts), room=facts.room,
+        failed=failed, run=run, step=step, time=time,
+    )  # fmt: skip
+    scale = plan.alpha / (plan.rank**0.5 if plan.use_rslora else plan.rank)
+    abrupt = float(sum(plan.warmup < share for share in WARMUPS))
+    vector = (plan.learning_rate * scale, abrupt, -math.floor(math.log(plan.effective_batch, BATCHES)))
+    rate = Point(
+        kind="rate", key=f"{model} | {plan.precision} | {_versions(facts)}", vector=vector, failed=failed, run=run, step=step, time=time
+    )
+    return memory, rate
+
+
+def remembered(points_of_runs: Iterable[record.Point]) -> Limits:
+    """The limits that the memory of all runs gives. What a version of long ago cannot be read from says nothing."""
+    return Limits(point for one in points_of_runs if (point := _from_memory(one)) is not None)
+
+
+def _from_memory(one: record.Point) -> Point | None:
+    if not one.ok and one.code not in (OUT_OF_MEMORY if one.kind == "memory" else RAN_AWAY):
+        return None  # numbers that were not finite are seldom about the size of the corrections
+    if one.ok and one.kind == "memory" and one.epochs < 1:
+        return None  # it may not have met its longest examples yet
+    known = {name: value for name, value in one.settings.items() if name in TextPlan.model_fields}
+    try:
+        plan = TextPlan.model_validate(known | {"base_model": one.model})
+    except ValidationError:
+        return None
+    tokens = {"max": one.longest} if one.longest else {}
+    facts = Facts(
+        architecture=one.architecture, hidden=one.hidden, layers=one.layers, tokens=tokens, place=one.place, room=one.room
+    )  # fmt: skip
+    where = points(plan, facts, failed=not one.ok, at=(one.run, one.step, one.time))
+    return where[0] if one.kind == "memory" else where[1]
+
+
+def _memory(plan: TextPlan, facts: Facts) -> tuple[float, ...]:
+    longest = min(plan.max_length, facts.tokens.get("max", plan.max_length))
+    rows = min(plan.micro_batch, plan.effective_batch)
+    at_once = max(longest, min(plan.token_budget or longest * rows, longest * rows))
+    rank = float(plan.rank)
+    return (
+        float(at_once), float(longest), 0.0 if plan.targets == "mlp" else rank, 0.0 if plan.targets == "attention" else rank,
+        WEIGHT_BYTES[plan.precision], KEEPS[plan.recompute], float(not plan.offload), 8.0 if plan.optimizer == "adamw" else 2.0,
+        float(plan.attention == "eager"), float(plan.use_dora),
+    )  # fmt: skip
+
+
+def _odd_targets(plan: TextPlan) -> str:
+    """Parts named one by one cannot be compared with others."""
+    return "" if plan.targets in ("all-linear", "attention", "mlp") else plan.targets
+
+
+def _versions(facts: Facts) -> str:
+    """The part of a place that tells versions: a rate does not depend on the computer."""
+    return facts.place.rpartition(" | torch ")[2]
+
+
+# ---- a plan that is not ruled out --------------------------------------------------------------------------------------------
+
+
+class Tamed(Record):
+    """A plan moved out of what is known to fail: what was changed, and because of which failure."""
+
+    settings: dict[str, Any]
+    because: tuple[Point, ...]
+    possible: bool = True  # False: nothing smaller is left to try
+
+
+SMALLER_RATE = 5.0  # as remedy.GENTLER: what a run that ran away goes on with
+LEAST_TOKENS = 16  # of an example
+
+
+def tame(plan: TextPlan, facts: Facts, limits: Limits, fixed: frozenset[str] = frozenset()) -> Tamed:
+    """The least change after which no remembered failure rules the plan out, on the settings that are not `fixed`."""
+    settings: dict[str, Any] = {}
+    because: list[Point] = []
+    while failure := limits.against(points(plan, facts)):
+        change = next((c for c in _smaller(plan, facts, failure) if not c.keys() & fixed), None)
+        if change is None:
+            return Tamed(settings=settings, because=(*because, failure), possible=False)
+        because += [failure] if failure not in because else []
+        settings |= change
+        plan = plan.model_copy(update=change)
+    return Tamed(settings=settings, because=tuple(because))
+
+
+def _smaller(plan: TextPlan, facts: Facts, failure: Point) -> Iterable[dict[str, Any]]:
+    """Changes that lead away from a failure, the least intrusive first; the effective batch is never one of them."""
+    if failure.kind == "rate":
+        scale = plan.alpha / (plan.rank**0.5 if plan.use_rslora else plan.rank)
+        yield {"learning_rate": float(f"{min(plan.learning_rate / 2, failure.vector[0] / SMALLER_RATE / scale):.2g}")}
+        return
+    longest = min(plan.max_length, facts.tokens.get("max", plan.max_length))
+    now = _memory(plan, facts)[0]
+    if now > longest:  # to below what failed, or one row at a time
+        yield {"token_budget": max(longest, int(min(now, failure.vector[0]) / 2))}
+    if plan.recompute == "none":
+        yield {"recompute": "selective"}
+    if plan.recompute != "full":
+        yield {"recompute": "full"}
+    if plan.attention == "eager":
+        yield {"attention": "sdpa"}
+    if plan.precision == "fp32":
+        yield {"precision": "bf16"}
+    common = facts.tokens.get("p95", longest)
+    if common < longest:
+        yield {"max_length": max(LEAST_TOKENS, common)}
+    if plan.rank > 4:
+        yield {"rank": plan.rank // 2, "alpha": plan.alpha / 2}  # the scale stays, and with it the rate's meaning
+    if longest > 4 * LEAST_TOKENS:
+        yield {"max_length": longest // 2}

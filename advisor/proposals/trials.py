@@ -1,0 +1,162 @@
+"""Owns “test three settings first”: three short runs that differ in one setting, and which of them the whole run is begun with.
+
+A tenth of the updates ranks settings much as the whole run does (LoRA-BO, arXiv 2602.11171, a tenth of the data). All three see the same
+examples in the same order and are judged on the same held-out ones, so each is compared with the usual one example by example.
+
+Invariant: another setting than the usual one is picked only where it is better beyond chance, corrected for there being two others; where
+nothing is, the usual one stays.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from pydantic import ValidationError
+
+from loralab.core.errors import UserError
+from loralab.core.records import Record
+from loralab.lab import Lab
+from loralab.reports.compare import compare
+from loralab.runs import runs
+from loralab.tasks.text import TextPlan
+
+SHARE, FEWEST, MOST = 0.1, 20, 60  # of the updates of the whole run; updates of a pilot
+APART = 3.0  # times: how far the others are from the usual value (the public sweep: 3 times off costs about 1 % of the loss)
+SURE = 0.05  # chance of picking another although all are alike
+ORDER = 0.03  # of what a pilot gained: how far the order of its examples moves its end (standard deviation; benchmarks/labfail/alike.py)
+Z = 2.24  # standard deviations: two others beside the usual one, SURE together
+LEAST, LARGEST = 1e-6, 1e-2  # learning rates that are tried
+MEASURES = ["loss"]
+OPTION = "pilot"  # where a pilot's Pilot lies in its job
+
+
+class Pilot(Record):
+    """Which try of which test a run is; lies in its job."""
+
+    group: str
+    setting: str
+    value: float
+    usual: bool
+    plan: dict[str, Any]  # the whole run, as it would be without the test
+    follow: bool = True  # begin the whole run when all have ended
+
+
+class Picked(Record):
+    """What a test came to."""
+
+    setting: str
+    value: float
+    usual: float
+    runs: tuple[str, ...]
+    words: str
+
+
+def values(usual: float, least: float, most: float) -> tuple[float, ...]:
+    """The usual value, one a third of it and one three times it, as far as the bounds allow; the usual one first."""
+    others = [float(f"{value:.2g}") for value in (usual / APART, usual * APART)]
+    return usual, *[value for value in others if least <= value <= most and value != usual]
+
+
+def begin(
+    lab: Lab, plan: TextPlan, total_steps: int, tried: Sequence[float], options: dict[str, Any], *, follow: bool = True
+) -> tuple[str, ...]:
+    """Start one short run for each learning rate, the usual one first; they queue behind each other. Returns their ids."""
+    group, count = secrets.token_hex(4), len(tried)
+    steps = min(total_steps, max(FEWEST, min(MOST, round(SHARE * total_steps))))
+    names: list[str] = []
+    for number, value in enumerate(tried, 1):
+        pilot = Pilot(group=group, setting="learning_rate", value=value, usual=number == 1, plan=plan.model_dump(), follow=follow)
+        title = f"Test {number} of {count}: learning rate {value:g}"
+        short = plan.model_dump() | {
+            "learning_rate": value, "max_steps": steps, "eval_every": max(1, steps // 4), "patience": 0, "title": title,
+        }  # fmt: skip
+        names.append(runs.start(lab.home, "train", plan=short, options=options | {OPTION: pilot.model_dump(), "measures": MEASURES}))
+    return tuple(names)
+
+
+def pilot_of(lab: Lab, run: str) -> Pilot | None:
+    """Which test a run belongs to; None for any other run."""
+    try:
+        found = lab.job(run).options.get(OPTION)
+        return Pilot.model_validate(found) if found else None
+    except (ValidationError, UserError):
+        return None
+
+
+def pick(lab: Lab, names: Sequence[str]) -> Picked:
+    """What the tests came to. Raises UserError while one still runs, or where the usual one did not finish and no other did."""
+    pilots = {name: pilot for name in names if (pilot := pilot_of(lab, name))}
+    views = {name: lab.view(name) for name in pilots}
+    if any(view.active for view in views.values()):
+        raise UserError("The tests are still running.", "Wait until the last has ended.", code="still_running")
+    sound = [name for name, view in views.items() if view.state == "finished" and not view.incidents]
+    usual = next((name for name, pilot in pilots.items() if pilot.usual), "")
+    if not sound or not usual:
+        raise UserError("None of the tests ended well.", "Look at the first of them: it says why.", code="no_pilot")
+    chosen, words = decide({name: lab.judgement(name) for name in sound}, usual)
+    said = words.format(usual=f"{pilots[usual].value:g}", chosen=f"{pilots[chosen].value:g}")
+    return Picked(
+        setting=pilots[usual].setting, value=pilots[chosen].value, usual=pilots[usual].value, runs=tuple(names), words=said
+    )  # fmt: skip
+
+
+def follow(lab: Lab, names: Sequence[str]) -> str:
+    """Begin the whole run with what its tests came to; its id. Raises UserError where none of them ended well."""
+    picked, pilot = pick(lab, names), pilot_of(lab, names[0])
+    if pilot is None:
+        raise UserError("These runs are no tests.", code="no_pilot")
+    options = {name: value for name, value in lab.job(names[0]).options.items() if name not in (OPTION, "measures", "predicted")}
+    told = {"tested": pilot.group, "because": picked.words}
+    return runs.start(lab.home, "train", plan=pilot.plan | {pilot.setting: picked.value}, options=options | told)
+
+
+Compare = Callable[[dict[str, Any], dict[str, Any]], Any]
+
+
+def loss_of(judgement: dict[str, Any], side: str = "adapter_loss") -> float:
+    """Held-out loss of a judged run, nats a token; of its base with `side` "base_loss"."""
+    rows = judgement["rows"]["loss"]
+    return sum(row[side] * row["tokens"] for row in rows) / sum(row["tokens"] for row in rows)
+
+
+def luck(judgement: dict[str, Any]) -> float:
+    """Nats a token by which two pilots that are alike may differ, because their examples came in another order.
+
+    The examples they are judged on tell nothing about it: two runs of one setting differ on all of them alike.
+    """
+    gained = loss_of(judgement, "base_loss") - loss_of(judgement)
+    return Z * 2**0.5 * ORDER * max(0.0, gained)
+
+
+def decide(judgements: dict[str, dict[str, Any]], usual: str) -> tuple[str, str]:
+    """The run whose setting is taken, and why. Where the usual one failed, the best of those that did not."""
+    best = min(judgements, key=lambda name: loss_of(judgements[name]))
+    if usual not in judgements:
+        return best, "The learning rate {usual} failed in the test; {chosen} did best of those that did not."
+    if best == usual:
+        return usual, "The learning rate {usual} did best in the test."
+    others = len(judgements) - 1
+    found = next(score for score in compare(judgements[usual], judgements[best]).scores if score.name == "bits_per_byte")
+    ahead = loss_of(judgements[usual]) - loss_of(judgements[best])
+    if found.verdict == "better" and others * found.p <= SURE and ahead > luck(judgements[usual]):
+        return best, "In the test the learning rate {chosen} did better than {usual}, by more than chance."
+    return usual, "No difference was seen in the test that could not be chance, so the learning rate stays at {usual}."
+
+
+def waiting(lab: Lab, recent: Sequence[dict[str, Any]]) -> list[tuple[str, ...]]:
+    """Tests among the runs whose last one has ended and whose whole run has not begun, each as its runs, the usual one first."""
+    groups: dict[str, list[str]] = {}
+    begun: set[str] = set()
+    for row in sorted(recent, key=lambda row: (row["started"], row["id"])):
+        name = str(row["id"])
+        if row["kind"] != "train":
+            continue
+        if pilot := pilot_of(lab, name):
+            if pilot.follow:
+                groups.setdefault(pilot.group, []).append(name)
+        elif after := lab.job(name).options.get("tested"):
+            begun.add(str(after))
+    ended = {str(row["id"]) for row in recent if row["state"] not in ("waiting", "running")}
+    return [tuple(names) for group, names in groups.items() if group not in begun and ended.issuperset(names)]

@@ -1,0 +1,63 @@
+"""Owns what a failed run is tried again with: the cause, the way out, and settings that no remembered failure rules out.
+
+Invariants: a repair changes something, changes only what a finding asks for (and what the memory of failures adds), and never the examples
+themselves nor what is asked of the model; the same way out is not tried twice in one chain.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from advisor.diagnosis.case import Case
+from advisor.diagnosis.findings import Diagnosis, Finding, Fix
+from advisor.diagnosis.limits import Limits, tame
+from loralab.core.records import Record
+from loralab.tasks.text import TextPlan
+
+KEPT = frozenset({"task", "dataset", "base_model", "title", "seed", "heldout_share"})  # what a person asked for, not how it is done
+
+
+class Repair(Record):
+    """What is changed before the next try, and why."""
+
+    finding: Finding
+    fix: Fix
+    settings: dict[str, Any]  # all that differs from the plan as it failed
+    remembered: tuple[str, ...] = ()  # runs whose failures moved the settings further
+    words: str
+
+    def plan(self, failed: TextPlan) -> TextPlan:
+        """The plan of the next try."""
+        return TextPlan.model_validate(failed.model_dump() | self.settings)
+
+
+def repair(case: Case, diagnosis: Diagnosis, limits: Limits, tried: Sequence[dict[str, Any]] = ()) -> Repair | None:
+    """The next try of a failed run; None where nothing may be done without asking. `tried`: what earlier tries of the chain changed."""
+    for finding in diagnosis.alarms:
+        if finding.action != "retry":
+            continue
+        for fix in finding.fixes:
+            if found := _repaired(case, finding, fix, limits, tried):
+                return found
+    return None
+
+
+def _repaired(case: Case, finding: Finding, fix: Fix, limits: Limits, tried: Sequence[dict[str, Any]]) -> Repair | None:
+    wanted = {name: value for name, value in fix.settings.items() if name not in KEPT}
+    asked = TextPlan.model_validate(case.plan.model_dump() | wanted)
+    tamed = tame(asked, case.facts, limits) if case.facts else None
+    if tamed and not tamed.possible:
+        return None
+    after = asked.model_copy(update=tamed.settings) if tamed else asked
+    changed = {name: value for name, value in after.model_dump().items() if value != getattr(case.asked, name)}
+    if not changed or changed in tried:
+        return None
+    remembered = tuple(dict.fromkeys(point.run for point in tamed.because if point.run)) if tamed else ()
+    return Repair(finding=finding, fix=fix, settings=changed, remembered=remembered, words=_words(finding, fix, remembered, case))
+
+
+def _words(finding: Finding, fix: Fix, remembered: Sequence[str], case: Case) -> str:
+    others = [run for run in remembered if case.view is None or run != case.view.run]
+    more = f" It also keeps clear of what went wrong in {' and '.join(others)}." if others else ""
+    return f"{finding.title}. {fix.words}{more}"

@@ -1,0 +1,33 @@
+"""The texts are conversations written down.
+
+What it looks like: after training the model writes both sides: it answers, and goes on with the next question as if it were who asks.
+
+Why: texts that hold “User:” and “Assistant:”, “### Instruction:” and “### Response:”, or the marks of a chat template, are read as one text
+each. The model learns the questions as much as the answers, and no mark of its own says where an answer ends.
+
+What to do: take them apart into questions and answers; the app does it in a new file. If the model is meant to write such transcripts,
+leave them as they are.
+"""
+
+from advisor.diagnosis.case import Case
+from advisor.diagnosis.findings import Fix, Found
+from advisor.rules import Rule
+from advisor.rules._examples import examples, seen, share
+
+MOST = 0.5  # of the examples: below this they are quotations in texts
+
+
+def check(case: Case) -> Found | None:
+    """Whether most examples are texts that hold questions and answers."""
+    facts = case.facts
+    if facts is None or not facts.plain or facts.written_down < 2 or share(facts, "written_down") < MOST:
+        return None
+    part = share(facts, "written_down")
+    words = f"{examples(facts.written_down)} of {facts.n_train:,} are texts that hold a conversation, and are read as plain text."
+    fix = Fix(words="Take them apart into questions and answers.", data="restructure", rows=facts.written_down)
+    return Found(
+        confidence=0.5 + 0.4 * part, words=words, evidence=(seen(facts, "written_down", "conversations written down"),), fixes=(fix,)
+    )
+
+
+RULE = Rule("R101", "data", "The texts are conversations written down", "warning", "propose", check, before=True)

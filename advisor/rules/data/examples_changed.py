@@ -1,0 +1,30 @@
+"""The file of examples changed since it was looked at.
+
+What it looks like: numbers and preview do not fit what the run learns from.
+
+Why: the file was saved again after it was opened here.
+
+What to do: open it again. A run always learns from the file as it is when it begins.
+"""
+
+from advisor.diagnosis.case import Case
+from advisor.diagnosis.findings import Evidence, Fix, Found
+from advisor.rules import Rule
+
+
+def check(case: Case) -> Found | None:
+    """The content id of the profile is not that of what would be learned from; only where all of it was read."""
+    facts, profile = case.facts, case.profile
+    if facts is None or profile is None or not facts.data or not profile.id or facts.looked or facts.refused or facts.data == profile.id:
+        return None
+    if profile.path != case.plan.dataset or profile.roles != (case.plan.roles or profile.roles):
+        return None
+    evidence = (
+        Evidence(what="examples when it was looked at", value=profile.n_kept),
+        Evidence(what="examples now", value=facts.n_train + facts.n_heldout + facts.unlearned),
+    )
+    words = "The file is not the one that was looked at: its content changed."
+    return Found(confidence=0.9, words=words, evidence=evidence, fixes=(Fix(words="Open the file again."),))
+
+
+RULE = Rule("R67", "data", "The file of examples changed since it was looked at", "info", "inform", check, before=True)

@@ -1,0 +1,35 @@
+"""Letters of the examples are garbled.
+
+What it looks like: “cafÃ©” in place of “café”, or the sign “�”, in the file and, after training, in the answers.
+
+Why: the file was once opened or saved in the wrong encoding, mostly by a spreadsheet program.
+
+What to do: export the file again as UTF-8 from where it comes from, or leave these rows out.
+"""
+
+from advisor.diagnosis.case import Case
+from advisor.diagnosis.findings import Fix, Found
+from advisor.rules import Rule
+from advisor.rules._examples import examples, seen, share
+
+MANY = 0.05
+
+
+def check(case: Case) -> Found | None:
+    """Examples with garbled or lost letters."""
+    facts = case.facts
+    if facts is None or not facts.garbled:
+        return None
+    part = share(facts, "garbled")
+    words = f"{examples(facts.garbled)} of {facts.n_train:,} hold garbled letters."
+    fixes = (
+        Fix(words="Save the file again as UTF-8 from where it comes from.", rows=facts.garbled),
+        Fix(words="Leave these examples out.", data="drop_garbled", rows=facts.garbled),
+    )
+    return Found(
+        confidence=min(0.95, 0.7 + part), words=words, evidence=(seen(facts, "garbled", "examples with garbled letters"),), fixes=fixes,
+        severity="warning" if part >= MANY else "info",
+    )  # fmt: skip
+
+
+RULE = Rule("R88", "data", "Letters of the examples are garbled", "warning", "propose", check, before=True)

@@ -1,0 +1,40 @@
+"""Held-out examples are nearly the same as some that are learned from.
+
+What it looks like: the result looks better than it is: examples kept aside to test on differ from learned ones by a word or two.
+
+Why: exact copies and examples with the same question are kept on one side by themselves. Texts that were made from one pattern, or edited
+a little, are not, and whoever has seen one of them knows the other.
+
+What to do: remove the near copies and train again; the result on the rest can be trusted. If the examples are meant to be that alike, read
+the verdict with that in mind.
+"""
+
+from advisor.diagnosis.case import Case
+from advisor.diagnosis.findings import Evidence, Fix, Found
+from advisor.rules import Rule
+from advisor.rules._examples import SMALL, examples, seen
+
+SOME, MANY = 0.05, 0.2  # of the held-out examples
+
+
+def check(case: Case) -> Found | None:
+    """Share of the held-out examples with a near copy among those learned from."""
+    facts = case.facts
+    if facts is None or not facts.n_heldout:
+        return None
+    number = facts.near_shared + facts.shared
+    part = number / facts.n_heldout
+    if number < 2 or part < SOME:
+        return None
+    evidence = (
+        seen(facts, "near_shared", "held-out examples with a near copy among those learned from"),
+        Evidence(what="held-out examples", value=facts.n_heldout),
+        seen(facts, "near_repeated", "near copies among those learned from"),
+    )
+    words = f"{examples(number)} of {facts.n_heldout:,} held out are nearly the same as one that is learned from."
+    fix = Fix(words="Remove examples that are nearly the same.", data="drop_near_copies", rows=number + facts.near_repeated)
+    sure = min(0.95, (0.5 if part >= MANY else SMALL) + part / 2)
+    return Found(confidence=sure, words=words, evidence=evidence, fixes=(fix,), severity="warning" if part >= MANY else "info")
+
+
+RULE = Rule("R63", "data", "Held-out examples are nearly the same as some that are learned from", "warning", "propose", check, before=True)

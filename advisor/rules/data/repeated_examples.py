@@ -1,0 +1,37 @@
+"""The same examples stand in the file again and again.
+
+What it looks like: the data set looks large, and the loss falls fast, in the manner of a small one. Some answers come up far too often.
+
+Why: files that were put together from others often hold the same rows several times. Each copy counts as another round over that example.
+
+What to do: remove the copies. (Copies are never used for learning and testing at once, so the verdict stays honest.)
+"""
+
+from advisor.diagnosis.case import Case
+from advisor.diagnosis.findings import Evidence, Fix, Found
+from advisor.rules import Rule
+from advisor.rules._examples import SMALL, examples, seen
+
+SOME, MANY = 0.05, 0.3
+
+
+def check(case: Case) -> Found | None:
+    """Share of the training examples that repeat an earlier one."""
+    facts = case.facts
+    if facts is None or not facts.n_train:
+        return None
+    part = facts.repeated / facts.n_train
+    if part < SOME:
+        return None
+    left = facts.n_train - facts.repeated
+    evidence = (
+        seen(facts, "repeated", "examples that repeat an earlier one"),
+        Evidence(what="different examples", value=left),
+    )
+    words = f"{examples(facts.repeated)} of {facts.n_train:,} to learn from are copies; {left:,} {'is' if left == 1 else 'are'} different."
+    fix = Fix(words="Remove the copies.", data="deduplicate", rows=facts.repeated)
+    sure = min(0.95, (0.5 if part >= MANY else SMALL) + part / 2)
+    return Found(confidence=sure, words=words, evidence=evidence, fixes=(fix,), severity="warning" if part >= MANY else "info")
+
+
+RULE = Rule("R83", "data", "The same examples stand in the file again and again", "warning", "propose", check, before=True)

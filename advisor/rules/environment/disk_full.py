@@ -1,0 +1,34 @@
+"""The disk is full.
+
+What it looks like: the run waits, or a safety copy could not be written, or the run ended with these words. Nothing that was saved before
+is lost.
+
+Why: models, safety copies and exports take room, and so does everything else on the computer.
+
+What to do: free some space, then resume. `python -m loralab models --clean-up` removes downloaded models that are not used any more.
+"""
+
+from advisor.diagnosis.case import Case
+from advisor.diagnosis.findings import Evidence, Fix, Found
+from advisor.rules import Rule
+from advisor.rules._examples import code, last_words
+
+
+def check(case: Case) -> Found | None:
+    """The run said that there was no room, while running or at its end."""
+    told = case.signals.incidents("disk_full")
+    ended = code(case) in ("disk_full", "copy_not_written")
+    if not told and not ended:
+        return None
+    evidence = tuple(Evidence(what="what the run found", step=one.step, line=one.text) for one in told[:3])
+    free = (Evidence(what="free on the disk now", value=case.machine.disk_free // 10**6, unit="MB"),) if case.machine else ()
+    over = case.view is not None and not case.view.active
+    words = "There was no room left on the disk." + (" The run went on when there was some again." if over and not ended else "")
+    fix = Fix(words="Free some space, then resume the run.")
+    return Found(
+        confidence=0.97 if ended else 0.9, words=words, evidence=(*evidence, *((last_words(case),) if ended else ()), *free), fixes=(fix,),
+        severity="info" if over and not ended else "error",
+    )  # fmt: skip
+
+
+RULE = Rule("R91", "environment", "The disk is full", "error", "inform", check)

@@ -1,0 +1,30 @@
+"""The file of examples cannot be read any more.
+
+What it looks like: the run ends before its first update and names the file or one of its columns.
+
+Why: the file was moved, renamed or changed, or lies on a drive that is not connected.
+
+What to do: put it back, or open the file where it is now and start again.
+"""
+
+from advisor.diagnosis.case import Case
+from advisor.diagnosis.findings import Evidence, Fix, Found
+from advisor.rules import Rule
+from advisor.rules._examples import code, last_words
+
+CODES = frozenset((
+    "no_file", "no_examples", "not_text", "empty_file", "file_too_big", "folder_too_big", "bad_archive",
+    "unsafe_archive", "nested_archive", "bad_excel", "old_excel", "bad_json", "bad_parquet",
+))  # fmt: skip
+
+
+def check(case: Case) -> Found | None:
+    """The run ended while it read its examples."""
+    if code(case) not in CODES or case.ran:
+        return None
+    evidence = (Evidence(what="file of examples", value=case.plan.dataset), last_words(case))
+    fix = Fix(words="Open the file where it is now, and start again.")
+    return Found(confidence=0.95, words="The examples could not be read.", evidence=evidence, fixes=(fix,))
+
+
+RULE = Rule("R99", "environment", "The file of examples cannot be read any more", "error", "inform", check)

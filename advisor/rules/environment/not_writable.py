@@ -1,0 +1,34 @@
+"""The workspace cannot be written to.
+
+What it looks like: the run ends with words about a folder or file that may not be written, or that the disk gave an error.
+
+Why: the folder belongs to another user, is on a read-only or network drive that went away, or a program (a virus scanner, a cloud drive)
+holds a file. A disk that is breaking down says the same.
+
+What to do: choose another workspace folder with --home, or change the folder's rights; then start again.
+"""
+
+from advisor.diagnosis.case import Case
+from advisor.diagnosis.findings import Evidence, Fix, Found
+from advisor.rules import Rule
+from advisor.rules._examples import code, last_words
+
+CODES = ("no_permission", "disk_error")
+
+
+def check(case: Case) -> Found | None:
+    """A write was refused, for another reason than want of room."""
+    told = case.signals.incidents(*CODES)
+    ended = code(case) in CODES
+    if not told and not ended:
+        return None
+    evidence = tuple(Evidence(what="what the run found", step=one.step, line=one.text) for one in told[:3])
+    words = "A folder of the workspace could not be written to." + ("" if ended else " The run went on without some of its safety copies.")
+    fix = Fix(words="Choose another workspace folder with --home, or change the folder's rights.")
+    return Found(
+        confidence=0.95 if ended else 0.8, words=words, evidence=(*evidence, *((last_words(case),) if ended else ())), fixes=(fix,),
+        severity="error" if ended else "warning",
+    )  # fmt: skip
+
+
+RULE = Rule("R92", "environment", "The workspace cannot be written to", "error", "inform", check)

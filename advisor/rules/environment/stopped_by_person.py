@@ -1,0 +1,32 @@
+"""You stopped it.
+
+What it looks like: the run is stopped, or was ended at once, and says so.
+
+Why: it was asked to. Nothing went wrong.
+
+What to do: resume it to go on where it was; where it was ended at once, it goes on from the last safety copy.
+"""
+
+from advisor.diagnosis.case import Case
+from advisor.diagnosis.findings import Evidence, Fix, Found
+from advisor.rules import Rule
+from advisor.rules._examples import code, last_words
+
+
+def check(case: Case) -> Found | None:
+    """The run ended because a person asked for it."""
+    if case.view is None or case.view.ending is None:
+        return None
+    if code(case) != "ended_by_force" and (case.view.state != "stopped" or code(case)):
+        return None
+    total = case.view.total_steps
+    evidence = (
+        Evidence(what="updates made", value=case.view.step),
+        *((Evidence(what="updates planned", value=total),) if total else ()),
+        last_words(case),
+    )
+    words = f"You stopped it at update {case.view.step:,}" + (f" of {total:,}." if total else ".")
+    return Found(confidence=0.99, words=words, evidence=evidence, fixes=(Fix(words="Resume it to go on."),))
+
+
+RULE = Rule("R93", "environment", "You stopped it", "info", "inform", check)

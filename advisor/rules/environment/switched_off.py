@@ -1,0 +1,37 @@
+"""The computer was switched off, or the program was ended from outside.
+
+What it looks like: the run stops in the middle without last words of its own.
+
+Why: a power cut, a restart for updates, an empty battery, logging out, or somebody ended the process in a task manager.
+
+What to do: resume it; it goes on from its last safety copy. Where this happens often, let safety copies be written more often, and on a
+notebook set a battery level at which it waits.
+"""
+
+from advisor.diagnosis.case import Case
+from advisor.diagnosis.findings import Evidence, Fix, Found
+from advisor.rules import Rule
+from advisor.rules._examples import code, last_words
+
+
+def check(case: Case) -> Found | None:
+    """The worker, or who watched over it, was gone; an exit for want of memory is told apart from it by those who saw it end."""
+    if code(case) not in ("worker_gone", "keeper_gone") or case.view is None:
+        return None
+    saved = max((a.step for a in case.view.artifacts if a.kind == "checkpoint"), default=0)
+    evidence = (
+        last_words(case),
+        Evidence(what="updates made", value=case.view.step),
+        Evidence(what="update of the last safety copy", value=saved),
+    )
+    words = f"It ended from outside at update {case.view.step:,}; the last safety copy is from update {saved:,}."
+    minutes = max(0.5, round(case.plan.checkpoint_minutes / 2, 1))
+    fixes = (
+        Fix(words="Resume it."),
+        Fix(words=f"Write a safety copy every {minutes:g} minutes.", settings={"checkpoint_minutes": minutes}),
+    )
+    sure = code(case) == "keeper_gone" or "computer was switched off" in last_words(case).line
+    return Found(confidence=0.9 if sure else 0.75, words=words, evidence=evidence, fixes=fixes)
+
+
+RULE = Rule("R94", "environment", "The computer was switched off, or the program was ended from outside", "warning", "inform", check)

@@ -1,0 +1,37 @@
+"""Nearly every correction was cut short, and it still got worse.
+
+What it looks like: more than half of the updates asked for a longer step than allowed, and the held-out examples became worse.
+
+Why: gradient clipping shortens every step that is too long. Where it always acts it hides that the corrections are too big: shortened, they
+still all overshoot.
+
+What to do: a smaller learning rate, by two to three times. A tighter limit would only hide it better.
+"""
+
+from advisor.diagnosis.case import Case
+from advisor.diagnosis.findings import Evidence, Fix, Found
+from advisor.rules import Rule
+from advisor.rules._reading import boldness, ran_away, rate_words, worse
+
+MOST = 0.5  # Google's tuning playbook: with more than half of the updates clipped, the learning rate is what to look at
+SMALLER = 3.0
+
+
+def check(case: Case) -> Found | None:
+    """Most updates were clipped, the held-out examples got worse, and it did not run away."""
+    share = case.signals.clipped(case.plan.max_grad_norm)
+    if not share > MOST or not worse(case) or ran_away(case) or boldness(case) < 1 or case.signals.train_slope < 0 < case.signals.gain:
+        return None
+    rate = rate_words(case.plan.learning_rate / SMALLER)
+    evidence = (
+        Evidence(what="share of updates that were clipped", value=float(share)),
+        Evidence(what="held-out loss before training", value=case.signals.base),
+        Evidence(what="held-out loss at the end", value=case.signals.last),
+        Evidence(what="learning rate", value=case.plan.learning_rate),
+    )
+    words = f"{share:.0%} of the updates were clipped, and the held-out loss rose from {case.signals.base:.3g} to {case.signals.last:.3g}."
+    fix = Fix(words=f"Use a learning rate of {rate:g}.", settings={"learning_rate": rate})
+    return Found(confidence=0.6, words=words, evidence=evidence, fixes=(fix,))
+
+
+RULE = Rule("R24", "instability", "Nearly every correction was cut short, and it still got worse", "warning", "retry", check)

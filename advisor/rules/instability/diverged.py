@@ -1,0 +1,50 @@
+"""The corrections were too big: the training ran away.
+
+What it looks like: the loss climbs far above where it began and stays there, on the examples learned from and on those held out.
+
+Why: each correction is the learning rate times how loudly the adapter speaks (alpha divided by rank). Beyond a point every correction
+overshoots, and the next one has to repair it with a still bigger one.
+
+What to do: a learning rate three to five times smaller, with a slow start. A run that has gone back by itself has done this already; a
+retry begins with what it came to.
+"""
+
+import math
+
+from advisor.diagnosis.case import Case
+from advisor.diagnosis.findings import Evidence, Fix, Found
+from advisor.rules import Rule
+from advisor.rules._reading import boldness, gentler, ran_away, repaired
+from advisor.rules.instability.never_right import never_right
+from advisor.rules.instability.no_warmup import abrupt
+from advisor.rules.instability.too_loud import loud
+
+SMALLER = 5.0  # Axolotl, training stability: 3 to 5; Soup: 5
+WARMUP = 0.1  # Google's tuning playbook: 5 to 10 % of the run
+
+
+def check(case: Case) -> Found | None:
+    """The guard saw the run leave its start far behind on held-out examples, too; where it had its hands off, the curves show it."""
+    if not ran_away(case):
+        return None
+    signals, times = case.signals, boldness(case)
+    away = signals.incidents("diverged")
+    step = away[0].step if away else next(look.step for look in signals.looks if look.loss == signals.worst)
+    far = float(away[0].data.get("heldout", math.nan)) if away else signals.worst
+    rate = gentler(case, SMALLER)
+    evidence = [
+        Evidence(what="learning rate", value=case.asked.learning_rate),
+        Evidence(what="held-out loss before training", value=signals.base),
+        Evidence(what="held-out loss when it had run away", value=far, step=step),
+    ]
+    evidence += [Evidence(what="times the usual size of corrections", value=times)] if math.isfinite(times) else []
+    words = (
+        f"By update {step} the training had run away with a learning rate of {case.asked.learning_rate:g}.{repaired(case) if away else ''}"
+    )
+    settings = {"learning_rate": rate, "warmup": max(case.plan.warmup, WARMUP)}
+    fix = Fix(words=f"Use a learning rate of {rate:g} with a slow start.", settings=settings)
+    other = abrupt(case) or loud(case) or never_right(case)
+    return Found(confidence=0.5 if other else 0.9, words=words, evidence=tuple(evidence), fixes=(fix,))
+
+
+RULE = Rule("R26", "instability", "The corrections were too big: the training ran away", "error", "retry", check)

@@ -1,0 +1,56 @@
+"""So many examples are behind one update that there are hardly any updates.
+
+What it looks like: more than thirty-two examples behind an update, and few updates; with eight there would be enough. Where the loss fell
+all the same and had settled, this is told and is no reason for alarm.
+
+Why: adapters bear large batches badly, and each update uses up that many examples: the model is corrected seldom instead of often.
+
+What to do: eight to sixteen examples behind an update.
+"""
+
+from advisor.diagnosis.case import Case
+from advisor.diagnosis.findings import Evidence, Fix, Found
+from advisor.rules import Rule
+from advisor.rules._reading import cut_short, ended_well, learned_little, planned_updates
+
+LARGE = 32  # LoRA Without Regret: adapters lose to full tuning beyond about this
+USUAL = 8
+ENOUGH = 100  # updates (Tinker: at least 100)
+HARDLY_ANY = 20  # updates: whatever was learned in them, more would have been in more
+
+
+def too_large(case: Case) -> bool:
+    """Whether it is the batch that leaves too few updates."""
+    if case.facts is None or not case.facts.n_train or case.asked.effective_batch <= LARGE or case.asked.max_steps:
+        return False
+    updates = planned_updates(case, case.asked.effective_batch)
+    return updates < ENOUGH and planned_updates(case, USUAL) >= min(ENOUGH, 4 * updates)
+
+
+def check(case: Case) -> Found | None:
+    """A large batch left few updates; after a run only where it learned little, or there were hardly any."""
+    if not too_large(case):
+        return None
+    updates, more = planned_updates(case, case.asked.effective_batch), planned_updates(case, USUAL)
+    if case.view is not None and not learned_little(case) and not (ended_well(case) and updates < HARDLY_ANY):
+        return None
+    evidence = (
+        Evidence(what="examples behind an update", value=case.asked.effective_batch),
+        Evidence(what="updates in all", value=updates),
+        Evidence(what=f"updates with {USUAL} examples behind each", value=more),
+    )
+    words = f"With {case.asked.effective_batch} examples behind an update there are {updates} updates; with {USUAL} there would be {more}."
+    fix = Fix(words=f"Put {USUAL} examples behind an update.", settings={"effective_batch": USUAL})
+    severity = "info" if case.view is not None and not learned_little(case) and not cut_short(case) else None
+    return Found(confidence=0.75 if case.view else 0.6, words=words, evidence=evidence, fixes=(fix,), severity=severity)
+
+
+RULE = Rule(
+    "R29",
+    "instability",
+    "So many examples are behind one update that there are hardly any updates",
+    "warning",
+    "propose",
+    check,
+    before=True,
+)

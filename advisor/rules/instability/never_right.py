@@ -1,0 +1,43 @@
+"""It ran away at every learning rate: the size of the corrections is not the cause.
+
+What it looks like: the run went back three times, with a learning rate five times smaller each time, and ran away again.
+
+Why: at some size every correct correction helps. Where none does, they point the wrong way: examples that contradict each other or are
+mixed up, or a base model whose file is finite and senseless.
+
+What to do: look through the examples, then try another base model. A still smaller learning rate will not help.
+"""
+
+from advisor.diagnosis.case import Case
+from advisor.diagnosis.findings import Evidence, Fix, Found
+from advisor.rules import Rule
+
+TRIES = 3
+ENOUGH = 25.0  # times smaller in the end: what was too big at first no longer is
+
+
+def never_right(case: Case) -> bool:
+    """Whether the run ended running away although its learning rate had become many times smaller."""
+    away = case.signals.incidents("diverged")
+    smaller = case.asked.learning_rate / case.plan.learning_rate
+    return len(away) > TRIES and case.signals.code == "diverged" and smaller >= ENOUGH
+
+
+def check(case: Case) -> Found | None:
+    """It ran away again and again with gentler settings."""
+    if not never_right(case):
+        return None
+    away = case.signals.incidents("diverged")
+    evidence = (
+        Evidence(what="times it ran away", value=len(away), step=away[0].step),
+        Evidence(what="learning rate at first", value=case.asked.learning_rate),
+        Evidence(what="learning rate at last", value=case.plan.learning_rate, step=away[-1].step),
+    )
+    words = f"It ran away {len(away)} times, at last with a learning rate of {case.plan.learning_rate:g}."
+    fixes = (Fix(words="Look through the examples for mixed-up answers.", data="review"), Fix(words="Try another base model."))
+    return Found(confidence=0.8, words=words, evidence=evidence, fixes=fixes)
+
+
+RULE = Rule(
+    "R78", "instability", "It ran away at every learning rate: the size of the corrections is not the cause", "error", "inform", check
+)

@@ -1,0 +1,78 @@
+"""The training began with full corrections, and they threw it off at once.
+
+What it looks like: it runs away within the first updates, or its loss rises there well above where it began and part of the run is spent on
+getting back; there was no warm-up, and the learning rate is not extraordinary.
+
+Why: in the first updates the optimiser does not know yet how large gradients usually are, so its first corrections are the wildest. A
+warm-up keeps them small until it does.
+
+What to do: a warm-up of a tenth of the run, and a learning rate half as large.
+"""
+
+import math
+
+from advisor.diagnosis.case import Case
+from advisor.diagnosis.findings import Evidence, Fix, Found
+from advisor.rules import Rule
+from advisor.rules._reading import boldness, ended_well, ran_away, rate_words, repaired, thrown_off, worse
+from advisor.rules.instability.rate_out_of_range import HIGH
+
+EARLY = 0.1  # of the run, or the first ten updates
+WARMUP = 0.1  # Google's tuning playbook: 5 to 10 % of the run
+BOLD = 8.0  # times the usual learning rate: from here on the rate itself is the likelier cause of running away
+BOLD_ENOUGH = 3.0  # times the usual: below, a loss that rises at first has other reasons
+
+
+def abrupt(case: Case) -> bool:
+    """Whether a run without a warm-up ran away at its very beginning with a rate that may do with one."""
+    away = case.signals.incidents("diverged")
+    if not away or case.asked.warmup > 0 or case.view is None:
+        return False
+    times = boldness(case)
+    return away[0].step <= max(10, EARLY * case.view.total_steps) and (math.isnan(times) or times < BOLD)
+
+
+def shaken(case: Case) -> bool:
+    """Whether a run without a warm-up was thrown off by bold first updates and came back by itself."""
+    if case.asked.warmup > 0 or not ended_well(case) or ran_away(case) or worse(case):
+        return False
+    return BOLD_ENOUGH <= boldness(case) < HIGH and thrown_off(case)
+
+
+def check(case: Case) -> Found | None:
+    """It ran away at the beginning, without a warm-up; or was thrown off and came back, an alarm where that took much of the run."""
+    if not abrupt(case):
+        return _shaken(case) if shaken(case) else None
+    first = case.signals.incidents("diverged")[0]
+    rate = rate_words(min(case.plan.learning_rate, case.asked.learning_rate / 2))
+    evidence = (
+        Evidence(what="warm-up", value=case.asked.warmup, unit="of the run"),
+        Evidence(what="update in which it had run away", value=first.step, step=first.step),
+        Evidence(what="learning rate", value=case.asked.learning_rate),
+    )
+    words = f"Without a warm-up the training ran away by update {first.step}.{repaired(case)}"
+    fix = Fix(
+        words=f"Warm up for a tenth of the run, with a learning rate of {rate:g}.", settings={"warmup": WARMUP, "learning_rate": rate}
+    )
+    return Found(confidence=0.7, words=words, evidence=evidence, fixes=(fix,))
+
+
+def _shaken(case: Case) -> Found:
+    """What is said of a run that came back: what it cost."""
+    signals, rate = case.signals, rate_words(case.asked.learning_rate / 2)
+    share = round(100 * signals.back)
+    evidence = (
+        Evidence(what="warm-up", value=case.asked.warmup, unit="of the run"),
+        Evidence(what="loss at its worst, above the start", value=signals.overshoot, unit="nats"),
+        Evidence(what="of the run, until it was back where it began", value=share, unit="%"),
+        Evidence(what="times the usual size of corrections", value=boldness(case)),
+    )
+    words = f"Without a warm-up the first corrections made it worse; {share} % of the run went by until it was back where it began."
+    fix = Fix(
+        words=f"Warm up for a tenth of the run, with a learning rate of {rate:g}.", settings={"warmup": WARMUP, "learning_rate": rate}
+    )
+    severity = "warning" if signals.back > EARLY else "info"
+    return Found(confidence=0.7, words=words, evidence=evidence, fixes=(fix,), severity=severity)
+
+
+RULE = Rule("R23", "instability", "The training began with full corrections, and they threw it off at once", "error", "retry", check)

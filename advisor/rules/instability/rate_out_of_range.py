@@ -1,0 +1,81 @@
+"""The learning rate is far outside what works.
+
+What it looks like: before the start, the learning rate, loudness of the adapter counted, is ten times the usual or more for a model of this
+size, or a tenth or less. After a run: the loss first rose, or stopped falling half-way while most of it was left, because the steps are too
+wide to get in further. Where the run got better without either, this is told and is no reason for alarm; so is five times the usual where
+the loss came to rest half-way.
+
+Why: in published sweeps over dozens of models nearly all runs at fifteen times the usual rate were wrecked. A rate a hundred times too
+small changes nothing that could be seen.
+
+What to do: the rate proposed here, which is usual for a model of this size.
+"""
+
+import math
+
+from advisor.diagnosis.case import Case
+from advisor.diagnosis.findings import Evidence, Fix, Found
+from advisor.rules import Rule
+from advisor.rules._reading import DONE, boldness, ended_well, improved, ran_away, rate_words, thrown_off, usual_rate
+from advisor.rules._usual import usual_corrections
+from advisor.rules.instability.too_loud import LOUD
+
+HIGH, WRECKED = 10.0, 50.0  # times the usual; Tinker's LoRA sweep: 72 of 80 runs at 3e-3 and more were wrecked, 2e-4 is usual
+LOW = 0.1
+BOLD = 5.0  # times the usual: where the loss came to rest early and high, a gentler rate is worth a try
+SETTLED_BADLY, PERHAPS = 0.75, 0.6
+STUCK = 0.5  # of the start: more is left, and the second half of the run brought nothing more
+
+
+def stuck(case: Case) -> bool:
+    """Whether the loss came to rest early and high: steps too wide bounce around a place that gentler ones get into."""
+    signals = case.signals
+    return signals.late < DONE and signals.last > STUCK * abs(signals.base)
+
+
+def check(case: Case) -> Found | None:
+    """The rate against the usual one for the model's size. After a run its curves tell first; this is for one that only settled badly."""
+    times = boldness(case)
+    if math.isnan(times):
+        return None
+    return _before(case, times) if case.view is None else _after(case, times)
+
+
+def _before(case: Case, times: float) -> Found | None:
+    if LOW < times < HIGH or case.scale >= LOUD:
+        return None
+    evidence, fix, words = _said(case, times)
+    words += ": the training will most likely run away." if times >= HIGH else ": it will hardly change anything."
+    if times >= WRECKED:
+        return Found(confidence=0.9, words=words, evidence=evidence, fixes=(fix,), severity="error")
+    return Found(confidence=0.7, words=words, evidence=evidence, fixes=(fix,))
+
+
+def _after(case: Case, times: float) -> Found | None:
+    if times < (BOLD if stuck(case) else HIGH) or not ended_well(case):
+        return None
+    evidence, fix, words = _said(case, times)
+    words += ": it moved too far at each step to settle where a gentler one does."
+    if times < HIGH:
+        return Found(confidence=PERHAPS, words=words, evidence=evidence, fixes=(fix,), severity="info")
+    seen = (thrown_off(case) or stuck(case)) and not ran_away(case)  # running away is another rule's to tell
+    fine = improved(case) and not seen
+    return Found(confidence=SETTLED_BADLY, words=words, evidence=evidence, fixes=(fix,), severity="info" if fine else None)
+
+
+def _said(case: Case, times: float) -> tuple[tuple[Evidence, ...], Fix, str]:
+    """What is said at any time: the rate, the usual one, and how they compare."""
+    rate = rate_words(usual_rate(case))
+    evidence = (
+        Evidence(what="learning rate", value=case.asked.learning_rate),
+        Evidence(what="usual for a model of this size", value=rate),
+        Evidence(what="times the usual", value=float(f"{times:.3g}")),
+    )
+    return (
+        evidence,
+        usual_corrections(case),
+        f"A learning rate of {case.asked.learning_rate:g} is {times:.3g} times the usual for a model of this size",
+    )
+
+
+RULE = Rule("R27", "instability", "The learning rate is far outside what works", "warning", "propose", check, before=True)

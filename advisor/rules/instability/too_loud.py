@@ -1,0 +1,61 @@
+"""The adapter speaks too loudly: alpha is far too large for its rank.
+
+What it looks like: the training runs away, gets worse or never gets better, although the learning rate is a usual one; alpha divided by
+rank is eight or more.
+
+Why: whatever the adapter learns is multiplied by alpha divided by rank (rank-stabilised: by its square root) before it is heard. Twice
+the loudness is twice the learning rate, and more: it also multiplies what is already learned.
+
+What to do: alpha of twice the rank, and the learning rate as it is.
+"""
+
+import math
+
+from advisor.diagnosis.case import Case
+from advisor.diagnosis.findings import Evidence, Fix, Found
+from advisor.rules import Rule
+from advisor.rules._reading import USUAL_SCALE, boldness, ended_well, ran_away, repaired, worse
+
+LOUD = 8.0  # alpha / rank: four times the usual
+BOLD = 8.0  # times the usual corrections, loudness counted
+
+
+def loud(case: Case) -> bool:
+    """Whether the loudness alone makes the corrections too big: with the usual one the same learning rate would be usual."""
+    times = boldness(case)
+    usual = times * USUAL_SCALE / case.scale
+    return case.scale >= LOUD and (math.isnan(times) or (times >= BOLD and usual < BOLD))
+
+
+def check(case: Case) -> Found | None:
+    """Loud, and it went wrong; before a run: so loud that it most likely will."""
+    if not loud(case) or not (case.view is None or ran_away(case) or worse(case) or (ended_well(case) and case.signals.gain <= 0)):
+        return None
+    times, before = boldness(case), case.view is None
+    if before and math.isnan(times):
+        return None
+    alpha = USUAL_SCALE * case.plan.rank
+    evidence = [
+        Evidence(
+            what="loudness (alpha divided by rank)" if not case.plan.use_rslora else "loudness (alpha by the root of rank)",
+            value=case.scale,
+        ),
+        Evidence(what="learning rate", value=case.asked.learning_rate),
+    ]
+    evidence += [Evidence(what="times the usual size of corrections", value=times)] if math.isfinite(times) else []
+    louder = case.scale / USUAL_SCALE
+    words = f"With alpha {case.plan.alpha:g} at rank {case.plan.rank} the adapter speaks {louder:.3g} times louder than usual."
+    words += " The training will most likely run away." if before else repaired(case)
+    settings: dict[str, object] = {"alpha": alpha, **({"use_rslora": False} if case.plan.use_rslora else {})}
+    if case.plan.learning_rate != case.asked.learning_rate:
+        settings["learning_rate"] = case.asked.learning_rate  # the rate was not what was wrong
+    fix = Fix(words=f"Use an alpha of {alpha:g}, twice the rank.", settings=settings)
+    sure = 0.6 if before else 0.85
+    if before:
+        return Found(confidence=sure, words=words, evidence=tuple(evidence), fixes=(fix,), severity="warning", action="propose")
+    return Found(confidence=sure, words=words, evidence=tuple(evidence), fixes=(fix,))
+
+
+RULE = Rule(
+    "R28", "instability", "The adapter speaks too loudly: alpha is far too large for its rank", "error", "retry", check, before=True
+)

@@ -1,0 +1,53 @@
+"""The corrections are too big for the training to settle.
+
+What it looks like: the loss goes down, then up again, also on the examples learned from, or its gradients jump again and again; the result
+is no better than before, or much worse than it was in between. It does not run away for good.
+
+Why: near a good place the corrections overshoot to its other side. A smaller step would get in.
+
+What to do: a learning rate about three times smaller with a slow start; more examples behind an update steady it, too.
+"""
+
+import math
+
+from advisor.diagnosis.case import Case
+from advisor.diagnosis.findings import Evidence, Fix, Found
+from advisor.rules import Rule
+from advisor.rules._reading import boldness, gentler, ran_away, worse
+
+BOLD = 3.0  # times the usual: below, other causes are likelier
+JUMPS = 3
+SMALLER = 3.0
+CLEAR = 0.15  # of the start: the training loss came up again by more than noise
+WARMUP = 0.1
+
+
+def check(case: Case) -> Found | None:
+    """The training loss itself came up again, or gradients kept jumping, and the held-out examples got worse than they began."""
+    signals = case.signals
+    times = boldness(case)
+    up = signals.rebound > max(CLEAR * abs(signals.base), 3 * signals.noise)
+    stuck = signals.last_loss > min(signals.first_loss, signals.base)
+    if ran_away(case) or times < BOLD or not (worse(case) or (stuck and signals.last > signals.base)):
+        return None
+    jumping = signals.jumps >= JUMPS
+    if not (up or stuck or jumping):
+        return None
+    rate = gentler(case, SMALLER)
+    evidence = [
+        Evidence(what="learning rate", value=case.asked.learning_rate),
+        Evidence(what="held-out loss before training", value=signals.base),
+        Evidence(what="held-out loss at the end", value=signals.last),
+    ]
+    if math.isfinite(signals.rebound):
+        evidence.append(Evidence(what="training loss at the end, above its lowest", value=signals.rebound, unit="nats"))
+    evidence += [Evidence(what="updates whose gradient jumped", value=signals.jumps)] if jumping else []
+    evidence += [Evidence(what="times the usual size of corrections", value=times)] if math.isfinite(times) else []
+    words = f"The loss did not settle with a learning rate of {case.asked.learning_rate:g}, not even on the examples it learns from."
+    settings = {"learning_rate": rate, "warmup": max(case.plan.warmup, WARMUP)}
+    fix = Fix(words=f"Use a learning rate of {rate:g} with a slow start.", settings=settings)
+    sure = 0.85 if signals.gain <= 0 or stuck else 0.7  # not one look was better than the model had been before
+    return Found(confidence=sure, words=words, evidence=tuple(evidence), fixes=(fix,))
+
+
+RULE = Rule("R25", "instability", "The corrections are too big for the training to settle", "warning", "retry", check)

@@ -1,0 +1,111 @@
+"""There are too few updates to change how a model writes.
+
+What it looks like: the run is over after a handful of corrections, or after some more that are far smaller than usual, and the loss has
+hardly moved or was still falling. Where it falls fast at first that means little: it is the manner that is learned first, and what the
+answers say comes later.
+
+Why: every update moves a weight by about the learning rate and no further. A hundred updates are a sensible least; a thousand are better.
+
+What to do: more rounds over the examples, or fewer examples behind each update; and the usual learning rate, where it was far below.
+"""
+
+import math
+
+from advisor.diagnosis.case import Case
+from advisor.diagnosis.findings import Evidence, Fix, Found
+from advisor.rules import Rule
+from advisor.rules._reading import (
+    boldness,
+    cut_short,
+    ended_well,
+    improved,
+    learned_little,
+    planned_updates,
+    rate_words,
+    thrown_off,
+    usual_rate,
+    worth,
+)
+from advisor.rules.instability.large_batch import too_large
+from advisor.rules.learning.rate_too_low import TIMID, timid
+
+ENOUGH, FEW = 100, 20  # updates (Tinker: at least 100, best 1,000); below FEW hardly anything changes
+MOST_ROUNDS = 10.0  # over the same examples: more only teaches them by heart
+
+
+def short(case: Case) -> bool:
+    """Whether a run was over while it was still getting better, after updates so few, or worth so few usual ones, that this is why."""
+    return len(case.signals.steps) < ENOUGH and cut_short(case, FEW) and not too_large(case) and not timid(case)
+
+
+def _in_vain(case: Case) -> bool:
+    """Whether a run came to its end and learned little, quietly, with corrections of a usual size."""
+    return ended_well(case) and learned_little(case) and not (timid(case) or improved(case) or thrown_off(case))
+
+
+def check(case: Case) -> Found | None:
+    """Few updates are planned; after a run only where it learned little with a usual learning rate, or was over in a handful of them."""
+    ended = short(case)
+    updates = len(case.signals.steps) if ended else planned_updates(case, case.asked.effective_batch)
+    if not 0 < updates < ENOUGH or too_large(case):
+        return None
+    if case.view is not None and not ended and not _in_vain(case):
+        return None
+    evidence = [Evidence(what="updates", value=updates)]
+    evidence += [Evidence(what="examples to learn from", value=case.facts.n_train)] if case.facts else []
+    if case.ran:
+        evidence.append(Evidence(what="held-out loss before training", value=case.signals.base))
+        evidence.append(Evidence(what="held-out loss at best", value=case.signals.best, step=case.signals.best_step))
+    few = updates < FEW
+    words = f"{updates} update{'s are' if updates > 1 else ' is'} {'few' if few else 'not many'}: at least {ENOUGH} are usual."
+    if ended:
+        evidence.append(Evidence(what="of what was gained, in the second half of the run", value=round(100 * case.signals.late), unit="%"))
+        words += _unfinished(case, evidence)
+    sure = 0.75 if few or cut_short(case) else 0.55 if case.ran else 0.4
+    fixes, action = _fixes(case, updates), None if case.ran else "propose"
+    told = not cut_short(case) if ended else not few and not case.ran  # of a run that gained well in ten to twenty updates
+    return Found(
+        confidence=sure, words=words, evidence=tuple(evidence), fixes=fixes, severity="info" if told else None, action=action
+    )  # fmt: skip
+
+
+def _unfinished(case: Case, evidence: list[Evidence]) -> str:
+    """That it was still getting better, and that its updates were small, where they were; with the evidence for that."""
+    times, words = boldness(case), " It was still getting better at its end."
+    if times > TIMID or math.isnan(times):
+        return words
+    evidence.append(Evidence(what="times the usual size of corrections", value=float(f"{times:.2g}")))
+    evidence.append(Evidence(what="updates of the usual size that move as far", value=math.ceil(worth(case))))
+    return f" With corrections {times:.2g} times the usual size they move a model as far as {math.ceil(worth(case))}.{words}"
+
+
+def _fixes(case: Case, updates: int) -> tuple[Fix, ...]:
+    """Enough updates, of the usual size where they were far smaller."""
+    fixes, rate = _more(case, updates), rate_words(usual_rate(case))
+    if not boldness(case) <= TIMID:
+        return fixes
+    return tuple(
+        Fix(words=f"{f.words[:-1]}, with a learning rate of {rate:g}.", settings={**f.settings, "learning_rate": rate}) for f in fixes
+    )
+
+
+def _more(case: Case, updates: int) -> tuple[Fix, ...]:
+    """As many rounds as make enough updates, or fewer examples behind each where that would be too many rounds."""
+    if case.asked.max_minutes and case.ran and updates < planned_updates(case, case.asked.effective_batch):
+        minutes = math.ceil(case.asked.max_minutes * ENOUGH / updates)
+        return (Fix(words=f"Give it {minutes} minutes: the time limit ended it.", settings={"max_minutes": minutes}),)
+    if case.asked.max_steps:
+        return (Fix(words=f"Make {ENOUGH} updates.", settings={"max_steps": ENOUGH}),)
+    rounds = math.ceil(case.plan.epochs * ENOUGH / updates)
+    if rounds <= MOST_ROUNDS or case.plan.effective_batch == 1:
+        return (Fix(words=f"Go over the examples {rounds} times.", settings={"epochs": float(min(rounds, 1000))}),)
+    batch = max(
+        1, min(case.plan.effective_batch, math.floor(case.plan.effective_batch * updates / ENOUGH * MOST_ROUNDS / case.plan.epochs))
+    )
+    words = f"Go over the examples {MOST_ROUNDS:g} times, with {batch} behind each update."
+    return (Fix(words=words, settings={"epochs": max(case.plan.epochs, MOST_ROUNDS), "effective_batch": batch}),)
+
+
+RULE = Rule(
+    "R37", "no learning", "There are too few updates to change how a model writes", "warning", "retry", check, before=True, during=False
+)

@@ -1,0 +1,35 @@
+"""Nothing in the model learns: the corrections are exactly zero.
+
+What it looks like: the loss wanders with the batches and does not fall; the gradient is exactly zero in every update.
+
+Why: what learns is not connected to what is computed: the adapter sits on parts that are not used, or a way of saving memory cuts the path
+back.
+
+What to do: let all linear parts learn and switch “Recompute” off.
+"""
+
+from advisor.diagnosis.case import Case
+from advisor.diagnosis.findings import Evidence, Fix, Found
+from advisor.rules import Rule
+from advisor.rules._reading import ended_well
+
+ENOUGH = 3  # updates
+
+
+def check(case: Case) -> Found | None:
+    """Gradients of exactly zero from the first update on, or no weight that learns."""
+    norms = case.signals.norms
+    none = case.facts is not None and case.ran and case.facts.parameters > 0 and case.facts.trainable == 0
+    zero = len(norms) >= ENOUGH and not norms.any()
+    if not (zero or none):
+        return None
+    evidence = [Evidence(what="longest gradient of all updates", value=float(norms.max()) if len(norms) else 0.0, step=len(norms))]
+    evidence += [Evidence(what="weights that learn", value=case.facts.trainable)] if case.facts else []
+    evidence.append(Evidence(what="parts that learn", value=case.plan.targets))
+    settings = {"targets": "all-linear", "recompute": "none", "offload": False}
+    fix = Fix(words="Let all linear parts learn, without recomputing.", settings=settings)
+    words = f"In {len(norms)} updates nothing was corrected at all{': the adapter is what it was' if ended_well(case) else ''}."
+    return Found(confidence=0.97, words=words, evidence=tuple(evidence), fixes=(fix,))
+
+
+RULE = Rule("R31", "no learning", "Nothing in the model learns: the corrections are exactly zero", "error", "retry", check)

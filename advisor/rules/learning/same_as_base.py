@@ -1,0 +1,40 @@
+"""The adapter changes nothing: with it and without it the model says the same.
+
+What it looks like: the training ran and its loss moved, and in the verdict every measure is exactly the same with and without the adapter.
+
+Why: the adapter that was judged is not the one that learned: it was not switched on, or was loaded onto parts of other names.
+
+What to do: judge the run again. If it stays the same, train again with all linear parts.
+"""
+
+from advisor.diagnosis.case import Case
+from advisor.diagnosis.findings import Evidence, Fix, Found
+from advisor.rules import Rule
+from advisor.rules._reading import share_gained
+from advisor.rules.learning.rate_too_low import timid
+
+NOTHING = 1e-6  # nats: less than rounding
+MOVED = 0.02  # of the start: the training itself changed something
+
+
+def check(case: Case) -> Found | None:
+    """The verdict's loss is the same to rounding though the training moved it, or the answers were written without the adapter."""
+    score = case.signals.score("loss")
+    samples = case.view.samples if case.view else ()
+    asleep = [one for one in samples if not one.adapter_active]
+    same = score is not None and abs(score.difference) < NOTHING and share_gained(case) > MOVED
+    if not same and not (samples and len(asleep) == len(samples)):
+        return None
+    if timid(case):
+        return None
+    evidence = [Evidence(what="held-out loss at best", value=case.signals.best, step=case.signals.best_step)]
+    if score is not None:
+        evidence.append(Evidence(what="loss in the verdict without the adapter", value=score.base))
+        evidence.append(Evidence(what="loss in the verdict with it", value=score.adapter))
+    evidence += [Evidence(what="answers written without the adapter switched on", value=len(asleep))] if asleep else []
+    fixes = (Fix(words="Judge it again."), Fix(words="Train with all linear parts.", settings={"targets": "all-linear"}))
+    words = "The training moved the loss, and in the verdict the adapter makes no difference at all."
+    return Found(confidence=0.9, words=words, evidence=tuple(evidence), fixes=fixes)
+
+
+RULE = Rule("R40", "no learning", "The adapter changes nothing", "error", "propose", check, during=False)

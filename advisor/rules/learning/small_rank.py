@@ -1,0 +1,46 @@
+"""The adapter is too small for what there is to learn.
+
+What it looks like: with many examples the loss comes down and then stays high, on the examples learned from and on those held out alike.
+
+Why: an adapter can hold about two bits for each of its weights, and a token to be learned holds about one. Where the examples hold more
+than the adapter can, the rest is not learned. A high loss alone does not say so: talk and stories have one however well they are learned.
+It is an alarm only where hardly anything was gained.
+
+What to do: two to four times the rank, with alpha raised alike so that the loudness stays. Where only some parts of the model learn, let
+all of them learn first.
+"""
+
+from advisor.diagnosis.case import Case
+from advisor.diagnosis.findings import Evidence, Fix, Found
+from advisor.rules import Rule
+from advisor.rules._reading import USUAL_RANK, ended_well, learned_little, no_room
+from advisor.rules.learning.attention_only import narrow
+
+LARGER = 4
+FLAT = 0.02  # change over the last third: the training loss has settled
+LEFT = 0.5  # nats a token: below this it has been learned anyway
+
+
+def check(case: Case) -> Found | None:
+    """The examples hold more than the adapter can; a warning where it settled, hardly better than it began. Left-out parts come first."""
+    facts = case.facts
+    if facts is None or not no_room(case) or not ended_well(case) or case.plan.rank >= 256 or narrow(case.plan.targets):
+        return None
+    signals = case.signals
+    settled = learned_little(case) and abs(signals.train_slope) < FLAT and signals.last_loss > LEFT
+    rank = min(256, max(USUAL_RANK, LARGER * case.plan.rank))
+    evidence = (
+        Evidence(what="tokens to be learned", value=facts.tokens["learned"]),
+        Evidence(what="weights that learn", value=facts.trainable),
+        Evidence(what="rank", value=case.plan.rank),
+        Evidence(what="training loss at the end", value=signals.last_loss),
+    )
+    words = f"{facts.tokens['learned']:,} tokens are to be learned by {facts.trainable:,} weights: more than they can hold."
+    settings = {"rank": rank, "alpha": min(1024.0, case.plan.alpha * rank / case.plan.rank)}
+    fix = Fix(words=f"Use a rank of {rank}, with alpha raised alike.", settings=settings)
+    return Found(
+        confidence=0.5 if settled else 0.4, words=words, evidence=evidence, fixes=(fix,), severity="warning" if settled else "info"
+    )
+
+
+RULE = Rule("R36", "no learning", "The adapter is too small for what there is to learn", "info", "propose", check, during=False)

@@ -1,0 +1,60 @@
+"""The training ended while it was still getting better.
+
+What it looks like: at the end the loss still falls, on the examples learned from and on those held out, and the last look was the best.
+
+Why: there were fewer updates than this model needs for these examples. Where it had learned much already and was slowing down, this is told
+and is no reason for alarm.
+
+What to do: about twice as many rounds over the examples.
+"""
+
+import math
+
+from advisor.diagnosis.case import Case
+from advisor.diagnosis.findings import Evidence, Fix, Found
+from advisor.rules import Rule
+from advisor.rules._reading import LEFT, ended_well, improved, planned_updates, ran_away
+from advisor.rules.instability.large_batch import too_large
+from advisor.rules.learning.few_updates import short
+from advisor.rules.learning.rate_too_low import timid
+
+FALLING = 0.02  # of the start, over the last third of the run: one that has settled falls by less
+STEEP, STRAIGHT = 0.06, 0.33  # so much, with a third of the gain in the second half, that it had not begun to slow down
+LOOKS = 4
+TOLD = 0.55  # below what names a setting that held the run back: then it may be why it was slow
+
+
+def check(case: Case) -> Found | None:
+    """Both curves still fall and the last look is the best; information where the run got better all the same.
+
+    A run of a handful of updates is few_updates' to explain: one cause has one name.
+    """
+    signals = case.signals
+    if not ended_well(case) or len(signals.looks) < LOOKS or timid(case) or too_large(case) or short(case):
+        return None
+    if signals.best != signals.last or not signals.gain > 0 or ran_away(case):
+        return None
+    if not (signals.fall > FALLING and signals.train_slope < 0 and signals.last > LEFT * abs(signals.base)):
+        return None
+    updates = len(signals.steps)
+    settings: dict[str, object] = {"epochs": min(1000.0, 2 * case.plan.epochs)}
+    if case.plan.max_steps:
+        settings = {"max_steps": 2 * case.plan.max_steps}
+    evidence = [
+        Evidence(what="fall of the held-out loss over the last third, of its start", value=signals.fall),
+        Evidence(what="held-out loss at the end, the best", value=signals.last, step=int(signals.looks[-1].step)),
+        Evidence(what="updates", value=updates),
+    ]
+    planned = planned_updates(case, case.asked.effective_batch)
+    words = f"After {updates} updates the held-out loss still fell, by {signals.fall:.0%} of its start over the last third."
+    if math.isfinite(planned) and case.asked.max_minutes and updates < planned:
+        words += f" The time limit of {case.asked.max_minutes:g} minutes ended it."
+        settings = {"max_minutes": 2 * case.asked.max_minutes}
+    fix = Fix(words="Train about twice as long.", settings=settings)
+    fine = improved(case) and (signals.fall < STEEP or signals.late < STRAIGHT)
+    return Found(
+        confidence=TOLD if fine else 0.7, words=words, evidence=tuple(evidence), fixes=(fix,), severity="info" if fine else "warning"
+    )
+
+
+RULE = Rule("R34", "no learning", "The training ended while it was still getting better", "warning", "propose", check, during=False)

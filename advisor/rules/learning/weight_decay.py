@@ -1,0 +1,41 @@
+"""Weight decay pulls the adapter back as fast as it learns.
+
+What it looks like: the loss comes down a little and stays, though the learning rate is a usual one; weight decay is above 0.1.
+
+Why: in every update the adapter's numbers shrink by the learning rate times the weight decay. Over many updates that undoes what was
+learned.
+
+What to do: a weight decay of 0.01 or none.
+"""
+
+import math
+
+from advisor.diagnosis.case import Case
+from advisor.diagnosis.findings import Evidence, Fix, Found
+from advisor.rules import Rule
+from advisor.rules._reading import ended_well, learned_little
+from advisor.rules.learning.rate_too_low import timid
+
+HIGH = 0.1  # Axolotl, training stability
+PULLED = 0.2  # share of an adapter's weight that decay took over the run: less cannot be what holds it back
+USUAL = 0.01
+
+
+def check(case: Case) -> Found | None:
+    """A high weight decay that took a good share of what was learned, and a run that learned little."""
+    decay = case.plan.weight_decay
+    shrunk = 1 - math.exp(-decay * case.signals.reach)
+    if decay <= HIGH or shrunk < PULLED or not ended_well(case):
+        return None
+    little = learned_little(case) and not timid(case)
+    evidence = (
+        Evidence(what="weight decay", value=decay),
+        Evidence(what="share of the adapter that it took over the run", value=shrunk),
+        Evidence(what="held-out loss at best", value=case.signals.best, step=case.signals.best_step),
+    )
+    words = f"A weight decay of {decay:g} took {shrunk:.0%} of what the adapter was at the start of the run."
+    fix = Fix(words=f"Use a weight decay of {USUAL:g}.", settings={"weight_decay": USUAL})
+    return Found(confidence=0.65 if little else 0.4, words=words, evidence=evidence, fixes=(fix,), severity="warning" if little else "info")
+
+
+RULE = Rule("R39", "no learning", "Weight decay pulls the adapter back as fast as it learns", "info", "propose", check, during=False)

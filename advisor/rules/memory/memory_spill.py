@@ -1,0 +1,33 @@
+"""The graphics card was full, and Windows used main memory in its place.
+
+What it looks like: nothing fails; updates suddenly take many times as long, and the card's memory is full.
+
+Why: instead of saying that memory is out, the driver moves what does not fit into main memory, which is far away from the card.
+
+What to do: fewer tokens at once; close programs that show pictures or videos. In the NVIDIA settings “CUDA - Sysmem Fallback Policy” can be
+set to “Prefer No Sysmem Fallback”, so that the run notices at once.
+"""
+
+from advisor.diagnosis.case import Case
+from advisor.diagnosis.findings import Evidence, Fix, Found
+from advisor.rules import Rule
+from advisor.rules._memory import tokens
+from advisor.rules._reading import repaired
+
+
+def check(case: Case) -> Found | None:
+    """An update crawled while the card was full."""
+    found = case.signals.incidents("memory_spill")
+    if not found:
+        return None
+    budget = min(case.plan.token_budget or tokens(found[-1]), max(1, int(0.8 * min(map(tokens, found)))))
+    evidence = (
+        Evidence(what="updates that crawled", value=len(found), step=found[0].step, line=found[0].text[:200]),
+        Evidence(what="tokens at once", value=tokens(found[0]), unit="tokens"),
+    )
+    words = f"From update {found[0].step} on the card was full and Windows used main memory in its place.{repaired(case)}"
+    fix = Fix(words=f"Compute at most {budget:,} tokens at once.", settings={"token_budget": budget})
+    return Found(confidence=0.95, words=words, evidence=evidence, fixes=(fix,))
+
+
+RULE = Rule("R77", "memory", "The graphics card was full, and Windows used main memory in its place", "warning", "retry", check)

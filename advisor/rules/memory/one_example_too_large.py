@@ -1,0 +1,42 @@
+"""One example is too large for this computer, even alone.
+
+What it looks like: the run stops with a question. It names an example that does not fit into memory by itself, with every saving on.
+
+Why: a single example cannot be split; its whole length goes through the model at once.
+
+What to do: cut examples at the length that is known to fit, or use a smaller model, or close other programs; then resume. Nothing learned
+so far is lost.
+"""
+
+from advisor.diagnosis.case import Case
+from advisor.diagnosis.findings import Evidence, Fix, Found
+from advisor.rules import Rule
+from advisor.rules._memory import ran_out, row_length
+
+
+def check(case: Case) -> Found | None:
+    """The run asked a question over one example."""
+    if case.signals.code != "does_not_fit" or case.view is None or case.view.ending is None:
+        return None
+    found = ran_out(case, "one example", "looking")
+    if not found or "not even alone" not in case.view.ending.what:
+        return None
+    last = found[-1]
+    size, rows = row_length(last), tuple(last.data.get("rows", ()))
+    known = case.facts.tokens if case.facts else {}
+    fitted = max((length for name, length in known.items() if name.startswith("p") and length < size), default=0)
+    limit = max(16, (fitted or size // 2) // 8 * 8)
+    evidence = (
+        Evidence(what="example that does not fit alone", value=size, unit="tokens", step=last.step + 1, rows=rows),
+        Evidence(what="recompute", value=case.plan.recompute),
+    )
+    words = f"An example of {size:,} tokens does not fit into memory, not even alone."
+    fixes = (
+        Fix(words=f"Cut examples at {limit:,} tokens.", settings={"max_length": limit}, data="shorten"),
+        Fix(words="Use a smaller base model."),
+        Fix(words="Close other programs and resume."),
+    )
+    return Found(confidence=0.95, words=words, evidence=evidence, fixes=fixes)
+
+
+RULE = Rule("R76", "memory", "One example is too large for this computer, even alone", "error", "propose", check)

@@ -1,0 +1,32 @@
+"""Plain attention takes memory with the square of the length.
+
+What it looks like: memory runs out over long examples, and attention is computed in the plain way (“eager”).
+
+Why: plain attention keeps a number for every pair of tokens: twice the length is four times the memory. The fast way keeps none of them.
+
+What to do: the fast way (“sdpa”), unless it was switched off because it failed; then cut or split long examples.
+"""
+
+from advisor.diagnosis.case import Case
+from advisor.diagnosis.findings import Evidence, Fix, Found
+from advisor.rules import Rule
+from advisor.rules._memory import plain_attention, row_length
+from advisor.rules._reading import repaired
+
+
+def check(case: Case) -> Found | None:
+    """Memory ran out over a long text while attention was plain because the plan says so."""
+    incident = plain_attention(case)
+    if incident is None:
+        return None
+    length = row_length(incident)
+    evidence = (
+        Evidence(what="attention", value="eager"),
+        Evidence(what="longest example of the update that did not fit", value=length, unit="tokens", step=incident.step + 1),
+    )
+    fix = Fix(words="Compute attention in the fast way.", settings={"attention": "sdpa"})
+    words = f"An example of {length:,} tokens did not fit into memory with plain attention.{repaired(case)}"
+    return Found(confidence=0.8, words=words, evidence=evidence, fixes=(fix,))
+
+
+RULE = Rule("R20", "memory", "Plain attention takes memory with the square of the length", "warning", "retry", check)

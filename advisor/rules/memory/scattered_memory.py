@@ -1,0 +1,38 @@
+"""The card's memory was in pieces: enough of it, none large enough.
+
+What it looks like: memory runs out although a good part of it is reserved and not in use; the message says so in numbers.
+
+Why: rows of many different lengths leave gaps of many different sizes behind, and what is asked for next fits into none of them.
+
+What to do: start again: a new process begins with whole memory. Fewer tokens at once make the pieces smaller. Setting
+PYTORCH_CUDA_ALLOC_CONF to expandable_segments:True before starting LoRALab lets the pieces grow together (Linux).
+"""
+
+from advisor.diagnosis.case import Case
+from advisor.diagnosis.findings import Evidence, Fix, Found
+from advisor.rules import Rule
+from advisor.rules._memory import said, scattered, tokens
+from advisor.rules._reading import repaired
+
+
+def check(case: Case) -> Found | None:
+    """What was reserved and not used is more than what was wanted, and a good part of the card."""
+    incident = scattered(case)
+    if incident is None:
+        return None
+    found = said(incident)
+    budget = max(1, int(0.8 * (case.plan.token_budget or tokens(incident))))
+    evidence = (
+        Evidence(what="reserved and not in use", value=found["unused"] / 1e9, unit="GB", step=incident.step + 1),
+        Evidence(what="wanted", value=found["wanted"] / 1e9, unit="GB", line=str(incident.data.get("error", ""))[:200]),
+    )
+    gap, wanted = evidence[0].value, evidence[1].value
+    words = f"{gap:.2g} GB lay in gaps while {wanted:.2g} GB were wanted.{repaired(case)}"
+    fixes = (
+        Fix(words=f"Compute at most {budget:,} tokens at once.", settings={"token_budget": budget}),
+        Fix(words="Set PYTORCH_CUDA_ALLOC_CONF=expandable_segments:True and start LoRALab again."),
+    )
+    return Found(confidence=0.75, words=words, evidence=evidence, fixes=fixes)
+
+
+RULE = Rule("R14", "memory", "The card's memory was in pieces: enough of it, none large enough", "warning", "retry", check)

@@ -1,0 +1,34 @@
+"""Other programs hold a good part of the graphics card's memory.
+
+What it looks like: memory runs out, or does not suffice before the start, while programs other than this run hold a fifth of the card or
+more.
+
+Why: a browser with videos, a game, another training or LoRALab's own chat all share the card with the run.
+
+What to do: close what is not needed, then resume: nothing learned is lost. There is no reason to make the plan smaller.
+"""
+
+from advisor.diagnosis.case import Case
+from advisor.diagnosis.findings import Evidence, Fix, Found
+from advisor.rules import Rule
+from advisor.rules._memory import held_by_others
+
+CODES = ("out_of_memory", "does_not_fit", "memory_spill")
+
+
+def check(case: Case) -> Found | None:
+    """Memory was short, and others held a fifth of the card."""
+    others = held_by_others(case)
+    foretold = case.view is None and case.needs is not None and case.needs.careful_bytes > case.needs.free_bytes > 0
+    if not others or not (case.signals.incidents(*CODES) or case.signals.code in CODES or foretold):
+        return None
+    card = case.machine.gpus[0] if case.machine is not None and case.machine.accelerator == "cuda" else None
+    evidence = [Evidence(what="memory of the card that other programs hold", value=others / 1e9, unit="GB")]
+    evidence += [Evidence(what=f"held by {one.name}", value=one.bytes / 1e9, unit="GB") for one in (card.holders[:3] if card else ())]
+    ours = bool(card and any(holder.ours for holder in card.holders))
+    who = "another run or chat of LoRALab" if ours else "what you do not need"
+    words = f"Other programs held {others / 1e9:.1f} GB of the card when memory was short."
+    return Found(confidence=0.8, words=words, evidence=tuple(evidence), fixes=(Fix(words=f"Close {who}, then resume."),))
+
+
+RULE = Rule("R16", "memory", "Other programs hold a good part of the graphics card's memory", "warning", "inform", check, before=True)

@@ -1,0 +1,34 @@
+"""Single examples give no usable number.
+
+What it looks like: the loss of a few examples is not a number, or nothing in them can be learned from, whenever their turn comes; all
+other examples are fine.
+
+Why: such a row mostly has an empty answer, one of strange characters, or nothing but what the model only reads. Dividing by nothing, or
+reading what no text is, gives “not a number”, and one such row would spoil the whole update it is part of.
+
+What to do: look at the rows named and repair or delete them. A run leaves them out by itself and goes on with the others.
+"""
+
+from advisor.diagnosis.case import Case
+from advisor.diagnosis.findings import Evidence, Fix, Found
+from advisor.rules import Rule
+from advisor.rules._reading import repaired
+
+
+def check(case: Case) -> Found | None:
+    """The guard tried examples alone and found some that break while others do not."""
+    found = case.signals.incidents("bad_row", "nothing_to_learn")
+    rows = tuple(dict.fromkeys(int(row) for incident in found for row in incident.data.get("rows", ())))
+    if not rows:
+        return None
+    bad = any(incident.code == "bad_row" for incident in found)
+    what = "examples that give no number" if bad else "examples with nothing to learn from"
+    evidence = (Evidence(what=what, value=len(rows), step=found[0].step, rows=rows),)
+    one = len(rows) == 1
+    does = ("gives" if one else "give") + " a loss that is not a number" if bad else ("has" if one else "have") + " nothing to learn from"
+    words = f"{len(rows)} example{'' if one else 's'} {does}, and the others are fine.{repaired(case)}"
+    fix = Fix(words="Look at these rows, and repair or delete them.", data="drop", rows=len(rows))
+    return Found(confidence=0.95, words=words, evidence=evidence, fixes=(fix,))
+
+
+RULE = Rule("R01", "non-finite", "Single examples give no usable number", "warning", "propose", check)

@@ -1,0 +1,34 @@
+"""This model computes numbers that are not finite, however exactly.
+
+What it looks like: every weight is in order and still no example gives a number, in exact arithmetic and with plain attention, too.
+
+Why: a file can be damaged so that its numbers are finite and senseless, or the model's type is not the one its papers name. Both make
+numbers that grow without end inside.
+
+What to do: download the model again and compare its size with the page it is from; then choose another base model.
+"""
+
+from advisor.diagnosis.case import Case
+from advisor.diagnosis.findings import Evidence, Fix, Found
+from advisor.rules import Rule
+
+
+def check(case: Case) -> Found | None:
+    """The run ended as not finite after wider numbers and plain attention had been tried."""
+    view = case.view
+    if view is None or view.ending is None or case.signals.code != "non_finite" or case.asked.engine != "loralab":
+        return None
+    if "even as exactly as possible" not in view.ending.what:
+        return None
+    broken = case.signals.incidents("non_finite")
+    evidence = (
+        Evidence(what="times numbers were not finite", value=len(broken), step=broken[0].step if broken else None),
+        Evidence(what="precision at the end", value=case.plan.precision),
+        Evidence(what="attention at the end", value=case.plan.attention),
+    )
+    fixes = (Fix(words="Download this model again."), Fix(words="Choose another base model."))
+    words = f"Numbers were not finite even in {case.plan.precision} with {case.plan.attention} attention, and every weight is in order."
+    return Found(confidence=0.8, words=words, evidence=evidence, fixes=fixes)
+
+
+RULE = Rule("R73", "non-finite", "This model computes numbers that are not finite, however exactly", "error", "inform", check)

@@ -1,0 +1,50 @@
+"""The adapter's numbers grew until they were too large to compute with.
+
+What it looks like: the corrections, or what the model computes with them, become infinite, though every number of the adapter and of the
+base model is still in order; going back to an earlier state makes all examples fine again.
+
+Why: corrections that are too big make the adapter speak louder and louder. At some point what it says no longer fits into a number.
+
+What to do: a learning rate three to five times smaller with a slow start, and gradient clipping switched on.
+"""
+
+import math
+
+from advisor.diagnosis.case import Case
+from advisor.diagnosis.findings import Evidence, Fix, Found
+from advisor.rules import Rule
+from advisor.rules._reading import answer, gentler, repaired
+
+SMALLER = 5.0  # Axolotl, training stability: 3 to 5
+WARMUP = 0.1
+AGAIN = "kept coming"  # the guard's words for numbers that were lost for a moment, see passing_nan
+GROWN = 100.0  # times the usual gradient: more than a single odd example makes of it
+
+
+def check(case: Case) -> Found | None:
+    """Numbers that were not finite and that a smaller learning rate, or going back, made finite; or gradients that grew into it."""
+    signals = case.signals
+    broken = signals.incidents("non_finite")
+    if not broken or signals.incidents("bad_row") or signals.changed("precision") or signals.changed("attention"):
+        return None
+    first = broken[0]
+    lost = "in the adapter is not finite" in first.text
+    changes = filter(None, (answer(case, one, "learning_rate") for one in broken))
+    softened = next((change for change in changes if AGAIN not in change.reason), None)
+    growth = signals.growth_before(first.step)
+    if lost or not (softened or growth > GROWN):
+        return None
+    rate = gentler(case, SMALLER)
+    settings = {"learning_rate": rate, "warmup": max(case.plan.warmup, WARMUP), "max_grad_norm": case.plan.max_grad_norm or 1.0}
+    evidence = [
+        Evidence(what="learning rate", value=case.asked.learning_rate),
+        Evidence(what="update that was not finite", value=first.step, step=first.step),
+    ]
+    if math.isfinite(growth) and growth > 1:
+        evidence.append(Evidence(what="growth of the corrections just before", value=float(growth), unit="times", step=first.step))
+    words = f"In update {first.step} the numbers became too large to compute with; from an earlier state they were fine.{repaired(case)}"
+    fix = Fix(words=f"Use a learning rate of {rate:g}, with a slow start and gradient clipping.", settings=settings)
+    return Found(confidence=0.85 if softened else 0.7, words=words, evidence=tuple(evidence), fixes=(fix,))
+
+
+RULE = Rule("R02", "non-finite", "The adapter's numbers grew until they were too large to compute with", "error", "retry", check)

@@ -1,0 +1,33 @@
+"""Parts of the model are kept in different kinds of numbers.
+
+What it looks like: the run ends in its first update, and the worker's log says that two parts “must have the same dtype”.
+
+Why: some models keep a few of their parts in exact numbers whatever was asked for. Where such a part meets one in half precision, torch
+refuses to multiply them.
+
+What to do: keep everything in fp32; that takes more memory and always works.
+"""
+
+from advisor.diagnosis.case import Case
+from advisor.diagnosis.findings import Evidence, Fix, Found
+from advisor.rules import Rule
+
+SIGNS = ("must have the same dtype", "to have the same dtype", "expected scalar type", "should be the same", "dtype mismatch")
+
+
+def check(case: Case) -> Found | None:
+    """The run failed, and its last words or its log speak of two kinds of numbers."""
+    if case.view is None or case.view.ending is None or case.view.state != "failed":
+        return None
+    said = [case.view.ending.what, *reversed(case.log.splitlines())]
+    line = next((one.strip()[:200] for one in said if "type" in one.lower() and any(sign in one.lower() for sign in SIGNS)), "")
+    if not line:
+        return None
+    evidence = (Evidence(what="precision", value=case.plan.precision), Evidence(what="it said", line=line))
+    fix = Fix(words="Keep all numbers exact (fp32).", settings={"precision": "fp32"})
+    words = "The model mixes two kinds of numbers, and torch cannot multiply them."
+    known = case.plan.precision != "fp32"
+    return Found(confidence=0.9 if known else 0.3, words=words, evidence=evidence, fixes=(fix,) if known else ())
+
+
+RULE = Rule("R08", "non-finite", "Parts of the model are kept in different kinds of numbers", "error", "retry", check)

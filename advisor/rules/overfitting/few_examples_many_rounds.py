@@ -1,0 +1,51 @@
+"""Every example is shown so often that it is learned by heart.
+
+What it looks like: few different examples and many rounds; each one would be seen dozens of times. The loss falls to nearly nothing and the
+answers to anything else do not get better.
+
+Why: how often the model sees the same words decides whether it learns what is behind them or the words themselves. Copies in the file count
+as rounds, too.
+
+What to do: one to five rounds are usual, ten with a few hundred examples. Add different examples rather than rounds.
+"""
+
+from advisor.diagnosis.case import Case
+from advisor.diagnosis.findings import Evidence, Fix, Found
+from advisor.rules import Rule
+
+TIMES = 30.0  # times each different example is seen
+MANY = 1000  # different examples from which on nobody learns them by heart in that many rounds
+USUAL = 10.0
+
+
+def check(case: Case) -> Found | None:
+    """How often the plan shows each different example."""
+    facts = case.facts
+    if facts is None or not facts.n_train:
+        return None
+    different = max(1, facts.n_train - facts.repeated)
+    rounds = case.plan.epochs
+    if case.plan.max_steps:
+        rounds = case.plan.max_steps * case.plan.effective_batch / facts.n_train
+    times = rounds * facts.n_train / different
+    if different >= MANY or times < TIMES:
+        return None
+    better = max(1.0, float(round(USUAL * different / facts.n_train)))
+    evidence = (
+        Evidence(what="different examples", value=different),
+        Evidence(what="rounds over the examples", value=float(round(rounds, 1))),
+        Evidence(what="times each example is seen", value=round(times)),
+    )
+    words = f"Each of {different:,} different examples is seen about {times:,.0f} times."
+    if different == 1:
+        words = f"There is one example, and it is seen about {times:,.0f} times."
+    fixes = [Fix(words="Add examples that differ from those there are.", data="add")]
+    if better < rounds:  # one round is the least: then it is the copies that must go
+        many = "1 round" if better == 1 else f"{better:g} rounds"
+        fixes.insert(0, Fix(words=f"Use {many} over the examples.", settings={"epochs": better, "max_steps": 0}))
+    elif facts.repeated:
+        fixes.insert(0, Fix(words="Remove the copies.", data="deduplicate", rows=facts.repeated))
+    return Found(confidence=0.6, words=words, evidence=evidence, fixes=tuple(fixes))
+
+
+RULE = Rule("R46", "overfitting", "Every example is shown so often that it is learned by heart", "warning", "propose", check, before=True)

@@ -1,0 +1,42 @@
+"""It forgot everyday things while it learned yours.
+
+What it looks like: on a small set of everyday tasks that have nothing to do with your examples it is much worse than the base model, more
+than any training changes.
+
+Why: big corrections overwrite what the base model knew. The higher the learning rate and the more rounds, the more of it is lost.
+
+What to do: a smaller learning rate or fewer rounds keeps more. If the model is only ever to do this one task, it may not matter. A very
+small model knew little of such things to begin with; then this is told and is no reason for alarm.
+"""
+
+from advisor.diagnosis.case import Case
+from advisor.diagnosis.findings import Evidence, Fix, Found
+from advisor.rules import Rule
+
+KNEW = 3.5  # nats a token on everyday tasks: a base model above knew little that it could forget
+UNSURE = 0.4  # of such a model: what it lost may be no knowledge at all, and it is no reason for anything else
+
+
+def check(case: Case) -> Found | None:
+    """The verdict's measure of forgetting says worse, which it says only of a loud change."""
+    score = case.signals.score("forgetting")
+    if score is None or score.verdict != "worse":
+        return None
+    evidence = (
+        Evidence(what="loss on everyday tasks before", value=score.base),
+        Evidence(what="loss on everyday tasks after", value=score.adapter),
+        Evidence(what="learning rate", value=case.plan.learning_rate),
+        Evidence(what="rounds over the examples", value=float(case.plan.epochs)),
+    )
+    words = f"On {score.n} everyday tasks its loss went from {score.base:.2f} to {score.adapter:.2f}."
+    rate = float(f"{case.plan.learning_rate / 3:.2g}")
+    rounds = max(1.0, round(case.plan.epochs / 2, 1))
+    fixes = (
+        Fix(words=f"Use a learning rate of {rate:g}.", settings={"learning_rate": rate}),
+        Fix(words=f"Use {rounds:g} rounds over the examples.", settings={"epochs": rounds}),
+    )
+    knew = score.base <= KNEW
+    return Found(confidence=0.7 if knew else UNSURE, words=words, evidence=evidence, fixes=fixes, severity="warning" if knew else "info")
+
+
+RULE = Rule("R47", "overfitting", "It forgot everyday things while it learned yours", "warning", "propose", check)

@@ -1,0 +1,47 @@
+"""It knows the examples by heart and answers others no better.
+
+What it looks like: the loss on the examples it learns from is nearly nothing, and the loss on those held out is many times that, though it
+does not rise.
+
+Why: the adapter has room enough to store every example word by word, and was shown each so often that this was the easiest thing to do. A
+small loss alone is no sign of it: tasks with one right answer go that low and stay good on new examples.
+
+What to do: fewer rounds, and more examples that differ. Where the same examples are in the file again and again, remove the copies first.
+"""
+
+import math
+
+from advisor.diagnosis.case import Case
+from advisor.diagnosis.findings import Evidence, Fix, Found
+from advisor.rules import Rule
+
+BY_HEART = 0.2  # nats a token: Unsloth's bound, which says nothing without the held-out loss beside it
+TIMES = 5.0  # the held-out loss, of the training loss
+APART = 0.8  # nats between them
+
+
+def check(case: Case) -> Found | None:
+    """Hardly any loss left on what it learns from, much on what it does not, and no rise that would say overfitting already."""
+    signals = case.signals
+    if case.view is None or not case.ran or not math.isfinite(signals.last):
+        return None
+    learned, other = signals.last_loss, signals.last
+    if not (learned < BY_HEART and other > TIMES * learned and other - learned > APART):
+        return None
+    gained = (signals.base - signals.best) / max(signals.base, 1e-9)
+    evidence = (
+        Evidence(what="loss on the examples it learns from", value=learned),
+        Evidence(what="loss on held-out examples", value=other),
+        Evidence(what="rounds over the examples", value=float(case.plan.epochs)),
+    )
+    words = f"On the examples it learned from, hardly any loss is left ({learned:.2f}); on others it is {other:.2f}."
+    rounds = max(1.0, round(case.plan.epochs / 2, 1))
+    fixes = (
+        Fix(words=f"Use {rounds:g} rounds over the examples.", settings={"epochs": rounds, "max_steps": 0}),
+        Fix(words="Remove examples that are nearly the same.", data="drop_near_copies"),
+        Fix(words="Add examples that differ from those there are.", data="add"),
+    )
+    return Found(confidence=0.55 if gained > 0.3 else 0.75, words=words, evidence=evidence, fixes=fixes)
+
+
+RULE = Rule("R45", "overfitting", "It knows the examples by heart and answers others no better", "warning", "propose", check)

@@ -1,0 +1,1 @@
+"""Rules for how examples are written for the model."""

@@ -1,0 +1,57 @@
+"""The ends of many answers are cut off.
+
+What it looks like: answers after training run on without an end, or stop in the middle of a sentence, mostly the long ones.
+
+Why: examples longer than the longest length of the plan lose their end, and with it the mark that says “here the answer is over”. From such
+examples the model learns that answers just go on.
+
+What to do: allow longer examples where there is memory for it, split long texts into passages, or leave the longest out.
+"""
+
+from advisor.diagnosis.case import Case
+from advisor.diagnosis.findings import Evidence, Fix, Found
+from advisor.rules import Rule
+from advisor.rules._examples import examples, seen, share
+
+SOME, MANY = 0.05, 0.2  # of the examples; Soup calls a fifth major
+ODD = 2  # times the length of nearly all: from there on the longest are odd ones
+STEP = 64  # tokens that lengths are rounded up to
+
+
+def _wanted(case: Case) -> int:
+    """The length that spares nearly all; most where a few are far longer than the rest; twice the plan's where lengths are not known."""
+    whole = case.profile.tokens if case.profile else {}
+    few, most = whole.get("p99", 0), whole.get("p95", 0)
+    known = few if few <= ODD * most else most
+    return -(-known // STEP) * STEP if known > case.plan.max_length else 2 * case.plan.max_length
+
+
+def check(case: Case) -> Found | None:
+    """How many examples lose their end at the plan's longest length."""
+    facts = case.facts
+    if facts is None or share(facts, "cut") < SOME:
+        return None
+    part = share(facts, "cut")
+    room = facts.context or case.plan.max_length
+    longer = min(room, _wanted(case))
+    fixes = [
+        Fix(words="Leave out the examples that are too long.", data="drop_too_long", rows=facts.cut),
+        Fix(words="Split texts that are too long into passages.", data="split_long", rows=facts.cut),
+    ]
+    if longer > case.plan.max_length:
+        fixes.insert(0, Fix(words=f"Allow examples of {longer:,} tokens.", settings={"max_length": longer}, rows=facts.cut))
+    evidence = (
+        seen(facts, "cut", "examples cut at the end"),
+        Evidence(what="longest length", value=case.plan.max_length, unit="tokens"),
+        Evidence(what="longest text the model can read", value=facts.context, unit="tokens"),
+    )
+    words = f"{examples(facts.cut)} of {facts.n_train:,} ({part:.0%}) are longer than {case.plan.max_length:,} tokens."
+    words += " Plain text only loses words by it." if facts.plain else " What is cut off includes the end of the answer."
+    loud = part >= MANY and not facts.plain
+    return Found(
+        confidence=0.6 + 0.35 * part if loud else 0.6, words=words, evidence=evidence, fixes=tuple(fixes),
+        severity="warning" if loud else "info",
+    )  # fmt: skip
+
+
+RULE = Rule("R53", "template", "The ends of many answers are cut off", "warning", "propose", check, before=True)

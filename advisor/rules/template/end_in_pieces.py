@@ -1,0 +1,39 @@
+"""The marks of the chat template are not words of this model.
+
+What it looks like: answers do not stop, or the marks of the template (such as <|im_end|>) stand in them for everyone to read.
+
+Why: the template was made for another model. This model's tokenizer does not know its marks as one token each and spells them out letter by
+letter, so that they neither begin nor end anything.
+
+What to do: choose the version of the model that belongs to this template (usually named instruct or chat), or the template that belongs to
+this model.
+"""
+
+from advisor.diagnosis.case import Case
+from advisor.diagnosis.findings import Evidence, Fix, Found
+from advisor.rules import Rule
+from advisor.rules._examples import seen, share
+
+ALL = 0.95
+
+
+def check(case: Case) -> Found | None:
+    """Marks that the template writes and the tokenizer takes apart; grave where no learned end is left."""
+    facts = case.facts
+    if facts is None or facts.plain or not facts.split_marks:
+        return None
+    endless = share(facts, "unended") >= ALL and facts.cut <= 0.5 * facts.unended
+    evidence = (
+        Evidence(what="marks the tokenizer takes apart", value=" ".join(facts.split_marks)),
+        seen(facts, "unended", "examples whose answer has no learned end"),
+    )
+    words = f"The template writes {', '.join(facts.split_marks)}, which this model reads letter by letter."
+    words += " No answer would ever end." if endless else ""
+    fix = Fix(words="Choose the instruct or chat version of this model.")
+    return Found(
+        confidence=0.97 if endless else 0.6, words=words, evidence=evidence, fixes=(fix,),
+        severity="error" if endless else "warning", action="block" if endless else "propose",
+    )  # fmt: skip
+
+
+RULE = Rule("R58", "template", "The marks of the chat template are not words of this model", "error", "block", check, before=True)

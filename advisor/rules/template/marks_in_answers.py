@@ -1,0 +1,30 @@
+"""Marks that nobody is meant to read stand in its answers.
+
+What it looks like: after training, answers hold special tokens or thinking marks more often than before.
+
+Why: the examples taught it: marks stood in their text, or the template's marks were learned as words.
+
+What to do: look for such marks in the examples and remove them; then train again.
+"""
+
+from advisor.diagnosis.case import Case
+from advisor.diagnosis.findings import Evidence, Fix, Found
+from advisor.rules import Rule
+from advisor.rules._examples import share
+
+
+def check(case: Case) -> Found | None:
+    """The verdict's measure of leaked markers got worse, and the examples' own marks do not explain it."""
+    score = case.signals.score("leaks")
+    if score is None or score.verdict != "worse" or (case.facts is not None and share(case.facts, "marked") >= 0.02):
+        return None
+    evidence = (
+        Evidence(what="answers with marks, before training", value=score.base),
+        Evidence(what="the same after training", value=score.adapter),
+    )
+    words = f"{score.adapter:.0%} of its answers hold marks that are not meant to be read; before training it was {score.base:.0%}."
+    fix = Fix(words="Remove marks of templates from the examples.", data="strip_marks")
+    return Found(confidence=0.6, words=words, evidence=evidence, fixes=(fix,))
+
+
+RULE = Rule("R82", "template", "Marks that nobody is meant to read stand in its answers", "warning", "propose", check)

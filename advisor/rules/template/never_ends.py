@@ -1,0 +1,35 @@
+"""Its answers do not end by themselves.
+
+What it looks like: after training, answers run on until they are cut off, though every example it learned from has an end.
+
+Why: it was shown too little of where answers end: too few updates, or very long answers with a single end each. (Where the examples have no
+end at all, another finding says so.)
+
+What to do: more rounds, or more and shorter answers. In the chat you can set a shorter limit meanwhile.
+"""
+
+from advisor.diagnosis.case import Case
+from advisor.diagnosis.findings import Evidence, Fix, Found
+from advisor.rules import Rule
+from advisor.rules._examples import share
+
+SELDOM = 0.5
+
+
+def check(case: Case) -> Found | None:
+    """The verdict's share of ended answers got worse and is low, while the examples do have ends."""
+    score = case.signals.score("ends_turn")
+    if score is None or score.adapter >= SELDOM or score.verdict != "worse":
+        return None
+    if case.facts is not None and share(case.facts, "unended") > SELDOM:
+        return None  # then the cause is known: see end_not_learned and end_cut_off
+    evidence = (
+        Evidence(what="answers that ended by themselves, before training", value=score.base),
+        Evidence(what="the same after training", value=score.adapter),
+    )
+    words = f"{score.adapter:.0%} of its answers ended by themselves; before training it was {score.base:.0%}."
+    fix = Fix(words=f"Use {case.plan.epochs * 2:g} rounds.", settings={"epochs": case.plan.epochs * 2})
+    return Found(confidence=0.55, words=words, evidence=evidence, fixes=(fix,))
+
+
+RULE = Rule("R50", "template", "Its answers do not end by themselves", "warning", "propose", check)

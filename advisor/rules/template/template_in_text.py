@@ -1,0 +1,39 @@
+"""The examples hold the marks of a chat template already.
+
+What it looks like: answers after training begin or end with marks such as <|im_start|>, [INST] or “### Response:”.
+
+Why: the file was made ready for another model, with that model's marks written into the text. Here the marks of your model are put around
+them once more, and the old ones are learned as if they were words.
+
+What to do: remove them. If a whole conversation stands in one column, split it into question and answer.
+"""
+
+from advisor.diagnosis.case import Case
+from advisor.diagnosis.findings import Evidence, Fix, Found
+from advisor.rules import Rule
+from advisor.rules._examples import examples, seen, share
+
+SOME, MANY = 0.02, 0.1  # one question about marks is no fault
+
+
+def check(case: Case) -> Found | None:
+    """A good part of the examples hold marks in their own words."""
+    facts = case.facts
+    if facts is None or facts.marked < 2 or share(facts, "marked") < SOME:
+        return None
+    part = share(facts, "marked")
+    leaks = case.signals.score("leaks")
+    worse = leaks is not None and leaks.verdict == "worse"
+    evidence = (
+        seen(facts, "marked", "examples with marks of a template"),
+        *((Evidence(what="answers with such marks after training", value=leaks.adapter),) if leaks and worse else ()),
+    )
+    words = f"{examples(facts.marked)} of {facts.n_train:,} hold marks of a chat template in their own words."
+    fix = Fix(words="Remove the marks from the examples.", data="strip_marks", rows=facts.marked)
+    loud = part >= MANY or worse
+    return Found(
+        confidence=0.6 + 0.35 * part, words=words, evidence=evidence, fixes=(fix,), severity="warning" if loud else "info",
+    )  # fmt: skip
+
+
+RULE = Rule("R81", "template", "The examples hold the marks of a chat template already", "warning", "propose", check, before=True)

@@ -1,0 +1,35 @@
+"""The model's chat template refuses some conversations.
+
+What it looks like: the run ends before it has begun and names a row. The template says for instance that questions and answers must take
+turns.
+
+Why: each model's template allows certain forms only: some want question and answer strictly in turn, some know no system message (that one
+is put in front of the question by itself).
+
+What to do: leave these conversations out, or change them: join two questions in a row into one. Another model may accept them.
+"""
+
+from advisor.diagnosis.case import Case
+from advisor.diagnosis.findings import Fix, Found
+from advisor.rules import Rule
+from advisor.rules._examples import code, examples, last_words, seen
+
+
+def check(case: Case) -> Found | None:
+    """Refused conversations, counted before a run; or a run that ended for one."""
+    facts = case.facts
+    if code(case) in ("template_refuses", "bad_template"):
+        words = "The model's chat template refused a conversation, and the run ended."
+        fixes = (Fix(words="Leave out the conversations it refuses.", data="drop_refused"), Fix(words="Choose another model."))
+        return Found(confidence=0.97, words=words, evidence=(last_words(case),), fixes=fixes)
+    if facts is None or not facts.refused:
+        return None
+    words = f"The model's chat template refuses {examples(facts.refused)}; a run would end there."
+    fixes = (
+        Fix(words="Leave out the conversations it refuses.", data="drop_refused", rows=facts.refused),
+        Fix(words="Choose another model."),
+    )
+    return Found(confidence=0.99, words=words, evidence=(seen(facts, "refused", "conversations refused"),), fixes=fixes)
+
+
+RULE = Rule("R57", "template", "The model's chat template refuses some conversations", "error", "block", check, before=True)

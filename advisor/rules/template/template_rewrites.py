@@ -1,0 +1,31 @@
+"""The chat template changes the answers, so that questions are learned, too.
+
+What it looks like: the preview shows whole conversations as learned, questions included, although only answers were asked for.
+
+Why: this model's template rewrites what an answer says (it joins, trims or re-orders it), so that the answer cannot be found in the
+finished text. Then everything is learned, which is honest but not what was meant.
+
+What to do: look at one of the rows. Blanks and marks inside answers are the usual reason. Or choose another model.
+"""
+
+from advisor.diagnosis.case import Case
+from advisor.diagnosis.findings import Fix, Found
+from advisor.rules import Rule
+from advisor.rules._examples import examples, seen, share
+
+SOME = 0.05
+
+
+def check(case: Case) -> Found | None:
+    """Conversations of which everything is learned although only replies were asked for."""
+    facts = case.facts
+    if facts is None or case.plan.learn_from != "replies" or share(facts, "rewritten") < SOME:
+        return None
+    words = f"In {examples(facts.rewritten)} of {facts.n_train:,} the answer cannot be told from the question; all of it is learned."
+    evidence = (seen(facts, "rewritten", "examples learned whole"),)
+    fixes = (Fix(words="Look at these rows in the preview."), Fix(words="Choose another model."))
+    return Found(confidence=0.5 + 0.4 * share(facts, "rewritten"), words=words, evidence=evidence, fixes=fixes)
+
+
+RULE = Rule("R59", "template", "The chat template changes the answers, so that questions are learned, too", "warning", "propose", check,
+            before=True)  # fmt: skip

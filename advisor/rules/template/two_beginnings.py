@@ -1,0 +1,32 @@
+"""Every example begins twice.
+
+What it looks like: the first two tokens of an example are both “beginning of text”. Training looks healthy; the answers are a little worse
+than they could be, and much worse where the model is later asked with one beginning.
+
+Why: the chat template writes the mark and the text of the example holds it, too (made ready for a model before), or the template of this
+model writes it twice.
+
+What to do: remove the mark from the examples. Where the examples do not hold it, the model's folder is at fault: choose another copy.
+"""
+
+from advisor.diagnosis.case import Case
+from advisor.diagnosis.findings import Evidence, Fix, Found
+from advisor.rules import Rule
+from advisor.rules._examples import examples, seen, share
+
+
+def check(case: Case) -> Found | None:
+    """Examples whose first two tokens are the same beginning."""
+    facts = case.facts
+    if facts is None or not facts.begun_twice:
+        return None
+    evidence = (
+        seen(facts, "begun_twice", "examples that begin twice"),
+        Evidence(what="examples that hold marks of a template", value=facts.marked),
+    )
+    words = f"{examples(facts.begun_twice)} of {facts.n_train:,} begin with two marks of the beginning."
+    ways = (Fix(words="Remove the marks of other templates from the examples.", data="strip_marks", rows=facts.begun_twice),)
+    return Found(confidence=0.6 + 0.35 * share(facts, "begun_twice"), words=words, evidence=evidence, fixes=ways)
+
+
+RULE = Rule("R55", "template", "Examples begin twice", "warning", "propose", check, before=True)

@@ -1,0 +1,247 @@
+"""Owns what a question is about: matching by patterns, the same answer for the same words. No model.
+
+Invariant: a question that fits nothing is said to be about nothing; none is guessed at.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import unicodedata
+from typing import Literal, NamedTuple
+
+from advisor.words.glossary import NAMES
+from loralab.tasks.text import TextPlan
+
+Topic = Literal[
+    "term", "setting", "level", "stopped", "better", "overfit", "time_left", "time", "changed", "evidence", "memory", "curve", "data",
+    "speed", "resume", "use", "next", "state", "who", "story", "unknown",
+]  # fmt: skip
+
+LONGEST = 400  # characters of a question that are looked at
+CLOSE = 0.84  # likeness from which a word of training is taken for one that is misspelt
+
+
+class Asked(NamedTuple):
+    """What a question is about; `detail` is the term or setting, `number` one that was named in it."""
+
+    topic: Topic
+    detail: str = ""
+    number: float | None = None
+
+
+# The first that fits wins: from the narrow to the wide.
+_PATTERNS: tuple[tuple[Topic, str], ...] = (
+    ("who", r"\b(who|what) are you\b|\bare you (an? )?(ai|robot|bot|human|model)\b|\bdid (an? )?(ai|model) write\b"),
+    (
+        "level",
+        (
+            r"\bis (a |an |the |my |it |this )*(\w+ ){0,4}(of )?\d[\d.,]*\s*(%|percent|per cent)?\s*(as a \w+ )?(still |too |"
+            r"very |really |a )*(good|bad|ok|okay|fine|high|low|normal|enough|great|alright|poor|terrible|big|small|much)"
+        ),
+    ),
+    ("level", r"\b(how )?(good|bad|ok|okay|normal|high|low) (is|are) (a |an |the |my )*(\w+ ){0,3}(of )?\d"),
+    ("level", r"\d[\d.,]*\s*(%|percent)?\s*(loss|accuracy)?,? (is that|is this|is it|that|good or bad)\b"),
+    (
+        "level",
+        (
+            r"\b(is|are) (the|my|this|that|its) ?([\w-]+ )?(loss|losses|accuracy|result|score|number)s? (good|bad|ok|okay|fine|"
+            r"high|low|normal|too)"
+        ),
+    ),
+    ("level", r"\bwhat('?s| is| counts as| would be) (a )?(good|normal|bad|typical) (\w+ )?(loss|accuracy|score)"),
+    (
+        "overfit",
+        (
+            r"\bover-? ?fit|\bmemoris|\bmemoriz|\bby heart|\blearn(t|ed|ing)? (it|them|the examples) by\b|\btoo (many|long) "
+            r"(epochs|rounds)"
+        ),
+    ),
+    (
+        "time_left",
+        (
+            r"\btime (is )?left\b|\bhow much longer|\bhow long (will|until|till|to go|does it still|is left|more|before)|"
+            r"\bwhen (will|is|does) it (be )?(done|finish|ready|over|end|complete)|\beta\b|\bremaining\b|\balmost (done|"
+            r"finished|ready)"
+        ),
+    ),
+    ("speed", r"\b(so|too|very|how|this|that) (slow|fast)\b|\b(faster|slower|speed|quicker)\b|\btokens (per|a) second"),
+    ("time", r"\bhow long\b|\bhow much time|\bhow many (minutes|hours|seconds)|\bduration\b|\bwhen did it (start|end|finish)"),
+    (
+        "resume",
+        (
+            r"\b(resume|continue|go on|carry on|restart|pick up)\b|\b(lost|lose) (anything|everything|my|all|it|data|work|"
+            r"progress)|\bis (it|anything|everything|my work) (lost|gone|saved)\b|\bstart (it )?(all )?(over|again)"
+        ),
+    ),
+    (
+        "changed",
+        (
+            r"\bwhat (did|have|has) (you|it|the (app|run|advisor|program)) (change|do|adjust|repair|fix)|\b(was|were|been|got|"
+            r"anything|settings?) (changed|adjusted|repaired|fixed)|\bwhat changed|\bdid (you|it) (change|adjust|repair|fix)|"
+            r"\bwhy did (you|it) (change|lower|raise|reduce)"
+        ),
+    ),
+    (
+        "evidence",
+        (
+            r"\bhow (do|can|could|did) (you|it|we|i) (know|tell|be sure)|\bare you (sure|certain)|\b(evidence|proof|prove)\b|"
+            r"\bhow (sure|certain|confident)|\bwhy do you (think|say|believe)|\btrust\b"
+        ),
+    ),
+    ("memory", r"\b(memory|vram|ram|oom)\b"),
+    (
+        "stopped",
+        (
+            r"\bwhy\b.*\b(stop|stopp|end|fail|crash|abort|quit|die|died|kill|break|broke|halt|finish|interrupt|cancel)\w*|"
+            r"\bwhat (went|is|was|s) wrong|\bwhat('?s| is| was)? (happened|the (problem|matter|error|cause|issue|reason))|\bwhy (did|"
+            r"does|didn.?t|doesn.?t|wouldn.?t|won.?t|is) (it|this|that|my (run|training|model)) (not )?(work|finish|learn|go "
+            r"wrong|start|red|failed)|\bwhat (caused|is the cause|made it)|\b(error|crash) mean|\bwhy .*\b(error|failure|"
+            r"problem)\b|\b(is|was) there (an?|any) (problem|error)s?|\b(any|anything) wrong"
+        ),
+    ),
+    (
+        "curve",
+        (
+            r"\b(loss|curve|line|graph|chart)\b.*\b(up|rise|rising|rose|spike|spikes|jump|jumps|jumping|increase|increasing|"
+            r"zigzag|flat|noisy|bumpy|nan|weird|strange|down|falling|stuck|wobbl\w+)|\b(spike|spikes|bump|bumps|peak in)\b|"
+            r"\bnan\b"
+        ),
+    ),
+    (
+        "data",
+        (
+            r"\b(how many|number of) (examples|rows|samples|lines|data)|\b(enough|too few|too little|more|too many|my|the|bad|"
+            r"good) (data|examples|rows|samples)\b|\b(data ?set|dataset)\b|\bduplicate"
+        ),
+    ),
+    (
+        "next",
+        (
+            r"\bwhat (should|shall|can|could|must|do|would|now|next)\b.*\b(do|try|change|next|now|improve|better)\b|\bwhat "
+            r"(now|next)\b|\bhow (do|can|could|should|to) (i |we |you )?(fix|improve|solve|repair|make|get|prevent|avoid|help|"
+            r"better)|\bnext step|\bwhat do you (suggest|recommend|advise)|\bany (advice|tips|ideas|suggestions)|\bhelp me\b|"
+            r"\brecommend|\bshould i\b"
+        ),
+    ),
+    (
+        "use",
+        (
+            r"\bhow (do|can|to|could|would) (i |we )?(use|try|download|share|export|install|run|chat|talk|test|save|take)\b|"
+            r"\b(ollama|lm ?studio|hugging ?face|export|chat with)\b|\bwhere (is|are|can i find|do i find) (my|the|it)\b"
+        ),
+    ),
+    (
+        "better",
+        (
+            r"\b(better|worse|improv\w*|success\w*|worth it)\b|\bdid (it|the model|this|that|my model|my run|the training|the "
+            r"run|we|i) (learn|work|help|succeed|do well|go well|get)|\bhas it learn|\b(was|is) (it|this|that|the (run|"
+            r"training|model|result)) (any )?(good|successful|useful|a success|ok|okay|well|worth)|\bhow (good|well)\b|\bhow "
+            r"did (it|that|the run|the training|my run) go|\bresult\b|\bresults\b|\bverdict\b|\baccuracy\b|\blearn anything"
+        ),
+    ),
+    (
+        "story",
+        (
+            r"\b(tell me|story|summar|explain) ?(the|this|me|my|it|what)?.*\b(run|story|happened|all|everything|summary|"
+            r"summari\w+|training|it|about)\b|\bsummary\b|\boverview\b"
+        ),
+    ),
+    (
+        "state",
+        (
+            r"\b(is it|are you|still) (still )?(running|going|working|training|done|finished|ready|stuck|over|frozen|alive)|"
+            r"\bwhere (is it|are we)|\bstatus\b|\bprogress\b|\bhow far"
+        ),
+    ),
+)
+# The commonest questions in German; the answers are in English
+_GERMAN: tuple[tuple[Topic, str], ...] = (
+    ("overfit", r"\bauswendig\b|\b(ü|ue)beranpass"),
+    ("level", r"\bist .*\d[\d.,]* ?%? (noch |zu |sehr )*(gut|schlecht|ok|okay|normal|hoch|niedrig|viel|wenig)"),
+    ("time_left", r"\bwie lange (noch|dauert)|\bwann (ist|wird) (es|sie|das)( \w+)? fertig"),
+    ("time", r"\bwie lange\b|\bwie viele? (zeit|minuten|stunden|sekunden)"),
+    ("stopped", r"\b(warum|wieso|weshalb)\b.*(aufgeh(ö|oe)r|gestoppt|abgebrochen|geendet|beendet|abgest(ü|ue)rz|fehlgeschlag|gescheit)"),
+    ("stopped", r"\bwas (ist|war|lief|ging) .*(falsch|schief|passiert|los|fehler|problem)"),
+    ("next", r"\bwas (soll|kann|muss) ich\b|\bwie (kann|soll) ich .*(besser|beheben|verbessern|(ä|ae)ndern)"),
+    ("better", r"\b(ist|wurde|war) (es|sie|er|das modell|das training)( \w+)? (besser|gut|erfolgreich)|\bhat (es|sie|er) .*gelernt"),
+    ("memory", r"\b(arbeits|grafik)?speicher\b"),
+    ("changed", r"\bwas wurde ge(ä|ae)ndert"),
+    ("data", r"\bwie viele beispiele"), ("story", r"\berz(ä|ae)hl|\bzusammenfassung"),
+)  # fmt: skip
+_COMPILED: tuple[tuple[Topic, re.Pattern[str]], ...] = tuple((topic, re.compile(pattern)) for topic, pattern in (*_PATTERNS, *_GERMAN))
+_DEFINES = re.compile(
+    r"^(?:so |and |please |can you |could you |hey |hi |ok |okay )*(?:what(?: is| are| does|'?s| do)|whats|define|"
+    r"explain|meaning of|what is meant by|tell me what|i don'?t understand|what the hell is)\s+(?:is |are |the word |"
+    r"the term |you mean by |a |an |the |my |this |that |by )*(.+?)(?:\s+(?:is|are|mean|means|do|does|here|for|good "
+    r"for|about))*$"
+)
+_VALUE = re.compile(
+    r"\b(?:what|which|how (?:many|much|big|large|high))\b.*\b(?:used?|was|were|set|chosen?|choose|had|have|did|take|took|run|its|my|this)\b"
+)
+_NUMBER = re.compile(r"(?<![\w.])-?\d+(?:[.,]\d+)?(?:e-?\d+)?")
+
+
+def understood(question: str) -> Asked:
+    """What a question is about."""
+    text = plain(question)
+    number = _number(text)
+    setting = _setting(text)
+    if setting:
+        return Asked("setting", setting, number)
+    term = _term(text)
+    if term:
+        return Asked("term", term, number)
+    for topic, pattern in _COMPILED:
+        if pattern.search(text):
+            return Asked(topic, "learning rate" if re.search(r"\blearning rate|\blr\b", text) else "", number)
+    known = NAMES.get(text.strip())
+    return Asked("term", known, number) if known else Asked("unknown", number=number)
+
+
+def plain(question: str) -> str:
+    """Lower case, straight quotes, single spaces, no mark at the end; cut where nobody asks any more."""
+    text = unicodedata.normalize("NFKC", question[: 4 * LONGEST]).casefold()
+    text = re.sub(r"[’‘`´]", "'", text)
+    text = "".join(c if c.isprintable() else " " for c in text)
+    return re.sub(r"\s+", " ", text).strip(' ?!.,;:"“”')[:LONGEST]
+
+
+def _number(text: str) -> float | None:
+    found = _NUMBER.search(text)
+    return float(found.group().replace(",", ".")) if found else None
+
+
+def _term(text: str) -> str:
+    """The word of training whose meaning is asked for; a misspelt one is understood."""
+    found = _DEFINES.match(text)
+    if not found:
+        return ""
+    word = found.group(1).strip(" '\"?")
+    if word in NAMES:
+        return NAMES[word]
+    close = difflib.get_close_matches(word, NAMES, n=1, cutoff=CLOSE)
+    return NAMES[close[0]] if close and len(word) > 3 else ""
+
+
+def _labels() -> dict[str, str]:
+    """What the plan page calls its settings, and their own names, to the setting."""
+    found: dict[str, str] = {"model": "base_model", "epochs": "epochs", "batch size": "effective_batch", "lr": "learning_rate"}
+    for name, field in TextPlan.model_fields.items():
+        extra = field.json_schema_extra
+        label = str(extra.get("label", "")) if isinstance(extra, dict) else ""
+        found |= {key: name for key in (label.lower(), name.replace("_", " ")) if len(key) > 3}
+    return found
+
+
+_LABELS = _labels()
+_NOT_ASKED_FOR = {"task", "title", "roles", "dataset", "memory", "learn_from"}
+
+
+def _setting(text: str) -> str:
+    """The setting whose value in this run is asked for: “which learning rate was used”."""
+    if not _VALUE.search(text) or re.search(r"\bwhy\b|\bmean|\bgood\b|\bbad\b|\bshould\b|\bbetter\b|\btime\b|\blong\b|\bchange", text):
+        return ""
+    named = [label for label in _LABELS if re.search(rf"\b{re.escape(label)}\b", text)]
+    found = _LABELS[max(named, key=len)] if named else ""
+    return "" if found in _NOT_ASKED_FOR else found

@@ -1,0 +1,89 @@
+"""Owns the answer to “is 0.4 good?”: a number is held against this run, never against a feeling.
+
+Invariant: a loss is called good or bad only in comparison with what the same examples gave before.
+"""
+
+from __future__ import annotations
+
+import math
+
+from advisor.rules._reading import rate_words, usual_rate
+from advisor.words.intents import Asked
+from advisor.words.summary import Known
+from advisor.words.wording import joined, loss, rate, share
+
+# Published advice for LoRA (Axolotl: 1e-4 to 3e-4; Tinker's public sweep: nearly all runs that ran away had 3e-3)
+USUAL = 2e-4  # where the model's size is not known
+WRECKED, HIGH, LOW = 10.0, 4.0, 0.25  # times the usual
+NEAR = 0.03  # share by which two losses may differ and be called about the same
+
+
+def level(known: Known, asked: Asked) -> str:
+    """Whether a number is good here."""
+    number = asked.number
+    rates = (known.case.plan.learning_rate, known.case.asked.learning_rate)
+    if asked.detail == "learning rate" or number in rates:  # a bare number that is this run's rate is meant as one
+        return _rate(known, known.case.plan.learning_rate if number is None else number)
+    if known.accuracy and (number is None or not 0 <= number <= 20):
+        return _accuracy(known, number)
+    value = known.after if number is None else number
+    if not math.isfinite(value):
+        return "It was not measured yet on held-out examples, so there is no number to judge."
+    if value < 0:
+        return "A loss is never below zero, so this number is something else. Ask me with its name."
+    return joined(_meaning(value), _against(known, value), "A loss alone is neither good nor bad: it depends on the task")
+
+
+def _meaning(value: float) -> str:
+    """What a loss of this size means, whatever the task: exp(-loss) is the (geometric) mean chance of the right token."""
+    chance = math.exp(-value)
+    said = f"about {share(chance)}" if chance >= 0.01 else "less than 1 %"
+    return f"A loss of {loss(value)} means that the model gives the right next piece of text a chance of {said}, on average"
+
+
+def _against(known: Known, value: float) -> str:
+    before, after = known.before, known.after
+    if not math.isfinite(before) or before <= 0:
+        return "Nothing was measured before this run, so it cannot be compared"
+    change = (before - value) / before
+    if abs(change) < NEAR:
+        said = f"Before training it was {loss(before)}, so this is about the same"
+    elif change > 0:
+        said = (
+            f"Before training it was {loss(before)}, so this is {share(change)} less: {'much ' if change > 0.5 else ''}better than before"
+        )
+    else:
+        said = f"Before training it was {loss(before)}, so this is worse than before"
+    if math.isfinite(after) and abs(after - value) > NEAR * max(after, 1e-6):
+        said += f". This run came to {loss(after)} on held-out examples"
+    return said
+
+
+def _rate(known: Known, value: float) -> str:
+    """A rate against the usual one for this model's size and this adapter's loudness, as the rules see it."""
+    usual = usual_rate(known.case)
+    usual = USUAL if math.isnan(usual) else usual
+    if value > WRECKED * usual:
+        said = f"A learning rate of {rate(value)} is very high: most runs run away with it"
+    elif value > HIGH * usual:
+        said = f"A learning rate of {rate(value)} is high. It often works, but the run may get shaky"
+    elif value >= LOW * usual:
+        said = f"A learning rate of {rate(value)} is a usual one"
+    else:
+        said = f"A learning rate of {rate(value)} is low. The run is safe, but it may learn little"
+    return joined(said, f"About {rate(rate_words(usual))} is usual for a model of this size")
+
+
+def _accuracy(known: Known, number: float | None) -> str:
+    score = known.accuracy
+    if score is None:
+        return ""
+    here = f"This run gets {share(score.adapter)} of the held-out examples right. Before it was {share(score.base)}"
+    if number is None:
+        return joined(here, score.words)
+    value = number / 100 if number > 1 else number
+    if abs(value - score.base) < 0.01:
+        said = "is about what the model could do before training"
+    else:
+        said = "is better than before training" if value > score.base else "is worse than before training"
+    return joined(f"{share(value)} {said}", here)

@@ -1,0 +1,162 @@
+"""Owns what the memory holds, in plain words: which runs, what failed and will not be tried again, what fits, what was done and advised.
+
+Invariant: everything said here is read from the memory; nothing about a run of another workspace is told as if it had happened here.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from datetime import datetime
+
+from advisor.diagnosis import limits
+from advisor.diagnosis.findings import Diagnosis
+from advisor.diagnosis.limits import Limits
+from advisor.repair import again
+from loralab.core.errors import Unavailable
+from loralab.core.records import Record
+from loralab.history import Act, Memory
+from loralab.lab import Lab
+from loralab.reports.incidents import KINDS
+from loralab.tasks.text import TextPlan
+
+RUNS, ROWS = 20, 30  # shown
+SHOWN = {"memory": 4, "rate": 1}  # numbers of a point that are told
+BY = {"guard": "the guard, during the run", "advisor": "the advisor", "person": "you"}
+CAME = {True: "it helped", False: "it did not help", None: "not known yet"}
+TROUBLES = {"memory": "memory ran out", "skipped": "numbers that are not finite", "rolled back": "the training ran away"}
+
+
+class Section(Record):
+    """One part of the page: a sentence or two, and a table where there is something to list."""
+
+    title: str
+    words: str
+    columns: tuple[str, ...] = ()
+    rows: tuple[tuple[str, ...], ...] = ()
+
+
+class Remembered(Record):
+    """The page “what I remember”."""
+
+    words: str
+    sections: tuple[Section, ...]
+    counts: dict[str, int]
+
+
+def remembered(lab: Lab) -> Remembered:
+    """What the memory of this workspace holds."""
+    memories, known = lab.history.memories, again.limits(lab)
+    counts = memories.counts()
+    sections = (
+        _runs("Runs of this workspace", memories.recent(RUNS), counts["run"] + counts["kept"]),
+        _runs("Runs brought from elsewhere", memories.recent(RUNS, imported=True), counts["imported"]),
+        _failed(known),
+        _fits(known),
+        _done(lab),
+        _advised(lab),
+    )
+    return Remembered(words=_summary(counts), sections=sections, counts=counts)
+
+
+def note(lab: Lab, diagnosis: Diagnosis) -> None:
+    """Write what was found in a run that has ended into the memory; where the disk takes nothing, it is found again the next time."""
+    with suppress(Unavailable):
+        lab.history.memories.note_findings(diagnosis.run, [
+            finding.model_dump(include={"rule", "title", "words", "severity", "confidence", "evidence"}) for finding in diagnosis.findings
+        ])  # fmt: skip
+
+
+# ---- in words --------------------------------------------------------------------------------------------------------------
+
+
+def _summary(counts: dict[str, int]) -> str:
+    total = sum(counts.values())
+    if not total:
+        return "Nothing is remembered yet. Every training that ends is, from then on."
+    said = [f"{_runs_of(counts['run'])} here"] if counts["run"] else []
+    said += [f"{_runs_of(counts['kept'])} you deleted"] if counts["kept"] else []
+    said += [f"{_runs_of(counts['imported'])} brought from elsewhere"] if counts["imported"] else []
+    text = f"{_runs_of(total).capitalize()} {'is' if total == 1 else 'are'} remembered{': ' + ', '.join(said) if len(said) > 1 else ''}."
+    return f"{text} Of each: settings, numbers, names and short sentences; never your examples or answers. It stays on this computer."
+
+
+def _runs_of(n: int) -> str:
+    return "one run" if n == 1 else f"{n:,} runs"
+
+
+def _runs(title: str, memories: tuple[Memory, ...], n: int) -> Section:
+    shown = f" The last {len(memories)} are shown." if n > len(memories) else ""
+    words = f"{_runs_of(n).capitalize()}.{shown}" if n else "None."
+    rows = tuple((one.run, one.title, one.model, one.dataset, _day(one.ended), one.outcome, _loss(one), _troubles(one)) for one in memories)
+    return Section(title=title, words=words, columns=("run", "name", "model", "examples", "day", "end", "loss", "trouble"), rows=rows)
+
+
+def _failed(known: Limits) -> Section:
+    rows = tuple((*_place(point), point.run, f"{point.step:,}") for point in known.failed[:ROWS])
+    words = "These settings, and everything bigger in every number, are not tried again with the same model on the same computer."
+    return Section(
+        title="What failed and will not be repeated", words=words if rows else "Nothing so far.",
+        columns=("what", "model", "numbers", "run", "update"), rows=rows,
+    )  # fmt: skip
+
+
+def _fits(known: Limits) -> Section:
+    rows = tuple((*_place(point), point.run) for point in known.fits[:ROWS])
+    words = "These settings, and everything smaller in every number, are known to go well with the same model on the same computer."
+    return Section(
+        title="What is known to go well", words=words if rows else "Nothing so far.", columns=("what", "model", "numbers", "run"), rows=rows
+    )
+
+
+def _place(point: limits.Point) -> tuple[str, str, str]:
+    shown = list(zip(limits.NAMES[point.kind], point.vector, strict=True))[: SHOWN[point.kind]]
+    numbers = ", ".join(f"{name} {value:,.4g}" for name, value in shown if value)
+    return {"memory": "memory", "rate": "learning rate"}[point.kind], point.key.partition(" | ")[0], numbers
+
+
+def _done(lab: Lab) -> Section:
+    acts = [act for memory in lab.history.memories.recent(RUNS) for act in memory.actions if act.by == "guard"]
+    found = sorted([*acts, *lab.history.memories.actions(ROWS)], key=lambda act: act.time, reverse=True)[:ROWS]
+    rows = tuple((act.run, _changes(act), BY[act.by], act.why, act.child, CAME[act.fixed]) for act in found)
+    return Section(
+        title="What was changed, and what came of it", words="The newest first." if rows else "Nothing was changed so far.",
+        columns=("run", "changed", "by", "why", "tried in", "what came of it"), rows=rows,
+    )  # fmt: skip
+
+
+def _advised(lab: Lab) -> Section:
+    taken = {True: "taken", False: "not taken", None: "open"}
+    rows = tuple((one.run, one.words, taken[one.taken], _day(one.time)) for one in lab.history.memories.advice(ROWS))
+    n = sum(row[2] == "taken" for row in rows)
+    words = f"{n} of the last {len(rows)} were taken." if rows else "None was given so far."
+    return Section(title="Advice", words=words, columns=("run", "advice", "taken", "day"), rows=rows)
+
+
+def _changes(act: Act) -> str:
+    return ", ".join(
+        f"{_setting(name)} {after}" if before is None else f"{_setting(name)} {before} → {after}"
+        for name, (before, after) in act.changes.items()
+    )
+
+
+def _setting(name: str) -> str:
+    """What the plan calls a setting."""
+    field = TextPlan.model_fields.get(name)
+    label = str((field.json_schema_extra or {}).get("label", "")) if field and isinstance(field.json_schema_extra, dict) else ""
+    return f"{label[:1].lower()}{label[1:]}" if label else name.replace("_", " ")
+
+
+def _troubles(memory: Memory) -> str:
+    kinds = [TROUBLES.get(KINDS.get(moment.code, "other"), moment.code.replace("_", " ")) for moment in memory.moments]
+    if memory.outcome in ("failed", "killed") and not kinds:
+        kinds = [memory.code.replace("_", " ") or "it ended by itself"]
+    return ", ".join(dict.fromkeys(kinds))
+
+
+def _loss(memory: Memory) -> str:
+    best = memory.final_loss if memory.final_loss is not None else memory.best_loss
+    return f"{memory.base_loss:.3g} → {best:.3g}" if memory.base_loss is not None and best is not None else ""
+
+
+def _day(when: float) -> str:
+    return datetime.fromtimestamp(when).astimezone().date().isoformat() if when > 0 else ""

@@ -1,0 +1,176 @@
+"""Owns the story of a run in four parts: what happened, what the evidence is, what was changed, what came of it. Made without a model.
+
+Invariant: a part about which nothing is known is empty, never padded.
+"""
+
+from __future__ import annotations
+
+import math
+
+from advisor.diagnosis.findings import Finding
+from advisor.words.summary import Known
+from advisor.words.wording import count, joined, listed, loss, sentence, share, time
+from loralab.core.records import Record
+from loralab.reports.incidents import adjustment, told
+
+MOST_EVIDENCE = 4  # pieces of evidence told for one cause
+MOST_CHANGES = 6
+
+
+class Story(Record):
+    """A run in words."""
+
+    run: str
+    happened: str
+    evidence: str = ""
+    changed: str = ""
+    outcome: str = ""
+    advice: str = ""
+    made_by: str = "rules"
+
+    @property
+    def text(self) -> str:
+        """All of it, a paragraph for each part."""
+        return "\n\n".join(part for part in (self.happened, self.evidence, self.changed, self.outcome, self.advice) if part)
+
+
+def story(known: Known) -> Story:
+    """The story of a run as far as it is known by now."""
+    return Story(
+        run=known.view.run, happened=joined(*_begun(known), *ending(known)), evidence=evidence(known), changed=changed(known),
+        outcome=joined(*outcome(known)), advice=advice(known),
+    )  # fmt: skip
+
+
+# ---- what happened ---------------------------------------------------------------------------------------------------------
+def _begun(known: Known) -> list[str]:
+    view, plan = known.view, known.case.plan
+    if not view.started and not view.steps:
+        return ["This run has not begun yet"]
+    examples = f" from {count(known.examples, 'example')}" if known.examples else ""
+    verb = "is learning" if view.active else "learned" if view.step else "was to learn"
+    said = [f"The model “{_name(plan.base_model)}” {verb}{examples}"]
+    if view.step:
+        of = f" of {known.total:,}" if known.total > view.step else ""
+        spent = f" in {time(known.seconds)}" if math.isfinite(known.seconds) else ""
+        said.append(f"It made {view.step:,}{of} {'update' if known.total == 1 else 'updates'}{spent}")
+    return said
+
+
+def _name(model: str) -> str:
+    return model.rstrip("/\\").replace("\\", "/").rpartition("/")[2] or model
+
+
+def ending(known: Known) -> list[str]:
+    """How it ended, or where it is now."""
+    view = known.view
+    match view.state:
+        case "waiting":
+            return ["It waits for its turn"]
+        case "running":
+            left = f", with about {time(view.seconds_left)} left" if view.seconds_left else ""
+            return [f"It is still going on{left}"]
+        case "finished" if known.early:
+            best = known.case.signals.best_step
+            kept = f"The best version, from update {best:,}, was kept" if best else ""
+            return [f"It ended early because {known.early}", kept]
+        case "finished":
+            return ["It ended as planned"]
+        case _:
+            said = view.ending
+            return [said.what or "It ended before its time", said.todo if view.state == "stopped" else ""] if said else []
+
+
+# ---- the evidence ----------------------------------------------------------------------------------------------------------
+def evidence(known: Known) -> str:
+    """What the rules found and on what it rests; for a healthy run, that nothing was found."""
+    causes = known.diagnosis.could_be
+    if not causes:
+        if not known.view.steps:
+            return ""
+        watched = f"All {count(known.view.step, 'update')} were checked" if known.view.step > 1 else "It was checked"
+        return f"{watched}, and nothing was found to be wrong."
+    if len(causes) == 1:
+        return _cause(causes[0])
+    names = listed([f"“{cause.title}”" for cause in causes], "or")
+    return f"It could be either: {names}. " + " ".join(_cause(cause) for cause in causes[:2])
+
+
+def _cause(cause: Finding) -> str:
+    shown = [one.words for one in cause.evidence if one.value is None or one.value == one.value][:MOST_EVIDENCE]  # NaN is not itself
+    rests = f"The evidence: {'; '.join(shown)}." if shown else ""
+    return joined(cause.title, cause.words, rests)
+
+
+# ---- what was changed ------------------------------------------------------------------------------------------------------
+def changed(known: Known) -> str:
+    """What was done while it ran, and why."""
+    lines: list[str] = []
+    for trouble in told(known.view):
+        lines += [*trouble.done]
+    lines += [adjustment(event) for event in known.view.adjustments]
+    lines = list(dict.fromkeys(sentence(line) for line in lines))
+    if not lines:
+        return ""
+    more = f" And {count(len(lines) - MOST_CHANGES, 'more change')}." if len(lines) > MOST_CHANGES else ""
+    return "While it ran, this was changed. " + " ".join(lines[:MOST_CHANGES]) + more
+
+
+# ---- what came of it -------------------------------------------------------------------------------------------------------
+def outcome(known: Known) -> list[str]:
+    """The verdict with its numbers, or what the looks so far say."""
+    word, words = known.verdict
+    numbers = moved(known)
+    if word:
+        return [_VERDICTS.get(word, ""), words, numbers]
+    if numbers:
+        return [numbers, "" if known.view.active else "It was not judged, so this is all that is known"]
+    return ["Nothing can be said yet about what it learned"] if known.view.active else ["No result was measured"]
+
+
+_VERDICTS = {
+    "better": "The verdict: better than before",
+    "worse": "The verdict: worse than before",
+    "no difference seen": "The verdict: no difference was seen",
+    "cannot tell yet": "The verdict: it cannot be told yet",
+}
+
+
+def moved(known: Known) -> str:
+    """How the loss on held-out examples moved; empty where it was not measured twice."""
+    before, after = known.before, known.after
+    if not (math.isfinite(before) and math.isfinite(after)):
+        return ""
+    on = f" on {count(known.heldout, 'held-out example')}" if known.heldout else " on held-out examples"
+    if loss(before) == loss(after):
+        return f"The loss{on} stayed at {loss(after)}"
+    verb = "fell" if after < before else "rose"
+    by = f", {share(abs(known.gain))} {'less' if after < before else 'more'}" if before > 0 and abs(known.gain) < 10 else ""
+    return f"The loss{on} {verb} from {loss(before)} to {loss(after)}{by}"
+
+
+# ---- what to do ------------------------------------------------------------------------------------------------------------
+def advice(known: Known) -> str:
+    """What to do next: the rules' best way out, or what the run's state asks for."""
+    cause, view, word = known.diagnosis.cause, known.view, known.verdict[0]
+    if cause and cause.fixes:
+        return joined("What to do next", cause.fixes[0].words).replace("What to do next. ", "What to do next: ", 1)
+    todo = view.ending.todo if view.ending and view.state in ("failed", "killed") else ""
+    if todo:
+        return f"What to do next: {sentence(todo)}"
+    if view.active:
+        return "What to do next: nothing. You can close this page; the run goes on by itself."
+    if view.state == "stopped":
+        return "What to do next: resume it to go on where it stopped, or use what it has learned so far."
+    if word in _NEXT:
+        return f"What to do next: {_NEXT[word]}"
+    info = next((finding.fixes[0].words for finding in known.diagnosis.findings if finding.fixes), "")
+    return f"What to do next: {sentence(info)}" if info else ""
+
+
+_NEXT = {
+    "better": "try it in the chat with questions of your own. If the answers please you, take it away on the Share tab.",
+    "worse": "do not use this version. Try half the learning rate, or look at the examples once more.",
+    "no difference seen": "give it more to learn from, or more rounds over the examples.",
+    "cannot tell yet": "try it in the chat, and add more examples. With more of them held out, the verdict gets surer.",
+}

@@ -1,0 +1,1 @@
+"""Adapters from elsewhere: read, checked against their base, made into runs."""

@@ -1,0 +1,1 @@
+"""`python -m loralab`: commands, each a few lines over the facade."""

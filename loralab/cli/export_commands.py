@@ -1,0 +1,93 @@
+"""Owns the commands that take a result away and bring one in. Invariant: the promises of cli.py; the unproven is never called ready."""
+
+from __future__ import annotations
+
+import json as json_format
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from loralab.cli import terminal
+from loralab.cli.console import Home, Json, Output, Run, follow, newest, source, succeed
+from loralab.lab import Lab
+
+WORDS = {
+    "proven": "GREEN: it was opened in its own program and answers as what you trained.",
+    "differs": "RED: it does not answer as what you trained. It was kept under a name that says so; do not rely on it.",
+    "untried": "NOT PROVEN: nobody has opened it in its own program yet.",
+}
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands to the command line."""
+    app.command()(export)
+    app.command("import")(bring_in)
+
+
+def export(
+    run: Run = "last",
+    kind: Annotated[
+        str,
+        typer.Option(
+            "--format", help="adapter: PEFT folder and zip. merged, pt: whole model. gguf, ollama, lm_studio, onnx: for other programs."
+        ),
+    ] = "adapter",
+    variant: Annotated[str, typer.Option("--variant", help="gguf: q4_k_m (usual), q5_k_m, q6_k, q8_0, q2_k, f16, bf16.")] = "",
+    install: Annotated[bool, typer.Option("--install", help="Also give it to Ollama or LM Studio on this computer.")] = False,
+    json: Json = False,
+    home: Home = None,
+) -> None:
+    """Make the file to take away, and tell whether it answers as what was trained (exit code 3 where it does not)."""
+    lab, out = Lab(home), Output(json)
+    of = newest(lab, run, trained=True)
+    work = lab.export(of, kind, variant, install=install)
+    view = follow(lab, work, out)
+    succeed(view)
+    made = [artifact.path for artifact in view.artifacts if artifact.kind == "export"]
+    told = view.ending.result if view.ending else {}
+    given = {name: told[name] for name in ("installed", "not_installed") if told.get(name)}
+    found = parity_of(told)
+    data = {"run": work, "of": of, "outcome": view.state, "files": made, "parity": found} | given
+    out.give(data, "\n".join([*made, *given.values(), *card(found)]))
+    if found.get("outcome") == "differs":  # a script must not take it for good
+        raise typer.Exit(3)
+
+
+def parity_of(told: dict[str, Any]) -> dict[str, Any]:
+    """What the gate wrote beside an export (parity.json); empty where there was nothing to compare."""
+    path = Path(str(told.get("folder") or "")) / "parity.json"
+    return json_format.loads(path.read_text("utf-8")) if told.get("folder") and path.is_file() else {}
+
+
+def card(found: dict[str, Any]) -> list[str]:
+    """The parity card for a terminal: green or red, each number with its bound, what to do."""
+    if not found:
+        return []
+    rows = [
+        (str(check["name"]), "told" if check["told_only"] else "same" if check["ok"] else "DIFFERS", str(check["words"]), _bound(check))
+        for check in found["checks"]
+    ]
+    lines = ["", WORDS[found["outcome"]]]
+    lines += [terminal.table(rows, ("check", "", "found", "bound"))] if rows else [found["words"]]
+    lines += [f"Probably: {found['why']}"] if found["why"] else []
+    return lines + ([found["todo"]] if found["todo"] else [])
+
+
+def _bound(check: dict[str, Any]) -> str:
+    return "; ".join(f"{name} {value:g}" for name, value in check["bound"].items() if isinstance(value, int | float) and abs(value) < 1e30)
+
+
+def bring_in(
+    path: Annotated[Path, typer.Argument(metavar="FOLDER_OR_ZIP", help="An adapter: its folder or its zip.")],
+    base: Annotated[str, typer.Option("--base", help="The base model it belongs to, where it does not say.")] = "",
+    data: Annotated[str, typer.Option("--data", help="Examples to judge it on: a file, or a bundled data set's name.")] = "",
+    json: Json = False,
+    home: Home = None,
+) -> None:
+    """Bring in an adapter from elsewhere: ours, LLaMA-Factory's, Unsloth's or PEFT's. It is checked against its base."""
+    lab, out = Lab(home), Output(json)
+    run = lab.import_adapter(path, base=base, data=source(lab, data) if data else "")
+    notes = [note.text for note in lab.view(run).notes if note.text][-4:]
+    text = [f"It is here as {run}.", *notes, f"Talk to it: python -m loralab chat {run}"]
+    out.give({"run": run, "plan": lab.job(run).plan, "notes": notes}, "\n".join(text))

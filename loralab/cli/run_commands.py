@@ -1,0 +1,198 @@
+"""Owns the commands about runs there are, from runs and show to chat. Invariant: the promises of cli.py."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from loralab.cli import export_commands, terminal
+from loralab.cli.console import Detach, Home, Json, Output, Run, conclude, follow, newest, succeed
+from loralab.cli.terminal import figure
+from loralab.core.paths import write_atomic
+from loralab.lab import Lab
+from loralab.reports.subjects import subject
+from loralab.serve.client import ChatServer
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands to the command line."""
+    app.command("runs")(list_all)
+    for command in (show, stop, resume, queue, evaluate, compare, prove, chat):
+        app.command()(command)
+    export_commands.register(app)
+
+
+def list_all(json: Json = False, home: Home = None) -> None:
+    """Every run in the workspace, newest first."""
+    found = Lab(home).runs()
+    rows = [
+        (r["id"], r["kind"], r["state"], figure(r["base_loss"]), figure(r["adapter_loss"]), r["steps"], r["title"] or r["dataset"])
+        for r in found
+    ]
+    text = terminal.table(rows, ("run", "kind", "state", "before", "after", "updates", "title")) if rows else "No runs yet."
+    Output(json).give({"runs": found}, text)
+
+
+def show(
+    run: Run = "last",
+    page: Annotated[Path | None, typer.Option("--page", help="Write the whole report to this .html or .md file.")] = None,
+    json: Json = False,
+    home: Home = None,
+) -> None:
+    """A run in numbers, with its answers before and after."""
+    lab = Lab(home)
+    run = newest(lab, run)
+    if page:
+        write_atomic(page, lab.report_page(run, "markdown" if page.suffix.lower() in (".md", ".markdown") else "html"))
+    report, view = lab.report(run), lab.view(run)
+    text = [terminal.verdict(report), *([f"The report is in {page}."] if page else [])]
+    if view.active:
+        text.append(terminal.line(view))
+    if report["problem"]:
+        text.append(f"{report['problem']['what']} {report['problem']['todo']}")
+    if report["samples"]:
+        text.append(terminal.answers(report["samples"], terminal.width()))
+    Output(json).give(report | {"plan": lab.job(run).plan}, "\n\n".join(text))
+
+
+def stop(
+    run: Run = "last",
+    force: Annotated[bool, typer.Option("--force", help="End it at once; what was not saved is lost.")] = False,
+    json: Json = False,
+    home: Home = None,
+) -> None:
+    """Ask a run to save and stop. It can go on later: resume."""
+    lab = Lab(home)
+    run = newest(lab, run)
+    lab.stop(run, force=force)
+    words = f"{run} was ended." if force else f"{run} was asked to save and stop."
+    Output(json).give({"run": run, "outcome": lab.view(run).state}, words)
+
+
+def resume(run: Run = "last", detach: Detach = False, json: Json = False, home: Home = None) -> None:
+    """Go on with a stopped, interrupted or failed run from its last safety copy."""
+    lab = Lab(home)
+    run = lab.resume(newest(lab, run))
+    conclude(lab, run, Output(json), detach=detach)
+
+
+def queue(
+    move: Annotated[str, typer.Option("--move", metavar="RUN", help="Put this waiting run elsewhere: see --to.")] = "",
+    to: Annotated[int, typer.Option("--to", min=1, help="Its new place; 1 is the next.")] = 1,
+    remove: Annotated[str, typer.Option("--remove", metavar="RUN", help="Take this waiting run out; resume puts it back.")] = "",
+    json: Json = False,
+    home: Home = None,
+) -> None:
+    """What has the machine and what waits for its turn; change the order."""
+    lab = Lab(home)
+    if remove:
+        lab.unqueue(remove)
+    turns = lab.move(move, to) if move else lab.queue()
+    rows = [(turn.position or "now", turn.run, turn.kind, turn.title) for turn in turns]
+    text = terminal.table(rows, ("turn", "run", "kind", "title")) if rows else "Nothing has the machine and nothing waits."
+    Output(json).give({"queue": turns}, text)
+
+
+def evaluate(
+    run: Run = "last",
+    judge: Annotated[str, typer.Option("--judge", metavar="FILE", help="Ask this GGUF model, too, which answers it prefers.")] = "",
+    json: Json = False,
+    home: Home = None,
+) -> None:
+    """Judge a trained run again on its held-out examples; RUN@best or RUN@300 a checkpoint, an export's id that export."""
+    lab, out = Lab(home), Output(json)
+    of = newest(lab, run, trained=True)
+    work = lab.evaluate(of, judge=str(Path(judge).expanduser().resolve()) if judge else "")
+    view = follow(lab, work, out)
+    succeed(view)
+    looks = [look for look in view.evaluations if look.split == "final"]
+    scores = looks[-1].scores if looks else ()
+    text = [s.words or f"{s.name}: {figure(s.base)} before, {figure(s.adapter)} after" for s in scores]
+    found = lab.judgement(work) if scores else {}
+    second = [table for name in ("judge", "entailment") if (table := found.get("tables", {}).get(name, {}).get(name))]
+    text += [f"{table['words']} {table.get('warning', '')}".strip() for table in second if table["silent"] or table.get("warning")]
+    samples = [sample.model_dump() for sample in view.samples]
+    if samples:
+        text.append(terminal.answers(samples, terminal.width()))
+    given = {"run": work, "of": of, "outcome": view.state, "scores": scores, "samples": samples}
+    out.give(given | ({"second_opinion": second} if second else {}), "\n".join(text))
+
+
+def compare(first: Run, second: Run, json: Json = False, home: Home = None) -> None:
+    """The second against the first, on the examples both were judged on: runs, checkpoints (RUN@best, RUN@300), exports by their id."""
+    lab, out = Lab(home), Output(json)
+    first, second = (newest(lab, name, trained=True) for name in (first, second))
+    for name in (first, second):
+        if name != subject(lab.home, name).run and not lab.measured(name):  # a run is measured when it ends; its parts when asked for
+            succeed(follow(lab, lab.evaluate(name), out))
+    found = lab.compare(first, second)
+    out.give(found.model_dump(), "\n".join(score.words for score in found.scores))
+
+
+def prove(run: Run = "last", detach: Detach = False, json: Json = False, home: Home = None) -> None:
+    """Put the verdict to the test: train the same plan on shuffled answers, which must not come out as better."""
+    lab, out = Lab(home), Output(json)
+    of = newest(lab, run, trained=True)
+    if not lab.controls(of).shuffled:
+        work = lab.prove(of)
+        if detach:
+            out.give({"run": work, "of": of}, f"The control {work} has begun.")
+            return
+        succeed(follow(lab, work, out))
+    found = lab.controls(of)
+    out.give({"of": of} | found.model_dump(), found.words)
+
+
+def chat(
+    run: Run = "last",
+    model: Annotated[str, typer.Option("--model", help="Talk to a bare model instead of a run.")] = "",
+    prompt: Annotated[str, typer.Option("--prompt", help="Ask this one thing and end; “-” reads it from standard input.")] = "",
+    base: Annotated[bool, typer.Option("--base", help="Switch the adapter off.")] = False,
+    json: Json = False,
+    home: Home = None,
+) -> None:
+    """Talk to what was trained."""
+    lab, out = Lab(home), Output(json)
+    of = "" if model else newest(lab, run, trained=True)
+    server = lab.chat(of, model or "starter")
+    if json or prompt:
+        asked = sys.stdin.read().strip() if prompt in ("", "-") else prompt
+        begun = time.monotonic()
+        answer = "".join(server.stream([{"role": "user", "content": asked}], base=base))
+        data: dict[str, Any] = {"run": of or None, "prompt": asked, "answer": answer, "active_adapters": server.last_active}
+        out.give(data | {"seconds": round(time.monotonic() - begun, 3)}, answer)
+    else:
+        _converse(server, out, base=base)
+
+
+def _converse(server: ChatServer, out: Output, *, base: bool) -> None:
+    """Questions and answers until an empty end of input."""
+    out.say("Write something. /base and /adapter switch the adapter off and on, /new starts over, Ctrl-D ends.")
+    messages: list[dict[str, str]] = []
+    while True:
+        sys.stderr.write("(base) > " if base else "> ")
+        sys.stderr.flush()
+        said = sys.stdin.readline()
+        if not said:
+            out.say("")
+            return
+        match said.strip():
+            case "":
+                continue
+            case "/base" | "/adapter":
+                base = said.strip() == "/base"
+            case "/new":
+                messages = []
+            case text:
+                messages.append({"role": "user", "content": text})
+                answer = ""
+                for piece in server.stream(messages, base=base):
+                    answer += piece
+                    sys.stdout.write(piece)
+                    sys.stdout.flush()
+                sys.stdout.write("\n")
+                messages.append({"role": "assistant", "content": answer})

@@ -1,0 +1,277 @@
+"""Owns what happened in a run: the Event union, the append-only log and RunView, the fold of the log.
+
+Invariant: one writer per log; a line is whole or it is not there; everything shown about a run is derived from these lines.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, TypeAdapter, ValidationError
+
+from loralab.core.records import Artifact, Record, Sample, Score
+
+Outcome = Literal["finished", "stopped", "failed", "killed"]
+
+
+class _Event(Record):
+    """What every event carries."""
+
+    time: float = Field(default_factory=time.time)  # seconds since 1970
+    step: int = 0  # optimiser updates done so far
+
+
+class Queued(_Event):
+    """The run waits for its turn: one job on the machine at a time. Ended before Started means that it was taken out of the queue."""
+
+    type: Literal["queued"] = "queued"
+
+
+class Started(_Event):
+    """The worker is up (before torch is imported), or has gone on from a checkpoint."""
+
+    type: Literal["started"] = "started"
+    pid: int
+    resumed: bool = False
+    versions: dict[str, str] = Field(default_factory=dict)
+
+
+class Noted(_Event):
+    """A sentence for people, with numbers for those who want them. `phase` says what the worker is doing now."""
+
+    type: Literal["noted"] = "noted"
+    text: str
+    phase: str = ""
+    fraction: float | None = None  # of the phase, 0..1
+    data: dict[str, Any] = Field(default_factory=dict)
+
+
+class Stepped(_Event):
+    """One optimiser update. `loss` is per learned token, raw and unfiltered."""
+
+    type: Literal["stepped"] = "stepped"
+    loss: float
+    grad_norm: float
+    learning_rate: float
+    tokens: int  # tokens read in this update, padding not counted
+    tokens_per_second: float
+    memory_bytes: int
+    epoch: float = 0.0
+    seconds_left: float | None = None
+    total_steps: int = 0
+
+
+class Evaluated(_Event):
+    """A look at the held-out examples. `split` is heldout (during the run), base (before it) or final (the verdict)."""
+
+    type: Literal["evaluated"] = "evaluated"
+    split: Literal["heldout", "base", "final"] = "heldout"
+    loss: float
+    n: int
+    best: bool = False
+    scores: tuple[Score, ...] = ()
+    verdict: str = ""  # of a final look: better | worse | no difference seen | cannot tell yet
+    words: str = ""  # the same in one sentence
+
+
+class Previewed(_Event):
+    """Held-out prompts answered."""
+
+    type: Literal["previewed"] = "previewed"
+    samples: tuple[Sample, ...]
+
+
+class Saved(_Event):
+    """A checkpoint, an adapter or an export is on disk, whole."""
+
+    type: Literal["saved"] = "saved"
+    artifact: Artifact
+
+
+class Incident(_Event):
+    """Something went wrong and was noticed; an Adjusted event says what was done about it."""
+
+    type: Literal["incident"] = "incident"
+    code: str
+    text: str
+    data: dict[str, Any] = Field(default_factory=dict)
+
+
+class Adjusted(_Event):
+    """A setting was changed while running: what, from, to and why."""
+
+    type: Literal["adjusted"] = "adjusted"
+    setting: str
+    before: Any = None
+    after: Any = None
+    reason: str
+
+
+class Ended(_Event):
+    """The last line of a worker's life."""
+
+    type: Literal["ended"] = "ended"
+    outcome: Outcome
+    what: str = ""
+    todo: str = ""
+    code: str = ""
+    result: dict[str, Any] = Field(default_factory=dict)
+
+
+Event = Annotated[
+    Queued | Started | Noted | Stepped | Evaluated | Previewed | Saved | Incident | Adjusted | Ended, Field(discriminator="type")
+]
+_EVENT: TypeAdapter[Event] = TypeAdapter(Event)
+
+
+class EventLog:
+    """The writing end: append and flush, line by line. A line the disk does not take waits in `unwritten`, and nothing overtakes it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        drop_torn_line(path)
+        self._file = path.open("ab", buffering=0)
+        self.unwritten = b""
+
+    def __call__(self, event: Event) -> None:
+        self.unwritten += event.model_dump_json().encode() + b"\n"
+        self.flush()
+
+    def flush(self) -> bool:
+        """Write what waits; whether all of it is with the system now. A full disk takes part of a line, and the rest later."""
+        try:
+            while self.unwritten:
+                self.unwritten = self.unwritten[self._file.write(self.unwritten) or 0 :]
+        except OSError:
+            return False
+        return True
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def drop_torn_line(path: Path) -> None:
+    """Cut a log back to its last newline: a killed writer may have left half a line, and appending to it would lose both."""
+    if not path.exists() or path.stat().st_size == 0:
+        return
+    with path.open("rb+") as file:
+        file.seek(-1, os.SEEK_END)
+        if file.read(1) != b"\n":
+            content = path.read_bytes()
+            file.truncate(content.rfind(b"\n") + 1)
+
+
+def read(path: Path, offset: int = 0) -> tuple[list[Event], int]:
+    """Events from byte `offset` on, and the offset to ask from next time. A line still being written is left for then."""
+    if not path.exists():
+        return [], offset
+    with path.open("rb") as file:
+        file.seek(offset)
+        raw = file.read()
+    whole = raw.rfind(b"\n") + 1
+    return list(_parse(raw[:whole].splitlines())), offset + whole
+
+
+def _parse(lines: Iterable[bytes]) -> Iterator[Event]:
+    for line in lines:
+        try:
+            yield _EVENT.validate_json(line)
+        except ValidationError:
+            # A line of a newer version or a damaged disk block: say so where people look, and keep the rest of the run readable.
+            yield Noted(text="A line of this run's log could not be read.", data={"line": line[:200].decode("utf-8", "replace")})
+
+
+class RunView(Record):
+    """All a screen needs to know about a run; recomputed from the events, never stored."""
+
+    run: str
+    state: Literal["waiting", "running", "finished", "stopped", "failed", "killed"] = "waiting"
+    queued: bool = False  # it waits for its turn; then the state is waiting
+    phase: str = ""
+    fraction: float | None = None
+    step: int = 0
+    total_steps: int = 0
+    epoch: float = 0.0
+    seconds_left: float | None = None
+    started: float = 0.0
+    ended: float = 0.0
+    versions: dict[str, str] = Field(default_factory=dict)  # of python and the packages, as the last attempt had them
+    steps: tuple[Stepped, ...] = ()
+    evaluations: tuple[Evaluated, ...] = ()
+    samples: tuple[Sample, ...] = ()
+    notes: tuple[Noted, ...] = ()
+    incidents: tuple[Incident, ...] = ()
+    adjustments: tuple[Adjusted, ...] = ()
+    artifacts: tuple[Artifact, ...] = ()
+    ending: Ended | None = None
+
+    @property
+    def active(self) -> bool:
+        return self.state in ("waiting", "running")
+
+    @property
+    def adapter(self) -> str:
+        """Folder of the newest finished adapter, or an empty string."""
+        return next((a.path for a in reversed(self.artifacts) if a.kind == "adapter"), "")
+
+
+def fold(run: str, events: Iterable[Event], into: RunView | None = None) -> RunView:
+    """RunView after `events`; pass the previous view to go on from it."""
+    view = into or RunView(run=run)
+    change: dict[str, Any] = {k: list(getattr(view, k)) for k in ("steps", "evaluations", "notes", "incidents", "adjustments", "artifacts")}
+    for event in events:
+        _apply(event, change, view)
+    return view.model_copy(update={k: tuple(v) if isinstance(v, list) else v for k, v in change.items()})
+
+
+def adjusted(plan: dict[str, Any], events: Iterable[Event]) -> dict[str, Any]:
+    """The plan as it now is: what was changed while running holds for every later attempt, too."""
+    return plan | {event.setting: event.after for event in events if isinstance(event, Adjusted) and event.setting in plan}
+
+
+def _apply(event: Event, change: dict[str, Any], view: RunView) -> None:  # noqa: C901, PLR0912  (one short case per event)
+    change["step"] = max(event.step, change.get("step", view.step))
+    match event:
+        case Queued():
+            change |= {"state": "waiting", "queued": True, "ending": None, "phase": "waiting for its turn", "fraction": None}
+        case Started():
+            change |= {"state": "running", "queued": False, "ending": None, "phase": "starting", "fraction": None}
+            if event.resumed:  # steps after the checkpoint were lost and will be done again
+                change["steps"] = [s for s in change["steps"] if s.step <= event.step]
+                change["evaluations"] = [e for e in change["evaluations"] if e.step <= event.step != 0 and e.split != "final"]
+                change["step"] = event.step
+            change["started"] = change.get("started", view.started) or event.time
+            change["versions"] = event.versions
+        case Noted():
+            if event.phase:
+                change |= {"phase": event.phase, "fraction": event.fraction}
+            if event.text:
+                change["notes"].append(event)
+        case Stepped():
+            _forget_from(event.step, change["steps"])
+            change["steps"].append(event)
+            change |= {"phase": "training", "epoch": event.epoch, "seconds_left": event.seconds_left}
+            change["total_steps"] = event.total_steps or change.get("total_steps", view.total_steps)
+            change["fraction"] = event.step / event.total_steps if event.total_steps else None
+        case Evaluated():
+            change["evaluations"].append(event)
+        case Previewed():
+            change["samples"] = tuple(event.samples)
+        case Saved():
+            change["artifacts"].append(event.artifact)
+        case Incident():
+            change["incidents"].append(event)
+        case Adjusted():
+            change["adjustments"].append(event)
+        case Ended():
+            change |= {"state": event.outcome, "queued": False, "ending": event, "ended": event.time, "fraction": None, "seconds_left": 0.0}
+
+
+def _forget_from(step: int, steps: list[Stepped]) -> None:
+    """Drop updates that are done again: a damaged safety copy makes a run go on from further back than Started could know."""
+    while steps and steps[-1].step >= step:
+        steps.pop()

@@ -1,0 +1,44 @@
+"""Private data: e-mail addresses, telephone numbers, keys. What a model learns it may say to anybody, so this is told before training.
+
+The findings name rows and never repeat what was found.
+"""
+
+from __future__ import annotations
+
+import re
+
+from loralab.core.errors import Problem
+from loralab.datasets.checks import Case, counted, everything, where
+
+_EMAIL = re.compile(r"\b[\w.+-]{1,64}@(?!example\.)[\w-]{1,63}(?:\.[\w-]{1,63}){0,4}\.[A-Za-z]{2,12}\b")
+_PHONE = re.compile(
+    r"(?<![\w.])(?:\+\d{1,3}[ .-]?)?(?:\(\d{2,4}\) ?|\d{3}[ .-])\d{3}[ .-]\d{4}(?!\w)"  # 555-123-4567, (555) 123 4567
+    r"|(?<!\w)\+\d{1,3}(?:[ .-]?\d{2,4}){3,4}(?!\w)"  # +44 20 7946 0958
+)
+_SECRET = re.compile(
+    r"-----BEGIN [A-Z ]*PRIVATE KEY-----"
+    r"|\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"
+    r"|\b(?:sk|pk|rk)[-_](?:live|test|proj|ant)[-_][A-Za-z0-9_-]{16,}|\bsk-[A-Za-z0-9]{32,}\b"
+    r"|\bgh[pousr]_[A-Za-z0-9]{30,}\b|\bhf_[A-Za-z0-9]{30,}\b|\bxox[abprs]-[A-Za-z0-9-]{10,}\b|\bAIza[0-9A-Za-z_-]{35}\b"
+    r"|(?i:\b(?:password|passwd|api[_-]?key|secret)\b\s*[:=]\s*[\"']?(?=\S*\d)\S{8,})"
+)
+
+
+def check(case: Case) -> list[Problem]:
+    """Warnings with row numbers, one per kind."""
+    kinds = (
+        ("secrets", _SECRET, "", "Passwords or keys", "Remove them, and change them if they are real: a model repeats what it learned."),
+        ("emails", _EMAIL, "@", "E-mail addresses", "Remove or replace them, unless everyone who can use the model may know them."),
+        ("phone_numbers", _PHONE, "", "Telephone numbers", "Remove or replace them, unless everyone who can use the model may know them."),
+    )
+    texts = [(example, everything(example)) for example in case.examples]
+    found: list[Problem] = []
+    for code, pattern, sign, words, todo in kinds:
+        hits = [example for example, text in texts if (sign in text if sign else True) and pattern.search(text)]
+        if hits:
+            what = f"{words} seem to stand in {counted(len(hits))} ({where(hits)})."
+            found.append(Problem(code=code, what=what, todo=todo, severity="warning"))
+    return found
+
+
+CHECK = check

@@ -1,0 +1,91 @@
+"""Owns telling a conversation that was written down as text from any other text, and taking it apart into turns.
+
+Known are the marks of chat templates and of instruction data sets, and lines that begin with who speaks (“User:”, “A:”). Invariants: a text
+is taken apart wholly or not at all, nothing of what was said is lost; a play or an interview, whose speakers are people, stays a text.
+"""
+
+from __future__ import annotations
+
+import re
+
+from loralab.core.records import Message, Role
+
+_ROLES: dict[Role, str] = {
+    "user": r"user|human|question|q|customer|prompt|input|instruction|student|patient|frage|nutzer|kunde|benutzer|pregunta|usuario",
+    "assistant": r"assistant|ai|bot|chatbot|answer|a|agent|response|output|model|gpt|tutor|antwort|assistent|réponse|respuesta|asistente",
+    "system": r"system",
+}
+_WHO = "|".join(f"(?P<{role}>{words})" for role, words in _ROLES.items())
+_FORMS = tuple(
+    re.compile(pattern, re.MULTILINE | re.IGNORECASE)
+    for pattern in (
+        rf"<\|im_start\|>[ \t]*(?:{_WHO})\b[ \t]*\n?",
+        rf"<\|start_header_id\|>[ \t]*(?:{_WHO})[ \t]*<\|end_header_id\|>\s*",
+        rf"<start_of_turn>[ \t]*(?:{_WHO})\b[ \t]*\n?",
+        rf"^###[ \t]*(?:{_WHO})[ \t]*:[ \t]*\n?",
+        rf"^(?:{_WHO})[ \t]*:[ \t]*",
+    )
+)
+_TURNS: tuple[Role, Role] = ("user", "assistant")
+_INST = re.compile(r"\[(/?)INST\]")
+_ENDS = ("<|im_end|>", "<|eot_id|>", "<end_of_turn>", "<|endoftext|>", "<|begin_of_text|>", "<s>", "</s>")
+
+
+def turns(text: str) -> tuple[Message, ...]:
+    """What was said by whom, ending with an answer; empty where the text is no such conversation."""
+    if "[INST]" in text:
+        return _instructed(text)
+    for form in _FORMS:
+        marks = list(form.finditer(text))
+        if len(marks) > 1:
+            return _between(text, marks)
+    return ()
+
+
+def _instructed(text: str) -> tuple[Message, ...]:
+    """Questions between [INST] and [/INST], each followed by its answer."""
+    before, *parts = _INST.split(text)  # then a mark's slash or none, and the words after it, by turns
+    if _clean(before) or any(slash != ("", "/")[at % 2] for at, slash in enumerate(parts[::2])):
+        return ()
+    return _sound([Message(role=_TURNS[at % 2], content=_clean(said)) for at, said in enumerate(parts[1::2])])
+
+
+def _between(text: str, marks: list[re.Match[str]]) -> tuple[Message, ...]:
+    """The words after each mark, as far as the next; words before the first are what the conversation begins with."""
+    before = _clean(text[: marks[0].start()])
+    said: list[Message] = [Message(role="system", content=before)] if before else []
+    for mark, end in zip(marks, [*(mark.start() for mark in marks[1:]), len(text)], strict=True):
+        role: Role = next(role for role in _ROLES if mark.groupdict().get(role))
+        content = _clean(text[mark.end() : end])
+        if said and said[-1].role == role == "user":  # an instruction and its input
+            said[-1] = Message(role=role, content=f"{said[-1].content}\n\n{content}".strip())
+        else:
+            said.append(Message(role=role, content=content))
+    return _sound(said)
+
+
+def _sound(said: list[Message]) -> tuple[Message, ...]:
+    """Questions and answers in turn, all with words; else nothing."""
+    roles = [message.role for message in said if message.role != "system"]
+    alternate = all(role == _TURNS[at % 2] for at, role in enumerate(roles))
+    whole = len(roles) >= 2 and len(roles) % 2 == 0 and all(message.content for message in said)
+    first = all(message.role != "system" for message in said[1:])
+    return tuple(said) if alternate and whole and first else ()
+
+
+def _clean(text: str) -> str:
+    """Without the marks that templates put around a turn; what stands within it was said."""
+    begin, end = 0, len(text)
+    while begin < end and (found := _ending(text, begin, end)):
+        end -= found
+    while begin < end and (found := _beginning(text, begin, end)):
+        begin += found
+    return text[begin:end]
+
+
+def _ending(text: str, begin: int, end: int) -> int:
+    return 1 if text[end - 1].isspace() else next((len(mark) for mark in _ENDS if text.endswith(mark, begin, end)), 0)
+
+
+def _beginning(text: str, begin: int, end: int) -> int:
+    return 1 if text[begin].isspace() else next((len(mark) for mark in _ENDS if text.startswith(mark, begin, end)), 0)

@@ -1,0 +1,1 @@
+"""This computer: what it is, its cards, how fast it was measured to be, what to do about it."""

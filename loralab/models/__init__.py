@@ -1,0 +1,1 @@
+"""Base models: the catalogue, the Hub, downloads, folders, tokenizers and fingerprints."""

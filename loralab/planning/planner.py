@@ -1,0 +1,258 @@
+"""Owns the choice of every setting: a complete plan from the examples, the model and the machine, with a reason for each choice.
+
+Invariants: what a person has fixed is kept and everything that depends on it follows; every setting of the plan has a reason; a plan
+that does not fit the machine is never proposed in silence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from loralab.core.records import DatasetProfile, Proposal
+from loralab.machine.hardware import Machine
+from loralab.models.catalog import hub_entry
+from loralab.models.model_check import ModelCheck, absent
+from loralab.planning import estimate, fit
+from loralab.planning.memory import load
+from loralab.planning.plan_checks import check_text, does_not_fit, machine_problems, mode_reason
+from loralab.tasks import parse_plan
+from loralab.tasks.text import TextPlan
+
+__all__ = ["check_text", "propose"]
+
+TINY = 50_000_000  # parameters: below, a model is small enough to be quick and to need a bold learning rate
+TINY_RATE = 2e-3  # learning rate of a tiny model at alpha / rank = 2
+USUAL_RATE = 2e-4  # learning rate from 100 million parameters on, at alpha / rank = 2
+MID_RATE = 5e-4  # in between
+ENOUGH_UPDATES = 100  # fewer corrections than this rarely change how a model writes
+SMALL_BATCH = 4
+TINY_SECONDS = 110.0  # a run on a tiny model should be over in a minute or two
+PATIENT_SECONDS = 3600.0  # of a run on a larger model before rounds are taken away
+SHORTEST = 256  # tokens: rows are not cut below this to make them fit
+LARGEST_AT_ONCE = 64
+WAYS = 2  # that are offered where a plan does not fit
+
+
+@dataclass
+class _Draft:
+    """A plan in the making: values so far and why."""
+
+    profile: DatasetProfile
+    model: ModelCheck
+    machine: Machine
+    fixed: dict[str, Any]
+    values: dict[str, Any] = field(default_factory=dict[str, Any])
+    reasons: dict[str, str] = field(default_factory=dict[str, str])
+
+    def choose(self, name: str, value: Any, reason: str) -> None:
+        """Set a field unless the person did."""
+        if name in self.fixed:
+            self.values[name] = self.fixed[name]
+            self.reasons[name] = "You chose this."
+        else:
+            self.values[name] = value
+            self.reasons[name] = reason
+
+    @property
+    def plan(self) -> TextPlan:
+        """The draft as a typed plan."""
+        return TextPlan.model_validate(self.values)
+
+    @property
+    def tiny(self) -> bool:
+        return 0 < self.model.parameters < TINY
+
+    @property
+    def rows(self) -> int:
+        return self.profile.n_train or max(1, round(self.profile.n_kept * (1 - self.values.get("heldout_share", 0.1))))
+
+
+def propose(
+    profile: DatasetProfile, model: ModelCheck, machine: Machine, changes: dict[str, Any], *, look_further: bool = True
+) -> Proposal:
+    """A complete text plan. `changes` are settings the person has fixed; a UserError names one that is not possible.
+
+    Where it does not fit, `look_further` finds the two nearest that do.
+    """
+    fixed = _fixed(changes)
+    draft = _Draft(profile, model, machine, fixed)
+    draft.values |= {"dataset": profile.path, "base_model": model.name, "roles": profile.roles}
+    draft.reasons |= {
+        "dataset": "The examples you gave.",
+        "base_model": f"The model you chose. {model.words}",
+        "roles": "As found in the file.",
+    }
+    steps: tuple[Callable[[_Draft], None], ...] = (_data, _adapter, _precision, _length, _batch, _memory, _rate, _rounds, _pace)
+    for step in steps:
+        step(draft)
+    for name, setting in TextPlan.model_fields.items():  # whatever no rule spoke about keeps its default and its own explanation
+        draft.choose(
+            name,
+            draft.values.get(name, setting.get_default()),
+            draft.reasons.get(name, f"The usual choice. {setting.description or ''}".strip()),
+        )
+    plan = draft.plan
+    needs = estimate.footprint(plan, model, machine, profile)
+    problems = [*model.problems, *check_text(plan, profile), *machine_problems(plan, machine, needs)]
+    ways: tuple[dict[str, Any], ...] = ()
+    if not estimate.fits(needs, machine):
+        ways = _ways(draft, plan) if look_further else ()
+        problems.append(does_not_fit(plan, model, needs, [fit.words(plan, change, profile) for change in ways]))
+    return Proposal(
+        plan=plan.model_dump(), reasons=draft.reasons, footprint=needs, problems=tuple(p.model_dump() for p in problems), ways=ways
+    )
+
+
+def _ways(draft: _Draft, plan: TextPlan) -> tuple[dict[str, Any], ...]:
+    """The two nearest plans that fit; each was proposed again and fitted then."""
+    found: list[dict[str, Any]] = []
+    for change in fit.nearest(plan, draft.model, draft.machine, draft.profile, draft.fixed):
+        name = change.get("base_model")
+        model = absent(name, Path(), hub_entry(name)) if name else draft.model
+        settings = {n: value for n, value in (draft.fixed | change).items() if n != "base_model"}
+        again = propose(draft.profile, model, draft.machine, settings, look_further=False)
+        if estimate.fits(again.footprint, draft.machine):
+            found.append(change)
+        if len(found) == WAYS:
+            break
+    return tuple(found)
+
+
+def _fixed(changes: dict[str, Any]) -> dict[str, Any]:
+    """The person's settings, each within its bounds and of its type."""
+    plan = parse_plan({**changes, "task": "text"})
+    return {name: getattr(plan, name) for name in changes}
+
+
+def _data(draft: _Draft) -> None:
+    if draft.profile.shape == "text":
+        draft.choose("learn_from", "everything", "The file is plain text, so every word is learned from.")
+    else:
+        draft.choose("learn_from", "replies", "The model should learn to write the answers, not to ask the questions.")
+    draft.choose("heldout_share", 0.1, "One example in ten is kept aside, to show honestly whether it got better.")
+
+
+def _adapter(draft: _Draft) -> None:
+    draft.choose("rank", 16, "Enough room for style and facts of a few thousand examples; more costs memory and rarely helps.")
+    draft.choose("alpha", 2.0 * draft.values["rank"], "Twice the rank: the usual loudness, which the learning rate is tuned for.")
+    draft.choose("targets", "all-linear", "Adapting all matrices learns more than attention alone at the same size.")
+    if draft.rows < 500:
+        draft.choose("dropout", 0.05, f"With only {draft.rows:,} examples a little forgetting keeps it from learning them by heart.")
+    else:
+        draft.choose("dropout", 0.0, "There are enough examples that nothing is learned by heart quickly.")
+
+
+def _precision(draft: _Draft) -> None:
+    machine = draft.machine
+    if machine.accelerator == "cpu" and draft.tiny:
+        draft.choose("precision", "fp32", "The model is so small that exact numbers cost nothing.")
+    elif machine.fast_bf16:
+        place = "graphics card" if machine.accelerator == "cuda" else "processor"
+        draft.choose("precision", "bf16", f"Your {place} computes half-precision numbers fast, and they take half the memory.")
+    elif machine.accelerator == "cuda":
+        draft.choose("precision", "fp16", "Your graphics card is fast in this format, and it takes half the memory.")
+    else:
+        draft.choose("precision", "fp32", "Your processor has no fast half-precision, so exact numbers are quicker.")
+
+
+def _length(draft: _Draft) -> None:
+    tokens, context = draft.profile.tokens, draft.model.context
+    wanted = tokens.get("p99") or tokens.get("max") or 512
+    length = max(16, min(-(-wanted // 64) * 64, context))
+    draft.choose(
+        "max_length", length, _cut_words(draft.profile, length, "" if length < context else f" The model reads at most {context:,} tokens.")
+    )
+
+
+def _cut_words(profile: DatasetProfile, length: int, more: str = "") -> str:
+    """How many examples a length cuts, as far as the quantiles tell."""
+    tokens, n = profile.tokens, profile.n_kept
+    if length >= tokens.get("max", 0):
+        return f"Long enough for every example.{more}"
+    for name, share in (("p99", 0.01), ("p95", 0.05), ("p90", 0.1), ("p50", 0.5)):
+        if length >= tokens.get(name, 1 << 40):
+            return f"Long enough for all but about {max(1, round(share * n)):,} of {n:,} examples, which are cut at the end.{more}"
+    return f"More than half of the {n:,} examples are longer and are cut at the end.{more}"
+
+
+def _batch(draft: _Draft) -> None:
+    rows = draft.rows
+    if rows < 100:
+        draft.choose("effective_batch", SMALL_BATCH, f"Small steps make the most of {rows:,} examples.")
+    elif rows > 5000:
+        draft.choose("effective_batch", 16, f"With {rows:,} examples, averaging over more of them makes each correction surer.")
+    else:
+        draft.choose("effective_batch", 8, "A correction after every eight examples: steady, and still many corrections.")
+    draft.choose(
+        "micro_batch",
+        min(LARGEST_AT_ONCE, draft.values["effective_batch"]),
+        "At most all examples of an update; how many go at once is decided by “Tokens at once”.",
+    )
+
+
+def _memory(draft: _Draft) -> None:
+    """Make it fit with headroom: the fastest way to use memory, then, when there is none, shorter examples."""
+    chosen = _mode(draft)
+    while chosen is None and "max_length" not in draft.fixed and draft.values["max_length"] > SHORTEST:
+        length = max(SHORTEST, draft.values["max_length"] // 2 // 64 * 64)
+        draft.choose("max_length", length, _cut_words(draft.profile, length, " Longer ones do not fit in the free memory."))
+        chosen = _mode(draft)
+    row = load(draft.plan, draft.profile).row
+    for name, value in (chosen or {"token_budget": row, "recompute": "full"}).items():
+        if name == "precision" and value == draft.values[name]:
+            continue  # it has its own reason
+        draft.choose(name, value, mode_reason(draft.plan, name, value, draft.profile, fits=chosen is not None))
+
+
+def _mode(draft: _Draft) -> dict[str, Any] | None:
+    return fit.choose(draft.plan, draft.model, draft.machine, draft.profile, draft.fixed)
+
+
+def usual_rate(parameters: int) -> float:
+    """The learning rate at alpha / rank = 2 that suits a model of so many weights; 0 where it is not known how many."""
+    return TINY_RATE if 0 < parameters < TINY else MID_RATE if 0 < parameters < 2 * TINY else USUAL_RATE
+
+
+def _rate(draft: _Draft) -> None:
+    rate = usual_rate(draft.model.parameters)
+    why = {
+        TINY_RATE: "A very small model needs bold corrections to change within a minute.",
+        MID_RATE: "A small model takes somewhat bolder corrections than a large one.",
+        USUAL_RATE: "The rate that works for most models with adapters.",
+    }[rate]
+    # the prior holds for alpha / rank = 2: an adapter that speaks louder is corrected more gently
+    loud = draft.values["alpha"] / draft.values["rank"] ** (0.5 if draft.fixed.get("use_rslora") else 1.0) / 2
+    if loud > 1.01:
+        rate, why = rate / loud, f"{why} Lowered because the adapter speaks louder than usual."
+    draft.choose("learning_rate", float(f"{rate:.2g}"), why)
+
+
+def _rounds(draft: _Draft) -> None:
+    rows, batch = draft.rows, draft.values["effective_batch"]
+    usual = 3 if rows <= 5000 else 2 if rows <= 20000 else 1
+    wanted = max(usual, min(10, -(-ENOUGH_UPDATES * batch // rows)))
+    why = f"{rows:,} examples seen {wanted} times give about {wanted * -(-rows // batch):,} corrections."
+    one = estimate.seconds(draft.plan.model_copy(update={"epochs": 1.0}), draft.model, draft.machine, draft.profile)
+    limit = TINY_SECONDS if draft.tiny else PATIENT_SECONDS
+    if one and wanted * one > limit:
+        affordable = max(1, int(limit / one))
+        if affordable < wanted:
+            wanted, why = affordable, f"More rounds would take more than {estimate.duration_words(limit)} on this computer."
+    draft.choose("epochs", float(wanted), why)
+    if batch > SMALL_BATCH and "micro_batch" not in draft.fixed and draft.values["epochs"] * -(-rows // batch) < ENOUGH_UPDATES * 0.6:
+        draft.choose("effective_batch", SMALL_BATCH, "Small steps, because there is only time for few of them.")
+        draft.choose("micro_batch", min(SMALL_BATCH, draft.values["micro_batch"]), draft.reasons["micro_batch"])
+
+
+def _pace(draft: _Draft) -> None:
+    total = estimate.total_steps(draft.plan, draft.profile)
+    warmup = min(0.5, max(0.05, 5 / total))
+    draft.choose("warmup", round(warmup, 3), "The first corrections are small, so that the start does no harm.")
+    draft.choose("eval_every", max(1, total // 10), f"About ten looks at the held-out examples over {total:,} corrections.")
+    draft.choose("patience", 3, "Three looks in a row without improvement, and it stops: more would only be learning by heart.")
+    draft.choose("schedule", "cosine", "Corrections get smaller towards the end, so that the result settles.")
+    draft.choose("max_grad_norm", 1.0, "One odd example cannot throw the model off.")
+    draft.choose("weight_decay", 0.0, "Early stopping already guards against learning by heart.")

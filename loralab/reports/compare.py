@@ -1,0 +1,159 @@
+"""Owns comparing any two judged things: runs, checkpoints, exports, also of different base models. No torch: it reads what was measured.
+
+Invariants: only examples that both were judged on and neither was trained on; losses are compared in bits per byte, so that another
+tokenizer does not win by cutting text differently; the statistics are those of the verdict.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from loralab.core.errors import UserError
+from loralab.core.records import Record, Score
+from loralab.evaluations._answer_scores import Trait
+from loralab.evaluations._controls import ALLOWED, SWAPS, swapped
+from loralab.evaluations._paired import FEWEST, holm
+
+LOSS = Trait(
+    "bits_per_byte", "Surprise at the right answers", "How surprised each is by the right answers, in bits per byte of text.", "loss",
+    "The second finds the right answers likelier", "The second finds the right answers less likely", lower_is_better=True, share=False,
+)  # fmt: skip
+RIGHT = Trait(
+    "right", "Right answers", "How often each is right, on the same examples.", "accuracy", "The second is right more often",
+    "The second is right less often",
+)  # fmt: skip
+
+
+def judgement(folder: Path, checkpoint: str = "", export: str = "") -> dict[str, Any]:
+    """What was measured on a run, example by example: the newest judging of it, its own or a later evaluation's.
+
+    `checkpoint`, `export`: of that checkpoint or export of the run instead. Raises UserError when it has not been judged, or was judged
+    before single examples were kept.
+    """
+    for path in sorted(_judgings(folder, checkpoint, export), key=lambda p: p.stat().st_mtime_ns, reverse=True):
+        found = json.loads(path.read_text("utf-8"))
+        if found.get("rows", {}).get("loss"):
+            return found
+    if checkpoint or export:
+        what = f"{export or f'{folder.name}@{checkpoint}'} has not been measured yet."
+        raise UserError(what, "Measure it first: it is done on the run's own examples.", code="not_judged")
+    raise UserError(f"{folder.name} has not been judged yet.", "Let it finish, or measure it again.", code="not_judged")
+
+
+def judged(folder: Path, checkpoint: str = "", export: str = "") -> bool:
+    """Whether there is such a judgement."""
+    try:
+        judgement(folder, checkpoint, export)
+    except UserError:
+        return False
+    return True
+
+
+def _judgings(folder: Path, checkpoint: str, export: str) -> Iterator[Path]:
+    """evaluation.json of a run and of the evaluations made of it later, or those of a checkpoint or export of it."""
+    wanted = {"of": folder.name, "checkpoint": checkpoint, "export": export}
+    for other in (folder, *folder.parent.iterdir()):
+        path, job = other / "artifacts" / "evaluation.json", other / "job.json"
+        own = other == folder and not (checkpoint or export)
+        if path.is_file() and (own or _judges(job, wanted)):
+            yield path
+
+
+def _judges(job: Path, wanted: dict[str, str]) -> bool:
+    """Whether a job judged this; a control is about the run, too, but judged something else. A damaged or missing file judged nothing."""
+    try:
+        options = json.loads(job.read_bytes()).get("options", {})
+    except (OSError, ValueError):
+        return False
+    return not options.get("control") and all(str(options.get(key) or "") == value for key, value in wanted.items())
+
+
+NOTICEABLE = 0.005  # of the first's bits per byte: an interval within that, both ways, is no difference
+
+
+class Comparison(Record):
+    """The second against the first: a sentence, scores (`base` is the first, `adapter` the second) and bits per byte by example."""
+
+    words: str
+    scores: tuple[Score, ...]
+    rows: tuple[dict[str, Any], ...]
+
+
+class Controls(Record):
+    """What came out where there was nothing to find. `shuffled` is the run on shuffled answers, empty while there is none."""
+
+    swaps: int
+    false_better: int
+    false_worse: int
+    shuffled: str = ""
+    shuffled_verdict: str = ""
+    words: str = ""
+
+
+def controls(found: dict[str, Any], shuffled: str, judged: dict[str, str]) -> Controls:
+    """Judge a judgement: with its sides swapped at random, and beside its run on shuffled answers."""
+    better, worse = swapped(found["rows"]["loss"])
+    words = f"With before and after swapped at random it was called better in {better} and worse in {worse} of {SWAPS} trials"
+    words += f" (at most {ALLOWED * SWAPS:.0f} are expected)."
+    verdict = judged.get("verdict", "")
+    if verdict:
+        passed = "as it must be" if verdict != "better" else "which it must not be: do not trust the verdict on this data"
+        words += f" Trained on shuffled answers it is called “{verdict}”, {passed}."
+    return Controls(swaps=SWAPS, false_better=better, false_worse=worse, shuffled=shuffled, shuffled_verdict=verdict, words=words)
+
+
+def compare(first: dict[str, Any], second: dict[str, Any]) -> Comparison:
+    """The second judgement against the first. Raises UserError when they share too few examples."""
+    others = _others(first, second)
+    pairs = [pair for pair in _paired(first["rows"]["loss"], second["rows"]["loss"]) if pair[0]["row"] not in others]
+    if len(pairs) < FEWEST:
+        what = f"The two were judged on different examples; they share {len(pairs)}."
+        raise UserError(what, "Train both on the same file with the same seed and held-out share.", code="nothing_shared")
+    bits = [[_bits(row) for row in side] for side in zip(*pairs, strict=True)]
+    scores = [_noticeable(LOSS.score(bits[0], bits[1], [float(a.get("bytes", a["tokens"])) for a, _ in pairs]))]
+    for name in first["rows"].keys() & second["rows"].keys():
+        shared = [pair for pair in _paired(first["rows"][name], second["rows"][name]) if pair[0]["row"] not in others]
+        if len(shared) >= FEWEST and "adapter_right" in shared[0][0]:
+            scores.append(RIGHT.score(*([float(row["adapter_right"]) for row in side] for side in zip(*shared, strict=True))))
+    scores = [score.model_copy(update={"p": p}) for score, p in zip(scores, holm([s.p for s in scores]), strict=True)]
+    main = max(scores, key=lambda s: (s.group == "accuracy", s.n))
+    rows = [
+        {"row": a["row"], "first": x / math.log(2), "second": y / math.log(2)}
+        for (a, _), x, y in zip(pairs, *_per_byte(pairs), strict=True)
+    ]
+    return Comparison(words=main.words, scores=tuple(sorted(scores, key=lambda s: s is not main)), rows=tuple(rows))
+
+
+def _noticeable(score: Score) -> Score:
+    """Rounding an export to sixteen bits shifts every example a hair the same way: certain, and nothing anybody will ever notice."""
+    if max(abs(score.low), abs(score.high)) > NOTICEABLE * abs(score.base):
+        return score
+    words = f"{LOSS.label}: no difference that could be noticed ({score.base:.3f} → {score.adapter:.3f} bits per byte, {score.n} answers)."
+    return score.model_copy(update={"verdict": "no difference seen", "words": words, "p": 1.0})
+
+
+def _paired(first: Sequence[dict[str, Any]], second: Sequence[dict[str, Any]]) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+    """Rows of both that are about the same example."""
+    known = {row["row"]: row for row in second}
+    return [(row, known[row["row"]]) for row in first if row["row"] in known]
+
+
+def _others(first: dict[str, Any], second: dict[str, Any]) -> set[int]:
+    """Rows that have the same number and are other examples: another file, or a file that was changed in between."""
+    asked = [{row["row"]: (row["question"], row["reference"]) for row in side["rows"].get("answers", ())} for side in (first, second)]
+    return {row for row in asked[0].keys() & asked[1].keys() if asked[0][row] != asked[1][row]}
+
+
+def _bits(row: dict[str, Any]) -> float:
+    return row["adapter_loss"] * row["tokens"] / math.log(2)
+
+
+def _per_byte(pairs: Sequence[tuple[dict[str, Any], dict[str, Any]]]) -> tuple[list[float], list[float]]:
+    sides = [
+        [row["adapter_loss"] * row["tokens"] / max(1, row.get("bytes", row["tokens"])) for row in side] for side in zip(*pairs, strict=True)
+    ]
+    return sides[0], sides[1]

@@ -1,0 +1,253 @@
+"""Owns the fine-tuning report: one run on one page, as HTML that needs nothing else and as Markdown. No torch.
+
+Invariant: every number is read from the run's events and files; what was not measured is left out, never filled in.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from loralab import __version__
+from loralab.cli import terminal
+from loralab.core.events import Adjusted, Evaluated, Incident, RunView
+from loralab.core.paths import DATA
+from loralab.core.records import Score
+from loralab.machine.hardware import Machine
+from loralab.reports.card import SETTINGS
+from loralab.reports.incidents import adjustment
+from loralab.reports.report import judged, run_report
+from loralab.tasks.text import TextPlan
+
+MOST_ROWS = 25  # of the loss table: evenly spread, the first and the last among them
+MACHINERY = (
+    "micro_batch", "token_budget", "recompute", "offload", "optimizer", "attention", "max_grad_norm", "eval_every", "patience",
+    "max_minutes", "heldout_share",
+)  # fmt: skip
+LOW = 72  # height of a small curve
+WIDTH, HEIGHT, MARGIN = 720, 260, 44  # of the curve, in pixels of its own scale
+ANSWERS = 5
+
+
+@dataclass(frozen=True)
+class Line:
+    """A polyline of the curve: `kind` names its colour, `points` are SVG coordinates."""
+
+    kind: str
+    label: str
+    points: str
+
+
+def report_html(view: RunView, plan: dict[str, Any], machine: Machine, title: str) -> str:
+    """The report as one HTML file: no script, no font, no picture from anywhere else."""
+    places = Environment(loader=FileSystemLoader(DATA / "templates"), autoescape=True, undefined=StrictUndefined)
+    return places.get_template("report.html.jinja").render(**_content(view, plan, machine, title))
+
+
+def report_markdown(view: RunView, plan: dict[str, Any], machine: Machine, title: str) -> str:
+    """The report as Markdown; the curve is left to the table."""
+    found = _content(view, plan, machine, title)
+    return "\n".join(_markdown(found)) + "\n"
+
+
+def _content(view: RunView, plan: dict[str, Any], machine: Machine, title: str) -> dict[str, Any]:
+    final = next((e for e in reversed(view.evaluations) if e.split == "final"), None)
+    return {
+        "title": title,
+        "run": view.run,
+        "version": __version__,
+        **judged(final),
+        "facts": list(_facts(view, plan, machine)),
+        "scores": [_score(score) for score in (final.scores if final else ())],
+        "losses": list(_losses(view)),
+        "lines": curve(view),
+        "ticks": _ticks(view),
+        "size": (WIDTH, HEIGHT, MARGIN),
+        "traces": traces(view),
+        "low": LOW,
+        "story": list(_story(view)),
+        "samples": view.samples[:ANSWERS],
+        "settings": [(_label(name), said) for name in (*SETTINGS, *MACHINERY) if (said := str(plan.get(name, "")))],
+        "machine": machine.words,
+    }  # fmt: skip
+
+
+def _facts(view: RunView, plan: dict[str, Any], machine: Machine) -> Iterator[tuple[str, str]]:
+    report = run_report(view, DATA)
+    result = view.ending.result if view.ending else {}
+    yield "Updates", f"{view.step:,} of {view.total_steps:,}" if view.total_steps else f"{view.step:,}"
+    for label, name in (("Base model", "base_model"), ("Examples from", "dataset")):
+        if plan.get(name):
+            yield label, PurePath(str(plan[name])).name  # never a place on this computer
+    yield "Training took", terminal.duration(report["seconds"])
+    if view.started and view.ended and not view.active:
+        yield "From start to verdict", terminal.duration(view.ended - view.started)
+    if report["tokens_per_second"]:
+        yield "Speed", f"{report['tokens_per_second']:,.0f} tokens per second"
+    peak, loaded = int(report["peak_memory_bytes"]), int(result.get("loaded_memory_bytes", 0))
+    if peak:
+        whole = machine.gpus[0].total_bytes if machine.accelerator == "cuda" else machine.memory_total
+        yield "Peak memory", f"{terminal.size(peak)} of {terminal.size(whole)}"
+        if 0 < loaded <= peak:
+            share = f"{terminal.size(peak - loaded)}, {100 * (peak - loaded) / peak:.0f} % of the peak; the rest is the loaded model"
+            yield "Of it for training", share
+    if counts := next((note.data for note in view.notes if "n_train" in note.data), None):
+        yield "Examples", f"{counts['n_train']:,} learned from, {counts['n_heldout']:,} kept aside"
+
+
+def _score(score: Score) -> dict[str, str]:
+    between = f"{_number(score, score.low, '+')} to {_number(score, score.high, '+')}" if math.isfinite(score.low + score.high) else ""
+    return {
+        "label": score.label or score.name.replace("_", " "),
+        "base": _number(score, score.base),
+        "adapter": _number(score, score.adapter),
+        "difference": _number(score, score.difference, "+"),
+        "between": between if (score.low, score.high) != (0.0, 0.0) else "",
+        "n": f"{score.n:,}",
+        "verdict": score.verdict,
+        "help": score.help,
+    }
+
+
+def _number(score: Score, value: float, sign: str = "") -> str:
+    if not math.isfinite(value):
+        return "–"
+    return f"{100 * value:{sign}.0f} %" if score.share or "accuracy" in score.name else f"{value:{sign}.3f}"
+
+
+def _losses(view: RunView) -> Iterator[tuple[str, str, str, str]]:
+    """Rows (update, loss while learning, held-out loss, learning rate), evenly spread over the run."""
+    looks = {e.step: e.loss for e in view.evaluations if e.split != "final"}
+    chosen = _spread(view.steps, MOST_ROWS - 1)
+    if 0 in looks:
+        yield "0", "–", terminal.figure(looks[0]), "–"
+    for step in chosen:
+        yield f"{step.step:,}", terminal.figure(step.loss), terminal.figure(looks.get(step.step)), f"{step.learning_rate:.2g}"
+
+
+def _spread(values: Sequence[Any], most: int) -> list[Any]:
+    stride = max(1, math.ceil(len(values) / most))
+    return [*values[::stride], *(values[-1:] if values and (len(values) - 1) % stride else ())]
+
+
+# ---- the curve -------------------------------------------------------------------------------------------------------------
+
+
+def curve(view: RunView) -> list[Line]:
+    """Loss while learning and on held-out examples as polylines; empty where there is nothing to draw."""
+    steps = [(s.step, s.loss) for s in _spread(view.steps, 400) if math.isfinite(s.loss)]
+    looks = [(e.step, e.loss) for e in view.evaluations if e.split != "final" and math.isfinite(e.loss)]
+    if len(steps) + len(looks) < 2:
+        return []
+    right, low, high = _bounds(view)
+    drawn = [("raw", "while learning", steps), ("held", "on held-out examples", looks)]
+    return [Line(kind, label, " ".join(_place(x, y, right, low, high) for x, y in points)) for kind, label, points in drawn if points]
+
+
+@dataclass(frozen=True)
+class Trace:
+    """A small curve with its own scale: `low` and `high` are written at its ends."""
+
+    label: str
+    points: str
+    low: str
+    high: str
+
+
+def traces(view: RunView) -> list[Trace]:
+    """Learning rate, length of the gradient and speed over the run; what did not change, or was not measured, is left out."""
+    shown = (("learning rate", "learning_rate"), ("length of the gradient", "grad_norm"), ("tokens per second", "tokens_per_second"))
+    found = []
+    for label, name in shown:
+        pairs = [(s.step, float(getattr(s, name))) for s in _spread(view.steps, 400)]
+        pairs = [(x, y) for x, y in pairs if math.isfinite(y)]
+        if len(pairs) < 2 or max(y for _, y in pairs) == min(y for _, y in pairs):
+            continue
+        low, high = min(y for _, y in pairs), max(y for _, y in pairs)
+        right = float(max(view.total_steps, view.step, 1))
+        points = " ".join(f"{WIDTH * x / right:.1f},{4 + (LOW - 8) * (high - y) / (high - low):.1f}" for x, y in pairs)
+        found.append(Trace(label, points, f"{low:.2g}", f"{high:.2g}"))
+    return found
+
+
+def _bounds(view: RunView) -> tuple[float, float, float]:
+    """(last update, lowest and highest loss drawn)."""
+    values = [v for v in (*(s.loss for s in view.steps), *(e.loss for e in view.evaluations)) if math.isfinite(v)]
+    low, high = min(values), max(values)
+    room = 0.05 * (high - low) or 0.5
+    return float(max(view.total_steps, view.step, 1)), low - room, high + room
+
+
+def _place(x: float, y: float, right: float, low: float, high: float) -> str:
+    across = MARGIN + (WIDTH - MARGIN - 8) * x / right
+    down = 8 + (HEIGHT - MARGIN - 8) * (high - y) / (high - low)
+    return f"{across:.1f},{down:.1f}"
+
+
+def _ticks(view: RunView) -> list[tuple[str, str]]:
+    """(position down, number) of the marks at the loss axis."""
+    if not curve(view):
+        return []
+    right, low, high = _bounds(view)
+    marks = [low + (high - low) * part for part in (0.05, 0.35, 0.65, 0.95)]
+    return [(_place(0, mark, right, low, high).partition(",")[2], f"{mark:.2f}") for mark in marks]
+
+
+# ---- words -----------------------------------------------------------------------------------------------------------------
+
+
+def _story(view: RunView) -> Iterator[str]:
+    """What happened besides learning, in order."""
+    happened: list[Incident | Adjusted | Evaluated] = sorted((*view.incidents, *view.adjustments), key=lambda e: e.time)
+    for event in happened:
+        match event:
+            case Incident():
+                yield f"Update {event.step}: {event.text}"
+            case Adjusted():
+                yield f"Update {event.step}: {adjustment(event)}"
+    if view.ending and view.ending.what:
+        yield f"{view.ending.what} {view.ending.todo}".strip()
+
+
+def _markdown(found: dict[str, Any]) -> Iterator[str]:
+    yield from (f"# {found['title']}", "", f"Run `{found['run']}`, LoRALab {found['version']}", "")
+    yield from ("## Did it get better?", "", f"**{found['verdict'] or 'not judged'}**. {found['words']}", "")
+    if found["scores"]:
+        yield from ("| measure | before | after | difference | 95 % interval | examples | verdict |", "|---|--:|--:|--:|---|--:|---|")
+        yield from (
+            "| " + " | ".join(s[k] for k in ("label", "base", "adapter", "difference", "between", "n", "verdict")) + " |"
+            for s in found["scores"]
+        )
+        yield ""
+    yield from ("## The run", "", *(f"- {name}: {value}" for name, value in found["facts"]), f"- Computer: {found['machine']}", "")
+    if found["story"]:
+        yield from ("## What happened", "", *(f"- {line}" for line in found["story"]), "")
+    yield from ("## Loss", "", "| update | while learning | held-out | learning rate |", "|--:|--:|--:|--:|")
+    yield from ("| " + " | ".join(row) + " |" for row in found["losses"])
+    if found["samples"]:
+        yield from ("", "## Before and after", "")
+        for sample in found["samples"]:
+            yield from (
+                f"**{_one_line(sample.prompt)}**",
+                "",
+                f"- before: {_one_line(sample.base)}",
+                f"- after: {_one_line(sample.adapter)}",
+                *([f"- the example says: {_one_line(sample.reference)}"] if sample.reference else []),
+                "",
+            )
+    yield from ("", "## Settings", "", "| setting | value |", "|---|---|", *(f"| {n} | {_one_line(v)} |" for n, v in found["settings"]))
+
+
+def _label(name: str) -> str:
+    setting = TextPlan.model_fields.get(name)
+    extra = setting.json_schema_extra if setting else None
+    return str(extra["label"]) if isinstance(extra, dict) and extra.get("label") else name.replace("_", " ")
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|") or "(nothing)"

@@ -1,0 +1,84 @@
+"""Owns what can be measured and compared, and how it is written: a run, one of its checkpoints (`run@best`, `run@last`, `run@300`), an
+export by the id of the work that made it. No torch: it reads names and logs.
+
+Invariant: every subject belongs to one training run, whose file, split and plan it is measured on.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from loralab.core import paths
+from loralab.core.errors import UserError
+from loralab.exports import formats
+from loralab.runs import runs
+
+_STEP = re.compile(r"step-(\d{1,15})\.pt")
+
+
+@dataclass(frozen=True)
+class Subject:
+    """Something that can be measured. `label` says in words what it is."""
+
+    name: str
+    run: str
+    label: str
+    checkpoint: str = ""  # best, last or step-N
+    export: str = ""  # id of the work that made it
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What an Evaluate job has to know to measure it, beside model and adapter."""
+        return {"of": self.run} | {key: value for key in ("checkpoint", "export") if (value := getattr(self, key))}
+
+
+def subject(home: Path, name: str) -> Subject:
+    """What a name means. Raises UserError when there is no such thing, and says what there is."""
+    run, at, part = name.partition("@")
+    job = runs.job(home, run)
+    if job.kind == "export":
+        return _export(home, run, str(job.options.get("of", "")), job.options)
+    if not at:
+        return Subject(name, run, "as it was kept")
+    steps = steps_of(runs.folder(home, run))
+    known = ["best", "last", *(str(step) for step in steps)] if steps else []
+    wanted = part.removeprefix("step-")
+    if wanted not in known:
+        what = f"The run {run} has no checkpoint “{part}”." if known else f"The run {run} has no checkpoints any more."
+        raise UserError(what, f"There are: {', '.join(known)}." if known else "Compare the run itself.", code="no_checkpoint")
+    labels = {"best": "the best checkpoint", "last": "the newest checkpoint"}
+    kept = wanted if wanted in labels else f"step-{wanted}"
+    return Subject(name, run, labels.get(wanted, f"after update {wanted}"), checkpoint=kept)
+
+
+def steps_of(folder: Path) -> list[int]:
+    """Updates after which the checkpoints in a run's folder were written, oldest first."""
+    return sorted(int(match[1]) for path in (folder / "checkpoints").glob("step-*.pt") if (match := _STEP.fullmatch(path.name)))
+
+
+def parts_of(home: Path, run: str) -> Iterator[Subject]:
+    """The checkpoints and finished exports of a run that can be measured."""
+    for step in steps_of(runs.folder(home, run)):
+        yield Subject(f"{run}@{step}", run, f"after update {step:,}", checkpoint=f"step-{step}")
+    for path in sorted((paths.room("runs", home)).glob("*/job.json")):
+        try:
+            job = json.loads(path.read_bytes())
+        except (OSError, ValueError):
+            continue
+        ours = job.get("kind") == "export" and job.get("options", {}).get("of") == run
+        if ours and runs.view(home, path.parent.name).state == "finished":
+            yield _export(home, path.parent.name, run, job["options"])
+
+
+def _export(home: Path, name: str, of: str, options: dict[str, Any]) -> Subject:
+    """An export, named by its format in words. Raises UserError when its run is gone."""
+    runs.folder(home, of)
+    form = formats().get(str(options.get("format") or "adapter"))
+    variant = str(options.get("variant") or next(iter(form.variants), "") if form else "")
+    label = " ".join(filter(None, (form.label if form else "export", variant.upper())))
+    return Subject(name, of, label, export=name)

@@ -1,0 +1,63 @@
+"""Owns the worker's side of a run folder: where things go, the event log, and the question “should I stop?”."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from loralab.core.disk import Reserve
+from loralab.core.events import Event, EventLog
+from loralab.core.records import Job
+from loralab.runs.worker_lock import orphaned
+
+
+@dataclass
+class RunFolder:
+    """The folder of one run as its worker sees it."""
+
+    path: Path
+    job: Job
+    log: EventLog
+    reserve: Reserve = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.reserve = Reserve(self.path / "reserve")
+        self.reserve.take()
+
+    def emit(self, event: Event) -> None:
+        """Append to the log. Where the disk is full the run's reserve makes room; where that is too little, the line waits."""
+        self.log(event)
+        if self.log.unwritten:
+            self.reserve.give()
+            self.log.flush()
+
+    @property
+    def short_of_room(self) -> bool:
+        """Whether the disk was too full for the log and has not been found to have room since."""
+        return bool(self.log.unwritten) or not self.reserve.path.exists()
+
+    def make_room(self) -> bool:
+        """Try to get the log onto the disk and the reserve back; whether that went well."""
+        return self.log.flush() and self.reserve.take()
+
+    def close(self) -> None:
+        """At the end of a worker: nothing is held back any more."""
+        self.reserve.give()
+        self.log.close()
+
+    @property
+    def stop_asked(self) -> bool:
+        """The app writes an empty file; polling it works on every system, unlike signals. A worker without its keeper stops, too."""
+        return (self.path / "stop").exists() or orphaned()
+
+    @property
+    def checkpoints(self) -> Path:
+        folder = self.path / "checkpoints"
+        folder.mkdir(exist_ok=True)
+        return folder
+
+    @property
+    def artifacts(self) -> Path:
+        folder = self.path / "artifacts"
+        folder.mkdir(exist_ok=True)
+        return folder

@@ -1,0 +1,153 @@
+"""Owns runs from the app's side: names, start, look, stop, resume, delete. watching.py reads them, queue.py says when each may begin.
+
+Invariant: everything about a run is in its folder, so that any process can take over watching it.
+"""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+import time
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+from pydantic import ValidationError
+
+from loralab.core import paths
+from loralab.core.errors import UserError
+from loralab.core.events import RunView
+from loralab.core.records import Job
+from loralab.runs import process, queue
+from loralab.runs.watch import DESK, keeper_of, look, look_again
+
+ADJECTIVES = (
+    "amber bold brave breezy bright brisk calm clear clever cosy crisp curious eager early fair fond fresh gentle glad golden grand happy "
+    "honest keen kind light lively lucky mellow merry mild neat nimble noble patient plain proud quick quiet ready rosy silver sleek "
+    "smart snug solid spry steady still sunny swift tidy warm wise witty young zesty"
+)
+ANIMALS = (
+    "badger bear beaver bee bison bunting crane cricket curlew deer dolphin dove duck eagle egret falcon ferret finch fox gecko goose hare "
+    "hawk heron ibex ibis jay kestrel kite koala lark lemur linnet lynx marten mole moose moth newt otter owl panda petrel pika plover "
+    "puffin quail rabbit raven robin seal shrew snipe sparrow stork swan swift tern thrush toad vole walrus wren yak"
+)
+
+LONGEST_NAME = 200  # characters
+LOCK_SECONDS = 10.0
+GRACE = 5.0  # seconds to wait for processes that were ended by force
+
+
+# ---- what there is ---------------------------------------------------------------------------------------------------------
+
+
+def folder(home: Path, run: str) -> Path:
+    """The folder of a run. Raises UserError when there is no such run."""
+    path = paths.room("runs", home) / run
+    plain = 0 < len(run) <= LONGEST_NAME and run == Path(run).name and run.isprintable()
+    if not plain or not (path / "job.json").is_file():
+        raise UserError(f"There is no run called “{run}”.", "See the list of runs for the names there are.", code="no_run")
+    return path
+
+
+def list_runs(home: Path) -> list[str]:
+    """Ids of all runs in a workspace, oldest first."""
+    jobs = paths.room("runs", home).glob("*/job.json")
+    return [path.parent.name for path in sorted(jobs, key=lambda p: (p.stat().st_mtime_ns, p))]
+
+
+def job(home: Path, run: str) -> Job:
+    """What a run was asked to do."""
+    try:
+        return Job.model_validate_json((folder(home, run) / "job.json").read_bytes())
+    except ValidationError as error:
+        raise UserError("This run's job.json cannot be read.", "Start it anew; what it made is in its folder.", code="bad_job") from error
+
+
+# ---- start, stop, resume ---------------------------------------------------------------------------------------------------
+
+
+def start(home: Path, kind: str, plan: dict[str, Any] | None = None, options: dict[str, Any] | None = None) -> str:
+    """Write a job and start its worker, which outlives this process, or queue it while another has the machine; returns the run's id."""
+    path = claim(paths.room("runs", home))
+    asked = Job(kind=kind, run=path.name, plan=plan or {}, options=options or {})
+    if kind in queue.HEAVY:
+        queue.enter(home, path.name, asked)
+    else:
+        with FileLock(path / ".lock", timeout=LOCK_SECONDS):
+            paths.write_atomic(path / "job.json", asked.model_dump_json(indent=2))
+            queue.begin(home, path)
+    return path.name
+
+
+def claim(rooms: Path) -> Path:
+    """A new folder named by day, adjective and animal. Making the folder is the claim, so two apps never take the same name."""
+    for trial in range(1000):
+        name = f"{datetime.now().astimezone().date().isoformat()}-{secrets.choice(ADJECTIVES.split())}-{secrets.choice(ANIMALS.split())}"
+        path = rooms / (name if trial < 20 else f"{name}-{trial}")
+        try:
+            path.mkdir()
+        except FileExistsError:
+            continue
+        return path
+    raise UserError("No free name was found for a new run.", "Delete some old runs first.", code="no_free_name")
+
+
+def stop(home: Path, run: str, *, force: bool = False) -> None:
+    """Ask a run to save and stop; with `force` its process is ended and what was not saved is lost. A waiting run leaves the queue.
+
+    Raises UserError when it has ended.
+    """
+    path = folder(home, run)
+    now = view(home, run)
+    if not now.active:
+        raise UserError("This run has already ended.", "There is nothing to stop.", code="not_running")
+    if now.queued and queue.leave(home, run):
+        return
+    (path / "stop").write_text("force" if force else "")
+    if force:
+        process.end(keeper_of(path), path, GRACE)
+        look_again(path)
+        view(home, run)
+        queue.tend(home)  # its keeper can hand over to nobody
+
+
+def unqueue(home: Path, run: str) -> None:
+    """Take a waiting run out of the queue. Raises UserError when it is not waiting."""
+    folder(home, run)
+    if not queue.leave(home, run):
+        raise UserError("This run is not waiting for its turn.", "Stop it, if it is going.", code="not_waiting")
+
+
+def resume(home: Path, run: str) -> str:
+    """Go on with a stopped, killed or failed run from its last checkpoint (from the start where there is none), when its turn comes."""
+    path = folder(home, run)
+    if job(home, run).kind in queue.HEAVY:
+        queue.enter(home, run)
+    else:
+        with FileLock(path / ".lock", timeout=LOCK_SECONDS):
+            queue.may_go_on(look(path, locked=True))
+            queue.begin(home, path)
+    return run
+
+
+def delete(home: Path, run: str) -> Path:
+    """Move a run that has ended into the workspace's trash; returns where it lies now."""
+    path = folder(home, run)
+    if view(home, run).active:
+        raise UserError("This run is still going.", "Stop it first.", code="still_running")
+    target = paths.room("trash", home) / f"{run}-{time.time_ns()}"
+    shutil.move(path, target)
+    DESK.forget(path)
+    return target
+
+
+# ---- look ------------------------------------------------------------------------------------------------------------------
+
+
+def view(home: Path, run: str) -> RunView:
+    """What a run is doing now. A run whose processes died without a word is given its ending here, a waiting one its turn."""
+    path = folder(home, run)
+    queue.tend(home)
+    shown = look(path)
+    return queue.in_line(home, shown) if shown.queued else shown

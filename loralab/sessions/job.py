@@ -1,0 +1,60 @@
+"""Owns the Train job: from a plan to the session or engine that runs it, and the papers that lie with an adapter."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from loralab.core.errors import UserError
+from loralab.core.events import adjusted, fold, read
+from loralab.core.paths import write_atomic
+from loralab.core.records import Plan
+from loralab.machine.hardware import fingerprint, measure_machine
+from loralab.machine.speed import keep
+from loralab.models import fingerprint as base_print
+from loralab.reports.card import model_card, origin_of
+from loralab.runs.run_folder import RunFolder
+from loralab.tasks import parse_plan, tasks
+
+OURS = "loralab"  # the engine every kind of training has
+
+
+def run(folder: RunFolder) -> dict[str, Any]:
+    """Train as the plan says; returns the run's result (steps, seconds, tokens_per_second, outcome...)."""
+    plan = parse_plan(adjusted(parse_plan(folder.job.plan).model_dump(), read(folder.path / "events.jsonl")[0]))
+    if model := folder.job.options.get("model"):
+        base_print.keep(folder.path, Path(str(model)))
+    result = _train(plan, folder)
+    if plan.task == "text":
+        write_papers(plan, folder, Path(result["adapter"]))
+    return result
+
+
+def _train(plan: Plan, folder: RunFolder) -> dict[str, Any]:
+    task = tasks()[plan.task]
+    engine = getattr(plan, "engine", OURS)
+    if engine in task.engines:
+        return task.engines[engine](plan, folder)
+    if engine != OURS:
+        raise UserError(f"“{engine}” cannot do this kind of training.", f"Set engine to {OURS}.", code="unknown_engine")
+    from loralab.train.loop import train
+
+    _know_speed(folder.path.parents[1])
+    return train(task.open(plan, folder), plan, folder)
+
+
+def _know_speed(home: Path) -> None:
+    """Measure this computer if nobody has: a tenth of a second here makes the time of the next plan a better guess."""
+    machine = measure_machine(home)
+    if not machine.speed.known:
+        from loralab.train.matmul import probe
+
+        keep(home, probe().model_copy(update={"fingerprint": fingerprint(machine)}))
+
+
+def write_papers(plan: Plan, folder: RunFolder, adapter: Path) -> None:
+    """Model card (PEFT leaves an empty form) and the plan that repeats the run, into the adapter's folder."""
+    view = fold(folder.job.run, read(folder.path / "events.jsonl")[0])
+    base = origin_of(plan.base_model, Path(str(folder.job.options.get("model", ""))))
+    write_atomic(adapter / "README.md", model_card(folder.job.run, plan.model_dump(), base, view))
+    write_atomic(adapter / "plan.json", plan.model_dump_json(indent=2) + "\n")

@@ -1,0 +1,168 @@
+"""Preflight: what is known before the first update, what stands in the way of a start, how it is overruled; data that are put right."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+
+from advisor.advisor import Advisor
+from advisor.diagnosis import preflight
+from advisor.repair import data_fixes
+from advisor.repair.data_fixes import OPERATIONS
+from loralab.cli import app
+from loralab.core.errors import UserError
+from loralab.datasets import run_facts
+from loralab.datasets.profile import load_examples
+from loralab.lab import Lab
+from loralab.tasks.text import TextPlan
+from tests.advisor.test_rules_data import DEAF, LONG, OK, STRICT, near, slipped, some, with_system
+from tests.support import models, spoiled, tiny
+from tests.support.spoiled import rows
+
+
+def planned(tmp_path: Path, data: list[spoiled.Row], template: str = tiny.TEMPLATE, **settings: object) -> TextPlan:
+    folder = spoiled.model(tmp_path / "model", template)
+    file = spoiled.written(tmp_path / "a.jsonl", data)
+    return TextPlan.model_validate(models.plan(file).model_dump() | {"base_model": str(folder), "max_length": 512} | settings)
+
+
+def test_what_is_certain_to_go_wrong_is_not_begun_unless_it_is_wanted(tmp_path, lab: Lab, monkeypatch) -> None:
+    begun: list[object] = []
+    monkeypatch.setattr(Lab, "start", lambda self, plan: begun.append(plan) or "run")
+    plan = planned(tmp_path, some(OK, 3, prompt=lambda r: f"Never {r['prompt']}"), STRICT)
+    advisor = Advisor(lab)
+    with pytest.raises(UserError, match="refuses some conversations") as told:
+        advisor.start(plan)
+    assert told.value.problem.code == "preflight_template_refuses"
+    assert not begun
+    fixed = data_fixes.apply("drop_refused", plan, tmp_path / "model", lab.home)
+    assert preflight.blocking(advisor.preflight(plan.model_copy(update={"dataset": fixed.path}))) is None
+
+
+def test_nothing_stands_in_the_way_of_a_healthy_plan(tmp_path, lab: Lab) -> None:
+    assert preflight.blocking(Advisor(lab).preflight(planned(tmp_path, OK))) is None
+
+
+def test_a_file_is_read_again_only_when_something_changed(tmp_path, lab: Lab, monkeypatch) -> None:
+    reads: list[object] = []
+    read = preflight.load_examples
+    monkeypatch.setattr(preflight, "load_examples", lambda *given: reads.append(given) or read(*given))
+    advisor, plan = Advisor(lab), planned(tmp_path, OK)
+    advisor.preflight(plan)
+    advisor.preflight(plan.model_copy(update={"learning_rate": 1e-3}))
+    assert len(reads) == 1
+    advisor.preflight(plan.model_copy(update={"max_length": 64}))
+    assert len(reads) == 2
+    spoiled.written(Path(plan.dataset), rows(130))
+    advisor.preflight(plan)
+    assert len(reads) == 3
+
+
+def test_a_large_file_is_looked_at_in_part_and_counted_as_a_whole(tmp_path) -> None:
+    plan = planned(tmp_path, rows(3000) * 2)
+    encoder = preflight.TextEncoder(tmp_path / "model")
+    examples, _ = load_examples(Path(plan.dataset))
+    begun = time.monotonic()
+    found = run_facts.of_plan(plan, encoder, examples, 1000)
+    assert time.monotonic() - begun < 20
+    assert found.looked == 1000
+    assert abs(found.n_train + found.n_heldout - 6000) < 60
+
+
+def test_the_command_says_what_it_sees_and_ends_with_one_where_it_blocks(tmp_path, lab: Lab, monkeypatch, capsys) -> None:
+    from advisor.cli import check, commands
+
+    commands.register(app.app)
+    plan = planned(tmp_path, some(OK, 3, prompt=lambda r: f"Never {r['prompt']}"), STRICT)
+    file = tmp_path / "plan.json"
+    file.write_text(plan.model_dump_json(), "utf-8")
+    monkeypatch.setattr("sys.argv", ["loralab", "check", "--plan", str(file), "--json"])
+    with pytest.raises(SystemExit) as end:
+        app.main(check.begin)
+    assert end.value.code == 1
+    assert json.loads(capsys.readouterr().out)["blocked_by"] == "R57"
+
+
+FAULTY: dict[str, tuple[list[spoiled.Row], str, dict[str, object], int]] = {  # operation -> data, template, settings, examples concerned
+    "deduplicate": ([*OK, *OK[:30]], tiny.TEMPLATE, {}, 30),
+    "drop_near_copies": (near(OK, 0.25), tiny.TEMPLATE, {}, 30),
+    "drop_empty": (some(OK, 7, completion=lambda _: "N/A"), tiny.TEMPLATE, {}, 7),
+    "drop_too_long": (some(OK, 4, completion=lambda _: LONG), tiny.TEMPLATE, {}, 4),
+    "split_long": ([{"text": f"{LONG} {row['prompt']}" if at < 5 else row["prompt"]} for at, row in enumerate(OK)], tiny.TEMPLATE,
+                   {"max_length": 128}, 15),
+    "drop_contradicting": ([*OK, {**OK[0], "completion": "Nobody."}, OK[0]], tiny.TEMPLATE, {}, 1),
+    "drop_refused": (some(OK, 3, prompt=lambda r: f"Never {r['prompt']}"), STRICT, {}, 3),
+    "drop_garbled": (some(OK, 6, completion=lambda _: "cafÃ©"), tiny.TEMPLATE, {}, 6),
+    "drop_odd_script": (some(OK, 5, completion=lambda _: "Это другой ответ."), tiny.TEMPLATE, {}, 5),
+    "strip_marks": (some(OK, 9, completion=lambda r: f"[INST] {r['completion']}"), tiny.TEMPLATE, {}, 9),
+    "restructure": ([{"text": f"Q: {row['prompt']}\nA: {row['completion']}"} for row in OK], tiny.TEMPLATE, {}, 120),
+    "fold_system": (with_system(OK), DEAF, {}, 120),
+    "realign": (slipped(OK, 2), tiny.TEMPLATE, {}, 120),
+    "balance": (some(OK, 100, completion=lambda _: "Yes."), tiny.TEMPLATE, {}, 97),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_data_are_put_right_in_a_file_of_their_own(operation: str, tmp_path, home) -> None:
+    data, template, settings, concerned = FAULTY[operation]
+    plan = planned(tmp_path, data, template, **settings)
+    before = Path(plan.dataset).read_bytes()
+    folder = tmp_path / "model"
+    foretold = data_fixes.advise(operation, plan, folder)
+    assert foretold.concerned == concerned
+    done = data_fixes.apply(operation, plan, folder, home)
+    assert Path(plan.dataset).read_bytes() == before
+    assert Path(done.path).parent == home / "datasets"
+    written = [json.loads(line) for line in Path(done.path).read_text("utf-8").splitlines()]
+    assert {row["made_by"] for row in written} == {operation}
+    assert all(row["from_file"] == "a.jsonl" and row["from_row"] >= 1 for row in written)
+    again, found = load_examples(Path(done.path))
+    assert (len(again), found.certain) == (done.after, True)  # nobody is asked which column is what in a file of ours
+    if operation != "realign":
+        assert data_fixes.advise(operation, plan.model_copy(update={"dataset": done.path}), folder).concerned == 0
+
+
+def test_realigned_answers_belong_to_their_questions_again(tmp_path, home) -> None:
+    def belonging(path: str) -> float:
+        run_facts = spoiled.foreseen(tmp_path / "model", Path(path)).facts
+        assert run_facts is not None
+        return run_facts.own_ties / run_facts.ties
+
+    plan = planned(tmp_path, OK)
+    healthy = belonging(plan.dataset)
+    plan = planned(tmp_path, slipped(OK, 2))
+    assert belonging(plan.dataset) < 0.1 * healthy
+    done = data_fixes.apply("realign", plan, tmp_path / "model", home)
+    assert belonging(done.path) > 0.95 * healthy
+
+
+def test_where_nothing_is_wrong_nothing_is_written(tmp_path, home) -> None:
+    plan = planned(tmp_path, OK)
+    with pytest.raises(UserError, match="nothing to change"):
+        data_fixes.apply("deduplicate", plan, tmp_path / "model", home)
+    assert not list((home / "datasets").glob("*-deduplicate-*")) if (home / "datasets").is_dir() else True
+
+
+def test_guessed_columns_and_strange_speakers_are_told(tmp_path, lab: Lab) -> None:
+    plan = planned(tmp_path, OK)
+    _, profile = preflight.examined(plan, tmp_path / "model")
+    healthy = preflight.preflight(lab, plan, profile)
+    assert not {"roles_unclear", "examples_changed"} & {finding.rule for finding in healthy.findings}
+    guessed = preflight.preflight(lab, plan, profile.model_copy(update={"certain": False}))
+    assert "roles_unclear" in {finding.rule for finding in guessed.findings}
+    talk = [{"messages": [{"role": "user", "content": row["prompt"]}, {"role": "assistant", "content": row["completion"]}]} for row in OK]
+    lost = [{"messages": [{"role": "narrator", "content": row["prompt"]}, *row["messages"][1:]]} for row in [
+        {**row, "prompt": row["messages"][0]["content"]} for row in talk[:30]]]  # fmt: skip
+    strange = preflight.preflight(lab, planned(tmp_path, [*talk[30:], *lost]))
+    found = next(finding for finding in strange.findings if finding.rule == "roles_unclear")
+    assert found.evidence[1].value == 30
+
+
+def test_a_file_that_changed_since_it_was_looked_at_is_told(tmp_path, lab: Lab) -> None:
+    plan = planned(tmp_path, OK)
+    _, before = preflight.examined(plan, tmp_path / "model")
+    spoiled.written(Path(plan.dataset), rows(130))
+    assert "examples_changed" in {finding.rule for finding in preflight.preflight(lab, plan, before).findings}

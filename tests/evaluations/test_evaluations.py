@@ -1,0 +1,189 @@
+"""Judging: the measures on a real session, and the Evaluate job in a real worker."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from loralab import evaluations
+from loralab.core.records import Example, Message
+from loralab.evaluations import (
+    Answer,
+    Answered,
+    _answers,
+    _judge,
+    _label_set,
+    forgetting,
+    heldout_loss,
+    label_accuracy,
+)
+from loralab.runs import runs
+from loralab.tasks import parse_plan
+from tests.conftest import ended
+from tests.support import tiny
+from tests.support.judged import judging, pushed, session
+
+__all__ = ["pushed", "session"]
+
+
+# ---- measures on a session -------------------------------------------------------------------------------------------------
+
+
+def test_paired_losses_equal_the_losses_of_whole_batches(pushed: Any) -> None:
+    import torch
+
+    base, adapter, counts = heldout_loss.paired_losses(pushed)
+    pushed.model.eval()
+    with torch.no_grad():
+        batches = list(pushed.heldout_batches())
+        on = sum(float(pushed.loss(batch)[0]) for batch in batches)
+        with pushed.model.disable_adapter():
+            off = sum(float(pushed.loss(batch)[0]) for batch in batches)
+    assert sum(counts) == sum(batch.n_targets for batch in batches)
+    assert sum(adapter) == pytest.approx(on, rel=1e-5)
+    assert sum(base) == pytest.approx(off, rel=1e-5)
+    assert max(abs(b - a) for b, a in zip(base, adapter, strict=True)) > 0.01
+
+
+def test_a_comparison_that_cannot_switch_the_adapter_is_refused(pushed: Any) -> None:
+    from loralab.core.errors import LabError
+
+    pushed.model.base_model.disable_adapter_layers()
+    try:
+        with pytest.raises(LabError, match="could not be switched"):
+            heldout_loss.paired_losses(pushed)
+    finally:
+        pushed.model.base_model.enable_adapter_layers()
+
+
+def test_side_by_side_names_who_answered(pushed: Any) -> None:
+    pushed.model.train()
+    asked = judging(pushed, most_answers=3)
+    asked.answers()
+    samples = _judge.samples(asked)
+    assert pushed.model.training  # left as it was found
+    assert len(samples) == len({sample.prompt for sample in samples}) == 3
+    for sample in samples:
+        assert sample.prompt.startswith("What is the colour of")
+        assert sample.reference.startswith("It is")
+        assert (sample.base_active, sample.adapter_active) == ((), ("default",))
+        assert sample.base != sample.adapter
+
+
+def test_a_plain_text_is_continued_from_its_opening() -> None:
+    text = "one two three four five six seven eight nine ten"
+    prompt, reference = _answers.asked(Example(row=1, text=text))
+    assert isinstance(prompt, str)
+    assert f"{prompt} {reference}" == text
+    assert len(prompt) < len(reference)
+
+
+def test_labels_count_only_as_a_whole(session: Any) -> None:
+    def labelled(row: int, label: str) -> Answered:
+        asked, replied = Message(role="user", content=f"message {row}"), Message(role="assistant", content=label)
+        example = Example(row=row, messages=(asked, replied), label=label)
+        base, adapter = Answer("card lost or stolen", True, 4), Answer(" Card lost.\n", True, 3, ("default",))
+        return Answered(example, [asked], label, base, adapter)
+
+    answers = [labelled(1, "card lost"), labelled(2, "card"), labelled(3, "Card lost"), labelled(4, "card lost or stolen")]
+    found = label_accuracy.rows(judging(session, written=answers))
+    assert [row["adapter_right"] for row in found] == [True, False, True, False]
+    assert [row["base_right"] for row in found] == [False, False, False, True]
+    score = label_accuracy.summarise([r["base_right"] for r in found], [r["adapter_right"] for r in found])
+    assert (score.base, score.adapter) == (0.25, 0.5)
+
+
+def test_a_choice_among_labels_is_the_likeliest_one_and_nothing_else(pushed: Any) -> None:
+    """Against the straightforward way: which label's first differing token the model itself ranks highest."""
+    from loralab.serve.generate import fit, next_logits
+
+    labels = ["green", "blue sea", "blue sky", "white"]
+    pushed.model.eval()
+    for example in pushed.heldout_examples[:4]:
+        found = _label_set.choose(pushed, example, labels)
+        assert found in labels
+        assert found == _label_set.choose(pushed, example, labels[::-1])
+        ids = fit(pushed.encoder, _answers.asked(example)[0], 256, 8)
+        logits, _ = next_logits(pushed.model, ids, None)
+        first = {label: float(logits[pushed.encoder.text_ids(label)[0]]) for label in labels}
+        assert first[found] == max(first.values())
+
+
+def test_labels_count_alike_however_rare() -> None:
+    wanted, found = ["a"] * 8 + ["b"] * 2, ["a"] * 10
+    assert _label_set.macro_f1(wanted, found) == pytest.approx((16 / 18) / 2)
+    assert _label_set.macro_f1(wanted, wanted) == 1
+    assert _label_set.confusion(wanted, found) == {"a": {"a": 8}, "b": {"a": 2}}
+    assert _label_set.false_positives(wanted, found) == {"a": 2}
+
+
+def test_an_adapter_that_was_pushed_forgets_and_a_fresh_one_does_not(session: Any, request: pytest.FixtureRequest) -> None:
+    session.model.eval()
+    fresh = forgetting.measure(judging(session))
+    assert fresh.scores[0].difference == 0
+    assert fresh.tables["divergence_from_base"] == 0
+    pushed = request.getfixturevalue("pushed")
+    pushed.model.eval()
+    found = forgetting.measure(judging(pushed))
+    assert found.tables["divergence_from_base"] > 0.01
+    assert found.scores[0].n == 48
+
+
+def test_answers_stop_when_asked_and_keep_what_there_is(pushed: Any) -> None:
+    told: list[float | None] = []
+    asked = judging(pushed, note=lambda _text, fraction: told.append(fraction), stop=lambda: len(told) >= 2)
+    assert len(asked.answers()) == 2
+    found = _judge.judge(asked)
+    assert not found.complete
+    assert found.scores[0].main
+    assert len(found.samples) == 2
+
+
+def test_accuracy_is_judged_on_the_pairs_that_changed() -> None:
+    better = label_accuracy.summarise([False] * 40, [True] * 30 + [False] * 10)
+    chance = label_accuracy.summarise([True, False] * 20, [False, True] + [True, False] * 19)
+    same = label_accuracy.summarise([True] * 40, [True] * 40)
+    assert (better.verdict, chance.verdict, same.verdict) == ("better", "cannot tell yet", "no difference seen")
+    assert (better.base, better.adapter) == (0.0, 0.75)
+    assert 0.5 < better.low < 0.75 < better.high <= 1.0
+    assert "sorted 30 exactly right; the base model 0" in better.words
+
+
+def test_a_session_without_labels_is_not_asked_for_them(session: Any) -> None:
+    known = evaluations.evaluations()
+    accepted = [name for name, evaluation in known.items() if evaluation.accepts(session.plan, session.heldout_examples)]
+    assert "loss" in accepted
+    assert "label_accuracy" not in accepted
+
+
+# ---- the job ---------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_a_finished_run_is_judged_again_to_the_same_numbers(tmp_path: Path) -> None:
+    base = tiny.model_folder(tmp_path / "base")
+    plan = {"dataset": str(tiny.examples_file(tmp_path / "colours.jsonl")), "max_length": 64, "rank": 4, "epochs": 2, "learning_rate": 5e-3}
+    home = tmp_path / "home"
+    run = runs.start(home, "train", plan=parse_plan(plan).model_dump(), options={"model": str(base)})
+    trained = ended(home, run)
+    assert trained.state == "finished", trained.ending
+    again = runs.start(home, "evaluate", options={"of": run, "model": str(base), "adapter": trained.adapter})
+    judged = ended(home, again)
+    assert judged.state == "finished", judged.ending
+    first = next(e for e in trained.evaluations if e.split == "final")
+    second = next(e for e in judged.evaluations if e.split == "final")
+    assert second.scores[0].verdict == first.scores[0].verdict == "better"
+    assert second.scores[0].adapter == pytest.approx(first.scores[0].adapter, abs=1e-6)
+    assert second.scores[0].base == pytest.approx(first.scores[0].base, abs=1e-6)
+    assert len(judged.samples) == 5
+    report = json.loads(Path(judged.artifacts[-1].path).read_text("utf-8"))
+    per_row = report["rows"]["loss"]
+    assert len(per_row) == second.n
+    weighted = sum(r["adapter_loss"] * r["tokens"] for r in per_row) / sum(r["tokens"] for r in per_row)
+    assert weighted == pytest.approx(second.loss, abs=1e-9)
+    missing = ended(home, runs.start(home, "evaluate", options={"of": "gone", "model": str(base), "adapter": trained.adapter}))
+    assert missing.ending is not None
+    assert missing.ending.code == "no_run"

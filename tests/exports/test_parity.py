@@ -1,0 +1,156 @@
+"""The parity gate: healthy exports are green, and a fault put into a finished export is caught, each with its probable reason."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from loralab.core import paths
+from loralab.core.events import EventLog, Incident, Noted, RunView, Started, read
+from loralab.core.records import Job
+from loralab.exports import Source, _gate, formats, job
+from loralab.exports._gguf import families
+from loralab.exports._parity import Parity, gate, untried
+from loralab.reports.card import Origin
+from loralab.runs.run_folder import RunFolder
+from loralab.runtimes.llama import parent
+from loralab.tasks import parse_plan
+from tests.support import damage, gguf_models, tiny
+
+Place = tuple[Path, Path, Path, Path]  # home, base, adapter, data
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
+    """A finished run on a tiny Llama, with data to hold out."""
+    home = tmp_path_factory.mktemp("home")
+    base = damage.model_folder(home / "base")
+    adapter = gguf_models.adapter_folder(home / "runs" / "tiny-run" / "artifacts" / "adapter", base)
+    data = tiny.examples_file(home / "colours.jsonl", 40)
+    plan = parse_plan({"dataset": str(data), "base_model": str(base), "rank": 4, "title": "Colours"})
+    asked = Job(kind="train", run="tiny-run", plan=plan.model_dump(), options={"model": str(base)})
+    paths.write_atomic(home / "runs" / "tiny-run" / "job.json", asked.model_dump_json())
+    log = EventLog(home / "runs" / "tiny-run" / "events.jsonl")
+    log(Started(pid=1))
+    log.close()
+    return home, base, adapter, data
+
+
+def export(place: Place, form: str, variant: str = "") -> tuple[dict[str, Any], list[Any]]:
+    """Result and events of a whole export."""
+    home, base, adapter, _ = place
+    folder = home / "runs" / f"export-{form}-{variant}"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    options = {"of": "tiny-run", "format": form, "variant": variant, "model": str(base), "adapter": str(adapter)}
+    log = EventLog(folder / "events.jsonl")
+    result = job.run(RunFolder(folder, Job(kind="export", run=folder.name, options=options), log))
+    log.close()
+    return result, read(folder / "events.jsonl")[0]
+
+
+def source_of(place: Place, variant: str = "") -> Source:
+    _, base, adapter, data = place
+    return Source("tiny-run", {"dataset": str(data)}, RunView(run="tiny-run"), base, adapter, Origin(name=base.name), variant)
+
+
+def test_a_proven_export_carries_its_numbers(place: Place) -> None:
+    result, events = export(place, "gguf", "f16")
+    folder = Path(result["folder"])
+    assert (result["parity"], folder.name) == ("proven", "gguf-f16")
+    assert result["heldout_rows"] == 6
+    assert abs(result["heldout_loss"] - result["heldout_loss_trained"]) < 0.01
+    assert result["max_logit_difference"] < 0.2
+    written = Parity.model_validate_json((folder / "parity.json").read_text())
+    assert written.proven
+    assert [check.name for check in written.checks] == ["loads", "texts", "template", "stops", "logits", "answers", "loss"]
+    card = (folder / "README.md").read_text()
+    assert "## Compared with what was trained" in card
+    assert "| loss | same |" in card
+    assert "parity.json" in (folder / "SHA256SUMS").read_text()
+    assert any(isinstance(event, Noted) and "parity" in event.data for event in events)
+
+
+def test_an_export_that_differs_is_kept_under_another_name(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setitem(families.FAMILIES, "llama", replace(families.FAMILIES["llama"], permuted=False))
+        result, events = export(place, "gguf", "q8_0")
+    folder = Path(result["folder"])
+    assert (result["parity"], folder.name) == ("differs", "gguf-q8_0-unproven")
+    assert next(folder.glob("*.gguf")).is_file()
+    told = next(event for event in events if isinstance(event, Incident))
+    assert told.code == "export_differs"
+    assert "off by up to" in told.text
+    assert "Do not use this file" in told.text
+    assert "**differs**" in (folder / "README.md").read_text()
+    result, _ = export(place, "gguf", "q8_0")
+    assert result["parity"] == "proven"
+    assert not folder.exists(), "what was suspected is gone once it is proven"
+
+
+def test_where_the_runtime_is_missing_nothing_is_claimed(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parent, "BACKENDS", ())
+    result, _ = export(place, "gguf", "bf16")
+    assert (result["parity"], result["checked_with"]) == ("untried", "")
+    assert "not proven: llama.cpp is not installed" in result["parity_words"].lower()
+    assert "pip install" in json.loads((Path(result["folder"]) / "parity.json").read_text())["todo"]
+
+
+# ---- every format is green, and every fault is caught ----------------------------------------------------------------------
+
+FORMATS = (("gguf", "f16"), ("gguf", "q8_0"), ("gguf_adapter", ""), ("adapter", ""), ("merged", ""))
+
+
+@pytest.fixture(scope="module")
+def trial(place: Place) -> dict[str, Any]:
+    """What was trained, asked once, and healthy exports of every format, written once."""
+    home, base, *_ = place
+    source = source_of(place)
+    encoder = _gate.encoder_of(source, Path(shutil.copytree(base, home / "papers")))
+    wanted = _gate.trained(source, encoder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_gate, "_compared", lambda *_: untried("Later"))
+        done = {name: Path(export(place, *name)[0]["folder"]) for name in FORMATS}
+    return {"encoder": encoder, "wanted": replace(wanted, rows=wanted.rows[:2]), "folders": done}
+
+
+def tried(place: Place, trial: dict[str, Any], name: tuple[str, str], folder: Path, room: Path) -> Parity:
+    """What the gate finds in a folder."""
+    source, found = source_of(place, name[1]), formats()[name[0]].trial
+    assert found is not None
+    room.mkdir()
+    return gate(lambda context: found.open(source, folder, room, context), trial["encoder"], trial["wanted"], found.kind(source))
+
+
+@pytest.mark.usefixtures("one_process")
+@pytest.mark.parametrize("name", FORMATS, ids="-".join)
+def test_a_healthy_export_is_green(place: Place, trial: dict[str, Any], name: tuple[str, str], tmp_path: Path) -> None:
+    parity = tried(place, trial, name, trial["folders"][name], tmp_path / "room")
+    assert parity.proven, parity.words
+
+
+FAULTS: tuple[tuple[tuple[str, str], Callable[[Path, Place], None], set[str], str], ...] = (
+    *((form, fault, names, why) for form in FORMATS[:2] for fault, names, why in damage.WHOLE_GGUF),
+    *((FORMATS[2], fault, names, why) for fault, names, why in damage.GGUF_ADAPTER),
+    *((FORMATS[3], fault, names, why) for fault, names, why in damage.ADAPTER),
+    *((FORMATS[4], fault, names, why) for fault, names, why in damage.MERGED),
+)
+
+
+@pytest.mark.usefixtures("one_process")
+@pytest.mark.parametrize(("name", "fault", "names", "why"), FAULTS, ids=[f"{'-'.join(n)}-{f.__name__}" for n, f, *_ in FAULTS])
+def test_a_fault_put_into_a_finished_export_is_caught(
+    place: Place, trial: dict[str, Any], name: tuple[str, str], fault: Any, names: set[str], why: str, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(trial["folders"][name], tmp_path / "export"))
+    fault(folder, place)
+    parity = tried(place, trial, name, folder, tmp_path / "room")
+    assert parity.outcome == "differs"
+    assert names <= {check.name for check in parity.checks if not check.ok and not check.told_only}, parity.words
+    assert why in parity.why

@@ -1,0 +1,160 @@
+"""The index of runs: derived, cheap to bring up to date, and never the truth."""
+
+from __future__ import annotations
+
+import sqlite3
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from loralab import history
+from loralab.core.paths import SAMPLES
+from loralab.history import History
+from loralab.runs import runs
+from tests.conftest import ended, python, until
+
+KEYS = {"id", "kind", "title", "task", "state", "model", "dataset", "base_loss", "adapter_loss", "started", "seconds", "steps"}
+
+
+@pytest.fixture
+def index(home):
+    return History(home)
+
+
+def test_an_empty_workspace_has_no_runs(index):
+    assert index.runs() == []
+
+
+def test_a_run_is_listed_with_what_came_of_it_newest_first(home, index, fake):
+    first = fake(title="The first", base_model="starter", dataset="a.csv")
+    ended(home, first)
+    second = fake(max_steps=2)
+    ended(home, second)
+    newest, older = index.runs()
+    assert [newest["id"], older["id"]] == [second, first]
+    assert set(older) == KEYS
+    assert (older["title"], older["task"], older["model"], older["dataset"], older["state"]) == (
+        "The first", "fake", "starter", "a.csv", "finished"
+    )  # fmt: skip
+    assert (older["base_loss"], older["adapter_loss"], older["steps"]) == (5.0, 1.0, 5)
+
+
+def test_an_active_run_is_followed_to_its_end(home, index, fake):
+    run = fake(max_steps=20, step_seconds=0.03)
+    assert index.runs()[0]["state"] in ("waiting", "running")
+    ended(home, run)
+    assert index.runs()[0]["state"] == "finished"
+    assert index.runs()[0]["steps"] == 20
+
+
+def test_the_list_itself_notices_that_a_worker_died(home, index, fake):
+    run = fake(breaks="kill")
+    until(lambda: index.runs()[0]["state"] == "killed")
+    assert index.runs()[0]["id"] == run
+
+
+def test_a_resumed_run_is_listed_as_going_on(home, index, fake):
+    run = fake(max_steps=100, step_seconds=0.05)
+    until(lambda: runs.view(home, run).step >= 1)
+    runs.stop(home, run)
+    ended(home, run)
+    assert index.runs()[0]["state"] == "stopped"
+    runs.resume(home, run)
+    assert index.runs()[0]["state"] in ("waiting", "running")
+
+
+def test_the_index_can_be_deleted_and_comes_back_the_same(home, index, fake):
+    for _ in range(3):
+        ended(home, fake())
+    before = index.runs()
+    index.rebuild()
+    assert index.runs() == before
+
+
+@pytest.mark.parametrize("content", [b"", b"this is not a database, it is a letter to my aunt" * 100])
+def test_a_damaged_index_is_made_again(home, index, fake, content):
+    ended(home, fake())
+    before = index.runs()
+    index.path.write_bytes(content)
+    assert index.runs() == before
+
+
+def test_an_index_of_a_newer_version_is_made_again(home, index, fake):
+    ended(home, fake())
+    before = index.runs()
+    with sqlite3.connect(index.path) as db:
+        db.execute("pragma user_version = 99")
+    db.close()
+    assert index.runs() == before
+
+
+def test_what_has_ended_is_not_read_again(home, index, fake, monkeypatch):
+    for _ in range(3):
+        ended(home, fake())
+    index.runs()
+    looked = []
+    with monkeypatch.context() as patch:
+        patch.setattr(runs, "view", lambda home, run: looked.append(run))
+        index.runs()
+    assert looked == []
+
+
+def test_a_deleted_run_leaves_the_list(home, index, fake):
+    kept, gone = fake(), fake()
+    ended(home, kept)
+    ended(home, gone)
+    assert len(index.runs()) == 2
+    runs.delete(home, gone)
+    assert [row["id"] for row in index.runs()] == [kept]
+
+
+def test_a_run_whose_job_cannot_be_read_is_still_listed(home, index):
+    folder = home / "runs" / "2026-01-01-strange-job"
+    folder.mkdir(parents=True)
+    (folder / "job.json").write_text('{"kind": "train", "run": "x", "from_the_future": 1}')
+    (folder / "events.jsonl").write_text('{"type":"ended","outcome":"finished","time":1.0}\n')
+    assert "cannot be read" in index.runs()[0]["title"]
+
+
+def test_a_title_full_of_sql_is_only_a_title(home, index, fake):
+    title = "'); drop table runs; --"
+    ended(home, fake(title=title))
+    index.runs()
+    assert index.runs()[0]["title"] == title
+
+
+def test_many_threads_and_a_second_app_read_the_index_at_once(home, index, fake):
+    for _ in range(3):
+        ended(home, fake())
+    look = "for _ in range(30): n = len(History(Path(sys.argv[1])).runs())"
+    other = python(f"import sys; from pathlib import Path; from loralab.history import History\n{look}\nprint(n)", home)
+    with ThreadPoolExecutor(8) as pool:
+        counts = list(pool.map(lambda _: len(index.runs()), range(60)))
+    assert set(counts) == {3}
+    assert other.communicate(timeout=60)[0].strip() == "3"
+
+
+def test_the_speed_of_past_runs_makes_the_next_time_estimate(home, index, fake, lab):
+    assert index.speeds() == {}
+    ended(home, fake(max_steps=history.TELLING_STEPS - 1, base_model="starter"))
+    assert index.speeds() == {}, "too short a run says little"
+    run = fake(max_steps=history.TELLING_STEPS, base_model="starter")
+    ended(home, run)
+    steps = runs.view(home, run).steps
+    speed = index.speeds()["starter"]
+    assert min(s.tokens_per_second for s in steps) <= speed <= max(s.tokens_per_second for s in steps)
+    profile = lab.profile(SAMPLES / "poet.jsonl")
+    fixed = {"max_length": 448, "epochs": 1.0, "micro_batch": 8}
+    before = lab.propose(profile, **fixed).footprint.seconds
+    with sqlite3.connect(index.path) as db:
+        db.execute("update runs set tokens_per_second = tokens_per_second / 100")
+    assert lab.propose(profile, **fixed).footprint.seconds == pytest.approx(100 * before, rel=0.01)
+
+
+def test_an_index_from_before_speeds_were_kept_is_filled_up(home, index, fake):
+    ended(home, fake(max_steps=history.TELLING_STEPS, base_model="starter"))
+    speed = index.speeds()
+    with sqlite3.connect(index.path) as db:
+        db.execute("alter table runs drop column tokens_per_second")
+        db.execute("pragma user_version = 1")
+    assert index.speeds() == speed

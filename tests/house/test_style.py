@@ -1,0 +1,55 @@
+"""Holds the code to its own rules: the linter and the type checker find nothing, and what is imported is pinned."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from importlib import metadata
+
+import pytest
+
+from loralab.core.paths import CHECKOUT
+from loralab.setup.environment import Place
+from loralab.setup.pins import plain, read_pins
+
+ROOMS = ("launch.py", "loralab", "advisor", "ui")
+# Imported only where they are there, and never needed: see requirements.txt.
+OPTIONAL = {"bitsandbytes", "llama-cpp-python", "onnx", "onnx-ir", "onnxruntime"}
+
+
+def _run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-m", *arguments], cwd=CHECKOUT, capture_output=True, text=True, check=False)
+
+
+def test_ruff_finds_nothing():
+    done = _run("ruff", "check", "--no-cache", "--output-format", "concise", ".")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.slow
+def test_pyright_finds_nothing():
+    done = _run("pyright", "--pythonpath", sys.executable)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def _imported() -> set[str]:
+    """The first names of all absolute imports in the product."""
+    files = [path for room in ROOMS for path in ([CHECKOUT / room] if room.endswith(".py") else (CHECKOUT / room).rglob("*.py"))]
+    found: set[str] = set()
+    for file in files:
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                found |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                found.add(node.module.split(".")[0])
+    return found
+
+
+def test_what_is_imported_is_pinned():
+    pinned = {pin.name for pin in read_pins(Place().file("core"), sys.version_info[:2])} | OPTIONAL
+    sources = metadata.packages_distributions()
+    outside = _imported() - set(sys.stdlib_module_names) - {"loralab", "advisor", "ui"}
+    assert {"gradio", "pydantic", "torch"} <= outside, "the search itself works"
+    unpinned = {name for name in outside if not pinned & {plain(owner) for owner in sources.get(name, [name])}}
+    assert unpinned == set()

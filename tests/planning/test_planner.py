@@ -1,0 +1,254 @@
+"""A plan must be complete, argued, within the machine, and faithful to what a person fixed."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from loralab.core.errors import UserError
+from loralab.planning import duration
+from loralab.planning.estimate import HEADROOM, fits, total_steps
+from loralab.planning.fit import budgets
+from loralab.planning.plan_checks import check_text
+from loralab.planning.planner import TINY_RATE, USUAL_RATE, propose
+from loralab.tasks import parse_plan
+from loralab.tasks.text import TextPlan
+from tests.support.machines import GB, examples, here, laptop, with_card
+
+
+def codes(problems, severity=None):
+    return {p["code"] for p in problems if severity in (None, p["severity"])}
+
+
+def proposed(profile=None, model="starter", machine=None, **changes):
+    return propose(profile or examples(), here(model), machine or laptop(), changes)
+
+
+def test_every_setting_has_a_value_and_a_reason_in_a_sentence():
+    found = proposed()
+    assert set(found.plan) == set(found.reasons) == set(TextPlan.model_fields)
+    assert all(len(reason) > 10 and reason.endswith((".", "!")) for reason in found.reasons.values())
+    assert parse_plan(found.plan)
+    assert not codes(found.problems, "error")
+
+
+def test_the_starter_is_over_in_a_minute_or_two_on_two_cores():
+    for n, mean in ((100, 60), (400, 220), (900, 100), (3000, 80)):
+        found = proposed(examples(n, mean))
+        assert found.footprint.seconds is not None
+        assert found.footprint.seconds < 130 or found.plan["epochs"] == 1
+        assert found.plan["precision"] == "fp32"
+        assert found.plan["learning_rate"] == TINY_RATE
+
+
+def test_few_examples_are_seen_more_often_in_smaller_steps_and_many_less():
+    few, some, many = (proposed(examples(n, 30), model="smollm2-135m", machine=with_card()).plan for n in (60, 1000, 30_000))
+    assert few["epochs"] > some["epochs"] > many["epochs"] == 1
+    assert (few["effective_batch"], some["effective_batch"], many["effective_batch"]) == (4, 8, 16)
+    assert few["dropout"] == 0.05
+    assert many["dropout"] == 0
+    assert total_steps(TextPlan.model_validate(few), examples(60, 30)) >= 100
+
+
+def test_the_learning_rate_follows_the_size_of_the_model_and_the_loudness_of_the_adapter():
+    assert proposed(model="smollm2-360m").plan["learning_rate"] == USUAL_RATE
+    louder = proposed(model="smollm2-360m", alpha=128).plan
+    assert louder["learning_rate"] == pytest.approx(USUAL_RATE / 4)
+    assert louder["alpha"] == 128
+    assert proposed(model="smollm2-360m", rank=64).plan["alpha"] == 128, "what depends on the rank follows it"
+    assert proposed(model="smollm2-360m", rank=64).plan["learning_rate"] == USUAL_RATE
+
+
+def test_plain_text_is_learned_whole():
+    assert proposed(examples(shape="text")).plan["learn_from"] == "everything"
+    assert proposed(examples()).plan["learn_from"] == "replies"
+
+
+def test_length_covers_all_but_one_in_a_hundred_and_says_how_many_are_cut():
+    found = proposed(examples(400, 50))
+    assert found.plan["max_length"] == 256
+    assert found.reasons["max_length"] == "Long enough for every example."
+    cut = proposed(examples(400, 100))
+    assert cut.plan["max_length"] == 448
+    assert "about 4 of 400" in cut.reasons["max_length"]
+    bound = proposed(examples(400, 1000))
+    assert bound.plan["max_length"] <= 1024, "the starter reads no further"
+
+
+@pytest.mark.parametrize(
+    ("machine", "model", "precision"),
+    [
+        (laptop(), "smollm2-135m", "fp32"),
+        (laptop(avx512_bf16=True), "smollm2-135m", "bf16"),
+        (laptop(amx_bf16=True), "starter", "fp32"),
+        (with_card(24), "qwen3-1.7b", "bf16"),
+        (with_card(9), "mistral-7b", "nf4"),
+    ],
+)
+def test_the_number_format_follows_machine_and_model(machine, model, precision):
+    assert proposed(examples(400, 40), model=model, machine=machine).plan["precision"] == precision
+
+
+def test_what_a_person_fixed_is_kept_and_marked():
+    found = proposed(epochs=7, rank=4, max_length=128)
+    assert (found.plan["epochs"], found.plan["rank"], found.plan["max_length"]) == (7, 4, 128)
+    assert found.reasons["epochs"] == found.reasons["rank"] == "You chose this."
+    assert found.reasons["learning_rate"] != "You chose this."
+
+
+def test_a_setting_out_of_bounds_or_unknown_is_named():
+    with pytest.raises(UserError, match="rank"):
+        proposed(rank=0)
+    with pytest.raises(UserError, match="speed"):
+        proposed(speed=3)
+
+
+def test_text_from_a_command_line_becomes_numbers():
+    assert proposed(epochs="2", use_dora="true").plan["epochs"] == 2.0
+
+
+def test_fewer_tokens_at_once_when_memory_is_short_and_the_update_stays_the_same():
+    free, profile = int(1.7 * GB), examples(400, 60)
+    tight = proposed(profile, model="smollm2-135m", machine=laptop(memory_free=free))
+    roomy = proposed(profile, model="smollm2-135m", machine=laptop(memory_free=64 * GB))
+    assert tight.plan["effective_batch"] == roomy.plan["effective_batch"] == 8
+    less = (tight.plan["token_budget"], tight.plan["recompute"]), (roomy.plan["token_budget"], roomy.plan["recompute"])
+    assert less[0] != less[1]
+    assert roomy.plan["recompute"] == "none"
+    assert "does_not_fit" not in codes(tight.problems)
+    assert fits(tight.footprint, laptop(memory_free=free), HEADROOM)
+
+
+def test_never_the_largest_budget_that_fits_but_the_smallest_near_the_best_speed():
+    machine, profile, model = laptop(memory_free=500 * GB), examples(6000, 300), here("smollm2-360m")
+    plan = TextPlan.model_validate(propose(profile, model, machine, {}).plan)
+    times = {
+        b: duration.update_seconds(plan.model_copy(update={"token_budget": b}), model, machine, profile) or 0.0
+        for b in budgets(plan, profile, {})
+    }
+    best = min(times.values())
+    assert plan.token_budget == min(b for b, seconds in times.items() if seconds <= 1.03 * best)
+    assert plan.token_budget < max(times), "everything would fit here"
+
+
+def test_the_mode_ladder_goes_down_as_memory_shrinks():
+    profile = examples(400, 400)
+    taken = [proposed(profile, model="mistral-7b", machine=with_card(free)).plan for free in (80, 22, 17, 9)]
+    assert [plan["precision"] for plan in taken] == ["bf16", "bf16", "nf4", "nf4"]
+    assert [plan["recompute"] for plan in taken] == ["none", "selective", "selective", "selective"]
+    assert [plan["offload"] for plan in taken] == [False, True, False, True]
+    assert {plan["effective_batch"] for plan in taken} == {8}
+
+
+def test_a_plan_that_does_not_fit_is_refused_with_two_ways_that_do():
+    profile, machine = examples(400, 400), laptop(memory_free=4 * GB)
+    asked = {"micro_batch": 8, "max_length": 2048, "precision": "fp32", "token_budget": 0, "recompute": "none"}
+    found = proposed(profile, model="smollm2-135m", machine=machine, **asked)
+    (problem,) = [p for p in found.problems if p["code"] == "does_not_fit"]
+    assert problem["severity"] == "error"
+    assert problem["todo"].startswith("These fit: ")
+    assert len(re.findall(r"; or ", problem["todo"])) == 1
+    assert len(found.ways) == 2
+    for way in found.ways:
+        again = proposed(profile, model="smollm2-135m", machine=machine, **(asked | way))
+        assert "does_not_fit" not in codes(again.problems)
+        assert again.plan["effective_batch"] == found.plan["effective_batch"]
+
+
+def test_a_model_far_too_large_points_to_models_that_fit():
+    found = proposed(model="llama-3-8b")
+    (problem,) = [p for p in found.problems if p["code"] == "does_not_fit"]
+    named = [way["base_model"] for way in found.ways]
+    assert all(name in problem["todo"] for name in named)
+    assert len(named) == 2
+    for name in named:
+        assert "does_not_fit" not in codes(proposed(model=name).problems)
+
+
+@pytest.mark.parametrize(
+    ("profile", "settings_", "code", "severity"),
+    [
+        (examples(5), {}, "too_few_examples", "error"),
+        (examples(20), {}, "few_examples", "warning"),
+        (examples(certain=False), {}, "roles_unclear", "warning"),
+        (examples(shape="text"), {"learn_from": "replies"}, "no_replies", "error"),
+        (examples(mean=300), {"max_length": 128}, "mostly_cut", "warning"),
+        (examples(), {"epochs": 50}, "by_heart", "warning"),
+        (examples(), {"effective_batch": 400}, "few_updates", "warning"),
+        (examples(), {"learning_rate": 0.1}, "rate_high", "warning"),
+        (examples(), {"targets": "all linear!"}, "bad_targets", "error"),
+        (examples(), {"micro_batch": 16, "effective_batch": 4}, "micro_over_effective", "warning"),
+        (examples(), {"precision": "nf4"}, "nf4_needs_card", "error"),
+        (examples(), {"precision": "fp16"}, "fp16_on_cpu", "warning"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_would_go_wrong_is_said_before_the_start(profile, settings_, code, severity):
+    found = proposed(profile, **settings_)
+    assert code in codes(found.problems, severity), found.problems
+    assert code not in codes(proposed(examples()).problems), "and not when all is well"
+
+
+def test_the_machine_has_its_say():
+    assert "nf4_needs_bitsandbytes" in codes(proposed(machine=with_card(bits=False), precision="nf4").problems)
+    assert "torch_without_cuda" in codes(proposed(machine=with_card(torch_cuda="")).problems)
+    assert "disk_full" in codes(proposed(machine=laptop(disk_free=1000)).problems, "error")
+    assert "takes_long" in codes(proposed(examples(50_000, 300), model="llama-3.2-1b", machine=laptop(memory_free=64 * GB)).problems)
+
+
+def test_a_plan_is_checked_without_data_too():
+    assert check_text(TextPlan(), None) == []
+
+
+def test_an_absent_model_can_be_planned_with_and_says_what_is_missing(home):
+    from loralab.models.catalog import Catalog
+
+    found = propose(examples(), Catalog(home).check("gpt2"), laptop(), {})
+    assert codes(found.problems, "error") == {"not_downloaded"}
+    assert found.footprint.memory_bytes > 0
+    unknown = propose(examples(), Catalog(home).check("some/model"), laptop(), {})
+    assert unknown.footprint.stage == "unknown"
+    assert unknown.plan["learning_rate"] == USUAL_RATE
+
+
+FIXED = st.fixed_dictionaries(
+    {},
+    optional={
+        "max_length": st.sampled_from([64, 512, 2048]),
+        "micro_batch": st.integers(1, 16),
+        "token_budget": st.sampled_from([0, 500, 8000]),
+        "recompute": st.sampled_from(["none", "selective", "full"]),
+        "precision": st.sampled_from(["fp32", "bf16"]),
+        "rank": st.sampled_from([8, 64]),
+    },
+)
+
+
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    n=st.integers(1, 200_000),
+    mean=st.integers(1, 5000),
+    memory=st.integers(1, 120),
+    model=st.sampled_from(["starter", "gpt2", "qwen3-0.6b", "llama-3-8b"]),
+    card=st.booleans(),
+    fixed=FIXED,
+)
+def test_any_plan_on_any_machine_fits_or_is_refused_with_plans_that_fit(n, mean, memory, model, card, fixed):
+    machine, profile = with_card(memory) if card else laptop(memory_free=memory * GB), examples(n, mean)
+    found = propose(profile, here(model), machine, fixed)
+    plan = parse_plan(found.plan)
+    assert {name: found.plan[name] for name in fixed} == fixed, "what a person fixed is kept"
+    refused = "does_not_fit" in codes(found.problems, "error")
+    assert fits(found.footprint, machine) != refused
+    assert bool(found.ways) <= refused
+    assert len(found.ways) <= 2
+    if not fixed:
+        assert plan.micro_batch <= plan.effective_batch
+    for way in found.ways:
+        assert "effective_batch" not in way
+        other = {name: value for name, value in (fixed | way).items() if name != "base_model"}
+        again = propose(profile, here(way.get("base_model", model)), machine, other)
+        assert "does_not_fit" not in codes(again.problems)

@@ -1,0 +1,84 @@
+"""Comparing two judged runs: only on what both were judged on, in bits per byte, with the statistics of the verdict."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from loralab.core.errors import UserError
+from loralab.lab import Lab
+from loralab.reports import compare
+
+
+def judged(seed: int, shift: float = 0.0, rows: range = range(40), tokens: int = 20) -> dict[str, Any]:
+    """A judgement like those on disk: loss of each example without and with an adapter, and whether it was right."""
+    hard, noise = np.random.default_rng(1).normal(3, 0.5, 1000), np.random.default_rng(seed).normal(0, 0.1, 1000)
+    loss = [{"row": i, "tokens": tokens, "bytes": 80, "base_loss": 4.0, "adapter_loss": hard[i] + noise[i] + shift} for i in rows]
+    right = [{"row": i, "adapter_right": shift < 0, "base_right": False} for i in rows]
+    return {"rows": {"loss": loss, "label_accuracy": right}, "verdict": "better", "words": "", "scores": []}
+
+
+def test_the_better_of_two_is_named_and_equal_ones_are_not_told_apart() -> None:
+    found = compare.compare(judged(2), judged(3, -0.5))
+    assert found.scores[0].verdict == "better"
+    assert found.words == "The second is right more often (0 % → 100 %, 40 answers)."
+    loss = next(s for s in found.scores if s.name == "bits_per_byte")
+    assert loss.verdict == "better"
+    assert loss.base == pytest.approx(np.mean([r["first"] for r in found.rows]), rel=1e-6)
+    assert compare.compare(judged(3, -0.5), judged(2)).scores[0].verdict == "worse"
+    assert compare.compare(judged(2), judged(2)).scores[0].difference == 0
+
+
+def test_another_tokenizer_does_not_win_by_cutting_text_differently() -> None:
+    """Half as many tokens with twice the loss each is the same text equally likely."""
+    other = judged(2, tokens=10)
+    for row in other["rows"]["loss"]:
+        row["adapter_loss"] *= 2
+    del other["rows"]["label_accuracy"]
+    assert compare.compare(judged(2), other).scores[0].difference == pytest.approx(0, abs=1e-12)
+
+
+def test_only_shared_examples_count_and_too_few_are_refused() -> None:
+    found = compare.compare(judged(2, rows=range(30)), judged(3, rows=range(20, 60)))
+    assert found.scores[0].n == len(found.rows) == 10
+    with pytest.raises(UserError, match="they share 3"):
+        compare.compare(judged(2, rows=range(10)), judged(3, rows=range(7, 40)))
+
+
+def test_the_same_row_of_another_file_is_another_example() -> None:
+    one, other = judged(2), judged(3)
+    for found, name in ((one, "cats"), (other, "dogs")):
+        found["rows"]["answers"] = [{"row": i, "question": f"{name if i < 35 else 'pets'} {i}", "reference": "yes"} for i in range(40)]
+    with pytest.raises(UserError, match="they share 5"):
+        compare.compare(one, other)
+    assert len(compare.compare(one, one).rows) == 40
+
+
+def test_the_newest_judging_counts_and_a_run_without_one_says_so(tmp_path: Path) -> None:
+    lab = Lab(tmp_path)
+    run, later = tmp_path / "runs" / "good-run", tmp_path / "runs" / "evaluation"
+    for folder, words, of in ((run, "first", ""), (later, "second", "good-run")):
+        (folder / "artifacts").mkdir(parents=True)
+        (folder / "job.json").write_text(json.dumps({"kind": "train", "run": folder.name, "options": {"of": of}}))
+        (folder / "artifacts" / "evaluation.json").write_text(json.dumps(judged(2) | {"words": words}))
+    assert lab.judgement("good-run")["words"] == "second"
+    assert lab.compare("good-run", "evaluation").scores[0].difference == 0
+    bare = tmp_path / "runs" / "bare"
+    bare.mkdir()
+    (bare / "job.json").write_text(json.dumps({"kind": "train", "run": "bare"}))
+    with pytest.raises(UserError, match="has not been judged"):
+        lab.judgement("bare")
+
+
+def test_controls_are_told_in_words() -> None:
+    found = compare.controls(judged(2, -1.0), "", {})
+    assert found.false_better <= 10
+    assert "swapped at random" in found.words
+    assert "shuffled" not in found.words
+    fine = compare.controls(judged(2, -1.0), "control", {"verdict": "cannot tell yet"})
+    assert fine.words.endswith("Trained on shuffled answers it is called “cannot tell yet”, as it must be.")
+    assert "do not trust" in compare.controls(judged(2), "control", {"verdict": "better"}).words

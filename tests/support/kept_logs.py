@@ -1,0 +1,39 @@
+"""Owns the event logs kept in tests/golden: real trainings, each a line with plan and worker's log and then its events as they were told.
+
+Invariant: a kept log reads as the run's own would; made by `python -m benchmarks.golden`.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from advisor.diagnosis.case import Case, of_view
+from advisor.diagnosis.diagnose import diagnose
+from advisor.diagnosis.findings import Diagnosis
+from loralab.core.events import RunView, fold, read
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+
+
+def names(kind: str = "") -> list[str]:
+    """Names of the kept logs; of one kind (healthy, trouble, learning, memory) where named."""
+    return sorted(path.stem for path in GOLDEN.glob(f"{kind}*.jsonl"))
+
+
+def case(name: str) -> Case:
+    """The case of a kept log: what the advisor sees of such a run, on a machine of which nothing is known."""
+    path = GOLDEN / f"{name}.jsonl"
+    head = json.loads(path.open(encoding="utf-8").readline())
+    return of_view(head["plan"], view(name), log=head["log"])
+
+
+def view(name: str) -> RunView:
+    """The run as a screen sees it."""
+    path = GOLDEN / f"{name}.jsonl"
+    return fold(name, read(path, len(path.open("rb").readline()))[0])
+
+
+def diagnosis(name: str) -> Diagnosis:
+    """What the advisor says about a kept log."""
+    return diagnose(case(name))

@@ -1,0 +1,19 @@
+"""Owns a format whose converter loses the end of answers: a real GGUF export with one fault, for a real worker (LORALAB_PLUGINS)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from loralab.exports import Note, Source, gguf
+from tests.support import damage
+
+
+def _export(source: Source, target: Path, note: Note) -> dict[str, Any]:
+    facts = gguf.export(source, target, note)
+    damage.missing_stop(target, None)
+    return facts
+
+
+FORMAT = replace(gguf.FORMAT, name="spoiled", export=_export)

@@ -1,0 +1,79 @@
+"""More ways through the advisor in a real browser: settings as they are typed, a start that is refused, another window, a wish's model."""
+
+from __future__ import annotations
+
+import pytest
+
+from advisor.repair import tries
+from loralab.lab import Lab
+from tests.conftest import until
+from tests.ui.test_browser import SOON, Window, app, browser, pytestmark, window
+
+__all__ = ["app", "browser", "pytestmark", "window"]
+
+
+@pytest.fixture
+def planning(window) -> Window:
+    """A window in which a plan for a sample is on the screen, its learning settings unfolded."""
+    shown = window()
+    shown.page.get_by_role("button", name="A poet").click()
+    shown.page.locator("#start-here").wait_for(state="visible", timeout=SOON)
+    shown.tab("Plan")
+    shown.sees("#fit", "Rounds over the examples")
+    for group in ("Learning: how fast and how long", "Memory: what fits on this machine"):
+        shown.page.locator(".settings .label-wrap").filter(has_text=group).click()
+    return shown
+
+
+def test_a_setting_is_looked_at_when_it_is_left_and_a_refused_start_can_be_insisted_on(planning, home):
+    rate = planning.page.get_by_label("Learning rate", exact=True)
+    rate.fill("0.5")
+    rate.press("Tab")  # few people press Enter
+    planning.sees("#advisor .note", "The learning rate is far outside what works")
+    rate.fill("0.002")
+    rate.press("Tab")
+    until(lambda: "far outside" not in planning.page.locator("#advisor").inner_text())
+
+    length = planning.page.get_by_label("Longest example")
+    length.fill("16")
+    length.press("Tab")
+    planning.sees("#advisor .note", "nothing to learn from")
+    refusal = planning.page.locator(".refusal").filter(has_text="nothing to learn from")
+    assert not refusal.is_visible()
+    planning.page.locator("#start-plan").click()
+    refusal.wait_for(state="visible", timeout=SOON)
+    assert not Lab(home).runs()
+    refusal.get_by_role("button", name="Start anyway").click()
+    until(lambda: len(Lab(home).runs()) == 1)
+    run = Lab(home).runs()[0]["id"]
+    assert Lab(home).job(run).plan["max_length"] == 16
+
+
+def test_the_memory_page_shows_what_was_changed_elsewhere_and_takes_what_is_left_in_a_field(window, home):
+    shown = window()
+    tries.allow(home, {"retry": False, "minutes": 30})
+    shown.page.locator("#side-memory").click()
+    box = shown.page.get_by_label("Try a failed run again, with other settings")
+    until(lambda: box.is_visible() and not box.is_checked())
+    minutes = shown.page.get_by_label("Minutes for all tries of a run together")
+    assert minutes.input_value() == "30"
+    minutes.fill("45")
+    minutes.press("Tab")
+    until(lambda: tries.policy(home).minutes == 45)
+    assert not tries.policy(home).retry
+
+
+def test_a_wish_changes_the_model_only_when_asked_and_gives_it_back(window, home):
+    shown = window()
+    shown.page.get_by_text("No examples yet? Describe what you want").click()
+    shown.page.locator("#wish-text textarea, #wish-text input").first.fill("answer like our support team, in German, short")
+    shown.page.keyboard.press("Enter")
+    shown.sees("#wish-plan", "in German and in few words")
+    model = shown.page.get_by_label("Base model")
+    shown.tab("Plan")
+    until(lambda: model.input_value().startswith("starter"))
+    shown.tab("Dataset")
+    shown.page.locator("#wish-model").click()
+    until(lambda: model.input_value().startswith("qwen"))
+    shown.page.locator("#wish-undo").click()
+    until(lambda: model.input_value().startswith("starter"))

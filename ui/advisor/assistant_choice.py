@@ -1,0 +1,92 @@
+"""Owns the choice of who speaks for the advisor: the rules alone, a model file that is here, or one that can be fetched.
+
+Invariant: nothing is fetched before its size was told and a person said yes; without a model everything else works the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from advisor.assistant import models, offers
+from loralab.core.errors import UserError
+from ui.errors import told
+from ui.markup import markup
+from ui.page import Page
+from ui.runs.work import follow
+from ui.words import heading, notice
+
+NOBODY = ""  # the rules alone
+LEAD = (
+    "The advisor finds causes by rules and needs no language model. With one on this computer it also answers in freer words; every "
+    "number in them is checked against the run, and what cannot be borne out is left out."
+)
+
+
+def voice_choice(page: Page) -> gr.Dropdown:
+    """Draw it; the choice of who speaks."""
+    with gr.Column(elem_classes="card"):
+        markup(heading("Who speaks", LEAD))
+        (choices, speaks), info = _here(page), "Or type the path of a .gguf file."
+        who = gr.Dropdown(choices, value=speaks, label="Speaks", info=info, allow_custom_value=True, elem_id="who-speaks")
+        with gr.Row(elem_classes="actions"):
+            fetch = [
+                gr.Button(f"Fetch {one.words.rstrip('.')} ({one.bytes / 1e9:.1f} GB) …", size="sm", scale=0, min_width=200)
+                for one in offers.OFFERS
+            ]
+        with gr.Column(visible=False, elem_classes="asking") as asking:
+            question = markup()
+            with gr.Row(elem_classes="actions"):
+                yes = gr.Button("Yes, fetch it", variant="primary", scale=0, min_width=140)
+                no = gr.Button("Not now", scale=0, min_width=100)
+        said, wanted = markup(), gr.State("")
+
+    @told
+    def choose(path: str | None) -> Any:
+        same = (path or NOBODY) == _here(page)[1]  # the choice is set anew whenever the page is opened
+        return gr.skip() if same else _choose(page, path or NOBODY)
+
+    @told
+    def download(name: str) -> Iterator[str]:
+        one = offers.offer(name)
+        if one is None:
+            raise UserError("There is no such model to fetch.", "Choose one of those above.", code="unknown_model")
+        yield from follow(page.lab, offers.fetch(page.lab, one), "Fetching")
+
+    who.input(choose, who, said, show_progress="hidden")
+    for button, one in zip(fetch, offers.OFFERS, strict=True):
+        button.click(
+            told(lambda one=one: [gr.Column(visible=True), notice(offers.question(one)), one.name]), None, [asking, question, wanted]
+        )
+    no.click(lambda: gr.Column(visible=False), None, asking, show_progress="hidden")
+    begun = yes.click(lambda: gr.Column(visible=False), None, asking, show_progress="hidden")
+    begun.then(download, wanted, said, show_progress="hidden").then(told(lambda: _refreshed(page)), None, who, show_progress="hidden")
+    return who
+
+
+def _here(page: Page) -> tuple[list[tuple[str, str]], str]:
+    """The choices, and which of them speaks now."""
+    speaks = models.chosen(page.lab.home)
+    return [("The rules alone", NOBODY), *((one.words, str(one.path)) for one in models.found(page.lab.home))], str(speaks or NOBODY)
+
+
+def voices(page: Page) -> Any:
+    """The choices as they are now."""
+    choices, speaks = _here(page)
+    return gr.Dropdown(choices=choices, value=speaks)
+
+
+def _refreshed(page: Page) -> Any:
+    page.advisor.wake_again()
+    return voices(page)
+
+
+def _choose(page: Page, path: str) -> str:
+    picked = models.pick(page.lab.home, Path(path).expanduser() if path else None)
+    page.advisor.wake_again()
+    if picked is None:
+        return notice("The rules speak alone.", kind="good")
+    return notice(f"{picked.name} speaks from now on.", "It wakes with the next question, in a process of its own.", "good")

@@ -1,0 +1,174 @@
+"""Owns the page “what I remember”: what the memory holds in plain words, searching it, taking it along, forgetting it, and what the
+advisor may do by itself.
+
+Invariant: forgetting asks once more first; what is shown is read anew each time, and nothing on the page is a copy that could go stale.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from advisor.repair import tries
+from advisor.words.remembered import Section
+from loralab.core.errors import UserError
+from loralab.core.paths import room
+from loralab.history import Memory
+from loralab.lab import Lab
+from ui.advisor.assistant_choice import voice_choice, voices
+from ui.errors import told
+from ui.markup import markup
+from ui.page import Page
+from ui.runs.run_names import spoken
+from ui.tabs.train.live import STATES
+from ui.words import count, empty, esc, figure, heading, notice
+
+LEAD = "From every run here the advisor learns what fits on this computer, what went wrong, and what helped. It never holds your examples."
+NOTHING = empty("Nothing is remembered yet", "After the first run this page tells what was learned from it.")
+NONE = "None."  # what a section says that has nothing to list
+TOLD_BY_NAME = ("name", "examples", "day")  # columns that the name of a run says already
+WHY = "why"
+FOUND = 12  # runs shown for a search
+
+
+def memory_page(page: Page) -> None:
+    """Draw the page."""
+    markup(heading("What I remember", LEAD))
+    body = markup(elem_id="memory")
+    with gr.Column(elem_classes="card"):
+        words = gr.Textbox(label="Search", placeholder="ran out of memory", max_length=200, submit_btn=True, elem_id="search-memory")
+        hits = markup()
+    with gr.Column(elem_classes="card bounds"):
+        markup(heading("What the advisor may do by itself"))
+        allowed = tries.policy(page.lab.home)
+        retry = gr.Checkbox(allowed.retry, label="Try a failed run again, with other settings", info="Each try is a run of its own.")
+        most = gr.Slider(0, 2, value=allowed.tries, step=1, label="Tries", info="At most two for one run.")
+        minutes = gr.Number(allowed.minutes, label="Minutes for all tries of a run together", info="Then it is left to you.", precision=0)
+        said = markup()
+    voice = voice_choice(page)
+    with gr.Column(elem_classes="card"):
+        markup(heading("Take it along, or forget it", "A memory file holds numbers, settings and names of runs; no example, no answer."))
+        with gr.Row(elem_classes="actions"):
+            make = gr.Button("Export …", scale=0, min_width=130, elem_id="export-memory")
+            bring = gr.UploadButton("Import …", file_types=[".zip", ".jsonl"], scale=0, min_width=130, elem_id="import-memory")
+            forget = gr.Button("Forget everything …", variant="stop", scale=0, min_width=180, elem_id="forget-memory")
+        file = gr.File(visible=False, label="The memory file", elem_id="memory-file")
+        with gr.Column(visible=False, elem_classes="asking") as asking:
+            markup("<p>Everything the advisor has learned here will be forgotten. Your runs, adapters and examples stay as they are.</p>")
+            with gr.Row(elem_classes="actions"):
+                yes = gr.Button("Yes, forget it", variant="stop", scale=0, min_width=150, elem_id="forget-yes")
+                no = gr.Button("Keep it", scale=0, min_width=110)
+        came = markup()
+
+    show = told(lambda: memory_html(page))
+    bounds = [retry, most, minutes]
+    page.tab.change(told(lambda tab: _opened(page, tab)), page.tab, [body, *bounds, voice], show_progress="hidden")
+    words.submit(told(lambda text: found_html(page, text)), words, hits, show_progress="hidden")
+    for done in (retry.input, most.release, minutes.submit, minutes.blur):
+        done(told(lambda *values: _allow(page, values)), bounds, said, show_progress="hidden")
+    make.click(told(lambda: _export(page)), None, [file, came])
+    bring.upload(told(lambda path: _import(page, path)), bring, came).then(show, None, body, show_progress="hidden")
+    forget.click(lambda: gr.Column(visible=True), None, asking, show_progress="hidden")
+    no.click(lambda: gr.Column(visible=False), None, asking, show_progress="hidden")
+    gone = yes.click(told(lambda: _forget(page)), None, [asking, came])
+    gone.then(show, None, body, show_progress="hidden")
+
+
+def _opened(page: Page, tab: str) -> list[Any]:
+    """All of the page that another window or the command line may have changed since."""
+    if tab != "memory":
+        return [gr.skip()] * 5
+    allowed = tries.policy(page.lab.home)
+    return [memory_html(page), allowed.retry, allowed.tries, allowed.minutes, voices(page)]
+
+
+# ---- what is shown -----------------------------------------------------------------------------------------------------------
+
+
+def memory_html(page: Page) -> str:
+    """All of it in sentences and tables."""
+    held = page.advisor.remembered()
+    if not sum(held.counts.values()):
+        return NOTHING
+    parts = "".join(_section(page.lab, section) for section in held.sections if section.rows or section.words not in ("", NONE))
+    return f'<p class="lead">{esc(held.words)}</p>{parts}'
+
+
+def _section(lab: Lab, section: Section) -> str:
+    if not section.rows:
+        return f'<div class="card remembered"><h3>{esc(section.title)}</h3><p class="fine">{esc(section.words)}</p></div>'
+    said = [tuple(_cell(lab, column, cell) for column, cell in zip(section.columns, row, strict=True)) for row in section.rows]
+    named = any(new != old for row, was in zip(said, section.rows, strict=True) for new, old in zip(row[:1], was[:1], strict=True))
+    left_out = TOLD_BY_NAME if named and section.columns[0] == "run" else ()
+    why = section.columns.index(WHY) if WHY in section.columns else -1  # a sentence needs more room than a column has
+    used = [at for at, column in enumerate(section.columns) if column not in left_out and at != why and any(row[at] for row in said)]
+    head = "".join(f'<th scope="col">{esc(section.columns[at])}</th>' for at in used)
+    rows = "".join("<tr>" + "".join(f"<td>{esc(row[at])}</td>" for at in used) + f"</tr>{_below(row, why, len(used))}" for row in said)
+    table = f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
+    return f'<div class="card remembered"><h3>{esc(section.title)}</h3><p>{esc(section.words)}</p>{table}</div>'
+
+
+def _below(row: tuple[str, ...], why: int, wide: int) -> str:
+    return f'<tr class="why"><td colspan="{wide}">{esc(row[why])}</td></tr>' if why >= 0 and row[why] else ""
+
+
+def _cell(lab: Lab, column: str, cell: str) -> str:
+    """A cell as a person reads it: runs by their names, endings as the list at the side says them."""
+    if column in ("run", "tried in"):
+        return spoken(lab, cell)
+    return STATES[cell][0].lower() if column == "end" and cell in STATES else cell
+
+
+def found_html(page: Page, text: str) -> str:
+    """Runs that a search finds."""
+    found = page.lab.history.memories.search(text, FOUND) if text.strip() else ()
+    if not found:
+        return f'<p class="fine">{"No run that is remembered has these words." if text.strip() else "Write what you look for."}</p>'
+    return f'<ul class="found">{"".join(_hit(page.lab, one) for one in found)}</ul>'
+
+
+def _hit(lab: Lab, memory: Memory) -> str:
+    name = spoken(lab, memory.run)
+    name = name if name != memory.run else memory.title or memory.run
+    trouble = "; ".join(dict.fromkeys(moment.text for moment in memory.moments if moment.text))
+    losses = (
+        f"loss {figure(memory.base_loss)} → {figure(memory.final_loss)}"
+        if memory.final_loss is not None
+        else _cell(lab, "end", memory.outcome)
+    )
+    more = f'<div class="fine">{esc(trouble[:300])}</div>' if trouble else ""
+    return f"<li><b>{esc(name)}</b> · {esc(memory.model)} · {esc(losses)}{more}</li>"
+
+
+# ---- what is done ------------------------------------------------------------------------------------------------------------
+
+
+def _allow(page: Page, values: Sequence[Any]) -> Any:
+    wanted: dict[str, Any] = dict(zip(("retry", "tries", "minutes"), values, strict=True))
+    if wanted == tries.policy(page.lab.home).model_dump():  # an input was left as it was
+        return gr.skip()
+    if not wanted["minutes"] or wanted["minutes"] < 1:
+        raise UserError("The tries need at least one minute.", "To have none, untick the box above.", code="bad_setting")
+    now = tries.allow(page.lab.home, wanted)
+    if not now.retry or not now.tries:
+        return notice("Failed runs are left as they are. Their cards say what would be changed.")
+    return notice(f"A failed run is tried again at most {count(now.tries, 'time')}, for {now.minutes:g} minutes in all.", kind="good")
+
+
+def _export(page: Page) -> list[Any]:
+    path = room("exports", page.lab.home) / f"memory-{datetime.now().astimezone():%Y-%m-%d-%H%M}.zip"
+    number = page.lab.history.memories.export(path)
+    return [gr.File(value=str(path), visible=True), notice(f"{count(number, 'run')} written to {path.name}.", str(path.parent), "good")]
+
+
+def _import(page: Page, path: str) -> str:
+    return notice(page.lab.history.memories.take_in(Path(path)).words, kind="good")
+
+
+def _forget(page: Page) -> list[Any]:
+    number = page.lab.history.memories.forget()
+    return [gr.Column(visible=False), notice(f"{count(number, 'run')} forgotten.", "Your runs and adapters are where they were.", "good")]

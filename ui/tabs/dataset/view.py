@@ -1,0 +1,88 @@
+"""Owns how a data set is shown: what was found, what was left out, and examples exactly as the model will see them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from loralab.core.records import DatasetProfile, Preview
+from loralab.datasets.profile import SampleSet
+from ui.charts import label_bar, length_bar
+from ui.words import count, esc, fact, facts, heading, notice, term
+
+SHAPES = {
+    "messages": "conversations",
+    "sharegpt": "conversations",
+    "instruction": "instructions with answers",
+    "prompt_completion": "beginnings with their continuation",
+    "question_answer": "questions with answers",
+    "reasoning": "questions with reasoning and answers",
+    "label": "texts with a label",
+    "text": "running text",
+}
+MOST_LEFT_OUT = 500  # rows listed on the page; all are counted
+
+
+def samples_html(samples: Iterable[SampleSet]) -> str:
+    """The bundled data sets as cards: what it is, what it teaches."""
+    cards = "".join(
+        f'<button type="button" class="sample" data-pick="{esc(s.name)}"><b>{esc(s.title)}</b><span>{esc(s.teaches)}</span>'
+        f"<small>{count(s.rows, 'example')}</small></button>"
+        for s in samples
+    )
+    return f'<div class="small-title">Or take a sample</div><div class="samples">{cards}</div>' if cards else ""
+
+
+def summary_html(profile: DatasetProfile) -> str:
+    """What the file holds, in words and three numbers."""
+    shape = SHAPES.get(profile.shape, profile.shape)
+    aside = f"{term('held-out', 'kept aside')} to test on" if profile.n_heldout else ""
+    tokens = profile.tokens.get("total", 0)
+    tiles = facts(
+        fact("Examples kept", f"{profile.n_kept:,}", f"of {profile.n_read:,} read"),
+        fact("To learn from", f"{profile.n_train:,}", f"{profile.n_heldout:,} {aside}" if aside else ""),
+        fact("Left out", f"{len(profile.left_out):,}", esc(_main_reason(profile))),
+        fact("Length", f"{tokens:,}", term("token", "tokens") + " in all"),
+    )
+    title = heading(Path(profile.path).name or profile.name, f"These are {esc(shape)}.", step="1")
+    return f'<div class="card">{title}{tiles}<div class="two">{length_bar(profile)}{label_bar(profile.labels)}</div></div>'
+
+
+def _main_reason(profile: DatasetProfile) -> str:
+    if not profile.left_out:
+        return "every row can be used"
+    reason, n = Counter(row.reason for row in profile.left_out).most_common(1)[0]
+    return f"{n:,} × {reason}"
+
+
+def doctor_notes(profile: DatasetProfile) -> str:
+    """What the data doctor found, each with what to do."""
+    notes = [notice(str(f.get("what", "")), str(f.get("todo", "")), str(f.get("severity", "info"))) for f in profile.findings]
+    return f'<div class="notes">{"".join(notes)}</div>' if notes else ""
+
+
+def left_out_rows(profile: DatasetProfile) -> list[list[Any]]:
+    """The table of rows not used; long lists end with how many more there are."""
+    rows: list[list[Any]] = [[row.row, row.source, row.reason] for row in profile.left_out[:MOST_LEFT_OUT]]
+    rest = len(profile.left_out) - len(rows)
+    return rows + ([[None, "", f"and {count(rest, 'more row')}"]] if rest else [])
+
+
+def previews_html(profile: DatasetProfile) -> str:
+    """Ten examples as the model sees them; what is learned is marked."""
+    if not profile.previews:
+        return ""
+    intro = (
+        '<p class="lead">Exactly as the model reads them. It learns to write the <mark>marked part</mark>; the rest is only read. '
+        f"Lengths are in {term('token', 'tokens')}.</p>"
+    )
+    body = "".join(_preview(preview) for preview in profile.previews)
+    return f'<div class="card"><div class="heading"><h2>What the model will see</h2>{intro}</div><div class="previews">{body}</div></div>'
+
+
+def _preview(preview: Preview) -> str:
+    pieces = "".join(f"<mark>{esc(text)}</mark>" if learned else f"<span>{esc(text)}</span>" for text, learned in preview.pieces)
+    head = f"<header>row {preview.row:,}<i>{preview.learned_tokens:,} of {count(preview.tokens, 'token')} learned</i></header>"
+    return f'<article class="preview">{head}<pre>{pieces}</pre></article>'

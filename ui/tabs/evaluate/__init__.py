@@ -1,0 +1,1 @@
+"""The fourth tab: did it get better."""

@@ -1,0 +1,85 @@
+"""Owns how a measured difference is drawn: one number as a bar with its interval, and two runs example by example.
+
+Invariants: better is always to the right, whichever way the measure counts; the line in the middle is “no difference”; what has no
+interval is drawn without one.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from loralab.core.records import Score
+from ui.words import esc
+
+TONES = {"better": "good", "worse": "bad", "no difference seen": "quiet", "cannot tell yet": "quiet"}
+ROOM = 1.12  # how much wider than the interval its picture is
+SIDE, EDGE, MOST_DOTS = 260, 34, 400  # of the picture of two runs: pixels of its own scale, and dots in it
+
+
+def value(score: Score, number: float, sign: str = "") -> str:
+    """A share as per cent (a difference of shares as points), everything else as a number; `sign` “+” is for differences."""
+    if not math.isfinite(number):
+        return "–"
+    share = score.share or "accuracy" in score.name
+    digits = f"{100 * number:{sign}.0f}" if share else f"{number:{sign}.2f}"
+    digits = digits if digits.strip("+-0.") else digits.lstrip("+-")  # nothing has no sign
+    return digits.replace("-", "−") + (" points" if share and sign else " %" if share else "")
+
+
+def between(score: Score) -> str:
+    """The 95 % interval in words, empty where there is none."""
+    if not math.isfinite(score.low + score.high) or score.low == score.high:
+        return ""
+    low = value(score, score.low, "+").removesuffix(" points")
+    return f"{low} to {value(score, score.high, '+')}"
+
+
+def interval_bar(score: Score, sides: tuple[str, str] = ("worse", "better")) -> str:
+    """The difference as a dot on its interval, against a line at “no difference”. `sides` name what lies left and right."""
+    turn = -1 if score.lower_is_better else 1
+    known = bool(between(score))
+    ends = sorted(turn * end for end in ((score.low, score.high) if known else (score.difference, score.difference)))
+    middle = turn * score.difference
+    reach = ROOM * max(abs(ends[0]), abs(ends[1]), abs(middle)) if math.isfinite(sum(ends) + middle) else math.nan
+    if not math.isfinite(reach):
+        return ""
+
+    def place(x: float) -> float:
+        return 50 + 50 * x / (reach or 1.0)
+
+    bar = f'<i class="range" style="left:{place(ends[0]):.1f}%;width:{place(ends[1]) - place(ends[0]):.1f}%"></i>' if known else ""
+    told = f"{score.label or score.name}: {value(score, score.difference, '+')}" + (f", 95 % interval {between(score)}" if known else "")
+    return (
+        f'<div class="ival {TONES.get(score.verdict, "quiet")}" role="img" aria-label="{esc(told)}"><div class="ival-line">'
+        f'<i class="zero"></i>{bar}<i class="point" style="left:{place(middle):.1f}%"></i></div>'
+        f'<div class="ival-ends"><span>{esc(sides[0])}</span><span>no difference</span><span>{esc(sides[1])}</span></div></div>'
+    )
+
+
+def two_runs(rows: Sequence[dict[str, Any]], first: str, second: str) -> str:
+    """Every shared example as a dot: bits per byte under the first run across, under the second up; below the line the second is better."""
+    values = [(float(r["first"]), float(r["second"])) for r in rows[:: max(1, len(rows) // MOST_DOTS)]]
+    values = [pair for pair in values if math.isfinite(sum(pair))]
+    if not values:
+        return ""
+    most = max(max(pair) for pair in values) or 1.0
+
+    def place(x: float) -> float:
+        return EDGE + (SIDE - EDGE - 8) * x / most
+
+    dots = "".join(
+        f'<circle cx="{place(x):.1f}" cy="{SIDE - place(y):.1f}" r="3.4" class="{"good" if y < x else "bad" if y > x else ""}"/>'
+        for x, y in values
+    )
+    wins = sum(y < x for x, y in values)
+    told = f"Of {len(values)} examples, {wins} are likelier under {second}, {sum(y > x for x, y in values)} under {first}."
+    return (
+        f'<figure class="duel"><svg viewBox="0 0 {SIDE} {SIDE}" role="img" aria-label="{esc(told)}">'
+        f'<line x1="{EDGE}" y1="{SIDE - EDGE}" x2="{SIDE - 8}" y2="8" class="even"/>'
+        f'<path d="M{EDGE} 8V{SIDE - EDGE}H{SIDE - 8}" class="axis"/>{dots}'
+        f'<text x="{(SIDE + EDGE) / 2}" y="{SIDE - 12}" text-anchor="middle">surprise under the first</text>'
+        f'<text transform="translate(14 {(SIDE - EDGE) / 2}) rotate(-90)" text-anchor="middle">under the second</text></svg>'
+        f"<figcaption>One dot per example, in bits per byte. {esc(told)}</figcaption></figure>"
+    )

@@ -1,0 +1,187 @@
+"""Owns the sections around a verdict: against another run, the controls of the verdict, and the report to keep.
+
+Invariant: a control that is at work goes on without the page; pressing again finds it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import gradio as gr
+
+from loralab.core.disk import writing
+from loralab.core.errors import LabError, RunFailed
+from loralab.core.events import RunView
+from loralab.core.paths import room, write_atomic
+from loralab.core.records import Score
+from loralab.evaluations._controls import ALLOWED
+from loralab.lab import Lab
+from loralab.reports.compare import Comparison, Controls
+from ui.errors import told
+from ui.markup import markup
+from ui.page import Page
+from ui.runs.work import follow
+from ui.tabs.evaluate.intervals import between, interval_bar, two_runs, value
+from ui.tabs.evaluate.judged import Found, other_judged, parts_of_run
+from ui.tabs.evaluate.measuring import measured_first
+from ui.tabs.evaluate.section import Section
+from ui.words import count, duration, esc, heading, notice, term
+
+ALONE = "There is no other run that was tested. Train once more, with other settings or other examples, and compare here."
+AGAINST = "Another run, a checkpoint or an export of this one, on the examples that both were tested on and neither has learned from."
+ALONE_HTML = f'<p class="fine">{ALONE}</p>'
+SIDES = ("first is better", "second is better")
+REPORTS = {"html": "as a web page", "markdown": "as Markdown"}
+SAVE_JS = "() => setTimeout(() => document.querySelector('#report-file')?.click(), 300)"
+CONTROLS = (
+    "A test that calls everything better is worth nothing. So the test itself is tested where there is nothing to find: first before and "
+    "after are swapped at random, then a copy of the run learns from shuffled answers. Neither may come out as better."
+)
+
+
+def until_done(lab: Lab, work: str, doing: str) -> Iterator[str]:
+    """Progress lines of a piece of work; that somebody stopped it is told, not raised."""
+    try:
+        yield from follow(lab, work, doing)
+    except RunFailed:
+        ending = lab.view(work).ending
+        if ending is None or ending.outcome != "stopped":
+            raise
+        yield notice(ending.what, ending.todo)
+
+
+# ---- against another run ---------------------------------------------------------------------------------------------------
+
+
+def compare_section(page: Page) -> Section:
+    """A choice of the other tested runs and of this run's checkpoints and exports, and what comes out."""
+    with gr.Column(visible=False, elem_classes="card") as whole:
+        markup(
+            heading(
+                "Against something else",
+                "Another run, a checkpoint or an export: on the examples both were tested on and neither learned from.",
+            )
+        )
+        other = gr.Dropdown([], label="Compare with", elem_id="other-run")
+        alone = markup(ALONE_HTML)
+        result = markup(elem_id="comparison")
+
+    @told
+    def compared(run: str, other: str | None) -> Iterator[str]:
+        yield ""
+        if not run or not other:
+            return
+        try:
+            yield from measured_first(page.lab, other, "Measuring it on the same examples")  # goes on without the page
+            yield comparison_html(page.lab.compare(other, run), other, run)
+        except LabError as error:  # a reason to read where one looks, not a warning that goes away
+            yield notice(error.problem.what, error.problem.todo, "warning")
+
+    def fill(run: str, view: RunView | None, found: Found | None) -> list[Any]:
+        others = [*other_judged(page.lab, run), *parts_of_run(page.lab, run)] if found and found.detailed else []
+        shown = found is not None and view is not None and not view.active
+        return [gr.Column(visible=shown), gr.Dropdown(others, value=None, visible=bool(others)), "" if others else ALONE_HTML, ""]
+
+    other.input(compared, [page.run, other], result, show_progress="minimal")
+    return Section([whole, other, alone, result], fill)
+
+
+def comparison_html(found: Comparison, first: str, second: str) -> str:
+    """The sentence, each number with its interval, and every example as a dot."""
+    names = f'<p class="fine">First: <b>{esc(first)}</b>. Second, this one: <b>{esc(second)}</b>.</p>'
+    numbers = "".join(_side_by_side(score) for score in found.scores)
+    picture = two_runs(found.rows, "the first", "the second")
+    sentence = f'<div class="verdict info"><p>{esc(found.words)}</p></div>'
+    return f'{sentence}{names}<div class="two"><div class="numbers">{numbers}</div>{picture}</div>'
+
+
+def _side_by_side(score: Score) -> str:
+    sure = f"95 % {term('interval')} {between(score) or 'unknown'}. On {count(score.n, 'example')}."
+    return (
+        f'<div class="number"><span class="number-name">{esc(score.label)}</span><span class="number-value">{value(score, score.base)} '
+        f'<span class="arrow">|</span> {value(score, score.adapter)}</span>{interval_bar(score, SIDES)}'
+        f'<span class="fact-note">{value(score, score.difference, "+")}, {sure}</span></div>'
+    )
+
+
+# ---- the controls ----------------------------------------------------------------------------------------------------------
+
+
+def proof_section(page: Page) -> Section:
+    """The button “Prove it” and what the controls found."""
+    work = gr.State("")
+    with gr.Column(visible=False, elem_classes="card") as whole:
+        markup(heading("Can this verdict be trusted?", CONTROLS))
+        cost = markup()
+        with gr.Row(elem_classes="actions"):
+            prove = gr.Button("Prove it", scale=0, min_width=170)
+            stop = gr.Button("Stop", scale=0, min_width=110, visible=False)
+        progress = markup()
+        result = markup(elem_id="controls")
+
+    @told
+    def proven(run: str) -> Iterator[Any]:
+        found = page.lab.controls(run)
+        control = _control(page.lab, run, found)
+        yield control, "", controls_html(found), gr.Button(visible=not found.shuffled_verdict)
+        for line in until_done(page.lab, control, "Learning from shuffled answers"):
+            yield control, line, gr.skip(), gr.skip()
+
+    @told
+    def ended(run: str, control: str) -> list[Any]:
+        about = page.lab.job(control).options.get("of") == run if control else False  # another run may be looked at by then
+        return ["", controls_html(page.lab.controls(run)) if about else gr.skip(), gr.Button(visible=False)]
+
+    def fill(_run: str, view: RunView | None, found: Found | None) -> list[Any]:
+        shown = found is not None and found.detailed and view is not None and not view.active
+        took = duration(view.ended - view.started) if view and view.ended and view.started else ""
+        words = f'<p class="fine">The first takes a moment. The second takes about as long as the run did ({took}).</p>' if took else ""
+        return [gr.Column(visible=shown), words, "", "", gr.Button(visible=False)]
+
+    proving = prove.click(proven, page.run, [work, progress, result, stop], show_progress="hidden", trigger_mode="once")
+    proving.then(ended, [page.run, work], [work, result, stop], show_progress="hidden")
+    stop.click(told(lambda control: page.lab.stop(control) if control else None), work, None)
+    return Section([whole, cost, progress, result, stop], fill)
+
+
+def _control(lab: Lab, run: str, found: Controls) -> str:
+    """The run on shuffled answers: the one there is, going on where it was stopped, or a new one."""
+    if not found.shuffled:
+        return lab.prove(run)
+    view = lab.view(found.shuffled)
+    if found.shuffled_verdict or view.active:
+        return found.shuffled
+    return lab.resume(found.shuffled) if view.state in ("stopped", "killed") else lab.prove(run)
+
+
+def controls_html(found: Controls) -> str:
+    """What both controls found, each as passed or not."""
+    first, _, second = found.words.partition(" Trained on shuffled answers")
+    kinds = ("good" if max(found.false_better, found.false_worse) <= ALLOWED * found.swaps else "error",
+             "error" if found.shuffled_verdict == "better" else "good")  # fmt: skip
+    said = notice(first, "", kinds[0])
+    return said + (notice(f"Trained on shuffled answers{second}", "", kinds[1]) if second else "")
+
+
+# ---- the report ------------------------------------------------------------------------------------------------------------
+
+
+def report_buttons(page: Page) -> None:
+    """Two buttons that write the report and hand it over to the browser."""
+    buttons = [(gr.Button(f"Save the report {name}", scale=0, min_width=170), key) for key, name in REPORTS.items()]
+    file = gr.DownloadButton("Report", elem_id="report-file", visible="hidden")
+    for button, key in buttons:
+        button.click(_saver(page, key), page.run, file, show_progress="hidden").success(None, None, None, js=SAVE_JS)
+
+
+def _saver(page: Page, format: str) -> Any:  # noqa: A002  (the field's own word)
+    @told
+    def save(run: str) -> Any:
+        with writing(page.lab.home):
+            path = room("exports", page.lab.home) / "reports" / f"{run}.{'html' if format == 'html' else 'md'}"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_atomic(path, page.lab.report_page(run, format))
+        return gr.DownloadButton(value=str(path))
+
+    return save

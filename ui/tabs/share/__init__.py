@@ -1,0 +1,1 @@
+"""The fifth tab: taking the result away."""

@@ -1,0 +1,198 @@
+"""Owns the fifth tab: where a result is to be used, what that costs, making it, and what was found of the file that was made.
+
+Invariant: an export is a run of its own. The page only looks for it, so it is found again after a reload, and leaving does not end it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from loralab.core.disk import writing
+from loralab.core.errors import UserError
+from loralab.core.events import RunView
+from loralab.core.paths import room, write_atomic
+from loralab.lab import Lab
+from ui.errors import told
+from ui.markup import markup
+from ui.opening import open_folder
+from ui.page import Page
+from ui.runs.work import progress_line
+from ui.tabs.share import import_adapter
+from ui.tabs.share import view as view_of
+from ui.words import heading, notice
+
+TAKE = "What was learned is yours. Say where you want to use it, and it is made ready for that, on this computer."
+KEEP = "Everything about this run on one page: settings, curves, time, the verdict and examples."
+SAVE_JS = "() => setTimeout(() => document.querySelector('#share-report')?.click(), 300)"
+FIRST = view_of.WAYS[0]
+
+
+def build(lab: Lab, page: Page) -> None:
+    """Draw the tab and wire it."""
+    parts: dict[str, Any] = {"work": gr.State(""), "clock": gr.Timer(0.7, active=False)}
+    markup(heading("Take it with you", TAKE))
+    parts["place"] = markup(view_of.NOT_YET, elem_id="place")
+    with gr.Column(visible=False) as parts["ready"]:
+        with gr.Column(elem_classes="card"):
+            _draw_choices(parts)
+        with gr.Column(visible=False, elem_classes="card", elem_id="made") as parts["made_card"]:
+            _draw_made(parts)
+        with gr.Column(elem_classes="card"):
+            markup(heading("Its report", KEEP))
+            with gr.Row(elem_classes="actions"):
+                parts["report"] = gr.Button("Save the run's report", scale=0, min_width=190)
+        with gr.Accordion("Its card: what it was made from, how, and how good it is", open=False, elem_classes="fold"):
+            parts["card"] = gr.Markdown("", elem_classes="model-card")
+    import_adapter.draw(lab, page)
+    # not inside what is hidden at first: Gradio shows all of that when it is shown
+    parts["report_file"] = gr.DownloadButton("Report", elem_id="share-report", visible="hidden")
+    _wire(lab, page, parts)
+
+
+def _draw_choices(parts: dict[str, Any]) -> None:
+    markup(heading("Where do you want to use it?"))
+    parts["way"] = gr.Radio(view_of.way_choices(), value=FIRST.key, show_label=False, container=False, elem_classes="goals", elem_id="ways")
+    parts["words"] = markup(f'<p class="lead">{FIRST.words}</p>', elem_id="way-words")
+    sizes = view_of.size_choices(FIRST.key)
+    parts["size"] = gr.Radio(sizes, value=sizes[0][1], show_label=False, container=False, elem_classes="goals", elem_id="sizes")
+    parts["cost"] = markup(elem_id="cost")
+    parts["install"] = gr.Checkbox(False, label="Also give it to Ollama on this computer", container=False, elem_id="install")
+    with gr.Row(elem_classes="actions"):
+        parts["make"] = gr.Button("Make it", variant="primary", scale=0, min_width=180)
+        parts["stop"] = gr.Button("Cancel", scale=0, min_width=110, visible=False)
+    parts["progress"] = markup(elem_id="making")
+
+
+def _draw_made(parts: dict[str, Any]) -> None:
+    parts["made"] = markup(elem_id="made-card")
+    with gr.Row(elem_classes="actions"):
+        parts["open"] = gr.Button("Open the folder", scale=0, min_width=160)
+        parts["take"] = gr.DownloadButton("Download", visible=False, scale=0, min_width=160)
+    with gr.Column() as parts["lines"]:
+        markup('<div class="small-title">Lines to copy</div>')
+        parts["guide"] = gr.Markdown("", elem_classes="model-card guide", elem_id="guide")
+
+
+SHOWN = (
+    "place",
+    "ready",
+    "words",
+    "cost",
+    "install",
+    "make",
+    "stop",
+    "progress",
+    "made_card",
+    "made",
+    "take",
+    "lines",
+    "guide",
+    "card",
+    "work",
+    "clock",
+)
+
+
+def _wire(lab: Lab, page: Page, parts: dict[str, Any]) -> None:
+    outputs = [parts[name] for name in SHOWN]
+    asked = [page.run, parts["way"], parts["size"]]
+
+    @told
+    def show(run: str, way: str, size: str) -> list[Any]:
+        return _shown(lab, run, way, size)
+
+    @told
+    def make(run: str, way: str, size: str, install: bool) -> list[Any]:
+        form, _, variant = size.partition(":")
+        lab.export(run, form, variant, install=bool(install and view_of.BY_KEY[way].program))
+        return _shown(lab, run, way, size)
+
+    @told
+    def tick(run: str, way: str, size: str, work: str) -> list[Any]:
+        view = lab.view(work) if work else None
+        if view is None or not view.active:
+            return _shown(lab, run, way, size)
+        return [progress_line(view, "Making it") if name == "progress" else gr.skip() for name in SHOWN]
+
+    @told
+    def report(run: str) -> str:
+        with writing(lab.home):
+            path = room("exports", lab.home) / "reports" / f"{run}.html"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_atomic(path, lab.report_page(run, "html"))
+        return str(path)
+
+    @told
+    def look(run: str, size: str) -> None:
+        result = view_of.result_of(view_of.exports_of(lab, run).get(size))
+        if not result:
+            raise UserError("This folder is not there any more.", "Make it again.", code="gone")
+        open_folder(lab.home, Path(str(result["folder"])))
+
+    page.moment.change(show, asked, outputs, show_progress="hidden")
+    parts["way"].input(told(_sizes), parts["way"], parts["size"], show_progress="hidden").then(show, asked, outputs, show_progress="hidden")
+    parts["size"].input(show, asked, outputs, show_progress="hidden")
+    parts["make"].click(make, [*asked, parts["install"]], outputs, show_progress="hidden", trigger_mode="once")
+    parts["clock"].tick(tick, [*asked, parts["work"]], outputs, show_progress="hidden")
+    parts["stop"].click(told(lambda work: lab.stop(work) if work else None), parts["work"], None, show_progress="hidden")
+    parts["open"].click(look, [page.run, parts["size"]], None, show_progress="hidden")
+    parts["report"].click(report, page.run, parts["report_file"], show_progress="hidden").success(None, None, None, js=SAVE_JS)
+
+
+def _sizes(way: str) -> Any:
+    choices = view_of.size_choices(way)
+    return gr.Radio(choices, value=choices[0][1])
+
+
+def _shown(lab: Lab, run: str, way: str, size: str) -> list[Any]:
+    """One update for each of SHOWN."""
+    view = lab.view(run) if run else None
+    words = view_of.state_html(view)
+    if words or view is None:
+        hidden: dict[str, Any] = {"place": words, "ready": gr.Column(visible=False), "clock": gr.Timer(active=False), "work": ""}
+        return [hidden.get(name, gr.skip()) for name in SHOWN]
+    exports = view_of.exports_of(lab, run)
+    working = next((found for found in exports.values() if found.active), None)
+    offer = view_of.offer_for(lab.offers(run), size)
+    program, result = view_of.BY_KEY[way].program, view_of.result_of(exports.get(size))
+    file = view_of.download_of(result)
+    good = bool(result) and view_of.parity_of(result)["outcome"] != "differs"  # nobody is shown how to use what is not to be used
+    guide = view_of.guide_of(result, str(lab.job(run).options.get("model", ""))) if good else ""
+    updates = {
+        "place": view_of.warning_html(view),
+        "ready": gr.Column(visible=True),
+        "words": f'<p class="lead">{view_of.BY_KEY[way].words}</p>',
+        "cost": view_of.cost_html(offer, exports.get(size)),
+        "install": gr.Checkbox(label=f"Also give it to {program} on this computer", visible=bool(program)),
+        "make": gr.Button("Make it again" if result else "Make it", interactive=bool(offer and not offer.problem and not working),
+                          variant="secondary" if good else "primary"),
+        "stop": gr.Button(visible=working is not None),
+        "progress": progress_line(working, "Making it") if working else _ended_html(exports.get(size)),
+        "made_card": gr.Column(visible=bool(result)),
+        "made": view_of.made_html(result),
+        "take": gr.DownloadButton(f"Download the {'zip' if file.endswith('.zip') else 'file'}", value=file or None, visible=bool(file)),
+        "lines": gr.Column(visible=bool(guide)),
+        "guide": guide,
+        "card": _card(lab.card(run)),
+        "work": working.run if working else "",
+        "clock": gr.Timer(active=working is not None),
+    }  # fmt: skip
+    return [updates[name] for name in SHOWN]
+
+
+def _ended_html(export: RunView | None) -> str:
+    """Why the last one came to nothing; empty when it is there, or was never asked for."""
+    if export is None or export.state == "finished":
+        return ""
+    said = export.ending
+    if export.state == "stopped":
+        return notice(said.what if said and said.what else "Cancelled. Nothing was changed.")
+    return notice(said.what if said and said.what else "It was interrupted.", said.todo if said else "Make it again.", "error")
+
+
+def _card(card: str) -> str:
+    """A model card without its machine-read head."""
+    return card.split("---", 2)[-1].strip() if card.startswith("---") else card

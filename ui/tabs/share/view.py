@@ -1,0 +1,243 @@
+"""Owns what the Share tab shows: the places a result can go to, what each costs, and what was found of the file that was made.
+
+Invariant: it reads offers and files and draws; it starts nothing. What was not proven is never shown in green.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from loralab.core.events import RunView
+from loralab.exports._offers import Offer
+from loralab.lab import Lab
+from ui.words import duration, empty, esc, fact, facts, heading, notice, size
+
+NOT_YET = empty("Nothing to take away yet", "When a run has finished, what it learned lies here, ready to use anywhere.")
+GOING_ON = empty("Still learning", "When this run has ended, or is stopped, you can take away what it learned.")
+NOTHING_LEARNED = empty(
+    "This run left nothing to take away", "It ended before anything was saved. Resume it at the side, or start another."
+)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One form of a result for a place, in plain words."""
+
+    format: str
+    variant: str
+    title: str
+
+
+@dataclass(frozen=True)
+class Way:
+    """Where somebody wants to use it."""
+
+    key: str
+    title: str
+    words: str
+    choices: tuple[Choice, ...]
+    program: str = ""  # that the result can be given to here
+
+
+def _sizes(form: str) -> tuple[Choice, ...]:
+    return (Choice(form, "q4_k_m", "Small: a quarter of the size, nearly as good"), Choice(form, "q8_0", "Balanced: half the size"),
+            Choice(form, "f16", "Exact: as it was trained"))  # fmt: skip
+
+
+WAYS = (
+    Way("ollama", "In Ollama", "One folder with all that Ollama needs. Your words stay on your computer.", _sizes("ollama"), "Ollama"),
+    Way("lm_studio", "In LM Studio", "One file to choose in LM Studio's window.", _sizes("lm_studio"), "LM Studio"),
+    Way("llama_cpp", "In llama.cpp", "One GGUF file, also for Jan and other programs built on llama.cpp.",
+        (*_sizes("gguf"), Choice("gguf_adapter", "", "Only what was learned, to lay over the base model"))),
+    Way("python", "In Python", "For programs of your own, or a server such as vLLM.",
+        (Choice("adapter", "", "Small: only what was learned; loads beside its base model"),
+         Choice("merged", "", "Exact: the whole model in one folder"), Choice("pt", "", "The whole model as one .pt file"))),
+    Way("onnx", "On a website or phone", "ONNX, for browsers, phones and servers. Small is four times smaller, not faster.",
+        (Choice("onnx", "int8", "Small: eight bits"), Choice("onnx", "fp16", "Balanced: sixteen bits, for graphics cards"),
+         Choice("onnx", "fp32", "Exact: full numbers"), Choice("onnx", "uint8", "Small, for devices that ask for unsigned bytes"))),
+    Way("keep", "Keep it", "To store it, pass it on, or go on from it later.",
+        (Choice("adapter", "", "What was learned, its card and the plan to repeat it, as a zip"),
+         Choice("merged", "", "Everything: the whole model, needing nothing else"))),
+)  # fmt: skip
+BY_KEY = {way.key: way for way in WAYS}
+
+
+def way_choices() -> list[tuple[str, str]]:
+    """The places, as a Radio wants them."""
+    return [(way.title, way.key) for way in WAYS]
+
+
+def size_choices(way: str) -> list[tuple[str, str]]:
+    """The forms for a place, as a Radio wants them: words, and format and variant in one string."""
+    return [(choice.title, choice_key(choice)) for choice in BY_KEY[way].choices]
+
+
+def choice_key(choice: Choice) -> str:
+    """Format and variant as one string."""
+    return f"{choice.format}:{choice.variant}"
+
+
+def offer_for(offers: Sequence[Offer], key: str) -> Offer | None:
+    """What was offered for a choice."""
+    form, _, variant = key.partition(":")
+    return next((offer for offer in offers if (offer.format, offer.variant) == (form, variant)), None)
+
+
+def cost_html(offer: Offer | None, last: RunView | None = None) -> str:
+    """Size and time before anything is made, by the last time where there was one; or why it cannot be made."""
+    if offer is None:
+        return notice("This form is not there.", "Choose another one.", "warning")
+    if offer.problem:
+        return notice(offer.problem.what, offer.problem.todo, "warning")
+    takes = "a few seconds" if offer.seconds < 12 else f"about {duration(offer.seconds)}"
+    note, left = "and a check that it answers the same", f"{size(offer.free)} are free"
+    if last and last.state == "finished" and last.started and last.ended:
+        takes, note = f"about {duration(last.ended - last.started)}", "as it took last time, with its check"
+    return facts(fact("Size", f"up to {size(offer.bytes)}", left), fact("Takes", takes, note))
+
+
+def state_html(view: RunView | None) -> str:
+    """What stands where the forms will be, empty when there is something to take away."""
+    if view is None:
+        return NOT_YET
+    if view.active:
+        return GOING_ON
+    return "" if view.adapter else NOTHING_LEARNED
+
+
+def warning_html(view: RunView) -> str:
+    """What must be known about a run that did not reach its end."""
+    if view.state == "finished" or not view.total_steps:
+        return ""
+    how = {"stopped": "was stopped early", "failed": "failed"}.get(view.state, "was interrupted")
+    what = f"This run {how}, after update {view.step:,} of {view.total_steps:,}. You can take away what it had learned by its last save."
+    return notice(what, "Look at the Evaluate tab before you rely on it, or resume the run.", "warning")
+
+
+# ---- what was made ---------------------------------------------------------------------------------------------------------
+
+
+def exports_of(lab: Lab, run: str) -> dict[str, RunView]:
+    """The newest export of a run in each form: format and variant in one string -> its view."""
+    found: dict[str, RunView] = {}
+    for row in reversed(lab.runs()):
+        if row.get("kind") != "export":
+            continue
+        options = lab.job(row["id"]).options
+        if options.get("of") == run:
+            view = lab.view(row["id"])
+            found[f"{options.get('format')}:{options.get('variant') or ''}"] = view
+    return found
+
+
+def result_of(view: RunView | None) -> dict[str, Any]:
+    """What a finished export told, while its files are there; empty otherwise."""
+    result = view.ending.result if view and view.state == "finished" and view.ending else {}
+    return result if result and Path(str(result.get("path", ""))).exists() else {}
+
+
+TITLES = {"proven": "Ready", "differs": "Made, but not to be relied on", "untried": "Made, and not tried"}
+
+
+def made_html(result: Mapping[str, Any]) -> str:
+    """Where it lies, how large it is, and whether it is proven."""
+    if not result:
+        return ""
+    title = heading(TITLES[parity_of(result)["outcome"]])
+    head = f'<div class="small-title" style="margin-top:16px">It lies here · {esc(size(float(result.get("bytes") or 0)))}</div>'
+    place = f'<code class="path">{esc(result["path"])}</code>'
+    return f"{title}{head}{place}{_given_html(result)}{parity_html(result)}"
+
+
+def _given_html(result: Mapping[str, Any]) -> str:
+    if result.get("installed"):
+        return notice("It was handed over.", str(result["installed"]), "good")
+    return notice("It is made, but was not handed over.", str(result["not_installed"]), "warning") if result.get("not_installed") else ""
+
+
+WORDS = {
+    "proven": ("Proven", "good", "It was opened in its own program and answers as what you trained."),
+    "differs": ("It differs", "error", "It does not answer as what you trained. The file was kept, but do not rely on it."),
+    "untried": ("Not proven", "warning", "Nobody has opened it in its own program yet."),
+}
+
+
+def parity_html(result: Mapping[str, Any]) -> str:
+    """The card of the parity gate: outcome, sentence and each comparison behind a click."""
+    found = parity_of(result)
+    word, kind, usual = WORDS[found["outcome"]]
+    more = "".join(f"<p>{esc(line)}</p>" for line in (f"Probably: {found['why']}" if found.get("why") else "", found.get("todo")) if line)
+    top = f'<div class="verdict {kind}"><div class="verdict-word">{word}</div><p>{esc(found.get("words") or usual)}</p>{more}</div>'
+    return f'<div class="parity">{top}{_checks_html(found.get("checks") or [])}</div>'
+
+
+def parity_of(result: Mapping[str, Any]) -> dict[str, Any]:
+    """parity.json beside the export; where there is none, what the export itself measured."""
+    path = Path(str(result.get("folder", ""))) / "parity.json"
+    if path.is_file():
+        try:
+            found = json.loads(path.read_text("utf-8"))
+        except (OSError, ValueError):
+            found = None
+        if isinstance(found, dict) and found.get("outcome") in WORDS:
+            return found
+    return _by_facts(result)
+
+
+def _by_facts(result: Mapping[str, Any]) -> dict[str, Any]:
+    """Numbers that the format measured on what it wrote, before there was a gate or where it has none."""
+    gap = result.get("max_logit_difference")
+    if result.get("unchecked"):
+        return {"outcome": "untried", "words": result["unchecked"]}
+    if gap is None:
+        return {"outcome": "untried", "words": "The numbers are the trained ones, byte for byte; it was not opened in another program."}
+    program = result.get("checked_with") or "a fresh read from the disk"
+    words = f"Compared with what you trained in {program}: its scores for the next word differ by at most {float(gap):.2g}."
+    return {"outcome": "proven", "words": words}
+
+
+def _checks_html(checks: Sequence[Mapping[str, Any]]) -> str:
+    lines = "".join(_check_html(check) for check in checks)
+    return (
+        f'<details class="folded"><summary>What was compared <small>{len(checks)} checks</small></summary>{lines}</details>'
+        if lines
+        else ""
+    )
+
+
+def _check_html(check: Mapping[str, Any]) -> str:
+    tone, word = ("quiet", "to know") if check.get("told_only") else ("good", "passed") if check.get("ok") else ("bad", "differs")
+    name = str(check.get("name", "")).replace("_", " ")
+    return (
+        f'<div class="checked"><span class="pill {tone}">{word}</span><div><b>{esc(name[:1].upper() + name[1:])}</b>'
+        f'<div class="fact-note">{esc(check.get("words", ""))}</div></div></div>'
+    )
+
+
+def guide_of(result: Mapping[str, Any], model: str = "") -> str:
+    """The lines to copy, from the guide that lies in the folder; with the places of the folder and of the base `model` on this computer."""
+    readme = Path(str(result.get("folder", ""))) / "README.md"
+    if not result or not readme.is_file():
+        return ""
+    text = readme.read_text("utf-8", errors="replace")
+    _, found, rest = text.partition("## How to load it\n")
+    part = rest.partition("\n## ")[0].strip() if found else ""
+    folder = str(result["folder"])
+    placed = part.replace('"this-folder"', json.dumps(folder, ensure_ascii=False))
+    if Path(model).is_absolute():
+        placed = re.sub(r'"?folder-of-[\w.-]+"?', lambda _: json.dumps(model, ensure_ascii=False), placed)
+    return f"This folder is:\n\n```sh\ncd {json.dumps(folder, ensure_ascii=False)}\n```\n\n{placed}" if part else ""
+
+
+def download_of(result: Mapping[str, Any]) -> str:
+    """The one file a browser can fetch: the zip, or the model's own file; empty for a folder of several."""
+    path = Path(str(result.get("path", "")))
+    if result and path.is_file():
+        return str(path)
+    alone = result.get("format") in ("gguf", "gguf_adapter", "lm_studio", "pt") and result.get("file")
+    return str(path / str(result["file"])) if alone and (path / str(result["file"])).is_file() else ""

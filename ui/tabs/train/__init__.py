@@ -1,0 +1,1 @@
+"""The third tab: the live run."""
