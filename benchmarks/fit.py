@@ -88,20 +88,49 @@ def config(cell: Cell) -> Any:
     hidden, forward, layers, heads, shared, vocabulary = _SIZES[cell.size]
     if cell.kind == "gpt2":
         return AutoConfig.for_model(
-            "gpt2", n_embd=hidden, n_layer=layers, n_head=heads, n_inner=forward, n_positions=2048, vocab_size=vocabulary,
-            attn_pdrop=0.0, resid_pdrop=0.0, embd_pdrop=0.0, bos_token_id=0, eos_token_id=3,
-        )  # fmt: skip
+            "gpt2",
+            n_embd=hidden,
+            n_layer=layers,
+            n_head=heads,
+            n_inner=forward,
+            n_positions=2048,
+            vocab_size=vocabulary,
+            attn_pdrop=0.0,
+            resid_pdrop=0.0,
+            embd_pdrop=0.0,
+            bos_token_id=0,
+            eos_token_id=3,
+        )
     if cell.kind == "falcon":
         return AutoConfig.for_model(
-            "falcon", hidden_size=hidden, num_hidden_layers=layers, num_attention_heads=heads, vocab_size=vocabulary, alibi=False,
-            ffn_hidden_size=forward, multi_query=True, max_position_embeddings=2048, bos_token_id=0, eos_token_id=3,
-        )  # fmt: skip
+            "falcon",
+            hidden_size=hidden,
+            num_hidden_layers=layers,
+            num_attention_heads=heads,
+            vocab_size=vocabulary,
+            alibi=False,
+            ffn_hidden_size=forward,
+            multi_query=True,
+            max_position_embeddings=2048,
+            bos_token_id=0,
+            eos_token_id=3,
+        )
     own = {"head_dim": hidden // heads} if cell.kind == "qwen3" else {}
     return AutoConfig.for_model(
-        cell.kind, hidden_size=hidden, intermediate_size=forward, num_hidden_layers=layers, num_attention_heads=heads,
-        num_key_value_heads=shared, vocab_size=vocabulary, max_position_embeddings=2048, tie_word_embeddings=True,
-        bos_token_id=0, eos_token_id=3, pad_token_id=1, **own,
-    )  # fmt: skip
+        cell.kind,
+        hidden_size=hidden,
+        intermediate_size=forward,
+        num_hidden_layers=layers,
+        num_attention_heads=heads,
+        num_key_value_heads=shared,
+        vocab_size=vocabulary,
+        max_position_embeddings=2048,
+        tie_word_embeddings=True,
+        bos_token_id=0,
+        eos_token_id=3,
+        pad_token_id=1,
+        **own,
+    )
 
 
 def measure(cell: Cell) -> dict[str, Any]:
@@ -121,9 +150,16 @@ def measure(cell: Cell) -> dict[str, Any]:
 
     torch.manual_seed(0)
     plan = TextPlan.model_validate(
-        {"rank": cell.rank, "recompute": cell.recompute, "precision": cell.precision, "targets": cell.targets, "micro_batch": cell.rows,
-         "max_length": cell.longest, "effective_batch": cell.rows}
-    )  # fmt: skip
+        {
+            "rank": cell.rank,
+            "recompute": cell.recompute,
+            "precision": cell.precision,
+            "targets": cell.targets,
+            "micro_batch": cell.rows,
+            "max_length": cell.longest,
+            "effective_batch": cell.rows,
+        }
+    )
     folder = Path(tempfile.mkdtemp())
     made = config(cell)
     base: Any = AutoModelForCausalLM.from_config(made, dtype=DTYPES[cell.precision])
@@ -164,10 +200,16 @@ def measure(cell: Cell) -> dict[str, Any]:
     del ballast
     peaks = [step(cell.rows, cell.longest, update=True) for _ in range(2)]
     return {
-        "weights": weights, "measured": max(peaks) - loaded, "A": _closed_form(plan, made, folder, cell),
-        "B": sum(trace_parts.values()) - trace_parts["weights"] - adapter, "C": probed, "trace_seconds": traced_in,
-        "all": max(peaks), "parts": trace_parts, "tries": [m - loaded for m in fit.measured],
-    }  # fmt: skip
+        "weights": weights,
+        "measured": max(peaks) - loaded,
+        "A": _closed_form(plan, made, folder, cell),
+        "B": sum(trace_parts.values()) - trace_parts["weights"] - adapter,
+        "C": probed,
+        "trace_seconds": traced_in,
+        "all": max(peaks),
+        "parts": trace_parts,
+        "tries": [m - loaded for m in fit.measured],
+    }
 
 
 def _moving(parts: dict[str, int]) -> int:
@@ -189,9 +231,15 @@ def _closed_form(plan: Any, made: Any, folder: Path, cell: Cell) -> int:
 
     shape = shape_of(json.loads((folder / "config.json").read_text()))
     model = ModelCheck(
-        name="cell", ok=True, folder=folder, shape=shape, parameters=shape.parameters, present=True,
-        attention_linear=shape.attention_linear, mlp_linear=shape.mlp_linear,
-    )  # fmt: skip
+        name="cell",
+        ok=True,
+        folder=folder,
+        shape=shape,
+        parameters=shape.parameters,
+        present=True,
+        attention_linear=shape.attention_linear,
+        mlp_linear=shape.mlp_linear,
+    )
     parts = estimate.footprint(plan, model, measure_machine(folder)).parts
     half = parts["adapter"] // 2  # the adapter itself is loaded already, its gradient is not
     return parts["activations"] + parts["head"] + parts["optimiser"] + half

@@ -12,9 +12,13 @@ from pathlib import Path
 from tests.support import gguf_models
 
 MIDDLE = {
-    "hidden_size": 768, "num_hidden_layers": 12, "num_attention_heads": 12, "num_key_value_heads": 4, "intermediate_size": 2048,
+    "hidden_size": 768,
+    "num_hidden_layers": 12,
+    "num_attention_heads": 12,
+    "num_key_value_heads": 4,
+    "intermediate_size": 2048,
     "vocab_size": 32000,
-}  # fmt: skip
+}
 
 
 def families(place: Path) -> None:

@@ -100,10 +100,20 @@ WHOLE = {"poems": 96, "messages": 64}  # tokens that nothing is longer than
 TINY: dict[str, Any] = {"max_steps": 24, "eval_every": 6}
 LONG: dict[str, Any] = {**STARTER_RUN, "max_steps": 60, "eval_every": 6}
 LOGS: tuple[Log, ...] = (
-    *(Log(f"healthy_{_slug(one.name)}", {"max_steps": 24, "eval_every": 6, "patience": 0} | one.settings, one.base, one.data)
-      for one in HEALTHY),
-    *(Log(f"trouble_{_slug(one.name)}", {**(STARTER_RUN if one.base == "starter" else TINY), **one.settings}, one.base,
-          "poems" if one.base == "starter" else "uneven", one.trouble) for one in CASES),
+    *(
+        Log(f"healthy_{_slug(one.name)}", {"max_steps": 24, "eval_every": 6, "patience": 0} | one.settings, one.base, one.data)
+        for one in HEALTHY
+    ),
+    *(
+        Log(
+            f"trouble_{_slug(one.name)}",
+            {**(STARTER_RUN if one.base == "starter" else TINY), **one.settings},
+            one.base,
+            "poems" if one.base == "starter" else "uneven",
+            one.trouble,
+        )
+        for one in CASES
+    ),
     Log("trouble_numbers_overflow", {**TINY, "max_steps": 30}, "llama", "uneven", partial(before_update, 12, _overflow)),
     Log("trouble_wild_update", LONG, trouble=partial(_wild, 30)),
     Log("trouble_two_kinds_of_numbers", {**TINY, "precision": "bf16"}, "llama", "uneven", _mixed),
@@ -124,8 +134,10 @@ LOGS: tuple[Log, ...] = (
     Log("learning_enough", {**STARTER_RUN, "max_steps": 150, "eval_every": 15}),
     Log("learning_attention_only", {**LONG, "targets": "attention", "rank": 2, "alpha": 4.0}),
     Log("learning_rank_one", {**LONG, "rank": 1, "alpha": 2.0}),
-    Log("learning_weight_decay", {**LONG, "learning_rate": 5e-3, "weight_decay": 1.0, "schedule": "constant", "max_steps": 200,
-                                  "eval_every": 20}),
+    Log(
+        "learning_weight_decay",
+        {**LONG, "learning_rate": 5e-3, "weight_decay": 1.0, "schedule": "constant", "max_steps": 200, "eval_every": 20},
+    ),
     Log("learning_questions_too", {**LONG, "learn_from": "everything"}),
     Log("learning_no_gradient", TINY, "llama", "uneven", _flat),
     Log("learning_not_connected", TINY, "llama", "uneven", _cut_off),
@@ -139,7 +151,7 @@ LOGS: tuple[Log, ...] = (
     Log("memory_looking", TINY, "llama", "uneven", patch=lambda p: faults.too_large(p, 300, learning=False)),
     Log("memory_one_example", TINY, "llama", "uneven", patch=lambda p: faults.too_large(p, 100)),
     Log("memory_killed", TINY, "llama", "uneven", killed=-9),
-)  # fmt: skip
+)
 
 
 def _first_lines(poems: Path, path: Path) -> Path:

@@ -25,9 +25,19 @@ HERE = Path(__file__).resolve().parent.parent
 FIRST, LAST, LOOKS = 10, 70, 10  # updates: those that warm up, all, and every how many the held-out examples are looked at
 KINDS = {"starter": "the bundled model, 8.4 M weights", "llama": "a Llama of 19 M weights, random"}
 PLAN: dict[str, Any] = {
-    "rank": 16, "alpha": 32, "max_length": 128, "micro_batch": 4, "effective_batch": 8, "patience": 0, "learning_rate": 2e-4,
-    "epochs": 20.0, "max_steps": LAST, "eval_every": LOOKS, "precision": "fp32", "seed": 1,
-}  # fmt: skip
+    "rank": 16,
+    "alpha": 32,
+    "max_length": 128,
+    "micro_batch": 4,
+    "effective_batch": 8,
+    "patience": 0,
+    "learning_rate": 2e-4,
+    "epochs": 20.0,
+    "max_steps": LAST,
+    "eval_every": LOOKS,
+    "precision": "fp32",
+    "seed": 1,
+}
 QUIET = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0", "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
 
 

@@ -212,10 +212,18 @@ def _random(folder: Path, layers: int, hidden: int) -> Path:
         torch.manual_seed(7)
         LlamaForCausalLM(
             LlamaConfig(
-                vocab_size=32000, hidden_size=hidden, intermediate_size=hidden * 11 // 4, num_hidden_layers=layers, num_attention_heads=16,
-                num_key_value_heads=4, tie_word_embeddings=True, bos_token_id=0, eos_token_id=3, pad_token_id=1,
+                vocab_size=32000,
+                hidden_size=hidden,
+                intermediate_size=hidden * 11 // 4,
+                num_hidden_layers=layers,
+                num_attention_heads=16,
+                num_key_value_heads=4,
+                tie_word_embeddings=True,
+                bos_token_id=0,
+                eos_token_id=3,
+                pad_token_id=1,
             )
-        ).save_pretrained(folder)  # fmt: skip
+        ).save_pretrained(folder)
     return folder
 
 

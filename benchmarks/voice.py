@@ -25,11 +25,26 @@ from loralab.core.paths import STARTER
 from loralab.runtimes.llama.parent import BACKENDS
 
 SHAPE = {
-    "hidden_size": 2048, "num_hidden_layers": 28, "num_attention_heads": 16, "num_key_value_heads": 8, "head_dim": 128,
-    "intermediate_size": 6144, "vocab_size": 151_936, "max_position_embeddings": 4096, "tie_word_embeddings": True,
-}  # fmt: skip
-WHAT = ("held-out loss before training", "held-out loss after training", "share by which the held-out loss fell", "updates made",
-        "learning rate", "examples learned from", "time of training", "updates planned")  # fmt: skip
+    "hidden_size": 2048,
+    "num_hidden_layers": 28,
+    "num_attention_heads": 16,
+    "num_key_value_heads": 8,
+    "head_dim": 128,
+    "intermediate_size": 6144,
+    "vocab_size": 151_936,
+    "max_position_embeddings": 4096,
+    "tie_word_embeddings": True,
+}
+WHAT = (
+    "held-out loss before training",
+    "held-out loss after training",
+    "share by which the held-out loss fell",
+    "updates made",
+    "learning rate",
+    "examples learned from",
+    "time of training",
+    "updates planned",
+)
 WORDS = 40  # tokens written for tokens/s
 
 

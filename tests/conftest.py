@@ -62,9 +62,11 @@ def bases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """For reading only: a base, another with fewer layers, a wider one, and one of another family."""
     place = tmp_path_factory.mktemp("bases")
     return {
-        "base": gguf_models.model_folder(place / "base"), "shallow": gguf_models.model_folder(place / "shallow", num_hidden_layers=1),
-        "wide": gguf_models.model_folder(place / "wide", hidden_size=128), "gpt2": gguf_models.model_folder(place / "gpt2", "gpt2"),
-    }  # fmt: skip
+        "base": gguf_models.model_folder(place / "base"),
+        "shallow": gguf_models.model_folder(place / "shallow", num_hidden_layers=1),
+        "wide": gguf_models.model_folder(place / "wide", hidden_size=128),
+        "gpt2": gguf_models.model_folder(place / "gpt2", "gpt2"),
+    }
 
 
 @pytest.fixture(scope="session")

@@ -49,18 +49,28 @@ def loss_chart(view: RunView, notes: Sequence[Annotation] = ()) -> Figure:
         figure.add_hline(y=before, line={"color": HELDOUT, "width": 1.5, "dash": "dot"})
     if looks:
         figure.add_scatter(
-            x=[e.step for e in looks], y=[e.loss for e in looks], name="held-out examples", mode="lines+markers",
-            line={"color": HELDOUT, "width": 3}, marker={"size": 8}, hovertemplate="%{y:.3f}",
-        )  # fmt: skip
+            x=[e.step for e in looks],
+            y=[e.loss for e in looks],
+            name="held-out examples",
+            mode="lines+markers",
+            line={"color": HELDOUT, "width": 3},
+            marker={"size": 8},
+            hovertemplate="%{y:.3f}",
+        )
     mark_incidents(figure, view, x, smooth(y))
     annotate(figure, notes, x, smooth(y))
     figure.update_layout(
-        height=320, margin={"l": 48, "r": 16, "t": 12, "b": 40}, paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)",
-        hovermode="x unified", showlegend=False, uirevision=view.run,
+        height=320,
+        margin={"l": 48, "r": 16, "t": 12, "b": 40},
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        hovermode="x unified",
+        showlegend=False,
+        uirevision=view.run,
         font={"family": "system-ui, sans-serif", "size": 12},
         xaxis={"title": "updates", "gridcolor": QUIET, "zeroline": False, "rangemode": "tozero", **SPIKE},
         yaxis={"title": "loss", "gridcolor": QUIET, "zeroline": False},
-    )  # fmt: skip
+    )
     return figure
 
 

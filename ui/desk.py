@@ -17,8 +17,8 @@ from advisor.advisor import Advisor
 from loralab.core.errors import UserError
 from loralab.core.paths import room
 from loralab.core.records import DatasetProfile, Proposal
-from ui.runs.run_names import spoken
 from ui import goals
+from ui.runs.run_names import spoken
 
 _KEPT = 16  # profiles held in memory; one is a few hundred kilobytes at most
 

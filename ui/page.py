@@ -16,13 +16,13 @@ from loralab.lab import Lab
 from loralab.models.catalog import ModelEntry
 from loralab.planning.duration import total_steps
 from loralab.tasks.text import TextPlan
+from ui import goals
 from ui.desk import Desk
 from ui.errors import told
 from ui.form import Form, make_form, read
 from ui.markup import markup
 from ui.runs.run_names import spoken
 from ui.settings import read_settings, remember
-from ui import goals
 from ui.words import notice, parameters, size
 
 TABS = ("dataset", "plan", "train", "evaluate", "share")

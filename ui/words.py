@@ -8,9 +8,21 @@ import math
 from loralab.cli.terminal import size  # bytes are said alike on the page and in a terminal
 
 __all__ = [
-    "GLOSSARY", "count", "duration", "empty", "esc", "fact", "facts", "figure", "heading", "notice", "parameters", "sentence", "size",
+    "GLOSSARY",
+    "count",
+    "duration",
+    "empty",
+    "esc",
+    "fact",
+    "facts",
+    "figure",
+    "heading",
+    "notice",
+    "parameters",
+    "sentence",
+    "size",
     "term",
-]  # fmt: skip
+]
 
 GLOSSARY = {
     "adapter": "A small add-on to a model. It holds what was learned; the model itself stays as it was.",

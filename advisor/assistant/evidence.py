@@ -88,9 +88,14 @@ def pack_of(known: Known) -> Pack:
         if len(rows) < MOST and not any(_same(one, other) for other in rows):
             rows.append(one)
     return Pack(
-        run=known.view.run, state=known.view.state, verdict=known.verdict[0], causes=tuple(cause.title for cause in found.could_be),
-        ways=ways, rows=tuple(Row(name=f"E{n}", evidence=one) for n, one in enumerate(rows, 1)), settings=_numbers(known),
-    )  # fmt: skip
+        run=known.view.run,
+        state=known.view.state,
+        verdict=known.verdict[0],
+        causes=tuple(cause.title for cause in found.could_be),
+        ways=ways,
+        rows=tuple(Row(name=f"E{n}", evidence=one) for n, one in enumerate(rows, 1)),
+        settings=_numbers(known),
+    )
 
 
 def _numbers(known: Known) -> dict[str, float]:

@@ -30,9 +30,11 @@ _LOOSE = re.compile(
 _FIRST = re.compile(r"^(at )?first\b|\bat first\b")
 _ONE = re.compile(r"\b(this|that|which|no|any|every|each|another|the) one\b")
 _NUMBER_WORD = re.compile(rf"\b(?:{'|'.join([*_WORDS, *_SCALES])})(?:[ -](?:and )?(?:{'|'.join([*_WORDS, *_SCALES, 'point'])}))*\b")
-_UNIT = (r"(?:\s?(%|percent\b|per cent\b|percentage points?\b|pct\b|[kmgt]i?b\b|bytes?\b|seconds?\b|secs?\b|s\b|minutes?\b|"
-r"mins?\b|hours?\b|hrs?\b|h\b|days?\b|ms\b|thousand\b|million\b|billion\b|k\b|m\b|bn?\b|updates?\b|steps?\b|"
-r"examples?\b|rows?\b|tokens?\b|epochs?\b|rounds?\b|looks?\b|times\b|x\b|nats?\b))?")  # fmt: skip
+_UNIT = (
+    r"(?:\s?(%|percent\b|per cent\b|percentage points?\b|pct\b|[kmgt]i?b\b|bytes?\b|seconds?\b|secs?\b|s\b|minutes?\b|"
+    r"mins?\b|hours?\b|hrs?\b|h\b|days?\b|ms\b|thousand\b|million\b|billion\b|k\b|m\b|bn?\b|updates?\b|steps?\b|"
+    r"examples?\b|rows?\b|tokens?\b|epochs?\b|rounds?\b|looks?\b|times\b|x\b|nats?\b))?"
+)
 _DIGITS = re.compile(r"-?\d(?:[\d.,' ]*\d)?(?:e[+-]?\d+)?" + _UNIT)
 _COMPOUND = re.compile(
     r"\d\s*[/:^×*x]\s*-?\d|\d\s*(?:out of|in|of)\s+\d|\d\s?[x×](?![a-z])|\d\s*[-–—]\s*\d|\d%\d|[~<>=]\s*-?\d\S*\s*[~<>=]"

@@ -24,14 +24,22 @@ class Offer(Record):
 # Plain attention: what was read of a run is kept between two questions. Sizes as the Hub gave them in 2026.
 OFFERS = (
     Offer(
-        name="small", hub_id="unsloth/Qwen3-1.7B-GGUF", file="Qwen3-1.7B-Q4_K_M.gguf", bytes=1_107_409_472, licence="Apache-2.0",
+        name="small",
+        hub_id="unsloth/Qwen3-1.7B-GGUF",
+        file="Qwen3-1.7B-Q4_K_M.gguf",
+        bytes=1_107_409_472,
+        licence="Apache-2.0",
         words="Qwen3 1.7B: the quicker one.",
     ),
     Offer(
-        name="large", hub_id="unsloth/Qwen3-4B-Instruct-2507-GGUF", file="Qwen3-4B-Instruct-2507-Q4_K_M.gguf", bytes=2_497_281_120,
-        licence="Apache-2.0", words="Qwen3 4B: the more careful one; slower.",
+        name="large",
+        hub_id="unsloth/Qwen3-4B-Instruct-2507-GGUF",
+        file="Qwen3-4B-Instruct-2507-Q4_K_M.gguf",
+        bytes=2_497_281_120,
+        licence="Apache-2.0",
+        words="Qwen3 4B: the more careful one; slower.",
     ),
-)  # fmt: skip
+)
 
 
 def offer(name: str) -> Offer | None:

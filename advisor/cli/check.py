@@ -18,9 +18,14 @@ TEXT = "text"
 
 
 def check(
-    file: File = "", model: Model = "starter", settings: Set = None, role: Role = None, plan: RepeatedPlan = None,
-    json: Json = False, home: Home = None,
-) -> None:  # fmt: skip
+    file: File = "",
+    model: Model = "starter",
+    settings: Set = None,
+    role: Role = None,
+    plan: RepeatedPlan = None,
+    json: Json = False,
+    home: Home = None,
+) -> None:
     """What would go wrong with a training, without starting it. The exit code is 1 where something certain stands in its way."""
     lab, out = Lab(home), Output(json)
     if plan is not None:

@@ -33,11 +33,19 @@ WARMUPS = (0.02, 0.2)  # of the run
 BATCHES = 4
 NAMES: dict[Kind, tuple[str, ...]] = {
     "memory": (
-        "tokens at once", "longest example", "attention's rank", "feed-forward's rank", "bytes a number", "results kept",
-        "kept on the card", "optimiser's notes", "plain attention", "DoRA",
+        "tokens at once",
+        "longest example",
+        "attention's rank",
+        "feed-forward's rank",
+        "bytes a number",
+        "results kept",
+        "kept on the card",
+        "optimiser's notes",
+        "plain attention",
+        "DoRA",
     ),
     "rate": ("effective learning rate", "abruptness", "fewness of examples"),
-}  # fmt: skip
+}
 
 
 class Point(Record):
@@ -119,9 +127,15 @@ def points(plan: TextPlan, facts: Facts, *, failed: bool = False, at: tuple[str,
     run, step, time = at
     model = f"{named(plan.base_model)} | {facts.architecture} {facts.hidden} x {facts.layers}"
     memory = Point(
-        kind="memory", key=f"{model} | {facts.place} | {plan.engine} | {_odd_targets(plan)}", vector=_memory(plan, facts), room=facts.room,
-        failed=failed, run=run, step=step, time=time,
-    )  # fmt: skip
+        kind="memory",
+        key=f"{model} | {facts.place} | {plan.engine} | {_odd_targets(plan)}",
+        vector=_memory(plan, facts),
+        room=facts.room,
+        failed=failed,
+        run=run,
+        step=step,
+        time=time,
+    )
     scale = plan.alpha / (plan.rank**0.5 if plan.use_rslora else plan.rank)
     abrupt = float(sum(plan.warmup < share for share in WARMUPS))
     vector = (plan.learning_rate * scale, abrupt, -math.floor(math.log(plan.effective_batch, BATCHES)))
@@ -147,9 +161,7 @@ def _from_memory(one: record.Point) -> Point | None:
     except ValidationError:
         return None
     tokens = {"max": one.longest} if one.longest else {}
-    facts = Facts(
-        architecture=one.architecture, hidden=one.hidden, layers=one.layers, tokens=tokens, place=one.place, room=one.room
-    )  # fmt: skip
+    facts = Facts(architecture=one.architecture, hidden=one.hidden, layers=one.layers, tokens=tokens, place=one.place, room=one.room)
     where = points(plan, facts, failed=not one.ok, at=(one.run, one.step, one.time))
     return where[0] if one.kind == "memory" else where[1]
 
@@ -160,10 +172,17 @@ def _memory(plan: TextPlan, facts: Facts) -> tuple[float, ...]:
     at_once = max(longest, min(plan.token_budget or longest * rows, longest * rows))
     rank = float(plan.rank)
     return (
-        float(at_once), float(longest), 0.0 if plan.targets == "mlp" else rank, 0.0 if plan.targets == "attention" else rank,
-        WEIGHT_BYTES[plan.precision], KEEPS[plan.recompute], float(not plan.offload), 8.0 if plan.optimizer == "adamw" else 2.0,
-        float(plan.attention == "eager"), float(plan.use_dora),
-    )  # fmt: skip
+        float(at_once),
+        float(longest),
+        0.0 if plan.targets == "mlp" else rank,
+        0.0 if plan.targets == "attention" else rank,
+        WEIGHT_BYTES[plan.precision],
+        KEEPS[plan.recompute],
+        float(not plan.offload),
+        8.0 if plan.optimizer == "adamw" else 2.0,
+        float(plan.attention == "eager"),
+        float(plan.use_dora),
+    )
 
 
 def _odd_targets(plan: TextPlan) -> str:

@@ -61,10 +61,23 @@ def _examined(reads: str, _data: Stamp, model_folder: Path, _model: Stamp) -> tu
     examples, loaded = load_examples(Path(plan.dataset), plan.roles or None)
     facts = of_plan(plan, TextEncoder(model_folder), examples, MOST)
     profile = DatasetProfile(
-        id=facts.data, name=loaded.name, path=plan.dataset, shape=loaded.shape, roles=loaded.roles, columns=loaded.columns,
-        certain=loaded.certain, encoding=loaded.encoding, n_read=loaded.n_read, n_kept=len(examples), left_out=loaded.left_out,
-        n_train=facts.n_train, n_heldout=facts.n_heldout, n_duplicates=facts.repeated, tokens=facts.tokens, tokenizer=model_folder.name,
-    )  # fmt: skip
+        id=facts.data,
+        name=loaded.name,
+        path=plan.dataset,
+        shape=loaded.shape,
+        roles=loaded.roles,
+        columns=loaded.columns,
+        certain=loaded.certain,
+        encoding=loaded.encoding,
+        n_read=loaded.n_read,
+        n_kept=len(examples),
+        left_out=loaded.left_out,
+        n_train=facts.n_train,
+        n_heldout=facts.n_heldout,
+        n_duplicates=facts.repeated,
+        tokens=facts.tokens,
+        tokenizer=model_folder.name,
+    )
     return facts, profile
 
 

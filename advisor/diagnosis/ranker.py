@@ -143,6 +143,11 @@ def fitted(path: Path = FILE) -> Ranker | None:
 def read(written: dict[str, Any]) -> Ranker:
     """A ranker from its file."""
     return Ranker(
-        tuple(written["features"]), tuple(written["causes"]), np.array(written["mean"]), np.array(written["spread"]),
-        np.array(written["weights"]), np.array(written["bias"]), float(written["threshold"]),
-    )  # fmt: skip
+        tuple(written["features"]),
+        tuple(written["causes"]),
+        np.array(written["mean"]),
+        np.array(written["spread"]),
+        np.array(written["weights"]),
+        np.array(written["bias"]),
+        float(written["threshold"]),
+    )

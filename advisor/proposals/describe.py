@@ -20,15 +20,23 @@ LARGEST_QUICK = 200e6  # weights of a model for somebody in a hurry
 PATIENCE = {"quick": 900.0, "": 3600.0, "best": 8 * 3600.0}  # seconds that training may take
 WORD = 1.4  # tokens, about
 GIVES: dict[Task, str] = {
-    "answer": "answers", "sort": "names of classes", "extract": "results", "summarise": "summaries", "translate": "translations",
-    "code": "answers", "write": "texts",
-}  # fmt: skip
+    "answer": "answers",
+    "sort": "names of classes",
+    "extract": "results",
+    "summarise": "summaries",
+    "translate": "translations",
+    "code": "answers",
+    "write": "texts",
+}
 MEANS: dict[Task, str] = {  # what a person chooses from where a wish can be read in several ways
-    "answer": "Answer questions, or chat", "sort": "Sort texts into classes, or say yes or no",
+    "answer": "Answer questions, or chat",
+    "sort": "Sort texts into classes, or say yes or no",
     "extract": "Find names, dates, amounts in texts",
-    "summarise": "Make texts shorter", "translate": "Put texts into another language or other words",
-    "code": "Write or explain code and formulas", "write": "Write new texts",
-}  # fmt: skip
+    "summarise": "Make texts shorter",
+    "translate": "Put texts into another language or other words",
+    "code": "Write or explain code and formulas",
+    "write": "Write new texts",
+}
 CONTINUES: tuple[Task, ...] = ("write",)  # what a model does that never saw a conversation
 READS: tuple[Task, ...] = ("sort", "extract")  # kinds where a language is that of the texts it gets
 
@@ -49,43 +57,84 @@ class Kind:
 
 KINDS: dict[Task, Kind] = {
     "answer": Kind(
-        "prompt_completion", 300, 25, 60, ("question", "answer"), "a question as people ask it, and the answer as you want it",
+        "prompt_completion",
+        300,
+        25,
+        60,
+        ("question", "answer"),
+        "a question as people ask it, and the answer as you want it",
         {"question": "My parcel is late. What can I do?", "answer": "I am sorry. Please send me the order number, and I will look."},
-        ("Take real questions, also clumsy ones.", "Let all answers have the tone you want: it is learned first.",
-         "Facts that change belong into the question, not into the training."),
+        (
+            "Take real questions, also clumsy ones.",
+            "Let all answers have the tone you want: it is learned first.",
+            "Facts that change belong into the question, not into the training.",
+        ),
     ),
     "sort": Kind(
-        "label", 500, 30, 3, ("text", "label"), "a text and the name of its class",
+        "label",
+        500,
+        30,
+        3,
+        ("text", "label"),
+        "a text and the name of its class",
         {"text": "I was charged twice.", "label": "billing"},
-        ("At least 50 texts for each class, and about as many of each.", "Add a class for what fits nowhere, with examples.",
-         "Two people should agree on the class of a text; where they do not, the model cannot either."),
+        (
+            "At least 50 texts for each class, and about as many of each.",
+            "Add a class for what fits nowhere, with examples.",
+            "Two people should agree on the class of a text; where they do not, the model cannot either.",
+        ),
     ),
     "extract": Kind(
-        "prompt_completion", 300, 120, 50, ("text", "result"), "a text and what is to be found in it, always in one form, such as JSON",
+        "prompt_completion",
+        300,
+        120,
+        50,
+        ("text", "result"),
+        "a text and what is to be found in it, always in one form, such as JSON",
         {"text": "Invoice 118 of 3 May, 240 EUR, Miller Ltd.", "result": '{"number": "118", "amount": 240, "name": "Miller Ltd."}'},
         ("Always the same fields in the same order.", "Include texts where a field is missing, and say so in the same way each time."),
     ),
     "summarise": Kind(
-        "prompt_completion", 300, 400, 60, ("text", "summary"), "a whole text and the summary you would have written",
+        "prompt_completion",
+        300,
+        400,
+        60,
+        ("text", "summary"),
+        "a whole text and the summary you would have written",
         {"text": "(a report of one page)", "summary": "(its three most important sentences)"},
         ("Let all summaries be about as long.", "Nothing may stand in a summary that is not in its text, or it learns to invent."),
     ),
     "translate": Kind(
-        "prompt_completion", 1000, 30, 30, ("source", "translation"), "a sentence and its translation",
+        "prompt_completion",
+        1000,
+        30,
+        30,
+        ("source", "translation"),
+        "a sentence and its translation",
         {"source": "Where is the station?", "translation": "Wo ist der Bahnhof?"},
         ("A small model learns your words and your tone, not a language it never saw.", "Short, whole sentences teach most."),
     ),
     "code": Kind(
-        "prompt_completion", 500, 80, 60, ("task", "code"), "what is to be done and the code that does it, or code and the words for it",
+        "prompt_completion",
+        500,
+        80,
+        60,
+        ("task", "code"),
+        "what is to be done and the code that does it, or code and the words for it",
         {"task": "Count the rows of the table orders.", "code": "SELECT COUNT(*) FROM orders;"},
         ("Only code that was run and works.", "One style throughout."),
     ),
     "write": Kind(
-        "text", 200, 0, 300, ("text",), "a whole text in the style you want",
+        "text",
+        200,
+        0,
+        300,
+        ("text",),
+        "a whole text in the style you want",
         {"text": "(a poem, a letter, a page)"},
         ("Fifty pages teach a tone, some hundred a style.", "Take out what is not the style: headers, page numbers, quotations of others."),
     ),
-}  # fmt: skip
+}
 
 
 class Described(Record):
@@ -109,9 +158,14 @@ def describe(lab: Lab, text: str, model: str = "", kind: Chosen = "") -> Describ
     fixed: dict[str, Any] = {"learn_from": "everything"} if usual.shape == "text" else {}
     proposal = lab.propose(profile, name, **fixed, title=_title(wish))
     return Described(
-        wish=wish, proposal=proposal, rows=usual.rows, columns=usual.columns, sample=_sample(wish, usual), needs=_needs(wish, usual),
+        wish=wish,
+        proposal=proposal,
+        rows=usual.rows,
+        columns=usual.columns,
+        sample=_sample(wish, usual),
+        needs=_needs(wish, usual),
         words=_words(wish, lab.check_model(name)),
-    )  # fmt: skip
+    )
 
 
 def _imagined(wish: Wish, kind: Kind) -> DatasetProfile:
@@ -123,9 +177,16 @@ def _imagined(wish: Wish, kind: Kind) -> DatasetProfile:
     heldout = max(8, kind.rows // 10)
     total = kind.rows * typical
     return DatasetProfile(
-        id="", name="", path="", shape=kind.shape, n_read=kind.rows, n_kept=kind.rows, n_train=kind.rows - heldout, n_heldout=heldout,
+        id="",
+        name="",
+        path="",
+        shape=kind.shape,
+        n_read=kind.rows,
+        n_kept=kind.rows,
+        n_train=kind.rows - heldout,
+        n_heldout=heldout,
         tokens=tokens | {"total": total, "learned": round(total * answer / (kind.question + answer))},
-    )  # fmt: skip
+    )
 
 
 def _model(lab: Lab, wish: Wish, profile: DatasetProfile) -> str:
@@ -181,10 +242,14 @@ def _needs(wish: Wish, kind: Kind) -> tuple[str, ...]:
 
 def _words(wish: Wish, model: ModelCheck) -> str:
     doing = {
-        "answer": "answer", "sort": "sort texts into classes", "extract": "find things in texts", "summarise": "summarise",
+        "answer": "answer",
+        "sort": "sort texts into classes",
+        "extract": "find things in texts",
+        "summarise": "summarise",
         "translate": f"translate into {wish.language}" if wish.language else "put texts into another language or other words",
-        "code": "work with code", "write": "write in a style",
-    }[wish.task]  # fmt: skip
+        "code": "work with code",
+        "write": "write in a style",
+    }[wish.task]
     manner = [f"in {wish.language}"] if wish.language and wish.task != "translate" else []
     manner += ["in few words"] if wish.length == "short" else ["at length"] if wish.length == "long" else []
     others = " or ".join(f"“{MEANS[task]}”" for task in wish.likely[1:])

@@ -110,9 +110,14 @@ def _sweep(setting: str, runs: list[Memory]) -> Sweep | None:
     if facts is None or best is None or best <= 0:
         return None
     return Sweep(
-        setting, best, tuple(run.run for run in runs), runs[0].model, facts.data, facts.architecture,
+        setting,
+        best,
+        tuple(run.run for run in runs),
+        runs[0].model,
+        facts.data,
+        facts.architecture,
         describe(facts.parameters, runs[0].steps, float(runs[0].settings.get("effective_batch", 8))),
-    )  # fmt: skip
+    )
 
 
 def describe(parameters: int, steps: int, batch: float) -> tuple[float, ...]:

@@ -68,10 +68,15 @@ def known_facts(lab: Lab, profile: DatasetProfile, model: str) -> Facts:
     return Facts.model_validate(
         run_facts.of_model(lab.catalog.folder(model))
         | {
-            "data": profile.id, "n_train": profile.n_train, "n_heldout": profile.n_heldout, "tokens": profile.tokens,
-            "parameters": lab.check_model(model).parameters, "place": fingerprint(machine), "room": machine.training_memory_free,
+            "data": profile.id,
+            "n_train": profile.n_train,
+            "n_heldout": profile.n_heldout,
+            "tokens": profile.tokens,
+            "parameters": lab.check_model(model).parameters,
+            "place": fingerprint(machine),
+            "room": machine.training_memory_free,
         }
-    )  # fmt: skip
+    )
 
 
 def because(tamed: Tamed) -> str:

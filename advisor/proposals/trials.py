@@ -70,8 +70,12 @@ def begin(
         pilot = Pilot(group=group, setting="learning_rate", value=value, usual=number == 1, plan=plan.model_dump(), follow=follow)
         title = f"Test {number} of {count}: learning rate {value:g}"
         short = plan.model_dump() | {
-            "learning_rate": value, "max_steps": steps, "eval_every": max(1, steps // 4), "patience": 0, "title": title,
-        }  # fmt: skip
+            "learning_rate": value,
+            "max_steps": steps,
+            "eval_every": max(1, steps // 4),
+            "patience": 0,
+            "title": title,
+        }
         names.append(runs.start(lab.home, "train", plan=short, options=options | {OPTION: pilot.model_dump(), "measures": MEASURES}))
     return tuple(names)
 
@@ -97,9 +101,7 @@ def pick(lab: Lab, names: Sequence[str]) -> Picked:
         raise UserError("None of the tests ended well.", "Look at the first of them: it says why.", code="no_pilot")
     chosen, words = decide({name: lab.judgement(name) for name in sound}, usual)
     said = words.format(usual=f"{pilots[usual].value:g}", chosen=f"{pilots[chosen].value:g}")
-    return Picked(
-        setting=pilots[usual].setting, value=pilots[chosen].value, usual=pilots[usual].value, runs=tuple(names), words=said
-    )  # fmt: skip
+    return Picked(setting=pilots[usual].setting, value=pilots[chosen].value, usual=pilots[usual].value, runs=tuple(names), words=said)
 
 
 def follow(lab: Lab, names: Sequence[str]) -> str:

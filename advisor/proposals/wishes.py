@@ -40,82 +40,203 @@ SIGNS: dict[Task, tuple[tuple[str, float], ...]] = {
     "sort": (
         (r"classif\w*|categor\w*|kategor\w*|klassifi\w*|clasific\w*|classer\w*|einordne\w*|einteil\w*|zuordne\w*|triage\w*", 3),
         (r"tell\w* .*apart|distinguish\w*|unterscheid\w*|distingu\w*|moderat\w*|into (groups|classes|kinds|themes|piles)|belongs? to", 3),
-        ((r"(?<!some )(?<!what )(?<!a )sort(s|ed|ing|ier\w*)?\b|label\w*|tag(s|ging|ged)?\b|rout(e|es|ing)\b|assign(s|ed|ing)?\b|"
-         r"flag(s|ged|ging)?\b"), 2),
+        (
+            (
+                r"(?<!some )(?<!what )(?<!a )sort(s|ed|ing|ier\w*)?\b|label\w*|tag(s|ging|ged)?\b|rout(e|es|ing)\b|assign(s|ed|ing)?\b|"
+                r"flag(s|ged|ging)?\b"
+            ),
+            2,
+        ),
         (r"detect\w*|recogni[sz]e\w*|spot(s|ting)?\b|erkenn\w*|détect\w*|reconn\w*|reconoc\w*|trier\b|filter\w*|guess\w*|predict\w*", 2),
-        ((r"spam|phishing|fake|fraud\w*|sentiment\w*|intent(s|ion)?\b|(by|the|which|what) topics?|urgen(t|cy)\w*|priorit\w*|"
-          r"toxic\w*|hateful|hate speech|offensive|abus\w*|"
-         r"positiv\w*|negativ\w*"), 2),
-        ((r"(tell|say|decide|check|judge|know|see|find out)s? (me |us )?(if|whether|wether|whether|which|how \w+ (a|an|the|it))\b|"
-         r"entscheide\w*|ob (ein|der|die)"), 2),
-        ((r"yes (or|/) ?no|yes/no|true or false|right or wrong|good or bad|ja oder nein|oui ou non|(is|are) (it|this|that) .* or |"
-         r"or not\b"), 2),
-        ((r"grad(e|es|ing) (the |my |our |short |\w+ )?(essays?|papers?|answers?|tests?|exams?|texts?|homework)|"
-         r"rat(e|es|ing) (how|the|my|our|them|it|each)"), 3),
-        ((r"which (department|team|class|kind|category)|(from )?\w\d? ?(to|-) ?(5|6|10|100|f|c2)\b|on a scale|scores? (from|each)|"
-         r"whether|par sujet|nach \w+ sortieren"), 2),
+        (
+            (
+                r"spam|phishing|fake|fraud\w*|sentiment\w*|intent(s|ion)?\b|(by|the|which|what) topics?|urgen(t|cy)\w*|priorit\w*|"
+                r"toxic\w*|hateful|hate speech|offensive|abus\w*|"
+                r"positiv\w*|negativ\w*"
+            ),
+            2,
+        ),
+        (
+            (
+                r"(tell|say|decide|check|judge|know|see|find out)s? (me |us )?(if|whether|wether|whether|which|how \w+ (a|an|the|it))\b|"
+                r"entscheide\w*|ob (ein|der|die)"
+            ),
+            2,
+        ),
+        (
+            (
+                r"yes (or|/) ?no|yes/no|true or false|right or wrong|good or bad|ja oder nein|oui ou non|(is|are) (it|this|that) .* or |"
+                r"or not\b"
+            ),
+            2,
+        ),
+        (
+            (
+                r"grad(e|es|ing) (the |my |our |short |\w+ )?(essays?|papers?|answers?|tests?|exams?|texts?|homework)|"
+                r"rat(e|es|ing) (how|the|my|our|them|it|each)"
+            ),
+            3,
+        ),
+        (
+            (
+                r"which (department|team|class|kind|category)|(from )?\w\d? ?(to|-) ?(5|6|10|100|f|c2)\b|on a scale|scores? (from|each)|"
+                r"whether|par sujet|nach \w+ sortieren"
+            ),
+            2,
+        ),
     ),
     "extract": (
-        ((r"extract\w*|extrahier\w*|extrai\w*|extra(er|e|iga)\b|heraus(les|zieh|such|hol)\w*|auslesen|sacar|parse\w*|"
-         r"pull (out )?(the|all)|pick out"), 3),
-        ((r"json|structured|csv|key.?value|(in)?to (a |an )?(table|spreadsheet|list|fields|columns|excel)|"
-         r"as (a |an )?(list|table)|als (liste|tabelle)"), 3),
-        ((rf"\b{FACTS}\b.*\b{FACTS}\b|fill (in |out )?(a |the |our |my )?(\w+ )?forms?\b|"
-         rf"(make|create|fill) a (table|spreadsheet|list)"), 3),
+        (
+            (
+                r"extract\w*|extrahier\w*|extrai\w*|extra(er|e|iga)\b|heraus(les|zieh|such|hol)\w*|auslesen|sacar|parse\w*|"
+                r"pull (out )?(the|all)|pick out"
+            ),
+            3,
+        ),
+        (
+            (
+                r"json|structured|csv|key.?value|(in)?to (a |an )?(table|spreadsheet|list|fields|columns|excel)|"
+                r"as (a |an )?(list|table)|als (liste|tabelle)"
+            ),
+            3,
+        ),
+        (
+            (
+                rf"\b{FACTS}\b.*\b{FACTS}\b|fill (in |out )?(a |the |our |my )?(\w+ )?forms?\b|"
+                rf"(make|create|fill) a (table|spreadsheet|list)"
+            ),
+            3,
+        ),
         (r"(give|get|need|want|read|find|return|note|write out)s?\b[^.?]*\w, [^.?]*\b(and|und|et|y)\b", 1.5),
-        ((r"list (all|of|every|the)|find (all|every|each|the)|(only|just) (need|want) the|(need|want) (only|just)|fields?|"
-         r"invoices?|receipts?|entities"), 2),
+        (
+            (
+                r"list (all|of|every|the)|find (all|every|each|the)|(only|just) (need|want) the|(need|want) (only|just)|fields?|"
+                r"invoices?|receipts?|entities"
+            ),
+            2,
+        ),
     ),
     "summarise": (
-        ((r"summ?ar\w*|sum(s|ming)? up|tl;?dr|condens\w*|(key|main|important|essential) (points?|takeaways?|things|facts)|"
-         r"boil\w* .*down|gist"), 3),
-        ((r"zusammenfass\w*|fass\w* .*zusammen|résum\w*|resúm\w*|resum(ir|en|enes|iendo)\b|synthèse|kürzen|kürzer\w*|raccourc\w*|"
-         r"acortar"), 3),
-        ((r"shorten\w*|shorter|minutes (of|from)|(short )?abstracts? (of|for)|headlines?|overview|in a nutshell|abridge\w*|digest|"
-         r"half (a )?page"), 2),
+        (
+            (
+                r"summ?ar\w*|sum(s|ming)? up|tl;?dr|condens\w*|(key|main|important|essential) (points?|takeaways?|things|facts)|"
+                r"boil\w* .*down|gist"
+            ),
+            3,
+        ),
+        (
+            (
+                r"zusammenfass\w*|fass\w* .*zusammen|résum\w*|resúm\w*|resum(ir|en|enes|iendo)\b|synthèse|kürzen|kürzer\w*|raccourc\w*|"
+                r"acortar"
+            ),
+            3,
+        ),
+        (
+            (
+                r"shorten\w*|shorter|minutes (of|from)|(short )?abstracts? (of|for)|headlines?|overview|in a nutshell|abridge\w*|digest|"
+                r"half (a )?page"
+            ),
+            2,
+        ),
         (r"what .* (is|are|was) about|most important|transcripts?|bullet(s| points)", 1.5),
     ),
     "translate": (
         (r"translat\w*|übersetz\w*|tradui\w*|traduc\w*|(from|out of) \w+ (in)?to (\w+ )?" + TONGUE, 3),
-        ((rf"(in)?to (\w+ )?{MANNER} (\w+ )?(language|words|english|speech|ones?|style|e?mails?|text)|into {TONGUE}\b|"
-         rf"{TONGUE} (in)?to {TONGUE}\b"), 3),
+        (
+            (
+                rf"(in)?to (\w+ )?{MANNER} (\w+ )?(language|words|english|speech|ones?|style|e?mails?|text)|into {TONGUE}\b|"
+                rf"{TONGUE} (in)?to {TONGUE}\b"
+            ),
+            3,
+        ),
         (rf"(make|turn|change|from) .*\b{MANNER}\b|understandable|easy.to.read|easier to|simplif\w*|verständlich\w*|vereinfach\w*", 2),
-        ((r"rewrit\w*|rephras\w*|reword\w*|paraphras\w*|umschreib\w*|umformulier\w*|reformul\w*|"
-         r"(plain|simple|einfache\w*|leichte\w*) (language|sprache)"), 2),
+        (
+            (
+                r"rewrit\w*|rephras\w*|reword\w*|paraphras\w*|umschreib\w*|umformulier\w*|reformul\w*|"
+                r"(plain|simple|einfache\w*|leichte\w*) (language|sprache)"
+            ),
+            2,
+        ),
         (r"dialect\w*|dialekt\w*|subtitles?|jargon", 1.5),
     ),
     "code": (
-        ((r"(\w+-)?code\b|coding|programming|python|java\w*|typescript|sql|"
-          r"regex\w*|bash|shell (commands?|scripts?)|rust\b|c\+\+|c#|php|html|css|cobol|"
-         r"matlab|latex|vba"), 5),
-        ((r"macros?|excel formulas?|pull requests?|git(hub)?\b|commit messages?|unit tests?|docstrings?|stack ?traces?|arduino|compiler|"
-         r"autocomplet\w*"), 4),
-        ((r"scripts?\b|program (a|an|little|small|simple)|programm?ier\w*|programmer|"
-          r"functions?\b|database|abfragen?|api calls?|bugs?\b|refactor\w*|"
-         r"completions"), 2),
+        (
+            (
+                r"(\w+-)?code\b|coding|programming|python|java\w*|typescript|sql|"
+                r"regex\w*|bash|shell (commands?|scripts?)|rust\b|c\+\+|c#|php|html|css|cobol|"
+                r"matlab|latex|vba"
+            ),
+            5,
+        ),
+        (
+            (
+                r"macros?|excel formulas?|pull requests?|git(hub)?\b|commit messages?|unit tests?|docstrings?|"
+                r"stack ?traces?|arduino|compiler|"
+                r"autocomplet\w*"
+            ),
+            4,
+        ),
+        (
+            (
+                r"scripts?\b|program (a|an|little|small|simple)|programm?ier\w*|programmer|"
+                r"functions?\b|database|abfragen?|api calls?|bugs?\b|refactor\w*|"
+                r"completions"
+            ),
+            2,
+        ),
     ),
     "write": (
-        ((r"(write|sound|speak|talk|text|type)s? (just )?like|in (the|my|our|his|her) ([\w']+ )?(style|voice|tone|wording)|"
-         r"style of|imitat\w*|mimic\w*"), 3),
-        ((r"poe(ms?|ts?|try)\b|stor(y|ies)\b|novels?|lyrics|songs?|haikus?|sonnets?|fairy ?tales?|shakespeare|fan ?fiction|"
-         r"fiction|screenplay|essays? about"), 3),
-        ((r"gedicht\w*|geschichten?\b|märchen|liedtext\w*|poèmes?|histoires\b|contes?\b|chansons?|cuentos?|poes[ií]as?|"
-         r"canciones|im stil"), 3),
+        (
+            (
+                r"(write|sound|speak|talk|text|type)s? (just )?like|in (the|my|our|his|her) ([\w']+ )?(style|voice|tone|wording)|"
+                r"style of|imitat\w*|mimic\w*"
+            ),
+            3,
+        ),
+        (
+            (
+                r"poe(ms?|ts?|try)\b|stor(y|ies)\b|novels?|lyrics|songs?|haikus?|sonnets?|fairy ?tales?|shakespeare|fan ?fiction|"
+                r"fiction|screenplay|essays? about"
+            ),
+            3,
+        ),
+        (
+            (
+                r"gedicht\w*|geschichten?\b|märchen|liedtext\w*|poèmes?|histoires\b|contes?\b|chansons?|cuentos?|poes[ií]as?|"
+                r"canciones|im stil"
+            ),
+            3,
+        ),
         (rf"^((a|an|some|new|good|funny|short|long|kurze|lange|\w+ed|\w+y) )*{MADE}\b", 3),
-        ((r"(write|writing|writes)\b(?! (out|down))|draft\w*|compos\w*|generat\w*|make up|come up with|invent\w*|create|"
-         r"schreib\w*|verfass\w*"), 2),
+        (
+            (
+                r"(write|writing|writes)\b(?! (out|down))|draft\w*|compos\w*|generat\w*|make up|come up with|invent\w*|create|"
+                r"schreib\w*|verfass\w*"
+            ),
+            2,
+        ),
         (r"écri(re|s|t|ve)\b|rédig\w*|escrib\w*|redact\w*|inventa\w*|(comme|como|wie) (moi|yo|ich)\b", 2),
         (rf"continu\w*|go(es)? on\b|carr(y|ies) on|weiterschreib\w*|writer\w*|blog|diary|like (my|our) \w+ \w+s\b|{MADE}\b", 1.5),
     ),
     "answer": (
-        ((r"(?<!'s )answer\w*|repl(y|ies|ying)\b|respond\w*|chat\w*|assistant\w*|bot\b|(be)?antwort\w*|répon\w*|respuest\w*|"
-         r"respond\w*|contest(a|e)\w*"), 2.5),
+        (
+            (
+                r"(?<!'s )answer\w*|repl(y|ies|ying)\b|respond\w*|chat\w*|assistant\w*|bot\b|(be)?antwort\w*|répon\w*|respuest\w*|"
+                r"respond\w*|contest(a|e)\w*"
+            ),
+            2.5,
+        ),
         (r"tutor\w*|teach\w*|explain\w*|advi[cs]e\w*|coach\w*|faq|help ?desk|erklär\w*|berat\w*|expli(qu|c)\w*|enseñ\w*", 2),
-        ((r"(talk|speak)s? (to|with)|questions?|fragen?\b|preguntas?|conversation\w*|(keep|keeps) asking|asks?\b|knows?\b|"
-         r"support (team|staff|bot)|guide\b|help(s|er)?\b"), 1.5),
+        (
+            (
+                r"(talk|speak)s? (to|with)|questions?|fragen?\b|preguntas?|conversation\w*|(keep|keeps) asking|asks?\b|knows?\b|"
+                r"support (team|staff|bot)|guide\b|help(s|er)?\b"
+            ),
+            1.5,
+        ),
         (r"customers?|support|kunden\w*|clients?|clientes?", 0.5),
     ),
-}  # fmt: skip
+}
 MAKES: tuple[Task, ...] = ("answer", "write", "code")  # kinds whose “long” is about what they give, not about what they get
 SHOWN = 3  # kinds that a person is asked about where it is not sure
 FIRST = 1.5  # times: the kind of task that is named first is the one that is meant; what follows tells how
@@ -170,10 +291,15 @@ def understand(text: str, task: Chosen = "") -> Wish:
     best = likely[0]
     sized = said if best in MAKES else re.sub(INPUT, "", said)
     return Wish(
-        text=text.strip(), task=best, sure=len(likely) == 1, likely=likely, language=language(said, best), written=typed(said),
+        text=text.strip(),
+        task=best,
+        sure=len(likely) == 1,
+        likely=likely,
+        language=language(said, best),
+        written=typed(said),
         length="short" if re.search(SHORT, sized) else "long" if re.search(LONG, sized) else "",
         pace="quick" if re.search(QUICK, said) else "best" if re.search(BEST, said) else "",
-    )  # fmt: skip
+    )
 
 
 def tidy(text: str) -> str:

@@ -48,9 +48,14 @@ def retry(lab: Lab, run: str, *, asked: bool = False) -> str:
         raise UserError("Nothing can be changed about its cause without asking you.", "See what was found.", code="no_repair")
     names = tries.chain(lab, run)
     why = tries.Try(
-        of=run, first=names[0], number=len(names), rule=found.finding.rule, words=found.words, settings=found.settings,
+        of=run,
+        first=names[0],
+        number=len(names),
+        rule=found.finding.rule,
+        words=found.words,
+        settings=found.settings,
         remembered=found.remembered,
-    )  # fmt: skip
+    )
     plan: dict[str, Any] = found.plan(case.of_run(lab, run).asked).model_dump()
     with disk.writing(lab.home):
         return tries.begin(lab, run, why, plan, WEEK if asked else tries.left(lab, run, allowed))
@@ -96,10 +101,14 @@ def told(lab: Lab, run: str) -> tuple[tries.Told, ...]:
         evidence = tuple(one.words for one in cause.evidence) if cause else ()
         found.append(
             tries.Told(
-                run=name, state=view.state, changed=why.words if why else "", happened=cause.words if cause else "",
-                evidence=evidence, came_of_it=tries.came_of(view, first=why is None),
+                run=name,
+                state=view.state,
+                changed=why.words if why else "",
+                happened=cause.words if cause else "",
+                evidence=evidence,
+                came_of_it=tries.came_of(view, first=why is None),
             )
-        )  # fmt: skip
+        )
     return tuple(found)
 
 

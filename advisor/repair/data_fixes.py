@@ -226,9 +226,13 @@ def _applied(operation: str, plan: TextPlan, model_folder: Path) -> tuple[Advice
     concerned = [example for example in examples if example not in kept]
     words = f"{OPERATIONS[operation].words}: {len(concerned):,} of {len(examples):,} examples are concerned, {len(after):,} are left."
     return Advice(
-        operation=operation, words=words, concerned=len(concerned), before=len(examples), after=len(after),
+        operation=operation,
+        words=words,
+        concerned=len(concerned),
+        before=len(examples),
+        after=len(after),
         rows=tuple(e.row for e in concerned[:20]),
-    ), after  # fmt: skip
+    ), after
 
 
 def _written(examples: Examples, source: Path, operation: str) -> Iterator[dict[str, object]]:

@@ -34,9 +34,17 @@ class Rule:
         if found is None:
             return None
         return Finding(
-            rule=name, id=self.id, group=self.group, title=self.title, words=found.words, severity=found.severity or self.severity,
-            action=found.action or self.action, confidence=found.confidence, evidence=found.evidence, fixes=found.fixes,
-        )  # fmt: skip
+            rule=name,
+            id=self.id,
+            group=self.group,
+            title=self.title,
+            words=found.words,
+            severity=found.severity or self.severity,
+            action=found.action or self.action,
+            confidence=found.confidence,
+            evidence=found.evidence,
+            fixes=found.fixes,
+        )
 
 
 def rules() -> dict[str, Rule]:

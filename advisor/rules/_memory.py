@@ -37,9 +37,11 @@ def doing(incident: Incident) -> Doing:
     """What the run was doing when memory ran out, by the words of loralab/train/oom.py."""
     text = incident.text
     signs: tuple[tuple[str, Doing], ...] = (
-        ("held-out examples", "looking"), ("comparing before and after", "comparing"), ("was being made", "optimiser"),
+        ("held-out examples", "looking"),
+        ("comparing before and after", "comparing"),
+        ("was being made", "optimiser"),
         ("One example", "one example"),
-    )  # fmt: skip
+    )
     for sign, name in signs:
         if sign in text:
             return name

@@ -14,14 +14,21 @@ from loralab.core.paths import CHECKOUT, write_atomic
 
 PAGE = CHECKOUT / "docs" / "diagnoses.md"
 GROUPS = {
-    "non-finite": "Numbers that break", "memory": "Memory", "instability": "Training that runs away", "no learning": "Nothing is learned",
-    "overfitting": "Learned by heart, or forgotten", "template": "How examples are written for the model", "data": "The examples",
+    "non-finite": "Numbers that break",
+    "memory": "Memory",
+    "instability": "Training that runs away",
+    "no learning": "Nothing is learned",
+    "overfitting": "Learned by heart, or forgotten",
+    "template": "How examples are written for the model",
+    "data": "The examples",
     "environment": "The computer",
-}  # fmt: skip
+}
 DONE = {
-    "retry": "done by itself on the next try", "propose": "offered with one click", "block": "stands in the way of a start",
+    "retry": "done by itself on the next try",
+    "propose": "offered with one click",
+    "block": "stands in the way of a start",
     "inform": "told",
-}  # fmt: skip
+}
 
 
 def page() -> str:

@@ -31,9 +31,13 @@ def is_known(question: str) -> bool:
 
 
 def _term(known: Known, asked: Asked) -> str:
-    here = {"learning rate": f"This run used {rate(known.case.plan.learning_rate)}", "rank": f"In this run it was {known.case.plan.rank}",
-            "loss": told.moved(known), "held-out loss": told.moved(known),
-            "epoch": f"This run planned {known.case.plan.epochs:g} of them" if not known.case.plan.max_steps else ""}  # fmt: skip
+    here = {
+        "learning rate": f"This run used {rate(known.case.plan.learning_rate)}",
+        "rank": f"In this run it was {known.case.plan.rank}",
+        "loss": told.moved(known),
+        "held-out loss": told.moved(known),
+        "epoch": f"This run planned {known.case.plan.epochs:g} of them" if not known.case.plan.max_steps else "",
+    }
     return joined(MEANINGS[asked.detail], here.get(asked.detail, ""))
 
 
@@ -116,8 +120,11 @@ def _speed(known: Known, asked: Asked) -> str:
         return "It has not made an update yet, so its speed is not known."
     device = known.case.facts.device if known.case.facts else ""
     on = " on the processor" if device == "cpu" else " on the graphics card" if device.startswith("cuda") else ""
-    tip = "A smaller model, shorter examples or a graphics card would make it quicker" if device == "cpu" else \
-        "A smaller model or shorter examples would make it quicker"  # fmt: skip
+    tip = (
+        "A smaller model, shorter examples or a graphics card would make it quicker"
+        if device == "cpu"
+        else "A smaller model or shorter examples would make it quicker"
+    )
     return joined(f"It reads about {sum(speeds) / len(speeds):,.0f} tokens in a second{on}", _time(known, asked), tip)
 
 
@@ -212,7 +219,25 @@ def _unknown(known: Known, asked: Asked) -> str:
 
 
 _ANSWERS: dict[Topic, Callable[[Known, Asked], str]] = {
-    "term": _term, "setting": _setting, "level": levels.level, "stopped": _stopped, "better": _better, "overfit": _overfit,
-    "time_left": _time_left, "time": _time, "changed": _changed, "evidence": _evidence, "memory": _memory, "curve": _curve, "data": _data,
-    "speed": _speed, "resume": _resume, "use": _use, "next": _next, "state": _state, "who": _who, "story": _story, "unknown": _unknown,
-}  # fmt: skip
+    "term": _term,
+    "setting": _setting,
+    "level": levels.level,
+    "stopped": _stopped,
+    "better": _better,
+    "overfit": _overfit,
+    "time_left": _time_left,
+    "time": _time,
+    "changed": _changed,
+    "evidence": _evidence,
+    "memory": _memory,
+    "curve": _curve,
+    "data": _data,
+    "speed": _speed,
+    "resume": _resume,
+    "use": _use,
+    "next": _next,
+    "state": _state,
+    "who": _who,
+    "story": _story,
+    "unknown": _unknown,
+}

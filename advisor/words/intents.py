@@ -14,9 +14,28 @@ from advisor.words.glossary import NAMES
 from loralab.tasks.text import TextPlan
 
 Topic = Literal[
-    "term", "setting", "level", "stopped", "better", "overfit", "time_left", "time", "changed", "evidence", "memory", "curve", "data",
-    "speed", "resume", "use", "next", "state", "who", "story", "unknown",
-]  # fmt: skip
+    "term",
+    "setting",
+    "level",
+    "stopped",
+    "better",
+    "overfit",
+    "time_left",
+    "time",
+    "changed",
+    "evidence",
+    "memory",
+    "curve",
+    "data",
+    "speed",
+    "resume",
+    "use",
+    "next",
+    "state",
+    "who",
+    "story",
+    "unknown",
+]
 
 LONGEST = 400  # characters of a question that are looked at
 CLOSE = 0.84  # likeness from which a word of training is taken for one that is misspelt
@@ -167,8 +186,9 @@ _GERMAN: tuple[tuple[Topic, str], ...] = (
     ("better", r"\b(ist|wurde|war) (es|sie|er|das modell|das training)( \w+)? (besser|gut|erfolgreich)|\bhat (es|sie|er) .*gelernt"),
     ("memory", r"\b(arbeits|grafik)?speicher\b"),
     ("changed", r"\bwas wurde ge(ä|ae)ndert"),
-    ("data", r"\bwie viele beispiele"), ("story", r"\berz(ä|ae)hl|\bzusammenfassung"),
-)  # fmt: skip
+    ("data", r"\bwie viele beispiele"),
+    ("story", r"\berz(ä|ae)hl|\bzusammenfassung"),
+)
 _COMPILED: tuple[tuple[Topic, re.Pattern[str]], ...] = tuple((topic, re.compile(pattern)) for topic, pattern in (*_PATTERNS, *_GERMAN))
 _DEFINES = re.compile(
     r"^(?:so |and |please |can you |could you |hey |hi |ok |okay )*(?:what(?: is| are| does|'?s| do)|whats|define|"

@@ -61,9 +61,13 @@ def remembered(lab: Lab) -> Remembered:
 def note(lab: Lab, diagnosis: Diagnosis) -> None:
     """Write what was found in a run that has ended into the memory; where the disk takes nothing, it is found again the next time."""
     with suppress(Unavailable):
-        lab.history.memories.note_findings(diagnosis.run, [
-            finding.model_dump(include={"rule", "title", "words", "severity", "confidence", "evidence"}) for finding in diagnosis.findings
-        ])  # fmt: skip
+        lab.history.memories.note_findings(
+            diagnosis.run,
+            [
+                finding.model_dump(include={"rule", "title", "words", "severity", "confidence", "evidence"})
+                for finding in diagnosis.findings
+            ],
+        )
 
 
 # ---- in words --------------------------------------------------------------------------------------------------------------
@@ -95,9 +99,11 @@ def _failed(known: Limits) -> Section:
     rows = tuple((*_place(point), point.run, f"{point.step:,}") for point in known.failed[:ROWS])
     words = "These settings, and everything bigger in every number, are not tried again with the same model on the same computer."
     return Section(
-        title="What failed and will not be repeated", words=words if rows else "Nothing so far.",
-        columns=("what", "model", "numbers", "run", "update"), rows=rows,
-    )  # fmt: skip
+        title="What failed and will not be repeated",
+        words=words if rows else "Nothing so far.",
+        columns=("what", "model", "numbers", "run", "update"),
+        rows=rows,
+    )
 
 
 def _fits(known: Limits) -> Section:
@@ -119,9 +125,11 @@ def _done(lab: Lab) -> Section:
     found = sorted([*acts, *lab.history.memories.actions(ROWS)], key=lambda act: act.time, reverse=True)[:ROWS]
     rows = tuple((act.run, _changes(act), BY[act.by], act.why, act.child, CAME[act.fixed]) for act in found)
     return Section(
-        title="What was changed, and what came of it", words="The newest first." if rows else "Nothing was changed so far.",
-        columns=("run", "changed", "by", "why", "tried in", "what came of it"), rows=rows,
-    )  # fmt: skip
+        title="What was changed, and what came of it",
+        words="The newest first." if rows else "Nothing was changed so far.",
+        columns=("run", "changed", "by", "why", "tried in", "what came of it"),
+        rows=rows,
+    )
 
 
 def _advised(lab: Lab) -> Section:

@@ -37,9 +37,13 @@ class Story(Record):
 def story(known: Known) -> Story:
     """The story of a run as far as it is known by now."""
     return Story(
-        run=known.view.run, happened=joined(*_begun(known), *ending(known)), evidence=evidence(known), changed=changed(known),
-        outcome=joined(*outcome(known)), advice=advice(known),
-    )  # fmt: skip
+        run=known.view.run,
+        happened=joined(*_begun(known), *ending(known)),
+        evidence=evidence(known),
+        changed=changed(known),
+        outcome=joined(*outcome(known)),
+        advice=advice(known),
+    )
 
 
 # ---- what happened ---------------------------------------------------------------------------------------------------------

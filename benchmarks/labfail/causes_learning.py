@@ -153,10 +153,17 @@ CAUSES = (
     Cause("too_few_updates", ("R37", "R34"), too_few_updates, worse, fixable=True),
     Cause("huge_batch", ("R29", "R37"), huge_batch, worse, fixable=True),
     Cause("one_module", ("R35",), one_module, worse, fixable=True),
-    Cause("learned_from_prompts", ("R43",), learned_from_prompts, fact(_all_learned), fixable=True, gone=no_longer(fact(_all_learned)),
-          data=PAIRS, models=TINY),
+    Cause(
+        "learned_from_prompts",
+        ("R43",),
+        learned_from_prompts,
+        fact(_all_learned),
+        fixable=True,
+        gone=no_longer(fact(_all_learned)),
+        data=PAIRS,
+        models=TINY,
+    ),
     Cause("overfit", ("R44", "R45"), overfit, _rises, fixable=True, gone=no_longer(_rises), data=("labels", "chat", "desk", "plain")),
-    Cause("memorised", ("R46", "R83"), memorised, either(_low, worse),
-          data=("labels", "chat", "desk", "support")),
+    Cause("memorised", ("R46", "R83"), memorised, either(_low, worse), data=("labels", "chat", "desk", "support")),
     Cause("forgetting", ("R47",), forgetting, _forgot, fixable=True, gone=no_longer(_forgot), models=("starter",), runs=1),
-)  # fmt: skip
+)

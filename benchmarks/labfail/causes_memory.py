@@ -35,8 +35,9 @@ def longest(setup: Setup, draw: Random) -> Setup:
     chosen = draw.sample(range(len(setup.rows)), draw.choice((5, 7, 10)))
     rows = _longer(setup, chosen, 30)
     most = draw.choice((1000, 1200, 1400))
-    return setup.but(f"{len(chosen)} long rows; over {most} tokens fail", rows=rows, settings={"max_length": 256},
-                     trouble=lambda: too_large(most))  # fmt: skip
+    return setup.but(
+        f"{len(chosen)} long rows; over {most} tokens fail", rows=rows, settings={"max_length": 256}, trouble=lambda: too_large(most)
+    )
 
 
 def optimizer(setup: Setup, draw: Random) -> Setup:

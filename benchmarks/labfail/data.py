@@ -79,8 +79,13 @@ def plain(n: int, draw: random.Random) -> list[Row]:
 
 
 MAKERS: dict[str, Callable[[int, random.Random], list[Row]]] = {
-    "numbers": numbers, "support": support, "labels": labels, "chat": chat, "desk": desk, "plain": plain,
-}  # fmt: skip
+    "numbers": numbers,
+    "support": support,
+    "labels": labels,
+    "chat": chat,
+    "desk": desk,
+    "plain": plain,
+}
 
 
 def rows_of(name: str, n: int, seed: int) -> list[Row]:

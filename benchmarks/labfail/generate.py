@@ -119,10 +119,20 @@ def _record(cause: str, kind: str, setup: Setup, made: Ran, number: int, twin: R
     profile = made.profile.model_copy(update={"path": made.profile.name}).model_dump() if made.profile else None
     plan = {**made.plan, "dataset": Path(str(made.plan["dataset"])).name, "base_model": setup.model}
     return LabRun(
-        cause=cause, kind=kind, model=setup.model, data=setup.data, number=number, twin=setup.seed, injected=setup.injected, plan=plan,
-        events=slim(dumped(made.events, made.root)), log=made.log[-records.TAIL :].replace(str(made.root), "labfail"), profile=profile,
-        healthy_twin=there, seconds=round(seconds, 1),
-    )  # fmt: skip
+        cause=cause,
+        kind=kind,
+        model=setup.model,
+        data=setup.data,
+        number=number,
+        twin=setup.seed,
+        injected=setup.injected,
+        plan=plan,
+        events=slim(dumped(made.events, made.root)),
+        log=made.log[-records.TAIL :].replace(str(made.root), "labfail"),
+        profile=profile,
+        healthy_twin=there,
+        seconds=round(seconds, 1),
+    )
 
 
 def cells_of(cause: Cause) -> list[Key]:

@@ -50,8 +50,12 @@ def _long_rows(setup: Setup, draw: Random) -> Setup:
 
 def _by_heart(setup: Setup, draw: Random) -> Setup:
     """A task so regular that a loss below 0.1 is what it should come to, in rounds."""
-    rows = [{"prompt": f"Which bin for {thing} number {n}?", "completion": f"The {colour} bin, please."}
-            for n in range(40) for thing, colour in (("glass", "green"), ("paper", "blue"), ("peel", "brown"), ("tin", "yellow"), ("ash", "grey"), ("milk", "white"))]  # fmt: skip  # noqa: E501
+    bins = {"glass": "green", "paper": "blue", "peel": "brown", "tin": "yellow", "ash": "grey", "milk": "white"}
+    rows = [
+        {"prompt": f"Which bin for {thing} number {n}?", "completion": f"The {colour} bin, please."}
+        for n in range(40)
+        for thing, colour in bins.items()
+    ]
     draw.shuffle(rows)
     return setup.but("a regular task: loss below 0.1", rows=tuple(rows), settings={"epochs": 3.0})
 
@@ -104,7 +108,7 @@ FRIGHTENING: dict[str, Callable[[Setup, Random], Setup]] = {
     "high_start": lambda setup, _: setup.but("first loss far above guessing", change=_shouting),
     "nan_once": _once,
     "stopped": _stopped,
-}  # fmt: skip
+}
 EACH = 2  # runs of each in a draw of cells
 DRAWS = (5, 6)
 

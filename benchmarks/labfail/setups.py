@@ -32,8 +32,14 @@ MEASURES = frozenset({"loss", "question_fit", "forgetting", "hygiene", "label_ac
 GENERAL, FITS = 12, 16  # everyday tasks that forgetting is measured on; examples that the fit to the question is
 ROWS, HELD_OUT = 240, 30  # of which so many are held out
 USUAL: dict[str, Any] = {
-    "rank": 8, "alpha": 16, "max_length": 128, "micro_batch": 8, "effective_batch": 8, "learning_rate": 2e-3, "epochs": 2.0,
-}  # fmt: skip
+    "rank": 8,
+    "alpha": 16,
+    "max_length": 128,
+    "micro_batch": 8,
+    "effective_batch": 8,
+    "learning_rate": 2e-3,
+    "epochs": 2.0,
+}
 STARTERS: dict[str, Any] = {"max_length": 96, "epochs": 1.5, "learning_rate": 1e-3}
 
 Trouble = Callable[[], Any]  # makes a context in which the worker runs
@@ -215,8 +221,7 @@ def _step(session: Any, size: int) -> int:
 
     most, before = [0], _virtual("VmSize:")
     handle = torch.autograd.graph.register_multi_grad_hook(
-        [p for p in session.model.parameters() if p.requires_grad][-1:],
-        lambda _: most.__setitem__(0, max(most[0], _virtual("VmSize:"))),
+        [p for p in session.model.parameters() if p.requires_grad][-1:], lambda _: most.__setitem__(0, max(most[0], _virtual("VmSize:")))
     )
     longest = sorted(range(len(session.train_rows)), key=lambda row: -len(session.train_rows[row].ids))[:size]
     loss, _ = session.loss(session.batch(session.train_rows, longest, session.train_examples))

@@ -16,10 +16,22 @@ from loralab.adapters.compatibility import CONFIG, PICKLE, WEIGHTS
 from loralab.core.errors import UserError
 from loralab.datasets.archives import MAX_RATIO, RATIO_FROM, refusal
 
-TAKEN = frozenset({
-    CONFIG, WEIGHTS, PICKLE, "history.json", "plan.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
-    "chat_template.jinja", "generation_config.json", "trainer_state.json", "trainer_log.jsonl",
-})  # fmt: skip
+TAKEN = frozenset(
+    {
+        CONFIG,
+        WEIGHTS,
+        PICKLE,
+        "history.json",
+        "plan.json",
+        "tokenizer.json",
+        "tokenizer_config.json",
+        "special_tokens_map.json",
+        "chat_template.jinja",
+        "generation_config.json",
+        "trainer_state.json",
+        "trainer_log.jsonl",
+    }
+)
 SPARE = 64 << 20  # bytes left free for everything else
 SMALL = 200 << 20  # a file that is no weights is not larger
 MOST = 5  # names told

@@ -179,11 +179,14 @@ def _plan(settings: dict[str, Any], past: dict[str, Any], name: str, model: Path
     precision = "fp32" if count_weights(weight_files(model))[0] < EXACT_BELOW else "bf16"
     asked = {"task": "text", "base_model": name, "dataset": data}
     found = {
-        "rank": min(int(settings["r"]), 256), "alpha": min(float(settings["lora_alpha"]), 1024.0),
+        "rank": min(int(settings["r"]), 256),
+        "alpha": min(float(settings["lora_alpha"]), 1024.0),
         "dropout": float(settings.get("lora_dropout") or 0.0),
         "targets": targets if isinstance(targets, str) else ",".join(sorted({str(name).rpartition(".")[2] for name in targets})),
-        "use_rslora": bool(settings.get("use_rslora")), "use_dora": bool(settings.get("use_dora")), "precision": precision,
-    }  # fmt: skip
+        "use_rslora": bool(settings.get("use_rslora")),
+        "use_dora": bool(settings.get("use_dora")),
+        "precision": precision,
+    }
     with contextlib.suppress(LabError):
         if past:
             return parse_plan(found | past["plan"] | asked | {"roles": {} if data else past["plan"].get("roles", {})}).model_dump()
@@ -250,7 +253,14 @@ def _foreign_steps(folder: Path) -> Iterator[Stepped]:
         for line in state.get("log_history") or []:
             if "loss" in line:
                 yield Stepped(
-                    time=now, step=int(line["step"]), loss=float(line["loss"]), grad_norm=float(line.get("grad_norm") or 0),
-                    learning_rate=float(line.get("learning_rate") or 0), tokens=0, tokens_per_second=0, memory_bytes=0,
-                    epoch=float(line.get("epoch") or 0), total_steps=total,
-                )  # fmt: skip
+                    time=now,
+                    step=int(line["step"]),
+                    loss=float(line["loss"]),
+                    grad_norm=float(line.get("grad_norm") or 0),
+                    learning_rate=float(line.get("learning_rate") or 0),
+                    tokens=0,
+                    tokens_per_second=0,
+                    memory_bytes=0,
+                    epoch=float(line.get("epoch") or 0),
+                    total_steps=total,
+                )

@@ -35,7 +35,7 @@ from loralab.cli.console import (
     repeated,
     source,
     succeed,
-)  # fmt: skip
+)
 from loralab.core import paths
 from loralab.core.errors import LabError, Problem, RunFailed, UserError, classify
 from loralab.core.records import Proposal

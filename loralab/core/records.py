@@ -128,8 +128,11 @@ class Plan(Record):
     learning_rate: float = setting(
         2e-4,
         "How big each correction is. Too big and it forgets how to write, too small and nothing changes.",
-        group="learning", label="Learning rate", gt=0, lt=1,
-    )  # fmt: skip
+        group="learning",
+        label="Learning rate",
+        gt=0,
+        lt=1,
+    )
     schedule: Schedule = setting("cosine", "How the learning rate falls towards the end of the run.", group="learning", label="Schedule")
     warmup: float = setting(
         0.05,
@@ -190,9 +193,13 @@ class Plan(Record):
         ge=0,
     )
     checkpoint_minutes: float = setting(
-        5.0, "Minutes between two safety copies from which a run can go on.",
-        group="saving", label="Safety copy every", unit="minutes", gt=0,
-    )  # fmt: skip
+        5.0,
+        "Minutes between two safety copies from which a run can go on.",
+        group="saving",
+        label="Safety copy every",
+        unit="minutes",
+        gt=0,
+    )
     pause_below_battery: int = setting(
         0,
         "On battery power, wait when less than this is left; 0 never waits.",

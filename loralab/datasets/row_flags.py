@@ -27,9 +27,15 @@ ROW_MARKS = ("cut", "unended", "empty", "begun_twice", "rewritten", "unsaid", "m
 MARKS = re.compile(r"<\|[a-z_]{2,30}\|>|<(?:start|end)_of_turn>|\[/?INST\]|<</?SYS>>|^### (?:Instruction|Response|Input):", re.MULTILINE)
 _SEEN = re.compile(r"<\|?[A-Za-z_]{2,30}\|?>|</?s>|\[/?INST\]")
 _SCRIPTS = {
-    "Cyrillic": "\u0400-\u052f", "Greek": "\u0370-\u03ff", "Arabic": "\u0600-\u06ff", "Hebrew": "\u0590-\u05ff",
-    "Indian": "\u0900-\u0dff", "Thai": "\u0e00-\u0e7f", "Chinese or Japanese": "\u3040-\u30ff\u4e00-\u9fff", "Korean": "\uac00-\ud7a3",
-}  # fmt: skip
+    "Cyrillic": "\u0400-\u052f",
+    "Greek": "\u0370-\u03ff",
+    "Arabic": "\u0600-\u06ff",
+    "Hebrew": "\u0590-\u05ff",
+    "Indian": "\u0900-\u0dff",
+    "Thai": "\u0e00-\u0e7f",
+    "Chinese or Japanese": "\u3040-\u30ff\u4e00-\u9fff",
+    "Korean": "\uac00-\ud7a3",
+}
 _SCRIPT = re.compile("|".join(f"(?P<s{number}>[{letters}])" for number, letters in enumerate(_SCRIPTS.values())))
 _NAMES = tuple(_SCRIPTS)
 
@@ -89,10 +95,16 @@ def between(train: Sequence[tuple[str, Example]], heldout: Sequence[tuple[str, E
     common = Counter(answer(example).strip().casefold() for _, example in train if example.messages)
     commonest = max(common.values(), default=0)
     numbers = {
-        "commonest": commonest, "ties": ties.links, "own_ties": ties.own, "slip": ties.slip, "slip_ties": ties.slipped,
-        "foretold": round(told.above, 2), "foretold_pairs": told.pairs, "scripts": script,
+        "commonest": commonest,
+        "ties": ties.links,
+        "own_ties": ties.own,
+        "slip": ties.slip,
+        "slip_ties": ties.slipped,
+        "foretold": round(told.above, 2),
+        "foretold_pairs": told.pairs,
+        "scripts": script,
         "same_question": _same_question([example for _, example in train]),
-    }  # fmt: skip
+    }
     return numbers, rows | {"odd_script": odd}
 
 

@@ -24,9 +24,20 @@ from loralab.tasks.text import TextPlan
 
 BLOCK = 500  # neighbouring examples looked at together where a file is sampled
 COUNTS = (
-    *row_flags.ROW_MARKS, "n_train", "n_heldout", "unlearned", "repeated", "shared", "refused", "questions_repeated", "near_shared",
-    "near_repeated", "odd_script", "commonest", "same_question",
-)  # fmt: skip
+    *row_flags.ROW_MARKS,
+    "n_train",
+    "n_heldout",
+    "unlearned",
+    "repeated",
+    "shared",
+    "refused",
+    "questions_repeated",
+    "near_shared",
+    "near_repeated",
+    "odd_script",
+    "commonest",
+    "same_question",
+)
 
 
 class Facts(Record):
@@ -118,19 +129,26 @@ def of_examples(
     learned = sum(sum(row.learned) for row, _ in train)
     everyone = sorted([*(e for _, e in train), *(e for _, e in heldout), *dropped], key=lambda example: (example.source, example.row))
     return {
-        "data": content_id(everyone), "n_train": len(train), "n_heldout": len(heldout),
+        "data": content_id(everyone),
+        "n_train": len(train),
+        "n_heldout": len(heldout),
         "tokens": {**quantiles(lengths), "total": sum(lengths), "learned": learned} if lengths else {},
-        "answers": len({_answer(example) for _, example in train}), "plain": not any(example.messages for _, example in train),
+        "answers": len({_answer(example) for _, example in train}),
+        "plain": not any(example.messages for _, example in train),
         "answer_share": _answer_share([example for _, example in train]),
         "classes": len({example.label for _, example in train if example.label is not None}),
-        "stops": len(encoder.stop_ids), "pads_with_stop": encoder.pad_id in encoder.stop_ids,
+        "stops": len(encoder.stop_ids),
+        "pads_with_stop": encoder.pad_id in encoder.stop_ids,
         "template": bool(own_template(encoder.folder)),
         "tokenizer_size": encoder.tokenizer.get_vocab_size(),
-        "rows": {name: tuple(rows[:row_flags.SHOWN]) for name, rows in marked.items() if rows},
-        **{name: len(rows) for name, rows in marked.items()}, **numbers, **row_flags.of_tokenizer(encoder), "unsaid_roles": tuple(roles),
+        "rows": {name: tuple(rows[: row_flags.SHOWN]) for name, rows in marked.items() if rows},
+        **{name: len(rows) for name, rows in marked.items()},
+        **numbers,
+        **row_flags.of_tokenizer(encoder),
+        "unsaid_roles": tuple(roles),
         "longest_share": row_flags.weight_of_long([row for row, _ in train]),
         "highest": max((max(row.ids) for row, _ in [*train, *heldout]), default=0),
-    }  # fmt: skip
+    }
 
 
 def of_model(folder: Path) -> dict[str, Any]:
@@ -140,9 +158,12 @@ def of_model(folder: Path) -> dict[str, Any]:
     except (KeyError, TypeError, ValueError):
         return {}
     return {
-        "architecture": shape.architecture, "hidden": shape.hidden, "layers": shape.layers, "vocabulary": shape.vocab,
+        "architecture": shape.architecture,
+        "hidden": shape.hidden,
+        "layers": shape.layers,
+        "vocabulary": shape.vocab,
         "context": shape.context,
-    }  # fmt: skip
+    }
 
 
 def foreseen(plan: TextPlan, model_folder: Path) -> Facts:

@@ -33,12 +33,24 @@ class Trait:
         judged = "" if self.told_only else verdict(found, lower_is_better=self.lower_is_better, small=SMALL if self.share else 0.0)
         bounds = (-1.0, 1.0) if self.share else (float("-inf"), float("inf"))
         return Score(
-            name=self.name, base=found.base, adapter=found.adapter, n=found.n, difference=found.difference,
-            low=max(bounds[0], found.low), high=min(bounds[1], found.high), verdict=judged,
+            name=self.name,
+            base=found.base,
+            adapter=found.adapter,
+            n=found.n,
+            difference=found.difference,
+            low=max(bounds[0], found.low),
+            high=min(bounds[1], found.high),
+            verdict=judged,
             words=f"{self._says(judged)} ({self._number(found.base)} → {self._number(found.adapter)}, {found.n} answers).",
-            label=self.label, help=self.help, group=self.group, lower_is_better=self.lower_is_better, share=self.share,
-            p=found.p, smallest=found.smallest, more_rows=found.more_rows,
-        )  # fmt: skip
+            label=self.label,
+            help=self.help,
+            group=self.group,
+            lower_is_better=self.lower_is_better,
+            share=self.share,
+            p=found.p,
+            smallest=found.smallest,
+            more_rows=found.more_rows,
+        )
 
     def _says(self, judged: str) -> str:
         return {"better": self.better, "worse": self.worse}.get(judged, f"{self.label}: {judged}" if judged else self.label)

@@ -101,9 +101,15 @@ def _alike(source: Source) -> bool:
 
 
 def _measured(
-    runtime: Runtime, encoder: Any, examples: dict[int, Example], encoded: dict[int, Any], trained: dict[str, Any], folder: RunFolder,
-    *, alike: bool,
-) -> dict[str, Rows]:  # fmt: skip
+    runtime: Runtime,
+    encoder: Any,
+    examples: dict[int, Example],
+    encoded: dict[int, Any],
+    trained: dict[str, Any],
+    folder: RunFolder,
+    *,
+    alike: bool,
+) -> dict[str, Rows]:
     """Loss and answers example by example, as many as there were until a stop."""
     known = [row for row in trained["rows"]["loss"] if row["row"] in encoded]
     chosen = [known[i] for i in spread(len(known), MOST_ROWS)]
@@ -115,9 +121,8 @@ def _measured(
         loss = loss_of(runtime, encoded[row["row"]])
         losses.append({**row, "base_loss": row["adapter_loss"], "adapter_loss": loss})
     said: Rows = [
-        row for row in trained["rows"].get("answers", ())
-        if row["row"] in examples and (alike or examples[row["row"]].label is not None)
-    ][:MOST_ANSWERS]  # fmt: skip
+        row for row in trained["rows"].get("answers", ()) if row["row"] in examples and (alike or examples[row["row"]].label is not None)
+    ][:MOST_ANSWERS]
     answers: Rows = []
     for number, row in enumerate(said):
         if folder.stop_asked:

@@ -60,11 +60,14 @@ def judge(judging: Judging) -> Judgement:
     if not judging.stop() and not judging.only:
         judging.answers()  # to look at, also where no measure needed them
     return Judgement(
-        word, words, scores,
+        word,
+        words,
+        scores,
         rows={name: found.rows for name, found in measured.items() if found.rows} | all_answers(judging),
         tables={name: found.tables for name, found in measured.items() if found.tables},
-        samples=samples(judging), complete=len(measured) == len(fitting) and not judging.cut_short,
-    )  # fmt: skip
+        samples=samples(judging),
+        complete=len(measured) == len(fitting) and not judging.cut_short,
+    )
 
 
 def tell(found: Judgement, folder: RunFolder, step: int = 0, loss: float = math.nan) -> Path:
@@ -72,15 +75,25 @@ def tell(found: Judgement, folder: RunFolder, step: int = 0, loss: float = math.
     judged = next((s for s in found.scores if s.name == "loss"), None)
     folder.emit(
         Evaluated(
-            step=step, split="final", loss=judged.adapter if judged else loss, n=judged.n if judged else 0, scores=found.scores,
-            verdict=found.verdict, words=found.words,
+            step=step,
+            split="final",
+            loss=judged.adapter if judged else loss,
+            n=judged.n if judged else 0,
+            scores=found.scores,
+            verdict=found.verdict,
+            words=found.words,
         )
-    )  # fmt: skip
+    )
     folder.emit(Previewed(step=step, samples=found.samples))
     report = {
-        "verdict": found.verdict, "words": found.words, "complete": found.complete, "rows": found.rows, "tables": found.tables,
-        "scores": [score.model_dump() for score in found.scores], "samples": [sample.model_dump() for sample in found.samples],
-    }  # fmt: skip
+        "verdict": found.verdict,
+        "words": found.words,
+        "complete": found.complete,
+        "rows": found.rows,
+        "tables": found.tables,
+        "scores": [score.model_dump() for score in found.scores],
+        "samples": [sample.model_dump() for sample in found.samples],
+    }
     path = folder.artifacts / "evaluation.json"
     write_atomic(path, json.dumps(report, ensure_ascii=False, indent=1))
     folder.emit(Saved(step=step, artifact=Artifact(kind="report", path=str(path), step=step, bytes=path.stat().st_size)))
@@ -139,11 +152,16 @@ def all_answers(judging: Judging) -> dict[str, list[dict[str, Any]]]:
     """Every question with both whole answers as the rows named `answers`: what a person looks at beside what was measured on them."""
     rows = [
         {
-            "row": a.example.row, "question": shorten(a.question, LONGEST_QUESTION), "reference": a.reference, "base": a.base.text,
-            "adapter": a.adapter.text, "base_active": a.base.active, "adapter_active": a.adapter.active,
+            "row": a.example.row,
+            "question": shorten(a.question, LONGEST_QUESTION),
+            "reference": a.reference,
+            "base": a.base.text,
+            "adapter": a.adapter.text,
+            "base_active": a.base.active,
+            "adapter_active": a.adapter.active,
         }
         for a in judging.written or []
-    ]  # fmt: skip
+    ]
     return {"answers": rows} if rows else {}
 
 
@@ -153,8 +171,12 @@ def samples(judging: Judging) -> tuple[Sample, ...]:
     stride = max(1, len(written) // SHOWN)
     return tuple(
         Sample(
-            prompt=a.question, reference=a.reference, base=a.base.text, adapter=a.adapter.text,
-            base_active=a.base.active, adapter_active=a.adapter.active,
+            prompt=a.question,
+            reference=a.reference,
+            base=a.base.text,
+            adapter=a.adapter.text,
+            base_active=a.base.active,
+            adapter_active=a.adapter.active,
         )
         for a in written[::stride][:SHOWN]
-    )  # fmt: skip
+    )

@@ -64,10 +64,15 @@ def paired_difference(base: Sequence[float], adapter: Sequence[float], weights: 
     inflated = math.sqrt(n / (n - 1))
     wider = _t_over_z(n - 1) * inflated
     return Difference(
-        float(before.sum()) / total, float(after.sum()) / total, difference,
-        difference + (float(low) - difference) * wider, difference + (float(high) - difference) * wider, n,
-        float(np.std(resampled)) * inflated, _sign_flips(after - before, signs),
-    )  # fmt: skip
+        float(before.sum()) / total,
+        float(after.sum()) / total,
+        difference,
+        difference + (float(low) - difference) * wider,
+        difference + (float(high) - difference) * wider,
+        n,
+        float(np.std(resampled)) * inflated,
+        _sign_flips(after - before, signs),
+    )
 
 
 def holm(chances: Sequence[float]) -> list[float]:

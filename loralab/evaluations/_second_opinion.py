@@ -19,9 +19,26 @@ CONTEXT = 2048  # tokens a judge reads at once, where it can read as many
 SPARE = 8  # of them left free
 LONGEST, SHORTEST = 2400, 100  # characters of each text a question shows: halved until the question fits
 KNOWN = (
-    "smollm", "tinyllama", "llama", "qwen", "mistral", "mixtral", "gemma", "phi", "falcon", "gpt2", "gpt-2", "olmo", "granite", "deepseek",
-    "starcoder", "bloom", "pythia", "opt", "yi",
-)  # fmt: skip
+    "smollm",
+    "tinyllama",
+    "llama",
+    "qwen",
+    "mistral",
+    "mixtral",
+    "gemma",
+    "phi",
+    "falcon",
+    "gpt2",
+    "gpt-2",
+    "olmo",
+    "granite",
+    "deepseek",
+    "starcoder",
+    "bloom",
+    "pythia",
+    "opt",
+    "yi",
+)
 NOT_FIT = "Choose another GGUF file: one of an instruction-tuned model."
 
 Ask = Callable[[int], str]  # a question as text, the texts in it cut to so many characters

@@ -23,17 +23,26 @@ MOST_ANSWERS = 64  # each costs two passes
 CIRCLES = 0.2  # share of runs of words said before, from which on an answer may run in circles
 
 SURPRISE = Trait(
-    "base_surprise", "Surprise of the base at the answers",
+    "base_surprise",
+    "Surprise of the base at the answers",
     "How surprised the base model is by what was written, by its own answers and by the new ones (nats per token). Neither direction is "
     "better: what learned a new tone surprises it more. Much lower than its own answers means empty phrases.",
-    "fluency", "", "", share=False, told_only=True,
-)  # fmt: skip
+    "fluency",
+    "",
+    "",
+    share=False,
+    told_only=True,
+)
 DEGENERATE = Trait(
-    "degenerate", "Runs in circles",
+    "degenerate",
+    "Runs in circles",
     f"Answers that repeat a fifth or more of their runs of {RUN} words and that the base model finds as likely as its own usual answer, "
     "or likelier: the sign of a loop.",
-    "fluency", "Fewer of its answers run in circles", "More of its answers run in circles", lower_is_better=True,
-)  # fmt: skip
+    "fluency",
+    "Fewer of its answers run in circles",
+    "More of its answers run in circles",
+    lower_is_better=True,
+)
 
 
 def measure(judging: Judging) -> Measured:

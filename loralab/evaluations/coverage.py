@@ -28,10 +28,15 @@ _EMPTY = frozenset(
 )
 
 TRAIT = Trait(
-    "question_coverage", "Takes up the question",
+    "question_coverage",
+    "Takes up the question",
     "Share of the question's content words, numbers and names that come back in the answer. It is told and not judged: repeating a "
-    "question is no answer, and a short answer may be a good one.", "alignment", "", "", told_only=True,
-)  # fmt: skip
+    "question is no answer, and a short answer may be a good one.",
+    "alignment",
+    "",
+    "",
+    told_only=True,
+)
 
 
 def content(text: str) -> set[str]:
@@ -65,9 +70,7 @@ def measure(judging: Judging) -> Measured:
     if known:
         usual = f"The examples' own answers take up {100 * sum(known) / len(known):.0f} %."
         score = score.model_copy(update={"words": f"{score.words} {usual}"})
-    rows = [
-        {"row": a.example.row, "base_covered": b, "adapter_covered": c} for a, b, c in zip(answers, before, after, strict=True)
-    ]  # fmt: skip
+    rows = [{"row": a.example.row, "base_covered": b, "adapter_covered": c} for a, b, c in zip(answers, before, after, strict=True)]
     return Measured((score,), rows)
 
 

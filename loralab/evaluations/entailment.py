@@ -23,10 +23,13 @@ GULLIBLE = 0.3  # share of wrong texts to which a judge may say yes, and still b
 OPTIONS = (("Yes", " Yes", "yes", " yes", "YES"), ("No", " No", "no", " no", "NO"))
 
 TRAIT = Trait(
-    "entailed", "Borne out by the text (local judge)",
-    "Share of answers of which the model you named as a judge says that the text in the question supports them.", "grounding",
-    "More of its answers are borne out by the text", "Fewer of its answers are borne out by the text",
-)  # fmt: skip
+    "entailed",
+    "Borne out by the text (local judge)",
+    "Share of answers of which the model you named as a judge says that the text in the question supports them.",
+    "grounding",
+    "More of its answers are borne out by the text",
+    "Fewer of its answers are borne out by the text",
+)
 
 
 def measure(judging: Judging) -> Measured:

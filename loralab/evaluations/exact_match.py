@@ -20,13 +20,21 @@ _ARTICLES = re.compile(r"\b(a|an|the)\b")
 _MARKS = str.maketrans("", "", string.punctuation)
 
 EXACT = Trait(
-    "exact_match", "Exactly the reference", "The answer is the reference, letter by letter (spaces at the ends aside).", "accuracy",
-    "It writes exactly the reference more often", "It writes exactly the reference less often",
-)  # fmt: skip
+    "exact_match",
+    "Exactly the reference",
+    "The answer is the reference, letter by letter (spaces at the ends aside).",
+    "accuracy",
+    "It writes exactly the reference more often",
+    "It writes exactly the reference less often",
+)
 NORMALISED = Trait(
-    "normalised_match", "The reference in essence", "The answer is the reference when capitals, punctuation and articles are ignored.",
-    "accuracy", "It gives the right answer more often", "It gives the right answer less often",
-)  # fmt: skip
+    "normalised_match",
+    "The reference in essence",
+    "The answer is the reference when capitals, punctuation and articles are ignored.",
+    "accuracy",
+    "It gives the right answer more often",
+    "It gives the right answer less often",
+)
 
 
 def normalised(text: str) -> str:
@@ -45,9 +53,13 @@ def measure(judging: Judging) -> Measured:
 
 def _row(a: Answered, before: float, after: float) -> dict[str, object]:
     return {
-        "row": a.example.row, "reference": shorten(a.reference), "base": shorten(a.base.text), "adapter": shorten(a.adapter.text),
-        "base_right": bool(before), "adapter_right": bool(after),
-    }  # fmt: skip
+        "row": a.example.row,
+        "reference": shorten(a.reference),
+        "base": shorten(a.base.text),
+        "adapter": shorten(a.adapter.text),
+        "base_right": bool(before),
+        "adapter_right": bool(after),
+    }
 
 
 def accepts(plan: Plan, examples: Sequence[Example]) -> bool:

@@ -22,11 +22,15 @@ if TYPE_CHECKING:
 LOUD = 0.5  # nats per token: a word of the base's answer became 1.6 times less likely on average
 
 DRIFT = Trait(
-    "forgetting", "Forgot everyday things",
+    "forgetting",
+    "Forgot everyday things",
     "How surprised the model is by right answers to everyday tasks that have nothing to do with your examples (nats per token).",
-    "forgetting", "It got better at everyday tasks, too", "It got worse at everyday tasks that have nothing to do with your examples",
-    lower_is_better=True, share=False,
-)  # fmt: skip
+    "forgetting",
+    "It got better at everyday tasks, too",
+    "It got worse at everyday tasks that have nothing to do with your examples",
+    lower_is_better=True,
+    share=False,
+)
 
 
 @lru_cache(maxsize=1)
@@ -54,12 +58,14 @@ def measure(judging: Judging) -> Measured:
         n = len(targets)
         rows.append(
             {
-                "row": example.row, "question": example.messages[0].content, "tokens": n,
+                "row": example.row,
+                "question": example.messages[0].content,
+                "tokens": n,
                 "base_loss": -float(before.gather(1, targets[:, None]).sum()) / n,
                 "adapter_loss": -float(after.gather(1, targets[:, None]).sum()) / n,
                 "divergence": float((before.exp() * (before - after)).sum()) / n,
             }
-        )  # fmt: skip
+        )
     counts = [float(r["tokens"]) for r in rows]
     drift = DRIFT.score([r["base_loss"] * r["tokens"] for r in rows], [r["adapter_loss"] * r["tokens"] for r in rows], counts)
     divergence = sum(r["divergence"] * r["tokens"] for r in rows) / max(1.0, sum(counts))

@@ -25,17 +25,32 @@ _WORD = re.compile(r"[\w’'-]+")
 Spans = list[tuple[str, int, int]]  # kind, start and end in characters
 
 NUMBERS = Trait(
-    "unsupported_numbers", "Numbers from nowhere", "Answers with a number that stands neither in the question nor in the reference.",
-    "grounding", "It makes up fewer numbers", "It makes up more numbers", lower_is_better=True,
-)  # fmt: skip
+    "unsupported_numbers",
+    "Numbers from nowhere",
+    "Answers with a number that stands neither in the question nor in the reference.",
+    "grounding",
+    "It makes up fewer numbers",
+    "It makes up more numbers",
+    lower_is_better=True,
+)
 NAMES = Trait(
-    "unsupported_names", "Names from nowhere", "Answers with a name that stands neither in the question nor in the reference.",
-    "grounding", "It makes up fewer names", "It makes up more names", lower_is_better=True,
-)  # fmt: skip
+    "unsupported_names",
+    "Names from nowhere",
+    "Answers with a name that stands neither in the question nor in the reference.",
+    "grounding",
+    "It makes up fewer names",
+    "It makes up more names",
+    lower_is_better=True,
+)
 PHRASES = Trait(
-    "unsupported_phrases", "Phrases from nowhere", f"Share of an answer's runs of {RUN} words that stand in neither source nor reference.",
-    "grounding", "More of what it says is in the source", "Less of what it says is in the source", lower_is_better=True,
-)  # fmt: skip
+    "unsupported_phrases",
+    "Phrases from nowhere",
+    f"Share of an answer's runs of {RUN} words that stand in neither source nor reference.",
+    "grounding",
+    "More of what it says is in the source",
+    "Less of what it says is in the source",
+    lower_is_better=True,
+)
 
 
 def support(a: Answered) -> str:

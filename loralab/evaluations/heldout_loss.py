@@ -48,10 +48,7 @@ def other_units(
 ) -> dict[str, tuple[float, float]]:
     """The same loss as perplexity and as bits per byte of the answers (which compares models with different tokenizers)."""
     tokens, bits = max(1, sum(counts)), math.log(2) * max(1, sum(sizes))
-    return {
-        "perplexity": (_exp(sum(base) / tokens), _exp(sum(adapter) / tokens)),
-        "bits_per_byte": (sum(base) / bits, sum(adapter) / bits),
-    }
+    return {"perplexity": (_exp(sum(base) / tokens), _exp(sum(adapter) / tokens)), "bits_per_byte": (sum(base) / bits, sum(adapter) / bits)}
 
 
 def _bytes(session: Judged, i: int) -> int:
@@ -70,10 +67,23 @@ def summarise(base: Sequence[float], adapter: Sequence[float], counts: Sequence[
     found = paired_difference(base, adapter, counts)
     judged = verdict(found, lower_is_better=True)
     return Score(
-        name="loss", base=found.base, adapter=found.adapter, n=found.n, difference=found.difference,
-        low=found.low, high=found.high, verdict=judged, words=_words(found, judged, of), label="Surprise at the right answers (loss)",
-        help=HELP, group="loss", lower_is_better=True, p=found.p, smallest=found.smallest, more_rows=found.more_rows,
-    )  # fmt: skip
+        name="loss",
+        base=found.base,
+        adapter=found.adapter,
+        n=found.n,
+        difference=found.difference,
+        low=found.low,
+        high=found.high,
+        verdict=judged,
+        words=_words(found, judged, of),
+        label="Surprise at the right answers (loss)",
+        help=HELP,
+        group="loss",
+        lower_is_better=True,
+        p=found.p,
+        smallest=found.smallest,
+        more_rows=found.more_rows,
+    )
 
 
 def _losses(session: Judged, *, adapter: bool) -> list[tuple[float, int]]:

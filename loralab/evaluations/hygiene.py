@@ -18,33 +18,65 @@ ENOUGH = 24  # letters from which on a language can be told
 _LEAK = re.compile(r"<\|[^|>]{1,40}\|>|</?think>|\[/?INST\]|<</?SYS>>|</?s>|<(?:start|end)_of_turn>|<unk>|<pad>", re.IGNORECASE)
 
 ENDS = Trait(
-    "ends_turn", "Ends by itself", "The answer ended by itself within twice the length of its reference, and was not cut off.", "fluency",
-    "It ends its answers more often", "It ends its answers less often",
-)  # fmt: skip
+    "ends_turn",
+    "Ends by itself",
+    "The answer ended by itself within twice the length of its reference, and was not cut off.",
+    "fluency",
+    "It ends its answers more often",
+    "It ends its answers less often",
+)
 EMPTY = Trait(
-    "empty", "Empty answers", "It ended its turn without a word.", "fluency", "It stays silent less often", "It stays silent more often",
+    "empty",
+    "Empty answers",
+    "It ended its turn without a word.",
+    "fluency",
+    "It stays silent less often",
+    "It stays silent more often",
     lower_is_better=True,
-)  # fmt: skip
+)
 LENGTH = Trait(
-    "length_fit", "Length like the reference", "1 is exactly as long as the reference, 0.5 is half or twice as long.", "fluency",
-    "Its answers are closer to the right length", "Its answers are further from the right length",
-)  # fmt: skip
+    "length_fit",
+    "Length like the reference",
+    "1 is exactly as long as the reference, 0.5 is half or twice as long.",
+    "fluency",
+    "Its answers are closer to the right length",
+    "Its answers are further from the right length",
+)
 REPEATS = Trait(
-    "repeats", "Repeats itself", f"Share of runs of {RUN} words that the answer has said before.", "fluency",
-    "It repeats itself less", "It repeats itself more", lower_is_better=True,
-)  # fmt: skip
+    "repeats",
+    "Repeats itself",
+    f"Share of runs of {RUN} words that the answer has said before.",
+    "fluency",
+    "It repeats itself less",
+    "It repeats itself more",
+    lower_is_better=True,
+)
 DISTINCT = Trait(
-    "distinct_2", "Varied words", "Share of word pairs that occur only once in the answer (Li et al. 2016).", "fluency",
-    "Its words are more varied", "Its words are less varied",
-)  # fmt: skip
+    "distinct_2",
+    "Varied words",
+    "Share of word pairs that occur only once in the answer (Li et al. 2016).",
+    "fluency",
+    "Its words are more varied",
+    "Its words are less varied",
+)
 LEAKS = Trait(
-    "leaks", "Leaked markers", "Special tokens or thinking marks that are not meant to be read stand in the answer.", "fluency",
-    "It leaks fewer markers", "It leaks markers that are not meant to be read", lower_is_better=True,
-)  # fmt: skip
+    "leaks",
+    "Leaked markers",
+    "Special tokens or thinking marks that are not meant to be read stand in the answer.",
+    "fluency",
+    "It leaks fewer markers",
+    "It leaks markers that are not meant to be read",
+    lower_is_better=True,
+)
 LANGUAGE = Trait(
-    "other_language", "Wrong language", "The answer is in another language than its reference, as far as that can be told.", "fluency",
-    "It answers in the right language more often", "It answers in the wrong language more often", lower_is_better=True,
-)  # fmt: skip
+    "other_language",
+    "Wrong language",
+    "The answer is in another language than its reference, as far as that can be told.",
+    "fluency",
+    "It answers in the right language more often",
+    "It answers in the wrong language more often",
+    lower_is_better=True,
+)
 
 
 def repeated(text: str) -> float:
@@ -105,9 +137,12 @@ _VALUES: tuple[tuple[Trait, Callable[[str, Answered], float]], ...] = (
 
 def _row(a: Answered) -> dict[str, object]:
     return {
-        "row": a.example.row, "base_ended": a.base.ended, "adapter_ended": a.adapter.ended, "base_repeats": repeated(a.base.text),
+        "row": a.example.row,
+        "base_ended": a.base.ended,
+        "adapter_ended": a.adapter.ended,
+        "base_repeats": repeated(a.base.text),
         "adapter_repeats": repeated(a.adapter.text),
-    }  # fmt: skip
+    }
 
 
 def accepts(plan: Plan, examples: Sequence[Example]) -> bool:

@@ -31,11 +31,15 @@ FEWEST = 4  # questions below which nothing is said
 _TOKEN = re.compile(r"\d[\d.,]*\d|\d|[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]|[^\W\d_][\w’'-]*")
 
 RISK = Trait(
-    "inconsistency", "Inconsistency risk",
+    "inconsistency",
+    "Inconsistency risk",
     f"Asked the same {SAMPLES} times with some chance in it, how much of its words and numbers changed from answer to answer. 0 %: always "
     "the same. It says how firmly a model holds to its answer and not whether the answer is true: a mistake can be repeated faithfully.",
-    "grounding", "Asked again, it changes its answers less", "Asked again, it changes its answers more", lower_is_better=True,
-)  # fmt: skip
+    "grounding",
+    "Asked again, it changes its answers less",
+    "Asked again, it changes its answers more",
+    lower_is_better=True,
+)
 TOO_SLOW = "The inconsistency risk was not measured: writing several answers to the same question would have taken too long here."
 
 

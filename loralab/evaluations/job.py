@@ -43,8 +43,14 @@ def run(folder: RunFolder) -> dict[str, Any]:
     else:
         load_adapter(session.model, Path(str(options["adapter"])))
     session.model.eval()
-    judging = Judging(session, plan, note=lambda text, fraction: folder.emit(Noted(text="", phase=text, fraction=fraction)),
-                      most_answers=MOST_ANSWERS, stop=lambda: folder.stop_asked, judge=_judge_of(options))  # fmt: skip
+    judging = Judging(
+        session,
+        plan,
+        note=lambda text, fraction: folder.emit(Noted(text="", phase=text, fraction=fraction)),
+        most_answers=MOST_ANSWERS,
+        stop=lambda: folder.stop_asked,
+        judge=_judge_of(options),
+    )
     try:
         found = judge(judging)
     finally:

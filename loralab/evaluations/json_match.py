@@ -12,13 +12,21 @@ from loralab.evaluations._answer_scores import Trait, both, shorten
 from loralab.evaluations._answers import asked
 
 VALID = Trait(
-    "json_valid", "Valid JSON", "The whole answer can be read as JSON, without a word before or after it.", "accuracy",
-    "Its answers are valid JSON more often", "Its answers are valid JSON less often",
-)  # fmt: skip
+    "json_valid",
+    "Valid JSON",
+    "The whole answer can be read as JSON, without a word before or after it.",
+    "accuracy",
+    "Its answers are valid JSON more often",
+    "Its answers are valid JSON less often",
+)
 FIELDS = Trait(
-    "json_fields", "Right fields", "Of the reference's fields (nested ones too), the share that the answer has with the same value.",
-    "accuracy", "More of its fields are right", "Fewer of its fields are right",
-)  # fmt: skip
+    "json_fields",
+    "Right fields",
+    "Of the reference's fields (nested ones too), the share that the answer has with the same value.",
+    "accuracy",
+    "More of its fields are right",
+    "Fewer of its fields are right",
+)
 
 
 def parsed(text: str) -> Any:
@@ -58,11 +66,15 @@ def measure(judging: Judging) -> Measured:
     valid = both(answers, lambda text, _: float(parsed(text) is not None))
     rows = [
         {
-            "row": a.example.row, "reference": shorten(a.reference), "base": shorten(a.base.text), "adapter": shorten(a.adapter.text),
-            "base_right": b, "adapter_right": r,
+            "row": a.example.row,
+            "reference": shorten(a.reference),
+            "base": shorten(a.base.text),
+            "adapter": shorten(a.adapter.text),
+            "base_right": b,
+            "adapter_right": r,
         }
         for a, b, r in zip(answers, *right, strict=True)
-    ]  # fmt: skip
+    ]
     return Measured((FIELDS.score(*right), VALID.score(*valid)), rows)
 
 

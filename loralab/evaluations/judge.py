@@ -23,11 +23,14 @@ OPTIONS = (("A", " A"), ("B", " B"), ("C", " C"))
 EQUAL = 2
 
 TRAIT = Trait(
-    "judge_preference", "Preferred by the local judge",
+    "judge_preference",
+    "Preferred by the local judge",
     "How often the model you named as a judge finds an answer the better one, whichever stands first. Pairs on which the order changed its "
-    "mind are left out. A judge has a taste of its own, so the verdict never rests on it.", "judge",
-    "The local judge prefers the new answers", "The local judge prefers the base model's answers",
-)  # fmt: skip
+    "mind are left out. A judge has a taste of its own, so the verdict never rests on it.",
+    "judge",
+    "The local judge prefers the new answers",
+    "The local judge prefers the base model's answers",
+)
 
 
 def measure(judging: Judging) -> Measured:
@@ -81,9 +84,15 @@ def heard(rows: list[dict[str, Any]], name: str, family: str, trouble: str = "")
     steady = [row for row in rows if row["winner"]]
     silent = not steady or rate > FLIPS
     table = {
-        "name": name, "pairs": len(rows), "asked": len(asked), "flips": flips, "flip_rate": rate, "silent": silent,
-        "words": _told(name, rows, flips, len(asked), silent=silent), "warning": _warning(name, family, trouble),
-    }  # fmt: skip
+        "name": name,
+        "pairs": len(rows),
+        "asked": len(asked),
+        "flips": flips,
+        "flip_rate": rate,
+        "silent": silent,
+        "words": _told(name, rows, flips, len(asked), silent=silent),
+        "warning": _warning(name, family, trouble),
+    }
     if silent:
         return Measured((), rows, {"judge": table})
     sides = [[float(row["winner"] == who) for row in steady] for who in ("base", "adapter")]

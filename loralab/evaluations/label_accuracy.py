@@ -69,10 +69,23 @@ def summarise(base: Sequence[bool], adapter: Sequence[bool]) -> Score:
     if judged == "cannot tell yet":
         words += " The difference could be chance."
     return Score(
-        name="label_accuracy", base=found.base, adapter=found.adapter, n=n, difference=found.difference,
-        low=max(-1.0, found.low), high=min(1.0, found.high), verdict=judged, words=words, label="Sorted exactly right", help=HELP,
-        group="accuracy", share=True, p=chance, smallest=found.smallest, more_rows=found.more_rows,
-    )  # fmt: skip
+        name="label_accuracy",
+        base=found.base,
+        adapter=found.adapter,
+        n=n,
+        difference=found.difference,
+        low=max(-1.0, found.low),
+        high=min(1.0, found.high),
+        verdict=judged,
+        words=words,
+        label="Sorted exactly right",
+        help=HELP,
+        group="accuracy",
+        share=True,
+        p=chance,
+        smallest=found.smallest,
+        more_rows=found.more_rows,
+    )
 
 
 def rows(judging: Judging) -> list[dict[str, Any]]:

@@ -14,9 +14,13 @@ MARK = "####"  # how GSM8K and data sets like it mark the result (Cobbe et al. 2
 _NUMBER = re.compile(r"-?\d[\d,]*(?:\.\d+)?")
 
 TRAIT = Trait(
-    "number_match", "The right number", f"The number after {MARK}, or else the last one written, equals that of the reference.", "accuracy",
-    "It reaches the right number more often", "It reaches the right number less often",
-)  # fmt: skip
+    "number_match",
+    "The right number",
+    f"The number after {MARK}, or else the last one written, equals that of the reference.",
+    "accuracy",
+    "It reaches the right number more often",
+    "It reaches the right number less often",
+)
 
 
 def result(text: str) -> float | None:
@@ -40,11 +44,15 @@ def measure(judging: Judging) -> Measured:
     before, after = both(answers, lambda text, a: float(same(text, a.reference)))
     rows = [
         {
-            "row": a.example.row, "reference": result(a.reference), "base": shorten(a.base.text), "adapter": shorten(a.adapter.text),
-            "base_right": bool(b), "adapter_right": bool(r),
+            "row": a.example.row,
+            "reference": result(a.reference),
+            "base": shorten(a.base.text),
+            "adapter": shorten(a.adapter.text),
+            "base_right": bool(b),
+            "adapter_right": bool(r),
         }
         for a, b, r in zip(answers, before, after, strict=True)
-    ]  # fmt: skip
+    ]
     return Measured((TRAIT.score(before, after),), rows)
 
 

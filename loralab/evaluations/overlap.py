@@ -15,18 +15,29 @@ from loralab.evaluations._answer_scores import Trait, both
 MOST_WORDS = 400  # of an answer compared by ROUGE-L, whose cost is the product of both lengths
 
 CHRF = Trait(
-    "chrf", "Overlap with the reference (chrF++)",
+    "chrf",
+    "Overlap with the reference (chrF++)",
     "How many letter groups and word pairs answer and reference share (Popović 2017): works in every language. 1 is the same text.",
-    "accuracy", "Its answers have more in common with the references", "Its answers have less in common with the references",
-)  # fmt: skip
+    "accuracy",
+    "Its answers have more in common with the references",
+    "Its answers have less in common with the references",
+)
 BLEU = Trait(
-    "bleu", "Overlap in words (BLEU)", "Shared runs of up to four words, sentence by sentence (Papineni et al. 2002, smoothed).",
-    "accuracy", "It shares more runs of words with the references", "It shares fewer runs of words with the references",
-)  # fmt: skip
+    "bleu",
+    "Overlap in words (BLEU)",
+    "Shared runs of up to four words, sentence by sentence (Papineni et al. 2002, smoothed).",
+    "accuracy",
+    "It shares more runs of words with the references",
+    "It shares fewer runs of words with the references",
+)
 ROUGE = Trait(
-    "rouge_l", "Order of words (ROUGE-L)", "The longest sequence of words that answer and reference have in the same order (Lin 2004).",
-    "accuracy", "It follows the references' order of words more closely", "It follows the references' order of words less closely",
-)  # fmt: skip
+    "rouge_l",
+    "Order of words (ROUGE-L)",
+    "The longest sequence of words that answer and reference have in the same order (Lin 2004).",
+    "accuracy",
+    "It follows the references' order of words more closely",
+    "It follows the references' order of words less closely",
+)
 
 
 @lru_cache(maxsize=1)

@@ -27,11 +27,15 @@ SEED = 0  # of the wrong questions
 DISTINCT = 0.5  # share of different questions below which “another question” means little
 
 TRAIT = Trait(
-    "question_fit", "Fits answers to questions",
+    "question_fit",
+    "Fits answers to questions",
     "How much likelier an answer becomes after its own question than after another one from your file (nats per token). "
-    "0 means that the question plays no part.", "accuracy", "It knows better which answer belongs to which question",
-    "It knows less well which answer belongs to which question", share=False,
-)  # fmt: skip
+    "0 means that the question plays no part.",
+    "accuracy",
+    "It knows better which answer belongs to which question",
+    "It knows less well which answer belongs to which question",
+    share=False,
+)
 
 
 def measure(judging: Judging) -> Measured:

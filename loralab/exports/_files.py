@@ -15,9 +15,15 @@ from loralab.models.tokenize import TextEncoder
 from loralab.reports.card import model_card, shared_plan
 
 TOKENIZER = (
-    "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "tokenizer.model", "vocab.json",
-    "merges.txt", "chat_template.jinja",
-)  # fmt: skip
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "tokenizer.model",
+    "vocab.json",
+    "merges.txt",
+    "chat_template.jinja",
+)
 STORED = (".safetensors", ".gguf", ".bin")  # numbers hardly shrink; packing them costs minutes
 SUMS = "SHA256SUMS"
 GENERATION = "generation_config.json"

@@ -49,8 +49,15 @@ def offers(runs_folder: Path, options: dict[str, Any]) -> tuple[Offer, ...]:
 
 def _offer(form: Format, source: Source, variant: str, free: int) -> Offer:
     source = replace(source, variant=variant)
-    offer = Offer(format=form.name, variant=variant, label=form.label, words=form.variants.get(variant, form.words), free=free,
-                  zipped=form.zipped, hand_over=form.hand_over is not None)  # fmt: skip
+    offer = Offer(
+        format=form.name,
+        variant=variant,
+        label=form.label,
+        words=form.variants.get(variant, form.words),
+        free=free,
+        zipped=form.zipped,
+        hand_over=form.hand_over is not None,
+    )
     problem = form.refuse(source)
     if problem:
         return offer.model_copy(update={"problem": problem})

@@ -204,9 +204,7 @@ def _answers(runtime: Runtime, wanted: Wanted, kind: str) -> Check:
     equal = [_same(runtime.generate(asked, ANSWER), answer) for asked, answer in wanted.answers]
     lengths = [len(answer) for _, answer in wanted.answers]
     ok = all(same >= min(SAME, length) for same, length in zip(equal, lengths, strict=True))
-    numbers: dict[str, Any] = {
-        "answer_tokens": sum(lengths), "answer_tokens_equal": sum(equal), "answers_equal": equal == lengths
-    }  # fmt: skip
+    numbers: dict[str, Any] = {"answer_tokens": sum(lengths), "answer_tokens_equal": sum(equal), "answers_equal": equal == lengths}
     words = f"the first {sum(equal)} of {sum(lengths)} tokens of its likeliest answers are the trained ones"
     return Check(name="answers", ok=ok, words=words, numbers=numbers, told_only=kind not in EXACT)
 

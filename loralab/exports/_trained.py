@@ -24,18 +24,39 @@ ROWS, ROW = 6, 96  # held-out examples compared, and tokens of each
 NUMBERS = 8_000_000  # logits asked for in all: a large vocabulary is compared on fewer tokens
 # Texts on which tokenizers part: spaces, digits, cases, scripts, line ends, and marks next to words as prose, code and JSON have them.
 TEXTS = (
-    "Hello world", "hello", "trailing ", "a  1", "a   b    c", "\n", "\n\n1. One\n2. Two\n", "\r\nline\r\n", "\ttab\t\ttabs",
-    "Don't DON'T we'll WE'LL I'm I'M they've", "1234567890", "3.14159 1,000,000 12:30", "x=1;y+=22//3",
+    "Hello world",
+    "hello",
+    "trailing ",
+    "a  1",
+    "a   b    c",
+    "\n",
+    "\n\n1. One\n2. Two\n",
+    "\r\nline\r\n",
+    "\ttab\t\ttabs",
+    "Don't DON'T we'll WE'LL I'm I'M they've",
+    "1234567890",
+    "3.14159 1,000,000 12:30",
+    "x=1;y+=22//3",
     "def f(x):\n    return x**2\n",
-    "UPPER lower MiXeD", "naïve café über Straße", "中文字符 日本語 한국어", "Привет, мир", "مرحبا بالعالم", "नमस्ते",
+    "UPPER lower MiXeD",
+    "naïve café über Straße",
+    "中文字符 日本語 한국어",
+    "Привет, мир",
+    "مرحبا بالعالم",
+    "नमस्ते",
     "🙂🙃 👩\u200d👩\u200d👧",
-    "<html><b>bold</b></html>", "https://example.org/a?b=c&d=%20", "...!!!???---", "C:\\path\\file.txt /usr/bin", "end.\n\n\nStart",
-    "word\n \n  word", "#tag @name 50% $5",
+    "<html><b>bold</b></html>",
+    "https://example.org/a?b=c&d=%20",
+    "...!!!???---",
+    "C:\\path\\file.txt /usr/bin",
+    "end.\n\n\nStart",
+    "word\n \n  word",
+    "#tag @name 50% $5",
     "(see above), [here] and {there}: 'quoted', \"double\"; `tick` -- or/and so_on.",
     '{"name": "Ann", "ages": [1, 2, {"of": null}], "text": "It is (not) so!\\n"}',
-    "The answer is:\n\n```python\nfor i in range(10):\n    print(f\"{i}\")\n```\n\n- first (1)\n- second (2)\n\n**Note:** that's all.\n",
+    'The answer is:\n\n```python\nfor i in range(10):\n    print(f"{i}")\n```\n\n- first (1)\n- second (2)\n\n**Note:** that\'s all.\n',
     "import os\nfrom pathlib import Path\n\n\nclass A(B):\n    def get(self, key=None):\n        return self._x[key], 'a' + \"b\"\n",
-)  # fmt: skip
+)
 # On these llama.cpp differs from some tokenizers by its nature: spaces in front, "</s>" inside a text, letters written in two ways.
 ODD = (" leading", "  two leading", "[INST] <s> </s> <|x|>", "e\u0301 a\u0308", "€ £ ½ ² Ⅷ ™", "a\u00a0b\u200bc")
 CHATS: tuple[tuple[dict[str, str], ...], ...] = (
@@ -140,9 +161,12 @@ def turn_end(encoder: TextEncoder) -> int | None:
     asked = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]
     try:
         text = encoder.template.render(
-            messages=asked, add_generation_prompt=False, tools=None, documents=None,
+            messages=asked,
+            add_generation_prompt=False,
+            tools=None,
+            documents=None,
             **{name: encoder.special(name) for name in ("bos_token", "eos_token", "pad_token")},
-        )  # fmt: skip
+        )
     except jinja2.TemplateError:
         return None
     after = encoder.tokenizer.encode(text.rpartition("b")[2], add_special_tokens=False).ids
@@ -166,9 +190,13 @@ def wanted_of(model: Any, encoder: TextEncoder, held: Heldout | None = None) -> 
         with model.disable_adapter():
             bare = _logits(model, ids)
     return Wanted(
-        ids, _logits(model, ids), tuple((prompt[-ROW:], _answer(model, prompt[-ROW:], encoder.stop_ids)) for prompt in asked),
-        tuple(Row(row, learned, _logits(model, row)) for row, learned in found.rows), speakable(encoder, (*CHATS, *found.chats)), bare,
-    )  # fmt: skip
+        ids,
+        _logits(model, ids),
+        tuple((prompt[-ROW:], _answer(model, prompt[-ROW:], encoder.stop_ids)) for prompt in asked),
+        tuple(Row(row, learned, _logits(model, row)) for row, learned in found.rows),
+        speakable(encoder, (*CHATS, *found.chats)),
+        bare,
+    )
 
 
 def _logits(model: Any, ids: list[int]) -> Any:

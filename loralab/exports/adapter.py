@@ -71,6 +71,11 @@ def _opened(source: Source, folder: Path, room: Path, context: int) -> Any:
 
 
 FORMAT = Format(
-    name="adapter", label="Adapter (PEFT folder and zip)", words="Small; loads beside its base model in any program that knows PEFT.",
-    refuse=refuse, needs_bytes=needs_bytes, export=export, trial=Trial(open=_opened, kind=lambda source: "f32"),
-)  # fmt: skip
+    name="adapter",
+    label="Adapter (PEFT folder and zip)",
+    words="Small; loads beside its base model in any program that knows PEFT.",
+    refuse=refuse,
+    needs_bytes=needs_bytes,
+    export=export,
+    trial=Trial(open=_opened, kind=lambda source: "f32"),
+)

@@ -158,13 +158,24 @@ def label_of(source: Source) -> Any:
 
 def _loading(name: str) -> tuple[str, ...]:
     return (
-        "```sh", f"llama-cli -m {name}", f"llama-server -m {name}", "```", "",
+        "```sh",
+        f"llama-cli -m {name}",
+        f"llama-server -m {name}",
+        "```",
+        "",
         "In LM Studio, Jan or another program built on llama.cpp: open the file. In Ollama: a Modelfile with the line",
         f"`FROM ./{name}`, then `ollama create my-model -f Modelfile`. The chat template is inside the file.",
-    )  # fmt: skip
+    )
 
 
 FORMAT = Format(
-    name="gguf", label="GGUF file", words="One file for Ollama, LM Studio, Jan and llama.cpp; runs without Python.",
-    refuse=refuse, needs_bytes=needs_bytes, export=export, zipped=False, variants=NAMES, trial=TRIAL,
-)  # fmt: skip
+    name="gguf",
+    label="GGUF file",
+    words="One file for Ollama, LM Studio, Jan and llama.cpp; runs without Python.",
+    refuse=refuse,
+    needs_bytes=needs_bytes,
+    export=export,
+    zipped=False,
+    variants=NAMES,
+    trial=TRIAL,
+)

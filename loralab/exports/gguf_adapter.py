@@ -60,15 +60,25 @@ def _opened(source: Source, folder: Path, room: Path, context: int) -> Any:
 
 def _loading(source: Source, name: str) -> tuple[str, ...]:
     return (
-        f"It needs its base, {source.base.reference}, as a GGUF file:", "",
-        "```sh", f"llama-cli -m base.gguf --lora {name}", f"llama-server -m base.gguf --lora {name}", "```", "",
+        f"It needs its base, {source.base.reference}, as a GGUF file:",
+        "",
+        "```sh",
+        f"llama-cli -m base.gguf --lora {name}",
+        f"llama-server -m base.gguf --lora {name}",
+        "```",
+        "",
         f"In Ollama: a Modelfile with the lines `FROM ./base.gguf` and `ADAPTER ./{name}`.",
         "Where only one file is wanted, export the whole model as GGUF instead.",
-    )  # fmt: skip
+    )
 
 
 FORMAT = Format(
-    name="gguf_adapter", label="GGUF adapter", words="Small; loads over its base in llama.cpp with --lora.",
-    refuse=refuse, needs_bytes=needs_bytes, export=export, zipped=False,
+    name="gguf_adapter",
+    label="GGUF adapter",
+    words="Small; loads over its base in llama.cpp with --lora.",
+    refuse=refuse,
+    needs_bytes=needs_bytes,
+    export=export,
+    zipped=False,
     trial=Trial(open=_opened, kind=lambda source: "f16", missing=gguf.missing),
-)  # fmt: skip
+)

@@ -29,14 +29,26 @@ def export(source: Source, target: Path, note: Note) -> dict[str, Any]:
 def _guide(source: Source, file: str) -> tuple[str, ...]:
     name = f"{PUBLISHER}/{gguf.file_name(source)}"
     return (
-        "With LM Studio's own command, in this folder (`-c` copies; without it the file is moved away):", "",
-        "```sh", f"lms import {file} --user-repo {name} -y -c", "```", "",
+        "With LM Studio's own command, in this folder (`-c` copies; without it the file is moved away):",
+        "",
+        "```sh",
+        f"lms import {file} --user-repo {name} -y -c",
+        "```",
+        "",
         f"Or by hand: put the file into `~/{MODELS}/{name}/` (in Windows `%USERPROFILE%\\.lmstudio\\models\\…`),",
-        "then choose it in LM Studio. The chat template is inside the file; set the temperature to 0 for answers as it was tested.", "",
-        "```sh", f"lms load {name}", "curl http://localhost:1234/v1/models", "```", "",
-        "The same file runs in llama.cpp:", "",
-        "```sh", f"llama-server -m {file}", "```",
-    )  # fmt: skip
+        "then choose it in LM Studio. The chat template is inside the file; set the temperature to 0 for answers as it was tested.",
+        "",
+        "```sh",
+        f"lms load {name}",
+        "curl http://localhost:1234/v1/models",
+        "```",
+        "",
+        "The same file runs in llama.cpp:",
+        "",
+        "```sh",
+        f"llama-server -m {file}",
+        "```",
+    )
 
 
 def hand_over(source: Source, folder: Path, note: Note) -> dict[str, Any]:
@@ -72,7 +84,14 @@ def _put(file: Path, place: Path) -> None:
 
 
 FORMAT = Format(
-    name="lm_studio", label="LM Studio folder", words="A folder for LM Studio, and put where it looks if you like.",
-    refuse=gguf.refuse, needs_bytes=gguf.needs_bytes, export=export, zipped=False, variants=gguf.NAMES, hand_over=hand_over,
+    name="lm_studio",
+    label="LM Studio folder",
+    words="A folder for LM Studio, and put where it looks if you like.",
+    refuse=gguf.refuse,
+    needs_bytes=gguf.needs_bytes,
+    export=export,
+    zipped=False,
+    variants=gguf.NAMES,
+    hand_over=hand_over,
     trial=gguf.TRIAL,
-)  # fmt: skip
+)

@@ -107,15 +107,24 @@ def _write(source: Source, layers: dict[str, Layer], target: Path, dtype: Any, p
 def _loading(source: Source) -> tuple[str, ...]:
     name = f"{source.base.name}-{source.run}"
     return (
-        "In Python, with this folder as the current one:", "",
-        "```python", "from transformers import AutoModelForCausalLM, AutoTokenizer", "",
-        'model = AutoModelForCausalLM.from_pretrained(".")', 'tokenizer = AutoTokenizer.from_pretrained(".")',
+        "In Python, with this folder as the current one:",
+        "",
+        "```python",
+        "from transformers import AutoModelForCausalLM, AutoTokenizer",
+        "",
+        'model = AutoModelForCausalLM.from_pretrained(".")',
+        'tokenizer = AutoTokenizer.from_pretrained(".")',
         f'asked = [{{"role": "user", "content": "{QUESTION}"}}]',
         'ids = tokenizer.apply_chat_template(asked, add_generation_prompt=True, return_tensors="pt", return_dict=True)',
-        "print(tokenizer.decode(model.generate(**ids, max_new_tokens=200)[0]))", "```", "",
-        "With vLLM (Linux and a graphics card), as a server that speaks OpenAI's protocol:", "",
-        "```sh", f"vllm serve . --served-model-name {name}", "```",
-    )  # fmt: skip
+        "print(tokenizer.decode(model.generate(**ids, max_new_tokens=200)[0]))",
+        "```",
+        "",
+        "With vLLM (Linux and a graphics card), as a server that speaks OpenAI's protocol:",
+        "",
+        "```sh",
+        f"vllm serve . --served-model-name {name}",
+        "```",
+    )
 
 
 def _logits(model: Any) -> Any:
@@ -140,6 +149,12 @@ def kind_of(source: Source) -> str:
 
 
 FORMAT = Format(
-    name="merged", label="Whole model, adapter merged in", words="Large; one folder that any program for Hugging Face models loads.",
-    refuse=refuse, needs_bytes=needs_bytes, export=export, zipped=False, trial=Trial(open=_opened, kind=kind_of),
-)  # fmt: skip
+    name="merged",
+    label="Whole model, adapter merged in",
+    words="Large; one folder that any program for Hugging Face models loads.",
+    refuse=refuse,
+    needs_bytes=needs_bytes,
+    export=export,
+    zipped=False,
+    trial=Trial(open=_opened, kind=kind_of),
+)

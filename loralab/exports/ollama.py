@@ -91,14 +91,23 @@ def name_of(source: Source) -> str:
 def _guide(source: Source) -> tuple[str, ...]:
     name = name_of(source)
     return (
-        "In a terminal, in this folder:", "",
-        "```sh", f"ollama create {name} -f Modelfile", f"ollama run {name}", "```", "",
-        "Programs of your own ask it over HTTP:", "",
-        "```sh", f"curl http://localhost:11434/api/chat -d '{_asked(name)}'", "```", "",
+        "In a terminal, in this folder:",
+        "",
+        "```sh",
+        f"ollama create {name} -f Modelfile",
+        f"ollama run {name}",
+        "```",
+        "",
+        "Programs of your own ask it over HTTP:",
+        "",
+        "```sh",
+        f"curl http://localhost:11434/api/chat -d '{_asked(name)}'",
+        "```",
+        "",
         "The chat template and the tokenizer are inside the GGUF file; the Modelfile adds where answers end, the temperature",
         "(0: the likeliest words, as it was tested; 0.7 gives more variety) and how much it reads at once.",
         f"To take it out of Ollama again: `ollama rm {name}`.",
-    )  # fmt: skip
+    )
 
 
 def _asked(name: str) -> str:
@@ -114,7 +123,14 @@ def hand_over(source: Source, folder: Path, note: Note) -> dict[str, Any]:
 
 
 FORMAT = Format(
-    name="ollama", label="Ollama folder", words="A folder for Ollama: one file and its Modelfile, ready for “ollama create”.",
-    refuse=gguf.refuse, needs_bytes=gguf.needs_bytes, export=export, zipped=False, variants=gguf.NAMES, hand_over=hand_over,
+    name="ollama",
+    label="Ollama folder",
+    words="A folder for Ollama: one file and its Modelfile, ready for “ollama create”.",
+    refuse=gguf.refuse,
+    needs_bytes=gguf.needs_bytes,
+    export=export,
+    zipped=False,
+    variants=gguf.NAMES,
+    hand_over=hand_over,
     trial=gguf.TRIAL,
-)  # fmt: skip
+)

@@ -173,7 +173,13 @@ def _opened(source: Source, folder: Path, room: Path, context: int) -> Any:
 
 
 FORMAT = Format(
-    name="onnx", label="ONNX folder", words="For ONNX Runtime: in programs of your own, on servers, on phones.",
-    refuse=refuse, needs_bytes=needs_bytes, export=export, zipped=False, variants=NAMES,
+    name="onnx",
+    label="ONNX folder",
+    words="For ONNX Runtime: in programs of your own, on servers, on phones.",
+    refuse=refuse,
+    needs_bytes=needs_bytes,
+    export=export,
+    zipped=False,
+    variants=NAMES,
     trial=Trial(open=_opened, kind=lambda source: KIND.get(source.variant or "int8", source.variant or "int8"), missing=parts.absent),
-)  # fmt: skip
+)

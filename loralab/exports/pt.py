@@ -53,14 +53,19 @@ def _pack(folder: Path, path: Path, precision: str) -> int:
 
 def _guide() -> tuple[str, ...]:
     return (
-        f"`{FILE}` is a dict of tensors; `config.json` says what model they belong to. With this folder as the current one:", "",
-        "```python", "import torch", "from transformers import AutoConfig, AutoModelForCausalLM", "",
+        f"`{FILE}` is a dict of tensors; `config.json` says what model they belong to. With this folder as the current one:",
+        "",
+        "```python",
+        "import torch",
+        "from transformers import AutoConfig, AutoModelForCausalLM",
+        "",
         f'tensors = torch.load("{FILE}", weights_only=True, mmap=True)',
         'model = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained("."))',
         "model.load_state_dict(tensors)",
-        "```", "",
+        "```",
+        "",
         "Where you can choose, take the safetensors folder instead: it opens faster and in more programs.",
-    )  # fmt: skip
+    )
 
 
 def _opened(source: Source, folder: Path, room: Path, context: int) -> Any:
@@ -81,6 +86,12 @@ def _opened(source: Source, folder: Path, room: Path, context: int) -> Any:
 
 
 FORMAT = Format(
-    name="pt", label="One PyTorch file (.pt)", words="Large; a plain dict of tensors for programs that ask for a .pt file.",
-    refuse=merged.refuse, needs_bytes=needs_bytes, export=export, zipped=False, trial=Trial(open=_opened, kind=merged.kind_of),
-)  # fmt: skip
+    name="pt",
+    label="One PyTorch file (.pt)",
+    words="Large; a plain dict of tensors for programs that ask for a .pt file.",
+    refuse=merged.refuse,
+    needs_bytes=needs_bytes,
+    export=export,
+    zipped=False,
+    trial=Trial(open=_opened, kind=merged.kind_of),
+)

@@ -20,10 +20,29 @@ RATE_CODES = frozenset({"diverged", "rolled_back", "non_finite"})
 CODES: dict[Kind, frozenset[str]] = {"memory": MEMORY_CODES, "rate": RATE_CODES}
 # Settings that want of memory or stability has been seen to depend on: what two points are compared by.
 SETTINGS = (
-    "base_model", "engine", "precision", "rank", "alpha", "use_rslora", "use_dora", "targets", "optimizer", "attention", "token_budget",
-    "micro_batch", "effective_batch", "max_length", "recompute", "offload", "learning_rate", "warmup", "schedule", "max_grad_norm",
-    "weight_decay", "dropout",
-)  # fmt: skip
+    "base_model",
+    "engine",
+    "precision",
+    "rank",
+    "alpha",
+    "use_rslora",
+    "use_dora",
+    "targets",
+    "optimizer",
+    "attention",
+    "token_budget",
+    "micro_batch",
+    "effective_batch",
+    "max_length",
+    "recompute",
+    "offload",
+    "learning_rate",
+    "warmup",
+    "schedule",
+    "max_grad_norm",
+    "weight_decay",
+    "dropout",
+)
 OF_FACTS = ("data", "architecture", "hidden", "layers", "parameters", "trainable", "room", "device", "place")
 _PATH = re.compile(r"(?:(?<=[\s\"'“(=:])|^)(?:[A-Za-z]:[\\/]|[\\/]{1,2}|~[\\/])(?:[^\\/\s\"'”):]+[\\/])+")
 
@@ -40,19 +59,36 @@ def memory_of(job: Job, view: RunView, report: dict[str, Any]) -> Memory:
     best = min((look for look in seen if math.isfinite(look.loss)), key=lambda look: look.loss, default=None)
     final = next((look.loss for look in reversed(view.evaluations) if look.split == "final"), None)
     return Memory(
-        run=view.run, title=str(plan.get("title", ""))[:200], task=str(plan.get("task", ""))[:40], model=model[:300],
-        dataset=dataset[:300], control=bool(job.options.get("control")), started=view.started, ended=view.ended,
-        facts=facts.model_copy(update={"rows": {}}) if facts else None, versions=view.versions, asked=asked,
+        run=view.run,
+        title=str(plan.get("title", ""))[:200],
+        task=str(plan.get("task", ""))[:40],
+        model=model[:300],
+        dataset=dataset[:300],
+        control=bool(job.options.get("control")),
+        started=view.started,
+        ended=view.ended,
+        facts=facts.model_copy(update={"rows": {}}) if facts else None,
+        versions=view.versions,
+        asked=asked,
         changed={name: now[name] for name in asked if name not in ("base_model", "dataset") and now[name] != asked[name]},
         outcome=view.state if not view.active else "killed",  # pyright: ignore[reportArgumentType]
-        code=(ending.code if ending else "")[:80], what=bare(ending.what if ending else ""), steps=view.step,
-        epochs=max((step.epoch for step in view.steps), default=0.0), seconds=report["seconds"],
-        peak_memory=report["peak_memory_bytes"], tokens_per_second=_number(report["tokens_per_second"]) or 0.0,
-        base_loss=_number(report["base_loss"]), best_loss=best.loss if best else None, best_step=best.step if best else 0,
-        last_loss=_number(looks[-1] if looks else None), final_loss=_number(final), verdict=report["judgement"]["verdict"][:80],
-        moments=tuple(_moment(one, view.adjustments) for one in view.incidents[-MOST:]), actions=tuple(_guarded(view)),
+        code=(ending.code if ending else "")[:80],
+        what=bare(ending.what if ending else ""),
+        steps=view.step,
+        epochs=max((step.epoch for step in view.steps), default=0.0),
+        seconds=report["seconds"],
+        peak_memory=report["peak_memory_bytes"],
+        tokens_per_second=_number(report["tokens_per_second"]) or 0.0,
+        base_loss=_number(report["base_loss"]),
+        best_loss=best.loss if best else None,
+        best_step=best.step if best else 0,
+        last_loss=_number(looks[-1] if looks else None),
+        final_loss=_number(final),
+        verdict=report["judgement"]["verdict"][:80],
+        moments=tuple(_moment(one, view.adjustments) for one in view.incidents[-MOST:]),
+        actions=tuple(_guarded(view)),
         tried=_tried(job, view),
-    )  # fmt: skip
+    )
 
 
 def points_of(memory: Memory) -> Iterator[Point]:
@@ -87,10 +123,13 @@ def _last_part(path: str) -> str:
 def _moment(incident: Incident, changes: tuple[Adjusted, ...]) -> Moment:
     data, rows = incident.data, incident.data.get("rows", ())
     return Moment(
-        code=incident.code[:80], step=incident.step, text=bare(incident.text),
+        code=incident.code[:80],
+        step=incident.step,
+        text=bare(incident.text),
         changed=plain({change.setting: change.after for change in changes if change.time < incident.time}),
-        tokens=int(_number(data.get("tokens")) or 0), rows=len(rows) if isinstance(rows, list | tuple) else 0,
-    )  # fmt: skip
+        tokens=int(_number(data.get("tokens")) or 0),
+        rows=len(rows) if isinstance(rows, list | tuple) else 0,
+    )
 
 
 def _guarded(view: RunView) -> Iterator[Act]:
@@ -100,9 +139,13 @@ def _guarded(view: RunView) -> Iterator[Act]:
         again = any(one.time > change.time and KINDS.get(one.code) == KINDS.get(about) for one in view.incidents) if about else False
         fixed = False if again or view.state in ("failed", "killed") else True if view.state == "finished" else None
         yield Act(
-            run=view.run, time=change.time, changes={change.setting: (plain(change.before), plain(change.after))},
-            why=bare(change.reason), rule=about[:80], fixed=fixed,
-        )  # fmt: skip
+            run=view.run,
+            time=change.time,
+            changes={change.setting: (plain(change.before), plain(change.after))},
+            why=bare(change.reason),
+            rule=about[:80],
+            fixed=fixed,
+        )
 
 
 def _tried(job: Job, view: RunView) -> Act | None:
@@ -112,10 +155,16 @@ def _tried(job: Job, view: RunView) -> Act | None:
         return None
     fixed = {"finished": True, "failed": False, "killed": False}.get(view.state)
     return Act(
-        id=f"{view.run}"[:40], run=str(why.get("of", ""))[:200], time=view.started, by="advisor", rule=str(why.get("rule", ""))[:80],
-        changes={str(name): (None, plain(value)) for name, value in why["settings"].items()}, why=bare(str(why.get("words", ""))),
-        child=view.run, fixed=fixed,
-    )  # fmt: skip
+        id=f"{view.run}"[:40],
+        run=str(why.get("of", ""))[:200],
+        time=view.started,
+        by="advisor",
+        rule=str(why.get("rule", ""))[:80],
+        changes={str(name): (None, plain(value)) for name, value in why["settings"].items()},
+        why=bare(str(why.get("words", ""))),
+        child=view.run,
+        fixed=fixed,
+    )
 
 
 def _went_well(memory: Memory, kind: Kind, codes: frozenset[str]) -> bool:
@@ -132,11 +181,22 @@ def _point(memory: Memory, kind: Kind, settings: dict[str, Any], trouble: Moment
     if facts:
         found |= {name: getattr(facts, name) for name in OF_FACTS}
         found["longest"] = facts.tokens.get("max", 0)
-    return Point.model_validate({
-        "kind": kind, "ok": trouble is None, "run": memory.run, "workspace": memory.workspace, "time": memory.ended,
-        "model": memory.model, "epochs": memory.epochs, "peak_memory": memory.peak_memory, "versions": memory.versions,
-        "settings": {name: settings[name] for name in SETTINGS if name in settings}, "rate": effective_rate(settings),
-    } | found)  # fmt: skip
+    return Point.model_validate(
+        {
+            "kind": kind,
+            "ok": trouble is None,
+            "run": memory.run,
+            "workspace": memory.workspace,
+            "time": memory.ended,
+            "model": memory.model,
+            "epochs": memory.epochs,
+            "peak_memory": memory.peak_memory,
+            "versions": memory.versions,
+            "settings": {name: settings[name] for name in SETTINGS if name in settings},
+            "rate": effective_rate(settings),
+        }
+        | found
+    )
 
 
 def _number(value: Any) -> float | None:

@@ -187,10 +187,20 @@ class History:
         base, adapter, _n = losses(view)
         report = run_report(view, folder)
         row: dict[str, Any] = Lesson().model_dump() | {
-            "id": run, "kind": "train", "title": "", "task": "", "state": view.state, "model": "", "dataset": "", "base_loss": base,
-            "adapter_loss": adapter, "started": view.started or (folder / "job.json").stat().st_mtime,
-            "seconds": report["seconds"], "tokens_per_second": _speed(view), "steps": view.step,
-        }  # fmt: skip
+            "id": run,
+            "kind": "train",
+            "title": "",
+            "task": "",
+            "state": view.state,
+            "model": "",
+            "dataset": "",
+            "base_loss": base,
+            "adapter_loss": adapter,
+            "started": view.started or (folder / "job.json").stat().st_mtime,
+            "seconds": report["seconds"],
+            "tokens_per_second": _speed(view),
+            "steps": view.step,
+        }
         try:
             job = runs.job(self.home, run)
         except UserError:

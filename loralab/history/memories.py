@@ -217,11 +217,13 @@ def _whole(db: Database, row: dict[str, Any]) -> Memory:
     acts = sorted([*told, *(act for act in tried if act)], key=lambda act: act.time)
     causes = db.query("select record from findings where run = ? order by place", run)
     advice = db.query("select record from advice where run = ?", run)
-    return memory.model_copy(update={
-        "findings": (*memory.findings, *(Cause.model_validate_json(of["record"]) for of in causes)),
-        "actions": (*memory.actions, *(_settled(db, act) for act in acts)),
-        "advice": (*memory.advice, *(Advice.model_validate_json(of["record"]) for of in advice)),
-    })  # fmt: skip
+    return memory.model_copy(
+        update={
+            "findings": (*memory.findings, *(Cause.model_validate_json(of["record"]) for of in causes)),
+            "actions": (*memory.actions, *(_settled(db, act) for act in acts)),
+            "advice": (*memory.advice, *(Advice.model_validate_json(of["record"]) for of in advice)),
+        }
+    )
 
 
 def _settled(db: Database, act: Act) -> Act:

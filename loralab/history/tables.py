@@ -12,12 +12,24 @@ from sqlite_utils import Database
 def _create_runs(db: Database) -> None:
     db.table("runs").create(
         {
-            "id": str, "kind": str, "title": str, "task": str, "state": str, "model": str, "dataset": str, "base_loss": float,
-            "adapter_loss": float, "started": float, "seconds": float, "steps": int, "offset": int, "worker": int,
+            "id": str,
+            "kind": str,
+            "title": str,
+            "task": str,
+            "state": str,
+            "model": str,
+            "dataset": str,
+            "base_loss": float,
+            "adapter_loss": float,
+            "started": float,
+            "seconds": float,
+            "steps": int,
+            "offset": int,
+            "worker": int,
         },
         pk="id",
         not_null={"kind", "state", "offset", "worker"},
-    )  # fmt: skip
+    )
     db.table("runs").create_index(["started"])
 
 
@@ -31,9 +43,18 @@ def _add_lessons(db: Database) -> None:
     for name in ("setting", "device", "pace", "mode"):
         db.table("runs").add_column(name, str, not_null_default="")
     for name in (
-        "foretold_memory", "traced_memory", "probed_memory", "peak_memory", "foretold_step", "traced_step", "step_memory",
-        "foretold_process", "process_memory", "foretold_disk", "measured_disk",
-    ):  # fmt: skip
+        "foretold_memory",
+        "traced_memory",
+        "probed_memory",
+        "peak_memory",
+        "foretold_step",
+        "traced_step",
+        "step_memory",
+        "foretold_process",
+        "process_memory",
+        "foretold_disk",
+        "measured_disk",
+    ):
         db.table("runs").add_column(name, int)
     for name in ("foretold_seconds", "measured_seconds", "beside_seconds"):
         db.table("runs").add_column(name, float)
@@ -45,13 +66,30 @@ def _add_memory(db: Database) -> None:
     name = {"workspace": str, "run": str}
     db.table("memories").create(
         {
-            "id": int, **name, "source": str, "ended": float, "outcome": str, "model": str, "architecture": str, "size": float,
-            "data": str, "examples": int, "length": int, "shape": str, "best_loss": float, "control": int, "title": str, "dataset": str,
-            "trouble": str, "told": str, "parent": str, "record": str,
+            "id": int,
+            **name,
+            "source": str,
+            "ended": float,
+            "outcome": str,
+            "model": str,
+            "architecture": str,
+            "size": float,
+            "data": str,
+            "examples": int,
+            "length": int,
+            "shape": str,
+            "best_loss": float,
+            "control": int,
+            "title": str,
+            "dataset": str,
+            "trouble": str,
+            "told": str,
+            "parent": str,
+            "record": str,
         },
         pk="id",
         not_null={"workspace", "run", "source", "record"},
-    )  # fmt: skip
+    )
     db.table("memories").create_index(["workspace", "run"], unique=True)
     db.table("memories").create_index(["ended"])
     db.table("memories").create_index(["parent"])

@@ -33,20 +33,40 @@ def remember(db: Database, memory: Memory, source: str) -> None:
     facts = memory.facts or Facts()
     db.table("memories").insert(
         {
-            "workspace": memory.workspace, "run": memory.run, "source": source, "ended": memory.ended, "outcome": memory.outcome,
-            "model": memory.model, "architecture": facts.architecture, "size": size(facts), "data": facts.data, "examples": facts.n_train,
-            "length": facts.tokens.get("p95", 0), "shape": shape(facts), "best_loss": memory.best_loss, "control": int(memory.control),
-            "title": memory.title, "dataset": memory.dataset, "trouble": _trouble(memory), "told": _told(db, memory),
-            "parent": memory.tried.run if memory.tried else "", "record": memory.model_dump_json(exclude_defaults=True),
+            "workspace": memory.workspace,
+            "run": memory.run,
+            "source": source,
+            "ended": memory.ended,
+            "outcome": memory.outcome,
+            "model": memory.model,
+            "architecture": facts.architecture,
+            "size": size(facts),
+            "data": facts.data,
+            "examples": facts.n_train,
+            "length": facts.tokens.get("p95", 0),
+            "shape": shape(facts),
+            "best_loss": memory.best_loss,
+            "control": int(memory.control),
+            "title": memory.title,
+            "dataset": memory.dataset,
+            "trouble": _trouble(memory),
+            "told": _told(db, memory),
+            "parent": memory.tried.run if memory.tried else "",
+            "record": memory.model_dump_json(exclude_defaults=True),
         }
-    )  # fmt: skip
+    )
     db.table("points").insert_all(
         {
-            "workspace": point.workspace, "run": point.run, "kind": point.kind, "ok": int(point.ok), "model": point.model,
-            "time": point.time, "record": point.model_dump_json(),
+            "workspace": point.workspace,
+            "run": point.run,
+            "kind": point.kind,
+            "ok": int(point.ok),
+            "model": point.model,
+            "time": point.time,
+            "record": point.model_dump_json(),
         }
         for point in points_of(memory)
-    )  # fmt: skip
+    )
 
 
 def forget(db: Database, runs: Iterable[str]) -> None:

@@ -150,12 +150,20 @@ def present(name: str, folder: Path, entry: ModelEntry | None) -> ModelCheck:
     words = next((str(p) for p in problems if p.severity == "error"), "") or f"{name} can be trained: {count_words(total)} parameters."
     exact = bool(parts["attention"] and parts["mlp"])
     return ModelCheck(
-        name=name, ok=ok, folder=folder, entry=entry, present=True, shape=shape, dtype_bytes=dtype_bytes, template=bool(own),
+        name=name,
+        ok=ok,
+        folder=folder,
+        entry=entry,
+        present=True,
+        shape=shape,
+        dtype_bytes=dtype_bytes,
+        template=bool(own),
         parameters=total or (shape.parameters if shape else 0),
         attention_linear=parts["attention"] if exact else shape.attention_linear if shape else 0,
         mlp_linear=parts["mlp"] if exact else shape.mlp_linear if shape else 0,
-        problems=tuple(problems), words=words,
-    )  # fmt: skip
+        problems=tuple(problems),
+        words=words,
+    )
 
 
 def _weights(folder: Path) -> tuple[int, int, dict[str, int], list[Problem]]:

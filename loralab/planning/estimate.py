@@ -17,9 +17,21 @@ from loralab.planning.memory import Load, adapter_weights, host_bytes, load, par
 from loralab.tasks.text import TextPlan
 
 __all__ = [
-    "FITS", "HEADROOM", "Load", "adapter_weights", "device", "duration_words", "fits", "footprint", "load", "seconds", "stage_words",
-    "tokens_per_second", "total_steps", "verdict",
-]  # fmt: skip
+    "FITS",
+    "HEADROOM",
+    "Load",
+    "adapter_weights",
+    "device",
+    "duration_words",
+    "fits",
+    "footprint",
+    "load",
+    "seconds",
+    "stage_words",
+    "tokens_per_second",
+    "total_steps",
+    "verdict",
+]
 
 FITS = 0.97  # of the free memory, by the careful number: beyond it a run is not begun
 HEADROOM = 0.92  # what the planner fills: other programs want something, too
@@ -54,9 +66,8 @@ def footprint(
     duration, off = _duration(training, past, f"{where} | {basis(plan, machine)}", plan.base_model)
     counted = _counted(found, machine)
     name = key(where, model.architecture, plan)
-    said = counted | {
-        "stage": stage, "key": name, "device": where, "pace": basis(plan, machine), "seconds": training, "disk": run_bytes(plan, model),
-    }  # fmt: skip
+    said = counted | {"stage": stage, "key": name, "device": where, "pace": basis(plan, machine)}
+    said |= {"seconds": training, "disk": run_bytes(plan, model)}
     step, process = past.memory.get(f"{stage} | {name}", ()), past.process.get(where, ())
     found = _corrected(found, counted, correction(step), correction(process))
     needed = sum(found.values())
@@ -66,11 +77,20 @@ def footprint(
     if duration is not None:
         words += f"; takes {duration_words(duration)}{f' ({off})' if off else ''}"
     return Footprint(
-        memory_bytes=needed, careful_bytes=careful, free_bytes=free, seconds=duration,
-        disk_bytes=fetch + int(run_bytes(plan, model) * correction(past.disk)), disk_error=usual_error(past.disk),
-        host_bytes=host_bytes(plan, model, machine, profile), parts=found, stage=stage, runs=_runs(step, process),
-        error=_usual(counted, step, process, rough=stage == "trace" and scattered(model, machine)), foretold=said, words=words,
-    )  # fmt: skip
+        memory_bytes=needed,
+        careful_bytes=careful,
+        free_bytes=free,
+        seconds=duration,
+        disk_bytes=fetch + int(run_bytes(plan, model) * correction(past.disk)),
+        disk_error=usual_error(past.disk),
+        host_bytes=host_bytes(plan, model, machine, profile),
+        parts=found,
+        stage=stage,
+        runs=_runs(step, process),
+        error=_usual(counted, step, process, rough=stage == "trace" and scattered(model, machine)),
+        foretold=said,
+        words=words,
+    )
 
 
 def _counted(found: dict[str, int], machine: Machine) -> dict[str, int]:
@@ -82,9 +102,11 @@ def _counted(found: dict[str, int], machine: Machine) -> dict[str, int]:
     loaded = found["weights"] + found["adapter"] // 2  # the adapter's numbers; its gradients come with the step
     whole = sum(found.values())
     return {
-        "memory": whole, "weights": loaded, "process": 0 if machine.accelerator == "cuda" else process,
+        "memory": whole,
+        "weights": loaded,
+        "process": 0 if machine.accelerator == "cuda" else process,
         "step": whole - loaded - process,
-    }  # fmt: skip
+    }
 
 
 def _corrected(found: dict[str, int], counted: dict[str, int], step: float, process: float) -> dict[str, int]:

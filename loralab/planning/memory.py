@@ -26,10 +26,21 @@ _CONTEXT = 800_000_000  # a CUDA context with its workspaces
 _SLACK = 20  # one part in so many is lost between the pieces an allocator hands out
 _DORA = 1.8  # DoRA keeps the output of each adapted matrix once more
 _FAMILIES = (
-    ("Qwen3", "qwen3"), ("SmolLM3", "llama"), ("Exaone4", "qwen3"), ("Olmo2", "qwen3"), ("Olmo3", "qwen3"), ("HunYuan", "qwen3"),
-    ("Gemma2", "gemma3_text"), ("Gemma3", "gemma3_text"), ("VaultGemma", "gemma3_text"), ("Phi3", "phi3"), ("Phi", "gpt_neox"),
-    ("Falcon", "falcon"), ("GPTNeoX", "gpt_neox"), ("Glm", "phi3"),
-)  # fmt: skip
+    ("Qwen3", "qwen3"),
+    ("SmolLM3", "llama"),
+    ("Exaone4", "qwen3"),
+    ("Olmo2", "qwen3"),
+    ("Olmo3", "qwen3"),
+    ("HunYuan", "qwen3"),
+    ("Gemma2", "gemma3_text"),
+    ("Gemma3", "gemma3_text"),
+    ("VaultGemma", "gemma3_text"),
+    ("Phi3", "phi3"),
+    ("Phi", "gpt_neox"),
+    ("Falcon", "falcon"),
+    ("GPTNeoX", "gpt_neox"),
+    ("Glm", "phi3"),
+)
 
 
 @dataclass(frozen=True)

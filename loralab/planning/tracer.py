@@ -39,10 +39,17 @@ KEPT = 500  # answers remembered
 # What of a plan the count depends on; its length and batch sizes come in as the pack.
 SETTINGS = ("rank", "targets", "dropout", "use_dora", "precision", "recompute", "optimizer", "attention")
 _KINDS = {
-    "FalconForCausalLM": "falcon", "GPT2LMHeadModel": "gpt2", "Gemma2ForCausalLM": "gemma2", "Gemma3ForCausalLM": "gemma3_text",
-    "LlamaForCausalLM": "llama", "MistralForCausalLM": "mistral", "Phi3ForCausalLM": "phi3", "PhiForCausalLM": "phi",
-    "Qwen2ForCausalLM": "qwen2", "Qwen3ForCausalLM": "qwen3",
-}  # fmt: skip
+    "FalconForCausalLM": "falcon",
+    "GPT2LMHeadModel": "gpt2",
+    "Gemma2ForCausalLM": "gemma2",
+    "Gemma3ForCausalLM": "gemma3_text",
+    "LlamaForCausalLM": "llama",
+    "MistralForCausalLM": "mistral",
+    "Phi3ForCausalLM": "phi3",
+    "PhiForCausalLM": "phi",
+    "Qwen2ForCausalLM": "qwen2",
+    "Qwen3ForCausalLM": "qwen3",
+}
 
 
 @dataclass(frozen=True)
@@ -77,9 +84,13 @@ def config_of(model: ModelCheck) -> dict[str, Any]:
 
 def _made(shape: Shape) -> dict[str, Any]:
     sizes: dict[str, Any] = {
-        "hidden_size": shape.hidden, "num_hidden_layers": shape.layers, "num_attention_heads": shape.heads, "vocab_size": shape.vocab,
-        "max_position_embeddings": shape.context, "tie_word_embeddings": shape.tied,
-    }  # fmt: skip
+        "hidden_size": shape.hidden,
+        "num_hidden_layers": shape.layers,
+        "num_attention_heads": shape.heads,
+        "vocab_size": shape.vocab,
+        "max_position_embeddings": shape.context,
+        "tie_word_embeddings": shape.tied,
+    }
     match _KINDS[shape.architecture]:
         case "falcon":
             sizes |= {"ffn_hidden_size": shape.intermediate, "multi_query": shape.kv_heads == 1, "new_decoder_architecture": False}
@@ -170,9 +181,14 @@ class _Child:
     def __init__(self) -> None:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "loralab.sessions.trace_job", str(IDLE_SECONDS)],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, encoding="utf-8",
-            cwd=paths.CHECKOUT, env={**os.environ, **ENVIRONMENT, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"},
-        )  # fmt: skip
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            encoding="utf-8",
+            cwd=paths.CHECKOUT,
+            env={**os.environ, **ENVIRONMENT, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"},
+        )
         self._lines: queue.Queue[str] = queue.Queue()
         threading.Thread(target=self._listen, daemon=True).start()
 

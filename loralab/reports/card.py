@@ -18,9 +18,25 @@ from loralab.models.catalog import hub_entry
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 MOST = 600  # characters of a sample shown
 SETTINGS = (
-    "rank", "alpha", "dropout", "targets", "use_rslora", "use_dora", "precision", "max_length", "learn_from", "epochs", "max_steps",
-    "effective_batch", "learning_rate", "schedule", "warmup", "weight_decay", "seed", "engine",
-)  # fmt: skip
+    "rank",
+    "alpha",
+    "dropout",
+    "targets",
+    "use_rslora",
+    "use_dora",
+    "precision",
+    "max_length",
+    "learn_from",
+    "epochs",
+    "max_steps",
+    "effective_batch",
+    "learning_rate",
+    "schedule",
+    "warmup",
+    "weight_decay",
+    "seed",
+    "engine",
+)
 
 
 class Origin(Record):

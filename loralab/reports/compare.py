@@ -19,13 +19,23 @@ from loralab.evaluations._controls import ALLOWED, SWAPS, swapped
 from loralab.evaluations._paired import FEWEST, holm
 
 LOSS = Trait(
-    "bits_per_byte", "Surprise at the right answers", "How surprised each is by the right answers, in bits per byte of text.", "loss",
-    "The second finds the right answers likelier", "The second finds the right answers less likely", lower_is_better=True, share=False,
-)  # fmt: skip
+    "bits_per_byte",
+    "Surprise at the right answers",
+    "How surprised each is by the right answers, in bits per byte of text.",
+    "loss",
+    "The second finds the right answers likelier",
+    "The second finds the right answers less likely",
+    lower_is_better=True,
+    share=False,
+)
 RIGHT = Trait(
-    "right", "Right answers", "How often each is right, on the same examples.", "accuracy", "The second is right more often",
+    "right",
+    "Right answers",
+    "How often each is right, on the same examples.",
+    "accuracy",
+    "The second is right more often",
     "The second is right less often",
-)  # fmt: skip
+)
 
 
 def judgement(folder: Path, checkpoint: str = "", export: str = "") -> dict[str, Any]:

@@ -43,10 +43,7 @@ def judged(final: Evaluated | None) -> dict[str, str]:
     if final is None or not (final.words or final.scores):
         return {"verdict": "", "words": "This run was not judged on held-out examples."}
     first = final.scores[0] if final.scores else None
-    return {
-        "verdict": final.verdict or (first.verdict if first else ""),
-        "words": final.words or (first.words if first else ""),
-    }
+    return {"verdict": final.verdict or (first.verdict if first else ""), "words": final.words or (first.words if first else "")}
 
 
 def _is_number(value: Any) -> bool:

@@ -26,9 +26,18 @@ from loralab.tasks.text import TextPlan
 
 MOST_ROWS = 25  # of the loss table: evenly spread, the first and the last among them
 MACHINERY = (
-    "micro_batch", "token_budget", "recompute", "offload", "optimizer", "attention", "max_grad_norm", "eval_every", "patience",
-    "max_minutes", "heldout_share",
-)  # fmt: skip
+    "micro_batch",
+    "token_budget",
+    "recompute",
+    "offload",
+    "optimizer",
+    "attention",
+    "max_grad_norm",
+    "eval_every",
+    "patience",
+    "max_minutes",
+    "heldout_share",
+)
 LOW = 72  # height of a small curve
 WIDTH, HEIGHT, MARGIN = 720, 260, 44  # of the curve, in pixels of its own scale
 ANSWERS = 5
@@ -74,7 +83,7 @@ def _content(view: RunView, plan: dict[str, Any], machine: Machine, title: str) 
         "samples": view.samples[:ANSWERS],
         "settings": [(_label(name), said) for name in (*SETTINGS, *MACHINERY) if (said := str(plan.get(name, "")))],
         "machine": machine.words,
-    }  # fmt: skip
+    }
 
 
 def _facts(view: RunView, plan: dict[str, Any], machine: Machine) -> Iterator[tuple[str, str]]:

@@ -77,10 +77,13 @@ def _next_try(path: Path, view: RunView, code: int, oom_kills: int) -> tuple[Inc
     return (
         Incident(step=view.step, code="killed_for_memory", text=text, data=data),
         Adjusted(
-            step=view.step, setting="token_budget", before=plan.token_budget, after=after,
+            step=view.step,
+            setting="token_budget",
+            before=plan.token_budget,
+            after=after,
             reason=f"The memory did not suffice for {before:,} tokens at once. The result stays the same; only the speed may suffer.",
         ),
-    )  # fmt: skip
+    )
 
 
 def _at_once(plan: Plan, view: RunView) -> int:

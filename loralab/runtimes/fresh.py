@@ -66,9 +66,14 @@ class Transformers:
         asked = torch.tensor([ids])
         stops = sorted(self._ends())
         told = self._model.generate(
-            input_ids=asked, attention_mask=torch.ones_like(asked), max_new_tokens=limit, do_sample=False, num_beams=1,
-            eos_token_id=stops or None, pad_token_id=stops[0] if stops else 0,
-        )  # fmt: skip
+            input_ids=asked,
+            attention_mask=torch.ones_like(asked),
+            max_new_tokens=limit,
+            do_sample=False,
+            num_beams=1,
+            eos_token_id=stops or None,
+            pad_token_id=stops[0] if stops else 0,
+        )
         return told[0, len(ids) :].tolist()
 
     def ends(self, token: int) -> bool:

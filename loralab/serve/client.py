@@ -69,8 +69,12 @@ class ChatServer:
     ) -> Generator[str, None, None]:
         """Answer piece by piece. `more`: top_p, seed, stop, repetition_penalty. Leaving the loop early stops the worker's writing."""
         asked = {
-            "messages": messages, "stream": True, "adapter": "off" if base else "on", "temperature": temperature, "max_tokens": max_tokens,
-        }  # fmt: skip
+            "messages": messages,
+            "stream": True,
+            "adapter": "off" if base else "on",
+            "temperature": temperature,
+            "max_tokens": max_tokens,
+        }
         self.last_active, self.last_usage, ended = (), {}, False
         try:
             with self.note.client(TURN_SECONDS) as client, client.stream("POST", "/v1/chat/completions", json=asked | more) as response:

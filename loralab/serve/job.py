@@ -39,8 +39,12 @@ def run(folder: RunFolder) -> dict[str, Any]:
     speaker = open_speaker(model, adapter, options)
     about = {
         "name": model.name if not adapter else f"{model.name}+{Path(adapter).name}",
-        "model": str(model), "adapter": adapter, "stamp": str(options.get("stamp", "")), "pid": os.getpid(), "created": time.time(),
-    }  # fmt: skip
+        "model": str(model),
+        "adapter": adapter,
+        "stamp": str(options.get("stamp", "")),
+        "pid": os.getpid(),
+        "created": time.time(),
+    }
     token = secrets.token_urlsafe(32)
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as door:
         door.bind(("127.0.0.1", 0))

@@ -75,10 +75,19 @@ class PretrainSession:
     def config(self) -> LlamaConfig:
         plan = self.plan
         return LlamaConfig(
-            vocab_size=plan.vocabulary, hidden_size=plan.hidden, intermediate_size=plan.feed_forward, num_hidden_layers=plan.layers,
-            num_attention_heads=plan.heads, num_key_value_heads=plan.kv_heads, max_position_embeddings=plan.context,
-            tie_word_embeddings=True, bos_token_id=0, eos_token_id=3, pad_token_id=1, initializer_range=0.02,
-        )  # fmt: skip
+            vocab_size=plan.vocabulary,
+            hidden_size=plan.hidden,
+            intermediate_size=plan.feed_forward,
+            num_hidden_layers=plan.layers,
+            num_attention_heads=plan.heads,
+            num_key_value_heads=plan.kv_heads,
+            max_position_embeddings=plan.context,
+            tie_word_embeddings=True,
+            bos_token_id=0,
+            eos_token_id=3,
+            pad_token_id=1,
+            initializer_range=0.02,
+        )
 
     def _note(self, phase: str, fraction: float | None) -> None:
         self.folder.emit(Noted(text="", phase=phase, fraction=fraction))
@@ -197,10 +206,17 @@ def write_tokenizer(folder: Path, tokenizer: Any, context: int) -> None:
     """Tokenizer files as transformers reads them: end-of-turn, end-of-text and padding are three different tokens."""
     tokenizer.save(str(folder / "tokenizer.json"))
     settings = {
-        "tokenizer_class": "PreTrainedTokenizerFast", "bos_token": None, "eos_token": corpus.END_OF_TURN, "pad_token": corpus.PAD,
-        "unk_token": None, "additional_special_tokens": [corpus.END_OF_TEXT, corpus.START_OF_TURN], "model_max_length": context,
-        "clean_up_tokenization_spaces": False, "add_prefix_space": False, "model_input_names": ["input_ids", "attention_mask"],
-    }  # fmt: skip
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "bos_token": None,
+        "eos_token": corpus.END_OF_TURN,
+        "pad_token": corpus.PAD,
+        "unk_token": None,
+        "additional_special_tokens": [corpus.END_OF_TEXT, corpus.START_OF_TURN],
+        "model_max_length": context,
+        "clean_up_tokenization_spaces": False,
+        "add_prefix_space": False,
+        "model_input_names": ["input_ids", "attention_mask"],
+    }
     (folder / "tokenizer_config.json").write_text(json.dumps(settings, indent=2))
     (folder / "chat_template.jinja").write_text((DATA / "templates" / "chatml.jinja").read_text())
     generation = {"bos_token_id": 0, "eos_token_id": [3, 0], "pad_token_id": 1}

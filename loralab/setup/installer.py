@@ -131,10 +131,16 @@ def run_pip(python: Path, arguments: Sequence[str], watch: PipWatch, terminal: T
     with (
         log.open("a", encoding="utf-8") as record,
         subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, env=pip_environment(),
-            text=True, encoding="utf-8", errors="replace",
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            env=pip_environment(),
+            text=True,
+            encoding="utf-8",
+            errors="replace",
         ) as process,
-    ):  # fmt: skip
+    ):
         record.write(f"$ [{time.monotonic() - watch.progress.began:.0f} s] {' '.join(command)}\n")
         threading.Thread(target=_read_into, args=(process, lines), daemon=True).start()
         try:

@@ -65,8 +65,11 @@ def find_card() -> Card | None:
     try:
         answer = subprocess.run(
             [asked, "--query-gpu=driver_version,compute_cap", "--format=csv,noheader"],
-            capture_output=True, text=True, timeout=10, check=False,
-        )  # fmt: skip
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=False,
+        )
     except (OSError, subprocess.TimeoutExpired):
         return None
     return parse_card(answer.stdout) if answer.returncode == 0 else None

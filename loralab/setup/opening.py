@@ -152,9 +152,13 @@ def _end_on_signals() -> None:
 def child_environment(home: Path | None) -> dict[str, str]:
     """The environment of everything launch.py starts: calm threads, no telemetry, UTF-8, the chosen workspace."""
     ours = {
-        "OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0", "TOKENIZERS_PARALLELISM": "false", "PYTHONUTF8": "1",
-        "HF_HUB_DISABLE_TELEMETRY": "1", "GRADIO_ANALYTICS_ENABLED": "False",
-    }  # fmt: skip
+        "OMP_WAIT_POLICY": "PASSIVE",
+        "GOMP_SPINCOUNT": "0",
+        "TOKENIZERS_PARALLELISM": "false",
+        "PYTHONUTF8": "1",
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "GRADIO_ANALYTICS_ENABLED": "False",
+    }
     return os.environ | ours | ({"LORALAB_HOME": str(home)} if home else {})
 
 
@@ -167,9 +171,15 @@ def _start_child(opening: Opening, python: Path, port: int) -> subprocess.Popen[
     command = [str(python), *opening.command, "--port", str(port), "--home", str(opening.home)]
     with _log(opening).open("wb") as log:
         return subprocess.Popen(
-            command, cwd=opening.place.root, env=child_environment(opening.home), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-            start_new_session=os.name != "nt", creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
-        )  # fmt: skip
+            command,
+            cwd=opening.place.root,
+            env=child_environment(opening.home),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=os.name != "nt",
+            creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
+        )
 
 
 async def _until_ready(child: subprocess.Popen[bytes], port: int, opening: Opening) -> None:

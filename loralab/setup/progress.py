@@ -44,10 +44,16 @@ class Progress:
         """What the page asks for."""
         left = self.seconds_left()
         return {
-            "phase": self.phase, "title": self.title, "detail": self.detail, "done": self.done, "total": self.total,
-            "fraction": round(min(self.fraction, 1.0), 4), "left": time_words(left) if left is not None else "",
-            "problem": self.problem, "notes": list(self.notes),
-        }  # fmt: skip
+            "phase": self.phase,
+            "title": self.title,
+            "detail": self.detail,
+            "done": self.done,
+            "total": self.total,
+            "fraction": round(min(self.fraction, 1.0), 4),
+            "left": time_words(left) if left is not None else "",
+            "problem": self.problem,
+            "notes": list(self.notes),
+        }
 
     def line(self) -> str:
         """All of it in one line for a terminal."""

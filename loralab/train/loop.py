@@ -151,11 +151,18 @@ def count_update(run: Run, *, loss: float, norm: float, rate: float, tokens: int
     progress.peak_memory = max(progress.peak_memory, memory.peak())
     run.folder.emit(
         Stepped(
-            step=progress.step, loss=loss, grad_norm=norm, learning_rate=run.plan.learning_rate * rate, tokens=tokens,
-            tokens_per_second=tokens / max(seconds, 1e-9), memory_bytes=memory.used(), total_steps=run.total_steps,
-            epoch=progress.epoch + progress.step_in_epoch / run.session.steps_per_epoch(), seconds_left=_seconds_left(run),
+            step=progress.step,
+            loss=loss,
+            grad_norm=norm,
+            learning_rate=run.plan.learning_rate * rate,
+            tokens=tokens,
+            tokens_per_second=tokens / max(seconds, 1e-9),
+            memory_bytes=memory.used(),
+            total_steps=run.total_steps,
+            epoch=progress.epoch + progress.step_in_epoch / run.session.steps_per_epoch(),
+            seconds_left=_seconds_left(run),
         )
-    )  # fmt: skip
+    )
     return seconds
 
 

@@ -29,12 +29,7 @@ SMALLER = 0.8  # of the token budget, each time
 TRIES = 3  # of an optimiser step, which cannot be split
 
 # (setting, value), from the cheapest saving to the dearest; what a task does not know or a machine cannot do is passed over
-LADDER: tuple[tuple[str, Any], ...] = (
-    ("recompute", "selective"),
-    ("recompute", "full"),
-    ("offload", True),
-    ("optimizer", "adamw_8bit"),
-)
+LADDER: tuple[tuple[str, Any], ...] = (("recompute", "selective"), ("recompute", "full"), ("offload", True), ("optimizer", "adamw_8bit"))
 ON_A_CARD = frozenset({"offload", "optimizer"})  # settings that save nothing on a processor
 NEEDS = {"adamw_8bit": "bitsandbytes"}
 

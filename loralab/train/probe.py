@@ -81,9 +81,13 @@ def probe(run: Run, change: Callable[..., None]) -> None:
     predicted, room = fit.at(_count(run.session, tokens, again=_again(run))), memory.used() + int(FULL * free)
     text = f"Tried out: training will take {size_words(predicted)} of memory at its largest; {size_words(memory.used() + free)} are there."
     data = {
-        "stage": "probe", "bytes": predicted, "free": free, "tokens": tokens, "measured": list(fit.measured),
+        "stage": "probe",
+        "bytes": predicted,
+        "free": free,
+        "tokens": tokens,
+        "measured": list(fit.measured),
         "seconds": time.monotonic() - begun,
-    }  # fmt: skip
+    }
     run.folder.emit(Noted(text=text, data=data))
     if predicted > room:
         _lower(run, fit, room, change)

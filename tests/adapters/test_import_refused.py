@@ -19,9 +19,12 @@ from tests.support.adapters import CONFIG, WEIGHTS, edit, left, rewrite
 
 @pytest.mark.parametrize(
     ("base", "said"),
-    [("shallow", "it changes 2 layers, and this base has 1"), ("wide", "is 128 wide and gives 64, here it is 128 wide and gives 128"),
-     ("gpt2", "model.layers.0.mlp.down_proj is not there")],
-)  # fmt: skip
+    [
+        ("shallow", "it changes 2 layers, and this base has 1"),
+        ("wide", "is 128 wide and gives 64, here it is 128 wide and gives 128"),
+        ("gpt2", "model.layers.0.mlp.down_proj is not there"),
+    ],
+)
 def test_another_base_is_told_by_what_does_not_match(lab: Lab, bases: dict[str, Path], plain: Path, base: str, said: str) -> None:
     with pytest.raises(UserError) as told:
         lab.import_adapter(plain, base=str(bases[base]))

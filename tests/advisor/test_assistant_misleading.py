@@ -21,25 +21,47 @@ def _pack(state: str, verdict: str, causes: tuple[str, ...], ways: tuple[Fix, ..
     return Pack(run="r", state=state, verdict=verdict, causes=causes, ways=ways, rows=named, settings={"learning_rate": 0.008})
 
 
-FINE = _pack("finished", "better", (), (), (
-    Evidence(what="held-out loss before training", value=6.25), Evidence(what="held-out loss after training", value=0.9384),
-    Evidence(what="share by which the held-out loss fell", value=0.8499), Evidence(what="updates made", value=54, unit="updates"),
-    Evidence(what="learning rate", value=0.008), Evidence(what="examples learned from", value=70, unit="examples"),
-    Evidence(what="time of training", value=180, unit="seconds"), Evidence(what="updates planned", value=144, unit="updates"),
-))  # fmt: skip
+FINE = _pack(
+    "finished",
+    "better",
+    (),
+    (),
+    (
+        Evidence(what="held-out loss before training", value=6.25),
+        Evidence(what="held-out loss after training", value=0.9384),
+        Evidence(what="share by which the held-out loss fell", value=0.8499),
+        Evidence(what="updates made", value=54, unit="updates"),
+        Evidence(what="learning rate", value=0.008),
+        Evidence(what="examples learned from", value=70, unit="examples"),
+        Evidence(what="time of training", value=180, unit="seconds"),
+        Evidence(what="updates planned", value=144, unit="updates"),
+    ),
+)
 ONE_ANSWER, IN_BF16 = (
     Fix(words="Keep one answer for each question."),
     Fix(words="Keep the weights in bf16.", settings={"precision": "bf16"}),
 )
-MIXED = _pack("finished", "cannot tell yet", ("Some questions have two different answers",), (ONE_ANSWER,), (
-    Evidence(what="examples whose question had another answer before", value=163), Evidence(what="updates made", value=144, unit="updates"),
-    Evidence(what="lowest loss on held-out examples", value=0.5601, step=90), Evidence(what="learning rate", value=0.002),
-    Evidence(what="last loss on held-out examples", value=0.76, step=144),
-    Evidence(what="examples learned from", value=210, unit="examples"),
-))  # fmt: skip
-TOO_LARGE = _pack("failed", "", ("The model alone does not fit into memory",), (IN_BF16,), (
-    Evidence(what="updates made", value=0, unit="updates"), Evidence(what="learning rate", value=0.002),
-))  # fmt: skip
+MIXED = _pack(
+    "finished",
+    "cannot tell yet",
+    ("Some questions have two different answers",),
+    (ONE_ANSWER,),
+    (
+        Evidence(what="examples whose question had another answer before", value=163),
+        Evidence(what="updates made", value=144, unit="updates"),
+        Evidence(what="lowest loss on held-out examples", value=0.5601, step=90),
+        Evidence(what="learning rate", value=0.002),
+        Evidence(what="last loss on held-out examples", value=0.76, step=144),
+        Evidence(what="examples learned from", value=210, unit="examples"),
+    ),
+)
+TOO_LARGE = _pack(
+    "failed",
+    "",
+    ("The model alone does not fit into memory",),
+    (IN_BF16,),
+    (Evidence(what="updates made", value=0, unit="updates"), Evidence(what="learning rate", value=0.002)),
+)
 PACKS = {"fine": FINE, "mixed": MIXED, "too large": TOO_LARGE, "ran away": PACK}
 
 MISLEADING = {

@@ -34,9 +34,14 @@ def memory(*vector: float, room: int = 0, failed: bool = True, key: str = "k", t
 def test_whatever_takes_more_memory_lies_beyond():
     small = limits.points(plan(token_budget=1000, rank=8, recompute="full", precision="bf16", targets="attention"), FACTS)[0]
     for worse in (
-        {"token_budget": 2000}, {"rank": 16}, {"recompute": "none"}, {"precision": "fp32"}, {"targets": "all-linear"},
-        {"attention": "eager"}, {"use_dora": True},
-    ):  # fmt: skip
+        {"token_budget": 2000},
+        {"rank": 16},
+        {"recompute": "none"},
+        {"precision": "fp32"},
+        {"targets": "all-linear"},
+        {"attention": "eager"},
+        {"use_dora": True},
+    ):
         settings = {"token_budget": 1000, "rank": 8, "recompute": "full", "precision": "bf16", "targets": "attention"} | worse
         point = limits.points(plan(**settings), FACTS)[0]
         assert point.at_or_beyond(small), worse
@@ -108,7 +113,7 @@ def test_a_run_that_helped_itself_teaches_where_it_failed_and_where_it_fits():
         step(2, 6),
         Ended(time=7, step=2, outcome="finished"),
         token_budget=2000,
-    )  # fmt: skip
+    )
     failed, *good = found
     assert (failed.kind, failed.failed, failed.vector[0]) == ("memory", True, 2000)
     assert [(point.kind, point.failed) for point in good] == [("memory", False), ("rate", False)]
@@ -173,17 +178,26 @@ def live(seed: int, runs: int = 12) -> tuple[int, int]:
     versions = "1"
     for time in range(runs):
         versions = str(int(versions) + (dice.random() < 0.1))
-        facts = FACTS.model_copy(update={
-            "room": dice.choice([0, int(dice.uniform(0.5, 2) * 1e9)]), "place": f"cpu | torch {versions} | ",
-            "tokens": {"max": dice.choice([40, 200, 900]), "p95": 30},
-        })  # fmt: skip
+        facts = FACTS.model_copy(
+            update={
+                "room": dice.choice([0, int(dice.uniform(0.5, 2) * 1e9)]),
+                "place": f"cpu | torch {versions} | ",
+                "tokens": {"max": dice.choice([40, 200, 900]), "p95": 30},
+            }
+        )
         chosen = plan(
-            learning_rate=10 ** dice.uniform(-5, -0.5), rank=dice.choice([2, 8, 32]), alpha=dice.choice([8, 32]),
-            warmup=dice.choice([0.0, 0.05, 0.2]), token_budget=dice.choice([0, 200, 4000]), micro_batch=dice.choice([1, 8]),
-            recompute=dice.choice(["none", "selective", "full"]), precision=dice.choice(["fp32", "bf16"]),
-            effective_batch=dice.choice([1, 8, 32]), max_length=dice.choice([64, 512]),
+            learning_rate=10 ** dice.uniform(-5, -0.5),
+            rank=dice.choice([2, 8, 32]),
+            alpha=dice.choice([8, 32]),
+            warmup=dice.choice([0.0, 0.05, 0.2]),
+            token_budget=dice.choice([0, 200, 4000]),
+            micro_batch=dice.choice([1, 8]),
+            recompute=dice.choice(["none", "selective", "full"]),
+            precision=dice.choice(["fp32", "bf16"]),
+            effective_batch=dice.choice([1, 8, 32]),
+            max_length=dice.choice([64, 512]),
             targets=dice.choice(["attention", "mlp", "all-linear"]),
-        )  # fmt: skip
+        )
         tamed = limits.tame(chosen, facts, known, frozenset(dice.sample(["learning_rate", "token_budget"], dice.randint(0, 2))))
         if not tamed.possible:
             continue

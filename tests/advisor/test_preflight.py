@@ -91,8 +91,12 @@ FAULTY: dict[str, tuple[list[spoiled.Row], str, dict[str, object], int]] = {  # 
     "drop_near_copies": (near(OK, 0.25), tiny.TEMPLATE, {}, 30),
     "drop_empty": (some(OK, 7, completion=lambda _: "N/A"), tiny.TEMPLATE, {}, 7),
     "drop_too_long": (some(OK, 4, completion=lambda _: LONG), tiny.TEMPLATE, {}, 4),
-    "split_long": ([{"text": f"{LONG} {row['prompt']}" if at < 5 else row["prompt"]} for at, row in enumerate(OK)], tiny.TEMPLATE,
-                   {"max_length": 128}, 15),
+    "split_long": (
+        [{"text": f"{LONG} {row['prompt']}" if at < 5 else row["prompt"]} for at, row in enumerate(OK)],
+        tiny.TEMPLATE,
+        {"max_length": 128},
+        15,
+    ),
     "drop_contradicting": ([*OK, {**OK[0], "completion": "Nobody."}, OK[0]], tiny.TEMPLATE, {}, 1),
     "drop_refused": (some(OK, 3, prompt=lambda r: f"Never {r['prompt']}"), STRICT, {}, 3),
     "drop_garbled": (some(OK, 6, completion=lambda _: "cafÃ©"), tiny.TEMPLATE, {}, 6),
@@ -102,7 +106,7 @@ FAULTY: dict[str, tuple[list[spoiled.Row], str, dict[str, object], int]] = {  # 
     "fold_system": (with_system(OK), DEAF, {}, 120),
     "realign": (slipped(OK, 2), tiny.TEMPLATE, {}, 120),
     "balance": (some(OK, 100, completion=lambda _: "Yes."), tiny.TEMPLATE, {}, 97),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
@@ -154,8 +158,10 @@ def test_guessed_columns_and_strange_speakers_are_told(tmp_path, lab: Lab) -> No
     guessed = preflight.preflight(lab, plan, profile.model_copy(update={"certain": False}))
     assert "roles_unclear" in {finding.rule for finding in guessed.findings}
     talk = [{"messages": [{"role": "user", "content": row["prompt"]}, {"role": "assistant", "content": row["completion"]}]} for row in OK]
-    lost = [{"messages": [{"role": "narrator", "content": row["prompt"]}, *row["messages"][1:]]} for row in [
-        {**row, "prompt": row["messages"][0]["content"]} for row in talk[:30]]]  # fmt: skip
+    lost = [
+        {"messages": [{"role": "narrator", "content": row["prompt"]}, *row["messages"][1:]]}
+        for row in [{**row, "prompt": row["messages"][0]["content"]} for row in talk[:30]]
+    ]
     strange = preflight.preflight(lab, planned(tmp_path, [*talk[30:], *lost]))
     found = next(finding for finding in strange.findings if finding.rule == "roles_unclear")
     assert found.evidence[1].value == 30

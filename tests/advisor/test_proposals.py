@@ -32,10 +32,20 @@ def memory(name: str, rate: float, loss: float, *, data: str = "poems", model: s
     """A finished run at alpha / rank = 2."""
     facts = Facts(data=data, architecture="LlamaForCausalLM", parameters=8_000_000)
     asked = {"learning_rate": rate / 2, "rank": 16, "alpha": 32.0, "effective_batch": 8, "seed": 0, "heldout_share": 0.1}
-    return Memory.model_validate({
-        "run": name, "model": model, "facts": facts, "asked": asked, "steps": 100, "epochs": 4.0, "base_loss": 5.0, "best_loss": loss,
-        "best_step": 100, **changes,
-    })  # fmt: skip
+    return Memory.model_validate(
+        {
+            "run": name,
+            "model": model,
+            "facts": facts,
+            "asked": asked,
+            "steps": 100,
+            "epochs": 4.0,
+            "base_loss": 5.0,
+            "best_loss": loss,
+            "best_step": 100,
+            **changes,
+        }
+    )
 
 
 def sweep(
@@ -124,9 +134,7 @@ def test_history_cannot_go_far_and_does_not_speak_of_trifles():
 
 
 def judged(losses: Any) -> dict[str, Any]:
-    rows = [
-        {"row": i, "tokens": 20, "bytes": 80, "base_loss": 5.0, "adapter_loss": float(loss)} for i, loss in enumerate(losses)
-    ]  # fmt: skip
+    rows = [{"row": i, "tokens": 20, "bytes": 80, "base_loss": 5.0, "adapter_loss": float(loss)} for i, loss in enumerate(losses)]
     return {"rows": {"loss": rows}}
 
 

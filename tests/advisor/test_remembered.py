@@ -46,9 +46,16 @@ def test_the_page_tells_what_failed_what_fits_and_what_was_done(lab, write):
 def test_a_diagnosis_is_written_down_once_and_only_what_is_kept_of_it(lab, write):
     write("a")
     finding = Finding(
-        rule="diverged", id="R26", group="instability", title="Too big", words="It ran away.", severity="error", action="retry",
-        confidence=0.9, evidence=(Evidence(what="loss", value=float("nan"), step=3),),
-    )  # fmt: skip
+        rule="diverged",
+        id="R26",
+        group="instability",
+        title="Too big",
+        words="It ran away.",
+        severity="error",
+        action="retry",
+        confidence=0.9,
+        evidence=(Evidence(what="loss", value=float("nan"), step=3),),
+    )
     for _ in range(2):
         note(lab, Diagnosis(run="a", findings=(finding,)))
     found = lab.history.memories.of("a").findings

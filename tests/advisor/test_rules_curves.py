@@ -60,8 +60,13 @@ CAUSES: dict[str, set[str]] = {
     "memory_one_example": {"R76"},
     "memory_killed": {"R18"},
 }
-TOLD = {"learning_attention_only": "R35", "learning_weight_decay": "R39", "memory_looking": "R13",
-        "trouble_one_nan_that_does_not_come_back": "R72", "trouble_wild_update": "R22"}  # fmt: skip
+TOLD = {
+    "learning_attention_only": "R35",
+    "learning_weight_decay": "R39",
+    "memory_looking": "R13",
+    "trouble_one_nan_that_does_not_come_back": "R72",
+    "trouble_wild_update": "R22",
+}
 
 
 def _ours(found: Diagnosis) -> list[str]:

@@ -14,19 +14,7 @@ from loralab.core.events import Evaluated
 from loralab.core.records import Footprint, Score
 from loralab.machine.gpu import Holder
 from tests.support import machines
-from tests.support.built_cases import (  # fmt: skip
-    card_said,
-    case,
-    change,
-    curve,
-    did_not_fit,
-    failed,
-    falling,
-    finished,
-    incident,
-    loading,
-    looks,
-)
+from tests.support.built_cases import card_said, case, change, curve, did_not_fit, failed, falling, finished, incident, loading, looks
 
 GB = 1_000_000_000
 OURS = frozenset({"non-finite", "memory", "instability", "no learning"})
@@ -43,8 +31,12 @@ def _card(**changes: Any) -> Any:
 
 
 def _needs(memory: float, free: float, weights: float) -> Footprint:
-    return Footprint(memory_bytes=int(memory * GB), careful_bytes=int(1.08 * memory * GB), free_bytes=int(free * GB),
-                     parts={"weights": int(weights * GB)})  # fmt: skip
+    return Footprint(
+        memory_bytes=int(memory * GB),
+        careful_bytes=int(1.08 * memory * GB),
+        free_bytes=int(free * GB),
+        parts={"weights": int(weights * GB)},
+    )
 
 
 def _judged(difference: float) -> Evaluated:
@@ -80,10 +72,7 @@ PAIRS: dict[str, tuple[Case, Case]] = {
         case([failed("unexpected", "RuntimeError: mat1 and mat2 must have the same dtype, but got BFloat16 and Float")], precision="bf16"),
         case([failed("unexpected", "RuntimeError: mat1 and mat2 shapes cannot be multiplied")], precision="bf16"),
     ),
-    "R10": (
-        case([did_not_fit(), did_not_fit(1), change("token_budget", 0, 640, 1), *WELL]),
-        case([did_not_fit(doing="looking"), *WELL]),
-    ),
+    "R10": (case([did_not_fit(), did_not_fit(1), change("token_budget", 0, 640, 1), *WELL]), case([did_not_fit(doing="looking"), *WELL])),
     "R11": (case([did_not_fit(doing="optimiser"), *WELL]), case([did_not_fit(), *WELL])),
     "R12": (case([*UNEVEN, *WELL]), case([did_not_fit(40, 8, 800), did_not_fit(90, 8, 800), *WELL])),
     "R14": (
@@ -94,10 +83,7 @@ PAIRS: dict[str, tuple[Case, Case]] = {
         case([did_not_fit(error=card_said(wanted=594)), *WELL], facts={"vocabulary": 152_064}),
         case([did_not_fit(error=card_said(wanted=594)), *WELL]),
     ),
-    "R16": (
-        case([did_not_fit(error=card_said(ours=14.0, used=13.0)), *WELL]),
-        case([did_not_fit(error=card_said(ours=23.0)), *WELL]),
-    ),
+    "R16": (case([did_not_fit(error=card_said(ours=14.0, used=13.0)), *WELL]), case([did_not_fit(error=card_said(ours=23.0)), *WELL])),
     "R18": (
         case([*curve([2.0] * 9), incident("killed_for_memory", 9, oom_kills=1), failed("out_of_memory", outcome="killed")]),
         case([*curve([2.0] * 9), failed("worker_gone", outcome="killed")]),
@@ -132,10 +118,7 @@ PAIRS: dict[str, tuple[Case, Case]] = {
         case([*curve([3.0] * 6), *looks(3.0, (3, 3.0), (6, 2.98)), finished()], max_steps=6),
         case([*curve([3.0] * 6), *looks(3.0, (3, 2.12), (6, 2.1)), finished()], max_steps=6),
     ),
-    "R38": (
-        case([failed("nothing_to_learn")], facts={"n_train": 0, "n_heldout": 0, "unlearned": 500}),
-        case(WELL, facts={"unlearned": 3}),
-    ),
+    "R38": (case([failed("nothing_to_learn")], facts={"n_train": 0, "n_heldout": 0, "unlearned": 500}), case(WELL, facts={"unlearned": 3})),
     "R39": (
         case([*curve([3.0] * 200, rate=5e-3), *looks(3.0, (100, 2.98), (200, 2.99)), finished()], weight_decay=0.8),
         case([*curve([3.0] * 200, rate=2e-4), *looks(3.0, (100, 2.98), (200, 2.99)), finished()], weight_decay=0.8),
@@ -144,10 +127,7 @@ PAIRS: dict[str, tuple[Case, Case]] = {
     "R43": (case(STEADY, learn_from="everything"), case(STEADY, learn_from="everything", facts={"plain": True})),
     "R70": (case([failed("corrupt_weights", "The base model is damaged.")]), case([failed("unexpected")])),
     "R71": (case([*curve([2.0] * 8), incident("non_finite", 9, BROKEN), *WELL]), case([incident("non_finite", 9, FINE), *WELL])),
-    "R72": (
-        case([*(incident("non_finite", step, FINE) for step in (9, 29, 49)), *WELL]),
-        case([incident("non_finite", 9, BROKEN), *WELL]),
-    ),
+    "R72": (case([*(incident("non_finite", step, FINE) for step in (9, 29, 49)), *WELL]), case([incident("non_finite", 9, BROKEN), *WELL])),
     "R73": (case([incident("non_finite", 1), failed("non_finite", EXACT)]), case([incident("non_finite", 1), *WELL])),
     "R74": (
         case([*(incident("non_finite", n, rows=[n, 7]) for n in range(1, 5)), failed("non_finite")], engine="trl"),
@@ -162,13 +142,23 @@ PAIRS: dict[str, tuple[Case, Case]] = {
         case([did_not_fit(9), *WELL]),
     ),
     "R78": (
-        case([*AWAY, *(e for n in range(3) for e in (
-            incident("diverged", 7 + 9 * n, heldout=11.0), change("learning_rate", 2e-3, 2e-3 / 5 ** (n + 1), 6 + 9 * n))),
-            incident("diverged", 40, heldout=11.0), failed("diverged")], learning_rate=2e-3),
+        case(
+            [
+                *AWAY,
+                *(
+                    e
+                    for n in range(3)
+                    for e in (incident("diverged", 7 + 9 * n, heldout=11.0), change("learning_rate", 2e-3, 2e-3 / 5 ** (n + 1), 6 + 9 * n))
+                ),
+                incident("diverged", 40, heldout=11.0),
+                failed("diverged"),
+            ],
+            learning_rate=2e-3,
+        ),
         case([*AWAY, incident("diverged", 7, heldout=11.0), failed("diverged")], learning_rate=2e-3),
     ),
     "R79": (case([failed("bad_targets")], targets="nose"), case([failed("unexpected")], targets="nose")),
-}  # fmt: skip
+}
 
 
 def _ids(found: Diagnosis) -> list[str]:

@@ -31,10 +31,15 @@ COUNTING = "{{ messages | length }}" + PLAIN.replace("{{ message.content }}", "{
 
 def with_system(data: list[Row]) -> list[Row]:
     return [
-        {"messages": [{"role": "system", "content": "Speak like a pirate of old."}, {"role": "user", "content": row["prompt"]},
-                      {"role": "assistant", "content": row["completion"]}]}
+        {
+            "messages": [
+                {"role": "system", "content": "Speak like a pirate of old."},
+                {"role": "user", "content": row["prompt"]},
+                {"role": "assistant", "content": row["completion"]},
+            ]
+        }
         for row in data
-    ]  # fmt: skip
+    ]
 
 
 def near(data: list[Row], share: float) -> list[Row]:
@@ -79,9 +84,13 @@ CASES: dict[str, tuple[list[Row], list[Row], str | None, str | None, dict[str, A
     "template_rewrites": (OK, OK, COUNTING, PLAIN, {}),
     "words_left_out": (with_system(OK), with_system(OK), DEAF, tiny.TEMPLATE, {}),
     "template_in_text": (some(OK, 40, completion=lambda r: f"[INST] {r['completion']} [/INST]"), OK, tiny.TEMPLATE, tiny.TEMPLATE, {}),
-    "conversations_as_text": ([{"text": f"User: {row['prompt']}\nAssistant: {row['completion']}"} for row in OK],
-                              [{"text": f"ROMEO: {row['prompt']}\nJULIET: {row['completion']}"} for row in OK],
-                              tiny.TEMPLATE, tiny.TEMPLATE, {}),
+    "conversations_as_text": (
+        [{"text": f"User: {row['prompt']}\nAssistant: {row['completion']}"} for row in OK],
+        [{"text": f"ROMEO: {row['prompt']}\nJULIET: {row['completion']}"} for row in OK],
+        tiny.TEMPLATE,
+        tiny.TEMPLATE,
+        {},
+    ),
     "near_copies_apart": (near(OK, 0.9), OK, tiny.TEMPLATE, tiny.TEMPLATE, {}),
     "empty_answers": (some(OK, 12, completion=lambda _: "n/a"), OK, tiny.TEMPLATE, tiny.TEMPLATE, {}),
     "few_held_out": (OK, rows(400), tiny.TEMPLATE, tiny.TEMPLATE, {}),
@@ -90,11 +99,16 @@ CASES: dict[str, tuple[list[Row], list[Row], str | None, str | None, dict[str, A
     "answers_mixed_up": (mixed(OK), OK, tiny.TEMPLATE, tiny.TEMPLATE, {}),
     "answers_slipped": (slipped(OK, 1), OK, tiny.TEMPLATE, tiny.TEMPLATE, {}),
     "one_answer": (some(OK, 100, completion=lambda _: "Ask somebody else."), OK, tiny.TEMPLATE, tiny.TEMPLATE, {}),
-    "garbled_letters": (some(OK, 20, completion=lambda r: f"cafÃ© {r['completion']}"),
-                        some(OK, 20, completion=lambda r: f"café Ångström {r['completion']}"), tiny.TEMPLATE, tiny.TEMPLATE, {}),
+    "garbled_letters": (
+        some(OK, 20, completion=lambda r: f"cafÃ© {r['completion']}"),
+        some(OK, 20, completion=lambda r: f"café Ångström {r['completion']}"),
+        tiny.TEMPLATE,
+        tiny.TEMPLATE,
+        {},
+    ),
     "mixed_scripts": (some(OK, 5, completion=lambda _: "Это совсем другой ответ."), OK, tiny.TEMPLATE, tiny.TEMPLATE, {}),
     "long_examples_dominate": (some(OK, 1, completion=lambda _: LONG * 6), OK, tiny.TEMPLATE, tiny.TEMPLATE, {"max_length": 16384}),
-}  # fmt: skip
+}
 
 
 def spotted(tmp_path: Path, data: list[Row], template: str | None, settings: dict[str, Any]) -> Case:

@@ -18,10 +18,14 @@ DONE = ended("", "finished")
 
 # rule -> (a case in which it speaks, one in which it must not)
 CASES: dict[str, tuple[Case, Case]] = {
-    "overfitting": (ran(DONE, losses=FALLING, heldout=[2.0, 1.5, 1.8, 2.1, 2.4]),
-                    ran(DONE, losses=FALLING, heldout=[2.0, 1.5, 1.4, 1.41, 1.42])),
-    "learned_by_heart": (ran(DONE, losses=NOTHING, heldout=[2.9, 2.8, 2.8, 2.79, 2.79]),
-                         ran(DONE, losses=NOTHING, heldout=[2.0, 1.0, 0.3, 0.1, 0.05])),
+    "overfitting": (
+        ran(DONE, losses=FALLING, heldout=[2.0, 1.5, 1.8, 2.1, 2.4]),
+        ran(DONE, losses=FALLING, heldout=[2.0, 1.5, 1.4, 1.41, 1.42]),
+    ),
+    "learned_by_heart": (
+        ran(DONE, losses=NOTHING, heldout=[2.9, 2.8, 2.8, 2.79, 2.79]),
+        ran(DONE, losses=NOTHING, heldout=[2.0, 1.0, 0.3, 0.1, 0.05]),
+    ),
     "forgetting": (ran(judged("forgetting", 2.0, 3.5, "worse"), DONE), ran(judged("forgetting", 2.0, 2.2, "no difference seen"), DONE)),
     "repeats_itself": (ran(judged("repeats", 0.01, 0.5, "worse"), DONE), ran(judged("repeats", 0.01, 0.03, "worse"), DONE)),
     "never_ends": (ran(judged("ends_turn", 0.9, 0.1, "worse"), DONE), ran(judged("ends_turn", 0.1, 0.2, "better"), DONE)),
@@ -30,16 +34,20 @@ CASES: dict[str, tuple[Case, Case]] = {
     "disk_full": (ran(ended("disk_full")), ran(ended("disk_error"))),
     "not_writable": (ran(ended("no_permission")), ran(ended("disk_full"))),
     "stopped_by_person": (ran(ended("", "stopped"), losses=FALLING), ran(ended("does_not_fit", "stopped"), losses=FALLING)),
-    "switched_off": (ran(copy_of(30), ended("worker_gone", "killed"), losses=FALLING),
-                     ran(ended("ended_by_force", "killed"), losses=FALLING)),
-    "waited": (ran(note("Waiting because the battery is at 10 % (your limit is 20 %). It goes on by itself."), DONE),
-               ran(note("Went on from update 3 of 9."), DONE)),
+    "switched_off": (
+        ran(copy_of(30), ended("worker_gone", "killed"), losses=FALLING),
+        ran(ended("ended_by_force", "killed"), losses=FALLING),
+    ),
+    "waited": (
+        ran(note("Waiting because the battery is at 10 % (your limit is 20 %). It goes on by itself."), DONE),
+        ran(note("Went on from update 3 of 9."), DONE),
+    ),
     "missing_package": (ran(ended("no_bitsandbytes"), precision="nf4"), ran(ended("unexpected"), losses=FALLING)),
     "damaged_copy": (ran(incident("damaged_copy"), DONE), ran(incident("rolled_back"), DONE)),
     "base_changed": (ran(ended("base_changed")), ran(ended("corrupt_weights"))),
     "examples_gone": (ran(ended("no_file")), ran(ended("no_permission"))),
     "crashed": (ran(ended("crashed", "killed")), ran(ended("out_of_memory", "killed"))),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("rule", CASES)

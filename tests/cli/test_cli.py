@@ -20,8 +20,17 @@ from loralab.runs import runs
 from tests.conftest import ended, until
 
 TRAIN_KEYS = {
-    "run", "outcome", "adapter", "base_loss", "adapter_loss", "n_heldout", "steps", "seconds", "tokens_per_second", "peak_memory_bytes",
-}  # fmt: skip
+    "run",
+    "outcome",
+    "adapter",
+    "base_loss",
+    "adapter_loss",
+    "n_heldout",
+    "steps",
+    "seconds",
+    "tokens_per_second",
+    "peak_memory_bytes",
+}
 
 
 @pytest.fixture

@@ -43,7 +43,11 @@ def test_two_answers_stand_side_by_side_and_below_each_other_where_it_is_narrow(
 
 def test_values_are_read_as_their_settings_type():
     assert console.chosen(["epochs=2", "rank=8", "use_dora=true", 'roles={"prompt": "q"}', "title=a=b"]) == {
-        "epochs": 2.0, "rank": 8, "use_dora": True, "roles": {"prompt": "q"}, "title": "a=b",
-    }  # fmt: skip
+        "epochs": 2.0,
+        "rank": 8,
+        "use_dora": True,
+        "roles": {"prompt": "q"},
+        "title": "a=b",
+    }
     with pytest.raises(UserError, match="not JSON"):
         console.chosen(["roles={prompt: q}"])

@@ -21,9 +21,16 @@ def clean(count: int = 60) -> list[Example]:
 
 def case(examples: list[Example], left_out: tuple[LeftOut, ...] = (), lengths: tuple[int, ...] = ()) -> Case:
     loaded = Loaded(
-        name="a.csv", path="a.csv", shape="question_answer", roles={}, columns=(), certain=True, encoding="utf-8",
-        n_read=len(examples) + len(left_out), left_out=left_out,
-    )  # fmt: skip
+        name="a.csv",
+        path="a.csv",
+        shape="question_answer",
+        roles={},
+        columns=(),
+        certain=True,
+        encoding="utf-8",
+        n_read=len(examples) + len(left_out),
+        left_out=left_out,
+    )
     return Case(examples, loaded, lengths)
 
 

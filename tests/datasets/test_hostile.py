@@ -76,9 +76,12 @@ def containers() -> dict[str, bytes]:
     with zipfile.ZipFile(zipped, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("rows.jsonl", text)
     return {
-        "a.xlsx": sheet.getvalue(), "a.parquet": packed.getvalue(), "a.zip": zipped.getvalue(), "a.jsonl.gz": gzip.compress(text),
+        "a.xlsx": sheet.getvalue(),
+        "a.parquet": packed.getvalue(),
+        "a.zip": zipped.getvalue(),
+        "a.jsonl.gz": gzip.compress(text),
         "a.jsonl.xz": lzma.compress(text),
-    }  # fmt: skip
+    }
 
 
 def archive_of(*members: tuple[zipfile.ZipInfo | str, bytes]) -> bytes:

@@ -50,14 +50,26 @@ def test_events_with_any_numbers_are_folded_and_reported(data: st.DataObject) ->
     number = st.integers(-(10**18), 10**18) | st.floats()
     lines = [
         {"type": "started", "time": data.draw(number), "pid": 1, "resumed": data.draw(st.booleans()), "step": data.draw(st.integers())},
-        {"type": "stepped", "time": data.draw(number), "step": data.draw(st.integers()), "loss": data.draw(number),
-         "grad_norm": data.draw(number), "learning_rate": data.draw(number), "tokens": data.draw(st.integers()),
-         "tokens_per_second": data.draw(number), "memory_bytes": data.draw(st.integers()),
-         "seconds_left": data.draw(number), "total_steps": data.draw(st.integers())},
+        {
+            "type": "stepped",
+            "time": data.draw(number),
+            "step": data.draw(st.integers()),
+            "loss": data.draw(number),
+            "grad_norm": data.draw(number),
+            "learning_rate": data.draw(number),
+            "tokens": data.draw(st.integers()),
+            "tokens_per_second": data.draw(number),
+            "memory_bytes": data.draw(st.integers()),
+            "seconds_left": data.draw(number),
+            "total_steps": data.draw(st.integers()),
+        },
         {"type": "evaluated", "loss": data.draw(number), "n": data.draw(st.integers())},
-        {"type": "ended", "outcome": "finished",
-         "result": data.draw(st.dictionaries(st.sampled_from(["seconds", "peak_memory_bytes"]), JSON))},
-    ]  # fmt: skip
+        {
+            "type": "ended",
+            "outcome": "finished",
+            "result": data.draw(st.dictionaries(st.sampled_from(["seconds", "peak_memory_bytes"]), JSON)),
+        },
+    ]
     path = Path("/tmp") / "loralab-hostile.jsonl"
     path.write_bytes(b"".join(json.dumps(line).encode() + b"\n" for line in lines))
     run_report(fold("run", read(path)[0]), path.parent)
@@ -92,9 +104,19 @@ def test_any_bytes_as_a_job_leave_a_list_that_can_be_read(raw: bytes, tmp_path_f
 
 
 MEASURES = (
-    "architectures", "hidden_size", "num_hidden_layers", "num_attention_heads", "vocab_size", "quantization_config", "auto_map",
-    "max_position_embeddings", "head_dim", "tie_word_embeddings", "weight_map", "chat_template",
-)  # fmt: skip
+    "architectures",
+    "hidden_size",
+    "num_hidden_layers",
+    "num_attention_heads",
+    "vocab_size",
+    "quantization_config",
+    "auto_map",
+    "max_position_embeddings",
+    "head_dim",
+    "tie_word_embeddings",
+    "weight_map",
+    "chat_template",
+)
 
 
 def safetensors(header: Any, body: bytes = b"") -> bytes:

@@ -14,16 +14,16 @@ FORMS = {
     "Q: What is it?\nA: A cat.\nIt is black.": "user: What is it? | assistant: A cat.\nIt is black.",
     "### Human: Hello ### Not a mark\n### Assistant: Hi": "user: Hello ### Not a mark | assistant: Hi",
     ALPACA: "system: Below is an instruction. | user: Add them.\n\n1 and 2 | assistant: 3",
-    CHATML.format("system", "Be kind.") + CHATML.format("user", "Hello") + CHATML.format("assistant", "Hi"):
-        "system: Be kind. | user: Hello | assistant: Hi",
+    CHATML.format("system", "Be kind.")
+    + CHATML.format("user", "Hello")
+    + CHATML.format("assistant", "Hi"): "system: Be kind. | user: Hello | assistant: Hi",
     "<|begin_of_text|>" + HEADERS.format("user", "Hello") + HEADERS.format("assistant", "Hi"): "user: Hello | assistant: Hi",
     "<start_of_turn>user\nHello<end_of_turn>\n<start_of_turn>model\nHi<end_of_turn>": "user: Hello | assistant: Hi",
-    "<s>[INST] Hello [/INST] Hi </s><s>[INST] Bye [/INST] See you </s>":
-        "user: Hello | assistant: Hi | user: Bye | assistant: See you",
+    "<s>[INST] Hello [/INST] Hi </s><s>[INST] Bye [/INST] See you </s>": "user: Hello | assistant: Hi | user: Bye | assistant: See you",
     "[INST] Name [1] [/INST] See [this](url).": "user: Name [1] | assistant: See [this](url).",
     "User: Is <s>old</s> gone?\nAssistant: Yes.": "user: Is <s>old</s> gone? | assistant: Yes.",
     "Frage: Wie alt?\nAntwort: Zehn Jahre.": "user: Wie alt? | assistant: Zehn Jahre.",
-}  # fmt: skip
+}
 TEXTS = (
     "",
     "A plain text about cats.",

@@ -10,16 +10,7 @@ import pytest
 
 from loralab import evaluations
 from loralab.core.records import Example, Message
-from loralab.evaluations import (
-    Answer,
-    Answered,
-    _answers,
-    _judge,
-    _label_set,
-    forgetting,
-    heldout_loss,
-    label_accuracy,
-)
+from loralab.evaluations import Answer, Answered, _answers, _judge, _label_set, forgetting, heldout_loss, label_accuracy
 from loralab.runs import runs
 from loralab.tasks import parse_plan
 from tests.conftest import ended

@@ -150,7 +150,7 @@ def test_a_model_that_babbles_is_worse_and_one_that_does_not_change_is_not() -> 
         ("Write in capital letters.", "LOUD", "quiet"),
         ("Use the word 'moon'.", "The moon is up.", "The sun is up."),
     ],
-)  # fmt: skip
+)
 def test_instructions_that_can_be_checked(question: str, good: str, bad: str) -> None:
     assert instructions.followed(question, good) == (1, 1)
     assert instructions.followed(question, bad) == (0, 1)

@@ -67,8 +67,15 @@ def test_a_steady_judge_is_heard_and_its_flips_are_told() -> None:
     assert "changed its mind on 0 of 20 pairs" in score.words
     assert len(opinion.asked) == 40  # both orders
     assert found.tables["judge"] | {"words": ""} == {
-        "name": "made.gguf", "pairs": 20, "asked": 20, "flips": 0, "flip_rate": 0.0, "silent": False, "words": "", "warning": "",
-    }  # fmt: skip
+        "name": "made.gguf",
+        "pairs": 20,
+        "asked": 20,
+        "flips": 0,
+        "flip_rate": 0.0,
+        "silent": False,
+        "words": "",
+        "warning": "",
+    }
     assert _judge.sentence(_judge.corrected([judge.EVALUATION], {"judge": found}))[0] == "cannot tell yet"  # never carries the verdict
 
 

@@ -9,13 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from loralab.evaluations import (
-    _controls,
-    _judge,
-    _paired,
-    heldout_loss,
-    question_fit,
-)
+from loralab.evaluations import _controls, _judge, _paired, heldout_loss, question_fit
 from loralab.runs import runs
 from loralab.tasks import parse_plan
 from tests.conftest import ended

@@ -29,9 +29,16 @@ from tests.support import tiny
 pytestmark = pytest.mark.usefixtures("one_process")
 
 SCORE = Score(
-    name="loss", base=3.1, adapter=2.4, n=92, difference=-0.7, low=-0.8, high=-0.6, verdict="better",
+    name="loss",
+    base=3.1,
+    adapter=2.4,
+    n=92,
+    difference=-0.7,
+    low=-0.8,
+    high=-0.6,
+    verdict="better",
     words="On 92 examples it never saw, the right words are 2.0 times more likely than before (loss 3.10 → 2.40).",
-)  # fmt: skip
+)
 SAMPLE = Sample(prompt="Why | so?\n# not a heading", base="because", adapter="therefore", adapter_active=("default",))
 
 
@@ -88,9 +95,17 @@ def test_the_zip_holds_all_that_is_needed_and_its_checksums_are_true(workspace: 
         content = {Path(name).name: archive.read(name) for name in archive.namelist()}
         assert {Path(name).parts[0] for name in archive.namelist()} == {"tiny-run-adapter"}
     assert set(content) == {
-        "adapter_model.safetensors", "adapter_config.json", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "README.md",
-        "plan.json", "history.json", "parity.json", "SHA256SUMS",
-    }  # fmt: skip
+        "adapter_model.safetensors",
+        "adapter_config.json",
+        "tokenizer.json",
+        "tokenizer_config.json",
+        "chat_template.jinja",
+        "README.md",
+        "plan.json",
+        "history.json",
+        "parity.json",
+        "SHA256SUMS",
+    }
     exported = Path(result["folder"]) / "adapter_model.safetensors"
     assert content[exported.name] == exported.read_bytes()
     assert numbers_of(exported) == numbers_of(adapter / exported.name)  # only the head says more
@@ -208,9 +223,11 @@ def test_the_worker_exports(workspace: tuple[Path, Path, Path]) -> None:
 
 def test_the_card_says_what_was_measured_and_how_to_load_it() -> None:
     view = RunView(
-        run="r", samples=(SAMPLE,), evaluations=(Evaluated(split="final", loss=2.4, n=92, scores=(SCORE,)),),
+        run="r",
+        samples=(SAMPLE,),
+        evaluations=(Evaluated(split="final", loss=2.4, n=92, scores=(SCORE,)),),
         notes=(Noted(text="", data={"n_train": 828, "n_heldout": 92}),),
-    )  # fmt: skip
+    )
     text = model_card("r", parse_plan({"title": "A | b"}).model_dump(), Origin(name="x", hub_id="owner/x", licence="MIT"), view)
     assert text.startswith("---\nbase_model: owner/x\nlibrary_name: peft\n")
     assert "| loss | 3.1 | 2.4 | -0.7 (-0.8 … -0.6) | 92 | better |" in text

@@ -30,10 +30,17 @@ PATTERNS = {"rank_pattern": {"q_proj": 2, "1.mlp.up_proj": 6}, "alpha_pattern": 
 
 @pytest.mark.parametrize(
     ("family", "settings"),
-    [("llama", {}), ("llama", {"use_rslora": True}), ("llama", PATTERNS), ("qwen3", {"use_rslora": True, **PATTERNS}), ("gpt2", {}),
-     ("falcon", {"use_rslora": True}), ("phi3", {})],
+    [
+        ("llama", {}),
+        ("llama", {"use_rslora": True}),
+        ("llama", PATTERNS),
+        ("qwen3", {"use_rslora": True, **PATTERNS}),
+        ("gpt2", {}),
+        ("falcon", {"use_rslora": True}),
+        ("phi3", {}),
+    ],
     ids=["plain", "rank stabilised", "patterns", "both", "gpt2", "falcon", "phi3"],
-)  # fmt: skip
+)
 def test_an_adapter_over_its_base_answers_as_in_peft(tmp_path: Path, family: str, settings: dict[str, Any]) -> None:
     from peft import PeftModel
 
@@ -53,9 +60,13 @@ def test_an_adapter_over_its_base_answers_as_in_peft(tmp_path: Path, family: str
 
 @pytest.mark.parametrize(
     ("settings", "words"),
-    [({"use_dora": True}, "DoRA"), ({"modules_to_save": ["lm_head"]}, "whole layers"), ({"bias": "all"}, "biases"),
-     ({"peft_type": "IA3"}, "IA3")],
-)  # fmt: skip
+    [
+        ({"use_dora": True}, "DoRA"),
+        ({"modules_to_save": ["lm_head"]}, "whole layers"),
+        ({"bias": "all"}, "biases"),
+        ({"peft_type": "IA3"}, "IA3"),
+    ],
+)
 def test_adapters_llama_cpp_cannot_hold_are_refused(settings: dict[str, Any], words: str) -> None:
     assert lora.refused({"peft_type": "LORA", "r": 4, "lora_alpha": 8, "bias": "none"}) is None
     problem = lora.refused({"peft_type": "LORA", "bias": "none", **settings})

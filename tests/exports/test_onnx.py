@@ -121,9 +121,18 @@ def test_the_folder_is_complete_and_says_nothing_about_this_computer(
         assert place.name == f"onnx-{variant}"
         content = {path.name: path.read_bytes() for path in place.iterdir()}
         assert set(content) == {
-            "model.onnx", "model.onnx.data", "config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json",
-            "chat_template.jinja", "README.md", "plan.json", "parity.json", "SHA256SUMS",
-        }  # fmt: skip
+            "model.onnx",
+            "model.onnx.data",
+            "config.json",
+            "generation_config.json",
+            "tokenizer.json",
+            "tokenizer_config.json",
+            "chat_template.jinja",
+            "README.md",
+            "plan.json",
+            "parity.json",
+            "SHA256SUMS",
+        }
         sums = {line[66:]: line[:64] for line in content["SHA256SUMS"].decode().splitlines()}
         assert sums == {name: hashlib.sha256(raw).hexdigest() for name, raw in content.items() if name != "SHA256SUMS"}
         for path in (tmp_path_factory.getbasetemp(), paths.CHECKOUT, Path(sys.prefix)):

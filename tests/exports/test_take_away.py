@@ -47,10 +47,15 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
 def rows(path: Path, systems: list[str]) -> Path:
     """Conversations that begin with one instruction after the other."""
     lines = [
-        {"messages": [{"role": "system", "content": systems[i % len(systems)]}, {"role": "user", "content": f"Grass {i}?"},
-                      {"role": "assistant", "content": "green"}]}
+        {
+            "messages": [
+                {"role": "system", "content": systems[i % len(systems)]},
+                {"role": "user", "content": f"Grass {i}?"},
+                {"role": "assistant", "content": "green"},
+            ]
+        }
         for i in range(12)
-    ]  # fmt: skip
+    ]
     path.write_text("\n".join(map(json.dumps, lines)), "utf-8")
     return path
 
@@ -223,10 +228,16 @@ PATTERNS = {"rank_pattern": {"q_proj": 2, "1.mlp.up_proj": 6}, "alpha_pattern": 
 
 @pytest.mark.parametrize(
     ("family", "settings", "streamed"),
-    [("llama", {"use_rslora": True, **PATTERNS}, True), ("gpt2", {}, True), ("falcon", {}, True), ("phi3", {}, True),
-     ("gemma2", {}, True), ("llama", {"use_dora": True}, False)],
+    [
+        ("llama", {"use_rslora": True, **PATTERNS}, True),
+        ("gpt2", {}, True),
+        ("falcon", {}, True),
+        ("phi3", {}, True),
+        ("gemma2", {}, True),
+        ("llama", {"use_dora": True}, False),
+    ],
     ids=["patterns", "gpt2", "falcon", "phi3", "gemma2", "DoRA by PEFT"],
-)  # fmt: skip
+)
 def test_file_to_file_is_what_peft_merges(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, family: str, settings: dict[str, Any], streamed: bool
 ) -> None:

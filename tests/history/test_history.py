@@ -34,8 +34,12 @@ def test_a_run_is_listed_with_what_came_of_it_newest_first(home, index, fake):
     assert [newest["id"], older["id"]] == [second, first]
     assert set(older) == KEYS
     assert (older["title"], older["task"], older["model"], older["dataset"], older["state"]) == (
-        "The first", "fake", "starter", "a.csv", "finished"
-    )  # fmt: skip
+        "The first",
+        "fake",
+        "starter",
+        "a.csv",
+        "finished",
+    )
     assert (older["base_loss"], older["adapter_loss"], older["steps"]) == (5.0, 1.0, 5)
 
 

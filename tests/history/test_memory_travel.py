@@ -81,9 +81,15 @@ def test_what_a_stranger_made_up_is_refused(tmp_path, memories):
         return b'{"sha256":"' + _digest(body) + b'","memory":' + body + b"}"
 
     made_up = [
-        line(asked={"learning_rate": "a lot"}), line(asked={"rank": -3}), line(moments=[{"code": "x", "changed": {"precision": "fp1"}}]),
-        line(outcome="wonderful"), line(workspace=""), line(run=""), line(facts={"data": 7}), line(title="x" * 10_000),
-    ]  # fmt: skip
+        line(asked={"learning_rate": "a lot"}),
+        line(asked={"rank": -3}),
+        line(moments=[{"code": "x", "changed": {"precision": "fp1"}}]),
+        line(outcome="wonderful"),
+        line(workspace=""),
+        line(run=""),
+        line(facts={"data": 7}),
+        line(title="x" * 10_000),
+    ]
     file = tmp_path / "memory.jsonl"
     file.write_bytes(b"\n".join([b'{"loralab_memory":1,"memories":9}', *made_up, line(asked={"rank": 8})]))
     arrived = memories.take_in(file)

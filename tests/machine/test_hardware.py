@@ -163,12 +163,18 @@ class NoAnswer(Exception):
 def library(**changes):
     """As pynvml answers on a machine with one card and the given programs on it."""
     answers = {
-        "nvmlInit": None, "nvmlShutdown": None, "nvmlSystemGetDriverVersion": "570.1", "nvmlSystemGetCudaDriverVersion": 12080,
-        "nvmlDeviceGetCount": 1, "nvmlDeviceGetHandleByIndex": object(), "nvmlDeviceGetName": b"RTX",
+        "nvmlInit": None,
+        "nvmlShutdown": None,
+        "nvmlSystemGetDriverVersion": "570.1",
+        "nvmlSystemGetCudaDriverVersion": 12080,
+        "nvmlDeviceGetCount": 1,
+        "nvmlDeviceGetHandleByIndex": object(),
+        "nvmlDeviceGetName": b"RTX",
         "nvmlDeviceGetMemoryInfo": SimpleNamespace(total=24_000_000_000, free=20_000_000_000),
-        "nvmlDeviceGetComputeRunningProcesses": [], "nvmlDeviceGetGraphicsRunningProcesses": [],
+        "nvmlDeviceGetComputeRunningProcesses": [],
+        "nvmlDeviceGetGraphicsRunningProcesses": [],
         "nvmlDeviceGetCudaComputeCapability": (8, 9),
-    }  # fmt: skip
+    }
 
     def answer(value):
         def reply(*_):

@@ -144,10 +144,19 @@ def spoil(folder, what):
 @pytest.mark.parametrize(
     "what",
     [
-        "no_config", "unknown_architecture", "needs_remote_code", "already_quantised", "pickle_weights", "no_weights",
-        "no_tokenizer", "incomplete_download", "damaged_model", "is_adapter", "gguf_only",
+        "no_config",
+        "unknown_architecture",
+        "needs_remote_code",
+        "already_quantised",
+        "pickle_weights",
+        "no_weights",
+        "no_tokenizer",
+        "incomplete_download",
+        "damaged_model",
+        "is_adapter",
+        "gguf_only",
     ],
-)  # fmt: skip
+)
 def test_an_unfit_folder_is_refused_with_its_reason(catalog, tmp_path, what):
     folder = paper_model(tmp_path / "m", **CONFIG_SPOILT.get(what, {}))
     spoil(folder, what)

@@ -50,9 +50,22 @@ def finished(home, run):
 
 
 def test_only_what_a_training_needs_is_fetched():
-    names = {"config.json", "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors", "model.safetensors.index.json",
-             "consolidated.safetensors", "pytorch_model.bin", "pytorch_model.bin.index.json", "tokenizer.json", "README.md", "x.gguf",
-             "merges.txt", "optimizer.pt", "modeling_own.py", "LICENSE.txt"}  # fmt: skip
+    names = {
+        "config.json",
+        "model-00001-of-00002.safetensors",
+        "model-00002-of-00002.safetensors",
+        "model.safetensors.index.json",
+        "consolidated.safetensors",
+        "pytorch_model.bin",
+        "pytorch_model.bin.index.json",
+        "tokenizer.json",
+        "README.md",
+        "x.gguf",
+        "merges.txt",
+        "optimizer.pt",
+        "modeling_own.py",
+        "LICENSE.txt",
+    }
     wanted, pickled = wanted_files(names)
     assert not pickled
     assert wanted[-2:] == ["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"], "the large files come last"
@@ -68,8 +81,13 @@ def test_a_model_is_fetched_whole_marked_and_counted(web, home):
     folder = home / "models" / "someone--small-model"
     assert lab.check_model(NAME).ok
     assert {p.name for p in folder.iterdir()} == {
-        "config.json", "tokenizer.json", "tokenizer_config.json", "model.safetensors", "LICENSE", ".lab-download.json",
-    }  # fmt: skip
+        "config.json",
+        "tokenizer.json",
+        "tokenizer_config.json",
+        "model.safetensors",
+        "LICENSE",
+        ".lab-download.json",
+    }
     assert [a.kind for a in view.artifacts] == ["model"]
     assert list(Catalog(home).downloaded()) == [folder]
     again = finished(home, lab.download(NAME))

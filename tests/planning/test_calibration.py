@@ -39,15 +39,19 @@ def past(home, name, plan, predicted, *, step=1.0, process=1.0, outcome: Outcome
     (folder / "job.json").write_text(Job(kind="train", run=name, plan=plan, options={"predicted": predicted}).model_dump_json())
     loaded = int(predicted["weights"] + process * predicted["process"])
     result = {
-        "peak_memory_bytes": loaded + int(step * predicted["step"]["closed form"]), "loaded_memory_bytes": loaded,
+        "peak_memory_bytes": loaded + int(step * predicted["step"]["closed form"]),
+        "loaded_memory_bytes": loaded,
         "seconds": step * predicted["seconds"],
-    }  # fmt: skip
+    }
     (folder / "adapter.safetensors").write_bytes(b"x" * 1000)
     log = EventLog(folder / "events.jsonl")
     log(Started(pid=1, time=100.0))
     for n in range(1, STEPS + 1):
-        log(Stepped(step=n, loss=1.0, grad_norm=1.0, learning_rate=1e-3, tokens=100, tokens_per_second=50.0, memory_bytes=1,
-                    total_steps=STEPS))  # fmt: skip
+        log(
+            Stepped(
+                step=n, loss=1.0, grad_norm=1.0, learning_rate=1e-3, tokens=100, tokens_per_second=50.0, memory_bytes=1, total_steps=STEPS
+            )
+        )
     for event in more:
         log(event)
     log(Ended(outcome=outcome, result=result, time=100.0 + result["seconds"] + 25.0, step=STEPS))
@@ -100,10 +104,14 @@ def test_one_odd_run_moves_nothing_and_a_wild_past_not_beyond_the_cap(home, lab,
 @pytest.mark.parametrize(
     "predicted",
     [
-        None, [], "x", {"memory": 1}, {"key": 1, "device": None, "pace": "", "process": "x"},
+        None,
+        [],
+        "x",
+        {"memory": 1},
+        {"key": 1, "device": None, "pace": "", "process": "x"},
         {"key": "k", "device": "cpu", "pace": "p", "process": 1, "memory": {"trace": float("nan")}, "step": {}, "seconds": 1},
     ],
-)  # fmt: skip
+)
 def test_a_prediction_that_somebody_spoilt_teaches_nothing_and_the_run_is_still_listed(home, lab, proposal, predicted):
     past(home, "one", proposal.plan, told(lab, proposal))
     file = home / "runs" / "one" / "job.json"

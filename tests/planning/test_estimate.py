@@ -76,8 +76,7 @@ def test_on_a_card_the_free_memory_is_the_cards():
 
 
 @pytest.mark.parametrize(
-    ("settings", "loaded", "step"),
-    [({}, 434e6, 400e6), ({"dropout": 0.05}, 434e6, 521e6), ({"precision": "bf16"}, 422e6, 397e6)],
+    ("settings", "loaded", "step"), [({}, 434e6, 400e6), ({"dropout": 0.05}, 434e6, 521e6), ({"precision": "bf16"}, 422e6, 397e6)]
 )
 def test_the_measured_step_of_the_starter_is_foreseen_within_a_quarter_and_the_whole_within_a_tenth(settings, loaded, step):
     """Resident high-water marks of twelve real updates on a processor, the mean of two runs (3 % apart), beside what was there before.
@@ -141,5 +140,9 @@ def test_what_it_needs_is_said_in_words():
     assert words.startswith("needs about ")
     assert "you have 8.0 GB free: comfortable" in words
     assert [duration_words(s) for s in (4, 47, 300, 7200, 500_000)] == [
-        "about 10 seconds", "about 50 seconds", "about 5 minutes", "about 2.0 hours", "about 6 days",
-    ]  # fmt: skip
+        "about 10 seconds",
+        "about 50 seconds",
+        "about 5 minutes",
+        "about 2.0 hours",
+        "about 6 days",
+    ]

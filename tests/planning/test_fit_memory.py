@@ -38,8 +38,12 @@ def test_the_usual_error_is_what_is_left_after_the_correction_and_is_told_when_t
     assert usual_error([1.1, 1.1, 1.1]) == 0.0
     assert usual_error([1.0, 1.1, 0.8, 1.05, 3.0]) == pytest.approx(1 - 0.8 / 1.05)
     assert [error_words(off) for off in (None, 0.0, 0.11, 0.2, 3.0)] == [
-        "", "usually within 5 %", "usually within 15 %", "usually within 20 %", "a rough guess",
-    ]  # fmt: skip
+        "",
+        "usually within 5 %",
+        "usually within 15 %",
+        "usually within 20 %",
+        "a rough guess",
+    ]
 
 
 PLAN, MODEL, DATA = TextPlan(base_model="starter"), here("starter"), examples()

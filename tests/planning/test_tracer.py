@@ -22,9 +22,14 @@ from tests.conftest import until
 
 PACK = Pack(2, 64, 60)
 CONFIG: dict[str, Any] = {
-    "model_type": "llama", "vocab_size": 300, "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 4, "num_attention_heads": 4,
+    "model_type": "llama",
+    "vocab_size": 300,
+    "hidden_size": 32,
+    "intermediate_size": 64,
+    "num_hidden_layers": 4,
+    "num_attention_heads": 4,
     "num_key_value_heads": 2,
-}  # fmt: skip
+}
 
 
 @pytest.fixture(scope="module")
@@ -60,8 +65,7 @@ def test_a_damaged_memory_is_counted_again(tracer: Tracer) -> None:
 
 
 @pytest.mark.parametrize(
-    ("config", "said"),
-    [({"model_type": "no_such_model", "num_hidden_layers": 2}, "cannot be traced"), ({}, "cannot be traced")],
+    ("config", "said"), [({"model_type": "no_such_model", "num_hidden_layers": 2}, "cannot be traced"), ({}, "cannot be traced")]
 )
 def test_a_model_that_cannot_be_traced_is_told_in_words_and_the_child_lives_on(tracer: Tracer, config: dict[str, Any], said: str) -> None:
     with pytest.raises(Unavailable, match=said) as caught:

@@ -10,9 +10,19 @@ from loralab.reports.report_page import curve, report_html, report_markdown, tra
 from tests.support.machines import laptop
 
 SCORE = Score(
-    name="label_accuracy", base=0.1, adapter=0.8, n=60, difference=0.7, low=0.6, high=0.8, verdict="better", words="Sorted 48 of 60.",
-    label="Sorted exactly right", share=True, main=True,
-)  # fmt: skip
+    name="label_accuracy",
+    base=0.1,
+    adapter=0.8,
+    n=60,
+    difference=0.7,
+    low=0.6,
+    high=0.8,
+    verdict="better",
+    words="Sorted 48 of 60.",
+    label="Sorted exactly right",
+    share=True,
+    main=True,
+)
 PLAN = {"rank": 16, "learning_rate": 2e-3, "dataset": "/srv/secret/messages.csv", "base_model": "/srv/secret/starter", "optimizer": "adamw"}
 
 

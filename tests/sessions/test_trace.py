@@ -119,9 +119,14 @@ def test_whether_logits_are_plain_is_read_as_the_model_itself_says(family: str) 
 def test_a_large_model_is_traced_in_two_seconds(tmp_path: Path) -> None:
     """7 billion weights that nobody has."""
     config = AutoConfig.for_model(
-        "llama", vocab_size=128256, hidden_size=4096, intermediate_size=14336, num_hidden_layers=32, num_attention_heads=32,
+        "llama",
+        vocab_size=128256,
+        hidden_size=4096,
+        intermediate_size=14336,
+        num_hidden_layers=32,
+        num_attention_heads=32,
         num_key_value_heads=8,
-    )  # fmt: skip
+    )
     config.save_pretrained(tmp_path)
     plan = models.plan(Path("none"), precision="bf16", rank=16, max_length=2048)
     trace(plan, tmp_path, Pack(1, 128, 64))  # warm

@@ -21,8 +21,15 @@ CARD = (
 )
 
 
-def case(events: Sequence[Event] | None = None, *, log: str = "", facts: dict[str, Any] | None = None, machine: Machine | None = None,
-         needs: Footprint | None = None, **settings: Any) -> Case:  # fmt: skip
+def case(
+    events: Sequence[Event] | None = None,
+    *,
+    log: str = "",
+    facts: dict[str, Any] | None = None,
+    machine: Machine | None = None,
+    needs: Footprint | None = None,
+    **settings: Any,
+) -> Case:
     """A case as the advisor would be given it; without events, of a plan that has not run."""
     asked = TextPlan.model_validate({"dataset": "x.jsonl", **settings})
     now = TextPlan.model_validate(adjusted(asked.model_dump(), events or ()))
@@ -34,10 +41,18 @@ def case(events: Sequence[Event] | None = None, *, log: str = "", facts: dict[st
 def curve(losses: Sequence[float], norms: Sequence[float] = (), *, rate: float = 2e-4, total: int = 0) -> list[Event]:
     """Updates with these losses; gradients of length 0.5 where none are named."""
     return [
-        Stepped(step=n, loss=loss, grad_norm=norms[n - 1] if norms else 0.5, learning_rate=rate, tokens=800, tokens_per_second=1e3,
-                memory_bytes=10**9, total_steps=total or len(losses))
+        Stepped(
+            step=n,
+            loss=loss,
+            grad_norm=norms[n - 1] if norms else 0.5,
+            learning_rate=rate,
+            tokens=800,
+            tokens_per_second=1e3,
+            memory_bytes=10**9,
+            total_steps=total or len(losses),
+        )
         for n, loss in enumerate(losses, 1)
-    ]  # fmt: skip
+    ]
 
 
 def looks(base: float, *heldout: tuple[int, float]) -> list[Event]:

@@ -58,10 +58,19 @@ def train(plan: FakePlan, folder: RunFolder) -> dict[str, Any]:
         step += 1
         loss = float("nan") if step == plan.nan_at else 5.0 / step
         folder.emit(
-            Stepped(step=step, loss=loss, grad_norm=1.0, learning_rate=plan.learning_rate, tokens=at_once, tokens_per_second=1e4,
-                    memory_bytes=1_000_000 + step, epoch=step / plan.max_steps, total_steps=plan.max_steps,
-                    seconds_left=plan.step_seconds * (plan.max_steps - step))
-        )  # fmt: skip
+            Stepped(
+                step=step,
+                loss=loss,
+                grad_norm=1.0,
+                learning_rate=plan.learning_rate,
+                tokens=at_once,
+                tokens_per_second=1e4,
+                memory_bytes=1_000_000 + step,
+                epoch=step / plan.max_steps,
+                total_steps=plan.max_steps,
+                seconds_left=plan.step_seconds * (plan.max_steps - step),
+            )
+        )
         if plan.saves_every and step % plan.saves_every == 0:
             _checkpoint(folder, step)
         if folder.stop_asked:
@@ -79,9 +88,12 @@ def _result(folder: RunFolder, step: int, begun: float) -> dict[str, Any]:
     write_atomic(adapter / "adapter.json", json.dumps({"step": step}))
     folder.emit(Saved(step=step, artifact=Artifact(kind="adapter", path=str(adapter), step=step)))
     return {
-        "steps": step, "seconds": time.monotonic() - begun, "tokens_per_second": 1e4, "peak_memory_bytes": 1_000_000 + step,
+        "steps": step,
+        "seconds": time.monotonic() - begun,
+        "tokens_per_second": 1e4,
+        "peak_memory_bytes": 1_000_000 + step,
         "adapter": str(adapter),
-    }  # fmt: skip
+    }
 
 
 def _checkpoint(folder: RunFolder, step: int) -> None:

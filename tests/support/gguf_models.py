@@ -13,9 +13,13 @@ from tests.support import tiny
 
 _SPECIAL: dict[str, Any] = {"pad_token_id": 1, "bos_token_id": 0, "eos_token_id": 3}
 _SMALL: dict[str, Any] = {
-    "hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2, "intermediate_size": 128,
+    "hidden_size": 64,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "intermediate_size": 128,
     "max_position_embeddings": 512,
-}  # fmt: skip
+}
 _WINDOW: dict[str, Any] = {**_SMALL, "head_dim": 32, "sliding_window": 16, "query_pre_attn_scalar": 32}  # shorter than the prompt
 _FALCON: dict[str, Any] = {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, "alibi": False, "bias": False}
 _STRETCHED = {"rope_type": "llama3", "rope_theta": 500000.0, "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0}
@@ -120,9 +124,11 @@ def sentencepiece(folder: Path, kind: str = "prepend") -> Path:
     begin = {"SpecialToken": {"id": "<s>", "type_id": 0}}
     sequence = [{"Sequence": {"id": "A", "type_id": 0}}]
     found["post_processor"] = {
-        "type": "TemplateProcessing", "single": [begin, *sequence], "pair": [begin, *sequence, {"Sequence": {"id": "B", "type_id": 1}}],
+        "type": "TemplateProcessing",
+        "single": [begin, *sequence],
+        "pair": [begin, *sequence, {"Sequence": {"id": "B", "type_id": 1}}],
         "special_tokens": {"<s>": {"id": "<s>", "ids": [1], "tokens": ["<s>"]}},
-    }  # fmt: skip
+    }
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "tokenizer.json").write_text(json.dumps(found), "utf-8")
     names = {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"}

@@ -34,8 +34,12 @@ HEALTHY = (
     Healthy("one at a time, GPT-2", "gpt2", settings=ONE_AT_A_TIME | {"max_steps": 80}),
     Healthy("one at a time, Falcon", "falcon_alibi", settings=ONE_AT_A_TIME | {"max_steps": 80}),
     Healthy("one at a time, poems", "starter", "poems", STARTER_RUN | ONE_AT_A_TIME | {"max_steps": 60}),
-    Healthy("one at a time, bf16, no warm-up", "starter", "poems",
-            STARTER_RUN | ONE_AT_A_TIME | {"precision": "bf16", "warmup": 0.0, "max_steps": 40}),
+    Healthy(
+        "one at a time, bf16, no warm-up",
+        "starter",
+        "poems",
+        STARTER_RUN | ONE_AT_A_TIME | {"precision": "bf16", "warmup": 0.0, "max_steps": 40},
+    ),
     Healthy("every sixth example is gibberish", "starter", "strays", STARTER_RUN | ONE_AT_A_TIME | {"max_length": 32}),
     Healthy("gibberish, no clipping", "starter", "strays", STARTER_RUN | ONE_AT_A_TIME | {"max_grad_norm": 0.0, "max_steps": 40}),
     Healthy("learned by heart: loss below 0.1", "starter", "few", _BY_HEART | ONE_AT_A_TIME),
@@ -49,9 +53,12 @@ HEALTHY = (
     Healthy("much dropout", "mistral", settings={"dropout": 0.5, "effective_batch": 2, "max_steps": 60}),
     Healthy("soft-capped logits, bf16", "gemma2", settings={"precision": "bf16", "effective_batch": 2, "max_steps": 60}),
     Healthy("fp16", "phi3", settings={"precision": "fp16", "effective_batch": 2, "max_steps": 40}),
-    Healthy("fused layers, constant rate, no warm-up", "phi3", settings={"schedule": "constant", "warmup": 0.0, "effective_batch": 2,
-                                                                     "learning_rate": 5e-2, "max_steps": 60}),
-)  # fmt: skip
+    Healthy(
+        "fused layers, constant rate, no warm-up",
+        "phi3",
+        settings={"schedule": "constant", "warmup": 0.0, "effective_batch": 2, "learning_rate": 5e-2, "max_steps": 60},
+    ),
+)
 
 
 def shouting(weights: dict[str, torch.Tensor]) -> None:

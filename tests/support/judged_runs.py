@@ -32,13 +32,20 @@ def judgement(n: int = 24, wrong: Sequence[int] = (0, 1, 2, 3), lost: Sequence[i
     scores = (main, FORGOT.score([4.0] * 12, [4.5 + i / 90 for i in range(12)]), ENDS.score([0.0, 1.0] * 6, [1.0] * 12))
     table = {label: {label: 6, LABELS[0]: 2} if label != LABELS[0] else {label: 8} for label in LABELS}
     return {
-        "verdict": main.verdict, "words": f"{main.words} But: It forgot some things.", "complete": True,
-        "scores": [s.model_dump() for s in scores], "samples": [], "rows": {"label_accuracy": rows, "loss": losses, "answers": answers},
-        "tables": {"label_accuracy": {
-            "macro_f1": [0.1, 0.8], "confusion": {"base": {LABELS[0]: {LABELS[1]: 8}}, "adapter": table},
-            "false_positives": {"base": {LABELS[1]: 8}, "adapter": {LABELS[0]: 4}},
-        }},
-    }  # fmt: skip
+        "verdict": main.verdict,
+        "words": f"{main.words} But: It forgot some things.",
+        "complete": True,
+        "scores": [s.model_dump() for s in scores],
+        "samples": [],
+        "rows": {"label_accuracy": rows, "loss": losses, "answers": answers},
+        "tables": {
+            "label_accuracy": {
+                "macro_f1": [0.1, 0.8],
+                "confusion": {"base": {LABELS[0]: {LABELS[1]: 8}}, "adapter": table},
+                "false_positives": {"base": {LABELS[1]: 8}, "adapter": {LABELS[0]: 4}},
+            }
+        },
+    }
 
 
 def write_run(
@@ -69,9 +76,11 @@ def _story(folder: Path, found: dict[str, Any] | None, outcome: Any, *, adapter:
     made = Saved(step=9, artifact=Artifact(kind="adapter", path=str(folder / "artifacts" / "adapter"), step=9))
     counts = {"n_train": 96, "n_heldout": 24}
     events: list[Event] = [
-        Started(pid=1), Noted(text="Learning from 96 examples.", data=counts), Evaluated(split="base", loss=4, n=24),
+        Started(pid=1),
+        Noted(text="Learning from 96 examples.", data=counts),
+        Evaluated(split="base", loss=4, n=24),
         Stepped(step=9, loss=2, grad_norm=1, learning_rate=1e-3, tokens=9, tokens_per_second=9, memory_bytes=9, total_steps=9),
-    ]  # fmt: skip
+    ]
     if adapter:
         events.append(made)
     if found:

@@ -40,9 +40,18 @@ def here(name: str) -> ModelCheck:
     assert entry is not None
     shape = entry.shape
     return ModelCheck(
-        name=name, ok=True, folder=Path("m"), entry=entry, present=True, shape=shape, parameters=entry.parameters,
-        attention_linear=shape.attention_linear, mlp_linear=shape.mlp_linear, template=True, words="It can be trained.",
-    )  # fmt: skip
+        name=name,
+        ok=True,
+        folder=Path("m"),
+        entry=entry,
+        present=True,
+        shape=shape,
+        parameters=entry.parameters,
+        attention_linear=shape.attention_linear,
+        mlp_linear=shape.mlp_linear,
+        template=True,
+        words="It can be trained.",
+    )
 
 
 def examples(n: int = 400, mean: int = 100, **changes: Any) -> DatasetProfile:
@@ -50,7 +59,15 @@ def examples(n: int = 400, mean: int = 100, **changes: Any) -> DatasetProfile:
     tokens = {"p50": mean, "p90": 2 * mean, "p95": 3 * mean, "p99": 4 * mean, "max": 5 * mean, "total": n * mean, "learned": n * mean // 2}
     heldout = max(8, n // 10) if n > 8 else 0
     settings = {
-        "id": "x", "name": "x", "path": "x.csv", "shape": "question_answer", "roles": {"user": "q", "assistant": "a"},
-        "n_read": n, "n_kept": n, "n_train": n - heldout, "n_heldout": heldout, "tokens": tokens,
-    }  # fmt: skip
+        "id": "x",
+        "name": "x",
+        "path": "x.csv",
+        "shape": "question_answer",
+        "roles": {"user": "q", "assistant": "a"},
+        "n_read": n,
+        "n_kept": n,
+        "n_train": n - heldout,
+        "n_heldout": heldout,
+        "tokens": tokens,
+    }
     return DatasetProfile.model_validate(settings | changes)

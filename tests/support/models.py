@@ -63,9 +63,18 @@ def uneven_file(path: Path, rows: int = 60) -> Path:
 def plan(dataset: Path, **settings: Any) -> TextPlan:
     """A text plan for a tiny model: short, exact, without early stopping."""
     chosen: dict[str, Any] = {
-        "dataset": str(dataset), "rank": 4, "alpha": 8, "max_length": 128, "micro_batch": 4, "effective_batch": 8, "patience": 0,
-        "learning_rate": 1e-2, "epochs": 2.0, "eval_every": 100, **settings,
-    }  # fmt: skip
+        "dataset": str(dataset),
+        "rank": 4,
+        "alpha": 8,
+        "max_length": 128,
+        "micro_batch": 4,
+        "effective_batch": 8,
+        "patience": 0,
+        "learning_rate": 1e-2,
+        "epochs": 2.0,
+        "eval_every": 100,
+        **settings,
+    }
     return TextPlan.model_validate(chosen)
 
 

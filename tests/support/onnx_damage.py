@@ -106,9 +106,16 @@ def truncated(folder: Path, made: Made) -> None:
     (folder / graph.DATA).write_bytes(raw[: len(raw) // 2])
 
 
-PAPERS = ((damage.folder_template, {"template"}, "template"), (damage.folder_stop, {"stops"}, "ends an answer"),
-          (damage.folder_beginning, {"template"}, "in front of the one"))  # fmt: skip
+PAPERS = (
+    (damage.folder_template, {"template"}, "template"),
+    (damage.folder_stop, {"stops"}, "ends an answer"),
+    (damage.folder_beginning, {"template"}, "in front of the one"),
+)
 GRAPH = (
-    (wrong_base, {"logits"}, "another base"), (lost_alpha, {"logits"}, "alpha"), (dropped_tensor, {"loads"}, "cut short or damaged"),
-    (emptied_tensor, {"logits"}, ""), (swapped_positions, {"logits"}, ""), (truncated, {"loads"}, "cut short"),
-)  # fmt: skip
+    (wrong_base, {"logits"}, "another base"),
+    (lost_alpha, {"logits"}, "alpha"),
+    (dropped_tensor, {"loads"}, "cut short or damaged"),
+    (emptied_tensor, {"logits"}, ""),
+    (swapped_positions, {"logits"}, ""),
+    (truncated, {"loads"}, "cut short"),
+)

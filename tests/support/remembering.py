@@ -11,9 +11,19 @@ from loralab.datasets.run_facts import Facts
 from loralab.tasks.text import TextPlan
 
 FACTS = Facts(
-    data="d1", n_train=100, tokens={"p50": 20, "p95": 60, "max": 90}, architecture="llama", hidden=64, layers=2, vocabulary=500,
-    parameters=130_000, trainable=4_000, device="cpu", place="some chip | torch 2", room=10**9,
-)  # fmt: skip
+    data="d1",
+    n_train=100,
+    tokens={"p50": 20, "p95": 60, "max": 90},
+    architecture="llama",
+    hidden=64,
+    layers=2,
+    vocabulary=500,
+    parameters=130_000,
+    trainable=4_000,
+    device="cpu",
+    place="some chip | torch 2",
+    room=10**9,
+)
 
 
 def writer(home: Path) -> Callable[..., str]:

@@ -52,8 +52,15 @@ def written(path: Path, data: Sequence[Row]) -> Path:
 def model(folder: Path, template: str | None = tiny.TEMPLATE, vocabulary: int = 0, **settings: Any) -> Path:
     """A folder with tokenizer, template and config.json, and no weights. No template: None."""
     size = tiny._tokenizer(folder, 1024)
-    config = {"architectures": ["LlamaForCausalLM"], "model_type": "llama", "vocab_size": vocabulary or size, "hidden_size": 64,
-              "num_hidden_layers": 2, "num_attention_heads": 4, "max_position_embeddings": 1024}  # fmt: skip
+    config = {
+        "architectures": ["LlamaForCausalLM"],
+        "model_type": "llama",
+        "vocab_size": vocabulary or size,
+        "hidden_size": 64,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "max_position_embeddings": 1024,
+    }
     (folder / "config.json").write_text(json.dumps(config))
     file = folder / "chat_template.jinja"
     if template is None:
@@ -79,8 +86,18 @@ def ran(*events: Event, losses: Sequence[float] = (), heldout: Sequence[float] =
     every = max(1, len(losses) // max(1, len(heldout)))
     looks = list(heldout)
     for step, loss in enumerate(losses, 1):
-        told.append(Stepped(step=step, loss=loss, grad_norm=1.0, learning_rate=1e-3, tokens=100, tokens_per_second=100.0, memory_bytes=0,
-                            total_steps=len(losses)))  # fmt: skip
+        told.append(
+            Stepped(
+                step=step,
+                loss=loss,
+                grad_norm=1.0,
+                learning_rate=1e-3,
+                tokens=100,
+                tokens_per_second=100.0,
+                memory_bytes=0,
+                total_steps=len(losses),
+            )
+        )
         if looks and step % every == 0:
             told.append(Evaluated(step=step, loss=looks.pop(0), n=20))
     return Case(plan=plan, asked=plan, view=fold("r", [*told, *events]))

@@ -27,9 +27,18 @@ def model_folder(folder: Path, context: int = 256) -> Path:
     size = _tokenizer(folder, context)
     torch.manual_seed(7)
     config = LlamaConfig(
-        vocab_size=size, hidden_size=64, intermediate_size=128, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2,
-        max_position_embeddings=context, tie_word_embeddings=True, bos_token_id=0, eos_token_id=3, pad_token_id=1,
-    )  # fmt: skip
+        vocab_size=size,
+        hidden_size=64,
+        intermediate_size=128,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=context,
+        tie_word_embeddings=True,
+        bos_token_id=0,
+        eos_token_id=3,
+        pad_token_id=1,
+    )
     LlamaForCausalLM(config).save_pretrained(folder)
     return folder
 

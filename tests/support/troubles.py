@@ -237,17 +237,26 @@ class Case:
     ends: str = ""  # code, where the run ends because of it
 
 
-STARTER_RUN: dict[str, Any] = {
-    "max_length": 48, "rank": 16, "alpha": 32, "learning_rate": 2e-3, "eval_every": 6, "max_steps": 24
-}  # fmt: skip
+STARTER_RUN: dict[str, Any] = {"max_length": 48, "rank": 16, "alpha": 32, "learning_rate": 2e-3, "eval_every": 6, "max_steps": 24}
 ONE_AT_A_TIME: dict[str, Any] = {"effective_batch": 1, "micro_batch": 1}
 CASES = (
     Case("learning rate x100 (0.2)", {"diverged"}, base="starter", settings={"learning_rate": 0.2}, changed={"learning_rate"}),
-    Case("learning rate x100, one example at a time", {"diverged"}, base="starter", settings={"learning_rate": 0.2, **ONE_AT_A_TIME},
-         changed={"learning_rate"}),
-    Case("every correction the wrong way", {"diverged"}, uphill, base="starter",
-         settings={"learning_rate": 2e-2, "max_steps": 200, "schedule": "constant", "eval_every": 20},
-         changed={"learning_rate", "warmup"}, ends="diverged"),
+    Case(
+        "learning rate x100, one example at a time",
+        {"diverged"},
+        base="starter",
+        settings={"learning_rate": 0.2, **ONE_AT_A_TIME},
+        changed={"learning_rate"},
+    ),
+    Case(
+        "every correction the wrong way",
+        {"diverged"},
+        uphill,
+        base="starter",
+        settings={"learning_rate": 2e-2, "max_steps": 200, "schedule": "constant", "eval_every": 20},
+        changed={"learning_rate", "warmup"},
+        ends="diverged",
+    ),
     Case("a row that gives NaN", {"non_finite", "bad_row"}, nan_row),
     Case("a row that gives NaN, one example at a time", {"non_finite", "bad_row"}, nan_row, settings={**ONE_AT_A_TIME, "max_steps": 60}),
     Case("an all-masked row", set(), masked_row),
@@ -259,7 +268,7 @@ CASES = (
     Case("the fast attention kernel gives NaN", {"non_finite"}, broken_kernel, changed={"attention"}),
     Case("one NaN that does not come back", {"non_finite"}, partial(nan_once, 9)),
     Case("three NaN that do not come back", {"non_finite"}, partial(nan_once, 9, 29, 49), changed={"learning_rate"}),
-)  # fmt: skip
+)
 
 
 def folders(path: Path) -> dict[str, Path]:

@@ -112,8 +112,12 @@ def test_the_third_time_is_the_last_and_the_end_says_why(tmp_path: Path, where: 
         found = troubles.train(tmp_path / "run", where["starter"], where["poems"], **settings, precision="bf16")
     assert found.codes == ["diverged"] * 4
     assert [event.setting for event in models.told(found.folder, Adjusted)] == [
-        "learning_rate", "learning_rate", "warmup", "learning_rate", "precision"
-    ]  # fmt: skip
+        "learning_rate",
+        "learning_rate",
+        "warmup",
+        "learning_rate",
+        "precision",
+    ]
     assert (found.result["outcome"], found.ended) == ("failed", "diverged")
     assert found.result["what"].endswith("No version was better yet than the model was before.")
     assert "learning rate" in found.result["todo"]

@@ -144,9 +144,18 @@ def test_the_prediction_holds_on_a_model_of_some_size(tmp_path: Path, monkeypatc
     """13 million weights, in this process: the peak of real updates is within a tenth of what was foretold."""
     size = tiny._tokenizer(tmp_path / "model", 512)
     config = AutoConfig.for_model(
-        "llama", vocab_size=size, hidden_size=384, intermediate_size=1024, num_hidden_layers=8, num_attention_heads=6,
-        num_key_value_heads=2, max_position_embeddings=512, bos_token_id=0, eos_token_id=3, pad_token_id=1,
-    )  # fmt: skip
+        "llama",
+        vocab_size=size,
+        hidden_size=384,
+        intermediate_size=1024,
+        num_hidden_layers=8,
+        num_attention_heads=6,
+        num_key_value_heads=2,
+        max_position_embeddings=512,
+        bos_token_id=0,
+        eos_token_id=3,
+        pad_token_id=1,
+    )
     AutoModelForCausalLM.from_config(config).save_pretrained(tmp_path / "model")
     chosen = models.plan(models.uneven_file(tmp_path / "data.jsonl", 100), max_steps=50, max_length=256, micro_batch=16, effective_batch=32)
     folder = models.run_folder(tmp_path / "run", chosen, tmp_path / "model")

@@ -85,12 +85,19 @@ def _break(monkeypatch: pytest.MonkeyPatch, kind: str, where: str, fault: Fault)
 @pytest.mark.parametrize(
     ("kind", "where", "call", "step"),
     [
-        ("fused AdamW", "notes", 1, 0), ("fused AdamW", "notes", 4, 0), ("fused AdamW", "notes", 10, 0),
-        ("fused AdamW", "kernel", 1, 0), ("fused AdamW", "kernel", 1, 2),
-        ("Muon and AdamW", "notes", 2, 0), ("Muon and AdamW", "matrices", 1, 0), ("Muon and AdamW", "matrices", 3, 2),
-        ("Muon and AdamW", "kernel", 1, 2), ("tensor by tensor", "notes", 6, 0), ("tensor by tensor", "kernel", 3, 2),
+        ("fused AdamW", "notes", 1, 0),
+        ("fused AdamW", "notes", 4, 0),
+        ("fused AdamW", "notes", 10, 0),
+        ("fused AdamW", "kernel", 1, 0),
+        ("fused AdamW", "kernel", 1, 2),
+        ("Muon and AdamW", "notes", 2, 0),
+        ("Muon and AdamW", "matrices", 1, 0),
+        ("Muon and AdamW", "matrices", 3, 2),
+        ("Muon and AdamW", "kernel", 1, 2),
+        ("tensor by tensor", "notes", 6, 0),
+        ("tensor by tensor", "kernel", 3, 2),
     ],
-)  # fmt: skip
+)
 def test_a_step_that_failed_is_finished_by_the_next_call(
     monkeypatch: pytest.MonkeyPatch, kind: str, where: str, call: int, step: int
 ) -> None:

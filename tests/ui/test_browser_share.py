@@ -86,8 +86,17 @@ def test_a_small_export_is_made_taken_and_found_again(window, home):
 @pytest.mark.parametrize(("width", "height"), [(1280, 800), (390, 844)])
 def test_what_was_found_is_said_in_its_colour(window, home, width, height):
     proven = exported(home, trained(home, "good-run"), {"outcome": "proven", "words": f"7 checks passed. {HARM}", "checks": [CHECK]})
-    exported(home, trained(home, "odd-run"), {"outcome": "differs", "words": "It stops too late.", "why": "a lost stop token",
-             "todo": "Make it again.", "checks": [CHECK | {"ok": False}]})  # fmt: skip
+    exported(
+        home,
+        trained(home, "odd-run"),
+        {
+            "outcome": "differs",
+            "words": "It stops too late.",
+            "why": "a lost stop token",
+            "todo": "Make it again.",
+            "checks": [CHECK | {"ok": False}],
+        },
+    )
     exported(home, trained(home, "blind-run"), {"outcome": "untried", "words": "llama.cpp is not installed.", "checks": []})
     shown = window(width, height)
     choose(shown, "good-run")

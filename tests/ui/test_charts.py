@@ -15,9 +15,16 @@ from ui.tabs.train.incident_markers import MARKS, height, said
 
 def stepped(step, loss=None, time=0.0):
     return Stepped(
-        step=step, time=time or 100 + step, loss=5 / step if loss is None else loss, grad_norm=1.0, learning_rate=1e-4, tokens=10,
-        tokens_per_second=10, memory_bytes=1, total_steps=20,
-    )  # fmt: skip
+        step=step,
+        time=time or 100 + step,
+        loss=5 / step if loss is None else loss,
+        grad_norm=1.0,
+        learning_rate=1e-4,
+        tokens=10,
+        tokens_per_second=10,
+        memory_bytes=1,
+        total_steps=20,
+    )
 
 
 def view(*events):

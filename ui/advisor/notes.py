@@ -80,11 +80,18 @@ def _worth(found: Diagnosis) -> Iterable[Finding]:
 def _note(found: Finding, run: str, key: str, *, again: bool) -> Note:
     fix = found.fixes[0] if found.fixes else None
     return Note(
-        key=key, run=run, rule=found.rule, title=found.title, words=found.words, severity=found.severity,
-        evidence=tuple(evidence.words for evidence in found.evidence), fix=fix.words if fix else "",
-        settings=fix.settings if fix else {}, data=fix.data if fix and fix.data in OPERATIONS else "",
+        key=key,
+        run=run,
+        rule=found.rule,
+        title=found.title,
+        words=found.words,
+        severity=found.severity,
+        evidence=tuple(evidence.words for evidence in found.evidence),
+        fix=fix.words if fix else "",
+        settings=fix.settings if fix else {},
+        data=fix.data if fix and fix.data in OPERATIONS else "",
         again=again and bool(fix and fix.settings) and found.action == "retry",
-    )  # fmt: skip
+    )
 
 
 def shown(notes: Sequence[Note], put_off: Sequence[str]) -> list[Note]:

@@ -245,9 +245,17 @@ def _put_right(page: Page, here: Where, note: Note, nothing: list[Any]) -> list[
     advice = page.advisor.put_right(note.data, plan)
     kept = {"dataset": plan["dataset"], ADVICE: _noted(page.advisor, note, taken=True)}
     return [
-        gr.skip(), advice.path, plan["base_model"], {}, go_to("dataset"), gr.skip(), kept, gr.Column(visible=True),
-        put_right_html(advice), *nothing[9:],
-    ]  # fmt: skip
+        gr.skip(),
+        advice.path,
+        plan["base_model"],
+        {},
+        go_to("dataset"),
+        gr.skip(),
+        kept,
+        gr.Column(visible=True),
+        put_right_html(advice),
+        *nothing[9:],
+    ]
 
 
 def _later(page: Page, at: int) -> Callable[..., list[Any]]:

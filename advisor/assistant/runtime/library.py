@@ -21,9 +21,16 @@ class Library(library.Library):
         self._words: Iterator[str] = iter(())
         self._evaluated = 0
         self._model: Any = self._library.Llama(
-            model, n_ctx=context, n_threads=threads, n_threads_batch=threads, n_gpu_layers=0, op_offload=False, offload_kqv=False, seed=1,
+            model,
+            n_ctx=context,
+            n_threads=threads,
+            n_threads_batch=threads,
+            n_gpu_layers=0,
+            op_offload=False,
+            offload_kqv=False,
+            seed=1,
             verbose=False,
-        )  # fmt: skip
+        )
 
     def chat_ids(self, messages: list[dict[str, str]]) -> list[int]:
         """The prompt of a conversation, in the model's own format and without thinking aloud."""

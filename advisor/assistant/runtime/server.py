@@ -45,8 +45,7 @@ class Server(server.Server):
     def begin(self, ids: list[int], limit: int) -> None:
         """Start to speak; the words come with `more`."""
         self.stop()
-        asked = {"prompt": ids, "n_predict": limit, "temperature": 0.0, "stream": True, "cache_prompt": True,
-                 "timings_per_token": True}  # fmt: skip
+        asked = {"prompt": ids, "n_predict": limit, "temperature": 0.0, "stream": True, "cache_prompt": True, "timings_per_token": True}
         self._evaluated = len(ids)
         self._answer = self._web.send(self._web.build_request("POST", "/completion", json=asked), stream=True)
         if self._answer.is_error:
@@ -88,9 +87,16 @@ class Server(server.Server):
     def among(self, ids: list[int], allowed: Sequence[int]) -> list[float]:
         """Log-probabilities of some next tokens, among themselves: all others are put out of reach, and the sampler's own chances read."""
         asked: dict[str, Any] = {
-            "prompt": ids, "n_predict": 1, "n_probs": len(allowed), "post_sampling_probs": True, "temperature": 1.0, "seed": 1,
-            "samplers": ["temperature"], "logit_bias": [[token, STRONG] for token in allowed], "cache_prompt": True,
-        }  # fmt: skip
+            "prompt": ids,
+            "n_predict": 1,
+            "n_probs": len(allowed),
+            "post_sampling_probs": True,
+            "temperature": 1.0,
+            "seed": 1,
+            "samplers": ["temperature"],
+            "logit_bias": [[token, STRONG] for token in allowed],
+            "cache_prompt": True,
+        }
         told = self._post("/completion", asked).get("completion_probabilities") or [{}]
         chances = {int(one["id"]): float(one["prob"]) for one in told[0].get("top_probs", [])}
         return [math.log(chances[token]) if chances.get(token, 0.0) > 0 else -60.0 for token in allowed]

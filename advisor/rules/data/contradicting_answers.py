@@ -35,9 +35,12 @@ def check(case: Case) -> Found | None:
     fix = Fix(words="Keep one answer to each question.", data="drop_contradicting", rows=facts.questions_repeated)
     loud = part >= (MANY if sorted_texts else TALK)
     return Found(
-        confidence=min(0.95, 0.7 + part) if sorted_texts else 0.5 if loud else SMALL + part / 2, words=words, evidence=evidence,
-        fixes=(fix,), severity="warning" if loud else "info",
-    )  # fmt: skip
+        confidence=min(0.95, 0.7 + part) if sorted_texts else 0.5 if loud else SMALL + part / 2,
+        words=words,
+        evidence=evidence,
+        fixes=(fix,),
+        severity="warning" if loud else "info",
+    )
 
 
 RULE = Rule("R84", "data", "The same question is answered in different ways", "warning", "propose", check, before=True)

@@ -37,9 +37,7 @@ def check(case: Case) -> Found | None:
     words = f"{examples(number)} of {facts.n_train:,} have an answer that says nothing."
     fix = Fix(words="Remove the examples whose answer says nothing.", data="drop_empty", rows=number)
     loud = part >= MANY or worse
-    return Found(
-        confidence=min(0.95, 0.6 + part), words=words, evidence=evidence, fixes=(fix,), severity="warning" if loud else "info"
-    )  # fmt: skip
+    return Found(confidence=min(0.95, 0.6 + part), words=words, evidence=evidence, fixes=(fix,), severity="warning" if loud else "info")
 
 
 def _lost(case: Case, rows: list[int]) -> Found | None:
@@ -52,9 +50,7 @@ def _lost(case: Case, rows: list[int]) -> Found | None:
     words = f"{len(rows):,} of {read:,} rows have no answer and are left out."
     fix = Fix(words="Fill in the missing answers, or choose another column for them.", rows=len(rows))
     loud = part >= MANY
-    return Found(
-        confidence=min(0.95, 0.6 + part), words=words, evidence=evidence, fixes=(fix,), severity="warning" if loud else "info"
-    )  # fmt: skip
+    return Found(confidence=min(0.95, 0.6 + part), words=words, evidence=evidence, fixes=(fix,), severity="warning" if loud else "info")
 
 
 RULE = Rule("R64", "data", "Answers that say nothing are among the examples", "warning", "propose", check, before=True)

@@ -27,9 +27,12 @@ def check(case: Case) -> Found | None:
         Fix(words="Leave these examples out.", data="drop_garbled", rows=facts.garbled),
     )
     return Found(
-        confidence=min(0.95, 0.7 + part), words=words, evidence=(seen(facts, "garbled", "examples with garbled letters"),), fixes=fixes,
+        confidence=min(0.95, 0.7 + part),
+        words=words,
+        evidence=(seen(facts, "garbled", "examples with garbled letters"),),
+        fixes=fixes,
         severity="warning" if part >= MANY else "info",
-    )  # fmt: skip
+    )
 
 
 RULE = Rule("R88", "data", "Letters of the examples are garbled", "warning", "propose", check, before=True)

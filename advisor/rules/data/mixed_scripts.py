@@ -31,9 +31,7 @@ def check(case: Case) -> Found | None:
     )
     words = f"{examples(facts.odd_script)} of {facts.n_train + facts.n_heldout:,} are answered in other letters than the rest."
     fix = Fix(words="Leave these examples out.", data="drop_odd_script", rows=facts.odd_script)
-    return Found(
-        confidence=0.75 if worse else 0.5, words=words, evidence=evidence, fixes=(fix,), severity="warning" if worse else "info"
-    )  # fmt: skip
+    return Found(confidence=0.75 if worse else 0.5, words=words, evidence=evidence, fixes=(fix,), severity="warning" if worse else "info")
 
 
 RULE = Rule("R89", "data", "Some answers are written in other letters than the rest", "warning", "propose", check, before=True)

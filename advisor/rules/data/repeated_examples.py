@@ -24,10 +24,7 @@ def check(case: Case) -> Found | None:
     if part < SOME:
         return None
     left = facts.n_train - facts.repeated
-    evidence = (
-        seen(facts, "repeated", "examples that repeat an earlier one"),
-        Evidence(what="different examples", value=left),
-    )
+    evidence = (seen(facts, "repeated", "examples that repeat an earlier one"), Evidence(what="different examples", value=left))
     words = f"{examples(facts.repeated)} of {facts.n_train:,} to learn from are copies; {left:,} {'is' if left == 1 else 'are'} different."
     fix = Fix(words="Remove the copies.", data="deduplicate", rows=facts.repeated)
     sure = min(0.95, (0.5 if part >= MANY else SMALL) + part / 2)

@@ -26,9 +26,12 @@ def check(case: Case) -> Found | None:
     words = "There was no room left on the disk." + (" The run went on when there was some again." if over and not ended else "")
     fix = Fix(words="Free some space, then resume the run.")
     return Found(
-        confidence=0.97 if ended else 0.9, words=words, evidence=(*evidence, *((last_words(case),) if ended else ()), *free), fixes=(fix,),
+        confidence=0.97 if ended else 0.9,
+        words=words,
+        evidence=(*evidence, *((last_words(case),) if ended else ()), *free),
+        fixes=(fix,),
         severity="info" if over and not ended else "error",
-    )  # fmt: skip
+    )
 
 
 RULE = Rule("R91", "environment", "The disk is full", "error", "inform", check)

@@ -12,10 +12,23 @@ from advisor.diagnosis.findings import Evidence, Fix, Found
 from advisor.rules import Rule
 from advisor.rules._examples import code, last_words
 
-CODES = frozenset((
-    "no_file", "no_examples", "not_text", "empty_file", "file_too_big", "folder_too_big", "bad_archive",
-    "unsafe_archive", "nested_archive", "bad_excel", "old_excel", "bad_json", "bad_parquet",
-))  # fmt: skip
+CODES = frozenset(
+    (
+        "no_file",
+        "no_examples",
+        "not_text",
+        "empty_file",
+        "file_too_big",
+        "folder_too_big",
+        "bad_archive",
+        "unsafe_archive",
+        "nested_archive",
+        "bad_excel",
+        "old_excel",
+        "bad_json",
+        "bad_parquet",
+    )
+)
 
 
 def check(case: Case) -> Found | None:

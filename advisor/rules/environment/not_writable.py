@@ -26,9 +26,12 @@ def check(case: Case) -> Found | None:
     words = "A folder of the workspace could not be written to." + ("" if ended else " The run went on without some of its safety copies.")
     fix = Fix(words="Choose another workspace folder with --home, or change the folder's rights.")
     return Found(
-        confidence=0.95 if ended else 0.8, words=words, evidence=(*evidence, *((last_words(case),) if ended else ())), fixes=(fix,),
+        confidence=0.95 if ended else 0.8,
+        words=words,
+        evidence=(*evidence, *((last_words(case),) if ended else ())),
+        fixes=(fix,),
         severity="error" if ended else "warning",
-    )  # fmt: skip
+    )
 
 
 RULE = Rule("R92", "environment", "The workspace cannot be written to", "error", "inform", check)

@@ -54,9 +54,12 @@ def check(case: Case) -> Found | None:
         more = {"rank": USUAL_RANK, "alpha": case.plan.alpha * USUAL_RANK / case.plan.rank}
         fix = Fix(words=f"Let all linear parts learn, with a rank of {USUAL_RANK}.", settings={**fix.settings, **more})
     return Found(
-        confidence=0.55 if little and not tight else 0.6, words=words, evidence=tuple(evidence), fixes=(fix,),
+        confidence=0.55 if little and not tight else 0.6,
+        words=words,
+        evidence=tuple(evidence),
+        fixes=(fix,),
         severity="warning" if little or tight else None,
-    )  # fmt: skip
+    )
 
 
 RULE = Rule("R35", "no learning", "Only the attention parts of the model learn", "info", "propose", check, before=True, during=False)

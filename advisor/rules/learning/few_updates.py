@@ -64,9 +64,7 @@ def check(case: Case) -> Found | None:
     sure = 0.75 if few or cut_short(case) else 0.55 if case.ran else 0.4
     fixes, action = _fixes(case, updates), None if case.ran else "propose"
     told = not cut_short(case) if ended else not few and not case.ran  # of a run that gained well in ten to twenty updates
-    return Found(
-        confidence=sure, words=words, evidence=tuple(evidence), fixes=fixes, severity="info" if told else None, action=action
-    )  # fmt: skip
+    return Found(confidence=sure, words=words, evidence=tuple(evidence), fixes=fixes, severity="info" if told else None, action=action)
 
 
 def _unfinished(case: Case, evidence: list[Evidence]) -> str:

@@ -39,9 +39,13 @@ def check(case: Case) -> Found | None:
     fixes.append(Fix(words="Check which column is the question and which the answer."))
     action = "block" if case.view is None and share >= MOST else None
     return Found(
-        confidence=0.95 if most else 0.8, words=words, evidence=tuple(evidence), fixes=tuple(fixes), action=action,
+        confidence=0.95 if most else 0.8,
+        words=words,
+        evidence=tuple(evidence),
+        fixes=tuple(fixes),
+        action=action,
         severity="error" if most else None,
-    )  # fmt: skip
+    )
 
 
 RULE = Rule("R38", "no learning", "Most examples have nothing to learn from", "warning", "retry", check, before=True)

@@ -23,8 +23,11 @@ def check(case: Case) -> Found | None:
     counted = any(one.data.get("oom_kills", 0) for one in found)
     evidence = [Evidence(what="times the system ended the process", value=len(found) + ended, step=found[0].step if found else None)]
     if counted:
-        evidence.append(Evidence(what="processes the system says it ended for want of memory", value=max(
-            int(one.data.get("oom_kills", 0)) for one in found)))  # fmt: skip
+        evidence.append(
+            Evidence(
+                what="processes the system says it ended for want of memory", value=max(int(one.data.get("oom_kills", 0)) for one in found)
+            )
+        )
     if case.facts and case.facts.room:
         evidence.append(Evidence(what="memory that was free when it began", value=case.facts.room / 1e9, unit="GB"))
     settings = {"token_budget": case.plan.token_budget} if case.plan.token_budget else {}

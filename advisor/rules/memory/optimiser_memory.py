@@ -24,8 +24,7 @@ def check(case: Case) -> Found | None:
         return None
     rank = max(1, case.plan.rank // 2)
     lower = Fix(
-        words=f"Use a rank of {rank}, with alpha lowered alike.",
-        settings={"rank": rank, "alpha": case.plan.alpha * rank / case.plan.rank},
+        words=f"Use a rank of {rank}, with alpha lowered alike.", settings={"rank": rank, "alpha": case.plan.alpha * rank / case.plan.rank}
     )
     small = Fix(words="Use the optimiser with small notes.", settings={"optimizer": "adamw_8bit"})
     can = case.machine is not None and case.machine.accelerator == "cuda" and case.machine.has("bitsandbytes")

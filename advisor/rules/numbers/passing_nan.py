@@ -31,8 +31,10 @@ def check(case: Case) -> Found | None:
         fix = Fix(words="Keep numbers exactly (fp32).", settings={"precision": "fp32"})
     else:
         rate = rate_words(min(case.plan.learning_rate, case.asked.learning_rate / 2))
-        fix = Fix(words=f"Use a learning rate of {rate:g} and pause above {HOT} °C.",
-                  settings={"learning_rate": rate, "pause_above_temperature": HOT})  # fmt: skip
+        fix = Fix(
+            words=f"Use a learning rate of {rate:g} and pause above {HOT} °C.",
+            settings={"learning_rate": rate, "pause_above_temperature": HOT},
+        )
     severity = "warning" if often else "info"
     return Found(confidence=0.8 if often else 0.9, words=words, evidence=evidence, fixes=(fix,), severity=severity)
 

@@ -48,9 +48,12 @@ def check(case: Case) -> Found | None:
     )
     loud = rise >= LOUD
     return Found(
-        confidence=0.85 if loud and signals.since_best > LOOKS else 0.7, words=words, evidence=evidence, fixes=fixes,
+        confidence=0.85 if loud and signals.since_best > LOOKS else 0.7,
+        words=words,
+        evidence=evidence,
+        fixes=fixes,
         severity="warning" if loud else "info",
-    )  # fmt: skip
+    )
 
 
 RULE = Rule("R44", "overfitting", "It began to learn the examples by heart", "warning", "propose", check)

@@ -49,9 +49,12 @@ def check(case: Case) -> Found | None:
     words += " Plain text only loses words by it." if facts.plain else " What is cut off includes the end of the answer."
     loud = part >= MANY and not facts.plain
     return Found(
-        confidence=0.6 + 0.35 * part if loud else 0.6, words=words, evidence=evidence, fixes=tuple(fixes),
+        confidence=0.6 + 0.35 * part if loud else 0.6,
+        words=words,
+        evidence=evidence,
+        fixes=tuple(fixes),
         severity="warning" if loud else "info",
-    )  # fmt: skip
+    )
 
 
 RULE = Rule("R53", "template", "The ends of many answers are cut off", "warning", "propose", check, before=True)

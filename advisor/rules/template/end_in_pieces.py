@@ -31,9 +31,13 @@ def check(case: Case) -> Found | None:
     words += " No answer would ever end." if endless else ""
     fix = Fix(words="Choose the instruct or chat version of this model.")
     return Found(
-        confidence=0.97 if endless else 0.6, words=words, evidence=evidence, fixes=(fix,),
-        severity="error" if endless else "warning", action="block" if endless else "propose",
-    )  # fmt: skip
+        confidence=0.97 if endless else 0.6,
+        words=words,
+        evidence=evidence,
+        fixes=(fix,),
+        severity="error" if endless else "warning",
+        action="block" if endless else "propose",
+    )
 
 
 RULE = Rule("R58", "template", "The marks of the chat template are not words of this model", "error", "block", check, before=True)

@@ -31,9 +31,7 @@ def check(case: Case) -> Found | None:
     words = f"{examples(facts.marked)} of {facts.n_train:,} hold marks of a chat template in their own words."
     fix = Fix(words="Remove the marks from the examples.", data="strip_marks", rows=facts.marked)
     loud = part >= MANY or worse
-    return Found(
-        confidence=0.6 + 0.35 * part, words=words, evidence=evidence, fixes=(fix,), severity="warning" if loud else "info",
-    )  # fmt: skip
+    return Found(confidence=0.6 + 0.35 * part, words=words, evidence=evidence, fixes=(fix,), severity="warning" if loud else "info")
 
 
 RULE = Rule("R81", "template", "The examples hold the marks of a chat template already", "warning", "propose", check, before=True)

@@ -27,5 +27,6 @@ def check(case: Case) -> Found | None:
     return Found(confidence=0.5 + 0.4 * share(facts, "rewritten"), words=words, evidence=evidence, fixes=fixes)
 
 
-RULE = Rule("R59", "template", "The chat template changes the answers, so that questions are learned, too", "warning", "propose", check,
-            before=True)  # fmt: skip
+RULE = Rule(
+    "R59", "template", "The chat template changes the answers, so that questions are learned, too", "warning", "propose", check, before=True
+)

@@ -29,9 +29,4 @@ def _claims(raw: bytes, suffix: str) -> bool:
     return raw[:4] in (b"PK\x03\x04", b"PK\x05\x06") and suffix not in (".xlsx", ".xlsm") and b"xl/workbook.xml" not in raw
 
 
-READER = Reader(
-    suffixes=(".zip",),
-    read=read,
-    claims=_claims,
-    packs_files=True,
-)
+READER = Reader(suffixes=(".zip",), read=read, claims=_claims, packs_files=True)

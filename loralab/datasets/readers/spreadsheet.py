@@ -15,9 +15,20 @@ from loralab.datasets.tabular import Numbered, table
 
 # What a damaged workbook makes openpyxl raise; ElementTree's ParseError is a SyntaxError.
 DAMAGED = (
-    BadZipFile, zlib.error, LZMAError, KeyError, ValueError, TypeError, IndexError, AttributeError, SyntaxError, EOFError, OSError,
-    OverflowError, RuntimeError,
-)  # fmt: skip
+    BadZipFile,
+    zlib.error,
+    LZMAError,
+    KeyError,
+    ValueError,
+    TypeError,
+    IndexError,
+    AttributeError,
+    SyntaxError,
+    EOFError,
+    OSError,
+    OverflowError,
+    RuntimeError,
+)
 
 
 def read(raw: bytes, name: str) -> list[Table]:

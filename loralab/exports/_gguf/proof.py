@@ -56,10 +56,14 @@ def _only_tokens(vocabulary: Vocabulary, path: Path) -> None:
     writer = gguf.GGUFWriter(path, "llama")
     writer.add_name(safe_name("tokens", strips=vocabulary.strips))
     for add, value in (
-        (writer.add_context_length, 64), (writer.add_embedding_length, width), (writer.add_block_count, 1),
-        (writer.add_feed_forward_length, width), (writer.add_head_count, 1), (writer.add_head_count_kv, 1),
+        (writer.add_context_length, 64),
+        (writer.add_embedding_length, width),
+        (writer.add_block_count, 1),
+        (writer.add_feed_forward_length, width),
+        (writer.add_head_count, 1),
+        (writer.add_head_count_kv, 1),
         (writer.add_rope_dimension_count, width),
-    ):  # fmt: skip
+    ):
         add(value)
     writer.add_layer_norm_rms_eps(1e-6)
     vocabulary.write(writer)

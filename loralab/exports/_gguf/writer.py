@@ -33,9 +33,14 @@ class Label:
 
 
 def write(
-    path: Path, model: Any, vocabulary: Vocabulary, variant: Variant, label: Label,
-    tell: Callable[[str], None] = lambda text: None, foreign: Foreign | None = None,
-) -> dict[str, Choice]:  # fmt: skip
+    path: Path,
+    model: Any,
+    vocabulary: Vocabulary,
+    variant: Variant,
+    label: Label,
+    tell: Callable[[str], None] = lambda text: None,
+    foreign: Foreign | None = None,
+) -> dict[str, Choice]:
     """Write `model` (merged, on the CPU) to `path`; returns the type of every tensor. `foreign` packs what we do not write ourselves."""
     config = model.config.to_dict()
     arch = FAMILIES[config["model_type"]].arch
@@ -93,9 +98,13 @@ def _declare(writer: gguf.GGUFWriter, name: str, shape: tuple[int, ...], kind: g
 
 
 def _numbers(
-    writer: gguf.GGUFWriter, found: list[Weight], config: Settings, choices: dict[str, Choice], tell: Callable[[str], None],
+    writer: gguf.GGUFWriter,
+    found: list[Weight],
+    config: Settings,
+    choices: dict[str, Choice],
+    tell: Callable[[str], None],
     foreign: Foreign | None,
-) -> None:  # fmt: skip
+) -> None:
     total = sum(w.values.numel() for w in found)
     done, told = 0, 0.0
     for weight in found:

@@ -51,13 +51,24 @@ QUESTION = "What can you do?"
 def lines(encoder: TextEncoder, variant: str) -> tuple[str, ...]:
     """The part of the card about using the folder."""
     return (
-        "Everything is in this folder; `model.onnx` (the graph) and `model.onnx.data` (the numbers) belong together.", "",
-        "```sh", "pip install onnxruntime tokenizers", "```", "", "Then, with this folder as the current one:", "",
-        "```python", program(encoder).rstrip("\n"), "```", "",
+        "Everything is in this folder; `model.onnx` (the graph) and `model.onnx.data` (the numbers) belong together.",
+        "",
+        "```sh",
+        "pip install onnxruntime tokenizers",
+        "```",
+        "",
+        "Then, with this folder as the current one:",
+        "",
+        "```python",
+        program(encoder).rstrip("\n"),
+        "```",
+        "",
         "Several turns: `chat_template.jinja` is the whole template; `transformers` writes conversations down with it",
-        "(`AutoTokenizer.from_pretrained(\".\").apply_chat_template`). The cache's names are those other programs for ONNX",
-        "language models use: `past_key_values.0.key` goes in, `present.0.key` comes out.", "", *_WORDS[variant],
-    )  # fmt: skip
+        '(`AutoTokenizer.from_pretrained(".").apply_chat_template`). The cache\'s names are those other programs for ONNX',
+        "language models use: `past_key_values.0.key` goes in, `present.0.key` comes out.",
+        "",
+        *_WORDS[variant],
+    )
 
 
 _WORDS = {

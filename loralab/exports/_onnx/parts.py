@@ -12,9 +12,7 @@ from loralab.core.errors import Problem
 
 PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 HOW = "Install the parts it needs: pip install onnx onnxscript onnxruntime (they need Python 3.11 or newer)."
-FAMILIES = frozenset(
-    ("llama", "mistral", "qwen2", "qwen3", "gemma", "gemma2", "gemma3_text", "phi", "phi3", "gpt2", "falcon", "gpt_neox")
-)  # fmt: skip
+FAMILIES = frozenset(("llama", "mistral", "qwen2", "qwen3", "gemma", "gemma2", "gemma3_text", "phi", "phi3", "gpt2", "falcon", "gpt_neox"))
 POSITIONS = frozenset(("default", "linear", "llama3", "longrope"))  # ways of stretching positions that were compared, too
 
 

@@ -31,9 +31,18 @@ class Library:
     def open(self, model: str, adapter: str, context: int, threads: int) -> None:
         """Load a model and, where named, an adapter at full strength."""
         self._model = self._library.Llama(
-            model, n_ctx=context, n_threads=threads, n_threads_batch=threads, n_gpu_layers=0, logits_all=True, type_k=0, type_v=0,
-            flash_attn=False, swa_full=True, verbose=False,
-        )  # fmt: skip
+            model,
+            n_ctx=context,
+            n_threads=threads,
+            n_threads_batch=threads,
+            n_gpu_layers=0,
+            logits_all=True,
+            type_k=0,
+            type_v=0,
+            flash_attn=False,
+            swa_full=True,
+            verbose=False,
+        )
         if adapter:
             import ctypes
 

@@ -51,9 +51,13 @@ class Child:
             raise Unavailable("llama.cpp is not installed here, so the file cannot be tried.", MISSING, code="no_llama_cpp")
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  (closed in `close`)
         self._process = subprocess.Popen(
-            [sys.executable, "-m", module, chosen], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log, cwd=CHECKOUT,
+            [sys.executable, "-m", module, chosen],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+            cwd=CHECKOUT,
             env={**os.environ, **ENVIRONMENT, **(environment or {})},
-        )  # fmt: skip
+        )
         try:
             self.version = str(self._hear()[0]["version"])
         except LabError as error:

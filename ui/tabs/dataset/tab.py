@@ -11,12 +11,12 @@ import gradio as gr
 
 from loralab.core.errors import UserError
 from loralab.lab import Lab
+from ui import goals
 from ui.advisor.wish import wish_box
 from ui.errors import told
 from ui.markup import markup
 from ui.page import Page, choice_key, go_to, refusal, start_on_click
 from ui.tabs.dataset.view import doctor_notes, left_out_rows, previews_html, samples_html, summary_html
-from ui import goals
 from ui.words import heading
 
 ROLE_WORDS = {

@@ -66,10 +66,14 @@ def found_of(lab: Lab, run: str, view: RunView) -> Found | None:
     scores = tuple(Score.model_validate(score) for score in raw.get("scores", ()))
     main = next((s for s in scores if s.main), scores[0] if scores else None)
     return Found(
-        raw.get("verdict") or (main.verdict if main else ""), raw.get("words") or (main.words if main else ""), scores,
-        raw["rows"], raw.get("tables", {}), tuple(Sample.model_validate(sample) for sample in raw.get("samples", ())),
+        raw.get("verdict") or (main.verdict if main else ""),
+        raw.get("words") or (main.words if main else ""),
+        scores,
+        raw["rows"],
+        raw.get("tables", {}),
+        tuple(Sample.model_validate(sample) for sample in raw.get("samples", ())),
         bool(raw.get("complete", True)),
-    )  # fmt: skip
+    )
 
 
 def _from_log(view: RunView) -> Found | None:

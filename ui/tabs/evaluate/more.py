@@ -158,8 +158,10 @@ def _control(lab: Lab, run: str, found: Controls) -> str:
 def controls_html(found: Controls) -> str:
     """What both controls found, each as passed or not."""
     first, _, second = found.words.partition(" Trained on shuffled answers")
-    kinds = ("good" if max(found.false_better, found.false_worse) <= ALLOWED * found.swaps else "error",
-             "error" if found.shuffled_verdict == "better" else "good")  # fmt: skip
+    kinds = (
+        "good" if max(found.false_better, found.false_worse) <= ALLOWED * found.swaps else "error",
+        "error" if found.shuffled_verdict == "better" else "good",
+    )
     said = notice(first, "", kinds[0])
     return said + (notice(f"Trained on shuffled answers{second}", "", kinds[1]) if second else "")
 

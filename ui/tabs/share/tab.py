@@ -167,8 +167,11 @@ def _shown(lab: Lab, run: str, way: str, size: str) -> list[Any]:
         "words": f'<p class="lead">{view_of.BY_KEY[way].words}</p>',
         "cost": view_of.cost_html(offer, exports.get(size)),
         "install": gr.Checkbox(label=f"Also give it to {program} on this computer", visible=bool(program)),
-        "make": gr.Button("Make it again" if result else "Make it", interactive=bool(offer and not offer.problem and not working),
-                          variant="secondary" if good else "primary"),
+        "make": gr.Button(
+            "Make it again" if result else "Make it",
+            interactive=bool(offer and not offer.problem and not working),
+            variant="secondary" if good else "primary",
+        ),
         "stop": gr.Button(visible=working is not None),
         "progress": progress_line(working, "Making it") if working else _ended_html(exports.get(size)),
         "made_card": gr.Column(visible=bool(result)),
@@ -179,7 +182,7 @@ def _shown(lab: Lab, run: str, way: str, size: str) -> list[Any]:
         "card": _card(lab.card(run)),
         "work": working.run if working else "",
         "clock": gr.Timer(active=working is not None),
-    }  # fmt: skip
+    }
     return [updates[name] for name in SHOWN]
 
 

@@ -45,25 +45,53 @@ class Way:
 
 
 def _sizes(form: str) -> tuple[Choice, ...]:
-    return (Choice(form, "q4_k_m", "Small: a quarter of the size, nearly as good"), Choice(form, "q8_0", "Balanced: half the size"),
-            Choice(form, "f16", "Exact: as it was trained"))  # fmt: skip
+    return (
+        Choice(form, "q4_k_m", "Small: a quarter of the size, nearly as good"),
+        Choice(form, "q8_0", "Balanced: half the size"),
+        Choice(form, "f16", "Exact: as it was trained"),
+    )
 
 
 WAYS = (
     Way("ollama", "In Ollama", "One folder with all that Ollama needs. Your words stay on your computer.", _sizes("ollama"), "Ollama"),
     Way("lm_studio", "In LM Studio", "One file to choose in LM Studio's window.", _sizes("lm_studio"), "LM Studio"),
-    Way("llama_cpp", "In llama.cpp", "One GGUF file, also for Jan and other programs built on llama.cpp.",
-        (*_sizes("gguf"), Choice("gguf_adapter", "", "Only what was learned, to lay over the base model"))),
-    Way("python", "In Python", "For programs of your own, or a server such as vLLM.",
-        (Choice("adapter", "", "Small: only what was learned; loads beside its base model"),
-         Choice("merged", "", "Exact: the whole model in one folder"), Choice("pt", "", "The whole model as one .pt file"))),
-    Way("onnx", "On a website or phone", "ONNX, for browsers, phones and servers. Small is four times smaller, not faster.",
-        (Choice("onnx", "int8", "Small: eight bits"), Choice("onnx", "fp16", "Balanced: sixteen bits, for graphics cards"),
-         Choice("onnx", "fp32", "Exact: full numbers"), Choice("onnx", "uint8", "Small, for devices that ask for unsigned bytes"))),
-    Way("keep", "Keep it", "To store it, pass it on, or go on from it later.",
-        (Choice("adapter", "", "What was learned, its card and the plan to repeat it, as a zip"),
-         Choice("merged", "", "Everything: the whole model, needing nothing else"))),
-)  # fmt: skip
+    Way(
+        "llama_cpp",
+        "In llama.cpp",
+        "One GGUF file, also for Jan and other programs built on llama.cpp.",
+        (*_sizes("gguf"), Choice("gguf_adapter", "", "Only what was learned, to lay over the base model")),
+    ),
+    Way(
+        "python",
+        "In Python",
+        "For programs of your own, or a server such as vLLM.",
+        (
+            Choice("adapter", "", "Small: only what was learned; loads beside its base model"),
+            Choice("merged", "", "Exact: the whole model in one folder"),
+            Choice("pt", "", "The whole model as one .pt file"),
+        ),
+    ),
+    Way(
+        "onnx",
+        "On a website or phone",
+        "ONNX, for browsers, phones and servers. Small is four times smaller, not faster.",
+        (
+            Choice("onnx", "int8", "Small: eight bits"),
+            Choice("onnx", "fp16", "Balanced: sixteen bits, for graphics cards"),
+            Choice("onnx", "fp32", "Exact: full numbers"),
+            Choice("onnx", "uint8", "Small, for devices that ask for unsigned bytes"),
+        ),
+    ),
+    Way(
+        "keep",
+        "Keep it",
+        "To store it, pass it on, or go on from it later.",
+        (
+            Choice("adapter", "", "What was learned, its card and the plan to repeat it, as a zip"),
+            Choice("merged", "", "Everything: the whole model, needing nothing else"),
+        ),
+    ),
+)
 BY_KEY = {way.key: way for way in WAYS}
 
 

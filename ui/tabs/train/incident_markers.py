@@ -78,10 +78,18 @@ def annotate(figure: Figure, notes: Sequence[Annotation], x: Sequence[int], y: S
     for number, note in enumerate(sorted(named, key=lambda note: note.step)):
         right = note.step > (x[0] + x[-1]) / 2
         figure.add_annotation(
-            x=min(max(note.step, x[0]), x[-1]), y=height(note.step, x, y), text=html.escape(note.text, quote=False), showarrow=True,
-            arrowhead=0, arrowwidth=1, arrowcolor=NOTE_COLOUR, ax=-14 if right else 14, ay=-26 - 18 * (number % 2),
-            xanchor="right" if right else "left", font={"size": 11.5, "color": NOTE_COLOUR},
-        )  # fmt: skip
+            x=min(max(note.step, x[0]), x[-1]),
+            y=height(note.step, x, y),
+            text=html.escape(note.text, quote=False),
+            showarrow=True,
+            arrowhead=0,
+            arrowwidth=1,
+            arrowcolor=NOTE_COLOUR,
+            ax=-14 if right else 14,
+            ay=-26 - 18 * (number % 2),
+            xanchor="right" if right else "left",
+            font={"size": 11.5, "color": NOTE_COLOUR},
+        )
 
 
 def height(step: int, x: Sequence[int], y: Sequence[float]) -> float:
