@@ -13,10 +13,10 @@ from advisor.diagnosis.findings import Diagnosis
 from advisor.diagnosis.limits import Limits
 from advisor.repair import again
 from loralab.core.errors import Unavailable
+from loralab.core.incident_kinds import KINDS
 from loralab.core.records import Record
 from loralab.history import Act, Memory
 from loralab.lab import Lab
-from loralab.reports.incidents import KINDS
 from loralab.tasks.text import TextPlan
 
 RUNS, ROWS = 20, 30  # shown

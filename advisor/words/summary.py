@@ -12,7 +12,7 @@ from advisor.diagnosis.case import Case
 from advisor.diagnosis.findings import Diagnosis
 from loralab.core.events import RunView
 from loralab.core.records import Score
-from loralab.reports import report
+from loralab.runs import report
 
 EARLY = "Ended early:"  # how the loop's note about an early end begins
 

@@ -21,7 +21,7 @@ from loralab.core.records import Score
 from loralab.machine.hardware import Machine
 from loralab.reports.card import SETTINGS
 from loralab.reports.incidents import adjustment
-from loralab.reports.report import judged, run_report
+from loralab.runs.report import judged, run_report
 from loralab.tasks.text import TextPlan
 
 MOST_ROWS = 25  # of the loss table: evenly spread, the first and the last among them

@@ -14,7 +14,7 @@ from loralab.core.events import Adjusted, Ended, Incident, Noted, Started, Stepp
 from loralab.core.records import Job
 from loralab.datasets.run_facts import Facts
 from loralab.history.derive import memory_of, points_of
-from loralab.reports.report import run_report
+from loralab.runs.report import run_report
 from loralab.tasks.text import TextPlan
 
 FACTS = Facts(architecture="LlamaForCausalLM", hidden=64, layers=2, tokens={"max": 500, "p95": 300}, place="cpu | torch 2 | ", room=10**9)

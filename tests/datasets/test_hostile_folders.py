@@ -21,7 +21,7 @@ from loralab.core.errors import LabError
 from loralab.core.events import EventLog, Noted, fold, read
 from loralab.core.paths import CHECKOUT
 from loralab.lab import Lab
-from loralab.reports.report import run_report
+from loralab.runs.report import run_report
 from tests.support.hostile import FEW, JSON, MANY
 
 # ---- event logs, job files, run names ----------------------------------------------------------------------------------------

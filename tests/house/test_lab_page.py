@@ -7,7 +7,7 @@ import re
 from loralab.core.events import RunView
 from loralab.core.paths import CHECKOUT
 from loralab.lab import Lab
-from loralab.reports.report import run_report
+from loralab.runs.report import run_report
 
 PAGE = (CHECKOUT / "docs" / "lab.md").read_text("utf-8")
 
