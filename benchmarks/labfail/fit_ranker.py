@@ -23,7 +23,7 @@ from advisor.diagnosis.case import Case
 from advisor.diagnosis.diagnose import findings
 from advisor.diagnosis.findings import Finding
 from advisor.diagnosis.ranker import FILE, Ranker, features, read
-from benchmarks.labfail.causes import causes
+from benchmarks.labfail.make.causes import causes
 from benchmarks.labfail.records import HEALTHY, LabRun, corpus
 from benchmarks.labfail.replay import case_of
 from loralab.core.paths import write_atomic

@@ -1,10 +1,10 @@
 """Asks the advisor about every run of LabFail and says how often it is right.
 
-    python -m benchmarks.labfail.replay [--part dev|heldout] [--rules-only | --left-out] [--delay] [--each CAUSE]
+    python -m benchmarks.labfail.replay [--part dev|heldout] [--rules-only] [--delay] [--each CAUSE]
 
-Top-1: the first thing it says is a right answer (causes.py); alarms come first, and what only informs counts where nothing alarms. Top-3:
-one of the first three is. A false alarm is any alarm in a healthy run. Before: the fault is named, or the plan refused, before the first
-update. Where a ranker is fitted, every run is ranked by one that has seen neither its model nor, in a second pass, its data set.
+Top-1: the first thing it says is a right answer (make/cause.py); alarms come first, and what only informs counts where nothing alarms.
+Top-3: one of the first three is. A false alarm is any alarm in a healthy run. Before: the fault is named, or the plan refused, before the
+first update.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import sys
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from advisor.diagnosis.case import Case
 from advisor.diagnosis.diagnose import diagnose, findings
 from advisor.diagnosis.findings import Diagnosis, Finding
 from advisor.rules import rules
-from benchmarks.labfail.causes import causes
+from benchmarks.labfail.make.causes import causes
 from benchmarks.labfail.records import HEALTHY, RUNS, LabRun, corpus
 from loralab.core.events import Ended, Incident, RunView, Stepped, adjusted, fold
 from loralab.datasets.run_facts import Facts, noted
@@ -121,19 +121,6 @@ def ask(run: LabRun, *, rules_only: bool = False, delay: bool = False) -> Answer
     if delay and run.cause != HEALTHY:
         answer.first = _first(run)
     return answer
-
-
-def ranked(answers: Sequence[Answer], of: str) -> list[Answer]:
-    """The same answers in the order of rankers that have seen no run of the same model, or data set: `of` names which."""
-    from benchmarks.labfail.fit_ranker import lessons, without
-
-    rankers = without(lessons([answer.run for answer in answers]), lambda run: getattr(run, of))
-    made: list[Answer] = []
-    for answer in answers:
-        ranker = rankers[getattr(answer.run, of)]
-        order = ranker.order(case_of(answer.run, answer.run.view), answer.found.findings)
-        made.append(replace(answer, found=answer.found.model_copy(update={"findings": order})))
-    return made
 
 
 def _first(run: LabRun) -> float | None:
@@ -239,19 +226,16 @@ def main() -> None:
     parser.add_argument("--each", default="", help="show every answer about this cause")
     parser.add_argument("--delay", action="store_true")
     parser.add_argument("--rules-only", action="store_true")
-    parser.add_argument("--left-out", action="store_true", help="also with rankers that have not seen the model, or the data set")
     parser.add_argument("--runs", type=Path, default=RUNS)
     asked = parser.parse_args()
     rules()
     runs = [run for run in corpus(asked.runs) if not asked.part or run.part == asked.part]
     chosen = [run for run in runs if asked.each in ("", run.cause)]
-    answers = [ask(run, rules_only=asked.rules_only or asked.left_out, delay=asked.delay) for run in chosen]
+    answers = [ask(run, rules_only=asked.rules_only, delay=asked.delay) for run in chosen]
     if asked.each:
         say(map(_line, answers))
         return
     say([*Table(answers).counts(), "", *Table(answers).classes()])
-    for of in ("model", "data") if asked.left_out else ():
-        say(["", f"with a ranker that has seen no run of the same {of}:", *Table(ranked(answers, of)).counts()[1:5]])
 
 
 def _line(answer: Answer) -> str:

@@ -15,7 +15,7 @@ from advisor.diagnosis import ranker
 from advisor.diagnosis.case import Case
 from advisor.diagnosis.diagnose import diagnose, findings
 from advisor.diagnosis.findings import CLOSE, Finding
-from benchmarks.labfail.causes import causes
+from benchmarks.labfail.make.causes import causes
 from benchmarks.labfail.records import HEALTHY, RUNS, LabRun, read, write
 from benchmarks.labfail.replay import Answer, ask, case_of, macro_f1, noticed, right, wilson
 from loralab.core.events import Stepped
