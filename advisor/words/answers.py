@@ -13,7 +13,8 @@ from advisor.words import story as told
 from advisor.words.glossary import MEANINGS
 from advisor.words.intents import Asked, Topic, understood
 from advisor.words.summary import Known
-from advisor.words.wording import count, joined, listed, loss, rate, size, time
+from advisor.words.wording import count, joined, listed, loss, rate, time
+from loralab.core.words import size
 from loralab.tasks.text import TextPlan
 
 FEW = 100  # examples below which more of them is the best advice: planner and rules say the same

@@ -122,12 +122,3 @@ def _flops(plan: TextPlan, machine: Machine) -> float:
         return _CARD_TFLOPS * 1e12 / (3 if plan.precision == "fp32" else 1)
     kind = "fp32" if plan.precision == "fp32" else "amx_bf16" if machine.amx_bf16 else "avx512_bf16" if machine.avx512_bf16 else "fp32"
     return _CORE_TFLOPS[kind] * 1e12 * machine.cores
-
-
-def duration_words(value: float) -> str:
-    """Seconds as people say them."""
-    if value < 90:
-        return f"about {max(10, round(value, -1)):.0f} seconds"
-    if value < 5400:
-        return f"about {value / 60:.0f} minutes"
-    return f"about {value / 3600:.1f} hours" if value < 36 * 3600 else f"about {value / 86400:.0f} days"
