@@ -21,6 +21,7 @@ from loralab.core import disk, paths
 from loralab.core.errors import UserError
 from loralab.core.events import RunView
 from loralab.core.records import DatasetProfile, Footprint, Job, Plan, Proposal
+from loralab.core.report import run_report
 from loralab.datasets.profile import SampleSet, profile_dataset, samples
 from loralab.evaluations._controls import SHUFFLED
 from loralab.exports._offers import Offer, offers
@@ -40,7 +41,6 @@ from loralab.reports.report_page import report_html, report_markdown
 from loralab.reports.subjects import Subject, parts_of, subject
 from loralab.runs import queue, runs
 from loralab.runs.queue import Turn
-from loralab.runs.report import run_report
 from loralab.serve.client import ChatServer
 from loralab.tasks import parse_plan
 

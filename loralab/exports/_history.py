@@ -14,11 +14,11 @@ from pydantic import TypeAdapter, ValidationError
 
 from loralab import __version__
 from loralab.core.events import Ended, Event, Queued, Saved
+from loralab.core.report import judged, losses
 from loralab.core.strict_json import plain
 from loralab.exports import Source
 from loralab.models import fingerprint
 from loralab.reports.card import SETTINGS, shared_plan
-from loralab.runs.report import judged, losses
 
 FILE = "history.json"
 KEY = "loralab"  # in the metadata of the weights

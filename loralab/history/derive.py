@@ -12,8 +12,8 @@ from loralab.core.incident_kinds import KINDS
 from loralab.core.paths import last_part, model_name
 from loralab.core.records import Job
 from loralab.core.strict_json import plain
-from loralab.datasets.run_facts import noted
-from loralab.history.record import MOST, WORDS, Act, Kind, Memory, Moment, Point, effective_rate
+from loralab.datasets.run_facts import Facts, noted
+from loralab.history.record import MOST, WORDS, Act, Kind, Memory, Moment, Point
 
 MEMORY_CODES = frozenset({"out_of_memory", "killed_for_memory", "does_not_fit", "memory_spill"})
 RATE_CODES = frozenset({"diverged", "rolled_back", "non_finite"})
@@ -24,7 +24,7 @@ SETTINGS = (
     *("token_budget", "micro_batch", "effective_batch", "max_length", "recompute", "offload", "learning_rate", "warmup"),
     *("schedule", "max_grad_norm", "weight_decay", "dropout"),
 )
-OF_FACTS = ("data", "architecture", "hidden", "layers", "parameters", "trainable", "room", "device", "place")
+OF_FACTS = ("architecture", "hidden", "layers", "room", "place")
 _PATH = re.compile(r"(?:(?<=[\s\"'“(=:])|^)(?:[A-Za-z]:[\\/]|[\\/]{1,2}|~[\\/])(?:[^\\/\s\"'”):]+[\\/])+")
 
 
@@ -144,28 +144,20 @@ def _went_well(memory: Memory, kind: Kind, codes: frozenset[str]) -> bool:
 
 def _point(memory: Memory, kind: Kind, settings: dict[str, Any], trouble: Moment | None = None) -> Point:
     """A point of a run; without a trouble it went well."""
-    facts = memory.facts
-    found: dict[str, Any] = {"step": memory.steps}
-    if trouble:
-        found = {"code": trouble.code, "step": trouble.step, "tokens": trouble.tokens}
-    if facts:
-        found |= {name: getattr(facts, name) for name in OF_FACTS}
-        found["longest"] = facts.tokens.get("max", 0)
-    return Point.model_validate(
-        {
-            "kind": kind,
-            "ok": trouble is None,
-            "run": memory.run,
-            "workspace": memory.workspace,
-            "time": memory.ended,
-            "model": memory.model,
-            "epochs": memory.epochs,
-            "peak_memory": memory.peak_memory,
-            "versions": memory.versions,
-            "settings": {name: settings[name] for name in SETTINGS if name in settings},
-            "rate": effective_rate(settings),
-        }
-        | found
+    facts = memory.facts or Facts()
+    return Point(
+        kind=kind,
+        ok=trouble is None,
+        code=trouble.code if trouble else "",
+        step=trouble.step if trouble else memory.steps,
+        run=memory.run,
+        workspace=memory.workspace,
+        time=memory.ended,
+        model=memory.model,
+        epochs=memory.epochs,
+        longest=facts.tokens.get("max", 0),
+        settings={name: settings[name] for name in SETTINGS if name in settings},
+        **{name: getattr(facts, name) for name in OF_FACTS},
     )
 
 

@@ -18,6 +18,7 @@ from sqlite_utils import Database
 from loralab.core.errors import Unavailable, UserError
 from loralab.core.events import RunView
 from loralab.core.records import Job
+from loralab.core.report import losses, run_report
 from loralab.history import upkeep
 from loralab.history.derive import memory_of
 from loralab.history.ledger import Ledger
@@ -26,7 +27,6 @@ from loralab.history.memories import Memories
 from loralab.history.record import Memory
 from loralab.history.tables import check, is_whole, prepare
 from loralab.runs import runs
-from loralab.runs.report import losses, run_report
 
 IN_MEMORY = ":memory:"  # SQLite's name for a database without a file
 UNWRITABLE = ("readonly", "is full", "unable to open", "disk I/O", "locked")  # how SQLite says that the file is fine and the place is not
@@ -168,29 +168,17 @@ class History:
         view = runs.view(self.home, run)
         base, adapter, _n = losses(view)
         report = run_report(view, folder)
-        row: dict[str, Any] = RunMeasurement().model_dump() | {
-            "id": run,
-            "kind": "train",
-            "title": "",
-            "task": "",
-            "state": view.state,
-            "model": "",
-            "dataset": "",
-            "base_loss": base,
-            "adapter_loss": adapter,
-            "started": view.started or (folder / "job.json").stat().st_mtime,
-            "seconds": report["seconds"],
-            "tokens_per_second": _speed(view),
-            "steps": view.step,
-        }
+        row: dict[str, Any] = {"id": run, "state": view.state, "base_loss": base, "adapter_loss": adapter, "steps": view.step}
+        row |= {"started": view.started or (folder / "job.json").stat().st_mtime, "seconds": report["seconds"]}
+        row |= {"tokens_per_second": _speed(view)} | RunMeasurement().model_dump()
         try:
             job = runs.job(self.home, run)
         except UserError:
-            return row | {"title": "This run's job.json cannot be read."}, None
+            unknown = dict.fromkeys(("task", "model", "dataset"), "")
+            return row | unknown | {"kind": "train", "title": "This run's job.json cannot be read."}, None
         plan = job.plan
-        model, dataset = str(plan.get("base_model", job.options.get("model", ""))), str(plan.get("dataset", ""))
-        title = str(plan.get("title", "") or job.options.get("of", ""))
-        row |= {"kind": job.kind, "title": title, "task": str(plan.get("task", "")), "model": model, "dataset": dataset}
+        row |= {"kind": job.kind, "task": str(plan.get("task", "")), "title": str(plan.get("title", "") or job.options.get("of", ""))}
+        row |= {"model": str(plan.get("base_model", job.options.get("model", ""))), "dataset": str(plan.get("dataset", ""))}
         if job.options.get("imported"):  # another computer's speed teaches nothing about this one
             return row | {"tokens_per_second": 0.0}, None
         if job.kind != "train" or view.active:

@@ -143,22 +143,14 @@ class Point(Kept):
     workspace: str = ""
     time: float = 0.0  # when the run ended
     model: str = ""
-    data: str = ""
     architecture: str = ""
     hidden: int = 0
     layers: int = 0
-    parameters: int = 0
-    trainable: int = 0
     longest: int = 0  # tokens of the longest example, as it was cut
-    tokens: int = 0  # padded tokens in work when memory ran out
     epochs: float = 0.0  # of the data seen: less than one may not have met the longest example
-    peak_memory: int = 0
     room: int = 0  # bytes that were free for training when the run began
-    device: str = ""  # cpu | cuda | mps
     place: str = ""  # which processor and card, with torch's version
-    versions: dict[str, str] = Field(default_factory=dict)
     settings: dict[str, Any] = Field(default_factory=dict)  # those that memory or stability depends on
-    rate: float = 0.0  # effective learning rate
 
 
 def effective_rate(settings: dict[str, Any]) -> float:

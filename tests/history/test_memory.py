@@ -71,7 +71,7 @@ def test_a_failed_and_a_good_run_leave_their_points_and_a_passing_trouble_takes_
     good = {(p.run, p.kind, p.settings["token_budget"]) for kind in ("memory", "rate") for p in memories.points(kind) if p.ok}
     assert good == {("a", "memory", 180), ("a", "rate", 180), ("b", "memory", 0)}
     point = next(p for p in memories.points("rate") if p.code == "diverged")
-    assert (point.rate, point.place, point.longest, point.versions) == (0.02, FACTS.place, 90, {"torch": "2.13"})
+    assert (point.settings["learning_rate"], point.place, point.longest) == (0.01, FACTS.place, 90)
     assert memories.points("rate", "another model") == ()
 
 

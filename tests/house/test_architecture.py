@@ -39,7 +39,7 @@ MAY = {
     "exports": {"core", "tasks", "models", "datasets", "runtimes", "reports", "runs"},
     "serve": {"core", "runs", "models", "datasets"},
     "reports": {"core", "runs", "models", "datasets"},
-    "history": {"core", "runs", "models", "datasets"},
+    "history": {"core", "tasks", "runs", "models", "datasets"},
     "adapters": {"core", "runs", "models", "datasets"},
     "lab": ALL,
     "cli": {"core", "lab"},
