@@ -22,8 +22,8 @@ import numpy as np
 import torch
 
 from loralab.core.paths import DATA
-from loralab.exports import onnx as form
-from loralab.exports._onnx import graph, smaller
+from loralab.exports import onnx_model as form
+from loralab.exports.onnx import graph, smaller
 from loralab.models.model_folder import count_weights, weight_files
 from loralab.models.tokenize import TextEncoder
 from loralab.runtimes.onnx import OnnxModel

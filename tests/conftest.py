@@ -78,10 +78,10 @@ def plain(bases: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> P
 @pytest.fixture
 def short_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     """Trainings in this process write few and short answers for their verdict, which is tested elsewhere and takes longer than they do."""
-    from loralab.evaluations import _answers
+    from loralab.evaluations.shared import answers
     from loralab.sessions import text
 
-    monkeypatch.setattr(_answers, "LONGEST", 4)
+    monkeypatch.setattr(answers, "LONGEST", 4)
     monkeypatch.setattr(text, "MOST_ANSWERS", 3)
 
 

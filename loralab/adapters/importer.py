@@ -99,7 +99,7 @@ def _maker(folder: Path, settings: dict[str, Any], past: dict[str, Any]) -> str:
 
 def _open_pickle(folder: Path) -> None:
     """Turn an old .bin into safetensors in a child process: torch stays out of this one."""
-    command = [sys.executable, "-m", "loralab.exports._unpickle", str(folder / PICKLE), str(folder / WEIGHTS)]
+    command = [sys.executable, "-m", "loralab.runtimes.unpickle", str(folder / PICKLE), str(folder / WEIGHTS)]
     done = subprocess.run(command, cwd=paths.CHECKOUT, capture_output=True, text=True, timeout=UNPICKLE_SECONDS, check=False)
     if done.returncode or not (folder / WEIGHTS).is_file():
         what = f"{PICKLE} holds more than weights, or is damaged; it was not opened."

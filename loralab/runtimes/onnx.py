@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 
 from loralab.core.errors import LabError, Unavailable, UserError
-from loralab.exports._onnx.graph import DATA, FILE
-from loralab.exports._onnx.parts import absent
+from loralab.exports.onnx.graph import DATA, FILE
+from loralab.exports.onnx.parts import absent
 from loralab.models.tokenize import TextEncoder
 
 TYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(int64)": np.int64}

@@ -23,8 +23,8 @@ from loralab.core.records import Artifact, Example, Plan
 from loralab.datasets import run_facts
 from loralab.datasets.profile import load_examples, split
 from loralab.evaluations import Judging, Note
-from loralab.evaluations._controls import SHUFFLED, shuffle_answers
-from loralab.evaluations._judge import Judgement, judge
+from loralab.evaluations.shared.controls import SHUFFLED, shuffle_answers
+from loralab.evaluations.shared.verdict import Judgement, judge
 from loralab.machine.hardware import fingerprint, measure_machine
 from loralab.models.tokenize import Encoded, TextEncoder
 from loralab.runs.run_folder import RunFolder

@@ -14,12 +14,12 @@ from loralab.core import paths
 from loralab.core.errors import UserError
 from loralab.core.events import Ended, Evaluated, EventLog, Noted, Saved, Started, Stepped
 from loralab.core.records import Artifact, Job, Score
-from loralab.evaluations import job as judging
 from loralab.exports import _history, job
 from loralab.lab import Lab
 from loralab.models.catalog import catalogue
 from loralab.runs.run_folder import RunFolder
 from loralab.serve.job import open_speaker
+from loralab.sessions import evaluate_job as judging
 from loralab.tasks import parse_plan
 from tests.support import gguf_models, tiny
 from tests.support.adapters import CONFIG, WEIGHTS, left, llama_factory, unsloth
@@ -161,10 +161,10 @@ def ours(bases: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Pa
     folder.mkdir()
     options = {"of": run.name, "format": "adapter", "model": str(bases["base"]), "adapter": str(adapter)}
     with pytest.MonkeyPatch.context() as patch:
-        from loralab.exports import _gate
-        from loralab.exports._parity import untried
+        from loralab.exports.parity import gate
+        from loralab.exports.parity.checks import untried
 
-        patch.setattr(_gate, "_compared", lambda *_: untried("Later"))
+        patch.setattr(gate, "_compared", lambda *_: untried("Later"))
         found = job.run(RunFolder(folder, Job(kind="export", run="away", options=options), EventLog(folder / "events.jsonl")))
     return Path(found["path"])
 

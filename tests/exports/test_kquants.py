@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from loralab.core.errors import UserError
-from loralab.exports._gguf import kquants, packing, recipe
+from loralab.exports.gguf import kquants, packing, recipe
 from loralab.runtimes.llama import parent, quantizer
 
 Q = gguf.GGMLQuantizationType

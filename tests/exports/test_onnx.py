@@ -22,10 +22,10 @@ from loralab.core.errors import Unavailable, UserError
 from loralab.core.events import EventLog, RunView, Started
 from loralab.core.records import Job
 from loralab.exports import Source, job
-from loralab.exports import onnx as format_onnx
-from loralab.exports._onnx import graph, guide, parts
-from loralab.exports._parity import Parity, gate
-from loralab.exports._trained import Wanted, wanted_of
+from loralab.exports import onnx_model as format_onnx
+from loralab.exports.onnx import graph, guide, parts
+from loralab.exports.parity.checks import Parity, gate
+from loralab.exports.parity.reference import Wanted, wanted_of
 from loralab.models.tokenize import TextEncoder
 from loralab.reports.card import Origin
 from loralab.runs.run_folder import RunFolder

@@ -283,7 +283,7 @@ def test_the_merged_model_stops_where_answers_end_though_its_base_names_another_
 
 
 def test_a_wrong_factor_does_not_pass(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    from loralab.exports._gguf import lora
+    from loralab.exports.gguf import lora
 
     monkeypatch.setattr(lora, "scale_of", lambda *_: 9.0)
     with pytest.raises(UserError, match="does not answer like the adapter"):

@@ -79,7 +79,7 @@ def _merged_again(folder: Path, base: Path, adapter: Path) -> None:
     import torch
     from peft import PeftModel
 
-    from loralab.exports._gguf import recipe, tokens, writer
+    from loralab.exports.gguf import recipe, tokens, writer
     from loralab.models.tokenize import TextEncoder
     from loralab.sessions.model import load_base
 

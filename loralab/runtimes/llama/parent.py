@@ -165,6 +165,6 @@ class LlamaCpp(InChild):
 
 def _whole(path: Path) -> None:
     """A file that is absent or cut short is told before llama.cpp can fall over it."""
-    from loralab.exports._gguf.file import check
+    from loralab.runtimes.llama.gguf_file import check
 
     check(path)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from loralab.core.events import RunView
-from loralab.exports._offers import Offer
+from loralab.exports.offers import Offer
 from loralab.lab import Lab
 from ui.words import duration, empty, esc, fact, facts, heading, notice, size
 
