@@ -121,7 +121,7 @@ def adapted(folders: tuple[Path, Path]) -> tuple[Any, Any]:
     from peft import PeftModel
 
     from loralab.models.tokenize import TextEncoder
-    from loralab.sessions.model import load_base
+    from loralab.runtimes.base_model import load_base
 
     return PeftModel.from_pretrained(load_base(folders[0], "fp32"), str(folders[1])).eval(), TextEncoder(folders[0])
 

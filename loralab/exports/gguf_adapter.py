@@ -46,8 +46,8 @@ def _opened(source: Source, folder: Path, room: Path, context: int) -> Any:
     import torch
 
     from loralab.exports.gguf import proof, recipe, tokens, writer
+    from loralab.runtimes.base_model import load_base
     from loralab.runtimes.llama.parent import LlamaCpp
-    from loralab.sessions.model import load_base
 
     papers = room / "papers"
     papers.mkdir()

@@ -84,7 +84,7 @@ def trained(source: Source) -> Any:
     from peft import PeftModel
 
     from loralab.exports.gguf.families import refused
-    from loralab.sessions.model import load_base
+    from loralab.runtimes.base_model import load_base
 
     raw = read_json(source.model / "config.json")
     attention = "eager" if raw.get("attn_logit_softcapping") else "sdpa"

@@ -20,6 +20,7 @@ from loralab.exports.gguf_model import TOKENIZER_BYTES
 from loralab.exports.onnx import parts
 from loralab.machine.hardware import measure_machine
 from loralab.models.model_folder import count_weights, own_template, read_json, weight_files
+from loralab.runtimes.onnx import absent
 
 NAMES = {
     "int8": "INT8: about four times smaller than fp32 and nearly as good; not faster",
@@ -35,7 +36,7 @@ LIBRARIES = 700 << 20
 
 def refuse(source: Source) -> Problem | None:
     """Needs the base, the adapter, the optional parts, a family that was compared, and a computer with enough memory."""
-    missing = merged.refuse(source) or parts.absent()
+    missing = merged.refuse(source) or absent()
     if missing:
         return missing
     reason = parts.unfit(read_json(source.model / "config.json"))
@@ -108,7 +109,7 @@ def _written(source: Source, target: Path, variant: str, note: Note) -> Any:
     from peft import PeftModel
 
     from loralab.exports.onnx import graph, smaller
-    from loralab.sessions.model import load_base
+    from loralab.runtimes.base_model import load_base
 
     model: Any = PeftModel.from_pretrained(load_base(source.model, "fp32", torch.device("cpu")), str(source.adapter)).eval()
     beyond = past_window(model)
@@ -150,14 +151,15 @@ def read_past_window(target: Path, beyond: Any, variant: str) -> dict[str, Any]:
     """Numbers of the comparison past the window in a fresh session. Raises LabError when it says something else there."""
     import numpy as np
 
+    from loralab.exports.onnx.loading import open_model
     from loralab.exports.parity.checks import BOUNDS
     from loralab.exports.parity.reference import log_softmax
-    from loralab.runtimes.onnx import STEPS, OnnxModel
+    from loralab.runtimes.onnx import STEPS
 
     if not beyond:
         return {"cached_steps": STEPS}
     ids, logits = beyond
-    with closing(OnnxModel(target)) as runtime:
+    with closing(open_model(target)) as runtime:
         gap = np.abs(runtime.logits(ids)[-STEPS:] - log_softmax(logits))
     if not gap.max() <= BOUNDS[KIND.get(variant, variant)].largest:
         what = f"Past its sliding window the file says something else (off by up to {gap.max():.2g})."
@@ -167,9 +169,9 @@ def read_past_window(target: Path, beyond: Any, variant: str) -> dict[str, Any]:
 
 def _opened(source: Source, folder: Path, room: Path, context: int) -> Any:
     """The folder in a fresh session of ONNX Runtime."""
-    from loralab.runtimes.onnx import OnnxModel
+    from loralab.exports.onnx.loading import open_model
 
-    return OnnxModel(folder)
+    return open_model(folder)
 
 
 FORMAT = Format(
@@ -181,5 +183,5 @@ FORMAT = Format(
     export=export,
     zipped=False,
     variants=NAMES,
-    trial=Trial(open=_opened, kind=lambda source: KIND.get(source.variant or "int8", source.variant or "int8"), missing=parts.absent),
+    trial=Trial(open=_opened, kind=lambda source: KIND.get(source.variant or "int8", source.variant or "int8"), missing=absent),
 )

@@ -28,9 +28,9 @@ from loralab.evaluations.shared.verdict import Judgement, judge
 from loralab.machine.hardware import fingerprint, measure_machine
 from loralab.models.tokenize import Encoded, TextEncoder
 from loralab.runs.run_folder import RunFolder
+from loralab.runtimes.base_model import device, load_base
 from loralab.sessions.head import TextHead
 from loralab.sessions.lora import attach_adapter, brought_in, save_adapter
-from loralab.sessions.model import device, load_base
 from loralab.tasks.text import TextPlan
 from loralab.train import memory
 from loralab.train.optim import Optimizers, adamw

@@ -202,7 +202,7 @@ def test_the_pt_file_loads_as_its_guide_says_and_answers_the_same(workspace: Wor
     import torch
     from peft import PeftModel
 
-    from loralab.sessions.model import load_base
+    from loralab.runtimes.base_model import load_base
 
     result = export(workspace, "pt")
     folder = Path(result["folder"])
@@ -244,7 +244,7 @@ def test_file_to_file_is_what_peft_merges(
     import torch
     from peft import PeftModel
 
-    from loralab.sessions.model import load_base
+    from loralab.runtimes.base_model import load_base
 
     monkeypatch.setattr(_merge, "SHARD", 200_000)
     monkeypatch.setattr(merged, "SHARD", 200_000)

@@ -52,7 +52,7 @@ def test_it_stops_where_the_model_ends_its_turn(tmp_path: Path) -> None:
     import torch
 
     from loralab.exports.gguf import recipe, writer
-    from loralab.sessions.model import load_base
+    from loralab.runtimes.base_model import load_base
 
     folder = gguf_models.model_folder(tmp_path / "base")
     encoder = TextEncoder(folder)

@@ -78,7 +78,7 @@ def written(folder: Path, path: Path, variant: str = "f32") -> tuple[Any, Any, A
 
     from loralab.exports.gguf import recipe, tokens, writer
     from loralab.models.tokenize import TextEncoder
-    from loralab.sessions.model import load_base
+    from loralab.runtimes.base_model import load_base
 
     encoder = TextEncoder(folder)
     model = load_base(folder, "fp32", torch.device("cpu"), "eager")

@@ -15,7 +15,7 @@ from onnx import numpy_helper
 from peft import PeftModel
 
 from loralab.exports.onnx import graph, smaller
-from loralab.sessions.model import load_base
+from loralab.runtimes.base_model import load_base
 from tests.support import damage
 
 

@@ -16,11 +16,11 @@ from typing import Any
 
 import gguf
 
-from loralab.adapters.compatibility import by_pattern
 from loralab.core.errors import Problem, UserError
 from loralab.exports.gguf.families import FAMILIES, Settings
 from loralab.exports.gguf.tensors import Names, arranged
 from loralab.exports.gguf.writer import safe_name
+from loralab.models.adapter_file import by_pattern
 
 PREFIX = "base_model.model."
 INSTEAD = "Take the GGUF file of the whole model instead: there the adapter is merged in."

@@ -15,8 +15,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-FILE = "model.onnx"
-DATA = "model.onnx.data"
+from loralab.runtimes.onnx import DATA, FILE
+
 _CACHE = re.compile(r"(?:input|output)\.past_key_values\.layers\.(\d+)\.(key|value)s")
 
 

@@ -5,24 +5,10 @@ Invariant: a model family is listed only if exports of it were compared with PyT
 
 from __future__ import annotations
 
-import importlib.util
 from typing import Any
 
-from loralab.core.errors import Problem
-
-PACKAGES = ("onnx", "onnxscript", "onnxruntime")
-HOW = "Install the parts it needs: pip install onnx onnxscript onnxruntime (they need Python 3.11 or newer)."
 FAMILIES = frozenset(("llama", "mistral", "qwen2", "qwen3", "gemma", "gemma2", "gemma3_text", "phi", "phi3", "gpt2", "falcon", "gpt_neox"))
 POSITIONS = frozenset(("default", "linear", "llama3", "longrope"))  # ways of stretching positions that were compared, too
-
-
-def absent() -> Problem | None:
-    """What is missing on this computer. Imports nothing."""
-    missing = [name for name in PACKAGES if not importlib.util.find_spec(name)]
-    if not missing:
-        return None
-    what = f"ONNX exports need parts that are not installed here ({', '.join(missing)})."
-    return Problem(code="no_onnx", what=what, todo=HOW)
 
 
 def unfit(config: dict[str, Any]) -> str:

@@ -66,7 +66,7 @@ def trained(source: Source, encoder: TextEncoder) -> Wanted:
     import torch
     from peft import PeftModel
 
-    from loralab.sessions.model import load_base
+    from loralab.runtimes.base_model import load_base
 
     raw: dict[str, Any] = read_json(source.model / "config.json")
     fits = 4 * ROOM * count_weights(weight_files(source.model))[0] < psutil.virtual_memory().available
