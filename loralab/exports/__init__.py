@@ -71,4 +71,5 @@ class Format:
 
 def formats() -> dict[str, Format]:
     """All formats by name."""
-    return {form.name: form for form in plugins.discover("loralab.exports", "FORMAT", APART).values()}
+    found = plugins.discover("loralab.exports", "FORMAT", APART).values()
+    return {form.name: form for form in sorted(found, key=lambda form: form.name)}

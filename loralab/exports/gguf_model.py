@@ -99,12 +99,13 @@ class _Packing:
     """llama.cpp's own packing of numbers, in its child process."""
 
     def __init__(self, library: str) -> None:
+        from loralab.runtimes.llama.child import QUANTIZER
         from loralab.runtimes.llama.parent import Child
 
-        self._library, self._child = library, Child()
+        self._library, self._child = library, Child(QUANTIZER)
 
     def pack(self, kind: str, columns: int, raw: bytes) -> bytes:
-        return self._child.ask("quantize", raw, library=self._library, type=kind, columns=columns)[1]
+        return self._child.ask("quantize", raw, library=self._library, type_name=kind, columns=columns)[1]
 
     def close(self) -> None:
         self._child.close()

@@ -16,7 +16,7 @@ from loralab.core.paths import STARTER
 from loralab.exports.gguf import proof, tokens
 from loralab.exports.parity import reference
 from loralab.models.tokenize import TextEncoder
-from loralab.runtimes.llama import parent, wire
+from loralab.runtimes.llama import parent
 from tests.support import gguf_models
 
 BINDINGS = [name for name in parent.BACKENDS if importlib.util.find_spec(name)]  # xllamacpp comes with the tests
@@ -144,16 +144,3 @@ def test_a_word_splitting_nobody_named_is_found_by_trying(monkeypatch: pytest.Mo
     monkeypatch.setattr(proof, "OTHERS", ("qwen2", "falcon"))  # each right on most short texts
     with pytest.raises(LabError, match="other tokens"):
         proof.settled(known.named(""), encoder)
-
-
-def test_a_message_is_whole_or_the_other_end_has_gone(tmp_path: Path) -> None:
-    with (tmp_path / "pipe").open("w+b") as pipe:
-        wire.send(pipe, {"do": "it"}, b"12345")
-        size = pipe.tell()
-        pipe.seek(0)
-        assert wire.receive(pipe) == ({"do": "it"}, b"12345")
-        for cut in (size - 1, 5, 0):
-            pipe.truncate(cut)
-            pipe.seek(0)
-            with pytest.raises(EOFError):
-                wire.receive(pipe)
