@@ -20,12 +20,13 @@ import pytest
 from loralab.core import paths
 from loralab.core.errors import Unavailable, UserError
 from loralab.core.events import EventLog, RunView, Started
+from loralab.core.parity import Parity
 from loralab.core.records import Job
 from loralab.exports import Source, job
 from loralab.exports import onnx_model as format_onnx
 from loralab.exports.onnx import graph, guide, parts
 from loralab.exports.onnx.loading import open_model
-from loralab.exports.parity.checks import Parity, gate
+from loralab.exports.parity.checks import gate
 from loralab.exports.parity.reference import Wanted, wanted_of
 from loralab.models.tokenize import TextEncoder
 from loralab.reports.card import Origin

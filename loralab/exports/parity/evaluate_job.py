@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -47,8 +48,8 @@ def judge_export(folder: RunFolder) -> dict[str, Any]:
     runs_folder = folder.path.parent
     trained = judgement(runs_folder / str(options["of"]))
     made, place, result = _made(runs_folder / str(options["export"]))
-    source: Source = open_source(runs_folder, made | options)
-    source = Source(**{**vars(source), "variant": str(result.get("variant") or "")})
+    source = open_source(runs_folder, made | options)
+    source = replace(source, variant=str(result.get("variant") or ""))
     form = formats()[str(result["format"])]
     if form.trial is None:
         raise UserError("No program here can load this kind of file.", "Compare the run itself.", code="no_runtime")
