@@ -13,7 +13,8 @@ import pytest
 
 from loralab.core import paths
 from loralab.core.events import EventLog, Incident, Noted, RunView, Started, read
-from loralab.core.parity import Parity, read
+from loralab.core.parity import Parity
+from loralab.core.parity import read as read_parity
 from loralab.core.records import Job
 from loralab.exports import Source, formats, job
 from loralab.exports.gguf import families
@@ -159,14 +160,14 @@ def test_a_fault_put_into_a_finished_export_is_caught(
 
 
 def test_what_lies_beside_an_export_is_read_as_earlier_versions_wrote_it_too(tmp_path: Path) -> None:
-    assert read(tmp_path) is None
+    assert read_parity(tmp_path) is None
     check = {"name": "logits", "ok": True, "words": "close", "numbers": {"divergence": 0.1}, "told_only": False}
     old = {"outcome": "proven", "words": "Same.", "runtime": "llama.cpp", "kind": "q4_k_m"}
     old["checks"] = [check | {"bound": {"largest": None, "divergence": 0.6}}]  # an infinite bound
     (tmp_path / "parity.json").write_text(json.dumps(old))
-    found = read(tmp_path)
+    found = read_parity(tmp_path)
     assert found is not None
     assert found.proven
     assert found.checks[0].bound_words == "divergence 0.6"
     (tmp_path / "parity.json").write_text('{"outcome": "maybe"}')
-    assert read(tmp_path) is None
+    assert read_parity(tmp_path) is None
