@@ -148,7 +148,7 @@ def test_accuracy_is_judged_on_the_pairs_that_changed() -> None:
 
 def test_a_session_without_labels_is_not_asked_for_them(session: Any) -> None:
     known = evaluations.evaluations()
-    accepted = [name for name, evaluation in known.items() if evaluation.accepts(session.plan, session.heldout_examples)]
+    accepted = [name for name, evaluation in known.items() if evaluation.fits(session.plan, session.heldout_examples)]
     assert "loss" in accepted
     assert "label_accuracy" not in accepted
 
