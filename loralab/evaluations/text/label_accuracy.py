@@ -128,12 +128,5 @@ def accepts(examples: Sequence[Example]) -> bool:
 
 
 EVALUATION = Evaluation(
-    name="label_accuracy",
-    label="How often it sorts exactly right",
-    tasks=TEXT,
-    accepts=accepts,
-    measure=measure,
-    main=3,
-)
     name="label_accuracy", label="How often it sorts exactly right", tasks=TEXT, accepts=accepts, measure=measure, main=3
 )
