@@ -22,8 +22,8 @@ from loralab.core.errors import UserError
 from loralab.core.events import RunView
 from loralab.core.records import DatasetProfile, Footprint, Job, Plan, Proposal
 from loralab.datasets.profile import SampleSet, profile_dataset, samples
-from loralab.evaluations._controls import SHUFFLED
-from loralab.exports._offers import Offer, offers
+from loralab.evaluations.shared.controls import SHUFFLED
+from loralab.exports.offers import Offer, offers
 from loralab.history import History
 from loralab.machine import speed
 from loralab.machine.hardware import Machine, fingerprint, measure_machine
