@@ -1,4 +1,4 @@
-"""Owns the two models that are offered for the voice. Invariant: nothing is fetched before a person was told the size and said yes."""
+"""The two language models that are offered for download. Invariant: nothing is fetched before a person was told the size and said yes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Offer(Record):
     words: str
 
 
-# Plain attention: what was read of a run is kept between two questions. Sizes as the Hub gave them in 2026.
+# Sizes as the Hub gave them in 2026.
 OFFERS = (
     Offer(
         name="small",
@@ -58,6 +58,6 @@ def question(one: Offer) -> str:
 
 
 def fetch(lab: Lab, one: Offer) -> str:
-    """Start the download, once it was asked for; the run's id. When it is done the voice uses it by itself."""
+    """Start the download, once it was asked for; the run's id. When it is done it is used by itself."""
     folder = models.room(lab.home)
     return runs.start(lab.home, "download", options={"model": one.hub_id, "file": one.file, "folder": str(folder)})

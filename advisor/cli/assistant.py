@@ -1,4 +1,4 @@
-"""Owns `python -m loralab voice`: which language model speaks for the advisor. Invariant: the promises of loralab/cli/app.py."""
+"""`python -m loralab voice`: which language model answers for the advisor. Invariant: the promises of loralab/cli/app.py."""
 
 from __future__ import annotations
 

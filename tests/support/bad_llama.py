@@ -1,4 +1,4 @@
-"""Owns children that misbehave in place of the voice's: `python -m tests.support.bad_voice FAULT`. Each breaks in its own way."""
+"""Owns children that misbehave in place of the language model's: `python -m tests.support.bad_llama FAULT`. Each breaks in its own way."""
 
 from __future__ import annotations
 
