@@ -109,11 +109,12 @@ def measured(path: Path, runtime: str) -> str:
         first = timed(model, lambda: next(iter(model.speak(messages, WORDS))))
         whole = timed(model, lambda: list(model.speak(messages, WORDS)))
         tokens = f"{model.count(asked)} and {model.count(messages)} tokens"
-        return f"{runtime}: {loaded}; one order of a choice {chosen}; first word {first}; {WORDS} words {whole}; {tokens}"
+        row = f"{runtime}: {loaded}; one order of a choice {chosen}; first word {first}; {WORDS} words {whole}; {tokens}"
     except Exception as error:  # noqa: BLE001  (a runtime that does not do it is a row, too)
-        return f"{runtime}: {error}"
+        row = f"{runtime}: {error}"
     finally:
         model.close()
+    return row
 
 
 def main() -> None:

@@ -192,15 +192,9 @@ OPERATIONS: dict[str, Operation] = {
     "realign": Operation("Move the answers back", realign),
     "balance": Operation("Leave out some of the commonest answer", balance),
 }
-BY_HAND = frozenset({"add", "fix_columns"})  # what only a person can do
 
 
 # ---- doing it ------------------------------------------------------------------------------------------------------------------
-
-
-def advise(operation: str, plan: TextPlan, model_folder: Path) -> Advice:
-    """What an operation would do with a plan's examples; nothing is written."""
-    return _applied(operation, plan, model_folder)[0]
 
 
 def apply(operation: str, plan: TextPlan, model_folder: Path, home: Path) -> Advice:

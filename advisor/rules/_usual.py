@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from advisor.diagnosis.case import Case
 from advisor.diagnosis.findings import Fix
-from advisor.rules._reading import BEYOND, USUAL_SCALE, rate_words, usual_rate
-from advisor.rules.instability.too_loud import LOUD
+from advisor.rules._reading import BEYOND, LOUD, USUAL_SCALE, rate_words, usual_rate
 
 QUIET = USUAL_SCALE / 4  # alpha / rank: no louder than this is as odd as far too loud
 

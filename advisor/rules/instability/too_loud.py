@@ -14,17 +14,7 @@ import math
 from advisor.diagnosis.case import Case
 from advisor.diagnosis.findings import Evidence, Fix, Found
 from advisor.rules import Rule
-from advisor.rules._reading import USUAL_SCALE, boldness, ended_well, ran_away, repaired, worse
-
-LOUD = 8.0  # alpha / rank: four times the usual
-BOLD = 8.0  # times the usual corrections, loudness counted
-
-
-def loud(case: Case) -> bool:
-    """Whether the loudness alone makes the corrections too big: with the usual one the same learning rate would be usual."""
-    times = boldness(case)
-    usual = times * USUAL_SCALE / case.scale
-    return case.scale >= LOUD and (math.isnan(times) or (times >= BOLD and usual < BOLD))
+from advisor.rules._reading import USUAL_SCALE, boldness, ended_well, loud, ran_away, repaired, worse
 
 
 def check(case: Case) -> Found | None:

@@ -12,19 +12,10 @@ What to do: let all linear parts learn; half the rank costs about the same.
 from advisor.diagnosis.case import Case
 from advisor.diagnosis.findings import Evidence, Fix, Found
 from advisor.rules import Rule
-from advisor.rules._reading import USUAL_RANK, ended_well, learned_little, no_room, ran_away, worse
-from advisor.rules.learning.rate_too_low import timid
-
-NAMES = ("q_proj", "k_proj", "v_proj", "o_proj", "qkv_proj", "c_attn", "query_key_value", "self_attention.dense", "attn.c_proj")
+from advisor.rules._reading import USUAL_RANK, ended_well, learned_little, narrow, no_room, ran_away, timid, worse
 
 HIGH = 0.5  # nats a token: below this the examples have been learned anyway
 ALIKE = 0.1  # of the training loss: a held-out loss no further above it; what was learned by heart lies apart
-
-
-def narrow(targets: str) -> bool:
-    """Whether a plan's targets name parts of attention and nothing else."""
-    parts = [part.strip() for part in targets.split(",") if part.strip()]
-    return targets.strip() == "attention" or (bool(parts) and all(part.endswith(NAMES) for part in parts))
 
 
 def crowded(case: Case) -> bool:

@@ -13,8 +13,7 @@ all of them learn first.
 from advisor.diagnosis.case import Case
 from advisor.diagnosis.findings import Evidence, Fix, Found
 from advisor.rules import Rule
-from advisor.rules._reading import USUAL_RANK, ended_well, learned_little, no_room
-from advisor.rules.learning.attention_only import narrow
+from advisor.rules._reading import USUAL_RANK, ended_well, learned_little, narrow, no_room
 
 LARGER = 4
 FLAT = 0.02  # change over the last third: the training loss has settled
