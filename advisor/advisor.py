@@ -24,13 +24,13 @@ from advisor.repair import again, data_fixes
 from advisor.repair.data_fixes import Advice
 from advisor.repair.repair import Repair
 from advisor.repair.tries import Told
+from advisor.text import TextPlan, text_plan
 from advisor.words.annotations import Annotation, notes
 from advisor.words.remembered import Remembered, note, remembered
 from advisor.words.story import Story, story
 from advisor.words.summary import RunSummary
 from loralab.core.records import DatasetProfile, Proposal
 from loralab.lab import Lab
-from loralab.tasks.text import TextPlan
 
 
 class Advisor:
@@ -58,7 +58,7 @@ class Advisor:
 
     def preflight(self, plan: TextPlan | dict[str, Any], profile: DatasetProfile | None = None) -> Diagnosis:
         """What would go wrong with a plan, known before the first update. Raises UserError where its examples cannot be read."""
-        typed = TextPlan.model_validate(plan if isinstance(plan, dict) else plan.model_dump())
+        typed = text_plan(plan)
         return preflight.preflight(self.lab, typed, profile)
 
     # ---- plans -----------------------------------------------------------------------------------------------------------
@@ -81,7 +81,7 @@ class Advisor:
         Raises UserError as `start` does where the preflight finds what is certain to spoil them.
         """
         preflight.insist(self.preflight(plan, profile))
-        typed = TextPlan.model_validate(plan if isinstance(plan, dict) else plan.model_dump())
+        typed = text_plan(plan)
         tried = [rate for rate in trials.values(typed.learning_rate, trials.LEAST, trials.LARGEST) if self._may_be(typed, rate)]
         options = {"model": str(self.lab.catalog.folder(typed.base_model))}
         return trials.begin(self.lab, typed, total_steps, tried, options)
@@ -92,7 +92,7 @@ class Advisor:
 
     def put_right(self, operation: str, plan: TextPlan | dict[str, Any]) -> Advice:
         """Do with a plan's examples what a finding advises, into a new file. Raises UserError where nothing would change."""
-        typed = TextPlan.model_validate(plan if isinstance(plan, dict) else plan.model_dump())
+        typed = text_plan(plan)
         return data_fixes.apply(operation, typed, self.lab.catalog.folder(typed.base_model), self.lab.home)
 
     def describe(self, wish: str, model: str = "", kind: Chosen = "") -> Described:

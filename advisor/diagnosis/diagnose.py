@@ -18,7 +18,8 @@ _GRAVITY = {"error": 0, "warning": 1, "info": 2}
 def diagnose(case: Case) -> Diagnosis:
     """What went wrong in a run, or would in a plan that has not run, the likeliest cause first."""
     before, active = case.view is None, bool(case.view and case.view.active)
-    asked = {name: rule for name, rule in rules().items() if (rule.before or not before) and (rule.during or not active)}
+    known = {name: rule for name, rule in rules().items() if rule.tasks is None or case.plan.task in rule.tasks}
+    asked = {name: rule for name, rule in known.items() if (rule.before or not before) and (rule.during or not active)}
     found = sorted((found for name, rule in asked.items() if (found := rule.find(name, case))), key=_order)
     return Diagnosis(run=case.view.run if case.view else "", findings=tuple(found))
 

@@ -15,12 +15,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from advisor.text import TextPlan
 from loralab.core.errors import UserError
 from loralab.core.records import Record
 from loralab.lab import Lab
 from loralab.reports.compare import compare
 from loralab.runs import runs
-from loralab.tasks.text import TextPlan
 
 SHARE, FEWEST, MOST = 0.1, 20, 60  # of the updates of the whole run; updates of a pilot
 APART = 3.0  # times: how far the others are from the usual value (the public sweep: 3 times off costs about 1 % of the loss)

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from advisor.text import TextPlan
 from loralab.core.errors import UserError
 from loralab.core.paths import room, write_atomic
 from loralab.core.records import Example, Message, Record
@@ -28,7 +29,6 @@ from loralab.datasets.profile import load_examples
 from loralab.datasets.row_flags import MARKS, odd_scripts
 from loralab.datasets.transcripts import turns
 from loralab.models.tokenize import TextEncoder
-from loralab.tasks.text import TextPlan
 
 WHOLE = 1 << 30  # tokens: nothing is cut while it is measured
 ROOM = 0.85  # of the longest length: a passage may hold more tokens to a letter than its text

@@ -8,13 +8,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+from advisor.text import TextPlan
 from advisor.words import levels
 from advisor.words import story as told
 from advisor.words.glossary import MEANINGS
 from advisor.words.intents import Question, Topic, understand
 from advisor.words.summary import RunSummary
 from advisor.words.wording import count, joined, listed, loss, rate, size, time
-from loralab.tasks.text import TextPlan
 
 FEW = 100  # examples below which more of them is the best advice: planner and rules say the same
 
@@ -38,7 +38,7 @@ def is_known(question: str) -> bool:
 def _term(summary: RunSummary, asked: Question) -> str:
     here = {
         "learning rate": f"This run used {rate(summary.case.plan.learning_rate)}",
-        "rank": f"In this run it was {summary.case.plan.rank}",
+        "rank": f"In this run it was {summary.case.text.rank}",
         "loss": told.moved(summary),
         "held-out loss": told.moved(summary),
         "epoch": f"This run planned {summary.case.plan.epochs:g} of them" if not summary.case.plan.max_steps else "",
@@ -51,7 +51,7 @@ def _setting(summary: RunSummary, asked: Question) -> str:
     extra = field.json_schema_extra
     label = str(extra.get("label", asked.detail)) if isinstance(extra, dict) else asked.detail
     unit = str(extra.get("unit") or "") if isinstance(extra, dict) else ""
-    now, before = getattr(summary.case.plan, asked.detail), getattr(summary.case.asked, asked.detail)
+    now, before = (plan.model_dump()[asked.detail] for plan in (summary.case.plan, summary.case.asked))
     changed = f"It began with {_value(before)} and was changed while it ran" if now != before else ""
     return joined(f"{label}: {_value(now)}{f' {unit}' if unit else ''}", changed, field.description or "")
 

@@ -10,8 +10,8 @@ import re
 import unicodedata
 from typing import Literal, NamedTuple
 
+from advisor.text import TextPlan
 from advisor.words.glossary import NAMES
-from loralab.tasks.text import TextPlan
 
 Topic = Literal[
     "term",

@@ -24,19 +24,19 @@ def check(case: Case) -> Found | None:
     times, before = boldness(case), case.view is None
     if before and math.isnan(times):
         return None
-    alpha = USUAL_SCALE * case.plan.rank
+    alpha = USUAL_SCALE * case.text.rank
     evidence = [
         Evidence(
-            what="loudness (alpha divided by rank)" if not case.plan.use_rslora else "loudness (alpha by the root of rank)",
+            what="loudness (alpha divided by rank)" if not case.text.use_rslora else "loudness (alpha by the root of rank)",
             value=case.scale,
         ),
         Evidence(what="learning rate", value=case.asked.learning_rate),
     ]
     evidence += [Evidence(what="times the usual size of corrections", value=times)] if math.isfinite(times) else []
     louder = case.scale / USUAL_SCALE
-    words = f"With alpha {case.plan.alpha:g} at rank {case.plan.rank} the adapter speaks {louder:.3g} times louder than usual."
+    words = f"With alpha {case.text.alpha:g} at rank {case.text.rank} the adapter speaks {louder:.3g} times louder than usual."
     words += " The training will most likely run away." if before else repaired(case)
-    settings: dict[str, object] = {"alpha": alpha, **({"use_rslora": False} if case.plan.use_rslora else {})}
+    settings: dict[str, object] = {"alpha": alpha, **({"use_rslora": False} if case.text.use_rslora else {})}
     if case.plan.learning_rate != case.asked.learning_rate:
         settings["learning_rate"] = case.asked.learning_rate  # the rate was not what was wrong
     fix = Fix(words=f"Use an alpha of {alpha:g}, twice the rank.", settings=settings)
