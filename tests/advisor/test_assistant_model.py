@@ -18,7 +18,7 @@ import pytest
 
 from advisor.advisor import Advisor
 from advisor.assistant import models, prompts
-from advisor.assistant.assistant import Assistant, options
+from advisor.assistant.assistant import NOTHING, Assistant, options
 from advisor.assistant.evidence import pack_of
 from advisor.assistant.gguf_head import head
 from advisor.assistant.runtime import local_model
@@ -136,7 +136,7 @@ def test_a_job_that_starts_takes_half_the_cores_back(file: Path, monkeypatch: py
 
 
 # ---- everything that can go wrong ------------------------------------------------------------------------------------------------
-FAULTS = ("dies", "hangs", "garbage", "huge", "no json", "a list", "no value", "endless", "says no", "stillborn")
+FAULTS = ("dies", "hangs", "garbage", "huge", "no json", "a list", "no value", "says no", "stillborn")
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -156,6 +156,15 @@ def test_a_child_that_breaks_is_told_in_a_sentence_and_after_two_times_left_alon
     assert bad.crashes == 2
     assert "left alone" in list(Assistant(bad).answer(run, POEM))[-1].note
     assert bad._child is None
+
+
+def test_a_child_that_never_ends_a_sentence_is_not_waited_for(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local_model, "MODULE", "tests.support.bad_llama")
+    endless = LocalModel(file, "endless", patience=30.0)
+    try:
+        assert list(Assistant(endless).answer(healthy(), POEM))[-1].note == NOTHING
+    finally:
+        endless.close()
 
 
 def test_a_person_who_does_not_want_to_wait_ends_it(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -86,9 +86,10 @@ class LocalModel:
                     self._waiting = False
 
             try:
-                return weights(trie(tokens), len(labels), among)
+                root = trie(tokens)
             except ValueError as error:
                 raise LabError(f"The labels cannot be told apart: {error}.", "Use another model.", code="labels") from error
+            return weights(root, len(labels), among)
 
     def cancel(self) -> None:
         """Stop speaking, from any thread: between two words at once, while it still reads the question by ending its process."""
