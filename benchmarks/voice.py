@@ -20,11 +20,11 @@ import psutil
 from advisor.assistant import prompts
 from advisor.assistant.choosing import LABELS
 from advisor.assistant.evidence import EvidencePack
-from advisor.assistant.runtime import local_model
-from advisor.assistant.runtime.local_model import LocalModel
 from advisor.words.intents import QUESTIONS
 from loralab.core.paths import STARTER
 from loralab.runtimes.llama.parent import BACKENDS
+from loralab.runtimes.speech import local_model
+from loralab.runtimes.speech.local_model import LocalModel
 
 SHAPE = {
     "hidden_size": 2048,

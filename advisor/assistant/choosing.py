@@ -1,4 +1,4 @@
-"""Closed choices: which of the rules' own answers a question means. A token trie holds the model to the options' labels.
+"""Closed choices: which of the rules' own answers a question means. The model can say nothing but an option's label.
 
 Invariants: what comes out is among the options; with a model in doubt, or one that changes its mind with the order, nothing is chosen.
 """
@@ -6,8 +6,7 @@ Invariants: what comes out is among the options; with a model in doubt, or one t
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from string import ascii_uppercase
 from typing import Protocol
 
@@ -43,57 +42,6 @@ def choose(question: str, options: Sequence[str], model: Weighing) -> list[str]:
 
 def _weigh(question: str, titles: Sequence[str], model: Weighing) -> list[float]:
     labels = LABELS[: len(titles)]
-    return _normal(model.weigh(prompts.choice(question, labels, titles), labels), len(labels))
-
-
-# ---- the trie --------------------------------------------------------------------------------------------------------------
-@dataclass
-class Node:
-    """A place in the trie: what may come next, and which label ends here."""
-
-    after: dict[int, Node] = field(default_factory=dict)
-    label: int | None = None
-
-
-def trie(sequences: Sequence[Sequence[int]]) -> Node:
-    """The trie of token sequences. Raises ValueError where one is empty or the beginning of another: no mask could tell them apart."""
-    root = Node()
-    for number, tokens in enumerate(sequences):
-        node = root
-        for token in tokens:
-            if node.label is not None:
-                raise ValueError("one label is the beginning of another")
-            node = node.after.setdefault(token, Node())
-        if not tokens or node.after or node.label is not None:
-            raise ValueError("one label is the beginning of another, or empty")
-        node.label = number
-    return root
-
-
-def weights(root: Node, size: int, among: Callable[[list[int], list[int]], list[float]]) -> list[float]:
-    """Log-probability of each label when at every place only what the trie allows may be said.
-
-    `among(path, allowed)`: log-probabilities of the allowed next tokens after `path`, in the model's own measure.
-    """
-    found = [-math.inf] * size
-
-    def down(node: Node, path: list[int], so_far: float) -> None:
-        if node.label is not None:
-            found[node.label] = so_far
-            return
-        allowed = sorted(node.after)
-        chances = [0.0] if len(allowed) == 1 else _normal(among(path, allowed), len(allowed))
-        for token, weight in zip(allowed, chances, strict=True):
-            down(node.after[token], [*path, token], so_far + weight)
-
-    down(root, [], 0.0)
-    return found
-
-
-def _normal(chances: Sequence[float], size: int) -> list[float]:
-    """As log-probabilities that add up to one; what is not a number counts as no preference at all."""
-    if len(chances) != size or any(math.isnan(x) or x == math.inf for x in chances) or max(chances) == -math.inf:
-        return [-math.log(size)] * size
-    top = max(chances)
-    total = top + math.log(sum(math.exp(x - top) for x in chances))
-    return [x - total for x in chances]
+    found = model.weigh(prompts.choice(question, labels, titles), labels)
+    garbled = len(found) != len(labels) or not all(map(math.isfinite, found))
+    return [0.0] * len(labels) if garbled else found  # what makes no sense is no preference

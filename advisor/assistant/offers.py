@@ -6,7 +6,6 @@ from advisor.assistant import models
 from loralab.core.errors import LabError
 from loralab.core.records import Record
 from loralab.lab import Lab
-from loralab.models import hub
 from loralab.runs import runs
 
 
@@ -47,10 +46,10 @@ def offer(name: str) -> Offer | None:
     return next((one for one in OFFERS if one.name == name), None)
 
 
-def question(one: Offer) -> str:
+def question(lab: Lab, one: Offer) -> str:
     """What a person is asked before anything is fetched, with the size the Hub gives now, or else the one known here."""
     try:
-        size = hub.look_up_file(one.hub_id, one.file).bytes
+        size = lab.file_bytes(one.hub_id, one.file)
         about = ""
     except LabError:
         size, about = one.bytes, "about "

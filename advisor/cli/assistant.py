@@ -35,7 +35,7 @@ def _fetched(lab: Lab, name: str, out: Output, *, yes: bool) -> None:
     one = offers.offer(name)
     if one is None:
         raise UserError(f"There is no model called “{name}” to fetch.", "Say small or large.", code="unknown_model")
-    asked = offers.question(one)
+    asked = offers.question(lab, one)
     out.say(asked)
     if yes or typer.confirm("Go on?", err=True):
         view = follow(lab, offers.fetch(lab, one), out)

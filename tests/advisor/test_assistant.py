@@ -213,13 +213,14 @@ def test_ten_thousand_attempts_show_no_number_that_was_not_measured() -> None:
                 raise Unavailable("gone")
             case 1 | 2:
                 return [chance.choice(strange) for _ in range(chance.choice((len(labels), 0, 1, 99)))]
-            case 3:
-                return _prefers(messages, labels, *chance.sample(list(QUESTIONS.values()), 3))
+            case 3 | 4:
+                return _prefers(messages, labels, *liked)
             case _:
                 return _prefers(messages, labels, prompts.NONE)
 
+    liked: list[str] = []
     for number in range(10_000):
-        run, text = chance.choice(runs), attempt(chance)
+        run, text, liked = chance.choice(runs), attempt(chance), chance.sample(list(QUESTIONS.values()), 3)
         size = chance.choice((1, 4, 17, 10_000))
         model = Says(*(text[at : at + size] for at in range(0, len(text), size)), weigh=weigh)
         first, *parts = Assistant(model).answer(run, POEM)

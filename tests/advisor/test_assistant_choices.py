@@ -12,6 +12,7 @@ import pytest
 from advisor.assistant import choosing
 from advisor.assistant.prompts import NONE, Messages
 from loralab.core.errors import LabError, Unavailable
+from loralab.runtimes.speech import labels as labels_of
 
 OPTIONS = ("smaller rate", "fewer rounds", "more rows")
 
@@ -90,9 +91,9 @@ def test_the_trie_gives_only_its_labels_and_their_chances_add_up() -> None:
             asked.append(allowed)
             return [chance.gauss(0, 3) for _ in allowed]
 
-        found = choosing.weights(choosing.trie(labels), len(labels), among)
+        found = labels_of.weights(labels_of.trie(labels), len(labels), among)
         assert math.isclose(sum(math.exp(x) for x in found), 1.0, rel_tol=1e-9)
         assert all(set(one) <= {token for label in labels for token in label} for one in asked)
     for wrong in ([[1], [1, 2]], [[1, 2], [1]], [[]], [[1], [1]]):
         with pytest.raises(ValueError, match="label"):
-            choosing.trie(wrong)
+            labels_of.trie(wrong)

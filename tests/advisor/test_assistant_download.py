@@ -1,4 +1,4 @@
-"""A model for the voice is fetched only after its size was told, whole or not at all, by the real worker from an imitation of the Hub."""
+"""A language model is fetched only after its size was told, whole or not at all, by the real worker from an imitation of the Hub."""
 
 from __future__ import annotations
 
@@ -60,12 +60,12 @@ def test_what_is_no_model_is_not_kept(web: Any, lab: Lab) -> None:
     assert not (models.room(lab.home) / SMALL.file).exists()
 
 
-def test_the_size_is_told_before_and_no_means_no(web: Any, home: Path) -> None:
+def test_the_size_is_told_before_and_no_means_no(web: Any, home: Path, lab: Lab) -> None:
     if not any(
         command.name == "voice" or command.callback.__name__ == "voice" for command in app.app.registered_commands if command.callback
     ):
         commands.register(app.app)
-    assert offers.question(SMALL) == f"Download {SMALL.file} from {SMALL.hub_id} (0.0 GB, licence Apache-2.0)?"
+    assert offers.question(lab, SMALL) == f"Download {SMALL.file} from {SMALL.hub_id} (0.0 GB, licence Apache-2.0)?"
     before = [asked for asked, _ in web.asked if "/resolve/" in asked]
     done = CliRunner().invoke(app.app, ["voice", "--download", "small", "--home", str(home)], input="n\n")
     assert done.exit_code == 0, done.output
@@ -73,5 +73,5 @@ def test_the_size_is_told_before_and_no_means_no(web: Any, home: Path) -> None:
     assert not (models.room(home) / SMALL.file).exists()
 
 
-def test_without_a_network_the_question_still_names_a_size() -> None:
-    assert "about 1.1 GB" in offers.question(SMALL)
+def test_without_a_network_the_question_still_names_a_size(lab: Lab) -> None:
+    assert "about 1.1 GB" in offers.question(lab, SMALL)

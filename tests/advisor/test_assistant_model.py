@@ -21,12 +21,12 @@ from advisor.assistant import models, prompts
 from advisor.assistant.assistant import NOTHING, Assistant, options
 from advisor.assistant.evidence import pack_of
 from advisor.assistant.gguf_head import head
-from advisor.assistant.runtime import local_model
-from advisor.assistant.runtime.local_model import LocalModel, cores
 from loralab.core.errors import LabError, Unavailable, UserError
 from loralab.core.paths import CHECKOUT, STARTER
 from loralab.lab import Lab
 from loralab.runtimes.llama.parent import LlamaCpp
+from loralab.runtimes.speech import local_model
+from loralab.runtimes.speech.local_model import LocalModel, cores
 from tests.advisor.test_assistant import POEM, is_measured
 from tests.advisor.test_words import healthy, ran_away
 from tests.conftest import until
@@ -75,7 +75,7 @@ def test_its_process_keeps_off_the_card_and_stands_back(model: LocalModel, file:
         assert child.nice() == local_model.POLITE
     # In a process of its own: other tests of this one may have loaded llama.cpp.
     ask = (
-        "import sys; from pathlib import Path; from advisor.assistant.runtime.local_model import LocalModel\n"
+        "import sys; from pathlib import Path; from loralab.runtimes.speech.local_model import LocalModel\n"
         "model = LocalModel(Path(sys.argv[1]));"
         "model.count([{'role': 'user', 'content': 'Hello'}]); model.close(); print('xllamacpp' in sys.modules)"
     )

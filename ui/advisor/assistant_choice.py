@@ -59,7 +59,9 @@ def assistant_choice(page: Page) -> gr.Dropdown:
     who.input(choose, who, said, show_progress="hidden")
     for button, one in zip(fetch, offers.OFFERS, strict=True):
         button.click(
-            told(lambda one=one: [gr.Column(visible=True), notice(offers.question(one)), one.name]), None, [asking, question, wanted]
+            told(lambda one=one: [gr.Column(visible=True), notice(offers.question(page.lab, one)), one.name]),
+            None,
+            [asking, question, wanted],
         )
     no.click(lambda: gr.Column(visible=False), None, asking, show_progress="hidden")
     begun = yes.click(lambda: gr.Column(visible=False), None, asking, show_progress="hidden")

@@ -14,12 +14,11 @@ from pathlib import Path
 
 import psutil
 
-from advisor.assistant.choosing import trie, weights
-from advisor.assistant.prompts import MAX_OUT, Messages
 from loralab.core.errors import LabError, Unavailable, UserError
 from loralab.runtimes.llama.parent import Child, backend
+from loralab.runtimes.speech.labels import trie, weights
 
-MODULE = "advisor.assistant.runtime.child"
+MODULE = "loralab.runtimes.speech.child"
 NO_CARD = {"CUDA_VISIBLE_DEVICES": "", "HIP_VISIBLE_DEVICES": "", "ROCR_VISIBLE_DEVICES": "", "GGML_VK_VISIBLE_DEVICES": ""}
 MISSING = "It takes llama.cpp for Python: the package xllamacpp, or llama-cpp-python."
 CONTEXT = 1024  # tokens: prompt, answer and room to spare
@@ -28,6 +27,9 @@ CRASHES = 2  # after which the model is left alone until the app is started agai
 IDLE = 300.0  # seconds without a question after which its memory is let go
 NOT_AGREED = (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError, MemoryError, OverflowError, RecursionError)  # garbage
 POLITE = 10  # how far it stands back from other programs
+
+
+Messages = Sequence[dict[str, str]]
 
 
 class LocalModel:
@@ -51,7 +53,7 @@ class LocalModel:
         with self._working() as child:
             return len(child.ask("chat_ids", messages=list(messages))[0])
 
-    def speak(self, messages: Messages, limit: int = MAX_OUT) -> Iterator[str]:
+    def speak(self, messages: Messages, limit: int) -> Iterator[str]:
         """Words as they come. Closing the iterator or `cancel` stops it. Raises LabError where it cannot or takes too long."""
         self._stopping.clear()
         with self._working() as child:
@@ -191,7 +193,7 @@ def _stand_back(pid: int) -> None:
 
 def _whole(path: Path) -> None:
     """A file that is not there or no GGUF is told before a process is started for it."""
-    todo = "Choose another model for the advisor."
+    todo = "Choose another model."
     if not path.is_file():
         raise UserError(f"The language model {path.name} is not there any more.", todo, code="no_file")
     with path.open("rb") as file:

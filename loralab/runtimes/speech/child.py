@@ -1,4 +1,4 @@
-"""Entry point of the language model's process: `python -m advisor.assistant.runtime.child BACKEND`. The protocol is that of exports.
+"""Entry point of the language model's process: `python -m loralab.runtimes.speech.child BACKEND`. The protocol is that of exports.
 
 Invariant: what is asked is answered at once and in order; a stream is asked for piece by piece, so that stopping needs no second channel.
 """
@@ -28,10 +28,10 @@ class Backend(Protocol):
 
 def _backend(name: str) -> Any:
     if name == "llama_cpp":
-        from advisor.assistant.runtime.library import Library
+        from loralab.runtimes.speech.library import Library
 
         return Library()
-    from advisor.assistant.runtime.server import Server
+    from loralab.runtimes.speech.server import Server
 
     return Server()
 
