@@ -173,7 +173,7 @@ def test_a_person_who_does_not_want_to_wait_ends_it(file: Path, monkeypatch: pyt
     begun = time.monotonic()
     threading.Thread(target=lambda: until(lambda: slow._waiting) and slow.cancel(), daemon=True).start()
     with pytest.raises(Unavailable, match="stopped"):
-        list(slow.speak(HELLO))
+        list(slow.speak(HELLO, 24))
     assert time.monotonic() - begun < 40
     assert slow.crashes == 0, "that was no breakdown"
 
