@@ -58,5 +58,5 @@ def question(lab: Lab, one: Offer) -> str:
 
 def fetch(lab: Lab, one: Offer) -> str:
     """Start the download, once it was asked for; the run's id. When it is done it is used by itself."""
-    folder = models.room(lab.home)
+    folder = models.models_dir(lab.home)
     return runs.start(lab.home, "download", options={"model": one.hub_id, "file": one.file, "folder": str(folder)})

@@ -24,7 +24,7 @@ def voice(use: Use = "", download: Fetch = "", yes: Yes = False, json: Json = Fa
         models.pick(lab.home, None if use == "none" else Path(use))
     if download:
         _fetched(lab, download, out, yes=yes)
-    speaks, here = models.chosen(lab.home), models.found(lab.home)
+    speaks, here = models.chosen(lab.home), models.local_models(lab.home)
     lines = [f"Speaking: {speaks}" if speaks else "Speaking: the rules alone."]
     lines += [f"Here: {one.words}\n      {one.path}" for one in here]
     lines += [f"To fetch with --download {one.name}: {one.words} ({one.bytes / 1e9:.1f} GB, {one.licence})" for one in offers.OFFERS]

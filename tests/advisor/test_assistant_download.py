@@ -42,7 +42,7 @@ def fetched(lab: Lab) -> Any:
 def test_the_file_that_was_offered_comes_whole_and_alone(web: Any, lab: Lab) -> None:
     view = fetched(lab)
     assert view.state == "finished", view.ending
-    place = models.room(lab.home) / SMALL.file
+    place = models.models_dir(lab.home) / SMALL.file
     assert place.read_bytes() == GGUF
     assert [path.name for path in (lab.home / "models").iterdir()] == ["advisor"], "nothing is left of the download"
     assert not any("other.gguf" in asked for asked, _ in web.asked)
@@ -57,7 +57,7 @@ def test_what_is_no_model_is_not_kept(web: Any, lab: Lab) -> None:
     view = fetched(lab)
     assert view.state == "failed"
     assert "no GGUF" in view.ending.what
-    assert not (models.room(lab.home) / SMALL.file).exists()
+    assert not (models.models_dir(lab.home) / SMALL.file).exists()
 
 
 def test_the_size_is_told_before_and_no_means_no(web: Any, home: Path, lab: Lab) -> None:
@@ -70,7 +70,7 @@ def test_the_size_is_told_before_and_no_means_no(web: Any, home: Path, lab: Lab)
     done = CliRunner().invoke(app.app, ["voice", "--download", "small", "--home", str(home)], input="n\n")
     assert done.exit_code == 0, done.output
     assert [asked for asked, _ in web.asked if "/resolve/" in asked] == before
-    assert not (models.room(home) / SMALL.file).exists()
+    assert not (models.models_dir(home) / SMALL.file).exists()
 
 
 def test_without_a_network_the_question_still_names_a_size(lab: Lab) -> None:

@@ -20,7 +20,7 @@ from advisor.advisor import Advisor
 from advisor.assistant import models, prompts
 from advisor.assistant.assistant import NOTHING, Assistant, options
 from advisor.assistant.evidence import pack_of
-from advisor.assistant.gguf_head import head
+from advisor.assistant.gguf_head import read_head
 from loralab.core.errors import LabError, Unavailable, UserError
 from loralab.core.paths import CHECKOUT, STARTER
 from loralab.lab import Lab
@@ -230,7 +230,7 @@ def test_models_of_other_programs_are_found_and_speak_only_when_chosen(home: Pat
     manifest.write_text(json.dumps({"layers": layers}))
     escape = manifest.with_name("evil")
     escape.write_text(json.dumps({"layers": [{"mediaType": "application/vnd.ollama.image.model", "digest": "sha256:../../../etc"}]}))
-    seen = models.found(home)
+    seen = models.local_models(home)
     assert {(one.place, one.name) for one in seen} == {("LM Studio", "tiny"), ("Ollama", "small:1b")}
     ollama = next(one for one in seen if one.place == "Ollama")
     assert "Apache License" in ollama.words
@@ -243,7 +243,7 @@ def test_models_of_other_programs_are_found_and_speak_only_when_chosen(home: Pat
 
 
 def test_a_file_in_the_workspace_speaks_and_can_be_silenced(home: Path, user: Path, file: Path, lab: Lab) -> None:
-    put = _put(models.room(home) / "starter.gguf", file)
+    put = _put(models.models_dir(home) / "starter.gguf", file)
     assert models.chosen(home) == put
     (home / "runs").mkdir(exist_ok=True)
     judged_runs.write_run(home, "r", judged_runs.judgement())
@@ -263,7 +263,7 @@ def test_a_file_in_the_workspace_speaks_and_can_be_silenced(home: Path, user: Pa
 
 def test_a_file_that_lies_about_itself_is_passed_over(tmp_path: Path, file: Path) -> None:
     whole = file.read_bytes()
-    assert head(file) is not None
+    assert read_head(file) is not None
     for number, raw in enumerate((b"", b"GGUF", whole[:40], b"GGUF" + b"\xff" * 500, whole[:4] + b"\x09" + whole[5:4000])):
         (tmp_path / f"{number}.gguf").write_bytes(raw)
-        assert models.described(tmp_path / f"{number}.gguf", "picked") is None
+        assert models.inspect_file(tmp_path / f"{number}.gguf", "picked") is None

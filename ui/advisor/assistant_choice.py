@@ -72,7 +72,7 @@ def assistant_choice(page: Page) -> gr.Dropdown:
 def _here(page: Page) -> tuple[list[tuple[str, str]], str]:
     """The choices, and which of them speaks now."""
     speaks = models.chosen(page.lab.home)
-    return [("The rules alone", NOBODY), *((one.words, str(one.path)) for one in models.found(page.lab.home))], str(speaks or NOBODY)
+    return [("The rules alone", NOBODY), *((one.words, str(one.path)) for one in models.local_models(page.lab.home))], str(speaks or NOBODY)
 
 
 def choices_now(page: Page) -> Any:
