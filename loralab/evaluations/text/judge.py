@@ -21,7 +21,6 @@ from loralab.evaluations.text import TEXT
 MOST_PAIRS = 40  # each is asked twice
 FLIPS = 0.3  # share of pairs on which a judge may change its mind with the order, and still be heard
 OPTIONS = (("A", " A"), ("B", " B"), ("C", " C"))
-EQUAL = 2
 
 TRAIT = Trait(
     "judge_preference",
