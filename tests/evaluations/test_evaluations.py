@@ -153,7 +153,7 @@ def test_a_session_without_labels_is_not_asked_for_them(session: Any) -> None:
 # ---- the job ---------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.slow
+@pytest.mark.worker
 def test_a_finished_run_is_judged_again_to_the_same_numbers(tmp_path: Path) -> None:
     base = tiny.model_folder(tmp_path / "base")
     plan = {"dataset": str(tiny.examples_file(tmp_path / "colours.jsonl")), "max_length": 64, "rank": 4, "epochs": 2, "learning_rate": 5e-3}

@@ -203,7 +203,7 @@ def test_unknown_formats_and_missing_adapters_are_told_in_words(workspace: tuple
         export(home, base, adapter, "adapter")
 
 
-@pytest.mark.slow
+@pytest.mark.worker
 def test_the_worker_exports(workspace: tuple[Path, Path, Path]) -> None:
     home, base, adapter = workspace
     options = {"of": "tiny-run", "format": "adapter", "model": str(base), "adapter": str(adapter)}

@@ -27,7 +27,7 @@ def test_ruff_finds_nothing():
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.slow
+@pytest.mark.worker
 def test_pyright_finds_nothing():
     done = _run("pyright", "--pythonpath", sys.executable)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -37,7 +37,7 @@ def done(lab: Lab, work: str) -> Any:
     return view
 
 
-@pytest.mark.slow
+@pytest.mark.worker
 def test_checkpoints_are_measured_and_compared(trained: tuple[Lab, str]) -> None:
     lab, run = trained
     steps = sorted(int(what.checkpoint.removeprefix("step-")) for what in lab.subjects(run) if what.checkpoint)
@@ -62,7 +62,7 @@ def test_checkpoints_are_measured_and_compared(trained: tuple[Lab, str]) -> None
     assert gone.ending.code == "no_checkpoint"
 
 
-@pytest.mark.slow
+@pytest.mark.worker
 @pytest.mark.parametrize(("form", "program"), [("gguf", "llama.cpp"), ("adapter", "transformers")])
 def test_an_export_is_measured_in_its_own_program(trained: tuple[Lab, str], form: str, program: str) -> None:
     pytest.importorskip("xllamacpp")
@@ -82,7 +82,7 @@ def test_an_export_is_measured_in_its_own_program(trained: tuple[Lab, str], form
     assert other.rows == found.rows
 
 
-@pytest.mark.slow
+@pytest.mark.worker
 def test_a_judge_is_asked_by_the_worker_and_one_that_is_not_there_is_only_told(trained: tuple[Lab, str]) -> None:
     pytest.importorskip("xllamacpp")
     lab, run = trained
@@ -99,7 +99,7 @@ def test_a_judge_is_asked_by_the_worker_and_one_that_is_not_there_is_only_told(t
     assert next(e for e in gone.evaluations if e.split == "final").verdict == before
 
 
-@pytest.mark.slow
+@pytest.mark.worker
 def test_an_export_whose_numbers_were_spoiled_shows_it(trained: tuple[Lab, str]) -> None:
     """The fault put in: an adapter whose learned weights are shuffled still loads and must come out as worse."""
     import torch

@@ -27,7 +27,7 @@ playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is no
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
 pytestmark = [
     pytest.mark.browser,
-    pytest.mark.slow,
+    pytest.mark.worker,
     pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here: the app was not driven in a browser"),
 ]
 SWITCHES = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--no-first-run"]
