@@ -17,6 +17,8 @@ from loralab.history.derive import memory_of, points_of
 from loralab.reports.report import run_report
 from loralab.tasks.text import TextPlan
 
+pytestmark = pytest.mark.worker
+
 FACTS = Facts(architecture="LlamaForCausalLM", hidden=64, layers=2, tokens={"max": 500, "p95": 300}, place="cpu | torch 2 | ", room=10**9)
 
 

@@ -23,6 +23,8 @@ from loralab.lab import Lab
 from loralab.tasks.text import TextPlan
 from tests.support import models
 
+pytestmark = pytest.mark.worker
+
 FACTS = Facts(
     architecture="LlamaForCausalLM", hidden=32, layers=2, n_train=500, n_heldout=50, tokens={"max": 100}, place="cpu | torch 2 | "
 )

@@ -19,6 +19,8 @@ from loralab.core.paths import CHECKOUT, SAMPLES
 from loralab.runs import runs
 from tests.conftest import ended, until
 
+pytestmark = pytest.mark.worker
+
 TRAIN_KEYS = {
     "run",
     "outcome",

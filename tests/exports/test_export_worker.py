@@ -19,6 +19,8 @@ from loralab.core.records import Artifact, Job
 from loralab.tasks import parse_plan
 from tests.support import damage, gguf_models, tiny
 
+pytestmark = pytest.mark.worker
+
 runs_here = pytest.mark.skipif(
     not any(importlib.util.find_spec(name) for name in ("xllamacpp", "llama_cpp")), reason="llama.cpp is not installed here"
 )

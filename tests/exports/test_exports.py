@@ -26,7 +26,7 @@ from loralab.runs.run_folder import RunFolder
 from loralab.tasks import parse_plan
 from tests.support import tiny
 
-pytestmark = pytest.mark.usefixtures("one_process")
+pytestmark = [pytest.mark.usefixtures("one_process"), pytest.mark.worker]
 
 SCORE = Score(
     name="loss",

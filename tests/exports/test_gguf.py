@@ -13,6 +13,8 @@ from loralab.core.errors import LabError
 from loralab.exports._gguf import families, tokens
 from tests.support import gguf_models
 
+pytestmark = pytest.mark.worker
+
 
 @pytest.mark.parametrize("family", gguf_models.FAMILIES)
 def test_a_family_answers_as_in_torch(tmp_path: Path, family: str) -> None:

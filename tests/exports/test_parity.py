@@ -23,6 +23,8 @@ from loralab.runtimes.llama import parent
 from loralab.tasks import parse_plan
 from tests.support import damage, gguf_models, tiny
 
+pytestmark = pytest.mark.worker
+
 Place = tuple[Path, Path, Path, Path]  # home, base, adapter, data
 
 

@@ -18,7 +18,11 @@ from loralab.sessions import job, text, trl_engine
 from loralab.train import clock, loop
 from tests.support import models
 
-pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.usefixtures("short_answers")]  # TRL's and transformers' warnings
+pytestmark = [
+    pytest.mark.filterwarnings("ignore"),
+    pytest.mark.usefixtures("short_answers"),
+    pytest.mark.worker,
+]  # TRL's and transformers' warnings
 
 
 def train(path: Path, base: Path, data: Path, **settings: Any) -> tuple[Any, dict[str, Any]]:

@@ -22,6 +22,8 @@ from loralab.train.optim import adamw
 from loralab.train.recompute import keeping, set_mode
 from tests.support import models
 
+pytestmark = pytest.mark.worker
+
 MODES = ("none", "selective", "full")
 
 

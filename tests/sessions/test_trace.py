@@ -19,6 +19,8 @@ from loralab.sessions.trace_ledger import Ledger
 from loralab.train.recompute import set_mode
 from tests.support import models
 
+pytestmark = pytest.mark.worker
+
 PARTS = ("weights", "adapter", "optimiser", "activations", "head")
 LONG = Pack(3, 48, 60)
 

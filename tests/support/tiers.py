@@ -1,8 +1,8 @@
 """Owns the three sizes of the suite, which `--tier` chooses. Invariant: what a smaller one leaves out, a larger one has.
 
-    unit     pure functions, no process, no training: after every save (`make check`)
-    test     unit and what is marked `worker`: real processes, real runtimes, real trainings (`make test`)
-    nightly  everything: also what is marked `nightly`, and every browser journey
+unit     pure functions, no process, no training: after every save (`make check`)
+test     unit and what is marked `worker`: real processes, real runtimes, real trainings (`make test`)
+nightly  everything: also what is marked `nightly`, and every browser journey
 """
 
 from __future__ import annotations

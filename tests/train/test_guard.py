@@ -25,7 +25,11 @@ from loralab.train.checkpoint import Progress
 from loralab.train.optim import adamw
 from tests.support import healthy, models, troubles
 
-pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.usefixtures("short_answers")]  # transformers' own warnings
+pytestmark = [
+    pytest.mark.filterwarnings("ignore"),
+    pytest.mark.usefixtures("short_answers"),
+    pytest.mark.worker,
+]  # transformers' own warnings
 SLOW = {"every correction the wrong way", "learning rate x100, one example at a time"}  # benchmarks/guard.py runs them, too
 
 

@@ -22,7 +22,7 @@ from loralab.train import loop, oom
 from tests.support import limited_worker, models
 from tests.support.faults import CPU, PLACES, Fault, difference, in_backward, in_forward, in_optimizer, too_large, weights
 
-pytestmark = pytest.mark.usefixtures("no_verdict")
+pytestmark = [pytest.mark.usefixtures("no_verdict"), pytest.mark.worker]
 
 STEPS = 9  # of the runs trained here; 54 examples make one epoch of 7 updates, so the last one lies in another
 

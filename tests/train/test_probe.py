@@ -17,7 +17,7 @@ from loralab.train import loop, memory, probe
 from loralab.train.probe import Fit
 from tests.support import models, tiny
 
-pytestmark = pytest.mark.usefixtures("no_verdict")
+pytestmark = [pytest.mark.usefixtures("no_verdict"), pytest.mark.worker]
 
 
 @pytest.fixture
