@@ -257,7 +257,7 @@ def test_a_second_ctrl_c_leaves_without_waiting_and_the_run_goes_on(home, plan):
 # ---- the whole way on the starter ---------------------------------------------------------------------------------------------
 
 
-@pytest.mark.worker
+@pytest.mark.nightly
 def test_a_file_goes_in_and_an_adapter_comes_out(lora, tmp_path):
     rows = (SAMPLES / "class_chatbot.jsonl").read_text("utf-8").splitlines()[:40]
     file = tmp_path / "mine.jsonl"
@@ -296,7 +296,6 @@ def test_a_file_goes_in_and_an_adapter_comes_out(lora, tmp_path):
     assert judged["loss"]["adapter"] == pytest.approx(report["adapter_loss"], abs=1e-3)
 
 
-@pytest.mark.worker
 def test_the_demonstration_ends_in_one_object_and_in_two_columns(lora, home, monkeypatch):
     monkeypatch.setenv("COLUMNS", "100")
     code, out, err = lora("demo", "--set", "max_steps=4", "--json")

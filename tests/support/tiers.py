@@ -8,8 +8,10 @@ nightly  everything: also what is marked `nightly`, and every browser journey
 from __future__ import annotations
 
 import re
+from collections.abc import Collection, Iterable
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -41,3 +43,8 @@ def keep(config: pytest.Config, items: list[pytest.Item]) -> None:
     if dropped:
         config.hook.pytest_deselected(items=dropped)
         items[:] = [item for item in items if not any(item.get_closest_marker(mark) for mark in out)]
+
+
+def grid(values: Iterable[Any], daily: Collection[Any]) -> list[Any]:
+    """Parameters of a long grid: those in `daily` before each merge, the others at night."""
+    return [value if value in daily else pytest.param(value, marks=pytest.mark.nightly) for value in values]
