@@ -26,6 +26,7 @@ from loralab.core.paths import CHECKOUT
 from loralab.lab import Lab
 from loralab.runs import process, runs, watch
 from tests.support import gguf_models, models, tiers, tiny
+from tests.support.learned import Learned, train_once
 
 PATIENCE = 60.0  # seconds: generous, because the machine may be busy; a test that waits that long has failed
 
@@ -104,6 +105,13 @@ def bases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 def plain(bases: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A plain adapter of that base, for reading only."""
     return gguf_models.adapter_folder(tmp_path_factory.mktemp("plain") / "adapter", bases["base"])
+
+
+@pytest.fixture(scope="session")
+def learned(tmp_path_factory: pytest.TempPathFactory) -> Learned:
+    """A finished, judged run of a real worker, for tests that read it only; `learned.copy(home)` may be changed."""
+    ours = tmp_path_factory.getbasetemp()
+    return train_once(ours.parent if "PYTEST_XDIST_WORKER" in os.environ else ours)
 
 
 @pytest.fixture

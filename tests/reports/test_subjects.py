@@ -12,23 +12,15 @@ from loralab.core.errors import UserError
 from loralab.lab import Lab
 from loralab.reports.subjects import subject
 from loralab.runs import runs
-from loralab.tasks import parse_plan
 from tests.conftest import ended
-from tests.support import tiny
+from tests.support.learned import Learned
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Lab, str]:
-    """A run of two short epochs with checkpoints, and an export of it."""
-    root = tmp_path_factory.mktemp("subjects")
-    base = tiny.model_folder(root / "base")
-    plan = {"dataset": str(tiny.examples_file(root / "colours.jsonl")), "max_length": 64, "rank": 4, "epochs": 2, "learning_rate": 5e-3}
-    plan |= {"checkpoint_minutes": 0.001, "eval_every": 5}
-    lab = Lab(root / "home")
-    run = runs.start(lab.home, "train", plan=parse_plan(plan).model_dump(), options={"model": str(base)})
-    view = ended(lab.home, run)
-    assert view.state == "finished", view.ending
-    return lab, run
+def trained(learned: Learned, tmp_path_factory: pytest.TempPathFactory) -> tuple[Lab, str]:
+    """A run of two short epochs with checkpoints."""
+    lab = Lab(tmp_path_factory.mktemp("subjects"))
+    return lab, learned.copy(lab.home)
 
 
 def done(lab: Lab, work: str) -> Any:
