@@ -17,8 +17,6 @@ from loralab.history.derive import memory_of, points_of
 from loralab.reports.report import run_report
 from loralab.tasks.text import TextPlan
 
-pytestmark = pytest.mark.worker
-
 FACTS = Facts(architecture="LlamaForCausalLM", hidden=64, layers=2, tokens={"max": 500, "p95": 300}, place="cpu | torch 2 | ", room=10**9)
 
 
@@ -217,6 +215,7 @@ def live(seed: int, runs: int = 12) -> tuple[int, int]:
     return len(failed), repeats
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize("part", range(4))
 def test_in_ten_thousand_simulated_histories_no_failure_is_repeated(part: int):
     found = [live(seed) for seed in range(part * 2500, (part + 1) * 2500)]
@@ -224,6 +223,7 @@ def test_in_ten_thousand_simulated_histories_no_failure_is_repeated(part: int):
     assert sum(repeats for _, repeats in found) == 0
 
 
+@pytest.mark.nightly
 def test_without_a_memory_the_same_histories_do_repeat_failures(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(Limits, "learn", lambda *_: None)
     assert sum(repeats for _, repeats in map(live, range(400))) > 30
