@@ -1,12 +1,16 @@
-.PHONY: app demo check test nightly fix types diagnoses
+.PHONY: app demo check lint types unit test nightly fix diagnoses
 app:
 	python3 launch.py
 demo:
 	python3 launch.py demo
-check: types
-	.venv/bin/python -m pytest --tier unit -n 2 --dist loadfile -q
+check:
+	$(MAKE) -j 3 lint types unit
+lint:
+	.venv/bin/python -m ruff check -q . && .venv/bin/python -m ruff format -q --check .
 types:
-	.venv/bin/python -m ruff check . && .venv/bin/python -m ruff format --check . && .venv/bin/python -m pyright
+	.venv/bin/python -m pyright
+unit:
+	.venv/bin/python -m pytest --tier unit -n 2 --dist loadfile -q
 test:
 	python3 launch.py test
 nightly:
