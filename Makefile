@@ -10,7 +10,7 @@ lint:
 types:
 	.venv/bin/python -m pyright
 unit:
-	.venv/bin/python -m pytest --tier unit -n 2 --dist loadfile -q
+	.venv/bin/python -m pytest --tier unit -n 2 --dist loadfile --no-loadscope-reorder -q
 test:
 	python3 launch.py test
 nightly:

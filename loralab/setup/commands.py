@@ -64,7 +64,9 @@ def run_tests(options: argparse.Namespace, rest: Sequence[str]) -> int:
     if find_chromium() is None:
         terminal.say("Left out: the browser tests, because no Chromium or Chrome was found on this computer.")
     tier = "nightly" if options.nightly else "test"
-    return _call([str(python), "-m", "pytest", "--tier", tier, "-n", "2", "--dist", "loadfile", *rest], options.home)
+    return _call(
+        [str(python), "-m", "pytest", "--tier", tier, "-n", "2", "--dist", "loadfile", "--no-loadscope-reorder", *rest], options.home
+    )
 
 
 def _call(command: Sequence[str], home: Path | None) -> int:

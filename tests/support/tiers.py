@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 TIERS = {"unit": ("worker", "nightly", "browser"), "test": ("nightly",), "nightly": ()}  # tier -> the marks it leaves out
+SLOWEST = ("browser", "nightly", "worker")
 
 
 def add_option(parser: pytest.Parser) -> None:
@@ -37,12 +38,13 @@ def left_out(path: Path, config: pytest.Config) -> bool | None:
 
 
 def keep(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Only the tests of the chosen tier stay in `items`."""
+    """Only the tests of the chosen tier stay in `items`; files that take long come first, so that two processes end together."""
     out = TIERS[config.getoption("--tier")]
     dropped = [item for item in items if any(item.get_closest_marker(mark) for mark in out)]
     if dropped:
         config.hook.pytest_deselected(items=dropped)
         items[:] = [item for item in items if not any(item.get_closest_marker(mark) for mark in out)]
+    items.sort(key=lambda item: next((place for place, mark in enumerate(SLOWEST) if mark in _marks(item.path)), len(SLOWEST)))
 
 
 def grid(values: Iterable[Any], daily: Collection[Any]) -> list[Any]:
