@@ -8,7 +8,7 @@ check:
 lint:
 	.venv/bin/python -m ruff check -q . && .venv/bin/python -m ruff format -q --check .
 types:
-	.venv/bin/python -m pyright
+	.venv/bin/python -m pyright launch.py loralab advisor ui
 unit:
 	.venv/bin/python -m pytest --tier unit -n 2 --dist loadfile --no-loadscope-reorder -q
 test:
