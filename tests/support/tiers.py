@@ -34,12 +34,12 @@ def left_out(path: Path, config: pytest.Config) -> bool | None:
     """Whether a file is not even imported in the chosen tier; None leaves the question to others."""
     if path.suffix != ".py" or not path.name.startswith("test_"):
         return None
-    return True if _marks(path) & set(TIERS[config.getoption("--tier")]) else None
+    return True if _marks(path) & set(TIERS[str(config.getoption("--tier"))]) else None
 
 
 def keep(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Only the tests of the chosen tier stay in `items`; files that take long come first, so that two processes end together."""
-    out = TIERS[config.getoption("--tier")]
+    out = TIERS[str(config.getoption("--tier"))]
     dropped = [item for item in items if any(item.get_closest_marker(mark) for mark in out)]
     if dropped:
         config.hook.pytest_deselected(items=dropped)
