@@ -15,10 +15,9 @@ from loralab.evaluations.shared import answers as _answers
 from loralab.evaluations.shared import verdict
 from loralab.evaluations.text import _label_set, forgetting, heldout_loss, label_accuracy
 from loralab.runs import runs
-from loralab.tasks import parse_plan
 from tests.conftest import ended
-from tests.support import tiny
 from tests.support.judged import judging, pushed, session
+from tests.support.learned import Learned
 
 __all__ = ["pushed", "session"]
 
@@ -156,14 +155,10 @@ def test_a_session_without_labels_is_not_asked_for_them(session: Any) -> None:
 # ---- the job ---------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.slow
-def test_a_finished_run_is_judged_again_to_the_same_numbers(tmp_path: Path) -> None:
-    base = tiny.model_folder(tmp_path / "base")
-    plan = {"dataset": str(tiny.examples_file(tmp_path / "colours.jsonl")), "max_length": 64, "rank": 4, "epochs": 2, "learning_rate": 5e-3}
-    home = tmp_path / "home"
-    run = runs.start(home, "train", plan=parse_plan(plan).model_dump(), options={"model": str(base)})
-    trained = ended(home, run)
-    assert trained.state == "finished", trained.ending
+@pytest.mark.worker
+def test_a_finished_run_is_judged_again_to_the_same_numbers(learned: Learned, home: Path) -> None:
+    run = learned.copy(home)
+    base, trained = home / "models" / "base", runs.view(home, run)
     again = runs.start(home, "evaluate", options={"of": run, "model": str(base), "adapter": trained.adapter})
     judged = ended(home, again)
     assert judged.state == "finished", judged.ending

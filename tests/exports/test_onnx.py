@@ -34,6 +34,8 @@ from loralab.runs.run_folder import RunFolder
 from loralab.tasks import parse_plan
 from tests.support import gguf_models, tiny
 
+pytestmark = pytest.mark.nightly
+
 here = pytest.mark.skipif(importlib.util.find_spec("onnxruntime") is None, reason="there is no onnxruntime for this Python")
 VARIANTS = ("fp32", "int8", "uint8")  # of one graph; fp16 is traced by itself
 

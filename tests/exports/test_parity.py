@@ -26,6 +26,8 @@ from loralab.runtimes.llama import parent
 from loralab.tasks import parse_plan
 from tests.support import damage, gguf_models, tiny
 
+pytestmark = pytest.mark.worker
+
 Place = tuple[Path, Path, Path, Path]  # home, base, adapter, data
 
 
@@ -147,7 +149,11 @@ FAULTS: tuple[tuple[tuple[str, str], Callable[[Path, Place], None], set[str], st
 
 
 @pytest.mark.usefixtures("one_process")
-@pytest.mark.parametrize(("name", "fault", "names", "why"), FAULTS, ids=[f"{'-'.join(n)}-{f.__name__}" for n, f, *_ in FAULTS])
+@pytest.mark.parametrize(
+    ("name", "fault", "names", "why"),
+    [pytest.param(*fault, marks=pytest.mark.nightly if fault[0] == FORMATS[1] else ()) for fault in FAULTS],
+    ids=[f"{'-'.join(n)}-{f.__name__}" for n, f, *_ in FAULTS],
+)
 def test_a_fault_put_into_a_finished_export_is_caught(
     place: Place, trial: dict[str, Any], name: tuple[str, str], fault: Any, names: set[str], why: str, tmp_path: Path
 ) -> None:

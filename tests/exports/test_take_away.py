@@ -23,6 +23,8 @@ from loralab.runs.run_folder import RunFolder
 from loralab.tasks import parse_plan
 from tests.support import gguf_models
 
+pytestmark = pytest.mark.worker
+
 Workspace = tuple[Path, Path, Path]
 SYSTEM = 'Answer with one colour.\nSay """please"""?'
 FAKE = """#!{python}

@@ -9,6 +9,8 @@ import pytest
 
 from loralab.core.errors import UserError
 
+pytestmark = pytest.mark.worker
+
 ASK = [{"role": "user", "content": "What is the colour of grass?"}]
 
 
