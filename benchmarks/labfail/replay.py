@@ -20,7 +20,7 @@ from functools import cache
 from pathlib import Path
 
 from advisor.diagnosis.case import Case
-from advisor.diagnosis.diagnose import diagnose, findings
+from advisor.diagnosis.diagnose import diagnose
 from advisor.diagnosis.findings import Diagnosis, Finding
 from advisor.rules import rules
 from benchmarks.labfail.make.causes import causes
@@ -108,15 +108,15 @@ def _class_of(identity: str, rule: str) -> str:
     return next((cause.name for cause in causes().values() if cause.rules[0] in (identity, rule)), identity)
 
 
-def ask(run: LabRun, *, rules_only: bool = False, delay: bool = False) -> Answer:
+def ask(run: LabRun, *, delay: bool = False) -> Answer:
     """One run, at its end; and before it, where its fault can be known by then."""
     view = run.view
     begun = time.perf_counter()
     case = case_of(run, view)
-    found = Diagnosis(run=view.run, findings=findings(case)) if rules_only else diagnose(case)
+    found = diagnose(case)
     answer = Answer(run, found, time.perf_counter() - begun)
     if run.cause != HEALTHY and causes()[run.cause].before:
-        early = findings(case_of(run, None))
+        early = diagnose(case_of(run, None)).findings
         answer.before = any(right(run, finding) for finding in early) or (not view.steps and answer.among)
     if delay and run.cause != HEALTHY:
         answer.first = _first(run)
@@ -130,7 +130,7 @@ def _first(run: LabRun) -> float | None:
     for look in range(1, LOOKS + 1):
         upto = steps[math.ceil(look * len(steps) / LOOKS) - 1] + 1 if steps else len(events)
         view = fold("labfail", events[:upto])
-        if any(right(run, finding) for finding in findings(case_of(run, view))[:FIRST]):
+        if any(right(run, finding) for finding in diagnose(case_of(run, view)).findings[:FIRST]):
             return look / LOOKS
     return None
 
@@ -172,7 +172,7 @@ class Table:
             f"top-1 among alarms alone: {wilson(sum(a.strict for a in failing), len(failing))}",
             f"top-3: {wilson(sum(a.among for a in failing), len(failing))}",
             f"macro-F1: {macro_f1(self.answers):.3f}",
-            f"false alarms: {wilson(sum(not a.found.healthy for a in well), len(well))}",
+            f"false alarms: {wilson(sum(bool(a.found.alarms) for a in well), len(well))}",
             f"before the first update: {wilson(sum(a.before for a in early), len(early))}",
             f"not finite, noticed within one update: {wilson(sum(d <= 1 for d in nan), len(nan))}",
             f"answer: median {1000 * slow[len(slow) // 2]:.1f} ms, longest {1000 * slow[-1]:.1f} ms" if slow else "no runs",
@@ -225,13 +225,13 @@ def main() -> None:
     parser.add_argument("--part", choices=("dev", "heldout"))
     parser.add_argument("--each", default="", help="show every answer about this cause")
     parser.add_argument("--delay", action="store_true")
-    parser.add_argument("--rules-only", action="store_true")
+    parser.add_argument("--rules-only", action="store_true", help="changes nothing: there are only rules")
     parser.add_argument("--runs", type=Path, default=RUNS)
     asked = parser.parse_args()
     rules()
     runs = [run for run in corpus(asked.runs) if not asked.part or run.part == asked.part]
     chosen = [run for run in runs if asked.each in ("", run.cause)]
-    answers = [ask(run, rules_only=asked.rules_only, delay=asked.delay) for run in chosen]
+    answers = [ask(run, delay=asked.delay) for run in chosen]
     if asked.each:
         say(map(_line, answers))
         return
