@@ -32,6 +32,8 @@ from tests.advisor.test_words import healthy, ran_away
 from tests.conftest import until
 from tests.support import gguf_models, judged_runs
 
+pytestmark = pytest.mark.worker
+
 HELLO = [{"role": "user", "content": "Tell me about the sea."}]
 
 
