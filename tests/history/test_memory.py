@@ -13,6 +13,8 @@ from loralab.tasks.text import TextPlan
 from tests.conftest import ended
 from tests.support.remembering import FACTS, oom, shrunk, writer
 
+pytestmark = pytest.mark.worker
+
 
 @pytest.fixture
 def write(home):

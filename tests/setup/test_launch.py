@@ -22,6 +22,8 @@ from loralab.core.paths import CHECKOUT
 from loralab.setup.doorway import bind, free_port
 from loralab.setup.opened import read_note, running_port, write_note
 
+pytestmark = pytest.mark.worker
+
 STAND_IN = """
 import http.server, os, subprocess, sys, time
 port, home = int(sys.argv[2]), sys.argv[4]
