@@ -40,7 +40,7 @@ MAY = {
     "exports": {"core", "tasks", "models", "datasets", "runtimes", "reports", "runs", "evaluations", "serve.generate", "machine.hardware"},
     "serve": {"core", "runs", "models", "datasets", "runtimes"},
     "reports": {"core", "runs", "models", "datasets", "evaluations.shared"},
-    "history": {"core", "runs", "models", "datasets"},
+    "history": {"core", "tasks", "runs", "models", "datasets"},
     "adapters": {"core", "runs", "models", "datasets"},
     "lab": ALL,
     "cli": {"core", "lab"},
