@@ -203,7 +203,7 @@ def test_with_nothing_to_run_it_the_rules_speak_and_say_what_is_missing(file: Pa
     monkeypatch.setattr(local_model, "backend", lambda: "")
     pieces = list(Voice(LocalModel(file)).answer(healthy(), "did it get better?"))
     assert pieces[0].made_by == "rules"
-    assert pieces[-1].note.endswith("pip install xllamacpp.")
+    assert pieces[-1].note.endswith("where there is a build for this computer.")
 
 
 # ---- which model -----------------------------------------------------------------------------------------------------------------

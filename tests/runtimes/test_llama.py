@@ -19,7 +19,7 @@ from loralab.models.tokenize import TextEncoder
 from loralab.runtimes.llama import parent, wire
 from tests.support import gguf_models
 
-BINDINGS = [name for name in parent.BACKENDS if importlib.util.find_spec(name)]  # xllamacpp comes with the tests
+BINDINGS = [name for name in parent.BACKENDS if importlib.util.find_spec(name)]
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +120,7 @@ def test_without_a_binding_it_says_how_to_get_one(built: tuple[Path, Any, TextEn
     monkeypatch.setattr(parent, "BACKENDS", ("no_such_binding",))
     assert parent.backend() == ""
     assert parent.packing_library() == ""
-    with pytest.raises(Unavailable, match="pip install xllamacpp"):
+    with pytest.raises(Unavailable, match="it fetches llama"):
         parent.LlamaCpp(built[0])
 
 

@@ -25,7 +25,7 @@ from loralab.runtimes.llama import quantizer
 from loralab.runtimes.llama.wire import receive, send
 
 BACKENDS = ("llama_cpp", "xllamacpp")  # the first that is installed is taken
-MISSING = "To check GGUF files here, install llama.cpp for Python: pip install xllamacpp."
+MISSING = "Start LoRALab again: it fetches llama.cpp where there is a build for this computer. Elsewhere, llama-cpp-python does as well."
 CHILD = "loralab.runtimes.llama.child"
 SECONDS = 1800.0  # after which a child that says nothing is ended
 
@@ -63,7 +63,9 @@ class Child:
         except LabError as error:
             self.close()
             what = f"llama.cpp for Python ({chosen}) is installed but does not start."
-            raise Unavailable(what, "Install it again: pip install --force-reinstall xllamacpp.", code="no_llama_cpp") from error
+            raise Unavailable(
+                what, "Delete the .venv folder and start LoRALab again.", code="no_llama_cpp"
+            ) from error
 
     def ask(self, name: str, payload: bytes = b"", **words: Any) -> tuple[Any, bytes]:
         """One question. Raises LabError when the child says no or dies."""
