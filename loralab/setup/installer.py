@@ -49,7 +49,7 @@ class Watch:
             self.expected = line.count(",") + 1 if line.startswith("I") else self.expected
             self.progress.begin("Unpacking", "this can take a few minutes")
             self.unpacked_before = self._unpacked()
-        elif match := _FETCH.match(line):
+        elif ".metadata" not in line and (match := _FETCH.match(line)):
             self.fetched += 1
             self.label = _WORDS.get(match[1], match[1])
             self.progress.begin("Fetching", f"{self.label} ({match[2]})" if match[2] else self.label)
