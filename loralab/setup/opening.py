@@ -133,15 +133,9 @@ def _end_on_signals() -> None:
 
 def child_environment(home: Path | None) -> dict[str, str]:
     """The environment of everything launch.py starts: calm threads, no telemetry, UTF-8, the chosen workspace."""
-    ours = {
-        "OMP_WAIT_POLICY": "PASSIVE",
-        "GOMP_SPINCOUNT": "0",
-        "TOKENIZERS_PARALLELISM": "false",
-        "PYTHONUTF8": "1",
-        "HF_HUB_DISABLE_TELEMETRY": "1",
-        "GRADIO_ANALYTICS_ENABLED": "False",
-    }
-    return os.environ | ours | ({"LORALAB_HOME": str(home)} if home else {})
+    calm = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0", "TOKENIZERS_PARALLELISM": "false", "PYTHONUTF8": "1"}
+    silent = {"HF_HUB_DISABLE_TELEMETRY": "1", "GRADIO_ANALYTICS_ENABLED": "False"}
+    return os.environ | calm | silent | ({"LORALAB_HOME": str(home)} if home else {})
 
 
 def _start_child(opening: Opening, python: Path, port: int) -> subprocess.Popen[bytes]:
