@@ -183,7 +183,7 @@ def _ensure(place: Place, *groups: str) -> tuple[Path, str]:
         return ensure(place, groups or ("core",), progress, Terminal(progress)), said.getvalue()
 
 
-@pytest.mark.slow
+@pytest.mark.worker
 def test_set_up_is_whole_then_silent_then_mends_what_was_broken(place):
     python, said = _ensure(place)
     assert python == place.python
@@ -213,7 +213,7 @@ def test_set_up_is_whole_then_silent_then_mends_what_was_broken(place):
     assert stamped(place, ["core", "tests"])
 
 
-@pytest.mark.slow
+@pytest.mark.worker
 @pytest.mark.parametrize("damage", ["no pip", "empty folder", "python gone"])
 def test_a_broken_venv_is_mended_or_made_anew(place, damage):
     if damage == "empty folder":
@@ -233,7 +233,7 @@ def test_without_the_venv_part_of_python_it_says_what_to_install(place, monkeypa
         make_venv(place, Progress())
 
 
-@pytest.mark.slow
+@pytest.mark.worker
 def test_without_a_network_it_says_so_and_leaves_no_stamp(place, monkeypatch):
     for name in ("PIP_NO_INDEX", "PIP_FIND_LINKS"):
         monkeypatch.delenv(name)
@@ -245,7 +245,7 @@ def test_without_a_network_it_says_so_and_leaves_no_stamp(place, monkeypatch):
     assert not stamped(place, ["core"])
 
 
-@pytest.mark.slow
+@pytest.mark.worker
 def test_a_stopped_set_up_ends_the_installer_and_can_be_done_again(place):
     def stop(self: Terminal) -> None:
         if self.progress.title.startswith("Fetching"):
@@ -280,7 +280,7 @@ def test_a_lock_is_given_back_when_its_file_is_closed(tmp_path):
         assert try_lock(two.fileno())
 
 
-@pytest.mark.slow
+@pytest.mark.worker
 def test_a_running_python_that_has_everything_is_used_as_it_is(place, monkeypatch):
     assert find_whole(place, ["core"]) is None
     (place.root / "requirements.txt").write_text(f"pytest=={pytest.__version__}\nnothing==1; sys_platform == 'nowhere'\n")
@@ -296,7 +296,7 @@ sys.exit(2 if {broken} else subprocess.call([arguments[3], "-m", "pip", "install
 """
 
 
-@pytest.mark.slow
+@pytest.mark.worker
 @pytest.mark.skipif(os.name == "nt", reason="the stand-in is a script")
 @pytest.mark.parametrize("broken", [False, True])
 def test_uv_is_used_where_it_is_and_pip_where_it_cannot(place, tmp_path, monkeypatch, broken):

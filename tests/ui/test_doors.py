@@ -1,4 +1,4 @@
-"""Holds the doors of the running app: every route without, with a wrong and with the right secret; pages elsewhere; and a real browser."""
+"""Holds the doors of the running app: every route without, with a wrong and with the right secret; and pages elsewhere."""
 
 from __future__ import annotations
 
@@ -17,11 +17,10 @@ import pytest
 
 from loralab.core.paths import CHECKOUT
 from loralab.lab import Lab
-from tests.ui.test_browser import SOON, app, browser, window
 from ui.app import web
 from ui.doors import MAX_UPLOAD, Doors, tidy
 
-__all__ = ["app", "browser", "window"]
+pytestmark = pytest.mark.worker
 SECRET = "open-sesame"
 FORM = "multipart/form-data; boundary=x"
 FILE = b'--x\r\nContent-Disposition: form-data; name="files"; filename="a.txt"\r\n\r\nhello\r\n--x--\r\n'
@@ -224,25 +223,3 @@ def test_a_stream_is_not_held_back(ask):
     asked.request("GET", "/gradio_api/heartbeat/abc", headers={"Cookie": f"loralab_{ask.port}={SECRET}"})
     assert asked.getresponse().read1(5), "its first word comes while it goes on"
     asked.close()
-
-
-@pytest.mark.browser
-@pytest.mark.slow
-def test_in_a_browser_the_link_opens_a_page_that_works(window, app, home, tmp_path):
-    shown = window()  # console errors, the content policy's included, fail it in the end
-    assert shown.page.url == app[0].partition("?")[0]
-    assert shown.page.evaluate("document.cookie") == ""
-    shown.page.get_by_label("Dark", exact=True).first.check()
-    shown.page.wait_for_function("document.body.classList.contains('dark')", timeout=SOON)
-    file = tmp_path / "mine.jsonl"
-    file.write_text("".join(f'{{"prompt": "question {n}", "completion": "answer {n}"}}\n' for n in range(60)))
-    shown.page.locator("#drop input[type=file]").set_input_files(file)
-    shown.sees("#previews", "What the model will see")
-    assert list((home / "datasets").glob("*/mine.jsonl"))
-    again = shown.page.context.new_page()
-    again.goto(shown.page.url)
-    again.locator(".sample").first.wait_for(state="attached", timeout=SOON)
-    again.close()
-    stranger = shown.page.context.browser.new_context().new_page()
-    stranger.goto(shown.page.url)
-    assert "Start LoRALab again" in stranger.inner_text("body")
