@@ -14,6 +14,8 @@ from loralab.planning.duration import speeds
 from loralab.runs import runs
 from tests.conftest import ended, python, until
 
+pytestmark = pytest.mark.worker
+
 KEYS = {"id", "kind", "title", "task", "state", "model", "dataset", "base_loss", "adapter_loss", "started", "seconds", "steps"}
 
 

@@ -12,6 +12,8 @@ from loralab.core.events import Incident
 from tests.conftest import ended
 from tests.support.remembering import FACTS, oom, shrunk, writer
 
+pytestmark = pytest.mark.worker
+
 
 @pytest.fixture
 def write(home):
