@@ -124,7 +124,7 @@ def test_without_a_binding_it_says_how_to_get_one(built: tuple[Path, Any, TextEn
     monkeypatch.setattr(parent, "BACKENDS", ("no_such_binding",))
     assert parent.backend() == ""
     assert parent.packing_library() == ""
-    with pytest.raises(Unavailable, match="pip install xllamacpp"):
+    with pytest.raises(Unavailable, match="install the package xllamacpp"):
         parent.LlamaCpp(built[0])
 
 
