@@ -14,6 +14,8 @@ from loralab.exports.gguf import kquants, packing, recipe
 from loralab.runtimes.llama import parent, quantizer
 from loralab.runtimes.llama.child import QUANTIZER
 
+pytestmark = pytest.mark.worker
+
 Q = gguf.GGMLQuantizationType
 KINDS = ["Q4_K", "Q5_K", "Q6_K"]
 
