@@ -78,14 +78,14 @@ def save(run: Run) -> bool:
     return True
 
 
-def save_to_stop(run: Run) -> None:
-    """A copy before the run ends because it was asked to; where there is none, its last words say from where it will go on."""
+def save_to_stop(run: Run) -> Problem | None:
+    """A copy before the run ends because it was asked to; where there is none, what to say about from where it will go on."""
     if save(run):
-        return
+        return None
     left = checkpoint.copies(run.folder.checkpoints)
     where = f"update {checkpoint.step_of(left[-1])}" if left else "the beginning"
     what = f"Stopped as you asked, but the last safety copy could not be written: it will go on from {where}."
-    run.reason = Problem(code="copy_not_written", what=what, todo="Free some space, then resume it.")
+    return Problem(code="copy_not_written", what=what, todo="Free some space, then resume it.")
 
 
 def computed(run: Run, seconds: float) -> float:

@@ -55,6 +55,11 @@ class Run:
     copies: checkpointing.Copies = field(default_factory=checkpointing.Copies)
     sensors: pause.Sensors = field(default_factory=pause.Sensors)
 
+    def end(self, why: str, reason: Problem = ASKED) -> None:
+        """No update after this one. The first reason stays: what comes after it is no longer about the training."""
+        if not self.why:
+            self.why, self.reason = why, reason
+
 
 def train(session: Session, plan: Plan, folder: RunFolder) -> dict[str, Any]:
     """Train to the end of the plan, a stop request or early stopping; returns the run's result for its Ended event."""
@@ -84,7 +89,8 @@ def prepare(session: Session, plan: Plan, folder: RunFolder) -> Run:
     saved = checkpointing.newest(folder)
     if saved:
         run.progress = Progress(**saved["progress"])
-        run.best, run.why = saved["best"], run.progress.ended
+        run.best = saved["best"]
+        run.end(run.progress.ended)
         session.load_state(saved["state"])
         run.optimizer.load_state_dict(saved["optimizer"])
         run.optimizer.set_base(plan.learning_rate)  # it may have been lowered since
@@ -208,14 +214,12 @@ def look_and_save(run: Run) -> None:
     if looks:
         _look(run)
     if out_of_time and not last:
-        run.why = run.why or "the time limit was reached"
+        run.end("the time limit was reached")
     progress.ended = run.why if run.why != "failed" else ""
     if not run.why:
         pause.wait(run)
-    if run.folder.stop_asked:
-        run.why = "stopped"
-    if run.why == "stopped":
-        checkpointing.save_to_stop(run)
+    if run.folder.stop_asked and not run.why:
+        run.end("stopped", checkpointing.save_to_stop(run) or ASKED)
     elif checkpointing.due(run, looked=looks):
         checkpointing.save(run)
 
@@ -225,7 +229,7 @@ def _pause(run: Run, question: Problem) -> Run:
     if not math.isnan(run.progress.base_loss) and not run.optimizer.done:
         run.optimizer.zero_grad()
         checkpointing.save(run)
-    run.why, run.reason = "stopped", question
+    run.end("stopped", question)
     return run
 
 
@@ -240,7 +244,7 @@ def _look(run: Run) -> None:
         return
     progress.looks_without_gain += 1
     if run.plan.patience and progress.looks_without_gain >= run.plan.patience:
-        run.why = f"the held-out loss has not improved for {progress.looks_without_gain} looks"
+        run.end(f"the held-out loss has not improved for {progress.looks_without_gain} looks")
 
 
 def finish(run: Run) -> dict[str, Any]:

@@ -145,7 +145,7 @@ def end(run: Run, code: str, what: str, todo: str) -> None:
         what += f" The best version so far, from update {progress.best_step}, is kept."
     else:
         what += " No version was better yet than the model was before."
-    run.why, run.reason = "failed", Problem(code=code, what=what, todo=todo)
+    run.end("failed", Problem(code=code, what=what, todo=todo))
 
 
 def named(rows: Sequence[int], one: str, many: str) -> str:
