@@ -6,6 +6,7 @@ validation, the plan file and the command line's `--set` are made from it.
 
 from __future__ import annotations
 
+import math
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -115,7 +116,12 @@ class Plan(Record):
         3.0, "How many times the model sees every example.", group="basics", label="Rounds over the examples", unit="epochs", gt=0, le=1000
     )
     max_steps: int = setting(
-        0, "Stop after this many updates; 0 means: as many as the epochs need.", group="learning", label="Most updates", unit="steps", ge=0
+        0,
+        "No more updates than this, however many the rounds would need; 0 means no limit.",
+        group="learning",
+        label="Most updates",
+        unit="steps",
+        ge=0,
     )
     max_minutes: float = setting(
         0.0,
@@ -216,6 +222,14 @@ class Plan(Record):
         0.1, "Share of the examples kept aside to test on. They are never trained on.", group="saving", label="Held-out share", gt=0, le=0.5
     )
     seed: int = setting(0, "The same seed gives the same run.", group="saving", label="Seed", ge=0)
+
+    def updates(self, per_epoch: int) -> int:
+        """Updates of a whole run with `per_epoch` of them in an epoch: what the epochs need, but no more than the limit.
+
+        Part of an update is one; the hair's breadth by which 1.1 times 10 exceeds 11 is none.
+        """
+        needed = max(1, math.ceil(round(self.epochs * per_epoch, 6)))
+        return min(needed, self.max_steps) if self.max_steps else needed
 
 
 class Footprint(Record):

@@ -23,7 +23,7 @@ from loralab.runs.run_folder import RunFolder
 from loralab.train import checkpoint, checkpointing, guard, memory, oom, pause, windows_vram
 from loralab.train.checkpoint import Progress
 from loralab.train.clock import Clock
-from loralab.train.optim import factor
+from loralab.train.optim import factor, warmup_share
 from loralab.train.probe import probe
 from loralab.train.recovery import Watch
 from loralab.train.session import Batch, Session
@@ -82,8 +82,7 @@ def train(session: Session, plan: Plan, folder: RunFolder) -> dict[str, Any]:
 
 def prepare(session: Session, plan: Plan, folder: RunFolder) -> Run:
     """A run where it was left, or at its beginning with a first look at the held-out examples."""
-    per_epoch = session.steps_per_epoch()
-    total = plan.max_steps or max(1, math.ceil(per_epoch * plan.epochs))
+    total = plan.updates(session.steps_per_epoch())
     every = plan.eval_every or max(1, math.ceil(total / 10))
     run = Run(session, plan, folder, session.optimizer(), Progress(), total, every)
     saved = checkpointing.newest(folder)
@@ -143,7 +142,7 @@ def rate_factor(run: Run, step: int) -> float:
     fraction = step / run.total_steps
     if run.plan.max_minutes:
         fraction = max(fraction, (run.clock.now() - run.started) / (60 * run.plan.max_minutes))
-    return factor(run.plan, min(1.0, fraction), _warmup(run.plan, run.total_steps))
+    return factor(run.plan, min(1.0, fraction), warmup_share(run.plan, run.total_steps))
 
 
 def count_update(run: Run, *, loss: float, norm: float, rate: float, tokens: int, seconds: float) -> float:
@@ -283,11 +282,6 @@ def _judge(run: Run) -> None:
     found = oom.judged(run, lambda: run.session.verdict(note, lambda: folder.stop_asked))
     if found is not None:
         tell(found, folder, step, run.progress.best_loss)
-
-
-def _warmup(plan: Plan, total_steps: int) -> float:
-    """Share of the run that warms up: the plan's, but at least five updates where there are that many to spare."""
-    return max(plan.warmup, min(5 / total_steps, 0.2)) if plan.warmup else 0.0
 
 
 def _seconds_left(run: Run) -> float:

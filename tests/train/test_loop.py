@@ -9,15 +9,19 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from safetensors.torch import load_file
 
 from loralab.core.events import Evaluated, Noted, Saved, Stepped
 from loralab.core.records import Plan
+from loralab.datasets.profile import profile_dataset
+from loralab.planning.duration import total_steps
 from loralab.sessions import job
 from loralab.sessions.text import TextSession
 from loralab.train import checkpoint, loop
 from loralab.train.checkpoint import Progress
-from loralab.train.optim import adamw, factor
+from loralab.train.optim import adamw, factor, warmup_share
 from tests.support import models
 
 pytestmark = pytest.mark.usefixtures("short_answers")
@@ -90,6 +94,36 @@ def test_wsd_falls_over_the_last_quarter_only() -> None:
     plan = Plan(schedule="wsd")
     assert factor(plan, 0.75, 0.0) == 1.0
     assert factor(plan, 0.875, 0.0) == pytest.approx(0.5)
+
+
+@given(
+    st.sampled_from(["cosine", "linear", "constant", "wsd"]),
+    st.floats(0, 1),
+    st.integers(1, 100_000),
+    st.lists(st.floats(0, 1), min_size=2, max_size=6),
+)
+def test_no_update_is_larger_than_the_plan_says_and_a_warm_up_only_rises(schedule: str, warmup: float, total: int, at: list[float]) -> None:
+    plan = Plan.model_validate({"schedule": schedule, "warmup": warmup})
+    share = warmup_share(plan, total)
+    rates = [factor(plan, fraction, share) for fraction in (0.0, *sorted(at))]
+    assert all(0 <= rate <= 1 for rate in rates)
+    if share:
+        assert 0 < rates[0] <= 0.1
+        rising = [rate for fraction, rate in zip((0.0, *sorted(at)), rates, strict=True) if fraction < share]
+        assert rising == sorted(rising)
+
+
+@pytest.mark.parametrize(
+    "settings", [{"epochs": 1.0, "max_steps": 500}, {"epochs": 1.24}, {"epochs": 1.1}, {"epochs": 9.0, "max_steps": 5}]
+)
+def test_a_run_makes_as_many_updates_as_were_foretold(tmp_path: Path, llama: Path, data: Path, settings: dict[str, Any]) -> None:
+    """What the plan page counts, and what the loop plans its warm-up and its evaluations for."""
+    chosen = models.plan(data, **settings)
+    run = loop.prepare(TextSession(chosen, folder := models.run_folder(tmp_path / "run", chosen, llama)), chosen, folder)
+    profile = profile_dataset(data, llama)
+    assert total_steps(chosen, profile) == run.total_steps
+    assert run.total_steps <= (chosen.max_steps or 99)
+    assert run.total_steps <= math.ceil(chosen.epochs * run.session.steps_per_epoch())
 
 
 def test_short_runs_warm_up_for_five_updates_at_most_a_fifth(tmp_path: Path, llama: Path, data: Path) -> None:
