@@ -8,9 +8,12 @@ from __future__ import annotations
 import random
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TypeVar
+
+import numpy as np
 
 from loralab.core.errors import UserError
 from loralab.core.records import Example, LeftOut, Record
@@ -118,6 +121,19 @@ def count_duplicates(examples: Iterable[Example]) -> int:
     """Examples that say the same as one before them."""
     prints = [fingerprint(example) for example in examples]
     return len(prints) - len(set(prints))
+
+
+def spread(count: int, most: int) -> list[int]:
+    """At most `most` of the positions 0..count-1, evenly spread, always the same ones."""
+    return sorted({int(i) for i in np.linspace(0, count - 1, min(count, most))}) if count else []
+
+
+def stratified(examples: Sequence[Example], most: int) -> list[int]:
+    """Positions of at most `most` examples, in file order: evenly spread, each class or repeated answer with about its share."""
+    answers = [e.label if e.label is not None else e.messages[-1].content.strip() if e.messages else "" for e in examples]
+    repeated = Counter(answers)
+    order = sorted(range(len(examples)), key=lambda place: answers[place] if repeated[answers[place]] > 1 else "")
+    return sorted(order[place] for place in spread(len(order), most))
 
 
 def split(examples: Sequence[Example], share: float = 0.1, seed: int = 0) -> tuple[tuple[Example, ...], tuple[Example, ...]]:

@@ -20,7 +20,7 @@ from loralab.datasets.dataset import load_examples, split
 from loralab.evaluations import exact_match, json_match, label_accuracy, number_match
 from loralab.evaluations._answers import LONGEST, SHORTEST, asked
 from loralab.evaluations._judge import Judgement, tell
-from loralab.evaluations._paired import spread
+from loralab.datasets.dataset import spread
 from loralab.exports import Source, formats
 from loralab.exports._files import encoder_of
 from loralab.models.model_folder import count_weights, weight_files

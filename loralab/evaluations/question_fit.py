@@ -19,7 +19,7 @@ from loralab.core.records import Example, Message, Plan
 from loralab.evaluations import Evaluation, Judging, Measured, switched
 from loralab.evaluations._answer_scores import Trait, shorten
 from loralab.evaluations._answers import asked
-from loralab.evaluations._paired import spread
+from loralab.datasets.dataset import spread
 from loralab.models.tokenize import Encoded
 
 MOST_ROWS = 128  # each costs four passes

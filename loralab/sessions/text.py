@@ -21,7 +21,7 @@ from loralab.core.errors import UserError
 from loralab.core.events import Noted
 from loralab.core.records import Artifact, Example, Plan
 from loralab.datasets import run_facts
-from loralab.datasets.profile import load_examples, split
+from loralab.datasets.dataset import load_examples, split, stratified
 from loralab.evaluations import Judging, Note
 from loralab.evaluations._controls import SHUFFLED, shuffle_answers
 from loralab.evaluations._judge import Judgement, judge
@@ -40,7 +40,7 @@ from loralab.train.session import Batch
 
 BUCKET = 32  # effective batches sorted by length together: little padding, and the order stays random
 MOST_ANSWERS, AFTER_RUN_SECONDS = 200, 120.0  # written by base and adapter for the verdict after a run; judging again has no limit
-LOOK_ROWS = 128  # held-out examples looked at during a run; the verdict uses all of them
+EVAL_ROWS = 128  # held-out examples of an evaluation during a run; the verdict uses all of them
 
 
 class TextSession:
@@ -177,11 +177,11 @@ class TextSession:
         self.heldout_examples = [self.heldout_examples[i] for i in kept]
 
     def heldout(self) -> Iterator[Batch]:
-        yield from self.heldout_batches(LOOK_ROWS)
+        yield from self.heldout_batches(stratified(self.heldout_examples, EVAL_ROWS))
 
-    def heldout_batches(self, limit: int | None = None) -> Iterator[Batch]:
-        """Held-out rows in file order, at most `limit` of them, in micro-batches."""
-        for rows in self.micro_batches(self.heldout_rows, range(len(self.heldout_rows))[:limit]):
+    def heldout_batches(self, chosen: Sequence[int] | None = None) -> Iterator[Batch]:
+        """Held-out rows in file order, all or those `chosen`, in micro-batches."""
+        for rows in self.micro_batches(self.heldout_rows, range(len(self.heldout_rows)) if chosen is None else chosen):
             yield self.batch(self.heldout_rows, rows, self.heldout_examples)
 
     def largest(self, tokens: int = 0) -> Batch:
