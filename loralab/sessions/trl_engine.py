@@ -75,7 +75,7 @@ class _Trainer(SFTTrainer):
         done = run.progress.step
         super().__init__(
             model=session.model,
-            args=_arguments(run, session),
+            args=_arguments(run, session, self.batches.most),
             data_collator=DataCollatorForLanguageModeling(pad_token_id=session.encoder.pad_id),
             train_dataset=_dataset(session),
             processing_class=_tokenizer(session),
@@ -137,31 +137,36 @@ class _Told(TrainerCallback):
 class _Batches:
     """Row numbers of every micro-batch from where the run is to its end, the same number of micro-batches in every update.
 
-    TRL counts micro-batches to know where an update ends; one with fewer rows is filled up with a row that teaches nothing, which
+    TRL counts micro-batches to know where an update ends; one with fewer of them is filled up with a row that teaches nothing, which
     comes after the real ones. `chosen` are the rows of the update last begun.
     """
 
     def __init__(self, run: Run, session: TextSession) -> None:
         self.run, self.session, self.chosen = run, session, list[int]()
+        self.most = max((len(self._parts(chosen)) for chosen in self._updates()), default=1)  # micro-batches of an update
 
     def __len__(self) -> int:
-        return (self.run.total_steps - self.run.progress.step) * _micro_batches(self.run)
+        return (self.run.total_steps - self.run.progress.step) * self.most
 
     def __iter__(self) -> Iterator[list[int]]:
+        for chosen in self._updates():
+            self.chosen = chosen
+            parts = self._parts(chosen)
+            yield from parts + [[len(self.session.train_rows)]] * (self.most - len(parts))
+
+    def _updates(self) -> Iterator[list[int]]:
+        """The rows of every update that is left."""
         epoch, start = self.run.progress.epoch, self.run.progress.step_in_epoch
-        left, micro = self.run.total_steps - self.run.progress.step, self.run.plan.micro_batch
+        left = self.run.total_steps - self.run.progress.step
         while left > 0:
             for chosen in self.session.order(epoch)[start:][:left]:
-                self.chosen = chosen
-                parts = [chosen[i : i + micro] for i in range(0, len(chosen), micro)]
-                filler = [[len(self.session.train_rows)]] * (_micro_batches(self.run) - len(parts))
-                yield from parts + filler
+                yield chosen
                 left -= 1
             epoch, start = epoch + 1, 0
 
-
-def _micro_batches(run: Run) -> int:
-    return math.ceil(run.plan.effective_batch / run.plan.micro_batch)
+    def _parts(self, chosen: list[int]) -> list[list[int]]:
+        """Rows computed at once: our loop's own micro-batches, so that the token budget holds here, too."""
+        return self.session.micro_batches(self.session.train_rows, chosen)
 
 
 def _dataset(session: TextSession) -> Dataset:
@@ -179,13 +184,13 @@ def _tokenizer(session: TextSession) -> PreTrainedTokenizerFast:
     return PreTrainedTokenizerFast(tokenizer_object=session.encoder.tokenizer, **special)
 
 
-def _arguments(run: Run, session: TextSession) -> SFTConfig:
+def _arguments(run: Run, session: TextSession, micro_batches: int) -> SFTConfig:
     plan = run.plan
     return SFTConfig(
         output_dir=str(run.folder.checkpoints),
         max_steps=run.total_steps - run.progress.step,
         per_device_train_batch_size=plan.micro_batch,
-        gradient_accumulation_steps=_micro_batches(run),
+        gradient_accumulation_steps=micro_batches,
         learning_rate=plan.learning_rate,
         max_grad_norm=plan.max_grad_norm or math.inf,  # a norm is always wanted
         seed=plan.seed,
