@@ -28,12 +28,14 @@ from loralab.evaluations import Note
 from loralab.evaluations._judge import Judgement
 from loralab.runs.run_folder import RunFolder
 from loralab.sessions import corpus
+from loralab.sessions.model import device
 from loralab.tasks.pretrain import PretrainPlan
 from loralab.train.finite import refuse_broken
 from loralab.train.loop import artifact_of
 from loralab.train.optim import Optimizers, adamw, muon
 from loralab.train.session import Batch
 
+OPENING, MARGIN = 32, 1000  # tokens of a held-out opening that is gone on from; left out at both ends of the corpus where it is long
 HELDOUT_ROWS = 192  # rows looked at per evaluation: enough for a loss to +-0.02, a few seconds on two cores
 
 
@@ -47,7 +49,7 @@ class PretrainSession:
         self._take_tokenizer()
         self.corpus = corpus.build(Path(plan.dataset), folder.path / "corpus", plan.vocabulary, plan.heldout_share, self._note)
         torch.manual_seed(plan.seed)
-        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.device = device()
         self.model: Any = LlamaForCausalLM(self.config()).to(self.device)  # pyright: ignore[reportArgumentType]
         if plan.base_model:
             self.model.load_state_dict(load_file(Path(plan.base_model) / "model.safetensors"), strict=False)
@@ -159,9 +161,11 @@ class PretrainSession:
     def _samples(self, count: int) -> tuple[Sample, ...]:
         """A few held-out openings continued; there is no “before” for a model that did not exist."""
         samples = []
-        for row in np.linspace(1000, len(self.corpus.heldout) - 1000, count).astype(int):
-            ids = torch.tensor(self.corpus.heldout[row : row + 32].astype(np.int64))[None].to(self.device)
-            written = self.model.generate(ids, max_new_tokens=60, do_sample=False, pad_token_id=1)[0, 32:].tolist()
+        last = len(self.corpus.heldout) - OPENING  # the last place where a whole opening begins
+        margin = min(MARGIN, max(0, last) // 4)
+        for row in np.unique(np.linspace(margin, max(margin, last - margin), count).astype(int)):
+            ids = torch.tensor(self.corpus.heldout[row : row + OPENING].astype(np.int64))[None].to(self.device)
+            written = self.model.generate(ids, max_new_tokens=60, do_sample=False, pad_token_id=1)[0, ids.shape[1] :].tolist()
             decode = self.corpus.tokenizer.decode
             samples.append(Sample(prompt=decode(ids[0].tolist()), base="", adapter=decode(written)))
         return tuple(samples)

@@ -46,7 +46,7 @@ class PretrainPlan(Plan):
         False, "Fuse the small operations; needs a C++ compiler and a minute at the start.", group="memory", label="Compile"
     )
     learning_rate: float = setting(6e-3, "How big each correction is.", group="learning", label="Learning rate", gt=0, lt=1)
-    schedule: Schedule = setting("wsd", "Constant, then falling over the last fifth.", group="learning", label="Schedule")
+    schedule: Schedule = setting("wsd", "Constant, then falling over the last quarter.", group="learning", label="Schedule")
     warmup: float = setting(
         0.01, "Share of the run in which the learning rate rises.", group="learning", label="Warm-up", unit="of the run", ge=0, le=1
     )
