@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import math
 
-from loralab.cli.terminal import size  # bytes are said alike on the page and in a terminal
+from loralab.core.words import size  # bytes are said alike on the page and in a terminal
 
 __all__ = [
     "GLOSSARY",

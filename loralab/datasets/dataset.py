@@ -105,13 +105,17 @@ def normalised(text: str) -> str:
 
 def fingerprint(example: Example) -> str:
     """Equal for examples that say the same."""
+    if example.media:
+        return "\n".join([*example.media, example.text, example.label or "", repr(example.target)])
     if not example.messages:
         return normalised(example.text)
     return "\n".join(f"{message.role}: {normalised(message.content)}" for message in example.messages)
 
 
 def _question(example: Example) -> str:
-    """What the model is asked: everything before the last answer."""
+    """What the model is asked: everything before the last answer, or what it is shown."""
+    if example.media:
+        return "\n".join(example.media)
     if not example.messages:
         return normalised(example.text)
     return "\n".join(f"{message.role}: {normalised(message.content)}" for message in example.messages[:-1])

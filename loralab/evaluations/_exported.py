@@ -15,12 +15,11 @@ from typing import Any
 
 from loralab.core.errors import LabError, UserError
 from loralab.core.events import Noted, fold, read
+from loralab.core.judgement import Judgement, tell
 from loralab.core.records import Example
-from loralab.datasets.dataset import load_examples, split
+from loralab.datasets.dataset import load_examples, split, spread
 from loralab.evaluations import exact_match, json_match, label_accuracy, number_match
 from loralab.evaluations._answers import LONGEST, SHORTEST, asked
-from loralab.evaluations._judge import Judgement, tell
-from loralab.datasets.dataset import spread
 from loralab.exports import Source, formats
 from loralab.exports._files import encoder_of
 from loralab.models.model_folder import count_weights, weight_files

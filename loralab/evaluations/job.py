@@ -12,9 +12,10 @@ from typing import Any
 
 from loralab.core.errors import UserError
 from loralab.core.events import Noted
+from loralab.core.judgement import tell
 from loralab.core.records import Job
 from loralab.evaluations import Judging
-from loralab.evaluations._judge import judge, tell
+from loralab.evaluations._judge import judge
 from loralab.evaluations._second_opinion import LocalJudge, Opinion
 from loralab.models import fingerprint
 from loralab.runs.run_folder import RunFolder

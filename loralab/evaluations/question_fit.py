@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 
 from loralab.core.records import Example, Message, Plan
+from loralab.datasets.dataset import spread
 from loralab.evaluations import Evaluation, Judging, Measured, switched
 from loralab.evaluations._answer_scores import Trait, shorten
 from loralab.evaluations._answers import asked
-from loralab.datasets.dataset import spread
 from loralab.models.tokenize import Encoded
 
 MOST_ROWS = 128  # each costs four passes

@@ -20,12 +20,11 @@ from torch import Tensor
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from loralab.core.digest import digest
-from loralab.core.errors import UserError
+from loralab.core.errors import Unavailable, UserError
 from loralab.core.events import Noted
+from loralab.core.judgement import Judgement, Note
 from loralab.core.paths import DATA, write_atomic
 from loralab.core.records import Artifact, Plan, Sample, Score
-from loralab.evaluations import Note
-from loralab.evaluations._judge import Judgement
 from loralab.runs.run_folder import RunFolder
 from loralab.sessions import corpus
 from loralab.sessions.model import device
@@ -41,6 +40,9 @@ HELDOUT_ROWS = 192  # rows looked at per evaluation: enough for a loss to +-0.02
 
 class PretrainSession:
     """See loralab.train.session.Session."""
+
+    unit = "tokens"
+    safe_rate = math.inf
 
     def __init__(self, plan: PretrainPlan, folder: RunFolder) -> None:
         self.plan = plan
@@ -112,7 +114,7 @@ class PretrainSession:
 
     def _part(self, batch: Batch, which: slice) -> Batch:
         ids = batch.tensors["ids"][which]
-        return Batch({"ids": ids}, ids[:, 1:].numel(), ids[:, 1:].numel(), batch.rows[which], batch.sizes[which])
+        return Batch({"ids": ids}, ids[:, 1:].numel(), ids[:, 1:].numel(), batch.rows[which], batch.costs[which])
 
     def reconfigure(self, plan: Plan) -> None:
         self.plan = type(self.plan).model_validate(plan.model_dump())
@@ -127,6 +129,22 @@ class PretrainSession:
         for i in range(0, len(rows), micro):
             yield self._batch(self.corpus.heldout, rows[i : i + micro], 0)
 
+    @property
+    def cost_limit(self) -> int:
+        return self.plan.token_budget
+
+    def limit_cost(self, cost: int) -> dict[str, Any]:
+        return {"token_budget": cost}
+
+    def smaller_words(self, cost: int) -> str:
+        return f"set “Row length” to {max(16, cost // 8 * 8):,} tokens"
+
+    def worst_batch(self, cost: int = 0) -> None:
+        """Every row is as long as the others: the first update shows what a step takes."""
+
+    def predicted_bytes(self, batch: Batch, *, again: bool = False) -> float:  # noqa: ARG002  (whatever it is asked about)
+        raise Unavailable("all of its weights learn, which the books do not cover", code="not_countable")
+
     def _at_once(self) -> int:
         """Rows of a micro-batch: the plan's, as far as its token budget allows."""
         allowed = self.plan.token_budget // self.plan.max_length or 1
@@ -137,7 +155,7 @@ class PretrainSession:
         starts = np.minimum(rows * length + offset, len(tokens) - length - 1)
         ids = torch.from_numpy(np.stack([tokens[s : s + length + 1] for s in starts]).astype(np.int64)).to(self.device)
         count = ids[:, 1:].numel()
-        return Batch({"ids": ids}, n_tokens=count, n_targets=count, rows=tuple(int(r) for r in rows), sizes=(length,) * len(rows))
+        return Batch({"ids": ids}, n_units=count, n_targets=count, rows=tuple(int(r) for r in rows), costs=(length,) * len(rows))
 
     def loss(self, batch: Batch) -> tuple[Tensor, int]:
         ids = batch.tensors["ids"]

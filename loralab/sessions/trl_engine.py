@@ -1,7 +1,7 @@
-"""Owns `engine = "trl"`: the same plan trained by TRL's SFTTrainer, as the reference our own loop is held against.
+"""`engine = "trl"`: the same plan trained by TRL's SFTTrainer, as the reference our own loop is held against.
 
 Invariants: TRL gets the very token ids, batches, starting weights, optimiser and learning rates our loop would use, and the forward
-pass, the loss, the accumulation, the clipping and the update are TRL's; the events, the looks, the safety copies and the ending are
+pass, the loss, the accumulation, the clipping and the update are TRL's; the events, the evaluations, the checkpoints and the ending are
 our loop's own functions. Nothing is templated twice, packed, logged elsewhere or sent anywhere.
 """
 
@@ -27,7 +27,7 @@ from loralab.runs.run_folder import RunFolder
 from loralab.sessions.text import TextSession
 from loralab.tasks.text import TextPlan
 from loralab.train import guard, loop
-from loralab.train.loop import Run
+from loralab.train.state import Run
 
 UNLEARNED = -100  # the label transformers leaves out of the loss
 
@@ -39,7 +39,7 @@ def train(plan: TextPlan, folder: RunFolder) -> dict[str, Any]:
     """
     session = TextSession(plan, folder)
     run = loop.prepare(session, plan, folder)
-    run.watch.hands_off = True
+    run.watch.external_engine = True
     folder.emit(Noted(step=run.progress.step, text=f"Trained by the SFTTrainer of TRL {trl_version}.", phase="training"))
     if run.progress.step < run.total_steps:
         weights = {name: parameter.data for name, parameter in session.state().items()}
@@ -79,7 +79,7 @@ class _Trainer(SFTTrainer):
             data_collator=DataCollatorForLanguageModeling(pad_token_id=session.encoder.pad_id),
             train_dataset=_dataset(session),
             processing_class=_tokenizer(session),
-            optimizers=(optimizer, torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: loop.rate_factor(run, done + step))),
+            optimizers=(optimizer, torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: run.rate_factor(done + step))),
             callbacks=[_Told(self)],
         )
         self.remove_callback(PrinterCallback)
@@ -121,7 +121,7 @@ class _Trainer(SFTTrainer):
 
 
 class _Told(TrainerCallback):
-    """After each update of TRL's: count it, tell it, look, save and stop as our loop does."""
+    """After each update of TRL's: count it, tell it, evaluate, save and stop as our loop does."""
 
     def __init__(self, trainer: _Trainer) -> None:
         self.trainer = trainer
@@ -129,8 +129,8 @@ class _Told(TrainerCallback):
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:  # noqa: ARG002
         run, made = self.trainer.run, self.trainer.update
         seconds = time.monotonic() - made.begun
-        loop.count_update(run, loss=made.loss, norm=made.norm, rate=made.rate, tokens=made.tokens, seconds=seconds)
-        loop.look_and_save(run)
+        loop.count_update(run, loss=made.loss, norm=made.norm, rate=made.rate, units=made.tokens, seconds=seconds)
+        loop.evaluate_and_save(run)
         control.should_training_stop = bool(run.why) or run.progress.step >= run.total_steps
 
 

@@ -152,12 +152,12 @@ def test_batches_hold_the_tokens_of_their_examples_and_nothing_is_learned_from_p
         assert set(ids[at, len(row.ids) :].tolist()) <= {session.encoder.pad_id}
         assert not learned[at, len(row.ids) :].any()
     assert batch.n_targets == int(learned.sum())
-    assert batch.n_tokens == sum(len(session.train_rows[i].ids) for i in (0, 5, 9))
+    assert batch.n_units == sum(len(session.train_rows[i].ids) for i in (0, 5, 9))
 
 
 def test_rows_of_like_length_share_a_batch(tmp_path: Path, llama: Path, data: Path) -> None:
     session = opened(tmp_path, llama, data)
-    padding = sum(batch.tensors["ids"].numel() - batch.n_tokens for update in session.steps(0) for batch in update)
+    padding = sum(batch.tensors["ids"].numel() - batch.n_units for update in session.steps(0) for batch in update)
     assert padding < 0.15 * sum(len(row.ids) for row in session.train_rows)
 
 

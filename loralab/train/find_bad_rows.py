@@ -1,4 +1,4 @@
-"""Owns looking into an update that went wrong, one example at a time.
+"""Looks into an update that went wrong, one example at a time.
 
 Invariant: looking changes nothing: gradients are dropped and random numbers are as they were, so a run goes on as if nobody had looked.
 """
