@@ -70,7 +70,7 @@ def save_to_stop(run: Run) -> Problem | None:
     """A copy before the run ends because it was asked to; where there is none, what to say about from where it will go on."""
     if save(run):
         return None
-    left = checkpoint.copies(run.folder.checkpoints)
+    left = checkpoint.saved_in(run.folder.checkpoints)
     where = f"update {checkpoint.step_of(left[-1])}" if left else "the beginning"
     what = f"Stopped as you asked, but the last safety copy could not be written: it will go on from {where}."
     return Problem(code="copy_not_written", what=what, todo="Free some space, then resume it.")

@@ -4,7 +4,7 @@ Invariants: an update that is not finite never reaches the weights; one example 
 each alone; what is changed is changed because of what was found, is told, and is at most CHANCES times; a run that does well is left alone.
 
 A suspicion costs nothing and does nothing: an update whose loss is far above the start, or whose gradient is far outside its own history.
-If most of the PATIENCE updates from there on are such, the held-out examples are asked, the very ones looked at before training: only if
+If most of the PATIENCE updates from there on are such, the held-out examples are asked, the very ones of the evaluation before training: only if
 they got as much worse, too, the run goes back. That is why noise in a batch, however loud, is no alarm. A long gradient alone is harmless
 (it is clipped, and AdamW divides by its size), so it counts only while the loss is above where it began.
 """
@@ -159,7 +159,7 @@ def _not_finite(run: Run, micro_batches: Sequence[Batch], loss: float, norm: flo
         recovery.leave_out(run, bad, "bad_row", f"{named(bad, 'gives', 'give')} a loss that is not a number")
     else:
         recovery.report_broken(run, rows, loss, norm, "" if narrow(run.plan) else " Other examples fare no better: it is not about these.")
-        recovery.go_back(run)
+        recovery.roll_back(run)
         if narrow(run.plan) or broken_rows(session, reference):
             recovery.raise_precision(run)
         else:
@@ -181,7 +181,7 @@ def _unexplained(run: Run, rows: Sequence[int], loss: float, norm: float) -> Non
     recovery.report_broken(run, rows, loss, norm, " Tried again, each of its examples alone is fine.")
     if len(broken) >= PATIENCE:
         broken.clear()
-        recovery.go_back(run)
+        recovery.roll_back(run)
         if recovery.wider(run.plan):
             recovery.raise_precision(run)
         else:
@@ -214,7 +214,7 @@ def _evaluation_not_finite(run: Run) -> None:
         recovery.report(run, "bad_row", text, {"rows": bad})
         return
     recovery.report(run, "non_finite", "The loss on the held-out examples is not finite.", {"rows": bad})
-    begun = recovery.go_back(run) >= 0
+    begun = recovery.roll_back(run) >= 0
     if begun and not broken_rows(session, known_good(session)) and not narrow(run.plan):
         recovery.lower_learning_rate(run, "non_finite", TOO_BIG)
     else:

@@ -195,7 +195,7 @@ def _judge(run: Run) -> None:
 
 def _seconds_left(run: Run) -> float:
     progress = run.progress
-    per_step = progress.seconds / max(progress.step, 1)  # looks and checkpoints included, as they will be again
+    per_step = progress.seconds / max(progress.step, 1)  # evaluations and checkpoints included, as they will be again
     left = per_step * (run.total_steps - progress.step)
     return min(left, 60 * run.plan.max_minutes - progress.seconds) if run.plan.max_minutes else left
 

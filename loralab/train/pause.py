@@ -32,9 +32,9 @@ def why(plan: Plan, reading: Reading, margin: float = 0) -> str:
 def wait(run: Run) -> None:
     """Wait, here, as long as the plan says so; the time is not training time. Costs nothing where the plan sets no limit."""
     plan, sensors = run.plan, run.sensors
-    if not (plan.pause_below_battery or plan.pause_above_temperature) or time.monotonic() - sensors.looked < READ_EVERY:
+    if not (plan.pause_below_battery or plan.pause_above_temperature) or time.monotonic() - sensors.last_read < READ_EVERY:
         return
-    sensors.looked = time.monotonic()
+    sensors.last_read = time.monotonic()
     reason = why(plan, sensors.read())
     if not reason:
         return
@@ -44,7 +44,7 @@ def wait(run: Run) -> None:
     while reason and not run.folder.stop_asked:
         _sleep(run)
         reason = why(plan, sensors.read(), MARGIN)
-    sensors.looked = time.monotonic()
+    sensors.last_read = time.monotonic()
     waited = time.monotonic() - begun
     run.clock.skip(waited)
     if not reason:

@@ -25,7 +25,7 @@ def lower_learning_rate(run: Run, code: str, reason: str, *, changed: bool = Tru
 
     With `changed` false nothing is made gentler the first time: going back alone may do.
     """
-    back = go_back(run)
+    back = roll_back(run)
     run.progress.troubles += 1
     if back < 0 or run.watch.external_engine or run.progress.troubles > CHANCES:
         rate = run.plan.learning_rate / GENTLER
@@ -67,7 +67,7 @@ def narrow(plan: Plan) -> bool:
     return plan.precision == "fp16"
 
 
-def go_back(run: Run) -> int:
+def roll_back(run: Run) -> int:
     """Adapter and optimiser as they last were in order; the number of that update, -1 where there is no way back."""
     watch, now = run.watch, run.progress.step
     watch.suspicion.clear()
@@ -109,7 +109,7 @@ def end(run: Run, code: str, what: str, todo: str) -> None:
     if math.isnan(run.progress.base_loss):
         raise RunFailed(what, todo, code=code)
     if run.best is None:
-        go_back(run)
+        roll_back(run)
     progress = run.progress
     if progress.best_loss < progress.base_loss:
         what += f" The best version so far, from update {progress.best_step}, is kept."

@@ -32,7 +32,7 @@ class Sensors:
     """What a run reads its machine with, and when it last did."""
 
     read: Callable[[], Reading] = field(default=read)
-    looked: float = -math.inf  # seconds of time.monotonic
+    last_read: float = -math.inf  # seconds of time.monotonic
 
 
 def _battery() -> float | None:

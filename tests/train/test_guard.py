@@ -137,7 +137,7 @@ def test_going_back_is_to_an_earlier_adapter_and_its_notes_exactly(tmp_path: Pat
         loop._update(run, next(steps))
     with torch.no_grad():
         troubles.break_adapter(run)
-    at = recovery.go_back(run)
+    at = recovery.roll_back(run)
     assert at == 0  # the copy taken at update 5 has not proved itself for five updates yet
     assert all(torch.equal(a, b) for a, b in zip(_copy(run)[0], seen[at][0], strict=True))
     for _ in range(12):
@@ -145,7 +145,7 @@ def test_going_back_is_to_an_earlier_adapter_and_its_notes_exactly(tmp_path: Pat
         run.optimizer.zero_grad()
         loop._update(run, next(steps, None) or next(steps := run.session.steps(1)))
     run.watch.back = (-1, -1)
-    at = recovery.go_back(run)
+    at = recovery.roll_back(run)
     assert 7 <= at <= run.progress.step - 5
     weights, moment = _copy(run)
     assert all(torch.equal(a, b) for a, b in zip(weights, seen[at][0], strict=True))

@@ -117,7 +117,9 @@ def readings(monkeypatch: pytest.MonkeyPatch, *given: Reading) -> list[Reading]:
     """Sensors that say `given` one after the other, then the last for ever."""
     left = list(given)
     monkeypatch.setattr(
-        sensors.Sensors, "__init__", lambda self: self.__dict__.update(looked=-1e9, read=lambda: left.pop(0) if len(left) > 1 else left[0])
+        sensors.Sensors,
+        "__init__",
+        lambda self: self.__dict__.update(last_read=-1e9, read=lambda: left.pop(0) if len(left) > 1 else left[0]),
     )
     return left
 
@@ -144,7 +146,7 @@ def test_a_hot_machine_waits_and_a_stop_is_answered_while_it_does(
     readings(monkeypatch, Reading(temperature=60), Reading(temperature=97))
     folder = open_run(tmp_path / "run", data, llama, pause_above_temperature=90)
     monkeypatch.setattr(pause.time, "sleep", lambda _: (folder.path / "stop").touch())
-    monkeypatch.setattr(pause, "LOOK_EVERY", 0.05)
+    monkeypatch.setattr(pause, "READ_EVERY", 0.05)
     result = job.run(folder)
     assert result["outcome"] == "stopped"
     assert result["steps"] < 8
@@ -164,7 +166,7 @@ def test_no_limit_no_reading(tmp_path: Path, data: Path, llama: Path, monkeypatc
     def never() -> Reading:
         raise AssertionError("nobody asked for it")
 
-    monkeypatch.setattr(pause, "read", never)
+    monkeypatch.setattr(sensors.Sensors, "__init__", lambda self: self.__dict__.update(last_read=-1e9, read=never))
     assert job.run(open_run(tmp_path / "run", data, llama))["steps"] == 8
 
 
@@ -175,8 +177,8 @@ def test_broken_sensors_are_not_believed(monkeypatch: pytest.MonkeyPatch) -> Non
     def broken() -> Any:
         raise OSError("the driver is gone")
 
-    monkeypatch.setattr(pause.psutil, "sensors_battery", broken, raising=False)
-    monkeypatch.setattr(pause.psutil, "sensors_temperatures", broken, raising=False)
+    monkeypatch.setattr(sensors.psutil, "sensors_battery", broken, raising=False)
+    monkeypatch.setattr(sensors.psutil, "sensors_temperatures", broken, raising=False)
     assert sensors._battery() is None
     assert sensors._processor() == []
     reading = sensors.read()
