@@ -4,7 +4,7 @@ Invariants: an update that is not finite never reaches the weights; one example 
 each alone; what is changed is changed because of what was found, is told, and is at most CHANCES times; a run that does well is left alone.
 
 A suspicion costs nothing and does nothing: an update whose loss is far above the start, or whose gradient is far outside its own history.
-If most of the PATIENCE updates from there on are such, the held-out examples are asked, the very ones of the evaluation before training: only if
+If most of the PATIENCE updates from there on are such, the held-out examples are asked, those evaluated before training: only if
 they got as much worse, too, the run goes back. That is why noise in a batch, however loud, is no alarm. A long gradient alone is harmless
 (it is clipped, and AdamW divides by its size), so it counts only while the loss is above where it began.
 """
