@@ -200,7 +200,7 @@ class TextSession:
     def smaller_words(self, cost: int) -> str:
         return f"set “Longest example” to {max(16, cost // 8 * 8):,} tokens, so that longer ones are cut"
 
-    def worst_batch(self, cost: int = 0) -> Batch:
+    def worst_batch(self, cost: int = 0) -> Batch | None:
         """The costliest micro-batch an epoch can have, of at most `cost` padded tokens where given; a row too long for that is cut."""
         lengths = [len(row.ids) for row in self.train_rows]
         order = sorted(range(len(lengths)), key=lambda i: lengths[i], reverse=True)
