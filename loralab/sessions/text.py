@@ -32,11 +32,11 @@ from loralab.runs.run_folder import RunFolder
 from loralab.sessions.head import TextHead
 from loralab.sessions.lora import attach_adapter, brought_in, save_adapter
 from loralab.sessions.model import device, load_base
+from loralab.sessions.recompute import keeping, offload_words, set_mode
 from loralab.sessions.trace import Pack, trace
 from loralab.tasks.text import TextPlan
 from loralab.train import memory
 from loralab.train.optim import Optimizers, adamw
-from loralab.train.recompute import keeping, offload_words, set_mode
 from loralab.train.rollback import copied
 from loralab.train.session import Batch
 

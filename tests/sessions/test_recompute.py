@@ -15,11 +15,11 @@ from loralab.core.events import Adjusted, Noted
 from loralab.sessions.full import FullSession
 from loralab.sessions.head import TextHead
 from loralab.sessions.lora import attach_adapter
+from loralab.sessions.recompute import keeping, set_mode
 from loralab.sessions.text import TextSession
 from loralab.sessions.trace import Pack, Setting, record
 from loralab.train import loop
 from loralab.train.optim import adamw
-from loralab.train.recompute import keeping, set_mode
 from tests.support import models
 
 MODES = ("none", "selective", "full")
