@@ -10,17 +10,17 @@ nothing is, the usual one stays.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from pydantic import ValidationError
 
+from advisor.text import TextPlan
 from loralab.core.errors import UserError
 from loralab.core.records import Record
 from loralab.lab import Lab
 from loralab.reports.compare import compare
 from loralab.runs import runs
-from loralab.tasks.text import TextPlan
 
 SHARE, FEWEST, MOST = 0.1, 20, 60  # of the updates of the whole run; updates of a pilot
 APART = 3.0  # times: how far the others are from the usual value (the public sweep: 3 times off costs about 1 % of the loss)
@@ -112,9 +112,6 @@ def follow(lab: Lab, names: Sequence[str]) -> str:
     options = {name: value for name, value in lab.job(names[0]).options.items() if name not in (OPTION, "measures", "predicted")}
     told = {"tested": pilot.group, "because": picked.words}
     return runs.start(lab.home, "train", plan=pilot.plan | {pilot.setting: picked.value}, options=options | told)
-
-
-Compare = Callable[[dict[str, Any], dict[str, Any]], Any]
 
 
 def loss_of(judgement: dict[str, Any], side: str = "adapter_loss") -> float:

@@ -16,8 +16,8 @@ from loralab.core.errors import UserError
 from loralab.core.judgement import Judgement, Note
 from loralab.core.records import Artifact, Sample, Score
 from loralab.evaluations import answered
+from loralab.runtimes.base_model import load_base
 from loralab.sessions.lora import TOKENIZER_FILES
-from loralab.sessions.model import load_base
 from loralab.sessions.text import TextSession
 from loralab.train.finite import refuse_broken
 from loralab.train.loop import artifact_of

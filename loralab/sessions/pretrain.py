@@ -26,8 +26,8 @@ from loralab.core.judgement import Judgement, Note
 from loralab.core.paths import DATA, write_atomic
 from loralab.core.records import Artifact, Plan, Sample, Score
 from loralab.runs.run_folder import RunFolder
+from loralab.runtimes.base_model import device
 from loralab.sessions import corpus
-from loralab.sessions.model import device
 from loralab.tasks.pretrain import PretrainPlan
 from loralab.train.finite import refuse_broken
 from loralab.train.loop import artifact_of

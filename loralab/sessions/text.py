@@ -24,14 +24,14 @@ from loralab.core.records import Artifact, Example, Plan
 from loralab.datasets import run_facts
 from loralab.datasets.dataset import load_examples, split, stratified
 from loralab.evaluations import Judging
-from loralab.evaluations._controls import SHUFFLED, shuffle_answers
-from loralab.evaluations._judge import judge
+from loralab.evaluations.shared.controls import SHUFFLED, shuffle_answers
+from loralab.evaluations.shared.verdict import judge
 from loralab.machine.hardware import fingerprint, measure_machine
 from loralab.models.tokenize import Encoded, TextEncoder
 from loralab.runs.run_folder import RunFolder
+from loralab.runtimes.base_model import device, load_base
 from loralab.sessions.head import TextHead
 from loralab.sessions.lora import attach_adapter, brought_in, save_adapter
-from loralab.sessions.model import device, load_base
 from loralab.sessions.recompute import keeping, offload_words, set_mode
 from loralab.sessions.trace import Pack, trace
 from loralab.tasks.text import TextPlan
