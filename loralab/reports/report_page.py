@@ -18,11 +18,11 @@ from loralab.cli import terminal
 from loralab.core.events import Adjusted, Evaluated, Incident, RunView
 from loralab.core.paths import DATA
 from loralab.core.records import Score
+from loralab.core.report import judged, run_report
 from loralab.core.words import duration, size
 from loralab.machine.hardware import Machine
 from loralab.reports.card import SETTINGS
 from loralab.reports.incidents import adjustment
-from loralab.reports.report import judged, run_report
 from loralab.tasks.text import TextPlan
 
 MOST_ROWS = 25  # of the loss table: evenly spread, the first and the last among them
