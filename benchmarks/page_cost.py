@@ -63,8 +63,7 @@ def main() -> None:
         environment = {**os.environ, "LORALAB_HOME": str(home)}
         command = [sys.executable, "-m", "ui.app", "--port", str(PORT), "--home", str(home)]
         with subprocess.Popen(command, cwd=CHECKOUT, env=environment, stdout=subprocess.PIPE, text=True) as server:
-            assert server.stdout is not None
-            link = server.stdout.readline().strip() or f"http://127.0.0.1:{PORT}/"
+            link = server.stdout.readline().strip() if server.stdout else ""
             app = psutil.Process(server.pid)
             chromium = next(
                 path for path in ("/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome") if Path(path).exists()
