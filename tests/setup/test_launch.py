@@ -66,7 +66,8 @@ def launch(home: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
     started: list[subprocess.Popen[str]] = []
 
     def start(*arguments: str, code: str = STAND_IN, workspace: Path = home, browser: Path | None = None) -> subprocess.Popen[str]:
-        command = [sys.executable, "-c", DRIVER.format(root=str(CHECKOUT), code=code), "--home", str(workspace), *arguments]
+        ported = () if "--port" in arguments else ("--port", str(free_port()))  # other tests may want the usual one at the same time
+        command = [sys.executable, "-c", DRIVER.format(root=str(CHECKOUT), code=code), "--home", str(workspace), *ported, *arguments]
         env = {name: value for name, value in os.environ.items() if name not in ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER")}
         env |= {"BROWSER": f"{browser} %s"} if browser else {}
         process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env)
