@@ -49,12 +49,12 @@ FAULTS = (
     Fault("event fold", "loralab/core/events.py", "if event.resumed:", "if False:", "tests/core/test_events.py"),
     Fault(
         "verdict statistics",
-        "loralab/evaluations/_paired.py",
+        "loralab/evaluations/shared/paired.py",
         "if found.low > 0 or found.high < 0:",
         "if found.difference != 0:",
         "tests/evaluations/test_verdict.py tests/evaluations/test_evaluations.py",
     ),
-    Fault("many measures", "loralab/evaluations/_paired.py", "* (len(chances) - rank)", "", "tests/evaluations/test_verdict.py"),
+    Fault("many measures", "loralab/evaluations/shared/paired.py", "* (len(chances) - rank)", "", "tests/evaluations/test_verdict.py"),
     Fault(
         "never twice",
         "advisor/diagnosis/limits.py",
@@ -82,7 +82,7 @@ FAULTS = (
     Fault("queue order", "loralab/runs/queue.py", "run = order.waiting[0]", "run = order.waiting[-1]", "tests/runs/test_queue.py", "test"),
     Fault(
         "parity bound",
-        "loralab/exports/_parity.py",
+        "loralab/exports/parity/checks.py",
         "ok = far <= bound.largest and",
         "ok = True or",
         "tests/exports/test_parity.py",
@@ -100,9 +100,11 @@ def plant(fault: Fault, tree: Path) -> bool:
         else:
             shutil.copy2(source, tree / part)
     path = tree / fault.file
-    text = path.read_text("utf-8")
+    text = path.read_text("utf-8") if path.is_file() else ""
+    if text.count(fault.line) != 1:
+        return False
     path.write_text(text.replace(fault.line, fault.wrong), "utf-8")
-    return text.count(fault.line) == 1
+    return True
 
 
 def tried(fault: Fault) -> dict[str, object]:
