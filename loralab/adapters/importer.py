@@ -22,7 +22,7 @@ from loralab.adapters.files import gather
 from loralab.core import paths
 from loralab.core.digest import digest
 from loralab.core.errors import LabError, UserError
-from loralab.core.events import Ended, Event, EventLog, Noted, Saved, Started, Stepped
+from loralab.core.events import Ended, Event, Noted, Saved, Started, Stepped, append
 from loralab.core.records import Artifact, Job
 from loralab.exports import _history
 from loralab.models import fingerprint
@@ -206,11 +206,7 @@ def _keep(home: Path, folder: Path, asked: Job, past: dict[str, Any], findings: 
             if origin:
                 shutil.copyfile(origin, adapter / name)
         fingerprint.keep(place, model)
-        log = EventLog(place / "events.jsonl")
-        for event in _story(asked, folder, adapter, past, findings):
-            log(event)
-        log.close()
-        _insist(not log.unwritten)
+        append(place / "events.jsonl", *_story(asked, folder, adapter, past, findings))
         title = asked.plan.get("title") or str(asked.options["imported"]["from"]).removesuffix(".zip")[:80]
         kept = asked.model_copy(update={"run": place.name, "plan": asked.plan | {"title": title}})
         paths.write_atomic(place / "job.json", kept.model_dump_json(indent=2))
@@ -218,11 +214,6 @@ def _keep(home: Path, folder: Path, asked: Job, past: dict[str, Any], findings: 
         shutil.rmtree(place, ignore_errors=True)
         raise
     return place.name
-
-
-def _insist(written: bool) -> None:
-    if not written:
-        raise UserError("The disk is full.", "Free some space, then bring it in again.", code="disk_full")
 
 
 def _story(asked: Job, folder: Path, adapter: Path, past: dict[str, Any], findings: list[str]) -> Iterator[Event]:

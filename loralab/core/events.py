@@ -137,9 +137,10 @@ class EventLog:
         self._file = path.open("ab", buffering=0)
         self.unwritten = b""
 
-    def __call__(self, event: Event) -> None:
+    def __call__(self, event: Event) -> bool:
+        """Append; whether this and all before it is with the system now."""
         self.unwritten += event.model_dump_json().encode() + b"\n"
-        self.flush()
+        return self.flush()
 
     def flush(self) -> bool:
         """Write what waits; whether all of it is with the system now. A full disk takes part of a line, and the rest later."""
@@ -152,6 +153,20 @@ class EventLog:
 
     def close(self) -> None:
         self._file.close()
+
+
+def append(path: Path, *events: Event) -> None:
+    """Write events of a run whose worker is gone: all of them, or none and OSError. The caller says what the disk did not take."""
+    drop_torn_line(path)
+    raw = b"".join(event.model_dump_json().encode() + b"\n" for event in events)
+    with path.open("ab", buffering=0) as file:
+        before = file.seek(0, os.SEEK_END)
+        try:
+            while raw:
+                raw = raw[file.write(raw) or 0 :]
+        except OSError:
+            file.truncate(before)  # no half event, and none of two that belong together
+            raise
 
 
 def drop_torn_line(path: Path) -> None:
@@ -253,11 +268,13 @@ def _apply(event: Event, change: dict[str, Any], view: RunView) -> None:  # noqa
                 change["notes"].append(event)
         case Stepped():
             _forget_from(event.step, change["steps"])
+            _forget_from(event.step, change["evaluations"])
             change["steps"].append(event)
             change |= {"phase": "training", "epoch": event.epoch, "seconds_left": event.seconds_left}
             change["total_steps"] = event.total_steps or change.get("total_steps", view.total_steps)
             change["fraction"] = event.step / event.total_steps if event.total_steps else None
         case Evaluated():
+            change["evaluations"] = [e for e in change["evaluations"] if (e.split, e.step) != (event.split, event.step)]
             change["evaluations"].append(event)
         case Previewed():
             change["samples"] = tuple(event.samples)
@@ -271,7 +288,7 @@ def _apply(event: Event, change: dict[str, Any], view: RunView) -> None:  # noqa
             change |= {"state": event.outcome, "queued": False, "ending": event, "ended": event.time, "fraction": None, "seconds_left": 0.0}
 
 
-def _forget_from(step: int, steps: list[Stepped]) -> None:
-    """Drop updates that are done again: a damaged safety copy makes a run go on from further back than Started could know."""
-    while steps and steps[-1].step >= step:
-        steps.pop()
+def _forget_from(step: int, made: list[Stepped] | list[Evaluated]) -> None:
+    """Drop what is done again: a damaged checkpoint makes a run go on from further back than Started could know."""
+    while made and made[-1].step >= step:
+        made.pop()

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from loralab.core import paths
 from loralab.core.errors import UserError
-from loralab.core.events import Ended, EventLog, Queued, RunView, drop_torn_line
+from loralab.core.events import Ended, Queued, RunView, append, drop_torn_line
 from loralab.core.records import Job, Record
 from loralab.runs import process
 from loralab.runs.watch import DESK, keeper_of, look
@@ -77,12 +77,8 @@ def leave(home: Path, run: str) -> bool:
         path = _folder(home, run)
         with FileLock(path / ".lock", timeout=LOCK_SECONDS):
             what = "It was taken out of the queue before its turn came."
-            _append(
-                path,
-                Ended(
-                    outcome="stopped", step=look(path, locked=True).step, code="unqueued", what=what, todo="Resume it to queue it again."
-                ),
-            )
+            step, todo = look(path, locked=True).step, "Resume it to queue it again."
+            append(path / "events.jsonl", Ended(outcome="stopped", step=step, code="unqueued", what=what, todo=todo))
         _write(home, order.model_copy(update={"waiting": tuple(other for other in order.waiting if other != run)}))
     return True
 
@@ -124,7 +120,7 @@ def enter(home: Path, run: str, asked: Job | None = None) -> None:
                 may_go_on(view)
                 step = view.step
             if order.running:
-                _append(path, Queued(step=step))
+                _wait_in_line(path, step, new=asked is not None)
                 _write(home, order.model_copy(update={"waiting": (*order.waiting, run)}))
             else:
                 _write(home, _Order(running=run))  # before it is started: never two
@@ -152,7 +148,8 @@ def hand_over(folder: str) -> None:
     """A keeper's last act. It waits for the lock, so that a run queued at this very moment is seen either here or by who queues it."""
     home = Path(folder).parents[1]
     if _read(home) is not None:
-        _start_next(home, LOCK_SECONDS)
+        with contextlib.suppress(OSError):  # a full disk: whoever looks at the queue next tries again
+            _start_next(home, LOCK_SECONDS)
 
 
 def _start_next(home: Path, seconds: float) -> None:
@@ -287,7 +284,10 @@ def _turn(home: Path, run: str, position: int) -> Turn:
     return Turn(run=run, kind=job.kind, title=title, position=position)
 
 
-def _append(path: Path, event: Ended | Queued) -> None:
-    log = EventLog(path / "events.jsonl")
-    log(event)
-    log.close()
+def _wait_in_line(path: Path, step: int, *, new: bool) -> None:
+    try:
+        append(path / "events.jsonl", Queued(step=step))
+    except OSError:
+        if new:  # nobody knows of it yet, and without this line it would be taken for one that died
+            (path / "job.json").unlink()
+        raise

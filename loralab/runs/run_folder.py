@@ -24,12 +24,14 @@ class RunFolder:
         self.reserve = Reserve(self.path / "reserve")
         self.reserve.take()
 
-    def emit(self, event: Event) -> None:
-        """Append to the log. Where the disk is full the run's reserve makes room; where that is too little, the line waits."""
-        self.log(event)
-        if self.log.unwritten:
-            self.reserve.give()
-            self.log.flush()
+    def emit(self, event: Event) -> bool:
+        """Append to the log. Where the disk is full the run's reserve makes room; where that is too little, the line waits and the
+        answer is False.
+        """
+        if self.log(event):
+            return True
+        self.reserve.give()
+        return self.log.flush()
 
     @property
     def short_of_room(self) -> bool:

@@ -14,9 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-from loralab.runs.supervisor import KEEPER
+from loralab.runs.protocol import KEEPER, LOCK
 
-LOCK = "worker.lock"
 PR_SET_PDEATHSIG = 1  # prctl(2): the signal a process gets when its parent is gone
 
 

@@ -50,7 +50,7 @@ def run(folder: RunFolder) -> dict[str, Any]:
         door.bind(("127.0.0.1", 0))
         door.listen(64)
         note = folder.path / "server.json"
-        write_atomic(note, json.dumps({"port": door.getsockname()[1], "token": token, **about}))
+        write_atomic(note, json.dumps({"port": door.getsockname()[1], "token": token, **about}), private=True)
         folder.emit(Noted(text="Ready to answer.", phase="ready to answer"))
         try:
             why = asyncio.run(_serve(make_app(speaker, token, about), door, speaker, folder))

@@ -15,7 +15,7 @@ _NOTE = "app.json"
 
 def write_note(home: Path, pid: int, port: int, token: str) -> None:
     """Say that the app of this workspace is at this port. The token is for this user's eyes."""
-    write_atomic(home / _NOTE, json.dumps({"pid": pid, "port": port, "token": token}))
+    write_atomic(home / _NOTE, json.dumps({"pid": pid, "port": port, "token": token}), private=True)
 
 
 def remove_note(home: Path, token: str) -> None:

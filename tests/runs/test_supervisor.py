@@ -16,7 +16,7 @@ import pytest
 from loralab.core.events import Adjusted, Ended, Incident, Started, Stepped, read
 from loralab.core.paths import CHECKOUT
 from loralab.core.records import Plan
-from loralab.runs import crash, runs, supervisor, watch
+from loralab.runs import crash, protocol, runs, watch
 from loralab.runs.worker_lock import held, take_lock
 from tests.conftest import ended, ending, first_line, forget, gone, python, until, worker_of, worker_pid
 from tests.conftest import endings as all_endings
@@ -274,7 +274,7 @@ def test_a_second_worker_of_the_same_run_leaves_without_a_word(home, fake, monke
     path, lines = home / "runs" / run, len(log_of(home, run))
     code = "import sys; from loralab.runs.runs import worker; worker.LOCK_SECONDS = 0.2; sys.exit(worker.main(sys.argv[1:]))"
     done = subprocess.run([sys.executable, "-c", code, str(path)], cwd=CHECKOUT, check=False, capture_output=True)
-    assert done.returncode == supervisor.TAKEN
+    assert done.returncode == protocol.TAKEN
     assert len(log_of(home, run)) == lines
     assert runs.view(home, run).active
 

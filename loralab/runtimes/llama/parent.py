@@ -18,9 +18,9 @@ from typing import Any
 
 import numpy as np
 
+from loralab.core.child import ENVIRONMENT
 from loralab.core.errors import LabError, Unavailable
 from loralab.core.paths import CHECKOUT
-from loralab.runs.process import ENVIRONMENT
 from loralab.runtimes.llama import quantizer
 from loralab.runtimes.llama.wire import receive, send
 
