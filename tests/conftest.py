@@ -17,6 +17,7 @@ import pytest
 
 from loralab.core.errors import UserError
 from loralab.core.events import Ended, RunView, Started, read
+from loralab.core.jobs import TrainJob
 from loralab.core.paths import CHECKOUT
 from loralab.lab import Lab
 from loralab.runs import process, runs, watch
@@ -105,7 +106,7 @@ def fake(home: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
     monkeypatch.setenv("LORALAB_PLUGINS", "loralab.tasks:tests.support.fake_task")
 
     def start(**settings: Any) -> str:
-        return runs.start(home, "train", {"task": "fake", **settings})
+        return runs.start(home, TrainJob(plan={"task": "fake", **settings}))
 
     return start
 

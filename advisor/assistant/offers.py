@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from advisor.assistant import models
 from loralab.core.errors import LabError
+from loralab.core.jobs import DownloadJob
 from loralab.core.records import Record
 from loralab.lab import Lab
 from loralab.models import hub
-from loralab.runs import runs
 
 
 class Offer(Record):
@@ -60,4 +60,4 @@ def question(one: Offer) -> str:
 def fetch(lab: Lab, one: Offer) -> str:
     """Start the download, once it was asked for; the run's id. When it is done the voice uses it by itself."""
     folder = models.room(lab.home)
-    return runs.start(lab.home, "download", options={"model": one.hub_id, "file": one.file, "folder": str(folder)})
+    return lab.begin(DownloadJob(model=one.hub_id, file=one.file, folder=str(folder)))

@@ -23,7 +23,8 @@ from loralab.core import paths
 from loralab.core.digest import digest
 from loralab.core.errors import LabError, UserError
 from loralab.core.events import Ended, Event, Noted, Saved, Started, Stepped, append
-from loralab.core.records import Artifact, Job
+from loralab.core.jobs import Imported, TrainJob
+from loralab.core.records import Artifact
 from loralab.exports import _history
 from loralab.models import fingerprint
 from loralab.models.catalog import Catalog
@@ -60,8 +61,8 @@ def bring(home: Path, catalog: Catalog, given: Sequence[Path], base: str = "", d
                 f"It says it was made for “{told}”. Names and shapes fit “{name}”, but no file can tell whether that is the same model."
             )
         plan = _plan(settings, past, name, model, data)
-        about = {"by": _maker(folder, settings, past), "from": given[0].name, "run": str(past.get("run") or "")}
-        return _keep(home, folder, Job(kind="train", run="", plan=plan, options={"model": str(model), "imported": about}), past, findings)
+        about = Imported(by=_maker(folder, settings, past), source=given[0].name, run=str(past.get("run") or ""))
+        return _keep(home, folder, TrainJob(plan=plan, model=str(model), imported=about), about, past, findings)
 
 
 # ---- what it is ------------------------------------------------------------------------------------------------------------
@@ -195,19 +196,19 @@ def _plan(settings: dict[str, Any], past: dict[str, Any], name: str, model: Path
     return found
 
 
-def _keep(home: Path, folder: Path, asked: Job, past: dict[str, Any], findings: list[str]) -> str:
+def _keep(home: Path, folder: Path, asked: TrainJob, about: Imported, past: dict[str, Any], findings: list[str]) -> str:
     """Put it where runs lie; job.json comes last, and before it there is no run."""
     place = runs.claim(paths.room("runs", home))
     try:
-        adapter, model = place / "artifacts" / "adapter", Path(str(asked.options["model"]))
+        adapter, model = place / "artifacts" / "adapter", Path(asked.model)
         adapter.mkdir(parents=True)
         for name in (CONFIG, WEIGHTS, *BESIDE):
             origin = next((f / name for f in (folder, model) if (f / name).is_file()), None)
             if origin:
                 shutil.copyfile(origin, adapter / name)
         fingerprint.keep(place, model)
-        append(place / "events.jsonl", *_story(asked, folder, adapter, past, findings))
-        title = asked.plan.get("title") or str(asked.options["imported"]["from"]).removesuffix(".zip")[:80]
+        append(place / "events.jsonl", *_story(about, folder, adapter, past, findings))
+        title = asked.plan.get("title") or about.source.removesuffix(".zip")[:80]
         kept = asked.model_copy(update={"run": place.name, "plan": asked.plan | {"title": title}})
         paths.write_atomic(place / "job.json", kept.model_dump_json(indent=2))
     except BaseException:
@@ -216,16 +217,16 @@ def _keep(home: Path, folder: Path, asked: Job, past: dict[str, Any], findings: 
     return place.name
 
 
-def _story(asked: Job, folder: Path, adapter: Path, past: dict[str, Any], findings: list[str]) -> Iterator[Event]:
+def _story(about: Imported, folder: Path, adapter: Path, past: dict[str, Any], findings: list[str]) -> Iterator[Event]:
     """The log of the new run: what the old one told, then that it was brought in."""
-    about, events = asked.options["imported"], _history.events_of(past)
+    events = _history.events_of(past)
     yield from events or [Started(pid=0)]
     steps = [] if past else list(_foreign_steps(folder))
     yield from steps
     step = max((event.step for event in [*events, *steps]), default=0)
-    origin = f", where its run was called {about['run']}" if about["run"] else ""
-    text = f"Brought in from {about['from']}; made with {about['by']}{origin}. It fits its base model."
-    yield Noted(step=step, text=text, data={"imported": about})
+    origin = f", where its run was called {about.run}" if about.run else ""
+    text = f"Brought in from {about.source}; made with {about.by}{origin}. It fits its base model."
+    yield Noted(step=step, text=text, data={"imported": about.model_dump()})
     if past.get("outcome") not in (None, "finished"):
         yield Noted(step=step, text="That run did not reach its end; this is what it had learned by its last save.")
     if past.get("short"):

@@ -218,6 +218,26 @@ class Plan(Record):
     seed: int = setting(0, "The same seed gives the same run.", group="saving", label="Seed", ge=0)
 
 
+class Predicted(Record):
+    """What was said of a plan before past runs corrected it, so that a run can be held against it. Bytes and seconds."""
+
+    key: str = ""  # under what its memory is remembered
+    device: str = ""
+    pace: str = ""  # what its time is predicted from: measured | modelled
+    memory: dict[str, int] = Field(default_factory=dict)  # by stage (closed form, trace): the whole
+    step: dict[str, int] = Field(default_factory=dict)  # likewise: what an update takes beside program, model and adapter
+    weights: int = 0  # what is loaded before the first update
+    process: int = 0  # the program without the model; 0 where that is no part of what is measured
+    seconds: float | None = None
+    disk: int = 0
+
+    def beside(self, earlier: Predicted | None) -> Predicted:
+        """This with the stages that were said earlier of the same plan."""
+        if earlier is None:
+            return self
+        return self.model_copy(update={"memory": earlier.memory | self.memory, "step": earlier.step | self.step})
+
+
 class Footprint(Record):
     """What a plan will need, each number with where it came from."""
 
@@ -231,7 +251,7 @@ class Footprint(Record):
     disk_bytes: int = 0
     disk_error: float | None = None
     parts: dict[str, int] = Field(default_factory=dict)  # weights, adapter, optimiser, activations, head, reserve
-    foretold: dict[str, Any] = Field(default_factory=dict)  # before past runs corrected it, and its key
+    predicted: Predicted | None = None  # before past runs corrected it
     stage: str = "closed form"  # closed form | trace | probe | unknown
     words: str = ""
 
@@ -291,15 +311,3 @@ class Score(Record):
     p: float = 1.0  # chance of such a difference if nothing had changed, corrected for the number of measures
     smallest: float = 0.0  # smallest difference that n examples would probably have shown
     more_rows: int = 0  # about so many more examples would tell
-
-
-# ---- jobs ------------------------------------------------------------------------------------------------------------------
-
-
-class Job(Record):
-    """What a worker is asked to do; written once as job.json."""
-
-    kind: str  # train | evaluate | export | download | serve
-    run: str
-    plan: dict[str, Any] = Field(default_factory=dict)
-    options: dict[str, Any] = Field(default_factory=dict)

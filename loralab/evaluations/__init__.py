@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from loralab.train.session import Batch
 
 
-Note = Callable[[str, float | None], None]  # tells people what is being measured and how far it is, 0..1
+Note = Callable[[str, float | None], object]  # tells people what is being measured and how far it is, 0..1
 
 
 class Judged(Protocol):

@@ -32,7 +32,7 @@ class Source:
     changed: Problem | None = None  # the base is not what it was when the run began
 
 
-Note = Callable[[str], None]  # tells people what is being done now
+Note = Callable[[str], object]  # tells people what is being done now
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from pathlib import PurePath, PurePosixPath, PureWindowsPath
 from typing import Any
 
 from loralab.core.events import Adjusted, Incident, RunView, adjusted
-from loralab.core.records import Job
+from loralab.core.jobs import Retry, TrainJob
 from loralab.datasets.run_facts import noted
 from loralab.history.record import MOST, WORDS, Act, Kind, Memory, Moment, Point, effective_rate
 from loralab.reports.incidents import KINDS
@@ -47,7 +47,7 @@ OF_FACTS = ("data", "architecture", "hidden", "layers", "parameters", "trainable
 _PATH = re.compile(r"(?:(?<=[\s\"'“(=:])|^)(?:[A-Za-z]:[\\/]|[\\/]{1,2}|~[\\/])(?:[^\\/\s\"'”):]+[\\/])+")
 
 
-def memory_of(job: Job, view: RunView, report: dict[str, Any]) -> Memory:
+def memory_of(job: TrainJob, view: RunView, report: dict[str, Any]) -> Memory:
     """What is remembered of a training that has ended. `report` is its run_report."""
     plan, ending, facts = job.plan, view.ending, noted(view)
     asked = {name: value for name, value in plain(plan).items() if name not in ("task", "title", "roles")}
@@ -64,7 +64,7 @@ def memory_of(job: Job, view: RunView, report: dict[str, Any]) -> Memory:
         task=str(plan.get("task", ""))[:40],
         model=model[:300],
         dataset=dataset[:300],
-        control=bool(job.options.get("control")),
+        control=job.control,
         started=view.started,
         ended=view.ended,
         facts=facts.model_copy(update={"rows": {}}) if facts else None,
@@ -148,20 +148,20 @@ def _guarded(view: RunView) -> Iterator[Act]:
         )
 
 
-def _tried(job: Job, view: RunView) -> Act | None:
+def _tried(job: TrainJob, view: RunView) -> Act | None:
     """Why a run was begun as another try of one that failed, as its job tells, and whether it helped."""
-    why = job.options.get("retry")
-    if not isinstance(why, dict) or not isinstance(why.get("settings"), dict):
+    why = job.origin
+    if not isinstance(why, Retry):
         return None
     fixed = {"finished": True, "failed": False, "killed": False}.get(view.state)
     return Act(
         id=f"{view.run}"[:40],
-        run=str(why.get("of", ""))[:200],
+        run=why.of[:200],
         time=view.started,
         by="advisor",
-        rule=str(why.get("rule", ""))[:80],
-        changes={str(name): (None, plain(value)) for name, value in why["settings"].items()},
-        why=bare(str(why.get("words", ""))),
+        rule=why.rule[:80],
+        changes={str(name): (None, plain(value)) for name, value in why.settings.items()},
+        why=bare(why.words),
         child=view.run,
         fixed=fixed,
     )

@@ -17,7 +17,7 @@ from sqlite_utils import Database
 
 from loralab.core.errors import UserError
 from loralab.core.events import RunView
-from loralab.core.records import Job
+from loralab.core.jobs import TrainJob
 from loralab.history import upkeep
 from loralab.history.derive import memory_of
 from loralab.history.ledger import Ledger
@@ -206,19 +206,21 @@ class History:
         except UserError:
             return row | {"title": "This run's job.json cannot be read."}, None
         plan = job.plan
-        model, dataset = str(plan.get("base_model", job.options.get("model", ""))), str(plan.get("dataset", ""))
-        title = str(plan.get("title", "") or job.options.get("of", ""))
+        model, dataset = str(plan.get("base_model", job.model)), str(plan.get("dataset", ""))
+        title = str(plan.get("title", "")) if isinstance(job, TrainJob) else job.title
         row |= {"kind": job.kind, "title": title, "task": str(plan.get("task", "")), "model": model, "dataset": dataset}
-        if job.options.get("imported"):  # another computer's speed teaches nothing about this one
+        if not isinstance(job, TrainJob):
+            return row, None
+        if job.imported:  # another computer's speed teaches nothing about this one
             return row | {"tokens_per_second": 0.0}, None
-        if job.kind != "train" or view.active:
+        if view.active:
             return row, None
         filled = calibration.folder_bytes(folder)
-        lesson = calibration.lesson(plan, job.options.get("predicted"), view, filled).model_dump()
+        lesson = calibration.lesson(plan, job.predicted, view, filled).model_dump()
         return row | lesson, _remembered(job, view, report)
 
 
-def _remembered(job: Job, view: RunView, report: dict[str, Any]) -> Memory | None:
+def _remembered(job: TrainJob, view: RunView, report: dict[str, Any]) -> Memory | None:
     """What is remembered of a run; nothing where somebody wrote into its files what no run leaves behind."""
     try:
         return memory_of(job, view, report)

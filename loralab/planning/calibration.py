@@ -15,7 +15,7 @@ from typing import Any
 from pydantic import Field, ValidationError
 
 from loralab.core.events import RunView
-from loralab.core.records import Record
+from loralab.core.records import Predicted, Record
 from loralab.tasks.text import TextPlan
 
 CAP = 0.15  # most that past runs move an estimate
@@ -81,29 +81,29 @@ def key(device: str, architecture: str, plan: TextPlan) -> str:
 # ---- from a run to a lesson ------------------------------------------------------------------------------------------------
 
 
-def lesson(plan: dict[str, Any], predicted: Any, view: RunView, disk_bytes: int) -> Lesson:
-    """What one run teaches. `predicted` lies in its job as Lab.start wrote it; a file that somebody changed teaches nothing."""
+def lesson(plan: dict[str, Any], predicted: Predicted | None, view: RunView, disk_bytes: int) -> Lesson:
+    """What one run teaches; nothing where nothing was predicted, or where somebody changed its files."""
     try:
         found: dict[str, Any] = {"mode": mode(TextPlan.model_validate(plan))}
     except ValidationError:
         return Lesson()
     try:
-        if isinstance(predicted, dict):
+        if predicted is not None:
             found |= _foretold(predicted) | _measured(predicted, view, disk_bytes)
         return Lesson.model_validate(found)
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError):  # ValidationError is a ValueError
         return Lesson(mode=found["mode"])
 
 
-def _foretold(said: dict[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = {"setting": said["key"], "device": said["device"], "pace": said["pace"], "foretold_process": said["process"]}
+def _foretold(said: Predicted) -> dict[str, Any]:
+    found: dict[str, Any] = {"setting": said.key, "device": said.device, "pace": said.pace, "foretold_process": said.process}
     for stage, begins in STAGES.items():
-        if stage in said["memory"]:
-            found |= {f"{begins}_memory": said["memory"][stage], f"{begins}_step": said["step"][stage]}
-    return found | {"foretold_seconds": said["seconds"], "foretold_disk": said["disk"]}
+        if stage in said.memory:
+            found |= {f"{begins}_memory": said.memory[stage], f"{begins}_step": said.step[stage]}
+    return found | {"foretold_seconds": said.seconds, "foretold_disk": said.disk}
 
 
-def _measured(said: dict[str, Any], view: RunView, disk_bytes: int) -> dict[str, Any]:
+def _measured(said: Predicted, view: RunView, disk_bytes: int) -> dict[str, Any]:
     """What a finished run was, as far as it can be held against its prediction: a plan that changed on the way is another plan."""
     result = view.ending.result if view.ending else {}
     found: dict[str, Any] = {"peak_memory": int(result.get("peak_memory_bytes") or 0) or None}
@@ -114,10 +114,10 @@ def _measured(said: dict[str, Any], view: RunView, disk_bytes: int) -> dict[str,
     found["measured_disk"] = disk_bytes
     if any(change.setting in _MOVES_MEMORY for change in view.adjustments):
         return found
-    loaded, weights = int(result.get("loaded_memory_bytes") or 0), int(said["weights"])
+    loaded, weights = int(result.get("loaded_memory_bytes") or 0), said.weights
     if loaded and found["peak_memory"]:
         found["step_memory"] = max(1, found["peak_memory"] - loaded)
-        if said["process"]:
+        if said.process:
             found["process_memory"] = max(1, loaded - weights)
     if view.step >= TELLING and result.get("seconds"):
         found["measured_seconds"] = float(result["seconds"]) * max(1.0, view.total_steps / view.step)  # it may have ended early

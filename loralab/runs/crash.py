@@ -15,7 +15,8 @@ from pydantic import ValidationError
 from loralab.core.disk import is_full
 from loralab.core.errors import LabError
 from loralab.core.events import Adjusted, Ended, Incident, RunView, Started, adjusted, append, drop_torn_line, fold, read
-from loralab.core.records import Job, Plan
+from loralab.core.jobs import TrainJob, parse_job
+from loralab.core.records import Plan
 from loralab.runs.protocol import UNWRITTEN
 from loralab.tasks import parse_plan
 
@@ -69,10 +70,12 @@ def _tries(view: RunView) -> int:
 def _next_try(path: Path, view: RunView, code: int, oom_kills: int) -> tuple[Incident, Adjusted] | None:
     """What to write before a training run goes on with half the tokens at once; None when it has had its tries or is no training."""
     tries = _tries(view)
-    job = Job.model_validate_json((path / "job.json").read_bytes())
-    if job.kind != "train" or tries >= RETRIES:
+    if tries >= RETRIES:
         return None
     try:
+        job = parse_job((path / "job.json").read_bytes())
+        if not isinstance(job, TrainJob):
+            return None
         plan = parse_plan(adjusted(parse_plan(job.plan).model_dump(), view.adjustments))
     except (LabError, ValidationError):
         return None  # it never was a plan that could be trained

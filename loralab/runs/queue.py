@@ -17,11 +17,12 @@ from pydantic import ValidationError
 from loralab.core import paths
 from loralab.core.errors import UserError
 from loralab.core.events import Ended, Queued, RunView, append, drop_torn_line
-from loralab.core.records import Job, Record
+from loralab.core.jobs import Job, parse_job
+from loralab.core.records import Record
 from loralab.runs import process
 from loralab.runs.watch import DESK, keeper_of, look
 
-HEAVY = frozenset({"train", "evaluate", "export"})  # a download needs the network and a chat lets go when it is asked to
+HEAVY = frozenset({"train", "evaluate", "evaluate_export", "export"})  # a download needs the network and a chat lets go when it is asked to
 LOCK_SECONDS = 10.0
 TAIL = 4096  # bytes
 
@@ -177,14 +178,14 @@ def _begin_next(home: Path, order: _Order) -> _Order:
 
 def begin(home: Path, path: Path) -> None:
     """Start the keeper of the run in this folder, at once. The caller holds the run's `.lock`."""
-    asked = _job(path)  # one that cannot be read is started, too: the worker says what is wrong with it
-    if asked.kind in HEAVY:
+    kind = _kind(_job(path))  # one that cannot be read is started, too: the worker says what is wrong with it
+    if kind in HEAVY:
         _ask_chats_to_go(home)
     (path / "stop").unlink(missing_ok=True)
     before, events = keeper_of(path), path / "events.jsonl"
     drop_torn_line(events)
     offset, attempt = events.stat().st_size if events.exists() else 0, before.attempt + 1 if before else 1
-    keeper, child = process.spawn(path, home, online=asked.kind == "download", attempt=attempt, offset=offset)
+    keeper, child = process.spawn(path, home, online=kind == "download", attempt=attempt, offset=offset)
     DESK.children[path] = child
     paths.write_atomic(path / "worker.json", keeper.model_dump_json())
 
@@ -235,7 +236,7 @@ def _found(home: Path, known: tuple[str, ...] = ()) -> _Order:
     running, waiting = "", []
     for job in sorted((home / "runs").glob("*/job.json"), key=lambda path: (path.stat().st_mtime_ns, path)):
         path = job.parent
-        if _over(path / "events.jsonl") or _job(path).kind not in HEAVY:
+        if _over(path / "events.jsonl") or _kind(_job(path)) not in HEAVY:
             continue
         view = look(path)
         if view.queued:
@@ -271,17 +272,20 @@ def _folder(home: Path, run: str) -> Path:
     return home / "runs" / run
 
 
-def _job(path: Path) -> Job:
+def _job(path: Path) -> Job | None:
     try:
-        return Job.model_validate_json((path / "job.json").read_bytes())
+        return parse_job((path / "job.json").read_bytes())
     except ValidationError:  # of a newer version: shown under its name, and never waited for
-        return Job(kind="", run=path.name)
+        return None
+
+
+def _kind(job: Job | None) -> str:
+    return job.kind if job else ""
 
 
 def _turn(home: Path, run: str, position: int) -> Turn:
     job = _job(_folder(home, run))
-    title = str(job.plan.get("title") or job.options.get("of") or Path(str(job.plan.get("dataset", ""))).name)
-    return Turn(run=run, kind=job.kind, title=title, position=position)
+    return Turn(run=run, kind=_kind(job), title=job.title if job else "", position=position)
 
 
 def _wait_in_line(path: Path, step: int, *, new: bool) -> None:

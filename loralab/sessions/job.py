@@ -22,8 +22,8 @@ OURS = "loralab"  # the engine every kind of training has
 def run(folder: RunFolder) -> dict[str, Any]:
     """Train as the plan says; returns the run's result (steps, seconds, tokens_per_second, outcome...)."""
     plan = parse_plan(adjusted(parse_plan(folder.job.plan).model_dump(), read(folder.path / "events.jsonl")[0]))
-    if model := folder.job.options.get("model"):
-        base_print.keep(folder.path, Path(str(model)))
+    if model := folder.job.model:
+        base_print.keep(folder.path, Path(model))
     result = _train(plan, folder)
     if plan.task == "text":
         write_papers(plan, folder, Path(result["adapter"]))
@@ -55,6 +55,6 @@ def _know_speed(home: Path) -> None:
 def write_papers(plan: Plan, folder: RunFolder, adapter: Path) -> None:
     """Model card (PEFT leaves an empty form) and the plan that repeats the run, into the adapter's folder."""
     view = fold(folder.job.run, read(folder.path / "events.jsonl")[0])
-    base = origin_of(plan.base_model, Path(str(folder.job.options.get("model", ""))))
+    base = origin_of(plan.base_model, Path(folder.job.model))
     write_atomic(adapter / "README.md", model_card(folder.job.run, plan.model_dump(), base, view))
     write_atomic(adapter / "plan.json", plan.model_dump_json(indent=2) + "\n")

@@ -19,11 +19,12 @@ from transformers import PreTrainedModel
 
 from loralab.core.errors import UserError
 from loralab.core.events import Noted
+from loralab.core.jobs import TrainJob
 from loralab.core.records import Artifact, Example, Plan
 from loralab.datasets import run_facts
 from loralab.datasets.profile import load_examples, split
 from loralab.evaluations import Judging, Note
-from loralab.evaluations._controls import SHUFFLED, shuffle_answers
+from loralab.evaluations._controls import shuffle_answers
 from loralab.evaluations._judge import Judgement, judge
 from loralab.machine.hardware import fingerprint, measure_machine
 from loralab.models.tokenize import Encoded, TextEncoder
@@ -49,7 +50,7 @@ class TextSession:
     def __init__(self, plan: TextPlan, folder: RunFolder) -> None:
         self.plan = plan
         self.folder = folder
-        self.model_folder = Path(folder.job.options["model"])
+        self.model_folder = Path(folder.job.model)
         self.brought = brought_in(folder)
         self.encoder = TextEncoder(self.brought or self.model_folder)
         if not plan.dataset:
@@ -57,7 +58,7 @@ class TextSession:
         folder.emit(Noted(text="", phase="reading the examples"))
         examples, _ = load_examples(Path(plan.dataset), plan.roles or None)
         train, heldout = split(examples, plan.heldout_share, plan.seed)
-        if folder.job.options.get("control") == SHUFFLED:
+        if folder.asked(TrainJob).control:
             train = shuffle_answers(train, plan.seed)
             folder.emit(Noted(text="A control: every answer it learns from belongs to another question. It must not get better."))
         self.unlearned: list[Example] = []  # left out: nothing to learn from
@@ -235,7 +236,7 @@ class TextSession:
 
     # ---- judging and saving ----------------------------------------------------------------------------------------------
     def verdict(self, note: Note, stop: Callable[[], bool]) -> Judgement:
-        only = tuple(self.folder.job.options.get("measures", ()))  # a pilot is judged by its loss alone
+        only = self.folder.asked(TrainJob).measures  # a pilot is judged by its loss alone
         return judge(Judging(self, self.plan, MOST_ANSWERS, AFTER_RUN_SECONDS, note, stop, only=only))
 
     def save(self, folder: Path) -> Artifact:

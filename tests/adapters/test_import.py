@@ -13,7 +13,8 @@ from safetensors.torch import load_file, save_file
 from loralab.core import paths
 from loralab.core.errors import UserError
 from loralab.core.events import Ended, Evaluated, EventLog, Noted, Saved, Started, Stepped
-from loralab.core.records import Artifact, Job, Score
+from loralab.core.jobs import ExportJob, TrainJob, job_of
+from loralab.core.records import Artifact, Score
 from loralab.evaluations import job as judging
 from loralab.exports import _history, job
 from loralab.lab import Lab
@@ -38,17 +39,16 @@ def answers_as(lab: Lab, run: str, adapter: Path, base: Path) -> None:
 
     from loralab.sessions.model import load_base
 
-    options = lab._trained(run)
     wanted = logits(PeftModel.from_pretrained(load_base(base, "fp32"), str(adapter)).eval())
     bare = logits(load_base(base, "fp32"))
-    assert (logits(open_speaker(Path(options["model"]), options["adapter"], {}).model) - wanted).abs().max() < 1e-6
+    assert (logits(open_speaker(Path(lab.job(run).model), lab._adapter(run)).model) - wanted).abs().max() < 1e-6
     assert (wanted - bare).abs().max() > 0.05
 
 
 def worker(lab: Lab, kind: str, run: str, **options: Any) -> dict[str, Any]:
     folder = lab.home / "runs" / f"{run}-{kind}"
     folder.mkdir()
-    asked = Job(kind=kind, run=folder.name, options={"of": run, **lab._trained(run), **options})
+    asked = job_of({"kind": kind, "run": folder.name, "of": run, "model": lab.job(run).model, "adapter": lab._adapter(run), **options})
     return (job if kind == "export" else judging).run(RunFolder(folder, asked, EventLog(folder / "events.jsonl")))
 
 
@@ -145,7 +145,7 @@ def ours(bases: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Pa
     run = home / "runs" / "sunny-otter"
     adapter = gguf_models.adapter_folder(run / "artifacts" / "adapter", bases["base"])
     values = {"dataset": str(home / "letters.jsonl"), "base_model": str(bases["base"]), "rank": 4, "epochs": 7, "title": "My letters"}
-    asked = Job(kind="train", run=run.name, plan=parse_plan(values).model_dump(), options={"model": str(bases["base"])})
+    asked = TrainJob(run=run.name, plan=parse_plan(values).model_dump(), model=str(bases["base"]))
     paths.write_atomic(run / "job.json", asked.model_dump_json())
     fingerprint.keep(run, bases["base"])
     log = EventLog(run / "events.jsonl")
@@ -165,7 +165,7 @@ def ours(bases: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Pa
         from loralab.exports._parity import untried
 
         patch.setattr(_gate, "_compared", lambda *_: untried("Later"))
-        found = job.run(RunFolder(folder, Job(kind="export", run="away", options=options), EventLog(folder / "events.jsonl")))
+        found = job.run(RunFolder(folder, ExportJob.model_validate({"run": "away", **options}), EventLog(folder / "events.jsonl")))
     return Path(found["path"])
 
 

@@ -18,7 +18,7 @@ from advisor.proposals.propose import known_facts
 from advisor.proposals.wishes import understand
 from loralab.core.errors import UserError
 from loralab.core.events import Ended, Evaluated, Incident, Noted, Started, Stepped
-from loralab.core.records import Job
+from loralab.core.jobs import TrainJob
 from loralab.datasets.run_facts import Facts
 from loralab.history.record import Memory
 from loralab.lab import Lab
@@ -217,7 +217,7 @@ def remember(lab: Lab, name: str, base: Path, data: Path, events: list[Any], **s
     facts = Noted(time=2.0, text="Learning from 54 examples.", data={"facts": known.model_dump()})
     folder = lab.home / "runs" / name
     folder.mkdir(parents=True)
-    (folder / "job.json").write_text(Job(kind="train", run=name, plan=plan.model_dump(), options={}).model_dump_json(), "utf-8")
+    (folder / "job.json").write_text(TrainJob(run=name, plan=plan.model_dump()).model_dump_json(), "utf-8")
     (folder / "events.jsonl").write_text("".join(e.model_dump_json() + "\n" for e in [Started(time=1.0, pid=1), facts, *events]), "utf-8")
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from loralab import evaluations
+from loralab.core.jobs import EvaluateJob, TrainJob
 from loralab.core.records import Example, Message
 from loralab.evaluations import Answer, Answered, _answers, _judge, _label_set, forgetting, heldout_loss, label_accuracy
 from loralab.runs import runs
@@ -158,10 +159,10 @@ def test_a_finished_run_is_judged_again_to_the_same_numbers(tmp_path: Path) -> N
     base = tiny.model_folder(tmp_path / "base")
     plan = {"dataset": str(tiny.examples_file(tmp_path / "colours.jsonl")), "max_length": 64, "rank": 4, "epochs": 2, "learning_rate": 5e-3}
     home = tmp_path / "home"
-    run = runs.start(home, "train", plan=parse_plan(plan).model_dump(), options={"model": str(base)})
+    run = runs.start(home, TrainJob(plan=parse_plan(plan).model_dump(), model=str(base)))
     trained = ended(home, run)
     assert trained.state == "finished", trained.ending
-    again = runs.start(home, "evaluate", options={"of": run, "model": str(base), "adapter": trained.adapter})
+    again = runs.start(home, EvaluateJob(of=run, model=str(base), adapter=trained.adapter))
     judged = ended(home, again)
     assert judged.state == "finished", judged.ending
     first = next(e for e in trained.evaluations if e.split == "final")
@@ -175,6 +176,6 @@ def test_a_finished_run_is_judged_again_to_the_same_numbers(tmp_path: Path) -> N
     assert len(per_row) == second.n
     weighted = sum(r["adapter_loss"] * r["tokens"] for r in per_row) / sum(r["tokens"] for r in per_row)
     assert weighted == pytest.approx(second.loss, abs=1e-9)
-    missing = ended(home, runs.start(home, "evaluate", options={"of": "gone", "model": str(base), "adapter": trained.adapter}))
+    missing = ended(home, runs.start(home, EvaluateJob(of="gone", model=str(base), adapter=trained.adapter)))
     assert missing.ending is not None
     assert missing.ending.code == "no_run"

@@ -13,7 +13,7 @@ import pytest
 
 from loralab.core import paths
 from loralab.core.events import EventLog, Incident, Noted, RunView, Started, read
-from loralab.core.records import Job
+from loralab.core.jobs import ExportJob, TrainJob
 from loralab.exports import Source, _gate, formats, job
 from loralab.exports._gguf import families
 from loralab.exports._parity import Parity, gate, untried
@@ -34,7 +34,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
     adapter = gguf_models.adapter_folder(home / "runs" / "tiny-run" / "artifacts" / "adapter", base)
     data = tiny.examples_file(home / "colours.jsonl", 40)
     plan = parse_plan({"dataset": str(data), "base_model": str(base), "rank": 4, "title": "Colours"})
-    asked = Job(kind="train", run="tiny-run", plan=plan.model_dump(), options={"model": str(base)})
+    asked = TrainJob(run="tiny-run", plan=plan.model_dump(), model=str(base))
     paths.write_atomic(home / "runs" / "tiny-run" / "job.json", asked.model_dump_json())
     log = EventLog(home / "runs" / "tiny-run" / "events.jsonl")
     log(Started(pid=1))
@@ -50,7 +50,7 @@ def export(place: Place, form: str, variant: str = "") -> tuple[dict[str, Any], 
     folder.mkdir(parents=True)
     options = {"of": "tiny-run", "format": form, "variant": variant, "model": str(base), "adapter": str(adapter)}
     log = EventLog(folder / "events.jsonl")
-    result = job.run(RunFolder(folder, Job(kind="export", run=folder.name, options=options), log))
+    result = job.run(RunFolder(folder, ExportJob.model_validate({"run": folder.name, **options}), log))
     log.close()
     return result, read(folder / "events.jsonl")[0]
 

@@ -9,7 +9,7 @@ import pytest
 
 from loralab import Lab, history
 from loralab.core.events import Adjusted, Ended, EventLog, Noted, Outcome, Started, Stepped
-from loralab.core.records import Job
+from loralab.core.jobs import TrainJob
 from loralab.planning.calibration import CAP, ENOUGH, Experience
 from loralab.planning.estimate import stage_words
 from tests.support import tiny
@@ -36,12 +36,12 @@ def past(home, name, plan, predicted, *, step=1.0, process=1.0, outcome: Outcome
     """A run folder that ended: it took `step` and `process` times what was foretold."""
     folder = home / "runs" / name
     folder.mkdir(parents=True)
-    (folder / "job.json").write_text(Job(kind="train", run=name, plan=plan, options={"predicted": predicted}).model_dump_json())
-    loaded = int(predicted["weights"] + process * predicted["process"])
+    (folder / "job.json").write_text(TrainJob(run=name, plan=plan, predicted=predicted).model_dump_json())
+    loaded = int(predicted.weights + process * predicted.process)
     result = {
-        "peak_memory_bytes": loaded + int(step * predicted["step"]["closed form"]),
+        "peak_memory_bytes": loaded + int(step * predicted.step["closed form"]),
         "loaded_memory_bytes": loaded,
-        "seconds": step * predicted["seconds"],
+        "seconds": step * predicted.seconds,
     }
     (folder / "adapter.safetensors").write_bytes(b"x" * 1000)
     log = EventLog(folder / "events.jsonl")
@@ -87,7 +87,7 @@ def test_past_runs_come_back_after_the_index_is_deleted_and_correct_the_next_pla
     again = proposed(lab).footprint
     assert again.runs == ENOUGH
     assert again.memory_bytes == pytest.approx(said["weights"] + 1.1 * said["step"]["closed form"] + 0.9 * said["process"], rel=1e-4)
-    assert again.foretold["memory"] == said["memory"]["closed form"], "what the next run is held against is not corrected"
+    assert again.predicted.memory == {"closed form": said.memory["closed form"]}, "what the next run is held against is not corrected"
 
 
 def test_one_odd_run_moves_nothing_and_a_wild_past_not_beyond_the_cap(home, lab, proposal):

@@ -12,6 +12,7 @@ import pytest
 
 from loralab.core.errors import Unavailable
 from loralab.core.events import Evaluated, Incident, Noted, Queued, RunView, Started, Stepped, append, fold, read
+from loralab.core.jobs import TrainJob
 from loralab.core.paths import CHECKOUT
 from loralab.lab import Lab
 from loralab.runs import crash, runs
@@ -22,7 +23,7 @@ PAGE = 4096  # bytes
 
 def hanging(disk: Path) -> tuple[str, Path]:
     """A run on the small disk that has made two updates and hangs; its id and its folder."""
-    run = runs.start(disk, "train", {"task": "fake", "breaks": "hang", "saves_every": 1})
+    run = runs.start(disk, TrainJob(plan={"task": "fake", "breaks": "hang", "saves_every": 1}))
     until(lambda: runs.view(disk, run).step == 2)
     path = disk / "runs" / run
     (path / "reserve").unlink()
@@ -70,7 +71,7 @@ def test_a_try_that_could_not_be_counted_is_not_begun(small_disk, fake):
 
 
 def test_a_worker_whose_last_line_does_not_fit_leaves_with_a_code_of_its_own(small_disk, fake):
-    run = runs.start(small_disk, "train", {"task": "fake", "breaks": "hang"})
+    run = runs.start(small_disk, TrainJob(plan={"task": "fake", "breaks": "hang"}))
     until(lambda: runs.view(small_disk, run).step == 2)
     runs.stop(small_disk, run, force=True)
     path = small_disk / "runs" / run

@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 from loralab.core.events import Adjusted, Ended, Incident, Started, Stepped, read
+from loralab.core.jobs import ExportJob
 from loralab.core.paths import CHECKOUT
 from loralab.core.records import Plan
 from loralab.runs import crash, protocol, runs, watch
@@ -98,7 +99,7 @@ def test_a_run_asked_to_stop_and_then_killed_does_not_go_on(home, fake):
 
 
 def test_only_training_goes_on_by_itself(home, fake, tmp_path):
-    run = runs.start(home, "export", options={"of": "x", "format": "adapter", "model": "", "adapter": ""})
+    run = runs.start(home, ExportJob(of="x"))
     assert ended(home, run).state == "failed"  # a healthy keeper passes on what its worker said
     path = home / "runs" / run
     (path / "events.jsonl").write_bytes(b"".join((path / "events.jsonl").read_bytes().splitlines(keepends=True)[:1]))
@@ -137,7 +138,7 @@ def test_a_real_kill_by_the_system_for_want_of_memory_is_told_as_such(home, fake
         for limit in limits:
             limit.write_text(str(300 << 20))
         join = "Path(sys.argv[3], 'cgroup.procs').write_text(str(os.getpid())); runs.resume(Path(sys.argv[1]), sys.argv[2])"
-        python(f"import os, sys; from pathlib import Path; from loralab.runs.runs import runs; {join}", home, run, folder).wait(60)
+        python(f"import os, sys; from pathlib import Path; from loralab.runs import runs; {join}", home, run, folder).wait(60)
         view = ended(home, run)
     finally:
         until(lambda: not (folder / "cgroup.procs").read_text().strip())
@@ -240,9 +241,9 @@ def test_keeper_and_worker_killed_at_once_as_by_a_power_cut(home, fake):
 
 def test_with_the_app_gone_a_killed_worker_still_goes_on_and_a_new_app_sees_it_all(home, fake):
     app = python(
-        "import sys, time; from pathlib import Path; from loralab.runs.runs import runs\n"
+        "import sys, time; from pathlib import Path; from loralab.runs import runs; from loralab.core.jobs import TrainJob\n"
         "plan = {'task': 'fake', 'max_steps': 8, 'step_seconds': 0.05, 'breaks': 'kill', 'breaks_above': 60, 'breaks_at': 4}\n"
-        "print(runs.start(Path(sys.argv[1]), 'train', plan), flush=True); time.sleep(600)",
+        "print(runs.start(Path(sys.argv[1]), TrainJob(plan=plan)), flush=True); time.sleep(600)",
         home,
     )
     run = first_line(app)
@@ -272,7 +273,7 @@ def test_a_second_worker_of_the_same_run_leaves_without_a_word(home, fake, monke
     run = fake(breaks="hang")
     until(lambda: runs.view(home, run).step == 2)
     path, lines = home / "runs" / run, len(log_of(home, run))
-    code = "import sys; from loralab.runs.runs import worker; worker.LOCK_SECONDS = 0.2; sys.exit(worker.main(sys.argv[1:]))"
+    code = "import sys; from loralab.runs import worker; worker.LOCK_SECONDS = 0.2; sys.exit(worker.main(sys.argv[1:]))"
     done = subprocess.run([sys.executable, "-c", code, str(path)], cwd=CHECKOUT, check=False, capture_output=True)
     assert done.returncode == protocol.TAKEN
     assert len(log_of(home, run)) == lines

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from loralab.core.events import Ended, Evaluated, Event, EventLog, Noted, Previewed, Saved, Started, Stepped
-from loralab.core.records import Artifact, Job, Sample, Score
+from loralab.core.jobs import TrainJob
+from loralab.core.records import Artifact, Sample, Score
 from loralab.evaluations._answer_scores import Trait
 from loralab.evaluations.label_accuracy import summarise
 
@@ -62,7 +63,7 @@ def write_run(
     folder = home / "runs" / name
     (folder / "artifacts").mkdir(parents=True)
     plan = {"task": "text", "title": title or name, "dataset": "messages.csv", "base_model": "starter"}
-    (folder / "job.json").write_text(Job(kind="train", run=name, plan=plan, options={"model": "starter"}).model_dump_json(), "utf-8")
+    (folder / "job.json").write_text(TrainJob(run=name, plan=plan, model="starter").model_dump_json(), "utf-8")
     log = EventLog(folder / "events.jsonl")
     for event in _story(folder, found, outcome, adapter=adapter):
         log(event)

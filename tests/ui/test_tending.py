@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from advisor.advisor import Advisor
 from advisor.repair.tries import Try
+from loralab.core.jobs import AfterTrials
 from loralab.lab import Lab
 from loralab.tasks.text import TextPlan
 from tests.advisor.test_tries import put, wrecked
@@ -30,7 +31,7 @@ def test_all_windows_are_taken_along_and_only_one_is_told(home, monkeypatch):
 
 def test_what_the_tests_came_to_is_told(home, monkeypatch):
     advisor = Advisor(Lab(home))
-    options = {"tested": "group", "because": "In the test 0.006 did <better>."}
-    put(advisor.lab, "whole", TextPlan(dataset="a.csv"), wrecked("whole", 0.1, 1000.0), options)
+    origin = AfterTrials(group="group", words="In the test 0.006 did <better>.")
+    put(advisor.lab, "whole", TextPlan(dataset="a.csv"), wrecked("whole", 0.1, 1000.0), origin)
     monkeypatch.setattr(Advisor, "tend", lambda self: ("whole",))
     assert Tending(advisor).look() == "In the test 0.006 did &lt;better&gt;. The whole run begins."

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from loralab.core.events import RunView
+from loralab.core.jobs import ExportJob
 from loralab.exports._offers import Offer
 from loralab.lab import Lab
 from ui.words import duration, empty, esc, fact, facts, heading, notice, size
@@ -156,10 +157,9 @@ def exports_of(lab: Lab, run: str) -> dict[str, RunView]:
     for row in reversed(lab.runs()):
         if row.get("kind") != "export":
             continue
-        options = lab.job(row["id"]).options
-        if options.get("of") == run:
-            view = lab.view(row["id"])
-            found[f"{options.get('format')}:{options.get('variant') or ''}"] = view
+        job = lab.job(row["id"])
+        if isinstance(job, ExportJob) and job.of == run:
+            found[f"{job.format}:{job.variant}"] = lab.view(row["id"])
     return found
 
 
