@@ -14,8 +14,8 @@ from pydantic import ValidationError
 from advisor.diagnosis.signals import Signals
 from loralab.core.errors import UserError
 from loralab.core.events import RunView, adjusted
+from loralab.core.facts import Facts
 from loralab.core.records import DatasetProfile, Footprint
-from loralab.datasets.run_facts import Facts, noted
 from loralab.lab import Lab
 from loralab.machine.hardware import Machine
 from loralab.runs import runs
@@ -73,7 +73,7 @@ def of_view(plan: dict[str, object], view: RunView, machine: Machine | None = No
     """The case of a run whose events are at hand, for instance of a log kept from another machine."""
     asked = TextPlan.model_validate(plan)
     now = TextPlan.model_validate(adjusted(asked.model_dump(), view.adjustments))
-    return Case(plan=now, asked=asked, facts=noted(view), machine=machine, view=view, log=log)
+    return Case(plan=now, asked=asked, facts=view.facts, machine=machine, view=view, log=log)
 
 
 def _tail(path: Path) -> str:

@@ -14,9 +14,9 @@ from advisor.diagnosis.preflight import examined
 from advisor.proposals import learned
 from advisor.proposals.learned import Learned, Sweep
 from loralab.core.errors import Problem, UserError
+from loralab.core.facts import Facts
 from loralab.core.records import DatasetProfile, Proposal
 from loralab.datasets import run_facts
-from loralab.datasets.run_facts import Facts
 from loralab.history import Memory, named
 from loralab.lab import Lab
 from loralab.machine.hardware import Machine, fingerprint

@@ -13,7 +13,6 @@ from benchmarks.labfail import data
 from benchmarks.labfail.causes import PAIRS, TINY, Acts, Cause, fact, failed, no_longer
 from benchmarks.labfail.setups import Setup
 from loralab.core.events import RunView
-from loralab.datasets.run_facts import noted
 
 Rows = tuple[dict[str, Any], ...]
 _LONG = "Please read this first. " * 8
@@ -187,7 +186,7 @@ def _fits_less(view: RunView, twin: RunView) -> bool:
 
 def _fewer(view: RunView, twin: RunView) -> bool:
     """Whether a good part of the examples is lost, or all."""
-    ours, theirs = noted(view), noted(twin)
+    ours, theirs = view.facts, twin.facts
     return failed(view, twin) or (ours is not None and theirs is not None and ours.n_train < 0.85 * theirs.n_train)
 
 

@@ -12,7 +12,7 @@ from benchmarks.labfail import data
 from benchmarks.labfail.causes import LEAST, PAIRS, TINY, Cause, best, either, fact, last, no_longer, worse
 from benchmarks.labfail.setups import Setup
 from loralab.core.events import RunView
-from loralab.datasets.run_facts import Facts
+from loralab.core.facts import Facts
 
 # the first layer of attention to name in each family
 _QUERY = {"gpt2": "c_attn", "phi3": "qkv_proj", "falcon": "query_key_value"}

@@ -13,7 +13,7 @@ from benchmarks.labfail.bases import base
 from benchmarks.labfail.records import LabRun
 from loralab.core.errors import LabError
 from loralab.datasets.profile import profile_dataset
-from loralab.datasets.run_facts import foreseen, noted
+from loralab.datasets.run_facts import foreseen
 from loralab.tasks.text import TextPlan
 
 
@@ -23,7 +23,7 @@ def refreshed(run: LabRun, out: Path) -> LabRun:
     model = own / run.model if (own / run.model).is_dir() else base(out, run.model)
     plan = TextPlan.model_validate(run.plan | {"dataset": str(own / f"{run.data}.jsonl"), "base_model": str(model)})
     changes: dict[str, object] = {}
-    then = noted(run.view)
+    then = run.view.facts
     try:
         found = foreseen(plan, model)
     except LabError:

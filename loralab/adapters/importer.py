@@ -22,9 +22,9 @@ from loralab.adapters.files import gather
 from loralab.core import paths
 from loralab.core.digest import digest
 from loralab.core.errors import LabError, UserError
-from loralab.core.events import Ended, Event, Noted, Saved, Started, Stepped, append
-from loralab.core.jobs import Imported, TrainJob
-from loralab.core.records import Artifact
+from loralab.core.events import Ended, Event, Imported, Noted, Saved, Started, Stepped, append
+from loralab.core.jobs import TrainJob
+from loralab.core.records import Artifact, Provenance
 from loralab.exports import _history
 from loralab.models import fingerprint
 from loralab.models.catalog import Catalog
@@ -61,7 +61,7 @@ def bring(home: Path, catalog: Catalog, given: Sequence[Path], base: str = "", d
                 f"It says it was made for “{told}”. Names and shapes fit “{name}”, but no file can tell whether that is the same model."
             )
         plan = _plan(settings, past, name, model, data)
-        about = Imported(by=_maker(folder, settings, past), source=given[0].name, run=str(past.get("run") or ""))
+        about = Provenance(by=_maker(folder, settings, past), source=given[0].name, run=str(past.get("run") or ""))
         return _keep(home, folder, TrainJob(plan=plan, model=str(model), imported=about), about, past, findings)
 
 
@@ -196,7 +196,7 @@ def _plan(settings: dict[str, Any], past: dict[str, Any], name: str, model: Path
     return found
 
 
-def _keep(home: Path, folder: Path, asked: TrainJob, about: Imported, past: dict[str, Any], findings: list[str]) -> str:
+def _keep(home: Path, folder: Path, asked: TrainJob, about: Provenance, past: dict[str, Any], findings: list[str]) -> str:
     """Put it where runs lie; job.json comes last, and before it there is no run."""
     place = runs.claim(paths.room("runs", home))
     try:
@@ -217,7 +217,7 @@ def _keep(home: Path, folder: Path, asked: TrainJob, about: Imported, past: dict
     return place.name
 
 
-def _story(about: Imported, folder: Path, adapter: Path, past: dict[str, Any], findings: list[str]) -> Iterator[Event]:
+def _story(about: Provenance, folder: Path, adapter: Path, past: dict[str, Any], findings: list[str]) -> Iterator[Event]:
     """The log of the new run: what the old one told, then that it was brought in."""
     events = _history.events_of(past)
     yield from events or [Started(pid=0)]
@@ -226,7 +226,7 @@ def _story(about: Imported, folder: Path, adapter: Path, past: dict[str, Any], f
     step = max((event.step for event in [*events, *steps]), default=0)
     origin = f", where its run was called {about.run}" if about.run else ""
     text = f"Brought in from {about.source}; made with {about.by}{origin}. It fits its base model."
-    yield Noted(step=step, text=text, data={"imported": about.model_dump()})
+    yield Imported(step=step, text=text, origin=about)
     if past.get("outcome") not in (None, "finished"):
         yield Noted(step=step, text="That run did not reach its end; this is what it had learned by its last save.")
     if past.get("short"):

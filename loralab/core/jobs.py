@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, Protocol, TypeVar
 from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError
 
 from loralab.core.events import Event
-from loralab.core.records import Predicted, Record
+from loralab.core.records import Predicted, Provenance, Record
 
 
 class Retry(Record):
@@ -60,14 +60,6 @@ class Control(Record):
 Origin = Annotated[Retry | Trial | AfterTrials | Control, Field(discriminator="kind")]
 
 
-class Imported(Record):
-    """Where the adapter of a run that was not trained here is from."""
-
-    by: str = ""  # the program that made it
-    source: str = ""  # name of the file or folder that was given
-    run: str = ""  # what the run was called there
-
-
 class _Job(Record):
     """What every job carries."""
 
@@ -88,7 +80,7 @@ class TrainJob(_Job):
     kind: Literal["train"] = "train"
     plan: dict[str, Any] = Field(default_factory=dict)  # a Plan's fields; loralab.tasks.parse_plan types it
     model: str = ""  # folder of the base model
-    imported: Imported | None = None
+    imported: Provenance | None = None
     predicted: Predicted | None = None
     measures: tuple[str, ...] = ()  # only these at the end; empty: all that fit
     origin: Origin | None = None  # None: a person began it

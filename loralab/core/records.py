@@ -266,6 +266,14 @@ class Proposal(Record):
     ways: tuple[dict[str, Any], ...] = ()  # where it does not fit: settings to fix beside yours so that it does, the nearest first
 
 
+class Provenance(Record):
+    """Where an adapter that was not trained here is from."""
+
+    by: str = ""  # the program that made it
+    source: str = ""  # name of the file or folder that was given
+    run: str = ""  # what the run was called there
+
+
 # ---- results ---------------------------------------------------------------------------------------------------------------
 
 

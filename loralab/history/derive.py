@@ -10,7 +10,6 @@ from typing import Any
 
 from loralab.core.events import Adjusted, Incident, RunView, adjusted
 from loralab.core.jobs import Retry, TrainJob
-from loralab.datasets.run_facts import noted
 from loralab.history.record import MOST, WORDS, Act, Kind, Memory, Moment, Point, effective_rate
 from loralab.reports.incidents import KINDS
 from loralab.reports.report import plain
@@ -49,7 +48,7 @@ _PATH = re.compile(r"(?:(?<=[\s\"'“(=:])|^)(?:[A-Za-z]:[\\/]|[\\/]{1,2}|~[\\/]
 
 def memory_of(job: TrainJob, view: RunView, report: dict[str, Any]) -> Memory:
     """What is remembered of a training that has ended. `report` is its run_report."""
-    plan, ending, facts = job.plan, view.ending, noted(view)
+    plan, ending, facts = job.plan, view.ending, view.facts
     asked = {name: value for name, value in plain(plan).items() if name not in ("task", "title", "roles")}
     model, dataset = named(str(plan.get("base_model", ""))), _last_part(str(plan.get("dataset", "")))
     asked |= {name: value for name, value in (("base_model", model), ("dataset", dataset)) if name in asked}

@@ -11,8 +11,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from loralab.core.facts import Facts
 from loralab.core.records import Record
-from loralab.datasets.run_facts import Facts
 from loralab.history.derive import named
 from loralab.history.record import Memory
 from loralab.history.upkeep import shape, size

@@ -19,7 +19,7 @@ from sqlite_utils import Database
 
 from loralab.core import disk
 from loralab.core.errors import UserError
-from loralab.datasets.run_facts import Facts
+from loralab.core.facts import Facts
 from loralab.history import travel
 from loralab.history.derive import bare
 from loralab.history.ledger import Advised, Done, Found, Ledger, Lesson

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from sqlite_utils import Database
 
 from loralab.core.errors import Unavailable
-from loralab.datasets.run_facts import Facts
+from loralab.core.facts import Facts
 from loralab.history.derive import points_of
 from loralab.history.ledger import Advised, Done, Entry, Forgotten, Found, Ledger, Lesson
 from loralab.history.record import Memory

@@ -119,8 +119,7 @@ class _Transfer:
         if time.monotonic() - self.told >= EVERY:
             self.told = time.monotonic()
             have = self.done + self.current
-            data = {"bytes": have, "total_bytes": self.total}
-            self.folder.emit(Noted(text="", phase="downloading", fraction=min(1.0, have / max(1, self.total)), data=data))
+            self.folder.emit(Noted(text="", phase="downloading", fraction=min(1.0, have / max(1, self.total))))
 
     def meter(self) -> type[Any]:
         """A progress bar that draws nothing and counts here."""

@@ -107,8 +107,7 @@ def _measured(said: Predicted, view: RunView, disk_bytes: int) -> dict[str, Any]
     """What a finished run was, as far as it can be held against its prediction: a plan that changed on the way is another plan."""
     result = view.ending.result if view.ending else {}
     found: dict[str, Any] = {"peak_memory": int(result.get("peak_memory_bytes") or 0) or None}
-    probed = [note.data["bytes"] for note in view.notes if note.data.get("stage") == "probe" and "bytes" in note.data]
-    found |= {"probed_memory": int(probed[0])} if probed else {}
+    found |= {"probed_memory": view.probed.bytes} if view.probed and view.probed.bytes else {}
     if view.state != "finished":
         return found
     found["measured_disk"] = disk_bytes
@@ -121,7 +120,7 @@ def _measured(said: Predicted, view: RunView, disk_bytes: int) -> dict[str, Any]
             found["process_memory"] = max(1, loaded - weights)
     if view.step >= TELLING and result.get("seconds"):
         found["measured_seconds"] = float(result["seconds"]) * max(1.0, view.total_steps / view.step)  # it may have ended early
-    if result.get("seconds") and not any(note.text.startswith("Went on from update") for note in view.notes):
+    if result.get("seconds") and not any(note.code == "resumed" for note in view.notes):
         found["beside_seconds"] = max(0.0, view.ended - view.started - float(result["seconds"]))
     return found
 

@@ -99,11 +99,11 @@ def _front(base: Origin, *, merged: bool) -> Iterator[str]:
 
 
 def _data(plan: dict[str, Any], view: RunView) -> Iterator[str]:
-    counts = next((note.data for note in view.notes if "n_train" in note.data), {})
+    counts = view.measured
     yield from ("## Data", "")
     yield f"- File: `{Path(str(plan.get('dataset', ''))).name or 'unknown'}`"
     if counts:
-        yield f"- {counts['n_train']} examples learned from, {counts['n_heldout']} kept aside and never trained on"
+        yield f"- {counts.n_train} examples learned from, {counts.n_heldout} kept aside and never trained on"
     if view.steps:
         yield f"- {view.steps[-1].step} updates, {view.steps[-1].epoch:.1f} rounds over the examples"
     yield ""
@@ -151,7 +151,7 @@ def _samples(samples: tuple[Sample, ...]) -> Iterator[str]:
 
 def _foreign(view: RunView) -> str:
     """The program an adapter was made with that was brought in; empty for one of ours."""
-    maker = next((str(note.data["imported"].get("by") or "") for note in view.notes if isinstance(note.data.get("imported"), dict)), "")
+    maker = view.imported.by if view.imported else ""
     return "" if maker == "LoRALab" else maker
 
 

@@ -105,8 +105,8 @@ def _facts(view: RunView, plan: dict[str, Any], machine: Machine) -> Iterator[tu
         if 0 < loaded <= peak:
             share = f"{terminal.size(peak - loaded)}, {100 * (peak - loaded) / peak:.0f} % of the peak; the rest is the loaded model"
             yield "Of it for training", share
-    if counts := next((note.data for note in view.notes if "n_train" in note.data), None):
-        yield "Examples", f"{counts['n_train']:,} learned from, {counts['n_heldout']:,} kept aside"
+    if counts := view.measured:
+        yield "Examples", f"{counts.n_train:,} learned from, {counts.n_heldout:,} kept aside"
 
 
 def _score(score: Score) -> dict[str, str]:

@@ -18,7 +18,8 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from loralab.core.errors import UserError
-from loralab.core.events import Noted
+from loralab.core.events import Measured, Noted
+from loralab.core.facts import Facts
 from loralab.core.jobs import TrainJob
 from loralab.core.records import Artifact, Example, Plan
 from loralab.datasets import run_facts
@@ -91,7 +92,7 @@ class TextSession:
         found |= {"parameters": parameters, "trainable": trained, "device": self.device.type, "place": fingerprint(machine)}
         found |= run_facts.of_model(self.model_folder) | {"room": machine.training_memory_free + memory.used()}
         text = f"Learning from {n_train} examples, {n_heldout} held out; {trained / 1e6:.2f} million weights learn."
-        self.folder.emit(Noted(text=text, data={"trainable": trained, "n_train": n_train, "n_heldout": n_heldout, "facts": found}))
+        self.folder.emit(Measured(text=text, trainable=trained, n_train=n_train, n_heldout=n_heldout, facts=Facts(**found)))
 
     def open_model(self) -> nn.Module:
         """The base model with a fresh adapter, ready to learn."""
@@ -111,7 +112,7 @@ class TextSession:
         cut = sum(row.truncated for row, _ in kept)
         if dropped:
             text = f"{len(dropped)} examples {purpose} have nothing to learn from within {self.plan.max_length} tokens; left out."
-            self.folder.emit(Noted(text=text, data={"rows": dropped}))
+            self.folder.emit(Noted(text=text, rows=tuple(dropped)))
         if cut:
             self.folder.emit(Noted(text=f"{cut} of {len(kept)} examples {purpose} are cut at {self.plan.max_length} tokens."))
         if not kept:

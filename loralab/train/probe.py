@@ -68,7 +68,7 @@ def probe(run: Run, change: Callable[..., None]) -> None:
         return
     reason = _not_worth(run)
     if reason:  # not for people: nothing is missing
-        run.folder.emit(Noted(text="", data={"stage": "probe", "skipped": reason}))
+        run.folder.emit(Probed(skipped=reason))
         return
     run.folder.emit(Noted(text="", phase="trying out how much memory a step takes"))
     begun = time.monotonic()
@@ -80,15 +80,8 @@ def probe(run: Run, change: Callable[..., None]) -> None:
     tokens = _tokens(cast("Probed", run.session).largest())
     predicted, room = fit.at(_count(run.session, tokens, again=_again(run))), memory.used() + int(FULL * free)
     text = f"Tried out: training will take {size_words(predicted)} of memory at its largest; {size_words(memory.used() + free)} are there."
-    data = {
-        "stage": "probe",
-        "bytes": predicted,
-        "free": free,
-        "tokens": tokens,
-        "measured": list(fit.measured),
-        "seconds": time.monotonic() - begun,
-    }
-    run.folder.emit(Noted(text=text, data=data))
+    seconds = time.monotonic() - begun
+    run.folder.emit(Probed(text=text, bytes=predicted, free=free, tokens=tokens, measured=fit.measured, seconds=seconds))
     if predicted > room:
         _lower(run, fit, room, change)
 
@@ -116,7 +109,7 @@ def _measure(run: Run) -> tuple[Fit, int] | None:
     session = run.session
     largest = _tokens(cast("Probed", session).largest())
     if not memory.reset_peak():
-        run.folder.emit(Noted(text="", data={"stage": "probe", "skipped": "this system does not tell the most memory used"}))
+        run.folder.emit(Probed(skipped="this system does not tell the most memory used"))
         return None
     free, room = _free(run), memory.used() + int(FULL * _free(run))
     notes = _ballast(session, run.optimizer)
@@ -129,7 +122,7 @@ def _measure(run: Run) -> tuple[Fit, int] | None:
             break
         peak, why = attempt(lambda batch=batch: _try(session, batch), session.model.zero_grad)
         if peak is None:
-            run.folder.emit(Noted(text="", data={"stage": "probe", "failed": why, "tokens": tokens}))
+            run.folder.emit(Probed(failed=why, tokens=tokens))
             return (Fit(tuple(counted), tuple(measured)), free) if counted else None
         counted.append(size)
         measured.append(peak)

@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from loralab.core import paths
 from loralab.core.errors import UserError
-from loralab.core.events import Ended, Evaluated, EventLog, Noted, Saved, Started, Stepped
+from loralab.core.events import Ended, Evaluated, EventLog, Measured, Saved, Started, Stepped
 from loralab.core.jobs import ExportJob, TrainJob, job_of
 from loralab.core.records import Artifact, Score
 from loralab.evaluations import job as judging
@@ -150,7 +150,7 @@ def ours(bases: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Pa
     fingerprint.keep(run, bases["base"])
     log = EventLog(run / "events.jsonl")
     log(Started(pid=1, versions={"torch": "2.13.0"}))
-    log(Noted(text=f"Reading {home / 'letters.jsonl'}", data={"n_train": 90, "n_heldout": 30}))
+    log(Measured(text=f"Reading {home / 'letters.jsonl'}", n_train=90, n_heldout=30))
     for i in (1, 2, 3):
         log(Stepped(step=i, loss=4.0 - i, grad_norm=1, learning_rate=1e-3, tokens=64, tokens_per_second=900, memory_bytes=9, total_steps=3))
     log(Evaluated(step=3, split="final", loss=2.5, n=30, scores=(SCORE,), verdict="better", words="Better: much likelier than before."))

@@ -17,9 +17,9 @@ from advisor.proposals.learned import Sweep
 from advisor.proposals.propose import known_facts
 from advisor.proposals.wishes import understand
 from loralab.core.errors import UserError
-from loralab.core.events import Ended, Evaluated, Incident, Noted, Started, Stepped
+from loralab.core.events import Ended, Evaluated, Incident, Measured, Started, Stepped
+from loralab.core.facts import Facts
 from loralab.core.jobs import TrainJob
-from loralab.datasets.run_facts import Facts
 from loralab.history.record import Memory
 from loralab.lab import Lab
 from loralab.planning import estimate
@@ -214,7 +214,7 @@ def remember(lab: Lab, name: str, base: Path, data: Path, events: list[Any], **s
     """A run of the past on this computer, as its files are."""
     plan = models.plan(data, base_model=str(base), **settings)
     known = known_facts(lab, lab.profile(data, str(base)), str(base))
-    facts = Noted(time=2.0, text="Learning from 54 examples.", data={"facts": known.model_dump()})
+    facts = Measured(time=2.0, text="Learning from 54 examples.", facts=known)
     folder = lab.home / "runs" / name
     folder.mkdir(parents=True)
     (folder / "job.json").write_text(TrainJob(run=name, plan=plan.model_dump()).model_dump_json(), "utf-8")

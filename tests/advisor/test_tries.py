@@ -15,9 +15,9 @@ from advisor.diagnosis.limits import Limits, points
 from advisor.repair import tries
 from advisor.repair.repair import repair
 from loralab.core.errors import UserError
-from loralab.core.events import Adjusted, Ended, Event, Incident, Noted, Started, Stepped, fold
+from loralab.core.events import Adjusted, Ended, Event, Incident, Measured, Started, Stepped, fold
+from loralab.core.facts import Facts
 from loralab.core.jobs import AfterTrials, Control, Retry, TrainJob
-from loralab.datasets.run_facts import Facts
 from loralab.lab import Lab
 from loralab.tasks.text import TextPlan
 from tests.support import models
@@ -29,7 +29,7 @@ FACTS = Facts(
 
 def wrecked(run: str, rate: float, time: float) -> list[Event]:
     """The log of a run that ran away four times."""
-    facts = Noted(time=time, text="Learning from 500 examples.", data={"facts": FACTS.model_dump()})
+    facts = Measured(time=time, text="Learning from 500 examples.", facts=FACTS)
     found: list[Event] = [Started(time=time, pid=1), facts]
     for number in range(1, 4):
         found += [

@@ -20,7 +20,7 @@ from advisor.words.answers import answer
 from advisor.words.glossary import ENTRIES
 from advisor.words.story import story
 from advisor.words.summary import Known
-from loralab.core.events import Adjusted, Ended, Evaluated, Event, Incident, Noted, Saved, Started, Stepped, fold
+from loralab.core.events import Adjusted, Ended, Evaluated, Event, Incident, Measured, Noted, Saved, Started, Stepped, fold
 from loralab.core.records import Artifact
 from tests.support import judged_runs
 
@@ -51,7 +51,7 @@ def steps(*losses: float, total: int = 0, begun: float = 1000.0) -> list[Event]:
 
 
 def begun() -> list[Event]:
-    return [Started(pid=1, time=1000.0), Noted(text="Learning.", data={"n_train": 240}), Evaluated(split="base", loss=3.5, n=24)]
+    return [Started(pid=1, time=1000.0), Measured(text="Learning.", n_train=240), Evaluated(split="base", loss=3.5, n=24)]
 
 
 def ran_away() -> Known:

@@ -18,7 +18,6 @@ from loralab.core.jobs import (
     EvaluateExportJob,
     EvaluateJob,
     ExportJob,
-    Imported,
     Job,
     Retry,
     ServeJob,
@@ -27,7 +26,7 @@ from loralab.core.jobs import (
     is_control,
     parse_job,
 )
-from loralab.core.records import Artifact, Predicted
+from loralab.core.records import Artifact, Predicted, Provenance
 from loralab.lab import Lab
 from loralab.runs import runs
 
@@ -91,7 +90,7 @@ OLD: list[tuple[str, dict[str, Any], Job]] = [
     (
         "train",
         {"model": "/m", "imported": {"by": "Unsloth", "from": "mine.zip", "run": ""}},
-        TrainJob(run="r", plan=PLAN, model="/m", imported=Imported(by="Unsloth", source="mine.zip")),
+        TrainJob(run="r", plan=PLAN, model="/m", imported=Provenance(by="Unsloth", source="mine.zip")),
     ),
     ("evaluate", {"of": "a", "model": "/m", "adapter": "/a"}, EvaluateJob(run="r", of="a", model="/m", adapter="/a")),
     (

@@ -16,7 +16,7 @@ import pytest
 from loralab import exports
 from loralab.core import paths
 from loralab.core.errors import LabError, UserError
-from loralab.core.events import Ended, Evaluated, EventLog, Noted, Previewed, RunView, Started
+from loralab.core.events import Ended, Evaluated, EventLog, Measured, Previewed, RunView, Started
 from loralab.core.jobs import ExportJob, TrainJob
 from loralab.core.records import Sample, Score
 from loralab.exports import _files, _history, job
@@ -55,7 +55,7 @@ def workspace(tmp_path: Path) -> tuple[Path, Path, Path]:
     paths.write_atomic(run / "job.json", asked.model_dump_json())
     log = EventLog(run / "events.jsonl")
     log(Started(pid=1))
-    log(Noted(text="Learning.", data={"n_train": 828, "n_heldout": 92}))
+    log(Measured(text="Learning.", n_train=828, n_heldout=92))
     log(Evaluated(split="final", loss=2.4, n=92, scores=(SCORE,)))
     log(Previewed(samples=(SAMPLE,)))
     log(Ended(outcome="finished"))
@@ -227,7 +227,7 @@ def test_the_card_says_what_was_measured_and_how_to_load_it() -> None:
         run="r",
         samples=(SAMPLE,),
         evaluations=(Evaluated(split="final", loss=2.4, n=92, scores=(SCORE,)),),
-        notes=(Noted(text="", data={"n_train": 828, "n_heldout": 92}),),
+        measured=Measured(n_train=828, n_heldout=92),
     )
     text = model_card("r", parse_plan({"title": "A | b"}).model_dump(), Origin(name="x", hub_id="owner/x", licence="MIT"), view)
     assert text.startswith("---\nbase_model: owner/x\nlibrary_name: peft\n")

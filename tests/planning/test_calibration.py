@@ -8,7 +8,7 @@ import sqlite3
 import pytest
 
 from loralab import Lab, history
-from loralab.core.events import Adjusted, Ended, EventLog, Noted, Outcome, Started, Stepped
+from loralab.core.events import Adjusted, Ended, EventLog, Outcome, Probed, Started, Stepped
 from loralab.core.jobs import TrainJob
 from loralab.planning.calibration import CAP, ENOUGH, Experience
 from loralab.planning.estimate import stage_words
@@ -60,7 +60,7 @@ def past(home, name, plan, predicted, *, step=1.0, process=1.0, outcome: Outcome
 
 def test_what_was_foretold_and_what_was_are_indexed_with_their_key(home, lab, proposal):
     said = told(lab, proposal)
-    probe = Noted(text="Tried out.", data={"stage": "probe", "bytes": 123_456_789})
+    probe = Probed(text="Tried out.", bytes=123_456_789)
     past(home, "one", proposal.plan, said, step=1.2, process=0.9, more=[probe])
     lab.runs()
     with sqlite3.connect(lab.history.path) as db:

@@ -60,8 +60,10 @@ def brought_html(lab: Lab, run: str) -> str:
     """What was brought in, and what should be known about it."""
     job = lab.job(run)
     plan, maker = job.plan, job.imported.by if isinstance(job, TrainJob) and job.imported else ""
-    known = [note.text for note in lab.view(run).notes if note.text]
-    at = next((i for i, text in enumerate(known) if text.startswith("Brought in from")), 0)
+    notes = [note for note in lab.view(run).notes if note.text]
+    at = next((i for i, note in enumerate(notes) if note.code == "imported"), 0)
     base = str(plan["base_model"])
     what = f"“{plan['title']}” is here, made with {maker} for {Path(base).name if Path(base).is_absolute() else base}."
-    return notice(what, " ".join([*known[at + 1 :], "Talk to it in the Evaluate tab, or take it away above."]), "good")
+    return notice(
+        what, " ".join([*(note.text for note in notes[at + 1 :]), "Talk to it in the Evaluate tab, or take it away above."]), "good"
+    )
