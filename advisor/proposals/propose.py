@@ -41,7 +41,7 @@ def propose(lab: Lab, profile: DatasetProfile, model: str, changes: dict[str, An
         said |= dict.fromkeys(tamed.settings, because(tamed))
     if fits := limits.known_to_fit(points(TextPlan.model_validate(found.plan), known)[0]):
         said["token_budget"] = f"{found.reasons.get('token_budget', '')} It is known to fit: {fits.run} ran with as much.".strip()
-    problems = found.problems if tamed.possible else (*found.problems, never_twice(tamed).model_dump())
+    problems = found.problems if tamed.possible else (*found.problems, never_twice(tamed))
     return found.model_copy(update={"reasons": found.reasons | said, "problems": problems})
 
 

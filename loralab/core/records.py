@@ -10,6 +10,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from loralab.core.errors import Problem
+
 Role = Literal["system", "user", "assistant"]
 Precision = Literal["fp32", "bf16", "fp16", "nf4"]
 Schedule = Literal["cosine", "linear", "constant", "wsd"]
@@ -81,7 +83,7 @@ class DatasetProfile(Record):
     tokens: dict[str, int] = Field(default_factory=dict)  # p50, p90, p95, p99, max, total, learned; in tokens of `tokenizer`
     tokenizer: str = ""
     previews: tuple[Preview, ...] = ()
-    findings: tuple[dict[str, Any], ...] = ()  # Problems of the data doctor, as plain dicts
+    findings: tuple[Problem, ...] = ()  # of the data doctor
 
 
 # ---- plan ------------------------------------------------------------------------------------------------------------------
@@ -256,14 +258,21 @@ class Footprint(Record):
     words: str = ""
 
 
+class Alternative(Record):
+    """Settings to fix beside a person's own so that a plan fits, and what that means in words."""
+
+    settings: dict[str, Any]
+    words: str
+
+
 class Proposal(Record):
     """A plan with the reason for each choice, in words a novice understands."""
 
     plan: dict[str, Any]
     reasons: dict[str, str]
     footprint: Footprint
-    problems: tuple[dict[str, Any], ...] = ()
-    ways: tuple[dict[str, Any], ...] = ()  # where it does not fit: settings to fix beside yours so that it does, the nearest first
+    problems: tuple[Problem, ...] = ()
+    ways: tuple[Alternative, ...] = ()  # where it does not fit, the nearest first
 
 
 class Provenance(Record):

@@ -246,8 +246,8 @@ def test_a_plan_keeps_clear_of_what_failed_on_this_computer_and_says_so(lab: Lab
     assert "wild-otter" in again.reasons["learning_rate"]
     fixed = advisor.propose(profile, str(base), learning_rate=1e-2)
     assert fixed.plan["learning_rate"] == 1e-2, "what the person fixed is not moved"
-    assert "never_twice" in {problem["code"] for problem in fixed.problems}
-    assert "wild-otter" in next(p["what"] for p in fixed.problems if p["code"] == "never_twice")
+    assert "never_twice" in {problem.code for problem in fixed.problems}
+    assert "wild-otter" in next(p.what for p in fixed.problems if p.code == "never_twice")
     with pytest.raises(UserError, match="would fail again"):
         advisor.start(fixed.plan)
 
@@ -286,7 +286,7 @@ def test_a_wish_gives_a_complete_plan_that_fits_and_what_it_takes(lab: Lab, text
     plan = TextPlan.model_validate(found.proposal.plan)
     assert plan.title == text
     assert estimate.fits(found.proposal.footprint, lab.machine())
-    assert not [p for p in found.proposal.problems if p["severity"] == "error" and p["code"] != "not_downloaded"]
+    assert not [p for p in found.proposal.problems if p.severity == "error" and p.code != "not_downloaded"]
     assert found.rows >= 100
     assert set(found.sample) == set(found.columns)
     assert any(f"{found.rows:,}" in need for need in found.needs)
