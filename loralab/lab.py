@@ -23,6 +23,7 @@ from loralab.core.events import RunView
 from loralab.core.jobs import Control, DownloadJob, EvaluateExportJob, EvaluateJob, ExportJob, Job, TrainJob, is_control
 from loralab.core.records import DatasetProfile, Footprint, Plan, Predicted, Proposal
 from loralab.datasets.profile import SampleSet, profile_dataset, samples
+from loralab.exports import label_of
 from loralab.exports._offers import Offer, offers
 from loralab.history import History
 from loralab.machine import speed
@@ -154,7 +155,7 @@ class Lab:
         disk.check_writable(self.home)
         examples = str(self.profile(data, base or "starter").path) if data else ""
         with disk.writing(self.home):
-            return importer.bring(self.home, self.catalog, [Path(path).expanduser() for path in given], base, examples)
+            return importer.bring(self.home, self.catalog, [Path(path).expanduser() for path in given], parse_plan, base, examples)
 
     def resume(self, run: str) -> str:
         """Go on from the last checkpoint of a stopped, killed or failed run, when its turn comes."""
@@ -238,7 +239,7 @@ class Lab:
     # ---- after the run ---------------------------------------------------------------------------------------------------
     def evaluate(self, run: str, judge: str = "") -> str:
         """Judge a run again, or a checkpoint (`run@best`), or an export by its id; returns that work's id. `judge`: a GGUF file to ask."""
-        what = subject(self.home, run)
+        what = self.subject(run)
         adapter = "" if what.checkpoint else self._adapter(what.run)
         job = self.job(what.run)
         if what.export:
@@ -247,16 +248,20 @@ class Lab:
 
     def subjects(self, run: str) -> tuple[Subject, ...]:
         """The checkpoints and exports of a run that can be measured and compared, each with its `name`."""
-        return tuple(parts_of(self.home, run))
+        return tuple(parts_of(self.home, run, label_of))
+
+    def subject(self, name: str) -> Subject:
+        """What a name means: a run, one of its checkpoints (`run@best`), an export by its id. Raises UserError when there is none."""
+        return subject(self.home, name, label_of)
 
     def judgement(self, run: str) -> dict[str, Any]:
         """What the newest judging of a run, checkpoint or export measured: verdict, words, scores, tables, samples, rows by example."""
-        what = subject(self.home, run)
+        what = self.subject(run)
         return compare.judgement(runs.folder(self.home, what.run), what.checkpoint, what.export)
 
     def measured(self, run: str) -> bool:
         """Whether a run, a checkpoint or an export has been judged example by example, so that it can be compared."""
-        what = subject(self.home, run)
+        what = self.subject(run)
         return compare.judged(runs.folder(self.home, what.run), what.checkpoint, what.export)
 
     def compare(self, first: str, second: str) -> compare.Comparison:

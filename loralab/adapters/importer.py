@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -24,13 +24,12 @@ from loralab.core.digest import digest
 from loralab.core.errors import LabError, UserError
 from loralab.core.events import Ended, Event, Imported, Noted, Saved, Started, Stepped, append
 from loralab.core.jobs import TrainJob
-from loralab.core.records import Artifact, Provenance
+from loralab.core.records import Artifact, Plan, Provenance
 from loralab.exports import _history
 from loralab.models import fingerprint
 from loralab.models.catalog import Catalog
 from loralab.models.model_folder import count_weights, header, read_json, weight_files
 from loralab.runs import runs
-from loralab.tasks import parse_plan
 
 BESIDE = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja", "generation_config.json")
 EXACT_BELOW = 1_000_000_000  # weights of the base; larger ones are chatted with and judged in sixteen bits
@@ -38,9 +37,12 @@ SHARE = 0.5  # of examples given with a foreign adapter that it is judged on: no
 SQUEEZED = ("-unsloth-bnb-4bit", "-bnb-4bit", "-unsloth", "-4bit", "-awq", "-gptq")
 UNPICKLE_SECONDS = 300
 
+ParsePlan = Callable[[dict[str, Any]], Plan]
 
-def bring(home: Path, catalog: Catalog, given: Sequence[Path], base: str = "", data: str = "") -> str:
-    """Make a run of an adapter; returns its id. `base`: the model it belongs to, where its own settings do not say; `data`: examples.
+
+def bring(home: Path, catalog: Catalog, given: Sequence[Path], parse: ParsePlan, base: str = "", data: str = "") -> str:
+    """Make a run of an adapter; returns its id. `base`: the model it belongs to, where its own settings do not say; `data`: examples;
+    `parse`: types a plan, raising LabError.
 
     Raises UserError in plain words when it cannot be used or does not fit its base.
     """
@@ -60,7 +62,7 @@ def bring(home: Path, catalog: Catalog, given: Sequence[Path], base: str = "", d
             findings.append(
                 f"It says it was made for “{told}”. Names and shapes fit “{name}”, but no file can tell whether that is the same model."
             )
-        plan = _plan(settings, past, name, model, data)
+        plan = _plan(settings, past, name, model, data, parse)
         about = Provenance(by=_maker(folder, settings, past), source=given[0].name, run=str(past.get("run") or ""))
         return _keep(home, folder, TrainJob(plan=plan, model=str(model), imported=about), about, past, findings)
 
@@ -174,7 +176,7 @@ def _fits(settings: dict[str, Any], adapter: Adapter, model: Path, past: dict[st
 # ---- what it becomes -------------------------------------------------------------------------------------------------------
 
 
-def _plan(settings: dict[str, Any], past: dict[str, Any], name: str, model: Path, data: str) -> dict[str, Any]:
+def _plan(settings: dict[str, Any], past: dict[str, Any], name: str, model: Path, data: str, parse: ParsePlan) -> dict[str, Any]:
     """Only what is known: of ours the whole plan, of others the adapter's settings."""
     targets = settings["target_modules"]
     precision = "fp32" if count_weights(weight_files(model))[0] < EXACT_BELOW else "bf16"
@@ -190,9 +192,9 @@ def _plan(settings: dict[str, Any], past: dict[str, Any], name: str, model: Path
     }
     with contextlib.suppress(LabError):
         if past:
-            return parse_plan(found | past["plan"] | asked | {"roles": {} if data else past["plan"].get("roles", {})}).model_dump()
+            return parse(found | past["plan"] | asked | {"roles": {} if data else past["plan"].get("roles", {})}).model_dump()
     found |= asked | ({"heldout_share": SHARE} if data else {})
-    parse_plan(found)
+    parse(found)
     return found
 
 

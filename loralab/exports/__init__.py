@@ -71,3 +71,10 @@ class Format:
 def formats() -> dict[str, Format]:
     """All formats by name."""
     return {form.name: form for form in plugins.discover("loralab.exports", "FORMAT").values()}
+
+
+def label_of(form: str, variant: str) -> str:
+    """What an export is called: its format in words, and which variant."""
+    known = formats().get(form)
+    variant = variant or next(iter(known.variants), "") if known else ""
+    return " ".join(filter(None, (known.label if known else "export", variant.upper())))

@@ -12,8 +12,8 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from loralab import __version__
 from loralab.core.events import Ended, Event, Queued, Saved
+from loralab.core.version import __version__
 from loralab.exports import Source
 from loralab.models import fingerprint
 from loralab.reports.card import SETTINGS, shared_plan

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from loralab import __version__
 from loralab.core.events import Evaluated, RunView
 from loralab.core.records import Record, Sample
+from loralab.core.version import __version__
 from loralab.models.catalog import hub_entry
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")

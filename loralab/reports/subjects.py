@@ -7,7 +7,7 @@ Invariant: every subject belongs to one training run, whose file, split and plan
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +16,6 @@ from pydantic import ValidationError
 from loralab.core import paths
 from loralab.core.errors import UserError
 from loralab.core.jobs import EvaluateExportJob, EvaluateJob, ExportJob, Job, parse_job
-from loralab.exports import formats
 from loralab.runs import runs
 
 _STEP = re.compile(r"step-(\d{1,15})\.pt")
@@ -39,12 +38,19 @@ class Subject:
         return isinstance(job, EvaluateJob) and (job.of, job.checkpoint) == (self.run, self.checkpoint)
 
 
-def subject(home: Path, name: str) -> Subject:
+LabelOf = Callable[[str, str], str]  # format and variant of an export -> what it is called
+
+
+def _plainly(form: str, variant: str) -> str:
+    return f"{form} {variant.upper()}".strip()
+
+
+def subject(home: Path, name: str, label_of: LabelOf = _plainly) -> Subject:
     """What a name means. Raises UserError when there is no such thing, and says what there is."""
     run, at, part = name.partition("@")
     job = runs.job(home, run)
     if isinstance(job, ExportJob):
-        return _export(home, run, job)
+        return _export(home, run, job, label_of)
     if not at:
         return Subject(name, run, "as it was kept")
     steps = steps_of(runs.folder(home, run))
@@ -63,7 +69,7 @@ def steps_of(folder: Path) -> list[int]:
     return sorted(int(match[1]) for path in (folder / "checkpoints").glob("step-*.pt") if (match := _STEP.fullmatch(path.name)))
 
 
-def parts_of(home: Path, run: str) -> Iterator[Subject]:
+def parts_of(home: Path, run: str, label_of: LabelOf = _plainly) -> Iterator[Subject]:
     """The checkpoints and finished exports of a run that can be measured."""
     for step in steps_of(runs.folder(home, run)):
         yield Subject(f"{run}@{step}", run, f"after update {step:,}", checkpoint=f"step-{step}")
@@ -73,13 +79,10 @@ def parts_of(home: Path, run: str) -> Iterator[Subject]:
         except (OSError, ValidationError):
             continue
         if isinstance(job, ExportJob) and job.of == run and runs.view(home, path.parent.name).state == "finished":
-            yield _export(home, path.parent.name, job)
+            yield _export(home, path.parent.name, job, label_of)
 
 
-def _export(home: Path, name: str, job: ExportJob) -> Subject:
-    """An export, named by its format in words. Raises UserError when its run is gone."""
+def _export(home: Path, name: str, job: ExportJob, label_of: LabelOf) -> Subject:
+    """An export. Raises UserError when its run is gone."""
     runs.folder(home, job.of)
-    form = formats().get(job.format)
-    variant = job.variant or next(iter(form.variants), "") if form else ""
-    label = " ".join(filter(None, (form.label if form else "export", variant.upper())))
-    return Subject(name, job.of, label, export=name)
+    return Subject(name, job.of, label_of(job.format, job.variant), export=name)

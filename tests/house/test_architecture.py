@@ -38,7 +38,7 @@ MAY = {
     "sessions": {"core", "tasks", "runs", "machine", "train", "models", "datasets", "evaluations", "runtimes"},
     "exports": {"core", "tasks", "models", "datasets", "runtimes", "reports", "runs"},
     "serve": {"core", "runs", "models", "datasets"},
-    "reports": {"core", "runs", "models", "datasets"},
+    "reports": {"core", "tasks", "runs", "models", "datasets"},
     "history": {"core", "runs", "models", "datasets"},
     "adapters": {"core", "runs", "models", "datasets"},
     "lab": ALL,
