@@ -53,7 +53,7 @@ def build(path: Path) -> None:
     import torch
     from transformers import Qwen3Config, Qwen3ForCausalLM
 
-    from loralab.exports._gguf import recipe, tokens, writer
+    from loralab.exports.gguf import recipe, tokens, writer
     from loralab.models.tokenize import TextEncoder
 
     torch.manual_seed(7)

@@ -24,7 +24,7 @@ from loralab.core.jobs import Control, DownloadJob, EvaluateExportJob, EvaluateJ
 from loralab.core.records import DatasetProfile, Footprint, Plan, Predicted, Proposal
 from loralab.datasets.profile import SampleSet, profile_dataset, samples
 from loralab.exports import label_of
-from loralab.exports._offers import Offer, offers
+from loralab.exports.offers import Offer, offers
 from loralab.history import History
 from loralab.machine import speed
 from loralab.machine.hardware import Machine, fingerprint, measure_machine

@@ -80,10 +80,10 @@ def plain(bases: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> P
 @pytest.fixture
 def short_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     """Trainings in this process write few and short answers for their verdict, which is tested elsewhere and takes longer than they do."""
-    from loralab.evaluations import _answers
+    from loralab.evaluations.shared import answers
     from loralab.sessions import text
 
-    monkeypatch.setattr(_answers, "LONGEST", 4)
+    monkeypatch.setattr(answers, "LONGEST", 4)
     monkeypatch.setattr(text, "MOST_ANSWERS", 3)
 
 
@@ -145,7 +145,7 @@ def adapted(folders: tuple[Path, Path]) -> tuple[Any, Any]:
     from peft import PeftModel
 
     from loralab.models.tokenize import TextEncoder
-    from loralab.sessions.model import load_base
+    from loralab.runtimes.base_model import load_base
 
     return PeftModel.from_pretrained(load_base(folders[0], "fp32"), str(folders[1])).eval(), TextEncoder(folders[0])
 

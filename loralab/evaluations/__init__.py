@@ -1,6 +1,6 @@
 """Owns judging: what an adapter changed, measured on examples it never saw, base and adapter in one process, paired per example.
 
-To add a measure write `loralab/evaluations/<name>.py` with an `EVALUATION` constant; nothing else is edited. Modules are light at
+To add a measure write `loralab/evaluations/text/<name>.py` with an `EVALUATION` constant; nothing else is edited. Modules are light at
 the top; torch is imported inside the functions, because the app may list the measures too.
 """
 
@@ -19,11 +19,12 @@ from loralab.core.records import Example, Message, Plan, Score
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from loralab.evaluations._second_opinion import Opinion
+    from loralab.evaluations.shared.second_opinion import Opinion
     from loralab.models.tokenize import TextEncoder
     from loralab.train.session import Batch
 
 
+APART = ("shared",)  # holds no measure
 Note = Callable[[str, float | None], object]  # tells people what is being measured and how far it is, 0..1
 
 
@@ -106,7 +107,7 @@ class Judging:
     def answers(self) -> list[Answered]:
         """The answers both wrote; written on first use."""
         if self.written is None:
-            from loralab.evaluations._answers import write_answers
+            from loralab.evaluations.shared.answers import write_answers
 
             self.written = write_answers(self)
         return self.written
@@ -142,7 +143,7 @@ class Evaluation:
 
 def evaluations() -> dict[str, Evaluation]:
     """All measures by name."""
-    return {evaluation.name: evaluation for evaluation in plugins.discover("loralab.evaluations", "EVALUATION").values()}
+    return {evaluation.name: evaluation for evaluation in plugins.discover("loralab.evaluations", "EVALUATION", APART).values()}
 
 
 def switched(model: nn.Module, *, adapter: bool) -> AbstractContextManager[Any]:

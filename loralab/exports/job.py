@@ -17,7 +17,7 @@ from loralab.core.jobs import ExportJob
 from loralab.core.records import Artifact
 from loralab.exports import Format, Source, formats
 from loralab.exports._files import put_in_place, zip_folder
-from loralab.exports._gate import named, prove
+from loralab.exports.parity.gate import named, prove
 from loralab.models import fingerprint
 from loralab.reports.card import origin_of
 from loralab.runs.run_folder import RunFolder, read_job

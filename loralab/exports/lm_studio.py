@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from loralab.core.errors import Unavailable, UserError
-from loralab.exports import Format, Note, Source, gguf
+from loralab.exports import Format, Note, Source, gguf_model
 from loralab.exports._files import write_papers
 
 PUBLISHER = "loralab"
@@ -21,13 +21,13 @@ SPARE = 64 << 20  # bytes left free
 
 def export(source: Source, target: Path, note: Note) -> dict[str, Any]:
     """The GGUF and its guide. Raises LabError where the GGUF does."""
-    facts = gguf.export(source, target, note)
+    facts = gguf_model.export(source, target, note)
     write_papers(source, target, merged=True, loading=_guide(source, str(facts["file"])))
-    return facts | {"model": f"{PUBLISHER}/{gguf.file_name(source)}"}
+    return facts | {"model": f"{PUBLISHER}/{gguf_model.file_name(source)}"}
 
 
 def _guide(source: Source, file: str) -> tuple[str, ...]:
-    name = f"{PUBLISHER}/{gguf.file_name(source)}"
+    name = f"{PUBLISHER}/{gguf_model.file_name(source)}"
     return (
         "With LM Studio's own command, in this folder (`-c` copies; without it the file is moved away):",
         "",
@@ -58,7 +58,7 @@ def hand_over(source: Source, folder: Path, note: Note) -> dict[str, Any]:
         what = "LM Studio was not found on this computer."
         raise Unavailable(what, "Get it from lmstudio.ai and start it once, then export again.", code="no_program")
     note("putting it into LM Studio's folder")
-    place = models / PUBLISHER / gguf.file_name(source)
+    place = models / PUBLISHER / gguf_model.file_name(source)
     place.mkdir(parents=True, exist_ok=True)
     for file in folder.glob("*.gguf"):
         _put(file, place / file.name)
@@ -87,11 +87,11 @@ FORMAT = Format(
     name="lm_studio",
     label="LM Studio folder",
     words="A folder for LM Studio, and put where it looks if you like.",
-    refuse=gguf.refuse,
-    needs_bytes=gguf.needs_bytes,
+    refuse=gguf_model.refuse,
+    needs_bytes=gguf_model.needs_bytes,
     export=export,
     zipped=False,
-    variants=gguf.NAMES,
+    variants=gguf_model.NAMES,
     hand_over=hand_over,
-    trial=gguf.TRIAL,
+    trial=gguf_model.TRIAL,
 )

@@ -13,7 +13,7 @@ from typing import Any
 
 from loralab.core.errors import LabError
 from loralab.datasets.dataset import load_examples
-from loralab.exports import Format, Note, Source, _programs, gguf
+from loralab.exports import Format, Note, Source, _programs, gguf_model
 from loralab.exports._files import write_papers
 from loralab.models.model_folder import read_json, shape_of
 
@@ -24,7 +24,7 @@ MISSING = "Get it from ollama.com, start it once, then export again."
 
 def export(source: Source, target: Path, note: Note) -> dict[str, Any]:
     """The GGUF, then Modelfile and guide around it. Raises LabError where the GGUF does."""
-    facts = gguf.export(source, target, note)
+    facts = gguf_model.export(source, target, note)
     note("writing the Modelfile")
     (target / "Modelfile").write_text(modelfile(source, str(facts["file"])), "utf-8")
     write_papers(source, target, merged=True, loading=_guide(source))
@@ -33,7 +33,7 @@ def export(source: Source, target: Path, note: Note) -> dict[str, Any]:
 
 def modelfile(source: Source, file: str) -> str:
     """The Modelfile for `file`, which lies beside it."""
-    lines = [f"# {gguf.file_name(source)}: {source.base.reference} with what it learned in LoRALab merged in", f"FROM ./{file}", ""]
+    lines = [f"# {gguf_model.file_name(source)}: {source.base.reference} with what it learned in LoRALab merged in", f"FROM ./{file}", ""]
     lines += [f"PARAMETER stop {_quoted(token)}" for token in _stops(source)]
     lines += [f"PARAMETER temperature {_temperature(source):g}", f"PARAMETER num_ctx {_context(source)}"]
     system = system_prompt(source)
@@ -44,7 +44,7 @@ def modelfile(source: Source, file: str) -> str:
 def _stops(source: Source) -> list[str]:
     """The tokens that end this model's answers, as text."""
     with TemporaryDirectory() as folder:
-        encoder = gguf.encoder_of(source, Path(folder))
+        encoder = gguf_model.encoder_of(source, Path(folder))
         return [str(encoder.tokenizer.id_to_token(i)) for i in sorted(encoder.stop_ids)]
 
 
@@ -85,7 +85,7 @@ def _long(text: str) -> str:
 
 def name_of(source: Source) -> str:
     """What the model is called in Ollama."""
-    return gguf.file_name(source)
+    return gguf_model.file_name(source)
 
 
 def _guide(source: Source) -> tuple[str, ...]:
@@ -126,11 +126,11 @@ FORMAT = Format(
     name="ollama",
     label="Ollama folder",
     words="A folder for Ollama: one file and its Modelfile, ready for “ollama create”.",
-    refuse=gguf.refuse,
-    needs_bytes=gguf.needs_bytes,
+    refuse=gguf_model.refuse,
+    needs_bytes=gguf_model.needs_bytes,
     export=export,
     zipped=False,
-    variants=gguf.NAMES,
+    variants=gguf_model.NAMES,
     hand_over=hand_over,
-    trial=gguf.TRIAL,
+    trial=gguf_model.TRIAL,
 )

@@ -17,9 +17,9 @@ from pydantic import ValidationError
 from loralab.core.errors import UserError
 from loralab.core.jobs import EvaluateExportJob, EvaluateJob, parse_job
 from loralab.core.records import Record, Score
-from loralab.evaluations._answer_scores import Trait
-from loralab.evaluations._controls import ALLOWED, SWAPS, swapped
-from loralab.evaluations._paired import FEWEST, holm
+from loralab.evaluations.shared.answer_scores import Trait
+from loralab.evaluations.shared.controls import ALLOWED, SWAPS, swapped
+from loralab.evaluations.shared.paired import FEWEST, holm
 
 LOSS = Trait(
     "bits_per_byte",

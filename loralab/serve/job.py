@@ -78,7 +78,7 @@ def open_speaker(model: Path, adapter: str, precision: str = "", penalty: float 
         fingerprint.insist(Path(adapter).parent.parent, model)
     from peft import PeftModel  # heavy: only once it is known that there is something to load
 
-    from loralab.sessions.model import device, load_base
+    from loralab.runtimes.base_model import device, load_base
 
     loaded: Any = load_base(model, precision or _precision_of(adapter), device())
     if adapter:

@@ -11,7 +11,10 @@ import pytest
 from loralab import evaluations
 from loralab.core.jobs import EvaluateJob, TrainJob
 from loralab.core.records import Example, Message
-from loralab.evaluations import Answer, Answered, _answers, _judge, _label_set, forgetting, heldout_loss, label_accuracy
+from loralab.evaluations import Answer, Answered
+from loralab.evaluations.shared import answers as _answers
+from loralab.evaluations.shared import verdict
+from loralab.evaluations.text import _label_set, forgetting, heldout_loss, label_accuracy
 from loralab.runs import runs
 from loralab.tasks import parse_plan
 from tests.conftest import ended
@@ -55,7 +58,7 @@ def test_side_by_side_names_who_answered(pushed: Any) -> None:
     pushed.model.train()
     asked = judging(pushed, most_answers=3)
     asked.answers()
-    samples = _judge.samples(asked)
+    samples = verdict.samples(asked)
     assert pushed.model.training  # left as it was found
     assert len(samples) == len({sample.prompt for sample in samples}) == 3
     for sample in samples:
@@ -128,7 +131,7 @@ def test_answers_stop_when_asked_and_keep_what_there_is(pushed: Any) -> None:
     told: list[float | None] = []
     asked = judging(pushed, note=lambda _text, fraction: told.append(fraction), stop=lambda: len(told) >= 2)
     assert len(asked.answers()) == 2
-    found = _judge.judge(asked)
+    found = verdict.judge(asked)
     assert not found.complete
     assert found.scores[0].main
     assert len(found.samples) == 2

@@ -8,19 +8,8 @@ from typing import Any
 import pytest
 
 from loralab.core.records import Example, Message
-from loralab.evaluations import (
-    Answer,
-    Answered,
-    Judging,
-    evaluations,
-    exact_match,
-    grounding,
-    hygiene,
-    instructions,
-    json_match,
-    number_match,
-    overlap,
-)
+from loralab.evaluations import Answer, Answered, Judging, evaluations
+from loralab.evaluations.text import exact_match, grounding, hygiene, instructions, json_match, number_match, overlap
 from loralab.tasks import parse_plan
 
 PLAN = parse_plan({"task": "text", "dataset": "x.csv"})

@@ -19,7 +19,8 @@ from loralab.core.errors import LabError, UserError
 from loralab.core.events import Ended, Evaluated, EventLog, Measured, Previewed, RunView, Started
 from loralab.core.jobs import ExportJob, TrainJob
 from loralab.core.records import Sample, Score
-from loralab.exports import _files, _history, job
+from loralab.exports import _files, job
+from loralab.models import adapter_file
 from loralab.reports import card
 from loralab.reports.card import Origin, model_card, origin_of
 from loralab.runs import runs
@@ -110,7 +111,7 @@ def test_the_zip_holds_all_that_is_needed_and_its_checksums_are_true(workspace: 
     exported = Path(result["folder"]) / "adapter_model.safetensors"
     assert content[exported.name] == exported.read_bytes()
     assert numbers_of(exported) == numbers_of(adapter / exported.name)  # only the head says more
-    assert _history.read_summary(exported)["verdict"]["words"] == SCORE.words
+    assert adapter_file.read_summary(exported)["verdict"]["words"] == SCORE.words
     sums = {line[66:]: line[:64] for line in content["SHA256SUMS"].decode().splitlines()}
     assert sums == {name: hashlib.sha256(raw).hexdigest() for name, raw in content.items() if name != "SHA256SUMS"}
 
@@ -128,7 +129,7 @@ def test_the_adapter_answers_the_same_in_a_fresh_process(workspace: tuple[Path, 
     import torch
     from peft import PeftModel
 
-    from loralab.sessions.model import load_base
+    from loralab.runtimes.base_model import load_base
 
     home, base, adapter = workspace
     folder = export(home, base, adapter, "adapter")["folder"]
@@ -148,7 +149,7 @@ def test_the_merged_model_answers_like_base_plus_adapter_without_peft(workspace:
     import torch
     from peft import PeftModel
 
-    from loralab.sessions.model import load_base
+    from loralab.runtimes.base_model import load_base
 
     home, base, adapter = workspace
     result = export(home, base, adapter, "merged")

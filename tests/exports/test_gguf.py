@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from loralab.core.errors import LabError
-from loralab.exports._gguf import families, tokens
+from loralab.exports.gguf import families, tokens
 from tests.support import gguf_models
 
 

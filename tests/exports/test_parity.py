@@ -14,9 +14,10 @@ import pytest
 from loralab.core import paths
 from loralab.core.events import Compared, EventLog, Incident, RunView, Started, read
 from loralab.core.jobs import ExportJob, TrainJob
-from loralab.exports import Source, _gate, formats, job
-from loralab.exports._gguf import families
-from loralab.exports._parity import Parity, gate, untried
+from loralab.exports import Source, formats, job
+from loralab.exports.gguf import families
+from loralab.exports.parity import gate as _gate
+from loralab.exports.parity.checks import Parity, gate, untried
 from loralab.reports.card import Origin
 from loralab.runs.run_folder import RunFolder
 from loralab.runtimes.llama import parent

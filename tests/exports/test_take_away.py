@@ -202,7 +202,7 @@ def test_the_pt_file_loads_as_its_guide_says_and_answers_the_same(workspace: Wor
     import torch
     from peft import PeftModel
 
-    from loralab.sessions.model import load_base
+    from loralab.runtimes.base_model import load_base
 
     result = export(workspace, "pt")
     folder = Path(result["folder"])
@@ -244,7 +244,7 @@ def test_file_to_file_is_what_peft_merges(
     import torch
     from peft import PeftModel
 
-    from loralab.sessions.model import load_base
+    from loralab.runtimes.base_model import load_base
 
     monkeypatch.setattr(_merge, "SHARD", 200_000)
     monkeypatch.setattr(merged, "SHARD", 200_000)
@@ -283,7 +283,7 @@ def test_the_merged_model_stops_where_answers_end_though_its_base_names_another_
 
 
 def test_a_wrong_factor_does_not_pass(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    from loralab.exports._gguf import lora
+    from loralab.exports.gguf import lora
 
     monkeypatch.setattr(lora, "scale_of", lambda *_: 9.0)
     with pytest.raises(UserError, match="does not answer like the adapter"):

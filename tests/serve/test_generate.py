@@ -48,8 +48,8 @@ def test_active_adapters_are_read_off_the_layers(adapted: tuple[Any, Any]) -> No
 def test_adapter_off_gives_the_bare_models_logits(adapted: tuple[Any, Any], folders: tuple[Path, Path]) -> None:
     import torch
 
+    from loralab.runtimes.base_model import load_base
     from loralab.serve.generate import adapter_off
-    from loralab.sessions.model import load_base
 
     ids = torch.arange(5, 45)[None]
     with torch.no_grad():

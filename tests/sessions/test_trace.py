@@ -11,9 +11,9 @@ import pytest
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 
+from loralab.runtimes.base_model import DTYPES, kernel
 from loralab.sessions.head import TextHead
 from loralab.sessions.lora import attach_adapter
-from loralab.sessions.model import DTYPES, kernel
 from loralab.sessions.trace import Pack, Setting, _plain, count, record, trace
 from loralab.sessions.trace_ledger import Ledger
 from loralab.train.recompute import set_mode

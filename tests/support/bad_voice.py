@@ -8,7 +8,7 @@ import struct
 import sys
 import time
 
-from loralab.runtimes.llama.wire import receive, send
+from loralab.core.child_process import receive, send
 
 OUT, IN = sys.stdout.buffer, sys.stdin.buffer
 

@@ -16,7 +16,7 @@ from loralab.core.events import RunView
 from loralab.core.jobs import is_control
 from loralab.core.paths import room, write_atomic
 from loralab.core.records import Score
-from loralab.evaluations._controls import ALLOWED
+from loralab.evaluations.shared.controls import ALLOWED
 from loralab.lab import Lab
 from loralab.reports.compare import Comparison, Controls
 from ui.errors import told

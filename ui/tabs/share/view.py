@@ -14,7 +14,7 @@ from typing import Any
 
 from loralab.core.events import RunView
 from loralab.core.jobs import ExportJob
-from loralab.exports._offers import Offer
+from loralab.exports.offers import Offer
 from loralab.lab import Lab
 from ui.words import duration, empty, esc, fact, facts, heading, notice, size
 

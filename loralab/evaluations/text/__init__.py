@@ -1,0 +1,1 @@
+"""Measures on text, one a file. Only here may a measure know a text plan."""
