@@ -92,7 +92,7 @@ def fake_ollama(folder: Path, monkeypatch: pytest.MonkeyPatch, rc: int = 0) -> P
 
 def source_of(workspace: Workspace) -> Any:
     home, base, adapter = workspace
-    return job.open_source(home / "runs", {"of": "tiny-run", "model": str(base), "adapter": str(adapter)})
+    return job.open_source(home / "runs", "tiny-run", str(base), str(adapter))
 
 
 # ---- Ollama ----------------------------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from loralab.core.events import Ended, Evaluated, Event, EventLog, Noted, Previewed, Saved, Started, Stepped
+from loralab.core.events import Ended, Evaluated, Event, EventLog, Measured, Previewed, Saved, Started, Stepped
 from loralab.core.jobs import TrainJob
 from loralab.core.records import Artifact, Sample, Score
 from loralab.evaluations.shared.answer_scores import Trait
@@ -75,10 +75,9 @@ def write_run(
 
 def _story(folder: Path, found: dict[str, Any] | None, outcome: Any, *, adapter: bool) -> list[Event]:
     made = Saved(step=9, artifact=Artifact(kind="adapter", path=str(folder / "artifacts" / "adapter"), step=9))
-    counts = {"n_train": 96, "n_heldout": 24}
     events: list[Event] = [
         Started(pid=1),
-        Noted(text="Learning from 96 examples.", data=counts),
+        Measured(text="Learning from 96 examples.", n_train=96, n_heldout=24),
         Evaluated(split="base", loss=4, n=24),
         Stepped(step=9, loss=2, grad_norm=1, learning_rate=1e-3, tokens=9, tokens_per_second=9, memory_bytes=9, total_steps=9),
     ]
