@@ -153,6 +153,6 @@ def _begin(page: Page, choice: tuple[str, str, str], fixed: dict[str, Any], *, t
     if not test_first:
         return page.advisor.start(proposal.plan, profile=profile, anyway=anyway)
     plan = TextPlan.model_validate(proposal.plan)
-    names = page.advisor.test_first(plan, plan.max_steps or total_steps(plan, profile), profile=profile)
+    names = page.advisor.test_first(plan, total_steps(plan, profile), profile=profile)
     gr.Info(f"{len(names)} short tests, then the whole run begins by itself with what did best.", title="Testing first")
     return names[0]

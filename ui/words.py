@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from loralab.cli.terminal import size  # bytes are said alike on the page and in a terminal
+from loralab.core.words import size  # bytes are said alike on the page and in a terminal
 from ui.figures import count, duration, figure
 from ui.markup import draw, esc
 

@@ -55,7 +55,7 @@ def pilot(
     advisor = Advisor(lab)
     profile = lab.profile(source(lab, str(file)), model)
     plan = TextPlan.model_validate(advisor.propose(profile, model, **chosen(settings)).plan)
-    names = advisor.test_first(plan, plan.max_steps or total_steps(plan, profile))
+    names = advisor.test_first(plan, total_steps(plan, profile))
     if detach:
         out.give({"tests": names}, f"{len(names)} tests have begun: {', '.join(names)}. The app begins the whole run after them.")
         return

@@ -39,6 +39,7 @@ from loralab.cli.console import (
 from loralab.core import paths
 from loralab.core.errors import LabError, Problem, RunFailed, UserError, classify
 from loralab.core.records import Proposal
+from loralab.core.words import size
 from loralab.lab import Lab
 from loralab.machine.checkup import checkup, letter
 from loralab.planning.estimate import disk_words, stage_words
@@ -81,8 +82,7 @@ def models(
         out.give({"removed": removed}, f"Removed: {', '.join(removed) or 'nothing'}.")
     elif not name:
         rows = [
-            (e.name, f"{e.parameters / 1e6:,.0f} M", terminal.size(e.download_bytes), e.licence, "here" if e.present else "")
-            for e in lab.models()
+            (e.name, f"{e.parameters / 1e6:,.0f} M", size(e.download_bytes), e.licence, "here" if e.present else "") for e in lab.models()
         ]
         out.give({"models": lab.models()}, terminal.table(rows, ("name", "weights", "download", "licence", "")))
     elif download:
@@ -94,7 +94,7 @@ def models(
 
 def _download(lab: Lab, name: str, *, yes: bool, out: Output) -> None:
     known = lab.check_model(name, ask_hub=True).download_bytes
-    weight = terminal.size(known) if known else "a size the Hub will tell"
+    weight = size(known) if known else "a size the Hub will tell"
     folder = lab.catalog.folder(name)
     if not yes and not typer.confirm(f"Download {name} ({weight}) to {folder}?", err=True):
         raise UserError("Nothing was downloaded.", "Answer y, or add --yes.", code="not_confirmed")

@@ -77,7 +77,7 @@ class Probed(_Told):
     type: Literal["probed"] = "probed"
     bytes: int = 0  # foreseen at its largest; 0: not tried
     free: int = 0
-    tokens: int = 0
+    cost: int = 0  # of the largest step, in tokens of text
     measured: tuple[float, ...] = ()
     seconds: float = 0.0
     skipped: str = ""  # why there was nothing to gain

@@ -18,7 +18,7 @@ CODES = {  # how a note began -> what it means
     "Waiting because ": "waiting",
     "The computer slept or stood still": "slept",
 }
-_PROBED = ("bytes", "free", "tokens", "measured", "seconds", "skipped", "failed")
+_PROBED = ("bytes", "free", "measured", "seconds", "skipped", "failed")
 
 
 def modern(raw: Any) -> Any:
@@ -50,7 +50,7 @@ def _fact(data: dict[str, Any]) -> dict[str, Any] | None:
         counts = {name: data[name] for name in ("n_train", "n_heldout", "trainable") if name in data}
         return {"type": "measured", "facts": _facts(data.get("facts"))} | counts
     if data.get("stage") == "probe":
-        return {"type": "probed"} | {name: data[name] for name in _PROBED if name in data}
+        return {"type": "probed", "cost": data.get("tokens", 0)} | {name: data[name] for name in _PROBED if name in data}
     if isinstance(about := data.get("imported"), dict):
         return {"type": "imported", "origin": {"by": about.get("by"), "source": about.get("from"), "run": about.get("run") or ""}}
     if isinstance(parity := data.get("parity"), dict):

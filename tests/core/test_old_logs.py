@@ -23,10 +23,10 @@ OLD: list[tuple[str, dict[str, Any], Event]] = [
     (
         "Tried out.",
         {"stage": "probe", "bytes": 5, "free": 9, "tokens": 64, "measured": [3, 4], "seconds": 0.5},
-        Probed(text="Tried out.", bytes=5, free=9, tokens=64, measured=(3, 4), seconds=0.5),
+        Probed(text="Tried out.", bytes=5, free=9, cost=64, measured=(3, 4), seconds=0.5),
     ),
     ("", {"stage": "probe", "skipped": "it is small"}, Probed(skipped="it is small")),
-    ("", {"stage": "probe", "failed": "no memory", "tokens": 4}, Probed(failed="no memory", tokens=4)),
+    ("", {"stage": "probe", "failed": "no memory", "tokens": 4}, Probed(failed="no memory", cost=4)),
     (
         "Brought in from mine.zip; made with Unsloth.",
         {"imported": {"by": "Unsloth", "from": "mine.zip", "run": ""}},

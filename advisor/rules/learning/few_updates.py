@@ -15,6 +15,7 @@ from advisor.diagnosis.case import Case
 from advisor.diagnosis.findings import Evidence, Fix, Found
 from advisor.rules import Rule
 from advisor.rules._reading import (
+    allow_updates,
     boldness,
     cut_short,
     ended_well,
@@ -93,7 +94,7 @@ def _more(case: Case, updates: int) -> tuple[Fix, ...]:
         minutes = math.ceil(case.asked.max_minutes * ENOUGH / updates)
         return (Fix(words=f"Give it {minutes} minutes: the time limit ended it.", settings={"max_minutes": minutes}),)
     if case.asked.max_steps:
-        return (Fix(words=f"Make {ENOUGH} updates.", settings={"max_steps": ENOUGH}),)
+        return (Fix(words=f"Make {ENOUGH} updates.", settings=allow_updates(case, ENOUGH)),)
     rounds = math.ceil(case.plan.epochs * ENOUGH / updates)
     if rounds <= MOST_ROUNDS or case.plan.effective_batch == 1:
         return (Fix(words=f"Go over the examples {rounds} times.", settings={"epochs": float(min(rounds, 1000))}),)
