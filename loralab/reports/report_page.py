@@ -13,12 +13,11 @@ from typing import Any, Protocol
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from loralab.cli import terminal
 from loralab.core.events import Adjusted, Evaluated, Incident, RunView
 from loralab.core.paths import DATA
 from loralab.core.records import Score
 from loralab.core.version import __version__
-from loralab.core.words import duration, size
+from loralab.core.words import duration, figure, size
 from loralab.reports.card import SETTINGS
 from loralab.reports.incidents import adjustment
 from loralab.reports.report import judged, run_report
@@ -152,9 +151,9 @@ def _losses(view: RunView) -> Iterator[tuple[str, str, str, str]]:
     looks = {e.step: e.loss for e in view.evaluations if e.split != "final"}
     chosen = _spread(view.steps, MOST_ROWS - 1)
     if 0 in looks:
-        yield "0", "–", terminal.figure(looks[0]), "–"
+        yield "0", "–", figure(looks[0]), "–"
     for step in chosen:
-        yield f"{step.step:,}", terminal.figure(step.loss), terminal.figure(looks.get(step.step)), f"{step.learning_rate:.2g}"
+        yield f"{step.step:,}", figure(step.loss), figure(looks.get(step.step)), f"{step.learning_rate:.2g}"
 
 
 def _spread(values: Sequence[Any], most: int) -> list[Any]:
