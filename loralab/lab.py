@@ -30,7 +30,7 @@ from loralab.machine import speed
 from loralab.machine.hardware import Machine, fingerprint, measure_machine
 from loralab.machine.speed import Speed
 from loralab.models.catalog import Catalog, ModelCheck, ModelEntry
-from loralab.models.hub import check_on_hub
+from loralab.models.hub import check_on_hub, look_up_file
 from loralab.planning.planner import propose
 from loralab.planning.tracer import Tracer, traced
 from loralab.reports import compare
@@ -40,6 +40,7 @@ from loralab.reports.report_page import report_html, report_markdown
 from loralab.reports.subjects import Subject, parts_of, subject
 from loralab.runs import queue, runs
 from loralab.runs.queue import Turn
+from loralab.runtimes.speech.local_model import LocalModel
 from loralab.serve.client import ChatServer
 from loralab.tasks import parse_plan
 
@@ -295,6 +296,14 @@ class Lab:
     def download(self, model: str) -> str:
         """Fetch a model from the Hub into the workspace, resumable; returns the id of the download's run. Ask the person first."""
         return self.begin(DownloadJob(model=model, folder=str(self.catalog.folder(model))))
+
+    def file_bytes(self, model: str, file: str) -> int:
+        """Size of one file of a model on the Hub, asked there. Raises LabError where it cannot be."""
+        return look_up_file(model, file).bytes
+
+    def language_model(self, path: Path) -> LocalModel:
+        """A GGUF file that speaks and weighs labels, in a process of its own that takes half the cores while a job runs."""
+        return LocalModel(path, busy=lambda: any(turn.position == 0 for turn in self.queue()))
 
     def chat(self, run: str = "", model: str = "starter") -> ChatServer:
         """Start (or find) the inference server for a run's adapter, or for a bare model."""

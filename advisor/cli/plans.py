@@ -10,11 +10,11 @@ from advisor.advisor import Advisor
 from advisor.proposals.describe import MEANS
 from advisor.proposals.trials import chosen_because
 from advisor.proposals.wishes import Chosen
+from advisor.text import text_plan
 from loralab.cli.console import Detach, File, Home, Json, Model, Output, Run, Set, chosen, conclude, follow, newest, source
 from loralab.core.errors import UserError
 from loralab.lab import Lab
 from loralab.planning.duration import total_steps
-from loralab.tasks.text import TextPlan
 
 Wish = Annotated[str, typer.Argument(metavar="WISH", help="What it shall do: “answer like our support team, in German, short”")]
 
@@ -54,7 +54,7 @@ def pilot(
     lab, out = Lab(home), Output(json)
     advisor = Advisor(lab)
     profile = lab.profile(source(lab, str(file)), model)
-    plan = TextPlan.model_validate(advisor.propose(profile, model, **chosen(settings)).plan)
+    plan = text_plan(advisor.propose(profile, model, **chosen(settings)).plan)
     names = advisor.test_first(plan, total_steps(plan, profile))
     if detach:
         out.give({"tests": names}, f"{len(names)} tests have begun: {', '.join(names)}. The app begins the whole run after them.")

@@ -16,11 +16,11 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
+from advisor.text import TextPlan, text_plan
 from loralab.core.facts import Facts
 from loralab.core.records import Record
 from loralab.history import named, record
 from loralab.planning.memory import WEIGHT_BYTES
-from loralab.tasks.text import TextPlan
 
 Kind = Literal["memory", "rate"]
 
@@ -157,7 +157,7 @@ def _from_memory(one: record.Point) -> Point | None:
         return None  # it may not have met its longest examples yet
     known = {name: value for name, value in one.settings.items() if name in TextPlan.model_fields}
     try:
-        plan = TextPlan.model_validate(known | {"base_model": one.model})
+        plan = text_plan(known | {"base_model": one.model})
     except ValidationError:
         return None
     tokens = {"max": one.longest} if one.longest else {}

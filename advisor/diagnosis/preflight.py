@@ -12,6 +12,7 @@ from pathlib import Path
 from advisor.diagnosis.case import Case
 from advisor.diagnosis.diagnose import diagnose
 from advisor.diagnosis.findings import Diagnosis, Finding
+from advisor.text import TextPlan, text_plan
 from loralab.core.errors import UserError
 from loralab.core.facts import Facts
 from loralab.core.records import DatasetProfile
@@ -20,7 +21,6 @@ from loralab.datasets.run_facts import of_plan
 from loralab.lab import Lab
 from loralab.models.tokenize import TextEncoder
 from loralab.planning import estimate
-from loralab.tasks.text import TextPlan
 
 MOST = 6_000  # examples looked at; more are sampled
 CERTAIN = 0.95
@@ -52,7 +52,7 @@ def insist(diagnosis: Diagnosis) -> None:
 
 def examined(plan: TextPlan, model_folder: Path) -> tuple[Facts, DatasetProfile]:
     """Facts of a plan, and what reading its file found; remembered as long as neither the file, the model nor a setting changes."""
-    read = TextPlan.model_validate({name: getattr(plan, name) for name in READS})
+    read = text_plan({name: getattr(plan, name) for name in READS})
     return _examined(read.model_dump_json(include=set(READS)), _stamp(Path(plan.dataset)), model_folder, _stamp(model_folder))
 
 

@@ -13,6 +13,7 @@ from advisor.diagnosis.limits import NAMES, Limits, Point, Tamed, points, tame
 from advisor.diagnosis.preflight import examined
 from advisor.proposals import learned
 from advisor.proposals.learned import Learned, Sweep
+from advisor.text import TextPlan, text_plan
 from loralab.core.errors import Problem, UserError
 from loralab.core.facts import Facts
 from loralab.core.records import DatasetProfile, Proposal
@@ -21,7 +22,6 @@ from loralab.history import Memory, named
 from loralab.lab import Lab
 from loralab.machine.hardware import Machine, fingerprint
 from loralab.planning import planner
-from loralab.tasks.text import TextPlan
 
 READ = 500  # runs that are looked at
 WHOLE = ("rank", "effective_batch")  # settings that are whole numbers
@@ -31,15 +31,15 @@ def propose(lab: Lab, profile: DatasetProfile, model: str, changes: dict[str, An
     """A complete plan with a reason for each choice, with all that is remembered in it."""
     found = lab.propose(profile, model, **changes)
     known = known_facts(lab, profile, model)
-    moved = _learned(lab, TextPlan.model_validate(found.plan), known, frozenset(changes))
+    moved = _learned(lab, text_plan(found.plan), known, frozenset(changes))
     said = {one.setting: one.words for one in moved}
     if moved:
         found = lab.propose(profile, model, **changes, **{one.setting: one.value for one in moved})
-    tamed = tame(TextPlan.model_validate(found.plan), known, limits, frozenset(changes))
+    tamed = tame(text_plan(found.plan), known, limits, frozenset(changes))
     if tamed.settings:
         found = lab.propose(profile, model, **changes, **{one.setting: one.value for one in moved} | tamed.settings)
         said |= dict.fromkeys(tamed.settings, because(tamed))
-    if fits := limits.known_to_fit(points(TextPlan.model_validate(found.plan), known)[0]):
+    if fits := limits.known_to_fit(points(text_plan(found.plan), known)[0]):
         said["token_budget"] = f"{found.reasons.get('token_budget', '')} It is known to fit: {fits.run} ran with as much.".strip()
     problems = found.problems if tamed.possible else (*found.problems, never_twice(tamed))
     return found.model_copy(update={"reasons": found.reasons | said, "problems": problems})
@@ -47,7 +47,7 @@ def propose(lab: Lab, profile: DatasetProfile, model: str, changes: dict[str, An
 
 def begin(lab: Lab, plan: TextPlan | dict[str, Any], limits: Limits, *, anyway: bool = False) -> str:
     """Start a run; its id. Raises UserError where a remembered failure rules its plan out, unless the person wants it `anyway`."""
-    typed = TextPlan.model_validate(plan if isinstance(plan, dict) else plan.model_dump())
+    typed = text_plan(plan)
     if not anyway and (failure := rules_out(lab, typed, limits)):
         problem = never_twice(Tamed(settings={}, because=(failure,), possible=False))
         raise UserError(problem.what, "Take the settings that are proposed.", code=problem.code)

@@ -10,15 +10,15 @@ nothing is, the usual one stays.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
+from advisor.text import TextPlan
 from loralab.core.errors import UserError
 from loralab.core.jobs import AfterTrials, Job, TrainJob, Trial
 from loralab.core.records import Record
 from loralab.lab import Lab
 from loralab.reports.compare import compare
-from loralab.tasks.text import TextPlan
 
 SHARE, FEWEST, MOST = 0.1, 20, 60  # of the updates of the whole run; updates of a pilot
 APART = 3.0  # times: how far the others are from the usual value (the public sweep: 3 times off costs about 1 % of the loss)
@@ -100,9 +100,6 @@ def follow(lab: Lab, names: Sequence[str]) -> str:
 def chosen_because(job: Job) -> str:
     """Why a run has the setting its tests came to; empty where there were none."""
     return job.origin.words if isinstance(job, TrainJob) and isinstance(job.origin, AfterTrials) else ""
-
-
-Compare = Callable[[dict[str, Any], dict[str, Any]], Any]
 
 
 def loss_of(judgement: dict[str, Any], side: str = "adapter_loss") -> float:

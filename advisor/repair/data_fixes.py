@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from advisor.text import TextPlan
 from loralab.core.errors import UserError
 from loralab.core.paths import room, write_atomic
 from loralab.core.records import Example, Message, Record
@@ -28,7 +29,6 @@ from loralab.datasets.profile import load_examples
 from loralab.datasets.row_flags import MARKS, odd_scripts
 from loralab.datasets.transcripts import turns
 from loralab.models.tokenize import TextEncoder
-from loralab.tasks.text import TextPlan
 
 WHOLE = 1 << 30  # tokens: nothing is cut while it is measured
 ROOM = 0.85  # of the longest length: a passage may hold more tokens to a letter than its text
@@ -195,15 +195,9 @@ OPERATIONS: dict[str, Operation] = {
     "realign": Operation("Move the answers back", realign),
     "balance": Operation("Leave out some of the commonest answer", balance),
 }
-BY_HAND = frozenset({"add", "fix_columns"})  # what only a person can do
 
 
 # ---- doing it ------------------------------------------------------------------------------------------------------------------
-
-
-def advise(operation: str, plan: TextPlan, model_folder: Path) -> Advice:
-    """What an operation would do with a plan's examples; nothing is written."""
-    return _applied(operation, plan, model_folder)[0]
 
 
 def apply(operation: str, plan: TextPlan, model_folder: Path, home: Path) -> Advice:

@@ -12,12 +12,12 @@ from advisor.diagnosis import limits
 from advisor.diagnosis.findings import Diagnosis
 from advisor.diagnosis.limits import Limits
 from advisor.repair import again
+from advisor.text import TextPlan
 from loralab.core.errors import Unavailable
 from loralab.core.records import Record
 from loralab.history import Act, Memory
 from loralab.lab import Lab
 from loralab.reports.incidents import KINDS
-from loralab.tasks.text import TextPlan
 
 RUNS, ROWS = 20, 30  # shown
 SHOWN = {"memory": 4, "rate": 1}  # numbers of a point that are told

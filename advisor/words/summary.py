@@ -16,8 +16,8 @@ from loralab.reports import report
 
 
 @dataclass(frozen=True)
-class Known:
-    """A run and what the rules found in it."""
+class RunSummary:
+    """A run and what the rules found in it, as far as it is known."""
 
     case: Case
     diagnosis: Diagnosis

@@ -124,7 +124,7 @@ class Measured:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """One family of measures. `accepts` says whether it means anything for a plan and these examples.
+    """One family of measures, for some kinds of training (`tasks`). `accepts` says whether it means anything for these examples.
 
     `main` is the rank at which its first score carries the verdict: the highest among the accepted ones does, and that depends on the
     data alone, never on what was measured. 0: never.
@@ -132,10 +132,15 @@ class Evaluation:
 
     name: str
     label: str
-    accepts: Callable[[Plan, Sequence[Example]], bool]
+    tasks: frozenset[str]
+    accepts: Callable[[Sequence[Example]], bool]
     measure: Callable[[Judging], Measured]
     main: int = 0
     last: bool = False  # optional and slow: after all others, so that a stop costs nothing else
+
+    def fits(self, plan: Plan, examples: Sequence[Example]) -> bool:
+        """Whether it is taken on a run of this plan, judged on these examples."""
+        return plan.task in self.tasks and self.accepts(examples)
 
 
 def evaluations() -> dict[str, Evaluation]:

@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from loralab.core.errors import Unavailable, UserError
-from loralab.exports import Format, Note, Source, gguf_model
+from loralab.core.errors import Unavailable
+from loralab.exports import Note, Source, gguf_model
 from loralab.exports._files import write_papers
+from loralab.exports.job import check_disk
 
 PUBLISHER = "loralab"
 MODELS = ".lmstudio/models"  # in the person's home
-SPARE = 64 << 20  # bytes left free
 
 
 def export(source: Source, target: Path, note: Note) -> dict[str, Any]:
@@ -73,25 +74,18 @@ def _put(file: Path, place: Path) -> None:
         try:
             os.link(file, writing)
         except OSError:  # another disk, or one that knows no second names
-            needed, free = file.stat().st_size + SPARE, shutil.disk_usage(place.parent).free
-            if needed > free:
-                what = f"LM Studio's disk has {free / 1e9:.1f} GB left, the file needs {needed / 1e9:.1f} GB."
-                raise UserError(what, "Free some space there.", code="disk_full") from None
+            check_disk(place.parent, file.stat().st_size)
             shutil.copyfile(file, writing)
         os.replace(writing, place)
     finally:
         writing.unlink(missing_ok=True)
 
 
-FORMAT = Format(
+FORMAT = replace(
+    gguf_model.FORMAT,
     name="lm_studio",
     label="LM Studio folder",
     words="A folder for LM Studio, and put where it looks if you like.",
-    refuse=gguf_model.refuse,
-    needs_bytes=gguf_model.needs_bytes,
     export=export,
-    zipped=False,
-    variants=gguf_model.NAMES,
     hand_over=hand_over,
-    trial=gguf_model.TRIAL,
 )

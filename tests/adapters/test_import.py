@@ -26,6 +26,8 @@ from loralab.tasks import parse_plan
 from tests.support import gguf_models, tiny
 from tests.support.adapters import CONFIG, WEIGHTS, left, llama_factory, unsloth
 
+pytestmark = pytest.mark.worker
+
 
 def logits(model: Any) -> Any:
     import torch

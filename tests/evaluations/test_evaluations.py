@@ -9,17 +9,16 @@ from typing import Any
 import pytest
 
 from loralab import evaluations
-from loralab.core.jobs import EvaluateJob, TrainJob
+from loralab.core.jobs import EvaluateJob
 from loralab.core.records import Example, Message
 from loralab.evaluations import Answer, Answered
 from loralab.evaluations.shared import answers as _answers
 from loralab.evaluations.shared import verdict
 from loralab.evaluations.text import _label_set, forgetting, heldout_loss, label_accuracy
 from loralab.runs import runs
-from loralab.tasks import parse_plan
 from tests.conftest import ended
-from tests.support import tiny
 from tests.support.judged import judging, pushed, session
+from tests.support.learned import Learned
 
 __all__ = ["pushed", "session"]
 
@@ -149,7 +148,7 @@ def test_accuracy_is_judged_on_the_pairs_that_changed() -> None:
 
 def test_a_session_without_labels_is_not_asked_for_them(session: Any) -> None:
     known = evaluations.evaluations()
-    accepted = [name for name, evaluation in known.items() if evaluation.accepts(session.plan, session.heldout_examples)]
+    accepted = [name for name, evaluation in known.items() if evaluation.fits(session.plan, session.heldout_examples)]
     assert "loss" in accepted
     assert "label_accuracy" not in accepted
 
@@ -157,14 +156,10 @@ def test_a_session_without_labels_is_not_asked_for_them(session: Any) -> None:
 # ---- the job ---------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.slow
-def test_a_finished_run_is_judged_again_to_the_same_numbers(tmp_path: Path) -> None:
-    base = tiny.model_folder(tmp_path / "base")
-    plan = {"dataset": str(tiny.examples_file(tmp_path / "colours.jsonl")), "max_length": 64, "rank": 4, "epochs": 2, "learning_rate": 5e-3}
-    home = tmp_path / "home"
-    run = runs.start(home, TrainJob(plan=parse_plan(plan).model_dump(), model=str(base)))
-    trained = ended(home, run)
-    assert trained.state == "finished", trained.ending
+@pytest.mark.worker
+def test_a_finished_run_is_judged_again_to_the_same_numbers(learned: Learned, home: Path) -> None:
+    run = learned.copy(home)
+    base, trained = home / "models" / "base", runs.view(home, run)
     again = runs.start(home, EvaluateJob(of=run, model=str(base), adapter=trained.adapter))
     judged = ended(home, again)
     assert judged.state == "finished", judged.ending

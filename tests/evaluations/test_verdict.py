@@ -172,7 +172,7 @@ def test_wrong_questions_are_never_the_right_ones(pushed: Any) -> None:
     assert measured.scores[0].base != measured.scores[0].adapter
 
 
-@pytest.mark.slow
+@pytest.mark.worker
 def test_a_good_run_is_better_and_the_same_run_on_shuffled_answers_is_not(tmp_path: Path) -> None:
     base = tiny.model_folder(tmp_path / "base")
     data = tiny.examples_file(tmp_path / "colours.jsonl", rows=240)

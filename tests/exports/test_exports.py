@@ -28,7 +28,7 @@ from loralab.runs.run_folder import RunFolder
 from loralab.tasks import parse_plan
 from tests.support import tiny
 
-pytestmark = pytest.mark.usefixtures("one_process")
+pytestmark = [pytest.mark.usefixtures("one_process"), pytest.mark.worker]
 
 SCORE = Score(
     name="loss",
@@ -205,7 +205,7 @@ def test_unknown_formats_and_missing_adapters_are_told_in_words(workspace: tuple
         export(home, base, adapter, "adapter")
 
 
-@pytest.mark.slow
+@pytest.mark.worker
 def test_the_worker_exports(workspace: tuple[Path, Path, Path]) -> None:
     home, base, adapter = workspace
     options = {"of": "tiny-run", "format": "adapter", "model": str(base), "adapter": str(adapter)}

@@ -24,6 +24,8 @@ from loralab.runtimes.llama.gguf_file import check, field
 from loralab.tasks import parse_plan
 from tests.support import gguf_models
 
+pytestmark = pytest.mark.worker
+
 # ---- adapters --------------------------------------------------------------------------------------------------------------
 
 PATTERNS = {"rank_pattern": {"q_proj": 2, "1.mlp.up_proj": 6}, "alpha_pattern": {"v_proj": 20}}

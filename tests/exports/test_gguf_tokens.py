@@ -13,6 +13,8 @@ from loralab.exports.parity import reference
 from loralab.models.tokenize import TextEncoder
 from tests.support import gguf_models, tiny
 
+pytestmark = pytest.mark.worker
+
 
 @pytest.mark.parametrize("kind", ["prepend", "metaspace", "bare"])
 def test_sentencepiece_tokenizers_split_the_same(tmp_path: Path, kind: str) -> None:

@@ -21,17 +21,20 @@ from loralab.core import paths
 from loralab.core.errors import Unavailable, UserError
 from loralab.core.events import EventLog, RunView, Started
 from loralab.core.jobs import ExportJob, TrainJob
+from loralab.core.parity import Parity
 from loralab.exports import Source, job
 from loralab.exports import onnx_model as format_onnx
 from loralab.exports.onnx import graph, guide, parts
 from loralab.exports.onnx.loading import open_model
-from loralab.exports.parity.checks import Parity, gate
+from loralab.exports.parity.checks import gate
 from loralab.exports.parity.reference import Wanted, wanted_of
 from loralab.models.tokenize import TextEncoder
 from loralab.reports.card import Origin
 from loralab.runs.run_folder import RunFolder
 from loralab.tasks import parse_plan
 from tests.support import gguf_models, tiny
+
+pytestmark = pytest.mark.nightly
 
 here = pytest.mark.skipif(importlib.util.find_spec("onnxruntime") is None, reason="there is no onnxruntime for this Python")
 VARIANTS = ("fp32", "int8", "uint8")  # of one graph; fp16 is traced by itself

@@ -19,7 +19,10 @@ from tests.support import onnx_damage
 
 __all__ = ["place"]
 
-pytestmark = pytest.mark.skipif(importlib.util.find_spec("onnxruntime") is None, reason="there is no onnxruntime for this Python")
+pytestmark = [
+    pytest.mark.skipif(importlib.util.find_spec("onnxruntime") is None, reason="there is no onnxruntime for this Python"),
+    pytest.mark.nightly,
+]
 VARIANTS = ("fp32", "int8", "uint8")  # of one graph; fp16 is traced by itself and differs in its rounding alone
 
 

@@ -259,7 +259,7 @@ def test_no_machine_path_is_written_into_the_source():
     "code",
     [
         "from loralab import Lab; Lab().runs(); import loralab.cli.app; import loralab.runs.worker",
-        pytest.param("import ui.app; from loralab import Lab; ui.app.build(Lab())", marks=pytest.mark.slow),
+        pytest.param("import ui.app; from loralab import Lab; ui.app.build(Lab())", marks=pytest.mark.worker),
     ],
 )
 def test_this_process_never_sees_torch(code, home):

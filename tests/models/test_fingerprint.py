@@ -25,6 +25,8 @@ from loralab.sessions import job as training
 from loralab.tasks import parse_plan
 from tests.support import tiny
 
+pytestmark = pytest.mark.worker
+
 Workspace = tuple[Path, Path, Path]
 
 

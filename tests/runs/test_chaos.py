@@ -12,6 +12,8 @@ from benchmarks import chaos
 from loralab.evaluations.shared import answers
 from loralab.sessions import text
 
+pytestmark = pytest.mark.nightly
+
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_a_run_killed_at_random_moments_ends_with_the_same_bits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,6 +19,8 @@ from loralab.models.tokenize import TextEncoder
 from loralab.runtimes.llama import parent
 from tests.support import gguf_models
 
+pytestmark = pytest.mark.worker
+
 BINDINGS = [name for name in parent.BACKENDS if importlib.util.find_spec(name)]  # xllamacpp comes with the tests
 
 

@@ -22,6 +22,8 @@ from loralab.tasks.pretrain import PretrainPlan
 from loralab.train.optim import factor
 from tests.support import models
 
+pytestmark = pytest.mark.worker
+
 SHAPE = {"vocabulary": 600, "hidden": 64, "feed_forward": 128, "layers": 1, "heads": 2, "kv_heads": 1, "context": 64, "max_length": 64}
 WORDS = ("the", "cat", "sat", "on", "a", "mat", "and", "saw", "12", "dogs", "run", "to", "old", "red", "house", "by", "sea", "we", "all")
 

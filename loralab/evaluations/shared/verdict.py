@@ -26,7 +26,7 @@ BUT = 2  # things that got worse named in the sentence
 def judge(judging: Judging) -> Judgement:
     """Take every measure that accepts the data; the main one first, so that a stopped judging still has a verdict."""
     asked = [e for e in evaluations().values() if not judging.only or e.name in judging.only]
-    fitting = [e for e in asked if e.accepts(judging.plan, judging.session.heldout_examples)]
+    fitting = [e for e in asked if e.fits(judging.plan, judging.session.heldout_examples)]
     fitting.sort(key=lambda e: (-e.main, e.last))
     measured: dict[str, Measured] = {}
     for number, evaluation in enumerate(fitting):

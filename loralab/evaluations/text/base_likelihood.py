@@ -13,9 +13,10 @@ from collections.abc import Sequence
 from statistics import median
 from typing import Any
 
-from loralab.core.records import Example, Plan
+from loralab.core.records import Example
 from loralab.evaluations import Answered, Evaluation, Judging, Measured, switched
 from loralab.evaluations.shared.answer_scores import Trait, both
+from loralab.evaluations.text import TEXT
 from loralab.evaluations.text.hygiene import RUN, repeated
 from loralab.models.tokenize import Encoded
 
@@ -104,9 +105,9 @@ def _row(session: Any, prompt: Any, text: str) -> Encoded:
     return Encoded(ids=[*read, *said], learned=[False] * len(read) + [True] * len(said), pieces=[], truncated=False)
 
 
-def accepts(plan: Plan, examples: Sequence[Example]) -> bool:
+def accepts(examples: Sequence[Example]) -> bool:
     """Conversations with answers of more than a word or two: no labels."""
-    return plan.task == "text" and any(e.messages for e in examples) and not any(e.label is not None for e in examples)
+    return any(e.messages for e in examples) and not any(e.label is not None for e in examples)
 
 
-EVALUATION = Evaluation(name="base_likelihood", label="What the base makes of its answers", accepts=accepts, measure=measure)
+EVALUATION = Evaluation(name="base_likelihood", label="What the base makes of its answers", tasks=TEXT, accepts=accepts, measure=measure)

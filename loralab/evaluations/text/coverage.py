@@ -9,9 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from loralab.core.records import Example, Plan
+from loralab.core.records import Example
 from loralab.evaluations import Evaluation, Judging, Measured
 from loralab.evaluations.shared.answer_scores import Trait, both
+from loralab.evaluations.text import TEXT
 
 STEM = 6  # letters by which two forms of a word count as one: “illness” and “illnesses”
 LETTERS = 4  # of a content word; shorter ones are mostly grammar, whatever the language
@@ -74,9 +75,9 @@ def measure(judging: Judging) -> Measured:
     return Measured((score,), rows)
 
 
-def accepts(plan: Plan, examples: Sequence[Example]) -> bool:
+def accepts(examples: Sequence[Example]) -> bool:
     """Conversations; a label takes nothing up."""
-    return plan.task == "text" and any(e.messages for e in examples) and not any(e.label is not None for e in examples)
+    return any(e.messages for e in examples) and not any(e.label is not None for e in examples)
 
 
-EVALUATION = Evaluation(name="coverage", label="Whether it takes up the question", accepts=accepts, measure=measure)
+EVALUATION = Evaluation(name="coverage", label="Whether it takes up the question", tasks=TEXT, accepts=accepts, measure=measure)

@@ -12,10 +12,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from loralab.core.errors import LabError
-from loralab.core.records import Example, Plan
+from loralab.core.records import Example
 from loralab.evaluations import Answered, Evaluation, Judging, Measured
 from loralab.evaluations.shared.answer_scores import Trait, shorten
 from loralab.evaluations.shared.second_opinion import Opinion
+from loralab.evaluations.text import TEXT
 from loralab.evaluations.text.grounding import has_source
 
 MOST_ANSWERS = 30  # each is asked about twice, and once beside the wrong text
@@ -92,9 +93,9 @@ def heard(rows: list[dict[str, Any]], name: str) -> Measured:
     return Measured((score.model_copy(update={"words": f"{score.words} {words}"}),), rows, table)
 
 
-def accepts(plan: Plan, examples: Sequence[Example]) -> bool:
+def accepts(examples: Sequence[Example]) -> bool:
     """Conversations with free answers; whether they carry a text is looked at when there is a judge."""
-    return plan.task == "text" and any(e.messages for e in examples) and not any(e.label is not None for e in examples)
+    return any(e.messages for e in examples) and not any(e.label is not None for e in examples)
 
 
-EVALUATION = Evaluation(name="entailment", label="What the text bears out", accepts=accepts, measure=measure, last=True)
+EVALUATION = Evaluation(name="entailment", label="What the text bears out", tasks=TEXT, accepts=accepts, measure=measure, last=True)

@@ -10,10 +10,11 @@ import string
 from collections.abc import Sequence
 from statistics import median
 
-from loralab.core.records import Example, Plan
+from loralab.core.records import Example
 from loralab.evaluations import Answered, Evaluation, Judging, Measured
 from loralab.evaluations.shared.answer_scores import Trait, both, shorten
 from loralab.evaluations.shared.answers import asked
+from loralab.evaluations.text import TEXT
 
 SHORT = 12  # words of the median reference
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
@@ -62,12 +63,12 @@ def _row(a: Answered, before: float, after: float) -> dict[str, object]:
     }
 
 
-def accepts(plan: Plan, examples: Sequence[Example]) -> bool:
+def accepts(examples: Sequence[Example]) -> bool:
     """Text runs with short references that are no labels (those have their own measure)."""
-    if plan.task != "text" or any(e.label is not None for e in examples):
+    if any(e.label is not None for e in examples):
         return False
     lengths = [len(asked(e)[1].split()) for e in examples if e.messages]
     return bool(lengths) and median(lengths) <= SHORT
 
 
-EVALUATION = Evaluation(name="exact_match", label="How often it is right", accepts=accepts, measure=measure, main=2)
+EVALUATION = Evaluation(name="exact_match", label="How often it is right", tasks=TEXT, accepts=accepts, measure=measure, main=2)

@@ -12,9 +12,10 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from loralab.core.paths import DATA
-from loralab.core.records import Example, Message, Plan, Score
+from loralab.core.records import Example, Message, Score
 from loralab.evaluations import Evaluation, Judging, Measured, switched
 from loralab.evaluations.shared.answer_scores import Trait
+from loralab.evaluations.text import TEXT
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -96,9 +97,9 @@ def _log_shares(session: Any, row: Any, *, adapter: bool) -> Tensor:
         return logits[torch.tensor(row.learned[1:], device=ids.device)].log_softmax(-1)
 
 
-def accepts(plan: Plan, examples: Sequence[Example]) -> bool:
+def accepts(examples: Sequence[Example]) -> bool:
     """Adapters that learned conversations: a model of plain text was never asked to answer."""
-    return plan.task == "text" and any(e.messages for e in examples)
+    return any(e.messages for e in examples)
 
 
-EVALUATION = Evaluation(name="forgetting", label="What it forgot", accepts=accepts, measure=measure)
+EVALUATION = Evaluation(name="forgetting", label="What it forgot", tasks=TEXT, accepts=accepts, measure=measure)

@@ -11,10 +11,11 @@ import re
 from collections.abc import Iterator, Sequence
 from statistics import median
 
-from loralab.core.records import Example, Plan, Score
+from loralab.core.records import Example, Score
 from loralab.evaluations import Answered, Evaluation, Judging, Measured
 from loralab.evaluations.shared.answer_scores import Trait, both, shorten
 from loralab.evaluations.shared.answers import asked
+from loralab.evaluations.text import TEXT
 
 SOURCE_WORDS = 30  # from this median length on, questions carry something an answer could be taken from
 RUN = 3  # words of an n-gram looked up in the source
@@ -117,9 +118,9 @@ def has_source(questions: Sequence[str]) -> bool:
     return bool(questions) and median(len(q.split()) for q in questions) >= SOURCE_WORDS
 
 
-def accepts(plan: Plan, examples: Sequence[Example]) -> bool:
+def accepts(examples: Sequence[Example]) -> bool:
     """Conversations that are no sorting task (there false positives per label say more)."""
-    return plan.task == "text" and any(asked(e)[1] for e in examples if e.messages) and not any(e.label is not None for e in examples)
+    return any(asked(e)[1] for e in examples if e.messages) and not any(e.label is not None for e in examples)
 
 
-EVALUATION = Evaluation(name="grounding", label="Whether it makes things up", accepts=accepts, measure=measure)
+EVALUATION = Evaluation(name="grounding", label="Whether it makes things up", tasks=TEXT, accepts=accepts, measure=measure)

@@ -10,10 +10,11 @@ import math
 from collections.abc import Sequence
 
 from loralab.core.errors import LabError
-from loralab.core.records import Example, Plan, Score
+from loralab.core.records import Example, Score
 from loralab.datasets.dataset import spread
 from loralab.evaluations import Evaluation, Judged, Judging, Measured, switched
 from loralab.evaluations.shared.paired import Difference, paired_difference, verdict
+from loralab.evaluations.text import TEXT
 
 MANY_TIMES = 100  # a larger factor says that the base had no idea of the form of the answers, and nothing more
 HELP = (
@@ -130,9 +131,9 @@ def _likelier(nats: float, *, less: bool = False) -> str:
     return f"{100 * (math.exp(nats) - 1):.0f} % more" if nats < math.log(2) else f"{math.exp(nats):.1f} times more"
 
 
-def accepts(plan: Plan, examples: Sequence[Example]) -> bool:
+def accepts(examples: Sequence[Example]) -> bool:
     """Any text run with held-out examples."""
-    return plan.task == "text" and bool(examples)
+    return bool(examples)
 
 
-EVALUATION = Evaluation(name="loss", label="How likely the right answers are", accepts=accepts, measure=measure, main=1)
+EVALUATION = Evaluation(name="loss", label="How likely the right answers are", tasks=TEXT, accepts=accepts, measure=measure, main=1)

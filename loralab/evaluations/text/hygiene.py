@@ -9,9 +9,10 @@ import re
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 
-from loralab.core.records import Example, Plan
+from loralab.core.records import Example
 from loralab.evaluations import Answered, Evaluation, Judging, Measured
 from loralab.evaluations.shared.answer_scores import Trait, both
+from loralab.evaluations.text import TEXT
 
 RUN = 4  # words that count as said again
 ENOUGH = 24  # letters from which on a language can be told
@@ -145,9 +146,9 @@ def _row(a: Answered) -> dict[str, object]:
     }
 
 
-def accepts(plan: Plan, examples: Sequence[Example]) -> bool:
+def accepts(examples: Sequence[Example]) -> bool:
     """Conversations; a text that is only continued has no end of a turn."""
-    return plan.task == "text" and any(e.messages for e in examples)
+    return any(e.messages for e in examples)
 
 
-EVALUATION = Evaluation(name="hygiene", label="How well-formed its answers are", accepts=accepts, measure=measure)
+EVALUATION = Evaluation(name="hygiene", label="How well-formed its answers are", tasks=TEXT, accepts=accepts, measure=measure)

@@ -17,11 +17,11 @@ from collections.abc import Sequence
 from itertools import combinations, pairwise
 from typing import Any
 
-from loralab.core.records import Example, Plan
+from loralab.core.records import Example
 from loralab.evaluations import Answered, Evaluation, Judging, Measured, switched
 from loralab.evaluations.shared.answer_scores import Trait, shorten
 from loralab.evaluations.shared.answers import asked
-from loralab.evaluations.text import exact_match, json_match, number_match
+from loralab.evaluations.text import TEXT, exact_match, json_match, number_match
 from loralab.evaluations.text.grounding import has_source
 
 PROMPTS, SAMPLES = 10, 5
@@ -112,15 +112,15 @@ def _sampled(judging: Judging, answered: Answered, *, adapter: bool) -> list[str
         session.model.train(was_training)
 
 
-def accepts(plan: Plan, examples: Sequence[Example]) -> bool:
+def accepts(examples: Sequence[Example]) -> bool:
     """Free answers without a source: what is right or wrong by itself (labels, short answers, numbers, JSON) is measured as that."""
     asking = [e for e in examples if e.messages]
-    if plan.task != "text" or not asking or any(e.label is not None for e in examples):
+    if not asking or any(e.label is not None for e in examples):
         return False
-    if any(measure.accepts(plan, examples) for measure in (exact_match, json_match, number_match)):
+    if any(measure.accepts(examples) for measure in (exact_match, json_match, number_match)):
         return False
     prompts = [asked(e)[0] for e in asking]
     return not has_source([next((m.content for m in reversed(p) if m.role == "user"), "") for p in prompts if not isinstance(p, str)])
 
 
-EVALUATION = Evaluation(name="inconsistency", label="Whether it stays with its answers", accepts=accepts, measure=measure)
+EVALUATION = Evaluation(name="inconsistency", label="Whether it stays with its answers", tasks=TEXT, accepts=accepts, measure=measure)

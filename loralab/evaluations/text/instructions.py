@@ -9,10 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 
-from loralab.core.records import Example, Plan
+from loralab.core.records import Example
 from loralab.evaluations import Evaluation, Judging, Measured
 from loralab.evaluations.shared.answer_scores import Trait, shorten
 from loralab.evaluations.shared.answers import asked
+from loralab.evaluations.text import TEXT
 from loralab.evaluations.text.json_match import parsed
 
 FEWEST = 8  # questions with an instruction below which nothing is said
@@ -116,13 +117,11 @@ def measure(judging: Judging) -> Measured:
     return Measured((score,), rows)
 
 
-def accepts(plan: Plan, examples: Sequence[Example]) -> bool:
+def accepts(examples: Sequence[Example]) -> bool:
     """Conversations in which at least FEWEST questions say something that can be checked."""
-    if plan.task != "text":
-        return False
     prompts = [asked(e)[0] for e in examples if e.messages]
     said = [next((m.content for m in reversed(p) if m.role == "user"), "") for p in prompts if not isinstance(p, str)]
     return sum(bool(checks(question)) for question in said) >= FEWEST
 
 
-EVALUATION = Evaluation(name="instructions", label="Whether it does as told", accepts=accepts, measure=measure)
+EVALUATION = Evaluation(name="instructions", label="Whether it does as told", tasks=TEXT, accepts=accepts, measure=measure)

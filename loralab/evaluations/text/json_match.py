@@ -6,10 +6,11 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from loralab.core.records import Example, Plan
+from loralab.core.records import Example
 from loralab.evaluations import Evaluation, Judging, Measured
 from loralab.evaluations.shared.answer_scores import Trait, both, shorten
 from loralab.evaluations.shared.answers import asked
+from loralab.evaluations.text import TEXT
 
 VALID = Trait(
     "json_valid",
@@ -78,10 +79,10 @@ def measure(judging: Judging) -> Measured:
     return Measured((FIELDS.score(*right), VALID.score(*valid)), rows)
 
 
-def accepts(plan: Plan, examples: Sequence[Example]) -> bool:
+def accepts(examples: Sequence[Example]) -> bool:
     """Text runs in which most references are JSON."""
     references = [asked(e)[1] for e in examples if e.messages]
-    return plan.task == "text" and bool(references) and sum(parsed(r) is not None for r in references) > len(references) / 2
+    return bool(references) and sum(parsed(r) is not None for r in references) > len(references) / 2
 
 
-EVALUATION = Evaluation(name="json_match", label="How much of the structure is right", accepts=accepts, measure=measure, main=3)
+EVALUATION = Evaluation(name="json_match", label="How much of the structure is right", tasks=TEXT, accepts=accepts, measure=measure, main=3)

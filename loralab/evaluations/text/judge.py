@@ -12,15 +12,15 @@ from collections.abc import Sequence
 from typing import Any
 
 from loralab.core.errors import LabError
-from loralab.core.records import Example, Plan
+from loralab.core.records import Example
 from loralab.evaluations import Answered, Evaluation, Judging, Measured
 from loralab.evaluations.shared.answer_scores import Trait, shorten
 from loralab.evaluations.shared.second_opinion import Opinion, kin
+from loralab.evaluations.text import TEXT
 
 MOST_PAIRS = 40  # each is asked twice
 FLIPS = 0.3  # share of pairs on which a judge may change its mind with the order, and still be heard
 OPTIONS = (("A", " A"), ("B", " B"), ("C", " C"))
-EQUAL = 2
 
 TRAIT = Trait(
     "judge_preference",
@@ -117,9 +117,9 @@ def _warning(name: str, family: str, trouble: str) -> str:
     return f"{kinship} {broke}".strip()
 
 
-def accepts(plan: Plan, examples: Sequence[Example]) -> bool:
+def accepts(examples: Sequence[Example]) -> bool:
     """Conversations with free answers; whether a label is right is no matter of taste."""
-    return plan.task == "text" and any(e.messages for e in examples) and not any(e.label is not None for e in examples)
+    return any(e.messages for e in examples) and not any(e.label is not None for e in examples)
 
 
-EVALUATION = Evaluation(name="judge", label="What the local judge prefers", accepts=accepts, measure=measure, last=True)
+EVALUATION = Evaluation(name="judge", label="What the local judge prefers", tasks=TEXT, accepts=accepts, measure=measure, last=True)

@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from math import comb
 from typing import Any
 
-from loralab.core.records import Example, Plan, Score
+from loralab.core.records import Example, Score
 from loralab.evaluations import Evaluation, Judging, Measured, switched
 from loralab.evaluations.shared.paired import FEWEST, SURE, paired_difference
+from loralab.evaluations.text import TEXT
 from loralab.evaluations.text._label_set import MOST_LABELS, choose, confusion, false_positives, macro_f1
 
 CHOICE_HELP = "How often the right label comes first when the model may write nothing but one of the labels in your file."
@@ -121,9 +122,11 @@ def _verdict(n: int, gained: int, lost: int, chance: float) -> str:
     return ("better" if gained > lost else "worse") if chance < SURE else "cannot tell yet"
 
 
-def accepts(plan: Plan, examples: Sequence[Example]) -> bool:
+def accepts(examples: Sequence[Example]) -> bool:
     """Text runs whose examples carry a label."""
-    return plan.task == "text" and any(example.label is not None for example in examples)
+    return any(example.label is not None for example in examples)
 
 
-EVALUATION = Evaluation(name="label_accuracy", label="How often it sorts exactly right", accepts=accepts, measure=measure, main=3)
+EVALUATION = Evaluation(
+    name="label_accuracy", label="How often it sorts exactly right", tasks=TEXT, accepts=accepts, measure=measure, main=3
+)

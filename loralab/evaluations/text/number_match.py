@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from loralab.core.records import Example, Plan
+from loralab.core.records import Example
 from loralab.evaluations import Evaluation, Judging, Measured
 from loralab.evaluations.shared.answer_scores import Trait, both, shorten
 from loralab.evaluations.shared.answers import asked
+from loralab.evaluations.text import TEXT
 
 MARK = "####"  # how GSM8K and data sets like it mark the result (Cobbe et al. 2021)
 _NUMBER = re.compile(r"-?\d[\d,]*(?:\.\d+)?")
@@ -56,10 +57,10 @@ def measure(judging: Judging) -> Measured:
     return Measured((TRAIT.score(before, after),), rows)
 
 
-def accepts(plan: Plan, examples: Sequence[Example]) -> bool:
+def accepts(examples: Sequence[Example]) -> bool:
     """Text runs in which most references mark a result."""
     references = [asked(e)[1] for e in examples if e.messages]
-    return plan.task == "text" and bool(references) and sum(MARK in r for r in references) > len(references) / 2
+    return bool(references) and sum(MARK in r for r in references) > len(references) / 2
 
 
-EVALUATION = Evaluation(name="number_match", label="How often the number is right", accepts=accepts, measure=measure, main=3)
+EVALUATION = Evaluation(name="number_match", label="How often the number is right", tasks=TEXT, accepts=accepts, measure=measure, main=3)

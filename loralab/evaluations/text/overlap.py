@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 
-from loralab.core.records import Example, Plan
+from loralab.core.records import Example
 from loralab.evaluations import Evaluation, Judging, Measured
 from loralab.evaluations.shared.answer_scores import Trait, both
+from loralab.evaluations.text import TEXT
 
 MOST_WORDS = 400  # of an answer compared by ROUGE-L, whose cost is the product of both lengths
 
@@ -77,9 +78,9 @@ def measure(judging: Judging) -> Measured:
     return Measured(scores, rows)
 
 
-def accepts(plan: Plan, examples: Sequence[Example]) -> bool:
+def accepts(examples: Sequence[Example]) -> bool:
     """Conversations with a reference; not labels, where overlap says nothing."""
-    return plan.task == "text" and any(e.messages for e in examples) and not any(e.label is not None for e in examples)
+    return any(e.messages for e in examples) and not any(e.label is not None for e in examples)
 
 
-EVALUATION = Evaluation(name="overlap", label="How close to the reference it writes", accepts=accepts, measure=measure)
+EVALUATION = Evaluation(name="overlap", label="How close to the reference it writes", tasks=TEXT, accepts=accepts, measure=measure)

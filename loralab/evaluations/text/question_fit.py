@@ -15,11 +15,12 @@ from typing import Any
 
 import numpy as np
 
-from loralab.core.records import Example, Message, Plan
+from loralab.core.records import Example, Message
 from loralab.datasets.dataset import spread
 from loralab.evaluations import Evaluation, Judging, Measured, switched
 from loralab.evaluations.shared.answer_scores import Trait, shorten
 from loralab.evaluations.shared.answers import asked
+from loralab.evaluations.text import TEXT
 from loralab.models.tokenize import Encoded
 
 MOST_ROWS = 128  # each costs four passes
@@ -100,12 +101,10 @@ def _last_answer(row: Encoded) -> Encoded:
     return replace(row, learned=[start <= i <= end for i in range(len(row.learned))])
 
 
-def accepts(plan: Plan, examples: Sequence[Example]) -> bool:
+def accepts(examples: Sequence[Example]) -> bool:
     """Conversations whose questions differ."""
-    if plan.task != "text":
-        return False
     questions = [str(asked(e)[0]) for e in examples if e.messages]
     return bool(questions) and len(set(questions)) > DISTINCT * len(questions)
 
 
-EVALUATION = Evaluation(name="question_fit", label="Which answer belongs to which question", accepts=accepts, measure=measure)
+EVALUATION = Evaluation(name="question_fit", label="Which answer belongs to which question", tasks=TEXT, accepts=accepts, measure=measure)

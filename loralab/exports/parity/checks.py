@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
-from pydantic import Field
 
 from loralab.core.errors import LabError, Unavailable
+from loralab.core.parity import Check, Parity
 from loralab.core.records import Record
 from loralab.exports.parity.reasons import TODO, reason
 from loralab.exports.parity.reference import ANSWER, ODD, TEXTS, Wanted, log_softmax, plain_ids, turn_end
@@ -48,54 +48,6 @@ BOUNDS = {
 }
 EXACT = ("f32", "f16", "bf16")  # types whose likeliest answer must be the trained one at first; of the others it is only told
 SAME = 1  # tokens of an answer that must be the same in those: near a tie later ones may part
-
-
-class Check(Record):
-    """One comparison. `told_only`: its outcome is shown and decides nothing."""
-
-    name: str
-    ok: bool
-    words: str
-    numbers: dict[str, Any] = Field(default_factory=dict)
-    bound: dict[str, float] = Field(default_factory=dict)
-    told_only: bool = False
-
-
-class Parity(Record):
-    """What the gate found."""
-
-    outcome: Literal["proven", "differs", "untried"]
-    words: str
-    why: str = ""  # of a difference: probably
-    todo: str = ""
-    runtime: str = ""
-    kind: str = ""  # of number in the file, by which the bounds go
-    checks: tuple[Check, ...] = ()
-
-    @property
-    def proven(self) -> bool:
-        """Whether it does what was trained."""
-        return self.outcome == "proven"
-
-    def facts(self) -> dict[str, Any]:
-        """The numbers in one flat table, as a run's result holds them."""
-        found: dict[str, Any] = {"checked_with": self.runtime, "parity": self.outcome, "parity_words": self.words}
-        for check in self.checks:
-            found |= check.numbers
-        return found | ({"unchecked": self.words} if self.outcome == "untried" else {})
-
-    def lines(self) -> tuple[str, ...]:
-        """The card, in Markdown."""
-        table = ["| check | | found | bound |", "|---|---|---|---|"] if self.checks else []
-        for check in self.checks:
-            mark = "told" if check.told_only else "same" if check.ok else "**differs**"
-            table.append(f"| {check.name} | {mark} | {check.words} | {_bound_words(check.bound)} |")
-        notes = [f"Probably: {self.why}" if self.why else "", self.todo]
-        return ("## Compared with what was trained", "", self.words, *filter(None, notes), "", *table, "")
-
-
-def _bound_words(bound: dict[str, float]) -> str:
-    return "; ".join(f"{name} {value:g}" for name, value in bound.items() if np.isfinite(value))
 
 
 def untried(words: str, todo: str = "") -> Parity:

@@ -13,16 +13,16 @@ from typing import Any
 import psutil
 
 from loralab.core.events import Compared, Incident
+from loralab.core.parity import FILE, Parity
 from loralab.core.paths import write_atomic
 from loralab.exports import Format, Note, Source
 from loralab.exports._files import encoder_of, seal
-from loralab.exports.parity.checks import Parity, gate, untried
+from loralab.exports.parity.checks import gate, untried
 from loralab.exports.parity.reference import Wanted, heldout, wanted_of
 from loralab.models.model_folder import count_weights, read_json, weight_files
 from loralab.models.tokenize import TextEncoder
 from loralab.runs.run_folder import RunFolder
 
-FILE = "parity.json"
 BASE_TODO = "To have it proven, download the base model again and export once more."
 ROOM = 1.3  # of a model's bytes: what loading and asking it takes
 NOBODY = "No program here can load this kind of file, so it was not compared with what was trained."

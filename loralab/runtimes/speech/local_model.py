@@ -14,21 +14,22 @@ from pathlib import Path
 
 import psutil
 
-from advisor.assistant.choosing import trie, weights
-from advisor.assistant.prompts import MOST_OUT
 from loralab.core.errors import LabError, Unavailable, UserError
 from loralab.runtimes.llama.parent import Child, backend
+from loralab.runtimes.speech.labels import trie, weights
 
-MODULE = "advisor.assistant.runtime.child"
+MODULE = "loralab.runtimes.speech.child"
 NO_CARD = {"CUDA_VISIBLE_DEVICES": "", "HIP_VISIBLE_DEVICES": "", "ROCR_VISIBLE_DEVICES": "", "GGML_VK_VISIBLE_DEVICES": ""}
-MISSING = "To let a language model speak, install llama.cpp for Python: pip install xllamacpp."
+MISSING = "It takes llama.cpp for Python: the package xllamacpp, or llama-cpp-python."
 CONTEXT = 1024  # tokens: prompt, answer and room to spare
 PATIENCE, OPENING = 60.0, 120.0  # seconds for one answer; for loading the file
 CRASHES = 2  # after which the model is left alone until the app is started again
 IDLE = 300.0  # seconds without a question after which its memory is let go
 NOT_AGREED = (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError, MemoryError, OverflowError, RecursionError)  # garbage
-PIECE = 32  # tokens read ahead in one go: a second or two on a laptop, after which it can be ended
 POLITE = 10  # how far it stands back from other programs
+
+
+Messages = Sequence[dict[str, str]]
 
 
 class LocalModel:
@@ -38,9 +39,6 @@ class LocalModel:
         self.path, self.runtime, self.patience = path, runtime, patience
         self.crashes = 0
         self.version = ""
-        self.evaluated = 0  # tokens of the last prompt that had to be read; the others were kept from the one before
-        self._asked = False  # since it woke
-        self._held: list[int] = []  # the tokens it read last, kept until it reads others
         self._busy = busy
         self._threads = 0
         self._child: Child | None = None
@@ -50,17 +48,16 @@ class LocalModel:
         self._idle: threading.Timer | None = None
 
     # ---- what it can do --------------------------------------------------------------------------------------------------
-    def count(self, messages: Sequence[dict[str, str]]) -> int:
+    def count(self, messages: Messages) -> int:
         """Tokens of a prompt."""
         with self._working() as child:
             return len(child.ask("chat_ids", messages=list(messages))[0])
 
-    def speak(self, messages: Sequence[dict[str, str]], limit: int = MOST_OUT) -> Iterator[str]:
+    def speak(self, messages: Messages, limit: int) -> Iterator[str]:
         """Words as they come. Closing the iterator or `cancel` stops it. Raises LabError where it cannot or takes too long."""
         self._stopping.clear()
         with self._working() as child:
             ids = child.ask("chat_ids", messages=list(messages))[0][: CONTEXT - limit]
-            self._asked, self._held = True, ids
             try:
                 child.ask("begin", ids=ids, limit=limit)
                 while not self._stopping.is_set():
@@ -74,44 +71,27 @@ class LocalModel:
             finally:
                 self._waiting = False
                 with contextlib.suppress(LabError):  # it may be gone already, and that was told
-                    self.evaluated = child.ask("evaluated")[0]
                     child.ask("stop")
 
-    def read(self, one: Sequence[dict[str, str]], other: Sequence[dict[str, str]], wanted: Callable[[], bool] = lambda: True) -> int:
-        """Read what two prompts have in common and say nothing: a later one that begins so is answered sooner. Tokens read.
-
-        Piece by piece, for as long as it is `wanted`, so that it can be ended without ending the process.
-        """
-        done = 0
-        with self._working() as child:
-            first, second = (child.ask("chat_ids", messages=list(messages))[0][:CONTEXT] for messages in (one, other))
-            same, held = _alike(first, second), _alike(first, self._held)
-            while held < same and wanted():
-                held = min(held + PIECE, same)
-                child.ask("read", ids=first[:held])
-                self._held = first[:held]
-                done += child.ask("evaluated")[0]
-        return done
-
-    def rest(self) -> None:
-        """Let go of a model that only read ahead; one that was asked something stays awake for the next question."""
-        if not self._asked:
-            self._fall_asleep()
-
-    def weigh(self, messages: Sequence[dict[str, str]], labels: Sequence[str]) -> list[float]:
+    def weigh(self, messages: Messages, labels: Sequence[str]) -> list[float]:
         """Log-probability of each label as the answer, all others being impossible: a trie of their tokens is walked."""
+        self._stopping.clear()
         with self._working() as child:
             ids = child.ask("chat_ids", messages=list(messages))[0][:CONTEXT]
-            self._asked, self._held = True, ids
             tokens = [child.ask("tokenize", text=label, added=False)[0] for label in labels]
 
             def among(path: list[int], allowed: list[int]) -> list[float]:
-                return child.ask("among", ids=[*ids, *path], allowed=allowed)[0]
+                self._waiting = True
+                try:
+                    return child.ask("among", ids=[*ids, *path], allowed=allowed)[0]
+                finally:
+                    self._waiting = False
 
             try:
-                return weights(trie(tokens), len(labels), among)
+                root = trie(tokens)
             except ValueError as error:
                 raise LabError(f"The labels cannot be told apart: {error}.", "Use another model.", code="labels") from error
+            return weights(root, len(labels), among)
 
     def cancel(self) -> None:
         """Stop speaking, from any thread: between two words at once, while it still reads the question by ending its process."""
@@ -120,7 +100,7 @@ class LocalModel:
             threading.Timer(0.5, self._kill_waiting, (self._child,)).start()
 
     def close(self) -> None:
-        """Let go of the model and its memory. It wakes again with the next question."""
+        """Free the model's memory. It is loaded again with the next question."""
         if self._idle:
             self._idle.cancel()
         child, self._child = self._child, None
@@ -132,10 +112,10 @@ class LocalModel:
     def _working(self) -> Iterator[Child]:
         """The child, for one question. What it breaks with is counted; what is left of it is cleared away."""
         if not self._turn.acquire(timeout=self.patience):
-            raise Unavailable("The language model is still busy with another question.", "Ask again in a moment.", code="voice_busy")
+            raise Unavailable("The language model is still busy with another question.", "Ask again in a moment.", code="assistant_busy")
         child: Child | None = None
         try:
-            child = self._woken()
+            child = self._loaded()
             child.seconds = self.patience
             watch = threading.Timer(self.patience, child.kill)  # for all of it, however many pieces there are
             watch.start()
@@ -143,7 +123,7 @@ class LocalModel:
                 yield child
             finally:
                 watch.cancel()
-            self._rest()
+            self._restart_idle_timer()
         except LabError as error:
             raise self._judged(error) from error
         except NOT_AGREED as error:
@@ -157,15 +137,15 @@ class LocalModel:
             return error
         self.close()
         if self._stopping.is_set():
-            return Unavailable("You stopped the language model.", code="voice_stopped")
+            return Unavailable("You stopped the language model.", code="assistant_stopped")
         self.crashes += 1
         left = " It will not be asked again until the app is started anew." if self.crashes >= CRASHES else ""
-        return Unavailable(f"The language model broke down or took too long.{left}", "Choose another model.", code="voice_broke")
+        return Unavailable(f"The language model broke down or took too long.{left}", "Choose another model.", code="assistant_broke")
 
-    def _woken(self) -> Child:
+    def _loaded(self) -> Child:
         """The child with the model loaded; started anew where it has gone, or where a job now needs the cores it took."""
         if self.crashes >= CRASHES:
-            raise Unavailable("The language model broke down twice and is left alone.", "Choose another model.", code="voice_off")
+            raise Unavailable("The language model broke down twice and is left alone.", "Choose another model.", code="assistant_off")
         if not (self.runtime or backend()):
             raise Unavailable("There is nothing on this computer that can run a language model.", MISSING, code="no_llama_cpp_here")
         threads = cores(busy=self._busy())
@@ -174,21 +154,21 @@ class LocalModel:
         if self._child is None:
             _whole(self.path)
             child = Child(self.runtime, MODULE, NO_CARD)
-            self._child, self._asked, self._held = child, False, []
+            self._child = child
             _stand_back(child.pid)
             child.seconds = OPENING
             child.ask("open", model=str(self.path), adapter="", context=CONTEXT, threads=threads)
             self._threads, self.version = threads, child.version
         return self._child
 
-    def _rest(self) -> None:
+    def _restart_idle_timer(self) -> None:
         if self._idle:
             self._idle.cancel()
-        self._idle = threading.Timer(IDLE, self._fall_asleep)
+        self._idle = threading.Timer(IDLE, self._unload_if_idle)
         self._idle.daemon = True
         self._idle.start()
 
-    def _fall_asleep(self) -> None:
+    def _unload_if_idle(self) -> None:
         if self._turn.acquire(blocking=False):
             try:
                 self.close()
@@ -198,11 +178,6 @@ class LocalModel:
     def _kill_waiting(self, child: Child) -> None:
         if self._waiting and self._child is child:
             child.kill()
-
-
-def _alike(one: Sequence[int], other: Sequence[int]) -> int:
-    """How many tokens two prompts begin with alike."""
-    return next((at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
 
 
 def cores(*, busy: bool) -> int:
@@ -218,7 +193,7 @@ def _stand_back(pid: int) -> None:
 
 def _whole(path: Path) -> None:
     """A file that is not there or no GGUF is told before a process is started for it."""
-    todo = "Choose another model for the advisor."
+    todo = "Choose another model."
     if not path.is_file():
         raise UserError(f"The language model {path.name} is not there any more.", todo, code="no_file")
     with path.open("rb") as file:

@@ -34,7 +34,6 @@ class Server(server.Server):
         self._server = library.Server(wish)
         self._web = httpx.Client(base_url=self._server.listening_address, timeout=server.SECONDS, trust_env=False)
         self._answer: httpx.Response | None = None
-        self._evaluated = 0
         self._lines: Iterator[str] = iter(())
 
     def chat_ids(self, messages: list[dict[str, str]]) -> list[int]:
@@ -45,8 +44,7 @@ class Server(server.Server):
     def begin(self, ids: list[int], limit: int) -> None:
         """Start to speak; the words come with `more`."""
         self.stop()
-        asked = {"prompt": ids, "n_predict": limit, "temperature": 0.0, "stream": True, "cache_prompt": True, "timings_per_token": True}
-        self._evaluated = len(ids)
+        asked = {"prompt": ids, "n_predict": limit, "temperature": 0.0, "stream": True, "cache_prompt": True}
         self._answer = self._web.send(self._web.build_request("POST", "/completion", json=asked), stream=True)
         if self._answer.is_error:
             said = self._answer.read().decode(errors="replace")[:500]
@@ -61,22 +59,11 @@ class Server(server.Server):
                 told = json.loads(line.removeprefix("data: "))
                 if "error" in told:
                     raise RuntimeError(str(told["error"])[:500])
-                self._evaluated = int(told.get("timings", {}).get("prompt_n", self._evaluated))
                 if told.get("content") or not told.get("stop"):
                     return str(told.get("content", ""))
                 break
         self.stop()
         return None
-
-    def read(self, ids: list[int]) -> None:
-        """Read a prompt and keep it: one that begins alike is read from where it differs."""
-        self.stop()
-        told = self._post("/completion", {"prompt": ids, "n_predict": 0, "temperature": 0.0, "cache_prompt": True})
-        self._evaluated = int(told.get("timings", {}).get("prompt_n", len(ids)))
-
-    def evaluated(self) -> int:
-        """Tokens of the last prompt that had to be read; what it had in common with the one before was kept."""
-        return self._evaluated
 
     def stop(self) -> None:
         """Speak no further: the server sees that nobody listens and stops."""

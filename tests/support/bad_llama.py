@@ -1,4 +1,4 @@
-"""Owns children that misbehave in place of the voice's: `python -m tests.support.bad_voice FAULT`. Each breaks in its own way."""
+"""Owns children that misbehave in place of the language model's: `python -m tests.support.bad_llama FAULT`. Each breaks in its own way."""
 
 from __future__ import annotations
 
@@ -47,11 +47,12 @@ def main(fault: str) -> None:
         raise SystemExit(3)
     send(OUT, {"version": "bad"})
     while True:
-        asked = receive(IN)[0]["do"]
+        request = receive(IN)[0]
+        asked = request["do"]
         if asked in ("more", "among"):
             _broken(fault)
         else:
-            send(OUT, {"value": [1, 2, 3] if asked in ("chat_ids", "tokenize") else None})
+            send(OUT, {"value": {"chat_ids": [1, 2, 3], "tokenize": list(map(ord, request.get("text", "")))}.get(asked)})
 
 
 if __name__ == "__main__":

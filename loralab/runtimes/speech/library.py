@@ -19,7 +19,6 @@ class Library(library.Library):
     def open(self, model: str, adapter: str, context: int, threads: int) -> None:  # noqa: ARG002  (the exports' signature)
         """Load a model. Adapters are not for speaking."""
         self._words: Iterator[str] = iter(())
-        self._evaluated = 0
         self._model: Any = self._library.Llama(
             model,
             n_ctx=context,
@@ -50,26 +49,11 @@ class Library(library.Library):
 
     def begin(self, ids: list[int], limit: int) -> None:
         """Start to speak; the words come with `more`."""
-        self._note(ids)
         self._words = self._spoken(ids, limit)
 
     def more(self) -> str | None:
         """The next piece, or None at the end."""
         return next(self._words, None)
-
-    def read(self, ids: list[int]) -> None:
-        """Read a prompt and keep it: one that begins alike is read from where it differs."""
-        self._note(ids)
-        next(self._model.generate(ids, temp=0.0, repeat_penalty=1.0), None)
-
-    def evaluated(self) -> int:
-        """Tokens of the last prompt that had to be read; what it had in common with the one before was kept."""
-        return self._evaluated
-
-    def _note(self, ids: list[int]) -> None:
-        held = [int(token) for token in self._model.input_ids[: self._model.n_tokens]]
-        kept = next((at for at, (one, other) in enumerate(zip(held, ids[:-1], strict=False)) if one != other), min(len(held), len(ids) - 1))
-        self._evaluated = len(ids) - kept
 
     def stop(self) -> None:
         """Speak no further."""

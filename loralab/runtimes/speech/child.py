@@ -1,4 +1,4 @@
-"""Owns the child process of the voice: `python -m advisor.assistant.runtime.child BACKEND`. The conversation is that of exports.
+"""Entry point of the language model's process: `python -m loralab.runtimes.speech.child BACKEND`. The protocol is that of exports.
 
 Invariant: what is asked is answered at once and in order; a stream is asked for piece by piece, so that stopping needs no second channel.
 """
@@ -23,17 +23,15 @@ class Backend(Protocol):
     def begin(self, ids: list[int], limit: int) -> None: ...
     def more(self) -> str | None: ...
     def stop(self) -> None: ...
-    def read(self, ids: list[int]) -> None: ...
-    def evaluated(self) -> int: ...
     def among(self, ids: list[int], allowed: Sequence[int]) -> list[float]: ...
 
 
 def _backend(name: str) -> Any:
     if name == "llama_cpp":
-        from advisor.assistant.runtime.library import Library
+        from loralab.runtimes.speech.library import Library
 
         return Library()
-    from advisor.assistant.runtime.server import Server
+    from loralab.runtimes.speech.server import Server
 
     return Server()
 
