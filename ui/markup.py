@@ -15,7 +15,7 @@ import gradio as gr
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from loralab.cli.terminal import size
+from loralab.core.words import size
 from ui.figures import count, duration, figure
 
 PICK = """

@@ -11,8 +11,8 @@ import typer
 
 from loralab.cli import export_commands, terminal
 from loralab.cli.console import Detach, Home, Json, Output, Run, conclude, follow, newest, succeed
-from loralab.cli.terminal import figure
 from loralab.core.paths import write_atomic
+from loralab.core.words import figure
 from loralab.lab import Lab
 from loralab.serve.client import ChatServer
 
