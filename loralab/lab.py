@@ -22,6 +22,7 @@ from loralab.core.errors import UserError
 from loralab.core.events import RunView
 from loralab.core.jobs import Control, DownloadJob, EvaluateExportJob, EvaluateJob, ExportJob, Job, TrainJob, is_control
 from loralab.core.records import DatasetProfile, Footprint, Plan, Predicted, Proposal
+from loralab.core.report import run_report
 from loralab.datasets.profile import SampleSet, profile_dataset, samples
 from loralab.exports import label_of
 from loralab.exports.offers import Offer, offers
@@ -31,11 +32,12 @@ from loralab.machine.hardware import Machine, fingerprint, measure_machine
 from loralab.machine.speed import Speed
 from loralab.models.catalog import Catalog, ModelCheck, ModelEntry
 from loralab.models.hub import check_on_hub, look_up_file
+from loralab.planning.calibration import gather
+from loralab.planning.duration import speeds
 from loralab.planning.planner import propose
 from loralab.planning.tracer import Tracer, traced
 from loralab.reports import compare
 from loralab.reports.card import model_card, origin_of
-from loralab.reports.report import run_report
 from loralab.reports.report_page import report_html, report_markdown
 from loralab.reports.subjects import Subject, parts_of, subject
 from loralab.runs import queue, runs
@@ -120,7 +122,8 @@ class Lab:
     def _experienced(self) -> Machine:
         """This computer with what past runs taught about it."""
         machine = self.machine()
-        learned = {"tokens_per_second": machine.speed.tokens_per_second | self.history.speeds(), "past": self.history.experience()}
+        past = self.history.measured()
+        learned = {"tokens_per_second": machine.speed.tokens_per_second | speeds(past), "past": gather(past)}
         return machine.model_copy(update={"speed": machine.speed.model_copy(update=learned)})
 
     def _foresee(self, plan: dict[str, Any], needs: Footprint) -> None:

@@ -11,8 +11,9 @@ from typing import Any
 
 from advisor.proposals.wishes import Chosen, Task, Wish, understand
 from loralab.core.records import DatasetProfile, Proposal, Record
+from loralab.core.words import size
 from loralab.lab import Lab
-from loralab.models.model_check import ModelCheck, size_words
+from loralab.models.model_check import ModelCheck
 from loralab.planning import estimate
 
 SPEAKS_MANY = ("qwen", "gemma", "llama-3.2", "mistral")  # beginnings of names of catalogue models that write other languages than English
@@ -255,7 +256,7 @@ def _words(wish: Wish, model: ModelCheck) -> str:
     others = " or ".join(f"“{MEANS[task]}”" for task in wish.likely[1:])
     doubt = f" That is a guess: is it rather {others}? Choose it, or say what it gets and what it shall give back." if others else ""
     how = f", {' and '.join(manner)}" if manner else ""
-    fetch = "" if model.present else f" It is not on this computer yet: {size_words(model.download_bytes)} to download, after you said yes."
+    fetch = "" if model.present else f" It is not on this computer yet: {size(model.download_bytes)} to download, after you said yes."
     language = wish.language or wish.written
     deaf = language not in ("", "English") and not model.name.startswith(SPEAKS_MANY)
     limit = f" This model knows hardly any {language}: choose a larger one where you can." if deaf else ""

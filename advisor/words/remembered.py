@@ -14,10 +14,10 @@ from advisor.diagnosis.limits import Limits
 from advisor.repair import again
 from advisor.text import TextPlan
 from loralab.core.errors import Unavailable
+from loralab.core.incident_kinds import KINDS
 from loralab.core.records import Record
 from loralab.history import Act, Memory
 from loralab.lab import Lab
-from loralab.reports.incidents import KINDS
 
 RUNS, ROWS = 20, 30  # shown
 SHOWN = {"memory": 4, "rate": 1}  # numbers of a point that are told

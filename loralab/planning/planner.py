@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from loralab.core.records import Alternative, DatasetProfile, Proposal
+from loralab.core.words import about
 from loralab.machine.hardware import Machine
 from loralab.models.catalog import hub_entry
 from loralab.models.model_check import ModelCheck, absent
@@ -239,7 +240,7 @@ def _rounds(draft: _Draft) -> None:
     if one and wanted * one > limit:
         affordable = max(1, int(limit / one))
         if affordable < wanted:
-            wanted, why = affordable, f"More rounds would take more than {estimate.duration_words(limit)} on this computer."
+            wanted, why = affordable, f"More rounds would take more than {about(limit)} on this computer."
     draft.choose("epochs", float(wanted), why)
     if batch > SMALL_BATCH and "micro_batch" not in draft.fixed and draft.values["epochs"] * -(-rows // batch) < ENOUGH_UPDATES * 0.6:
         draft.choose("effective_batch", SMALL_BATCH, "Small steps, because there is only time for few of them.")

@@ -16,11 +16,11 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from loralab.core.events import Adjusted, Evaluated, Incident, RunView
 from loralab.core.paths import DATA
 from loralab.core.records import Score
+from loralab.core.report import judged, run_report
 from loralab.core.version import __version__
 from loralab.core.words import duration, figure, size
 from loralab.reports.card import SETTINGS
 from loralab.reports.incidents import adjustment
-from loralab.reports.report import judged, run_report
 from loralab.tasks.text import TextPlan
 
 MOST_ROWS = 25  # of the loss table: evenly spread, the first and the last among them

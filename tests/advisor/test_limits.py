@@ -13,8 +13,8 @@ from advisor.diagnosis.limits import Limits, Point
 from loralab.core.events import Adjusted, Ended, Incident, Measured, Started, Stepped, fold
 from loralab.core.facts import Facts
 from loralab.core.jobs import TrainJob
+from loralab.core.report import run_report
 from loralab.history.derive import memory_of, points_of
-from loralab.reports.report import run_report
 from loralab.tasks.text import TextPlan
 
 FACTS = Facts(architecture="LlamaForCausalLM", hidden=64, layers=2, tokens={"max": 500, "p95": 300}, place="cpu | torch 2 | ", room=10**9)

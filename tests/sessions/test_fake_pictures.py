@@ -20,6 +20,8 @@ from loralab.tasks import parse_plan
 from tests.support import models
 from tests.support.fake_pictures import pictures
 
+pytestmark = pytest.mark.worker
+
 PLAN: dict[str, Any] = {
     "task": "pictures",
     "effective_batch": 12,

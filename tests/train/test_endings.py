@@ -11,6 +11,8 @@ from loralab.core.events import Evaluated, Noted, Stepped
 from loralab.sessions import job
 from tests.support import models, troubles
 
+pytestmark = pytest.mark.worker
+
 SETTINGS: dict[str, Any] = {"max_steps": 6, "eval_every": 1}
 
 

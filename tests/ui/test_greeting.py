@@ -7,9 +7,8 @@ from typing import cast
 
 import pytest
 
-from advisor.repair.tries import Try
 from loralab.core.events import Ended, EventLog, Started, Stepped
-from loralab.core.jobs import TrainJob
+from loralab.core.jobs import Retry, TrainJob
 from loralab.core.records import Artifact
 from loralab.lab import Lab
 from loralab.machine.speed import Speed
@@ -184,7 +183,7 @@ def test_a_run_that_was_tried_again_is_not_offered_to_go_on_with(lab):
     run_that(lab, "first", outcome="killed", code="killed_for_memory", what="It happened.")
     assert lost(lab) == ["first"]
     run_that(lab, "second", outcome="finished")
-    why = Try(of="first", first="first", number=1, rule="R07", words="Less at once.")
+    why = Retry(of="first", first="first", number=1, rule="R07", words="Less at once.")
     job = TrainJob(run="second", plan={"title": "second"}, origin=why)
     (lab.home / "runs" / "second" / "job.json").write_text(job.model_dump_json())
     assert lost(lab) == []

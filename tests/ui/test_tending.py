@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from advisor.advisor import Advisor
-from advisor.repair.tries import Try
-from loralab.core.jobs import AfterTrials
+from loralab.core.jobs import AfterTrials, Retry
 from loralab.lab import Lab
 from loralab.tasks.text import TextPlan
 from tests.advisor.test_tries import put, wrecked
@@ -15,8 +14,8 @@ from ui.advisor.retries import TRIED, Tending
 def test_all_windows_are_taken_along_and_only_one_is_told(home, monkeypatch):
     advisor = Advisor(Lab(home))
     put(advisor.lab, "wild", TextPlan(dataset="a.csv"), wrecked("wild", 0.5, 1000.0))
-    why = Try(of="wild", first="wild", number=1, rule="diverged", words="Smaller steps.").model_dump()
-    put(advisor.lab, "next", TextPlan(dataset="a.csv"), wrecked("next", 0.1, 1010.0), {"retry": why})
+    why = Retry(of="wild", first="wild", number=1, rule="diverged", words="Smaller steps.")
+    put(advisor.lab, "next", TextPlan(dataset="a.csv"), wrecked("next", 0.1, 1010.0), why)
     begun = iter([("next",)])
     monkeypatch.setattr(Advisor, "tend", lambda self: next(begun, ()))
     app = Tending(advisor)
