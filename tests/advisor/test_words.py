@@ -81,8 +81,9 @@ def healthy() -> RunSummary:
 
 def ended_early() -> RunSummary:
     looks = [Evaluated(step=n, loss=x, n=24, best=n == 5) for n, x in ((5, 2.0), (10, 2.1), (15, 2.2), (20, 2.3))]
-    why = "Ended early: the held-out loss has not improved for 3 looks. The best version, from update 5, is kept."
-    return run_summary(*begun(), *steps(*[3.0] * 20, total=60), *looks, Noted(step=20, text=why), Ended(step=20, outcome="finished"))
+    why = "the held-out loss has not improved for 3 looks"
+    note = Noted(step=20, text=f"Ended early: {why}. The best version, from update 5, is kept.", code="ended_early", why=why)
+    return run_summary(*begun(), *steps(*[3.0] * 20, total=60), *looks, note, Ended(step=20, outcome="finished"))
 
 
 def going_on() -> RunSummary:
