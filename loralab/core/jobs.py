@@ -198,7 +198,7 @@ def _trained(options: dict[str, Any]) -> dict[str, Any]:
         found["origin"] = _one(Retry, options["retry"])
     elif options.get("tested"):
         found["origin"] = AfterTrials(group=str(options["tested"]), words=str(options.get("because") or ""))
-    said = options.get("predicted")
+    said, found["predicted"] = options.get("predicted"), None
     if isinstance(said, dict) and not isinstance(found.get("origin"), Trial | Control):
         found["predicted"] = _one(Predicted, {name: value for name, value in said.items() if name != "stage"})
     return found

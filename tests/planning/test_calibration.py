@@ -71,7 +71,7 @@ def test_what_was_foretold_and_what_was_are_indexed_with_their_key(home, lab, pr
     assert row["probed_memory"] == 123_456_789
     assert row["step_memory"] / row["foretold_step"] == pytest.approx(1.2, rel=1e-4)
     assert row["process_memory"] / row["foretold_process"] == pytest.approx(0.9, rel=1e-4)
-    assert row["peak_memory"] == row["process_memory"] + said["weights"] + row["step_memory"]
+    assert row["peak_memory"] == row["process_memory"] + said.weights + row["step_memory"]
     assert row["measured_seconds"] == pytest.approx(1.2 * proposal.footprint.seconds)
     assert row["beside_seconds"] == pytest.approx(25.0)
     assert row["measured_disk"] > 1000
@@ -86,7 +86,7 @@ def test_past_runs_come_back_after_the_index_is_deleted_and_correct_the_next_pla
     assert gather(lab.history.measured()) == learned
     again = proposed(lab).footprint
     assert again.runs == ENOUGH
-    assert again.memory_bytes == pytest.approx(said["weights"] + 1.1 * said["step"]["closed form"] + 0.9 * said["process"], rel=1e-4)
+    assert again.memory_bytes == pytest.approx(said.weights + 1.1 * said.step["closed form"] + 0.9 * said.process, rel=1e-4)
     assert again.predicted.memory == {"closed form": said.memory["closed form"]}, "what the next run is held against is not corrected"
 
 
@@ -143,12 +143,12 @@ def test_a_trace_is_remembered_beside_the_closed_form_and_corrected_by_its_own_r
     data = lab.profile(lab.samples()[0].path)
     found = lab.trace(proposal.plan, data)
     said = told(lab, proposal)
-    assert said["memory"] == {"closed form": proposal.footprint.memory_bytes, "trace": found.memory_bytes}
+    assert said.memory == {"closed form": proposal.footprint.memory_bytes, "trace": found.memory_bytes}
     for n in range(ENOUGH):
         past(home, f"run{n}", proposal.plan, said)
-    ratio = said["step"]["closed form"] / said["step"]["trace"]
+    ratio = said.step["closed form"] / said.step["trace"]
     corrected = lab.trace(proposal.plan, data)
-    assert corrected.memory_bytes - found.memory_bytes == pytest.approx((max(1 - CAP, ratio) - 1) * said["step"]["trace"], abs=10)
+    assert corrected.memory_bytes - found.memory_bytes == pytest.approx((max(1 - CAP, ratio) - 1) * said.step["trace"], abs=10)
     lab.tracer.close()
 
 
