@@ -83,8 +83,7 @@ class Advisor:
         preflight.insist(self.preflight(plan, profile))
         typed = text_plan(plan)
         tried = [rate for rate in trials.values(typed.learning_rate, trials.LEAST, trials.LARGEST) if self._may_be(typed, rate)]
-        options = {"model": str(self.lab.catalog.folder(typed.base_model))}
-        return trials.begin(self.lab, typed, total_steps, tried, options)
+        return trials.begin(self.lab, typed, total_steps, tried)
 
     def _may_be(self, plan: TextPlan, rate: float) -> bool:
         """Whether no remembered failure rules this learning rate out. The usual one is the plan's own affair."""

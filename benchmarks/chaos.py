@@ -29,8 +29,8 @@ import torch
 from safetensors.torch import load_file
 
 from loralab.core.events import Ended, RunView, read
+from loralab.core.jobs import TrainJob
 from loralab.core.paths import CHECKOUT
-from loralab.core.records import Job
 from loralab.lab import Lab
 from loralab.runs import runs, worker
 from tests.support import models
@@ -93,7 +93,7 @@ def new_run(place: Path, name: str, plan: dict[str, Any]) -> Path:
     """A run folder with its job, as the app writes it."""
     path = place / name
     path.mkdir(parents=True)
-    job = Job(kind="train", run=name, plan=plan, options={"model": plan["base_model"]})
+    job = TrainJob(run=name, plan=plan, model=plan["base_model"])
     (path / "job.json").write_text(job.model_dump_json())
     return path
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from loralab.core import paths
 from loralab.core.events import EventLog, Started
-from loralab.core.records import Job
+from loralab.core.jobs import ExportJob, TrainJob
 from loralab.exports import job
 from loralab.exports.parity import gate as _gate
 from loralab.exports.parity.checks import BOUNDS, gate
@@ -36,7 +36,7 @@ def workspace(home: Path, family: str) -> tuple[Path, Path]:
     run = home / "runs" / "tiny-run"
     adapter = gguf_models.adapter_folder(run / "artifacts" / "adapter", base)
     plan = parse_plan({"dataset": str(tiny.examples_file(home / "colours.jsonl", 40)), "base_model": str(base), "rank": 4})
-    asked = Job(kind="train", run="tiny-run", plan=plan.model_dump(), options={"model": str(base)})
+    asked = TrainJob(run="tiny-run", plan=plan.model_dump(), model=str(base))
     paths.write_atomic(run / "job.json", asked.model_dump_json())
     log = EventLog(run / "events.jsonl")
     log(Started(pid=1))
@@ -50,7 +50,7 @@ def export(home: Path, base: Path, adapter: Path, form: str, variant: str) -> di
     folder.mkdir(parents=True)
     options = {"of": "tiny-run", "format": form, "variant": variant, "model": str(base), "adapter": str(adapter)}
     begun = time.perf_counter()
-    result = job.run(RunFolder(folder, Job(kind="export", run=folder.name, options=options), EventLog(folder / "events.jsonl")))
+    result = job.run(RunFolder(folder, ExportJob.model_validate({"run": folder.name, **options}), EventLog(folder / "events.jsonl")))
     return result | {"seconds": time.perf_counter() - begun}
 
 

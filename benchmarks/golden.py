@@ -226,7 +226,7 @@ def _killed(log: Log, folder: Any) -> str:
                 folder.log.close()
         again = crash.settle(str(folder.path), log.killed, offset, 0, oom_kills=1)
         if again:
-            folder = models.run_folder(folder.path, models.TextPlan.model_validate(folder.job.plan), Path(folder.job.options["model"]))
+            folder = models.run_folder(folder.path, models.TextPlan.model_validate(folder.job.plan), Path(folder.job.model))
             folder.emit(Started(pid=1, resumed=True))
     return ""
 

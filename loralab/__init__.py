@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from loralab.core.version import __version__
+
 TYPE_CHECKING = False  # as typing's, whose import a keeper need not wait for
 if TYPE_CHECKING:
     from loralab.lab import Lab
 
-__version__ = "0.2.0"
-__all__ = ["Lab"]
+__all__ = ["Lab", "__version__"]
 
 
 def __getattr__(name: str) -> object:

@@ -20,10 +20,11 @@ from loralab.adapters import importer
 from loralab.core import disk, paths
 from loralab.core.errors import UserError
 from loralab.core.events import RunView
-from loralab.core.records import DatasetProfile, Footprint, Job, Plan, Proposal
+from loralab.core.jobs import Control, DownloadJob, EvaluateExportJob, EvaluateJob, ExportJob, Job, TrainJob, is_control
+from loralab.core.records import DatasetProfile, Footprint, Plan, Predicted, Proposal
 from loralab.core.report import run_report
 from loralab.datasets.profile import SampleSet, profile_dataset, samples
-from loralab.evaluations.shared.controls import SHUFFLED
+from loralab.exports import label_of
 from loralab.exports.offers import Offer, offers
 from loralab.history import History
 from loralab.machine import speed
@@ -57,7 +58,7 @@ class Lab:
             self.home.mkdir(parents=True, exist_ok=True)
         self.catalog = Catalog(self.home)
         self.history = History(self.home)
-        self._foreseen: dict[str, dict[str, Any]] = {}
+        self._foreseen: dict[str, Predicted] = {}
         self.tracer = Tracer(self.home)  # starts its process with the first question
 
     # ---- what there is ---------------------------------------------------------------------------------------------------
@@ -127,24 +128,27 @@ class Lab:
 
     def _foresee(self, plan: dict[str, Any], needs: Footprint) -> None:
         """Remember what was said about a plan before any correction, so that a run started on it can be held against it."""
-        if not needs.foretold:
+        if needs.predicted is None:
             return
         name = json.dumps(plan, sort_keys=True, default=str)
-        said = self._foreseen.pop(name, {"memory": {}, "step": {}})
-        stages = {number: said[number] | {needs.stage: needs.foretold[number]} for number in ("memory", "step")}
-        self._foreseen[name] = {**needs.foretold, **stages}
+        self._foreseen[name] = needs.predicted.beside(self._foreseen.pop(name, None))
         while len(self._foreseen) > FORESEEN:
             self._foreseen.pop(next(iter(self._foreseen)), None)
 
     def start(self, plan: Plan | dict[str, Any]) -> str:
         """Start a worker on this plan, or queue it while another job has the machine; returns the run's id. It survives this process."""
         typed = parse_plan(plan if isinstance(plan, dict) else plan.model_dump())
-        options: dict[str, Any] = {"model": str(self.catalog.folder(typed.base_model))} if typed.base_model else {}
         said = self._foreseen.get(json.dumps(typed.model_dump(), sort_keys=True, default=str))
-        options |= {"predicted": said} if said else {}
+        return self.begin(TrainJob(plan=typed.model_dump(), model=self._folder_of(typed), predicted=said))
+
+    def begin(self, job: Job) -> str:
+        """Start a worker on any job, or queue it while another has the machine; returns the run's id."""
         disk.check_writable(self.home)
         with disk.writing(self.home):
-            return runs.start(self.home, "train", plan=typed.model_dump(), options=options)
+            return runs.start(self.home, job)
+
+    def _folder_of(self, plan: Plan) -> str:
+        return str(self.catalog.folder(plan.base_model)) if plan.base_model else ""
 
     def import_adapter(self, *given: Path | str, base: str = "", data: str = "") -> str:
         """Make a run of an adapter from elsewhere (its folder, its zip or its files), checked against its base; returns its id.
@@ -155,7 +159,7 @@ class Lab:
         disk.check_writable(self.home)
         examples = str(self.profile(data, base or "starter").path) if data else ""
         with disk.writing(self.home):
-            return importer.bring(self.home, self.catalog, [Path(path).expanduser() for path in given], base, examples)
+            return importer.bring(self.home, self.catalog, [Path(path).expanduser() for path in given], parse_plan, base, examples)
 
     def resume(self, run: str) -> str:
         """Go on from the last checkpoint of a stopped, killed or failed run, when its turn comes."""
@@ -233,29 +237,35 @@ class Lab:
     def card(self, run: str) -> str:
         """The model card of a run's adapter in Markdown, as it travels with every export."""
         job = self.job(run)
-        base = origin_of(str(job.plan.get("base_model", "")), Path(str(job.options.get("model", ""))))
+        base = origin_of(str(job.plan.get("base_model", "")), Path(job.model))
         return model_card(run, job.plan, base, self.view(run))
 
     # ---- after the run ---------------------------------------------------------------------------------------------------
     def evaluate(self, run: str, judge: str = "") -> str:
         """Judge a run again, or a checkpoint (`run@best`), or an export by its id; returns that work's id. `judge`: a GGUF file to ask."""
-        what = subject(self.home, run)
-        model = {"model": str(self.job(what.run).options.get("model", ""))} if what.checkpoint else self._trained(what.run)
-        options = what.options | model | ({"judge": judge} if judge else {})
-        return runs.start(self.home, "evaluate", options=options)
+        what = self.subject(run)
+        adapter = "" if what.checkpoint else self._adapter(what.run)
+        job = self.job(what.run)
+        if what.export:
+            return self.begin(EvaluateExportJob(of=what.run, export=what.export, model=job.model, adapter=adapter))
+        return self.begin(EvaluateJob(of=what.run, checkpoint=what.checkpoint, judge=judge, model=job.model, adapter=adapter))
 
     def subjects(self, run: str) -> tuple[Subject, ...]:
         """The checkpoints and exports of a run that can be measured and compared, each with its `name`."""
-        return tuple(parts_of(self.home, run))
+        return tuple(parts_of(self.home, run, label_of))
+
+    def subject(self, name: str) -> Subject:
+        """What a name means: a run, one of its checkpoints (`run@best`), an export by its id. Raises UserError when there is none."""
+        return subject(self.home, name, label_of)
 
     def judgement(self, run: str) -> dict[str, Any]:
         """What the newest judging of a run, checkpoint or export measured: verdict, words, scores, tables, samples, rows by example."""
-        what = subject(self.home, run)
+        what = self.subject(run)
         return compare.judgement(runs.folder(self.home, what.run), what.checkpoint, what.export)
 
     def measured(self, run: str) -> bool:
         """Whether a run, a checkpoint or an export has been judged example by example, so that it can be compared."""
-        what = subject(self.home, run)
+        what = self.subject(run)
         return compare.judged(runs.folder(self.home, what.run), what.checkpoint, what.export)
 
     def compare(self, first: str, second: str) -> compare.Comparison:
@@ -266,30 +276,29 @@ class Lab:
         """Start the control of a run: the same plan on shuffled answers, which must not come out as better; returns its id."""
         job = self.job(run)
         plan = job.plan | {"title": f"Control of {job.plan.get('title') or run}"[:80]}
-        options = {name: value for name, value in job.options.items() if name != "imported"}  # the control learns here
-        return runs.start(self.home, "train", plan=plan, options=options | {"control": SHUFFLED, "of": run})
+        return self.begin(TrainJob(plan=plan, model=job.model, origin=Control(of=run)))
 
     def controls(self, run: str) -> compare.Controls:
         """What the controls of a run found: sides swapped 200 times (at once), and its run on shuffled answers, where there is one."""
-        others = [other for other in runs.list_runs(self.home) if runs.job(self.home, other).options.get("control")]
-        shuffled = next((o for o in reversed(others) if runs.job(self.home, o).options.get("of") == run), "")
+        shuffled = next((other for other in reversed(runs.list_runs(self.home)) if is_control(self.job(other), run)), "")
         return compare.controls(self.judgement(run), shuffled, self.report(shuffled)["judgement"] if shuffled else {})
 
     def offers(self, run: str) -> tuple[Offer, ...]:
         """Every form a run can be taken away in: size, about its time, or why not. Nothing is loaded or made."""
-        return offers(self.home / "runs", {"of": run, **self._trained(run)})
+        return offers(self.home / "runs", run, self.job(run).model, self._adapter(run))
 
     def export(self, run: str, format: str = "adapter", variant: str = "", *, install: bool = False) -> str:  # noqa: A002  (the field's word)
         """Make the file to take away; returns the id of the export's own run. `variant`: one of the format's, empty for the usual one.
 
         `install`: give the result to its program on this computer, too (ollama, lm_studio); only ever done when asked for.
         """
-        options = {"of": run, "format": format, "variant": variant, "install": install}
-        return runs.start(self.home, "export", options=options | self._trained(run))
+        adapter = self._adapter(run)
+        job = ExportJob(of=run, format=format, variant=variant, install=install, model=self.job(run).model, adapter=adapter)
+        return self.begin(job)
 
     def download(self, model: str) -> str:
         """Fetch a model from the Hub into the workspace, resumable; returns the id of the download's run. Ask the person first."""
-        return runs.start(self.home, "download", options={"model": model, "folder": str(self.catalog.folder(model))})
+        return self.begin(DownloadJob(model=model, folder=str(self.catalog.folder(model))))
 
     def file_bytes(self, model: str, file: str) -> int:
         """Size of one file of a model on the Hub, asked there. Raises LabError where it cannot be."""
@@ -301,15 +310,17 @@ class Lab:
 
     def chat(self, run: str = "", model: str = "starter") -> ChatServer:
         """Start (or find) the inference server for a run's adapter, or for a bare model."""
-        options = self._trained(run) if run else {"model": str(self.catalog.folder(model)), "adapter": ""}
-        return ChatServer.open(self.home, options["model"], options["adapter"])
+        if not run:
+            return ChatServer.open(self.home, str(self.catalog.folder(model)))
+        adapter = self._adapter(run)
+        return ChatServer.open(self.home, self.job(run).model, adapter)
 
     def ask(self, run: str, messages: list[dict[str, str]], *, base: bool = False, **sampling: Any) -> Iterator[str]:
         """Stream an answer, piece by piece. `base=True` switches the adapter off."""
         return self.chat(run).stream(messages, base=base, **sampling)
 
-    def _trained(self, run: str) -> dict[str, str]:
+    def _adapter(self, run: str) -> str:
         view = self.view(run)
         if not view.adapter:
             raise UserError("This run has not made an adapter yet.", "Let it finish first, or resume it.", code="no_adapter")
-        return {"model": str(runs.job(self.home, run).options.get("model", "")), "adapter": view.adapter}
+        return view.adapter

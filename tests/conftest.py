@@ -24,6 +24,7 @@ import pytest
 
 from loralab.core.errors import UserError
 from loralab.core.events import Ended, RunView, Started, read
+from loralab.core.jobs import TrainJob
 from loralab.core.paths import CHECKOUT
 from loralab.lab import Lab
 from loralab.runs import process, runs, watch
@@ -147,9 +148,31 @@ def fake(home: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
     monkeypatch.setenv("LORALAB_PLUGINS", "loralab.tasks:tests.support.fake_task")
 
     def start(**settings: Any) -> str:
-        return runs.start(home, "train", {"task": "fake", **settings})
+        return runs.start(home, TrainJob(plan={"task": "fake", **settings}))
 
     return start
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A real disk of 6 MB. Only root may mount one; the faults injected in test_checkpoint.py run everywhere."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    mount = shutil.which("mount")
+    if mount is None or sys.platform != "linux" or subprocess.call([mount, "-t", "tmpfs", "-o", "size=6m", "tmpfs", place]) != 0:
+        pytest.skip("a disk can be mounted by root on Linux only")
+    yield place
+    subprocess.check_call(["umount", "-l", str(place)])
+
+
+def fill(place: Path) -> Path:
+    """Take all the room there is."""
+    block = bytes(4096)
+    ballast = place / "ballast"
+    with ballast.open("ab", buffering=0) as file, contextlib.suppress(OSError):
+        while file.write(block):
+            pass
+    return ballast
 
 
 @pytest.fixture(scope="module")

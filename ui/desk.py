@@ -53,8 +53,8 @@ class Desk:
     def insist(self, proposal: Proposal, *, anyway: bool = False) -> None:
         """Raise UserError with the first thing that would make this plan fail; `anyway` overrules what is remembered to have failed."""
         for problem in proposal.problems:
-            if problem.get("severity") == "error" and not (anyway and problem.get("code") == "never_twice"):
-                raise UserError(str(problem["what"]), str(problem.get("todo", "")), code=str(problem["code"]))
+            if problem.severity == "error" and not (anyway and problem.code == "never_twice"):
+                raise UserError(problem.what, problem.todo, code=problem.code)
 
     def propose(self, dataset: str, model: str, goal: str, fixed: dict[str, Any] | None = None) -> Proposal:
         """A plan for this file, model and goal; `fixed` are settings a person has chosen."""
@@ -70,7 +70,7 @@ class Desk:
     def _spoken(self, proposal: Proposal) -> Proposal:
         """The same with runs named as a person knows them."""
         reasons = {name: spoken(self.lab, why) for name, why in proposal.reasons.items()}
-        problems = tuple({**problem, "what": spoken(self.lab, str(problem.get("what", "")))} for problem in proposal.problems)
+        problems = tuple(one.model_copy(update={"what": spoken(self.lab, one.what)}) for one in proposal.problems)
         return proposal.model_copy(update={"reasons": reasons, "problems": problems})
 
     def keep(self, uploaded: str) -> str:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from advisor.assistant import models
 from loralab.core.errors import LabError
+from loralab.core.jobs import DownloadJob
 from loralab.core.records import Record
 from loralab.lab import Lab
-from loralab.runs import runs
 
 
 class Offer(Record):
@@ -59,4 +59,4 @@ def question(lab: Lab, one: Offer) -> str:
 def fetch(lab: Lab, one: Offer) -> str:
     """Start the download, once it was asked for; the run's id. When it is done it is used by itself."""
     folder = models.models_dir(lab.home)
-    return runs.start(lab.home, "download", options={"model": one.hub_id, "file": one.file, "folder": str(folder)})
+    return lab.begin(DownloadJob(model=one.hub_id, file=one.file, folder=str(folder)))

@@ -8,6 +8,7 @@ import typer
 
 from advisor.advisor import Advisor
 from advisor.proposals.describe import MEANS
+from advisor.proposals.trials import chosen_because
 from advisor.proposals.wishes import Chosen
 from advisor.text import text_plan
 from loralab.cli.console import Detach, File, Home, Json, Model, Output, Run, Set, chosen, conclude, follow, newest, source
@@ -61,5 +62,5 @@ def pilot(
     for name in names:
         follow(lab, name, out)
     (whole,) = advisor.tend()
-    out.say(str(lab.job(whole).options.get("because", "")))
+    out.say(chosen_because(lab.job(whole)))
     conclude(lab, whole, out)

@@ -15,8 +15,8 @@ from advisor.diagnosis.signals import Signals
 from advisor.text import TextPlan, is_text, text_plan
 from loralab.core.errors import UserError
 from loralab.core.events import RunView, adjusted
+from loralab.core.facts import Facts
 from loralab.core.records import DatasetProfile, Footprint, Plan
-from loralab.datasets.run_facts import Facts, noted
 from loralab.lab import Lab
 from loralab.machine.hardware import Machine
 from loralab.runs import runs
@@ -84,7 +84,7 @@ def of_view(plan: dict[str, object], view: RunView, machine: Machine | None = No
     """The case of a run whose events are at hand, for instance of a log kept from another machine."""
     asked = text_plan(plan)
     now = text_plan(adjusted(asked.model_dump(), view.adjustments))
-    return Case(plan=now, asked=asked, facts=noted(view), machine=machine, view=view, log=log)
+    return Case(plan=now, asked=asked, facts=view.facts, machine=machine, view=view, log=log)
 
 
 def _text(plan: Plan) -> TextPlan:

@@ -17,8 +17,8 @@ from typing import Any, Literal
 from pydantic import ValidationError
 
 from advisor.text import TextPlan, text_plan
+from loralab.core.facts import Facts
 from loralab.core.records import Record
-from loralab.datasets.run_facts import Facts
 from loralab.history import named, record
 from loralab.planning.memory import WEIGHT_BYTES
 

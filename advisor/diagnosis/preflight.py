@@ -14,9 +14,10 @@ from advisor.diagnosis.diagnose import diagnose
 from advisor.diagnosis.findings import Diagnosis, Finding
 from advisor.text import TextPlan, text_plan
 from loralab.core.errors import UserError
+from loralab.core.facts import Facts
 from loralab.core.records import DatasetProfile
 from loralab.datasets.profile import load_examples
-from loralab.datasets.run_facts import Facts, of_plan
+from loralab.datasets.run_facts import of_plan
 from loralab.lab import Lab
 from loralab.models.tokenize import TextEncoder
 from loralab.planning import estimate

@@ -15,9 +15,9 @@ from advisor.proposals import learned
 from advisor.proposals.learned import Learned, Sweep
 from advisor.text import TextPlan, text_plan
 from loralab.core.errors import Problem, UserError
+from loralab.core.facts import Facts
 from loralab.core.records import DatasetProfile, Proposal
 from loralab.datasets import run_facts
-from loralab.datasets.run_facts import Facts
 from loralab.history import Memory, named
 from loralab.lab import Lab
 from loralab.machine.hardware import Machine, fingerprint
@@ -41,7 +41,7 @@ def propose(lab: Lab, profile: DatasetProfile, model: str, changes: dict[str, An
         said |= dict.fromkeys(tamed.settings, because(tamed))
     if fits := limits.known_to_fit(points(text_plan(found.plan), known)[0]):
         said["token_budget"] = f"{found.reasons.get('token_budget', '')} It is known to fit: {fits.run} ran with as much.".strip()
-    problems = found.problems if tamed.possible else (*found.problems, never_twice(tamed).model_dump())
+    problems = found.problems if tamed.possible else (*found.problems, never_twice(tamed))
     return found.model_copy(update={"reasons": found.reasons | said, "problems": problems})
 
 

@@ -13,14 +13,12 @@ import secrets
 from collections.abc import Sequence
 from typing import Any
 
-from pydantic import ValidationError
-
 from advisor.text import TextPlan
 from loralab.core.errors import UserError
+from loralab.core.jobs import AfterTrials, Job, TrainJob, Trial
 from loralab.core.records import Record
 from loralab.lab import Lab
 from loralab.reports.compare import compare
-from loralab.runs import runs
 
 SHARE, FEWEST, MOST = 0.1, 20, 60  # of the updates of the whole run; updates of a pilot
 APART = 3.0  # times: how far the others are from the usual value (the public sweep: 3 times off costs about 1 % of the loss)
@@ -28,19 +26,7 @@ SURE = 0.05  # chance of picking another although all are alike
 ORDER = 0.03  # of what a pilot gained: how far the order of its examples moves its end (deviation; benchmarks/labfail/make/alike.py)
 Z = 2.24  # standard deviations: two others beside the usual one, SURE together
 LEAST, LARGEST = 1e-6, 1e-2  # learning rates that are tried
-MEASURES = ["loss"]
-OPTION = "pilot"  # where a pilot's Pilot lies in its job
-
-
-class Pilot(Record):
-    """Which try of which test a run is; lies in its job."""
-
-    group: str
-    setting: str
-    value: float
-    usual: bool
-    plan: dict[str, Any]  # the whole run, as it would be without the test
-    follow: bool = True  # begin the whole run when all have ended
+MEASURES = ("loss",)
 
 
 class Picked(Record):
@@ -59,15 +45,13 @@ def values(usual: float, least: float, most: float) -> tuple[float, ...]:
     return usual, *[value for value in others if least <= value <= most and value != usual]
 
 
-def begin(
-    lab: Lab, plan: TextPlan, total_steps: int, tried: Sequence[float], options: dict[str, Any], *, follow: bool = True
-) -> tuple[str, ...]:
+def begin(lab: Lab, plan: TextPlan, total_steps: int, tried: Sequence[float], *, follow: bool = True) -> tuple[str, ...]:
     """Start one short run for each learning rate, the usual one first; they queue behind each other. Returns their ids."""
     group, count = secrets.token_hex(4), len(tried)
     steps = min(total_steps, max(FEWEST, min(MOST, round(SHARE * total_steps))))
-    names: list[str] = []
+    names, model = list[str](), str(lab.catalog.folder(plan.base_model))
     for number, value in enumerate(tried, 1):
-        pilot = Pilot(group=group, setting="learning_rate", value=value, usual=number == 1, plan=plan.model_dump(), follow=follow)
+        pilot = Trial(group=group, setting="learning_rate", value=value, usual=number == 1, plan=plan.model_dump(), follow=follow)
         title = f"Test {number} of {count}: learning rate {value:g}"
         short = plan.model_dump() | {
             "learning_rate": value,
@@ -76,17 +60,17 @@ def begin(
             "patience": 0,
             "title": title,
         }
-        names.append(runs.start(lab.home, "train", plan=short, options=options | {OPTION: pilot.model_dump(), "measures": MEASURES}))
+        names.append(lab.begin(TrainJob(plan=short, model=model, origin=pilot, measures=MEASURES)))
     return tuple(names)
 
 
-def pilot_of(lab: Lab, run: str) -> Pilot | None:
+def pilot_of(lab: Lab, run: str) -> Trial | None:
     """Which test a run belongs to; None for any other run."""
     try:
-        found = lab.job(run).options.get(OPTION)
-        return Pilot.model_validate(found) if found else None
-    except (ValidationError, UserError):
+        job = lab.job(run)
+    except UserError:
         return None
+    return job.origin if isinstance(job, TrainJob) and isinstance(job.origin, Trial) else None
 
 
 def pick(lab: Lab, names: Sequence[str]) -> Picked:
@@ -109,9 +93,13 @@ def follow(lab: Lab, names: Sequence[str]) -> str:
     picked, pilot = pick(lab, names), pilot_of(lab, names[0])
     if pilot is None:
         raise UserError("These runs are no tests.", code="no_pilot")
-    options = {name: value for name, value in lab.job(names[0]).options.items() if name not in (OPTION, "measures", "predicted")}
-    told = {"tested": pilot.group, "because": picked.words}
-    return runs.start(lab.home, "train", plan=pilot.plan | {pilot.setting: picked.value}, options=options | told)
+    whole = pilot.plan | {pilot.setting: picked.value}
+    return lab.begin(TrainJob(plan=whole, model=lab.job(names[0]).model, origin=AfterTrials(group=pilot.group, words=picked.words)))
+
+
+def chosen_because(job: Job) -> str:
+    """Why a run has the setting its tests came to; empty where there were none."""
+    return job.origin.words if isinstance(job, TrainJob) and isinstance(job.origin, AfterTrials) else ""
 
 
 def loss_of(judgement: dict[str, Any], side: str = "adapter_loss") -> float:
@@ -155,7 +143,7 @@ def waiting(lab: Lab, recent: Sequence[dict[str, Any]]) -> list[tuple[str, ...]]
         if pilot := pilot_of(lab, name):
             if pilot.follow:
                 groups.setdefault(pilot.group, []).append(name)
-        elif after := lab.job(name).options.get("tested"):
-            begun.add(str(after))
+        elif isinstance(job := lab.job(name), TrainJob) and isinstance(job.origin, AfterTrials):
+            begun.add(job.origin.group)
     ended = {str(row["id"]) for row in recent if row["state"] not in ("waiting", "running")}
     return [tuple(names) for group, names in groups.items() if group not in begun and ended.issuperset(names)]

@@ -19,6 +19,7 @@ from advisor.repair import tries
 from advisor.repair.repair import Repair, repair
 from loralab.core import disk
 from loralab.core.errors import UserError
+from loralab.core.jobs import AfterTrials, Retry, TrainJob
 from loralab.lab import Lab
 
 WEEK = 7 * 24 * 3600.0  # seconds that a try may take which a person asks for
@@ -47,7 +48,7 @@ def retry(lab: Lab, run: str, *, asked: bool = False) -> str:
     if found is None:
         raise UserError("Nothing can be changed about its cause without asking you.", "See what was found.", code="no_repair")
     names = tries.chain(lab, run)
-    why = tries.Try(
+    why = Retry(
         of=run,
         first=names[0],
         number=len(names),
@@ -117,9 +118,11 @@ def goes_on_from(lab: Lab, run: str) -> tuple[str, ...]:
     job = lab.job(run)
     if why := tries.try_of(job):
         return (why.of,)
-    group = job.options.get("tested")
-    names = [str(row["id"]) for row in lab.runs()[: tries.NEW]] if group else []
-    return tuple(name for name in names if (pilot := trials.pilot_of(lab, name)) and pilot.group == group)
+    origin = job.origin if isinstance(job, TrainJob) else None
+    if not isinstance(origin, AfterTrials):
+        return ()
+    names = [str(row["id"]) for row in lab.runs()[: tries.NEW]]
+    return tuple(name for name in names if (pilot := trials.pilot_of(lab, name)) and pilot.group == origin.group)
 
 
 def _cause(lab: Lab, run: str) -> Finding | None:

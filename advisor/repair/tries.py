@@ -17,8 +17,9 @@ from pydantic import Field, ValidationError
 from loralab.core import disk
 from loralab.core.errors import UserError
 from loralab.core.events import RunView
+from loralab.core.jobs import Job, Retry, TrainJob
 from loralab.core.paths import write_atomic
-from loralab.core.records import Job, Record
+from loralab.core.records import Record
 from loralab.lab import Lab
 from loralab.runs import runs
 
@@ -33,19 +34,6 @@ class Policy(Record):
     retry: bool = True
     tries: int = Field(default=2, ge=0, le=2)  # of one failed run
     minutes: float = Field(default=120.0, gt=0, le=7 * 24 * 60)  # all tries of one run together, and how old a failure may be
-
-
-class Try(Record):
-    """Why a run was begun as the next try of another; lies in its job."""
-
-    of: str  # the run that failed
-    first: str  # the run the chain began with
-    number: int  # 1 is the first try after it
-    rule: str
-    words: str
-    settings: dict[str, Any] = Field(default_factory=dict)
-    remembered: tuple[str, ...] = ()
-    data: str = ""  # what was done with the examples
 
 
 class Told(Record):
@@ -81,12 +69,9 @@ def allow(home: Path, changes: dict[str, Any]) -> Policy:
 # ---- chains ----------------------------------------------------------------------------------------------------------------
 
 
-def try_of(job: Job) -> Try | None:
+def try_of(job: Job) -> Retry | None:
     """What a run is the next try of; None for a run that a person began."""
-    try:
-        return Try.model_validate(job.options["retry"]) if "retry" in job.options else None
-    except ValidationError:
-        return None
+    return job.origin if isinstance(job, TrainJob) and isinstance(job.origin, Retry) else None
 
 
 def chain(lab: Lab, run: str) -> tuple[str, ...]:
@@ -100,11 +85,11 @@ def chain(lab: Lab, run: str) -> tuple[str, ...]:
     return tuple(names) if run in names else (run,)
 
 
-def _tries(lab: Lab, first: str) -> list[tuple[str, Try]]:
+def _tries(lab: Lab, first: str) -> list[tuple[str, Retry]]:
     """Tries of the chain that began with `first`: they were made after it."""
     names = runs.list_runs(lab.home)
     after = names[names.index(first) + 1 :] if first in names else names
-    found: list[tuple[str, Try]] = []
+    found: list[tuple[str, Retry]] = []
     for name in after:
         try:
             one = try_of(lab.job(name))
@@ -124,9 +109,9 @@ def may_be_tried(lab: Lab, run: str, allowed: Policy, *, asked: bool = False) ->
 
 def _obstacles(lab: Lab, run: str, allowed: Policy | None, now: float) -> Iterator[str]:
     view, job = lab.view(run), lab.job(run)
-    if job.kind != "train" or view.state not in FAILED:
+    if not isinstance(job, TrainJob) or view.state not in FAILED:
         yield "It did not fail."
-    if job.options.get("control"):
+    elif job.control:
         yield "A control is not tried again: how it ends is its answer."
     if allowed is None:
         if chain(lab, run)[-1] != run:
@@ -151,7 +136,7 @@ def _spent(lab: Lab, names: tuple[str, ...], now: float) -> float:
     return sum((view.ended or now) - view.started for view in views if view.started)
 
 
-def begin(lab: Lab, run: str, why: Try, plan: dict[str, Any], seconds: float) -> str:
+def begin(lab: Lab, run: str, why: Retry, plan: dict[str, Any], seconds: float) -> str:
     """Start the next try of a run; its id, or that of the try another app was faster with. It may take at most `seconds`."""
     try:
         with FileLock(lab.home / "tries.lock", timeout=LOCK_SECONDS):
@@ -159,8 +144,10 @@ def begin(lab: Lab, run: str, why: Try, plan: dict[str, Any], seconds: float) ->
             if names[-1] != run:
                 return names[names.index(run) + 1]
             limit = min(filter(None, (float(plan.get("max_minutes") or 0), seconds / 60)))
-            options = {name: value for name, value in lab.job(run).options.items() if name != "predicted"} | {"retry": why.model_dump()}
-            return runs.start(lab.home, "train", plan=plan | {"max_minutes": round(limit, 2)}, options=options)
+            failed = lab.job(run)
+            measures = failed.measures if isinstance(failed, TrainJob) else ()
+            plan = plan | {"max_minutes": round(limit, 2)}
+            return lab.begin(TrainJob(plan=plan, model=failed.model, measures=measures, origin=why))
     except Timeout as error:
         raise UserError("Another app is trying a run again at this moment.", "Wait a moment.", code="busy") from error
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from advisor.diagnosis.case import Case
 from advisor.diagnosis.findings import Evidence
-from loralab.datasets.run_facts import Facts
+from loralab.core.facts import Facts
 
 SMALL = 0.3  # confidence that a fault of hardly any examples bears on what came of a run; half its share is added to it
 

@@ -14,8 +14,6 @@ from loralab.core import report
 from loralab.core.events import RunView
 from loralab.core.records import Score
 
-EARLY = "Ended early:"  # how the loop's note about an early end begins
-
 
 @dataclass(frozen=True)
 class RunSummary:
@@ -51,8 +49,7 @@ class RunSummary:
         """Examples learned from; 0 where nobody noted it."""
         if self.case.facts and self.case.facts.n_train:
             return self.case.facts.n_train
-        counts = [note.data.get("n_train") for note in self.view.notes]
-        return next((count for count in counts if isinstance(count, int)), 0)
+        return self.view.measured.n_train if self.view.measured else 0
 
     @cached_property
     def seconds(self) -> float:
@@ -84,8 +81,7 @@ class RunSummary:
     @cached_property
     def early(self) -> str:
         """Why it ended before its last update although nothing was wrong; empty where it did not."""
-        said = next((note.text for note in reversed(self.view.notes) if note.text.startswith(EARLY)), "")
-        return said.removeprefix(EARLY).partition(". ")[0].strip(" .")
+        return next((note.why for note in reversed(self.view.notes) if note.code == "ended_early"), "")
 
     @property
     def total(self) -> int:

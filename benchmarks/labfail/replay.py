@@ -26,7 +26,7 @@ from advisor.rules import rules
 from benchmarks.labfail.make.causes import causes
 from benchmarks.labfail.records import HEALTHY, RUNS, LabRun, corpus
 from loralab.core.events import Ended, Incident, RunView, Stepped, adjusted, fold
-from loralab.datasets.run_facts import Facts, noted
+from loralab.core.facts import Facts
 from loralab.tasks.text import TextPlan
 
 Z = 1.96
@@ -50,7 +50,7 @@ def case_of(run: LabRun, view: RunView | None) -> Case:
     asked = TextPlan.model_validate(run.plan)
     changes = view.adjustments if view else ()
     now = TextPlan.model_validate(adjusted(asked.model_dump(), changes))
-    facts = Facts.model_validate(run.facts) if run.facts else noted(run.view)
+    facts = Facts.model_validate(run.facts) if run.facts else run.view.facts
     if view is None and facts:
         facts = facts.model_copy(update={"trainable": 0, "device": "", "parameters": 0})
     return Case(plan=now, asked=asked, facts=facts, profile=run.typed_profile, view=view, log=run.log if view else "")

@@ -92,7 +92,7 @@ def holds(lab: Lab, found: Described) -> bool:
         TextPlan.model_validate(found.proposal.plan)
     except ValidationError:
         return False
-    errors = [p for p in found.proposal.problems if p["severity"] == "error" and p["code"] != FETCHED]
+    errors = [p for p in found.proposal.problems if p.severity == "error" and p.code != FETCHED]
     return not errors and estimate.fits(found.proposal.footprint, lab.machine())
 
 

@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -22,13 +22,13 @@ from loralab.adapters.files import gather
 from loralab.core import paths
 from loralab.core.digest import digest
 from loralab.core.errors import LabError, UserError
-from loralab.core.events import Ended, Event, EventLog, Noted, Saved, Started, Stepped
-from loralab.core.records import Artifact, Job
+from loralab.core.events import Ended, Event, Imported, Noted, Saved, Started, Stepped, append
+from loralab.core.jobs import TrainJob
+from loralab.core.records import Artifact, Plan, Provenance
 from loralab.models import adapter_file, fingerprint
 from loralab.models.catalog import Catalog
 from loralab.models.model_folder import count_weights, header, read_json, weight_files
 from loralab.runs import runs
-from loralab.tasks import parse_plan
 
 BESIDE = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja", "generation_config.json")
 EXACT_BELOW = 1_000_000_000  # weights of the base; larger ones are chatted with and judged in sixteen bits
@@ -36,9 +36,12 @@ SHARE = 0.5  # of examples given with a foreign adapter that it is judged on: no
 SQUEEZED = ("-unsloth-bnb-4bit", "-bnb-4bit", "-unsloth", "-4bit", "-awq", "-gptq")
 UNPICKLE_SECONDS = 300
 
+ParsePlan = Callable[[dict[str, Any]], Plan]
 
-def bring(home: Path, catalog: Catalog, given: Sequence[Path], base: str = "", data: str = "") -> str:
-    """Make a run of an adapter; returns its id. `base`: the model it belongs to, where its own settings do not say; `data`: examples.
+
+def bring(home: Path, catalog: Catalog, given: Sequence[Path], parse: ParsePlan, base: str = "", data: str = "") -> str:
+    """Make a run of an adapter; returns its id. `base`: the model it belongs to, where its own settings do not say; `data`: examples;
+    `parse`: types a plan, raising LabError.
 
     Raises UserError in plain words when it cannot be used or does not fit its base.
     """
@@ -58,9 +61,9 @@ def bring(home: Path, catalog: Catalog, given: Sequence[Path], base: str = "", d
             findings.append(
                 f"It says it was made for “{told}”. Names and shapes fit “{name}”, but no file can tell whether that is the same model."
             )
-        plan = _plan(settings, past, name, model, data)
-        about = {"by": _maker(folder, settings, past), "from": given[0].name, "run": str(past.get("run") or "")}
-        return _keep(home, folder, Job(kind="train", run="", plan=plan, options={"model": str(model), "imported": about}), past, findings)
+        plan = _plan(settings, past, name, model, data, parse)
+        about = Provenance(by=_maker(folder, settings, past), source=given[0].name, run=str(past.get("run") or ""))
+        return _keep(home, folder, TrainJob(plan=plan, model=str(model), imported=about), about, past, findings)
 
 
 # ---- what it is ------------------------------------------------------------------------------------------------------------
@@ -172,7 +175,7 @@ def _fits(settings: dict[str, Any], adapter: Adapter, model: Path, past: dict[st
 # ---- what it becomes -------------------------------------------------------------------------------------------------------
 
 
-def _plan(settings: dict[str, Any], past: dict[str, Any], name: str, model: Path, data: str) -> dict[str, Any]:
+def _plan(settings: dict[str, Any], past: dict[str, Any], name: str, model: Path, data: str, parse: ParsePlan) -> dict[str, Any]:
     """Only what is known: of ours the whole plan, of others the adapter's settings."""
     targets = settings["target_modules"]
     precision = "fp32" if count_weights(weight_files(model))[0] < EXACT_BELOW else "bf16"
@@ -188,29 +191,25 @@ def _plan(settings: dict[str, Any], past: dict[str, Any], name: str, model: Path
     }
     with contextlib.suppress(LabError):
         if past:
-            return parse_plan(found | past["plan"] | asked | {"roles": {} if data else past["plan"].get("roles", {})}).model_dump()
+            return parse(found | past["plan"] | asked | {"roles": {} if data else past["plan"].get("roles", {})}).model_dump()
     found |= asked | ({"heldout_share": SHARE} if data else {})
-    parse_plan(found)
+    parse(found)
     return found
 
 
-def _keep(home: Path, folder: Path, asked: Job, past: dict[str, Any], findings: list[str]) -> str:
+def _keep(home: Path, folder: Path, asked: TrainJob, about: Provenance, past: dict[str, Any], findings: list[str]) -> str:
     """Put it where runs lie; job.json comes last, and before it there is no run."""
     place = runs.claim(paths.room("runs", home))
     try:
-        adapter, model = place / "artifacts" / "adapter", Path(str(asked.options["model"]))
+        adapter, model = place / "artifacts" / "adapter", Path(asked.model)
         adapter.mkdir(parents=True)
         for name in (CONFIG, WEIGHTS, *BESIDE):
             origin = next((f / name for f in (folder, model) if (f / name).is_file()), None)
             if origin:
                 shutil.copyfile(origin, adapter / name)
         fingerprint.keep(place, model)
-        log = EventLog(place / "events.jsonl")
-        for event in _story(asked, folder, adapter, past, findings):
-            log(event)
-        log.close()
-        _insist(not log.unwritten)
-        title = asked.plan.get("title") or str(asked.options["imported"]["from"]).removesuffix(".zip")[:80]
+        append(place / "events.jsonl", *_story(about, folder, adapter, past, findings))
+        title = asked.plan.get("title") or about.source.removesuffix(".zip")[:80]
         kept = asked.model_copy(update={"run": place.name, "plan": asked.plan | {"title": title}})
         paths.write_atomic(place / "job.json", kept.model_dump_json(indent=2))
     except BaseException:
@@ -219,21 +218,16 @@ def _keep(home: Path, folder: Path, asked: Job, past: dict[str, Any], findings: 
     return place.name
 
 
-def _insist(written: bool) -> None:
-    if not written:
-        raise UserError("The disk is full.", "Free some space, then bring it in again.", code="disk_full")
-
-
-def _story(asked: Job, folder: Path, adapter: Path, past: dict[str, Any], findings: list[str]) -> Iterator[Event]:
+def _story(about: Provenance, folder: Path, adapter: Path, past: dict[str, Any], findings: list[str]) -> Iterator[Event]:
     """The log of the new run: what the old one told, then that it was brought in."""
-    about, events = asked.options["imported"], adapter_file.events_of(past)
+    events = adapter_file.events_of(past)
     yield from events or [Started(pid=0)]
     steps = [] if past else list(_foreign_steps(folder))
     yield from steps
     step = max((event.step for event in [*events, *steps]), default=0)
-    origin = f", where its run was called {about['run']}" if about["run"] else ""
-    text = f"Brought in from {about['from']}; made with {about['by']}{origin}. It fits its base model."
-    yield Noted(step=step, text=text, data={"imported": about})
+    origin = f", where its run was called {about.run}" if about.run else ""
+    text = f"Brought in from {about.source}; made with {about.by}{origin}. It fits its base model."
+    yield Imported(step=step, text=text, origin=about)
     if past.get("outcome") not in (None, "finished"):
         yield Noted(step=step, text="That run did not reach its end; this is what it had learned by its last save.")
     if past.get("short"):

@@ -114,7 +114,7 @@ def data(file: File, model: Model = "starter", role: Role = None, json: Json = F
         f"{profile.name}: {profile.n_kept} of {profile.n_read} rows can be learned from ({profile.shape}, {profile.encoding}).",
         f"{profile.n_train} to learn from, {profile.n_heldout} held out; {profile.n_duplicates} duplicates.",
         *(f"Row {left.row} left out: {left.reason}" for left in profile.left_out[:5]),
-        *(str(Problem.model_validate(finding)) for finding in profile.findings),
+        *(str(finding) for finding in profile.findings),
     ]
     if profile.previews:
         text += ["The first example as the model sees it:", "".join(piece for piece, _learned in profile.previews[0].pieces)]
@@ -131,7 +131,7 @@ def plan(file: File, model: Model = "starter", settings: Set = None, role: Role 
     if lab.check_model(model).present:
         found = lab.trace(proposal.plan, lab.profile(source(lab, file), model, proposal.plan["roles"], proposal.plan["learn_from"]))
     text = [terminal.table(rows, ("setting", "value", "why")), found.words, f"{stage_words(found)} {disk_words(found)}".strip()]
-    text += [str(Problem.model_validate(problem)) for problem in proposal.problems]
+    text += [str(problem) for problem in proposal.problems]
     Output(json).give(proposal.model_copy(update={"footprint": found}).model_dump(), "\n".join(text))
 
 
@@ -161,8 +161,7 @@ def train(  # noqa: PLR0913, PLR0917 - each is an option of the command line
         values = repeated(lab, plan, settings, file)
     elif file:
         proposal = propose_for(lab, file, model, chosen(settings), role)
-        for raw in proposal.problems:
-            problem = Problem.model_validate(raw)
+        for problem in proposal.problems:
             if problem.severity == "error":
                 raise UserError(problem.what, problem.todo, code=problem.code)
             out.say(str(problem))

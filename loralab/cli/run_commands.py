@@ -11,10 +11,9 @@ import typer
 
 from loralab.cli import export_commands, terminal
 from loralab.cli.console import Detach, Home, Json, Output, Run, conclude, follow, newest, succeed
-from loralab.cli.terminal import figure
 from loralab.core.paths import write_atomic
+from loralab.core.words import figure
 from loralab.lab import Lab
-from loralab.reports.subjects import subject
 from loralab.serve.client import ChatServer
 
 
@@ -127,7 +126,7 @@ def compare(first: Run, second: Run, json: Json = False, home: Home = None) -> N
     lab, out = Lab(home), Output(json)
     first, second = (newest(lab, name, trained=True) for name in (first, second))
     for name in (first, second):
-        if name != subject(lab.home, name).run and not lab.measured(name):  # a run is measured when it ends; its parts when asked for
+        if name != lab.subject(name).run and not lab.measured(name):  # a run is measured when it ends; its parts when asked for
             succeed(follow(lab, lab.evaluate(name), out))
     found = lab.compare(first, second)
     out.give(found.model_dump(), "\n".join(score.words for score in found.scores))

@@ -10,16 +10,11 @@ from collections.abc import Sequence
 from typing import Any, TextIO
 
 from loralab.core.events import Adjusted, RunView
-from loralab.core.words import duration
+from loralab.core.words import duration, figure
 from loralab.reports.incidents import adjustment
 
 PLAIN_EVERY = 5.0  # seconds between two lines where the output is a file and a line cannot be written over
 BAR = 24
-
-
-def figure(value: float | None, digits: int = 3) -> str:
-    """A loss; a dash where there is none."""
-    return "-" if value is None or not math.isfinite(value) else f"{value:.{digits}f}"
 
 
 def line(view: RunView) -> str:

@@ -11,11 +11,14 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError
 
-from loralab.core.records import Artifact, Record, Sample, Score
+from loralab.core.facts import Facts
+from loralab.core.old_logs import modern
+from loralab.core.records import Artifact, Provenance, Record, Sample, Score
 
 Outcome = Literal["finished", "stopped", "failed", "killed"]
+NoteCode = Literal["", "ended_early", "rolled_back", "resumed", "waiting", "slept", "measured", "probed", "compared", "imported"]
 
 
 class _Event(Record):
@@ -41,13 +44,59 @@ class Started(_Event):
 
 
 class Noted(_Event):
-    """A sentence for people, with numbers for those who want them. `phase` says what the worker is doing now."""
+    """A sentence for people. `phase` says what the worker is doing now; what code must know of the note is in `code` and `why`."""
 
     type: Literal["noted"] = "noted"
     text: str
     phase: str = ""
     fraction: float | None = None  # of the phase, 0..1
-    data: dict[str, Any] = Field(default_factory=dict)
+    code: NoteCode = ""
+    why: str = ""  # of an early end: the reason, in words
+    rows: tuple[int, ...] = ()  # the examples it is about, by their place in the file
+
+
+class _Told(_Event):
+    """A fact with a sentence for people, which stands among the notes."""
+
+    text: str = ""
+
+
+class Measured(_Told):
+    """What is learned from and with, counted before the first update."""
+
+    type: Literal["measured"] = "measured"
+    n_train: int = 0
+    n_heldout: int = 0
+    trainable: int = 0  # weights that learn
+    facts: Facts | None = None
+
+
+class Probed(_Told):
+    """The memory of the largest step, tried out before the first update; or why it was not. Bytes and seconds."""
+
+    type: Literal["probed"] = "probed"
+    bytes: int = 0  # foreseen at its largest; 0: not tried
+    free: int = 0
+    cost: int = 0  # of the largest step, in tokens of text
+    measured: tuple[float, ...] = ()
+    seconds: float = 0.0
+    skipped: str = ""  # why there was nothing to gain
+    failed: str = ""
+
+
+class Compared(_Told):
+    """An export was held against what was trained."""
+
+    type: Literal["compared"] = "compared"
+    outcome: str  # proven | differs | untried
+    runtime: str = ""
+
+
+class Imported(_Told):
+    """The adapter was not trained here."""
+
+    type: Literal["imported"] = "imported"
+    origin: Provenance
 
 
 class Stepped(_Event):
@@ -122,10 +171,12 @@ class Ended(_Event):
     result: dict[str, Any] = Field(default_factory=dict)
 
 
-Event = Annotated[
-    Queued | Started | Noted | Stepped | Evaluated | Previewed | Saved | Incident | Adjusted | Ended, Field(discriminator="type")
-]
+_Facts = Measured | Probed | Compared | Imported
+_Any = Queued | Started | Noted | _Facts | Stepped | Evaluated | Previewed | Saved | Incident | Adjusted | Ended
+_Present = Annotated[_Any, Field(discriminator="type")]
+Event = Annotated[_Present, BeforeValidator(modern)]  # also as earlier versions wrote it
 _EVENT: TypeAdapter[Event] = TypeAdapter(Event)
+_PRESENT: TypeAdapter[Event] = TypeAdapter(_Present)
 
 
 class EventLog:
@@ -137,9 +188,10 @@ class EventLog:
         self._file = path.open("ab", buffering=0)
         self.unwritten = b""
 
-    def __call__(self, event: Event) -> None:
+    def __call__(self, event: Event) -> bool:
+        """Append; whether this and all before it is with the system now."""
         self.unwritten += event.model_dump_json().encode() + b"\n"
-        self.flush()
+        return self.flush()
 
     def flush(self) -> bool:
         """Write what waits; whether all of it is with the system now. A full disk takes part of a line, and the rest later."""
@@ -152,6 +204,20 @@ class EventLog:
 
     def close(self) -> None:
         self._file.close()
+
+
+def append(path: Path, *events: Event) -> None:
+    """Write events of a run whose worker is gone: all of them, or none and OSError. The caller says what the disk did not take."""
+    drop_torn_line(path)
+    raw = b"".join(event.model_dump_json().encode() + b"\n" for event in events)
+    with path.open("ab", buffering=0) as file:
+        before = file.seek(0, os.SEEK_END)
+        try:
+            while raw:
+                raw = raw[file.write(raw) or 0 :]
+        except OSError:
+            file.truncate(before)  # no half event, and none of two that belong together
+            raise
 
 
 def drop_torn_line(path: Path) -> None:
@@ -179,10 +245,11 @@ def read(path: Path, offset: int = 0) -> tuple[list[Event], int]:
 def _parse(lines: Iterable[bytes]) -> Iterator[Event]:
     for line in lines:
         try:
-            yield _EVENT.validate_json(line)
+            old = b'"type":"noted"' in line and b'"code":' not in line
+            yield (_EVENT if old else _PRESENT).validate_json(line)
         except ValidationError:
             # A line of a newer version or a damaged disk block: say so where people look, and keep the rest of the run readable.
-            yield Noted(text="A line of this run's log could not be read.", data={"line": line[:200].decode("utf-8", "replace")})
+            yield Noted(text="A line of this run's log could not be read.")
 
 
 class RunView(Record):
@@ -208,6 +275,15 @@ class RunView(Record):
     adjustments: tuple[Adjusted, ...] = ()
     artifacts: tuple[Artifact, ...] = ()
     ending: Ended | None = None
+    measured: Measured | None = None
+    probed: Probed | None = None  # the first that was tried
+    compared: Compared | None = None
+    imported: Provenance | None = None
+
+    @property
+    def facts(self) -> Facts | None:
+        """What the run learns from and with; None in the log of a version that did not tell, or of a damaged line."""
+        return self.measured.facts if self.measured else None
 
     @property
     def active(self) -> bool:
@@ -251,13 +327,17 @@ def _apply(event: Event, change: dict[str, Any], view: RunView) -> None:  # noqa
                 change |= {"phase": event.phase, "fraction": event.fraction}
             if event.text:
                 change["notes"].append(event)
+        case Measured() | Probed() | Compared() | Imported():
+            _apply_fact(event, change, view)
         case Stepped():
             _forget_from(event.step, change["steps"])
+            _forget_from(event.step, change["evaluations"])
             change["steps"].append(event)
             change |= {"phase": "training", "epoch": event.epoch, "seconds_left": event.seconds_left}
             change["total_steps"] = event.total_steps or change.get("total_steps", view.total_steps)
             change["fraction"] = event.step / event.total_steps if event.total_steps else None
         case Evaluated():
+            change["evaluations"] = [e for e in change["evaluations"] if (e.split, e.step) != (event.split, event.step)]
             change["evaluations"].append(event)
         case Previewed():
             change["samples"] = tuple(event.samples)
@@ -271,7 +351,22 @@ def _apply(event: Event, change: dict[str, Any], view: RunView) -> None:  # noqa
             change |= {"state": event.outcome, "queued": False, "ending": event, "ended": event.time, "fraction": None, "seconds_left": 0.0}
 
 
-def _forget_from(step: int, steps: list[Stepped]) -> None:
-    """Drop updates that are done again: a damaged safety copy makes a run go on from further back than Started could know."""
-    while steps and steps[-1].step >= step:
-        steps.pop()
+def _apply_fact(event: _Facts, change: dict[str, Any], view: RunView) -> None:
+    if event.text:
+        change["notes"].append(Noted(time=event.time, step=event.step, text=event.text, code=event.type))
+    match event:
+        case Measured():
+            change["measured"] = event
+        case Probed():
+            first = change.get("probed", view.probed)
+            change["probed"] = first if first and first.bytes else event
+        case Compared():
+            change["compared"] = event
+        case Imported():
+            change["imported"] = event.origin
+
+
+def _forget_from(step: int, made: list[Stepped] | list[Evaluated]) -> None:
+    """Drop what is done again: a damaged checkpoint makes a run go on from further back than Started could know."""
+    while made and made[-1].step >= step:
+        made.pop()

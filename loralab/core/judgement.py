@@ -13,7 +13,7 @@ from loralab.core.events import Evaluated, Event, Previewed, Saved
 from loralab.core.paths import write_atomic
 from loralab.core.records import Artifact, Sample, Score
 
-Note = Callable[[str, float | None], None]  # tells people what is being measured and how far it is, 0..1
+Note = Callable[[str, float | None], object]  # tells people what is being measured and how far it is, 0..1
 
 
 class Folder(Protocol):

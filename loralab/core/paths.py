@@ -6,7 +6,7 @@ LORALAB_HOME (default ~/LoRALab)/   datasets/  models/  runs/  exports/  history
 from __future__ import annotations
 
 import os
-import tempfile
+import secrets
 from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -29,11 +29,13 @@ def room(name: str, within: Path | None = None) -> Path:
     return folder
 
 
-def write_atomic(path: Path, content: str | bytes) -> None:
-    """Write so that a reader sees the old file or the whole new one, also after a power cut."""
+def write_atomic(path: Path, content: str | bytes, *, private: bool = False) -> None:
+    """Write so that a reader sees the old file or the whole new one, also after a power cut. `private`: for its owner's eyes only."""
     raw = content.encode() if isinstance(content, str) else content
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    temporary = path.parent / f".{path.name}.{secrets.token_hex(8)}"
+    # the system takes the user's umask off the mode, as for any other file; mkstemp would make everything private
+    handle = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0), 0o600 if private else 0o666)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(raw)
@@ -41,7 +43,7 @@ def write_atomic(path: Path, content: str | bytes) -> None:
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
 
 

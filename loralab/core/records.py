@@ -11,6 +11,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from loralab.core.errors import Problem
+
 Role = Literal["system", "user", "assistant"]
 Precision = Literal["fp32", "bf16", "fp16", "nf4"]
 Schedule = Literal["cosine", "linear", "constant", "wsd"]
@@ -106,7 +108,7 @@ class DatasetProfile(Record):
     unit: str = "tokens"  # of `tokenizer`; pixels of pictures
     tokenizer: str = ""
     previews: tuple[Preview, ...] = ()
-    findings: tuple[dict[str, Any], ...] = ()  # Problems of the data doctor, as plain dicts
+    findings: tuple[Problem, ...] = ()  # of the data doctor
 
 
 # ---- plan ------------------------------------------------------------------------------------------------------------------
@@ -256,6 +258,26 @@ class Plan(Record):
         return min(needed, self.max_steps) if self.max_steps else needed
 
 
+class Predicted(Record):
+    """What was said of a plan before past runs corrected it, so that a run can be held against it. Bytes and seconds."""
+
+    key: str = ""  # under what its memory is remembered
+    device: str = ""
+    pace: str = ""  # what its time is predicted from: measured | modelled
+    memory: dict[str, int] = Field(default_factory=dict)  # by stage (closed form, trace): the whole
+    step: dict[str, int] = Field(default_factory=dict)  # likewise: what an update takes beside program, model and adapter
+    weights: int = 0  # what is loaded before the first update
+    process: int = 0  # the program without the model; 0 where that is no part of what is measured
+    seconds: float | None = None
+    disk: int = 0
+
+    def beside(self, earlier: Predicted | None) -> Predicted:
+        """This with the stages that were said earlier of the same plan."""
+        if earlier is None:
+            return self
+        return self.model_copy(update={"memory": earlier.memory | self.memory, "step": earlier.step | self.step})
+
+
 class Footprint(Record):
     """What a plan will need, each number with where it came from."""
 
@@ -269,9 +291,16 @@ class Footprint(Record):
     disk_bytes: int = 0
     disk_error: float | None = None
     parts: dict[str, int] = Field(default_factory=dict)  # weights, adapter, optimiser, activations, head, reserve
-    foretold: dict[str, Any] = Field(default_factory=dict)  # before past runs corrected it, and its key
+    predicted: Predicted | None = None  # before past runs corrected it
     stage: str = "closed form"  # closed form | trace | probe | unknown
     words: str = ""
+
+
+class Alternative(Record):
+    """Settings to fix beside a person's own so that a plan fits, and what that means in words."""
+
+    settings: dict[str, Any]
+    words: str
 
 
 class Proposal(Record):
@@ -280,8 +309,16 @@ class Proposal(Record):
     plan: dict[str, Any]
     reasons: dict[str, str]
     footprint: Footprint
-    problems: tuple[dict[str, Any], ...] = ()
-    ways: tuple[dict[str, Any], ...] = ()  # where it does not fit: settings to fix beside yours so that it does, the nearest first
+    problems: tuple[Problem, ...] = ()
+    ways: tuple[Alternative, ...] = ()  # where it does not fit, the nearest first
+
+
+class Provenance(Record):
+    """Where an adapter that was not trained here is from."""
+
+    by: str = ""  # the program that made it
+    source: str = ""  # name of the file or folder that was given
+    run: str = ""  # what the run was called there
 
 
 # ---- results ---------------------------------------------------------------------------------------------------------------
@@ -329,15 +366,3 @@ class Score(Record):
     p: float = 1.0  # chance of such a difference if nothing had changed, corrected for the number of measures
     smallest: float = 0.0  # smallest difference that n examples would probably have shown
     more_rows: int = 0  # about so many more examples would tell
-
-
-# ---- jobs ------------------------------------------------------------------------------------------------------------------
-
-
-class Job(Record):
-    """What a worker is asked to do; written once as job.json."""
-
-    kind: str  # train | evaluate | export | download | serve
-    run: str
-    plan: dict[str, Any] = Field(default_factory=dict)
-    options: dict[str, Any] = Field(default_factory=dict)

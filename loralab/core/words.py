@@ -36,3 +36,8 @@ def size(count: float) -> str:
         value /= 1000
     text = f"{value:.1f}" if unit in ("GB", "TB") or (unit != "bytes" and value < 10) else f"{value:.0f}"
     return f"{text.removesuffix('.0') if value >= 10 else text} {unit}"
+
+
+def figure(value: float | None, digits: int = 3) -> str:
+    """A loss; a dash where there is none."""
+    return "-" if value is None or not math.isfinite(value) else f"{value:.{digits}f}"

@@ -94,7 +94,7 @@ def profile_dataset(
         tokens={**quantiles(lengths), "total": sum(lengths), "learned": learned},
         tokenizer=tokenizer_folder.name,
         previews=_previews(encoder, examples, learn_from),
-        findings=tuple(problem.model_dump() for problem in examine(Case(examples, loaded, lengths))),
+        findings=tuple(examine(Case(examples, loaded, lengths))),
     )
 
 

@@ -10,11 +10,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, ValidationError
-
 from loralab.core.errors import UserError
-from loralab.core.events import RunView
-from loralab.core.records import Example, Record
+from loralab.core.facts import Facts
+from loralab.core.records import Example
 from loralab.datasets import row_flags
 from loralab.datasets.dataset import fingerprint
 from loralab.datasets.profile import content_id, quantiles, split
@@ -38,69 +36,6 @@ COUNTS = (
     "commonest",
     "same_question",
 )
-
-
-class Facts(Record):
-    """What a run learns from and with. Counts are of examples; `rows` holds the first row numbers behind a count, by its name."""
-
-    data: str = ""  # content id of all examples: the same examples give the same id
-    n_train: int = 0
-    n_heldout: int = 0
-    tokens: dict[str, int] = Field(default_factory=dict)  # cost of training rows as cut: p50, p90, p95, p99, max, total, learned; in `unit`
-    unit: str = "tokens"
-    cut: int = 0  # lose their end at max_length
-    unended: int = 0  # conversations whose learned part has no token that ends an answer
-    unlearned: int = 0  # left out: nothing to learn from within max_length
-    empty: int = 0  # with an answer of no words
-    repeated: int = 0  # exact repeats among the training examples
-    shared: int = 0  # held-out examples that are among the training examples, too
-    begun_twice: int = 0  # begin with two beginning-of-text tokens
-    answers: int = 0  # different answers
-    questions_repeated: int = 0  # training examples whose question was asked before, with another answer
-    classes: int = 0
-    plain: bool = False  # texts, no conversations
-    template: bool = True  # the model came with a chat template of its own
-    stops: int = 0  # tokens that end an answer
-    pads_with_stop: bool = False  # short rows are filled up with the token that ends an answer
-    architecture: str = ""
-    parameters: int = 0
-    hidden: int = 0
-    layers: int = 0
-    vocabulary: int = 0
-    context: int = 0  # longest text the model can read, in tokens
-    tokenizer_size: int = 0
-    trainable: int = 0  # weights that learn; 0 before a run
-    device: str = ""
-    place: str = ""  # fingerprint of the computer it ran on, versions included
-    room: int = 0  # bytes a run could take there when it began
-    rows: dict[str, tuple[int, ...]] = Field(default_factory=dict)
-    refused: int = 0  # conversations the model's chat template cannot render; known before a run only, which they stop
-    rewritten: int = 0  # the template changes the answers, so that questions are learned, too
-    unsaid: int = 0  # with words that the template leaves out
-    unsaid_roles: tuple[str, ...] = ()  # whose words
-    marked: int = 0  # whose own words hold the marks of a chat template
-    garbled: int = 0  # with letters garbled or lost by a wrong encoding
-    hollow: int = 0  # answered by a placeholder only
-    written_down: int = 0  # plain texts that hold a conversation, with who speaks
-    near_shared: int = 0  # held-out examples that are nearly the same as one that is learned from
-    near_repeated: int = 0  # training examples that are nearly the same as an earlier one
-    odd_script: int = 0  # answers written in other letters than most
-    scripts: int = 0  # in how many kinds of letters the answers are
-    commonest: int = 0  # training examples with the commonest answer
-    same_question: int = 0  # training examples with the commonest question
-    ties: int = 0  # questions and answers tied by a word that stands in no others
-    own_ties: int = 0  # of these, between a question and its own answer
-    slip: int = 0  # rows further on that answers lie most often; `slip_ties` of the ties
-    slip_ties: int = 0
-    foretold: float = (
-        0.0  # deviations above chance by which likeness of questions goes with likeness of answers (loralab/datasets/predictability.py)
-    )
-    foretold_pairs: int = 0  # in so many pairs; 0: not measured
-    longest_share: float = 0.0  # of learned tokens, in the longest hundredth of the examples
-    highest: int = 0  # highest token number in any example
-    looked: int = 0  # examples that were looked at, where a large file was only sampled before a run; 0: all
-    split_marks: tuple[str, ...] = ()  # marks of the template that the tokenizer does not know as one token
-    answer_share: float = 1.0  # of the letters of the training examples, in the answers
 
 
 def of_examples(
@@ -216,17 +151,6 @@ def _encoded(plan: TextPlan, encoder: TextEncoder, part: Sequence[Example], refu
         except UserError:
             refused.append(example.row)
     return list(zip(encoder.many(usable, plan.max_length, plan.learn_from), usable, strict=True))
-
-
-def noted(view: RunView) -> Facts | None:
-    """The facts a worker noted in its log; None in the log of a version that did not, or of a damaged line."""
-    for note in reversed(view.notes):
-        if "facts" in note.data:
-            try:
-                return Facts.model_validate(note.data["facts"])
-            except ValidationError:
-                return None
-    return None
 
 
 def _question(example: Example) -> str:

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
     from loralab.evaluations.shared.second_opinion import Opinion
     from loralab.models.tokenize import TextEncoder
-
-
 APART = ("shared",)  # holds no measure
 
 

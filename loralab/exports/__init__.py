@@ -33,7 +33,7 @@ class Source:
 
 
 APART = ("gguf", "offers", "onnx", "parity")  # hold no format
-Note = Callable[[str], None]  # tells people what is being done now
+Note = Callable[[str], object]  # tells people what is being done now
 
 
 @dataclass(frozen=True)
@@ -73,3 +73,10 @@ def formats() -> dict[str, Format]:
     """All formats by name."""
     found = plugins.discover("loralab.exports", "FORMAT", APART).values()
     return {form.name: form for form in sorted(found, key=lambda form: form.name)}
+
+
+def label_of(form: str, variant: str) -> str:
+    """What an export is called: its format in words, and which variant."""
+    known = formats().get(form)
+    variant = variant or next(iter(known.variants), "") if known else ""
+    return " ".join(filter(None, (known.label if known else "export", variant.upper())))

@@ -9,10 +9,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-from loralab import __version__
 from loralab.core.events import Ended, Queued, Saved
 from loralab.core.report import judged, losses
 from loralab.core.strict_json import plain
+from loralab.core.version import __version__
 from loralab.exports import Source
 from loralab.models import fingerprint
 from loralab.models.adapter_file import FORM, HISTORY

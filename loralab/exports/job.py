@@ -13,14 +13,14 @@ from typing import Any
 from loralab.core.digest import digest
 from loralab.core.errors import LabError, UserError
 from loralab.core.events import Noted, Saved, fold, read
+from loralab.core.jobs import ExportJob
 from loralab.core.records import Artifact
 from loralab.exports import Format, Source, formats
 from loralab.exports._files import put_in_place, zip_folder
 from loralab.exports.parity.gate import named, prove
 from loralab.models import fingerprint
 from loralab.reports.card import origin_of
-from loralab.runs.run_folder import RunFolder
-from loralab.sessions.evaluate_job import read_job
+from loralab.runs.run_folder import RunFolder, read_job
 
 SPARE = 64 << 20  # bytes left free for everything else
 
@@ -30,18 +30,16 @@ class _Stopped(Exception):
 
 
 def run(folder: RunFolder) -> dict[str, Any]:
-    """Export the adapter of options.of as options.format, in options.variant.
+    """Export the adapter of a run as the ExportJob says.
 
     Returns format, variant, path (the zip or the folder), folder, bytes, sha256 and what the format measured.
     """
-    options = folder.job.options
-    known = formats()
-    form = known.get(str(options.get("format") or "adapter"))
+    asked, known = folder.asked(ExportJob), formats()
+    form = known.get(asked.format)
     if form is None:
-        raise UserError(
-            f"There is no format called “{options.get('format')}”.", f"Choose one of: {', '.join(known)}.", code="unknown_format"
-        )
-    source = replace(open_source(folder.path.parent, options), variant=_variant(form, str(options.get("variant") or "")))
+        raise UserError(f"There is no format called “{asked.format}”.", f"Choose one of: {', '.join(known)}.", code="unknown_format")
+    source = open_source(folder.path.parent, asked.of, asked.model, asked.adapter)
+    source = replace(source, variant=_variant(form, asked.variant))
     problem = form.refuse(source)
     if problem:
         raise LabError(problem.what, problem.todo, code=problem.code)
@@ -60,15 +58,15 @@ def _variant(form: Format, asked: str) -> str:
     return asked or next(iter(form.variants), "")
 
 
-def open_source(runs_folder: Path, options: dict[str, Any]) -> Source:
+def open_source(runs_folder: Path, of: str, model_folder: str, adapter_folder: str) -> Source:
     """What the export is made from, read from the training run's folder. Raises UserError when that is gone."""
-    made_by = runs_folder / str(options["of"])
+    made_by = runs_folder / of
     job = read_job(made_by)
     events, _ = read(made_by / "events.jsonl")
-    model = Path(str(options.get("model") or job.options.get("model", "")))
+    model = Path(model_folder or job.model)
     base = origin_of(str(job.plan.get("base_model", "")), model)
     changed = fingerprint.changed(made_by, model)
-    view, adapter = fold(job.run, events), Path(str(options["adapter"]))
+    view, adapter = fold(job.run, events), Path(adapter_folder)
     return Source(job.run, job.plan, view, model, adapter, base, events=tuple(events), changed=changed)
 
 
@@ -128,7 +126,7 @@ def _export(form: Format, source: Source, place: Path, folder: RunFolder) -> dic
 
 def _handed_over(form: Format, source: Source, target: Path, facts: dict[str, Any], folder: RunFolder) -> dict[str, Any]:
     """Give the finished folder to its program, only where that was asked for. That it did not work is told; the export stays."""
-    if not folder.job.options.get("install") or form.hand_over is None:
+    if not folder.asked(ExportJob).install or form.hand_over is None:
         return {}
     if facts.get("parity") == "differs":
         return {"installed": "", "not_installed": "It was not passed on, because it does not answer as what was trained."}

@@ -8,7 +8,6 @@ from __future__ import annotations
 import shutil
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from loralab.core.errors import Problem
 from loralab.core.records import Record
@@ -39,9 +38,9 @@ class Offer(Record):
     problem: Problem | None = None
 
 
-def offers(runs_folder: Path, options: dict[str, Any]) -> tuple[Offer, ...]:
-    """Every format and variant for a run, `options` as an Export job has them. Raises UserError when the run itself is gone."""
-    source = job.open_source(runs_folder, options)
+def offers(runs_folder: Path, of: str, model: str, adapter: str) -> tuple[Offer, ...]:
+    """Every format and variant for a run with its model's and its adapter's folder. Raises UserError when the run itself is gone."""
+    source = job.open_source(runs_folder, of, model, adapter)
     place = runs_folder.parent
     free = shutil.disk_usage(place).free
     return tuple(_offer(form, source, variant, free) for form in formats().values() for variant in form.variants or ("",))

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from loralab.core.events import Adjusted, Incident, RunView, adjusted
+from loralab.core.facts import Facts
 from loralab.core.incident_kinds import KINDS
+from loralab.core.jobs import Retry, TrainJob
 from loralab.core.paths import last_part, model_name
-from loralab.core.records import Job
 from loralab.core.strict_json import plain
-from loralab.datasets.run_facts import Facts, noted
 from loralab.history.record import MOST, WORDS, Act, Kind, Memory, Moment, Point
 
 MEMORY_CODES = frozenset({"out_of_memory", "killed_for_memory", "does_not_fit", "memory_spill"})
@@ -28,9 +28,9 @@ OF_FACTS = ("architecture", "hidden", "layers", "room", "place")
 _PATH = re.compile(r"(?:(?<=[\s\"'“(=:])|^)(?:[A-Za-z]:[\\/]|[\\/]{1,2}|~[\\/])(?:[^\\/\s\"'”):]+[\\/])+")
 
 
-def memory_of(job: Job, view: RunView, report: dict[str, Any]) -> Memory:
+def memory_of(job: TrainJob, view: RunView, report: dict[str, Any]) -> Memory:
     """What is remembered of a training that has ended. `report` is its run_report."""
-    plan, ending, facts = job.plan, view.ending, noted(view)
+    plan, ending, facts = job.plan, view.ending, view.facts
     asked = {name: value for name, value in plain(plan).items() if name not in ("task", "title", "roles")}
     model, dataset = model_name(str(plan.get("base_model", ""))), last_part(str(plan.get("dataset", "")))
     asked |= {name: value for name, value in (("base_model", model), ("dataset", dataset)) if name in asked}
@@ -45,7 +45,7 @@ def memory_of(job: Job, view: RunView, report: dict[str, Any]) -> Memory:
         task=str(plan.get("task", ""))[:40],
         model=model[:300],
         dataset=dataset[:300],
-        control=bool(job.options.get("control")),
+        control=job.control,
         started=view.started,
         ended=view.ended,
         facts=facts.model_copy(update={"rows": {}}) if facts else None,
@@ -118,20 +118,20 @@ def _guarded(view: RunView) -> Iterator[Act]:
         )
 
 
-def _tried(job: Job, view: RunView) -> Act | None:
+def _tried(job: TrainJob, view: RunView) -> Act | None:
     """Why a run was begun as another try of one that failed, as its job tells, and whether it helped."""
-    why = job.options.get("retry")
-    if not isinstance(why, dict) or not isinstance(why.get("settings"), dict):
+    why = job.origin
+    if not isinstance(why, Retry):
         return None
     fixed = {"finished": True, "failed": False, "killed": False}.get(view.state)
     return Act(
         id=f"{view.run}"[:40],
-        run=str(why.get("of", ""))[:200],
+        run=why.of[:200],
         time=view.started,
         by="advisor",
-        rule=str(why.get("rule", ""))[:80],
-        changes={str(name): (None, plain(value)) for name, value in why["settings"].items()},
-        why=bare(str(why.get("words", ""))),
+        rule=why.rule[:80],
+        changes={str(name): (None, plain(value)) for name, value in why.settings.items()},
+        why=bare(why.words),
         child=view.run,
         fixed=fixed,
     )

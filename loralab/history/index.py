@@ -17,7 +17,7 @@ from sqlite_utils import Database
 
 from loralab.core.errors import Unavailable, UserError
 from loralab.core.events import RunView
-from loralab.core.records import Job
+from loralab.core.jobs import TrainJob
 from loralab.core.report import losses, run_report
 from loralab.history import upkeep
 from loralab.history.derive import memory_of
@@ -177,16 +177,19 @@ class History:
             unknown = dict.fromkeys(("task", "model", "dataset"), "")
             return row | unknown | {"kind": "train", "title": "This run's job.json cannot be read."}, None
         plan = job.plan
-        row |= {"kind": job.kind, "task": str(plan.get("task", "")), "title": str(plan.get("title", "") or job.options.get("of", ""))}
-        row |= {"model": str(plan.get("base_model", job.options.get("model", ""))), "dataset": str(plan.get("dataset", ""))}
-        if job.options.get("imported"):  # another computer's speed teaches nothing about this one
-            return row | {"tokens_per_second": 0.0}, None
-        if job.kind != "train" or view.active:
+        title = str(plan.get("title", "")) if isinstance(job, TrainJob) else job.title
+        row |= {"kind": job.kind, "task": str(plan.get("task", "")), "title": title}
+        row |= {"model": str(plan.get("base_model", job.model)), "dataset": str(plan.get("dataset", ""))}
+        if not isinstance(job, TrainJob):
             return row, None
-        return row | measure(job.options.get("predicted"), view, folder).model_dump(), _remembered(job, view, report)
+        if job.imported:  # another computer's speed teaches nothing about this one
+            return row | {"tokens_per_second": 0.0}, None
+        if view.active:
+            return row, None
+        return row | measure(job.predicted, view, folder).model_dump(), _remembered(job, view, report)
 
 
-def _remembered(job: Job, view: RunView, report: dict[str, Any]) -> Memory | None:
+def _remembered(job: TrainJob, view: RunView, report: dict[str, Any]) -> Memory | None:
     """What is remembered of a run; nothing where somebody wrote into its files what no run leaves behind."""
     try:
         return memory_of(job, view, report)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from loralab.core.events import RunView
-from loralab.core.records import Record
+from loralab.core.records import Predicted, Record
 
 MIN_UPDATES = 10  # a shorter run says little about its speed
 _MOVES_MEMORY = {"token_budget", "recompute", "offload", "precision", "attention", "optimizer", "micro_batch"}
@@ -39,50 +39,49 @@ class RunMeasurement(Record):
     measured_disk: int | None = None
 
 
-def measure(predicted: Any, view: RunView, folder: Path) -> RunMeasurement:
+def measure(predicted: Predicted | None, view: RunView, folder: Path) -> RunMeasurement:
     """What one run teaches. `predicted` is what its job says was foretold of it."""
-    if not isinstance(predicted, dict):
+    if predicted is None:
         return RunMeasurement()
     try:
         return RunMeasurement.model_validate(_foretold(predicted) | _measured(predicted, view, folder))
-    except (KeyError, TypeError, ValueError, AttributeError, OverflowError):  # ValidationError is a ValueError
+    except (TypeError, ValueError, OverflowError):  # a result that somebody changed; ValidationError is a ValueError
         return RunMeasurement()
 
 
-def _foretold(said: dict[str, Any]) -> dict[str, Any]:
-    memory, step = said["memory"], said["step"]
+def _foretold(said: Predicted) -> dict[str, Any]:
+    memory, step = said.memory, said.step
     return {
-        "setting": said["key"],
-        "mode": said["key"].rpartition(" | ")[2],
-        "device": said["device"],
-        "pace": said["pace"],
-        "foretold_process": said["process"],
+        "setting": said.key,
+        "mode": said.key.rpartition(" | ")[2],
+        "device": said.device,
+        "pace": said.pace,
+        "foretold_process": said.process,
         "foretold_memory": memory.get("closed form"),
         "foretold_step": step.get("closed form"),
         "traced_memory": memory.get("trace"),
         "traced_step": step.get("trace"),
-        "foretold_seconds": said["seconds"],
-        "foretold_disk": said["disk"],
+        "foretold_seconds": said.seconds,
+        "foretold_disk": said.disk,
     }
 
 
-def _measured(said: dict[str, Any], view: RunView, folder: Path) -> dict[str, Any]:
+def _measured(said: Predicted, view: RunView, folder: Path) -> dict[str, Any]:
     result = view.ending.result if view.ending else {}
     found: dict[str, Any] = {"peak_memory": int(result.get("peak_memory_bytes") or 0) or None}
-    probed = [note.data["bytes"] for note in view.notes if note.data.get("stage") == "probe" and "bytes" in note.data]
-    found |= {"probed_memory": int(probed[0])} if probed else {}
+    found |= {"probed_memory": view.probed.bytes} if view.probed and view.probed.bytes else {}
     if view.state != "finished":
         return found
     found["measured_disk"] = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     if any(change.setting in _MOVES_MEMORY for change in view.adjustments):
         return found
-    loaded, weights = int(result.get("loaded_memory_bytes") or 0), int(said["weights"])
+    loaded, weights = int(result.get("loaded_memory_bytes") or 0), said.weights
     if loaded and found["peak_memory"]:
         found["step_memory"] = max(1, found["peak_memory"] - loaded)
-        if said["process"]:
+        if said.process:
             found["process_memory"] = max(1, loaded - weights)
     if view.step >= MIN_UPDATES and result.get("seconds"):
         found["measured_seconds"] = float(result["seconds"]) * max(1.0, view.total_steps / view.step)  # it may have ended early
-    if result.get("seconds") and not any(note.text.startswith("Went on from update") for note in view.notes):
+    if result.get("seconds") and not any(note.code == "resumed" for note in view.notes):
         found["beside_seconds"] = max(0.0, view.ended - view.started - float(result["seconds"]))
     return found

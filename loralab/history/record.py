@@ -10,8 +10,8 @@ from typing import Any, Literal
 
 from pydantic import ConfigDict, Field, ValidationInfo, field_validator
 
+from loralab.core.facts import Facts
 from loralab.core.records import Record
-from loralab.datasets.run_facts import Facts
 
 WORDS = 600  # characters of a sentence that is kept
 MOST = 50  # incidents, actions and findings of one run that are kept, each

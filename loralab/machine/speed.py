@@ -15,10 +15,10 @@ from pathlib import Path
 import psutil
 from pydantic import ConfigDict, Field, ValidationError
 
+from loralab.core.child import ENVIRONMENT
 from loralab.core.paths import CHECKOUT, write_atomic
 from loralab.core.records import Record
 from loralab.planning.calibration import Experience
-from loralab.runs.process import ENVIRONMENT
 
 FILE = "machine.json"
 MEASURED = {"bf16_tflops", "fp32_tflops", "device", "fingerprint"}

@@ -17,6 +17,7 @@ from typing import Any
 
 from loralab.core.errors import Unavailable, UserError
 from loralab.core.events import Noted, Saved
+from loralab.core.jobs import DownloadJob, JobFolder
 from loralab.core.paths import write_atomic
 from loralab.core.records import Artifact
 from loralab.core.words import size
@@ -24,9 +25,8 @@ from loralab.models import hub
 from loralab.models.catalog import MARKER
 from loralab.models.hub import HubModel, check_on_hub, download_size
 from loralab.models.model_folder import obstacles, read_json, weight_files
-from loralab.runs.run_folder import RunFolder
 
-__all__ = ["check_on_hub", "download", "download_size"]
+__all__ = ["check_on_hub", "download_size", "run"]
 
 SPARE = 200_000_000  # bytes of disk left free for everything else
 CHUNK = 1 << 20  # bytes between two looks at the stop file; the hub library's own 10 MB are ten seconds on a slow line
@@ -37,17 +37,17 @@ class Stopped(Exception):
     """The person asked to stop; raised from inside a transfer, which keeps what it has."""
 
 
-def download(folder: RunFolder) -> dict[str, Any]:
-    """Fetch `options.model` into `options.folder`. The result says stopped when the stop file appeared."""
+def run(folder: JobFolder) -> dict[str, Any]:
+    """Fetch what the DownloadJob says. The result says stopped when the stop file appeared."""
     # plain HTTP can go on in the middle of a file and can be stopped there; must be set before the hub's library is imported
     os.environ.setdefault("HF_HUB_DISABLE_XET", "1")
-    options, started = folder.job.options, time.time()
-    target = Path(str(options["folder"]))
-    if options.get("file"):
-        return _one_file(folder, target)
+    asked, started = folder.asked(DownloadJob), time.time()
+    target = Path(asked.folder)
+    if asked.file:
+        return _one_file(folder, asked, target)
     if (target / "config.json").is_file():
-        return {"model": options["model"], "folder": str(target), "bytes": 0, "what": "This model is on this computer already."}
-    model = hub.look_up(str(options["model"]))
+        return {"model": asked.model, "folder": str(target), "bytes": 0, "what": "This model is on this computer already."}
+    model = hub.look_up(asked.model)
     if model.problems:
         raise UserError(model.problems[0].what, model.problems[0].todo, code=model.problems[0].code)
     partial = target.with_name(f"{target.name}.partial")
@@ -65,14 +65,13 @@ def download(folder: RunFolder) -> dict[str, Any]:
     return {"model": model.hub_id, "folder": str(target), "bytes": model.bytes, "seconds": round(time.time() - started, 1)}
 
 
-def _one_file(folder: RunFolder, target: Path) -> dict[str, Any]:
-    """Fetch the single GGUF `options.file` into the folder `target`, which may hold others."""
-    options = folder.job.options
-    name = str(options["file"])
+def _one_file(folder: JobFolder, asked: DownloadJob, target: Path) -> dict[str, Any]:
+    """Fetch a single GGUF into the folder `target`, which may hold others."""
+    name = asked.file
     place, partial = target / name, target.with_name(f"{target.name}.{name}.partial")
     if place.is_file():
-        return {"model": options["model"], "file": str(place), "bytes": 0, "what": "This file is on this computer already."}
-    model = hub.look_up_file(str(options["model"]), name)
+        return {"model": asked.model, "file": str(place), "bytes": 0, "what": "This file is on this computer already."}
+    model = hub.look_up_file(asked.model, name)
     partial.mkdir(parents=True, exist_ok=True)
     _make_room(model, partial)
     folder.emit(Noted(text=f"Downloading {name}: {size(model.bytes)}.", phase="downloading", fraction=0.0))
@@ -106,7 +105,7 @@ def _make_room(model: HubModel, partial: Path) -> None:
 class _Transfer:
     """How far a download is; tells the run, and stops it where the person asked to. Bytes."""
 
-    folder: RunFolder
+    folder: JobFolder
     total: int
     done: int = 0  # of files that are whole
     current: int = 0  # of the file on its way
@@ -120,8 +119,7 @@ class _Transfer:
         if time.monotonic() - self.told >= EVERY:
             self.told = time.monotonic()
             have = self.done + self.current
-            data = {"bytes": have, "total_bytes": self.total}
-            self.folder.emit(Noted(text="", phase="downloading", fraction=min(1.0, have / max(1, self.total)), data=data))
+            self.folder.emit(Noted(text="", phase="downloading", fraction=min(1.0, have / max(1, self.total))))
 
     def meter(self) -> type[Any]:
         """A progress bar that draws nothing and counts here."""
@@ -157,7 +155,7 @@ def _fetch(model: HubModel, partial: Path, transfer: _Transfer) -> None:
         transfer.done += file.bytes
 
 
-def _convert(partial: Path, folder: RunFolder) -> None:
+def _convert(partial: Path, folder: JobFolder) -> None:
     folder.emit(Noted(text="Converting the weights to the safe format.", phase="converting"))
     importlib.import_module("loralab.sessions.convert").pickles_to_safetensors(
         partial

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from loralab.core.records import DatasetProfile, Footprint
+from loralab.core.records import DatasetProfile, Footprint, Predicted
 from loralab.core.words import about, size
 from loralab.machine.hardware import Machine
 from loralab.models.model_check import ModelCheck
@@ -66,8 +66,17 @@ def footprint(
     duration, off = _duration(training, past, f"{where} | {basis(plan, machine)}", plan.base_model)
     counted = _counted(found, machine)
     name = key(where, model.architecture, plan)
-    said = counted | {"stage": stage, "key": name, "device": where, "pace": basis(plan, machine)}
-    said |= {"seconds": training, "disk": run_bytes(plan, model)}
+    said = Predicted(
+        key=name,
+        device=where,
+        pace=basis(plan, machine),
+        memory={stage: counted["memory"]},
+        step={stage: counted["step"]},
+        weights=counted["weights"],
+        process=counted["process"],
+        seconds=training,
+        disk=run_bytes(plan, model),
+    )
     step, process = past.memory.get(f"{stage} | {name}", ()), past.process.get(where, ())
     found = _corrected(found, counted, correction(step), correction(process))
     needed = sum(found.values())
@@ -88,7 +97,7 @@ def footprint(
         stage=stage,
         runs=_runs(step, process),
         error=_usual(counted, step, process, rough=stage == "trace" and scattered(model, machine)),
-        foretold=said,
+        predicted=said,
         words=words,
     )
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from loralab.core.records import DatasetProfile, Proposal
+from loralab.core.records import Alternative, DatasetProfile, Proposal
 from loralab.core.words import about
 from loralab.machine.hardware import Machine
 from loralab.models.catalog import hub_entry
@@ -98,13 +98,12 @@ def propose(
     plan = draft.plan
     needs = estimate.footprint(plan, model, machine, profile)
     problems = [*model.problems, *check_text(plan, profile), *machine_problems(plan, machine, needs)]
-    ways: tuple[dict[str, Any], ...] = ()
+    ways: tuple[Alternative, ...] = ()
     if not estimate.fits(needs, machine):
-        ways = _ways(draft, plan) if look_further else ()
-        problems.append(does_not_fit(plan, model, needs, [fit.words(plan, change, profile) for change in ways]))
-    return Proposal(
-        plan=plan.model_dump(), reasons=draft.reasons, footprint=needs, problems=tuple(p.model_dump() for p in problems), ways=ways
-    )
+        nearest = _ways(draft, plan) if look_further else ()
+        ways = tuple(Alternative(settings=change, words=fit.words(plan, change, profile)) for change in nearest)
+        problems.append(does_not_fit(plan, model, needs, [way.words for way in ways]))
+    return Proposal(plan=plan.model_dump(), reasons=draft.reasons, footprint=needs, problems=tuple(problems), ways=ways)
 
 
 def _ways(draft: _Draft, plan: TextPlan) -> tuple[dict[str, Any], ...]:

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from loralab.core import paths
+from loralab.core.child import ENVIRONMENT
 from loralab.core.errors import Unavailable, UserError
 from loralab.core.records import DatasetProfile, Footprint, Plan
 from loralab.machine.hardware import Machine
@@ -29,7 +30,6 @@ from loralab.models.model_check import ModelCheck
 from loralab.models.model_folder import Shape, read_json
 from loralab.planning import estimate
 from loralab.planning.memory import load
-from loralab.runs.process import ENVIRONMENT
 from loralab.tasks.text import TextPlan
 
 START_SECONDS = 90.0  # torch, transformers and peft from a slow disk

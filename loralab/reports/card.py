@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from loralab import __version__
 from loralab.core.events import Evaluated, RunView, fold, read
 from loralab.core.paths import write_atomic
 from loralab.core.records import Plan, Record, Sample
+from loralab.core.version import __version__
 from loralab.models.catalog import hub_entry
 from loralab.runs.run_folder import RunFolder
 
@@ -101,11 +101,11 @@ def _front(base: Origin, *, merged: bool) -> Iterator[str]:
 
 
 def _data(plan: dict[str, Any], view: RunView) -> Iterator[str]:
-    counts = next((note.data for note in view.notes if "n_train" in note.data), {})
+    counts = view.measured
     yield from ("## Data", "")
     yield f"- File: `{Path(str(plan.get('dataset', ''))).name or 'unknown'}`"
     if counts:
-        yield f"- {counts['n_train']} examples learned from, {counts['n_heldout']} kept aside and never trained on"
+        yield f"- {counts.n_train} examples learned from, {counts.n_heldout} kept aside and never trained on"
     if view.steps:
         yield f"- {view.steps[-1].step} updates, {view.steps[-1].epoch:.1f} rounds over the examples"
     yield ""
@@ -153,7 +153,7 @@ def _samples(samples: tuple[Sample, ...]) -> Iterator[str]:
 
 def _foreign(view: RunView) -> str:
     """The program an adapter was made with that was brought in; empty for one of ours."""
-    maker = next((str(note.data["imported"].get("by") or "") for note in view.notes if isinstance(note.data.get("imported"), dict)), "")
+    maker = view.imported.by if view.imported else ""
     return "" if maker == "LoRALab" else maker
 
 
@@ -212,6 +212,6 @@ def _line(text: str) -> str:
 def write(plan: Plan, folder: RunFolder, adapter: Path) -> None:
     """Into an adapter's folder: its card (PEFT leaves an empty form), and the plan that repeats the run."""
     view = fold(folder.job.run, read(folder.path / "events.jsonl")[0])
-    base = origin_of(plan.base_model, Path(str(folder.job.options.get("model", ""))))
+    base = origin_of(plan.base_model, Path(folder.job.model))
     write_atomic(adapter / "README.md", model_card(folder.job.run, plan.model_dump(), base, view))
     write_atomic(adapter / "plan.json", plan.model_dump_json(indent=2) + "\n")

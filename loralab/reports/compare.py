@@ -12,7 +12,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from loralab.core.errors import UserError
+from loralab.core.jobs import EvaluateExportJob, EvaluateJob, parse_job
 from loralab.core.records import Record, Score
 from loralab.evaluations.shared.answer_scores import Trait
 from loralab.evaluations.shared.controls import ALLOWED, SWAPS, swapped
@@ -65,7 +68,7 @@ def judged(folder: Path, checkpoint: str = "", export: str = "") -> bool:
 
 def _judgings(folder: Path, checkpoint: str, export: str) -> Iterator[Path]:
     """evaluation.json of a run and of the evaluations made of it later, or those of a checkpoint or export of it."""
-    wanted = {"of": folder.name, "checkpoint": checkpoint, "export": export}
+    wanted = (folder.name, checkpoint, export)
     for other in (folder, *folder.parent.iterdir()):
         path, job = other / "artifacts" / "evaluation.json", other / "job.json"
         own = other == folder and not (checkpoint or export)
@@ -73,13 +76,19 @@ def _judgings(folder: Path, checkpoint: str, export: str) -> Iterator[Path]:
             yield path
 
 
-def _judges(job: Path, wanted: dict[str, str]) -> bool:
-    """Whether a job judged this; a control is about the run, too, but judged something else. A damaged or missing file judged nothing."""
+def _judges(path: Path, wanted: tuple[str, str, str]) -> bool:
+    """Whether a job judged this run, checkpoint and export. A damaged or missing file judged nothing."""
     try:
-        options = json.loads(job.read_bytes()).get("options", {})
-    except (OSError, ValueError):
+        job = parse_job(path.read_bytes())
+    except (OSError, ValidationError):
         return False
-    return not options.get("control") and all(str(options.get(key) or "") == value for key, value in wanted.items())
+    match job:
+        case EvaluateJob():
+            return (job.of, job.checkpoint, "") == wanted
+        case EvaluateExportJob():
+            return (job.of, "", job.export) == wanted
+        case _:
+            return False
 
 
 NOTICEABLE = 0.005  # of the first's bits per byte: an interval within that, both ways, is no difference

@@ -13,7 +13,6 @@ from loralab.core.incident_kinds import KINDS, Kind
 from loralab.tasks import tasks
 
 UNBOUNDED = ("token_budget", "held_out_tokens_at_once")  # settings of which 0 means: as much as there is
-BACK = "Went back"  # how the guard's note about a rollback begins
 
 # setting -> what it means that its value became (smaller, larger)
 NUMBERS = {
@@ -54,7 +53,7 @@ def _with_answer(incident: Incident, after: Incident | None, view: RunView) -> T
         in_time = incident.time <= event.time and (after is None or event.time <= after.time)
         return in_time and 0 <= incident.step - event.step <= 1
 
-    back = [note.text for note in view.notes if note.text.startswith(BACK) and follows(note)]
+    back = [note.text for note in view.notes if note.code == "rolled_back" and follows(note)]
     done = [*back, *(adjustment(event) for event in view.adjustments if follows(event))]
     return Told(incident, "rolled back" if back else KINDS.get(incident.code, "other"), tuple(dict.fromkeys(done)))
 

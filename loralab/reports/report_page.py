@@ -9,18 +9,16 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
-from typing import Any
+from typing import Any, Protocol
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from loralab import __version__
-from loralab.cli import terminal
 from loralab.core.events import Adjusted, Evaluated, Incident, RunView
 from loralab.core.paths import DATA
 from loralab.core.records import Score
 from loralab.core.report import judged, run_report
-from loralab.core.words import duration, size
-from loralab.machine.hardware import Machine
+from loralab.core.version import __version__
+from loralab.core.words import duration, figure, size
 from loralab.reports.card import SETTINGS
 from loralab.reports.incidents import adjustment
 from loralab.tasks.text import TextPlan
@@ -53,19 +51,37 @@ class Line:
     points: str
 
 
-def report_html(view: RunView, plan: dict[str, Any], machine: Machine, title: str) -> str:
+class _Card(Protocol):
+    @property
+    def total_bytes(self) -> int: ...
+
+
+class Computer(Protocol):
+    """What a report says about the computer a run was on."""
+
+    @property
+    def words(self) -> str: ...
+    @property
+    def accelerator(self) -> str: ...
+    @property
+    def memory_total(self) -> int: ...
+    @property
+    def gpus(self) -> Sequence[_Card]: ...
+
+
+def report_html(view: RunView, plan: dict[str, Any], machine: Computer, title: str) -> str:
     """The report as one HTML file: no script, no font, no picture from anywhere else."""
     places = Environment(loader=FileSystemLoader(DATA / "templates"), autoescape=True, undefined=StrictUndefined)
     return places.get_template("report.html.jinja").render(**_content(view, plan, machine, title))
 
 
-def report_markdown(view: RunView, plan: dict[str, Any], machine: Machine, title: str) -> str:
+def report_markdown(view: RunView, plan: dict[str, Any], machine: Computer, title: str) -> str:
     """The report as Markdown; the curve is left to the table."""
     found = _content(view, plan, machine, title)
     return "\n".join(_markdown(found)) + "\n"
 
 
-def _content(view: RunView, plan: dict[str, Any], machine: Machine, title: str) -> dict[str, Any]:
+def _content(view: RunView, plan: dict[str, Any], machine: Computer, title: str) -> dict[str, Any]:
     final = next((e for e in reversed(view.evaluations) if e.split == "final"), None)
     return {
         "title": title,
@@ -87,7 +103,7 @@ def _content(view: RunView, plan: dict[str, Any], machine: Machine, title: str) 
     }
 
 
-def _facts(view: RunView, plan: dict[str, Any], machine: Machine) -> Iterator[tuple[str, str]]:
+def _facts(view: RunView, plan: dict[str, Any], machine: Computer) -> Iterator[tuple[str, str]]:
     report = run_report(view, DATA)
     result = view.ending.result if view.ending else {}
     yield "Updates", f"{view.step:,} of {view.total_steps:,}" if view.total_steps else f"{view.step:,}"
@@ -106,8 +122,8 @@ def _facts(view: RunView, plan: dict[str, Any], machine: Machine) -> Iterator[tu
         if 0 < loaded <= peak:
             share = f"{size(peak - loaded)}, {100 * (peak - loaded) / peak:.0f} % of the peak; the rest is the loaded model"
             yield "Of it for training", share
-    if counts := next((note.data for note in view.notes if "n_train" in note.data), None):
-        yield "Examples", f"{counts['n_train']:,} learned from, {counts['n_heldout']:,} kept aside"
+    if counts := view.measured:
+        yield "Examples", f"{counts.n_train:,} learned from, {counts.n_heldout:,} kept aside"
 
 
 def _score(score: Score) -> dict[str, str]:
@@ -135,9 +151,9 @@ def _losses(view: RunView) -> Iterator[tuple[str, str, str, str]]:
     looks = {e.step: e.loss for e in view.evaluations if e.split != "final"}
     chosen = _spread(view.steps, MOST_ROWS - 1)
     if 0 in looks:
-        yield "0", "–", terminal.figure(looks[0]), "–"
+        yield "0", "–", figure(looks[0]), "–"
     for step in chosen:
-        yield f"{step.step:,}", terminal.figure(step.loss), terminal.figure(looks.get(step.step)), f"{step.learning_rate:.2g}"
+        yield f"{step.step:,}", figure(step.loss), figure(looks.get(step.step)), f"{step.learning_rate:.2g}"
 
 
 def _spread(values: Sequence[Any], most: int) -> list[Any]:

@@ -6,16 +6,16 @@ Invariant: every subject belongs to one training run, whose file, split and plan
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+
+from pydantic import ValidationError
 
 from loralab.core import paths
 from loralab.core.errors import UserError
-from loralab.exports import formats
+from loralab.core.jobs import EvaluateExportJob, EvaluateJob, ExportJob, Job, parse_job
 from loralab.runs import runs
 
 _STEP = re.compile(r"step-(\d{1,15})\.pt")
@@ -31,18 +31,26 @@ class Subject:
     checkpoint: str = ""  # best, last or step-N
     export: str = ""  # id of the work that made it
 
-    @property
-    def options(self) -> dict[str, Any]:
-        """What an Evaluate job has to know to measure it, beside model and adapter."""
-        return {"of": self.run} | {key: value for key in ("checkpoint", "export") if (value := getattr(self, key))}
+    def measured_by(self, job: Job) -> bool:
+        """Whether this is what a job measures."""
+        if self.export:
+            return isinstance(job, EvaluateExportJob) and (job.of, job.export) == (self.run, self.export)
+        return isinstance(job, EvaluateJob) and (job.of, job.checkpoint) == (self.run, self.checkpoint)
 
 
-def subject(home: Path, name: str) -> Subject:
+LabelOf = Callable[[str, str], str]  # format and variant of an export -> what it is called
+
+
+def _plainly(form: str, variant: str) -> str:
+    return f"{form} {variant.upper()}".strip()
+
+
+def subject(home: Path, name: str, label_of: LabelOf = _plainly) -> Subject:
     """What a name means. Raises UserError when there is no such thing, and says what there is."""
     run, at, part = name.partition("@")
     job = runs.job(home, run)
-    if job.kind == "export":
-        return _export(home, run, str(job.options.get("of", "")), job.options)
+    if isinstance(job, ExportJob):
+        return _export(home, run, job, label_of)
     if not at:
         return Subject(name, run, "as it was kept")
     steps = steps_of(runs.folder(home, run))
@@ -61,24 +69,20 @@ def steps_of(folder: Path) -> list[int]:
     return sorted(int(match[1]) for path in (folder / "checkpoints").glob("step-*.pt") if (match := _STEP.fullmatch(path.name)))
 
 
-def parts_of(home: Path, run: str) -> Iterator[Subject]:
+def parts_of(home: Path, run: str, label_of: LabelOf = _plainly) -> Iterator[Subject]:
     """The checkpoints and finished exports of a run that can be measured."""
     for step in steps_of(runs.folder(home, run)):
         yield Subject(f"{run}@{step}", run, f"after update {step:,}", checkpoint=f"step-{step}")
     for path in sorted((paths.room("runs", home)).glob("*/job.json")):
         try:
-            job = json.loads(path.read_bytes())
-        except (OSError, ValueError):
+            job = parse_job(path.read_bytes())
+        except (OSError, ValidationError):
             continue
-        ours = job.get("kind") == "export" and job.get("options", {}).get("of") == run
-        if ours and runs.view(home, path.parent.name).state == "finished":
-            yield _export(home, path.parent.name, run, job["options"])
+        if isinstance(job, ExportJob) and job.of == run and runs.view(home, path.parent.name).state == "finished":
+            yield _export(home, path.parent.name, job, label_of)
 
 
-def _export(home: Path, name: str, of: str, options: dict[str, Any]) -> Subject:
-    """An export, named by its format in words. Raises UserError when its run is gone."""
-    runs.folder(home, of)
-    form = formats().get(str(options.get("format") or "adapter"))
-    variant = str(options.get("variant") or next(iter(form.variants), "") if form else "")
-    label = " ".join(filter(None, (form.label if form else "export", variant.upper())))
-    return Subject(name, of, label, export=name)
+def _export(home: Path, name: str, job: ExportJob, label_of: LabelOf) -> Subject:
+    """An export. Raises UserError when its run is gone."""
+    runs.folder(home, job.of)
+    return Subject(name, job.of, label_of(job.format, job.variant), export=name)

@@ -12,9 +12,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from loralab.core.disk import is_full
 from loralab.core.errors import LabError
-from loralab.core.events import Adjusted, Ended, EventLog, Incident, RunView, Started, adjusted, fold, read
-from loralab.core.records import Job, Plan
+from loralab.core.events import Adjusted, Ended, Incident, RunView, Started, adjusted, append, drop_torn_line, fold, read
+from loralab.core.jobs import TrainJob, parse_job
+from loralab.core.records import Plan
+from loralab.runs.protocol import UNWRITTEN
 from loralab.tasks import parse_plan
 
 RETRIES = 2
@@ -31,20 +34,25 @@ SMALLER = "Close other programs and resume it, or choose a smaller model, shorte
 
 
 def settle(folder: str, code: int, offset: int, said: int, *, oom_kills: int) -> bool:
-    """Write what became of a worker that ended with `code` and without an ending; True when it is to be started again.
+    """Write what became of a worker that ended with `code` and without an ending; True when it is to be started again, and then only
+    if that could be written.
 
     `offset` and `said` are the sizes of the event log and of worker.log when it was started; `oom_kills` is how many processes the
     system has ended for want of memory since then, where it counts them.
     """
     path = Path(folder)
-    log = EventLog(path / "events.jsonl")  # cuts off a torn last line
-    view = fold(path.name, read(log.path)[0])
-    spoke = any(isinstance(event, Started) for event in read(log.path, offset)[0])
+    log = path / "events.jsonl"
+    drop_torn_line(log)
+    view = fold(path.name, read(log)[0])
+    spoke = any(isinstance(event, Started) for event in read(log, offset)[0])
     reason = last_line(path / "worker.log", said)
     again = None if (path / "stop").exists() or not _for_memory(code, reason) else _next_try(path, view, code, oom_kills)
-    for event in again or (last_words(path, view, spoke=spoke, code=code, reason=reason),):
-        log(event)
-    log.close()
+    try:
+        append(log, *(again or (last_words(path, view, spoke=spoke, code=code, reason=reason),)))
+    except OSError:
+        # The incident is what counts the tries: without it there is no next one. Whoever looks at the run writes its ending, or says
+        # that it cannot be written.
+        return False
     return again is not None
 
 
@@ -62,10 +70,12 @@ def _tries(view: RunView) -> int:
 def _next_try(path: Path, view: RunView, code: int, oom_kills: int) -> tuple[Incident, Adjusted] | None:
     """What to write before a training run goes on with half the tokens at once; None when it has had its tries or is no training."""
     tries = _tries(view)
-    job = Job.model_validate_json((path / "job.json").read_bytes())
-    if job.kind != "train" or tries >= RETRIES:
+    if tries >= RETRIES:
         return None
     try:
+        job = parse_job((path / "job.json").read_bytes())
+        if not isinstance(job, TrainJob):
+            return None
         plan = parse_plan(adjusted(parse_plan(job.plan).model_dump(), view.adjustments))
     except (LabError, ValidationError):
         return None  # it never was a plan that could be trained
@@ -110,6 +120,9 @@ def last_words(path: Path, view: RunView, *, spoke: bool, code: int | None = Non
         tries = f" It had gone on by itself {('once', 'twice')[_tries(view) - 1]} with fewer tokens at once." if _tries(view) else ""
         what = f"The system ended the process, most likely for want of memory.{tries}"
         return Ended(outcome="killed", step=step, code="out_of_memory", what=what, todo=SMALLER)
+    if code == UNWRITTEN:
+        what = "The disk was full, so that how this run ended could not be written down."
+        return Ended(outcome="killed", step=step, code="disk_full", what=what, todo=f"Free some space. {RESUMABLE}")
     if not spoke:
         what = f"The process ended before it could say anything.{reason}"
         return Ended(outcome="killed", step=step, code="dead_at_start", what=what, todo=INSTALLATION)
@@ -118,6 +131,15 @@ def last_words(path: Path, view: RunView, *, spoke: bool, code: int | None = Non
         what = f"The process is gone: it was ended from outside, {how}."
         return Ended(outcome="killed", step=step, code="worker_gone", what=what, todo=RESUMABLE)
     return Ended(outcome="killed", step=step, code="crashed", what=f"The process crashed ({_name_of(code)}).{reason}", todo=RESUMABLE)
+
+
+def not_written(ending: Ended, error: OSError) -> Ended:
+    """The ending of a run as it is shown while it cannot be written into the run's log."""
+    full = is_full(error)
+    why = "because the disk is full" if full else "because its folder cannot be written to"
+    what = "The process is gone." if ending.code == "worker_gone" else ending.what  # nobody could write what it died of
+    todo = f"Free some space. {ending.todo}" if full else ending.todo
+    return ending.model_copy(update={"what": f"{what} How it ended could not be written down, {why}.", "todo": todo})
 
 
 def _name_of(code: int) -> str:

@@ -15,23 +15,12 @@ from pathlib import Path
 
 import psutil
 
+from loralab.core.child import ENVIRONMENT
 from loralab.core.paths import CHECKOUT
 from loralab.core.records import Record
 from loralab.runs.worker_lock import held
 
 CLOCK_SLACK = 2.0  # seconds: birth times are computed from the boot time, which moves when the clock is set
-
-# Passive waiting: two busy threads spinning for each other make training up to eight times slower on a busy machine.
-ENVIRONMENT = {
-    "OMP_WAIT_POLICY": "PASSIVE",
-    "GOMP_SPINCOUNT": "0",
-    # oneDNN keeps a compiled kernel for every shape it met: in bf16 on a processor 200 MB after 45 updates, with 256 of them 75 MB
-    "ONEDNN_PRIMITIVE_CACHE_CAPACITY": "256",
-    "TOKENIZERS_PARALLELISM": "false",
-    "PYTHONUNBUFFERED": "1",
-    "PYTHONUTF8": "1",
-    "HF_HUB_DISABLE_TELEMETRY": "1",
-}
 
 
 class WorkerProcess(Record):

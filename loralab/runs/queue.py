@@ -16,12 +16,13 @@ from pydantic import ValidationError
 
 from loralab.core import paths
 from loralab.core.errors import UserError
-from loralab.core.events import Ended, EventLog, Queued, RunView, drop_torn_line
-from loralab.core.records import Job, Record
+from loralab.core.events import Ended, Queued, RunView, append, drop_torn_line
+from loralab.core.jobs import Job, parse_job
+from loralab.core.records import Record
 from loralab.runs import process
 from loralab.runs.watch import DESK, keeper_of, look
 
-HEAVY = frozenset({"train", "evaluate", "export"})  # a download needs the network and a chat lets go when it is asked to
+HEAVY = frozenset({"train", "evaluate", "evaluate_export", "export"})  # a download needs the network and a chat lets go when it is asked to
 LOCK_SECONDS = 10.0
 TAIL = 4096  # bytes
 
@@ -77,12 +78,8 @@ def leave(home: Path, run: str) -> bool:
         path = _folder(home, run)
         with FileLock(path / ".lock", timeout=LOCK_SECONDS):
             what = "It was taken out of the queue before its turn came."
-            _append(
-                path,
-                Ended(
-                    outcome="stopped", step=look(path, locked=True).step, code="unqueued", what=what, todo="Resume it to queue it again."
-                ),
-            )
+            step, todo = look(path, locked=True).step, "Resume it to queue it again."
+            append(path / "events.jsonl", Ended(outcome="stopped", step=step, code="unqueued", what=what, todo=todo))
         _write(home, order.model_copy(update={"waiting": tuple(other for other in order.waiting if other != run)}))
     return True
 
@@ -124,7 +121,7 @@ def enter(home: Path, run: str, asked: Job | None = None) -> None:
                 may_go_on(view)
                 step = view.step
             if order.running:
-                _append(path, Queued(step=step))
+                _wait_in_line(path, step, new=asked is not None)
                 _write(home, order.model_copy(update={"waiting": (*order.waiting, run)}))
             else:
                 _write(home, _Order(running=run))  # before it is started: never two
@@ -152,7 +149,8 @@ def hand_over(folder: str) -> None:
     """A keeper's last act. It waits for the lock, so that a run queued at this very moment is seen either here or by who queues it."""
     home = Path(folder).parents[1]
     if _read(home) is not None:
-        _start_next(home, LOCK_SECONDS)
+        with contextlib.suppress(OSError):  # a full disk: whoever looks at the queue next tries again
+            _start_next(home, LOCK_SECONDS)
 
 
 def _start_next(home: Path, seconds: float) -> None:
@@ -180,14 +178,14 @@ def _begin_next(home: Path, order: _Order) -> _Order:
 
 def begin(home: Path, path: Path) -> None:
     """Start the keeper of the run in this folder, at once. The caller holds the run's `.lock`."""
-    asked = _job(path)  # one that cannot be read is started, too: the worker says what is wrong with it
-    if asked.kind in HEAVY:
+    kind = _kind(_job(path))  # one that cannot be read is started, too: the worker says what is wrong with it
+    if kind in HEAVY:
         _ask_chats_to_go(home)
     (path / "stop").unlink(missing_ok=True)
     before, events = keeper_of(path), path / "events.jsonl"
     drop_torn_line(events)
     offset, attempt = events.stat().st_size if events.exists() else 0, before.attempt + 1 if before else 1
-    keeper, child = process.spawn(path, home, online=asked.kind == "download", attempt=attempt, offset=offset)
+    keeper, child = process.spawn(path, home, online=kind == "download", attempt=attempt, offset=offset)
     DESK.children[path] = child
     paths.write_atomic(path / "worker.json", keeper.model_dump_json())
 
@@ -238,7 +236,7 @@ def _found(home: Path, known: tuple[str, ...] = ()) -> _Order:
     running, waiting = "", []
     for job in sorted((home / "runs").glob("*/job.json"), key=lambda path: (path.stat().st_mtime_ns, path)):
         path = job.parent
-        if _over(path / "events.jsonl") or _job(path).kind not in HEAVY:
+        if _over(path / "events.jsonl") or _kind(_job(path)) not in HEAVY:
             continue
         view = look(path)
         if view.queued:
@@ -274,20 +272,26 @@ def _folder(home: Path, run: str) -> Path:
     return home / "runs" / run
 
 
-def _job(path: Path) -> Job:
+def _job(path: Path) -> Job | None:
     try:
-        return Job.model_validate_json((path / "job.json").read_bytes())
+        return parse_job((path / "job.json").read_bytes())
     except ValidationError:  # of a newer version: shown under its name, and never waited for
-        return Job(kind="", run=path.name)
+        return None
+
+
+def _kind(job: Job | None) -> str:
+    return job.kind if job else ""
 
 
 def _turn(home: Path, run: str, position: int) -> Turn:
     job = _job(_folder(home, run))
-    title = str(job.plan.get("title") or job.options.get("of") or Path(str(job.plan.get("dataset", ""))).name)
-    return Turn(run=run, kind=job.kind, title=title, position=position)
+    return Turn(run=run, kind=_kind(job), title=job.title if job else "", position=position)
 
 
-def _append(path: Path, event: Ended | Queued) -> None:
-    log = EventLog(path / "events.jsonl")
-    log(event)
-    log.close()
+def _wait_in_line(path: Path, step: int, *, new: bool) -> None:
+    try:
+        append(path / "events.jsonl", Queued(step=step))
+    except OSError:
+        if new:  # nobody knows of it yet, and without this line it would be taken for one that died
+            (path / "job.json").unlink()
+        raise

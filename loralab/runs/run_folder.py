@@ -4,11 +4,28 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
+
+from pydantic import ValidationError
 
 from loralab.core.disk import Reserve
+from loralab.core.errors import UserError
 from loralab.core.events import Event, EventLog
-from loralab.core.records import Job
+from loralab.core.jobs import Job, parse_job
 from loralab.runs.worker_lock import orphaned
+
+Kind = TypeVar("Kind")
+
+
+def read_job(folder: Path) -> Job:
+    """What a run was asked to do. Raises UserError when its folder is gone or its job.json cannot be read."""
+    path = folder / "job.json"
+    if not path.is_file():
+        raise UserError(f"The run {folder.name} is not in this workspace any more.", "Choose another run.", code="no_run")
+    try:
+        return parse_job(path.read_bytes())
+    except ValidationError as error:
+        raise UserError("This run's job.json cannot be read.", "Start it anew; what it made is in its folder.", code="bad_job") from error
 
 
 @dataclass
@@ -24,12 +41,24 @@ class RunFolder:
         self.reserve = Reserve(self.path / "reserve")
         self.reserve.take()
 
-    def emit(self, event: Event) -> None:
-        """Append to the log. Where the disk is full the run's reserve makes room; where that is too little, the line waits."""
-        self.log(event)
-        if self.log.unwritten:
-            self.reserve.give()
-            self.log.flush()
+    def asked(self, kind: type[Kind]) -> Kind:
+        """The job, known to be of this kind."""
+        if not isinstance(self.job, kind):
+            raise TypeError(f"{self.path.name} was asked for another kind of work")
+        return self.job
+
+    def with_job(self, job: Job) -> RunFolder:
+        """The same folder and log, as if for another job: judging a run again opens it as its training did."""
+        return RunFolder(self.path, job, self.log)
+
+    def emit(self, event: Event) -> bool:
+        """Append to the log. Where the disk is full the run's reserve makes room; where that is too little, the line waits and the
+        answer is False.
+        """
+        if self.log(event):
+            return True
+        self.reserve.give()
+        return self.log.flush()
 
     @property
     def short_of_room(self) -> bool:

@@ -10,16 +10,15 @@ import shutil
 import time
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from filelock import FileLock
-from pydantic import ValidationError
 
 from loralab.core import paths
 from loralab.core.errors import UserError
 from loralab.core.events import RunView
-from loralab.core.records import Job
+from loralab.core.jobs import Job
 from loralab.runs import process, queue
+from loralab.runs.run_folder import read_job
 from loralab.runs.watch import DESK, keeper_of, look, look_again
 
 ADJECTIVES = (
@@ -58,20 +57,17 @@ def list_runs(home: Path) -> list[str]:
 
 def job(home: Path, run: str) -> Job:
     """What a run was asked to do."""
-    try:
-        return Job.model_validate_json((folder(home, run) / "job.json").read_bytes())
-    except ValidationError as error:
-        raise UserError("This run's job.json cannot be read.", "Start it anew; what it made is in its folder.", code="bad_job") from error
+    return read_job(folder(home, run))
 
 
 # ---- start, stop, resume ---------------------------------------------------------------------------------------------------
 
 
-def start(home: Path, kind: str, plan: dict[str, Any] | None = None, options: dict[str, Any] | None = None) -> str:
+def start(home: Path, asked: Job) -> str:
     """Write a job and start its worker, which outlives this process, or queue it while another has the machine; returns the run's id."""
     path = claim(paths.room("runs", home))
-    asked = Job(kind=kind, run=path.name, plan=plan or {}, options=options or {})
-    if kind in queue.HEAVY:
+    asked = asked.model_copy(update={"run": path.name})
+    if asked.kind in queue.HEAVY:
         queue.enter(home, path.name, asked)
     else:
         with FileLock(path / ".lock", timeout=LOCK_SECONDS):

@@ -12,8 +12,7 @@ import signal
 import subprocess
 import sys
 
-KEEPER = "LORALAB_KEEPER"  # tells a worker the process id of its keeper
-TAKEN = 75  # exit code of a worker that found another one at work (sysexits.h: try again later)
+from loralab.runs.protocol import KEEPER, TAKEN
 
 
 def main(arguments: list[str]) -> int:

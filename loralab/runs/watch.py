@@ -6,6 +6,7 @@ notices first; while a keeper lives, nobody else writes into its run's log.
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import threading
 import time
@@ -15,9 +16,9 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
-from loralab.core.events import Ended, EventLog, RunView, fold, read
+from loralab.core.events import Ended, RunView, append, fold, read
 from loralab.runs import process
-from loralab.runs.crash import last_line, last_words
+from loralab.runs.crash import last_line, last_words, not_written
 from loralab.runs.process import WorkerProcess
 from loralab.runs.worker_lock import lock_free
 
@@ -34,6 +35,7 @@ class _Seen:
     stamp: tuple[int, int] = (0, 0)  # inode and time of worker.json when it was read
     keeper: WorkerProcess | None = None
     looked: float = 0.0
+    unwritten: Ended | None = None  # the ending that the disk did not take when it was last tried
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
@@ -70,20 +72,21 @@ def look(path: Path, *, locked: bool = False) -> RunView:
         shown = _shown(seen)
         if not shown.active and path in DESK.children:
             DESK.children[path].poll()  # reaps a keeper that has handed over
-        if not shown.active or shown.queued or (not locked and time.monotonic() - seen.looked < LOOK_EVERY):
+        if not shown.active or shown.queued:
             return shown
+        if not locked and time.monotonic() - seen.looked < LOOK_EVERY:
+            return shown if seen.unwritten is None else fold(path.name, [seen.unwritten], shown)
         seen.looked = time.monotonic()
         if seen.keeper is not None and _alive(path, seen.keeper):
             return shown
-        if locked:
-            return _speak_for_the_dead(path, seen)
         try:
-            with FileLock(path / ".lock", timeout=0):
+            with contextlib.nullcontext() if locked else FileLock(path / ".lock", timeout=0):
                 return _speak_for_the_dead(path, seen)
         except Timeout:
             return shown  # somebody is starting it, or writing its ending, at this moment
-        except OSError:  # a full disk or a read-only folder: say it now, and write it down when that is possible again
-            return fold(path.name, [_words(path, seen)], shown)
+        except OSError as error:  # a full disk or a read-only folder: say it now, and write it down when that is possible again
+            seen.unwritten = not_written(_words(path, seen), error)
+            return fold(path.name, [seen.unwritten], shown)
 
 
 def look_again(path: Path) -> None:
@@ -106,7 +109,7 @@ def _catch_up(path: Path, seen: _Seen) -> None:
         stat = record.stat()
         if (stat.st_ino, stat.st_mtime_ns) != seen.stamp:
             seen.keeper, seen.stamp = keeper_of(path), (stat.st_ino, stat.st_mtime_ns)
-            seen.looked = 0.0
+            seen.looked, seen.unwritten = 0.0, None
     if events.exists() and events.stat().st_size != seen.offset:
         new, seen.offset = read(events, seen.offset)
         if new:
@@ -136,9 +139,8 @@ def _speak_for_the_dead(path: Path, seen: _Seen) -> RunView:
         shown = _shown(seen)
         if not free or not shown.active or shown.queued or (seen.keeper is not None and _alive(path, seen.keeper)):
             return shown
-        log = EventLog(path / "events.jsonl")  # cuts off a torn last line
-        log(_words(path, seen))
-        log.close()
+        append(path / "events.jsonl", _words(path, seen))
+        seen.unwritten = None
         _catch_up(path, seen)
         return _shown(seen)
 

@@ -17,11 +17,11 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from loralab.core.errors import UserError, classify
+from loralab.core.errors import classify
 from loralab.core.events import Ended, EventLog, Started
-from loralab.core.records import Job
-from loralab.runs.run_folder import RunFolder
-from loralab.runs.supervisor import TAKEN
+from loralab.core.jobs import Job
+from loralab.runs.protocol import TAKEN, UNWRITTEN
+from loralab.runs.run_folder import RunFolder, read_job
 from loralab.runs.worker_lock import follow_keeper, orphaned, take_lock
 
 LOCK_SECONDS = 60.0  # what a worker before this one may take to be gone: large memory is given back slowly
@@ -30,6 +30,7 @@ LOCK_SECONDS = 60.0  # what a worker before this one may take to be gone: large 
 JOBS = {
     "train": "loralab.sessions.job",
     "evaluate": "loralab.sessions.evaluate_job",
+    "evaluate_export": "loralab.exports.parity.evaluate_job",
     "export": "loralab.exports.job",
     "serve": "loralab.serve.job",
     "download": "loralab.models.downloads",
@@ -50,37 +51,34 @@ def main(arguments: list[str]) -> int:
     log(Started(pid=os.getpid(), resumed=_begun_before(path), versions=_versions(), step=_checkpoint_step(path)))
     folder: RunFolder | None = None
     try:
-        job = Job.model_validate_json((path / "job.json").read_bytes())
+        job = read_job(path)
         folder = RunFolder(path=path, job=job, log=log)
         result = _work(job)(folder)
     except BaseException as error:  # noqa: BLE001  the one place: whatever it was, the run must end with words and not in silence
         traceback.print_exc()
         problem = classify(error)
-        _end(log, folder, Ended(outcome="failed", what=problem.what, todo=problem.todo, code=problem.code))
-        return 1
+        written = _end(log, folder, Ended(outcome="failed", what=problem.what, todo=problem.todo, code=problem.code))
+        return 1 if written else UNWRITTEN
     outcome = result.pop("outcome", "finished")
     what, todo, code = (str(result.pop(part, "")) for part in ("what", "todo", "code"))
     if outcome == "stopped" and orphaned():
         what, todo = "It saved and stopped, because the process that watched over it is gone.", "Resume it to go on."
         code = code or "keeper_gone"
-    _end(log, folder, Ended(outcome=outcome, what=what, todo=todo, code=code, step=int(result.get("steps", 0)), result=result))
-    return 0
+    words = Ended(outcome=outcome, what=what, todo=todo, code=code, step=int(result.get("steps", 0)), result=result)
+    return 0 if _end(log, folder, words) else UNWRITTEN
 
 
-def _end(log: EventLog, folder: RunFolder | None, words: Ended) -> None:
-    """The last line, for which a full disk's reserve is there; nothing is held back after it."""
+def _end(log: EventLog, folder: RunFolder | None, words: Ended) -> bool:
+    """The last line, for which a full disk's reserve is there; nothing is held back after it. Whether it could be written."""
     if folder is None:
-        log(words)
-        return
-    folder.emit(words)
+        return log(words)
+    written = folder.emit(words)
     folder.close()
+    return written
 
 
 def _work(job: Job) -> Callable[[RunFolder], dict[str, Any]]:
-    if job.kind not in JOBS:
-        raise UserError(f"A worker cannot do “{job.kind}”.", f"It can do: {', '.join(JOBS)}.", code="unknown_job")
-    module = importlib.import_module(JOBS[job.kind])
-    return getattr(module, "download" if job.kind == "download" else "run")
+    return importlib.import_module(JOBS[job.kind]).run
 
 
 def _versions() -> dict[str, str]:

@@ -15,9 +15,8 @@ from pathlib import Path
 from typing import IO
 
 from loralab.core.lock import try_lock
-from loralab.runs.supervisor import KEEPER
+from loralab.runs.protocol import KEEPER, LOCK
 
-LOCK = "worker.lock"
 PR_SET_PDEATHSIG = 1  # prctl(2): the signal a process gets when its parent is gone
 
 

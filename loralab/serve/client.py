@@ -18,6 +18,7 @@ import httpx
 
 from loralab.core import paths
 from loralab.core.errors import RunFailed, UserError
+from loralab.core.jobs import ServeJob
 from loralab.runs import runs
 
 START_SECONDS = 300.0  # a large model on a slow disk takes its time; a worker that died is noticed at once
@@ -60,7 +61,7 @@ class ChatServer:
         wanted = (model, adapter, stamp(adapter))
         found = next((n for n in _notes(home) if (n.model, n.adapter, n.stamp) == wanted and _healthy(n)), None)
         if found is None:
-            run = runs.start(home, "serve", options={"model": model, "adapter": adapter, "stamp": wanted[2]})
+            run = runs.start(home, ServeJob(model=model, adapter=adapter, stamp=wanted[2]))
             found = _wait(home, run)
         return cls(home, found)
 

@@ -20,10 +20,11 @@ from starlette.applications import Starlette
 
 from loralab.core.errors import Unavailable, UserError
 from loralab.core.events import Noted
+from loralab.core.jobs import Job, ServeJob, TrainJob
 from loralab.core.paths import write_atomic
 from loralab.models import fingerprint
 from loralab.models.tokenize import TextEncoder
-from loralab.runs.run_folder import RunFolder
+from loralab.runs.run_folder import RunFolder, read_job
 from loralab.serve.app import make_app
 from loralab.serve.speaker import Speaker
 
@@ -32,16 +33,16 @@ LOOK_EVERY = 0.25  # seconds between two looks at the stop file and the clock
 
 
 def run(folder: RunFolder) -> dict[str, Any]:
-    """Serve until idle or asked to stop. Options: model and adapter (folders), idle_minutes, precision, repetition_penalty."""
-    options = folder.job.options
+    """Serve until idle or asked to stop."""
+    asked = folder.asked(ServeJob)
     folder.emit(Noted(text="", phase="loading the model"))
-    model, adapter = Path(str(options["model"])), str(options.get("adapter") or "")
-    speaker = open_speaker(model, adapter, options)
+    model, adapter = Path(asked.model), asked.adapter
+    speaker = open_speaker(model, adapter, asked.precision, asked.repetition_penalty)
     about = {
         "name": model.name if not adapter else f"{model.name}+{Path(adapter).name}",
         "model": str(model),
         "adapter": adapter,
-        "stamp": str(options.get("stamp", "")),
+        "stamp": asked.stamp,
         "pid": os.getpid(),
         "created": time.time(),
     }
@@ -50,7 +51,7 @@ def run(folder: RunFolder) -> dict[str, Any]:
         door.bind(("127.0.0.1", 0))
         door.listen(64)
         note = folder.path / "server.json"
-        write_atomic(note, json.dumps({"port": door.getsockname()[1], "token": token, **about}))
+        write_atomic(note, json.dumps({"port": door.getsockname()[1], "token": token, **about}), private=True)
         folder.emit(Noted(text="Ready to answer.", phase="ready to answer"))
         try:
             why = asyncio.run(_serve(make_app(speaker, token, about), door, speaker, folder))
@@ -67,7 +68,7 @@ _WORDS = {
 }
 
 
-def open_speaker(model: Path, adapter: str, options: dict[str, Any]) -> Speaker:
+def open_speaker(model: Path, adapter: str, precision: str = "", penalty: float | None = None) -> Speaker:
     """Base plus adapter, ready to answer, in the precision the adapter was trained in. Raises Unavailable when a folder is gone."""
     if not (model / "config.json").is_file():
         raise Unavailable("The base model is not on this computer any more.", "Download it again.", code="not_downloaded")
@@ -79,27 +80,28 @@ def open_speaker(model: Path, adapter: str, options: dict[str, Any]) -> Speaker:
 
     from loralab.runtimes.base_model import device, load_base
 
-    loaded: Any = load_base(model, str(options.get("precision") or _precision_of(adapter)), device())
+    loaded: Any = load_base(model, precision or _precision_of(adapter), device())
     if adapter:
         loaded = PeftModel.from_pretrained(loaded, adapter)
-    penalty = options.get("repetition_penalty")
-    return Speaker(loaded, TextEncoder(_voice(model, adapter)), float(penalty) if penalty else None)
+    return Speaker(loaded, TextEncoder(_voice(model, adapter)), penalty or None)
 
 
-def _job_of(adapter: str) -> dict[str, Any]:
-    """What the run that made the adapter was asked; empty where that is not known."""
-    job = Path(adapter).parent.parent / "job.json" if adapter else Path()
-    return json.loads(job.read_text("utf-8")) if job.is_file() else {}
+def _job_of(adapter: str) -> Job | None:
+    """What the run that made the adapter was asked; None where that is not known."""
+    run = Path(adapter).parent.parent
+    return read_job(run) if adapter and (run / "job.json").is_file() else None
 
 
 def _precision_of(adapter: str) -> str:
     """What the run that made the adapter computed in, so that the chat shows the very model that was judged."""
-    return str(_job_of(adapter).get("plan", {}).get("precision", "fp32"))
+    job = _job_of(adapter)
+    return str(job.plan.get("precision", "fp32")) if job else "fp32"
 
 
 def _voice(model: Path, adapter: str) -> Path:
     """Whose tokenizer and chat template are spoken: those of an adapter that was brought in are what it was trained with."""
-    return Path(adapter) if _job_of(adapter).get("options", {}).get("imported") else model
+    job = _job_of(adapter)
+    return Path(adapter) if isinstance(job, TrainJob) and job.imported else model
 
 
 async def _serve(app: Starlette, door: socket.socket, speaker: Speaker, folder: RunFolder) -> str:
@@ -107,7 +109,7 @@ async def _serve(app: Starlette, door: socket.socket, speaker: Speaker, folder: 
     config = uvicorn.Config(app, log_level="warning", access_log=False, lifespan="off", timeout_graceful_shutdown=2)
     server = uvicorn.Server(config)
     serving = asyncio.create_task(server.serve(sockets=[door]))
-    idle = 60 * float(folder.job.options.get("idle_minutes") or IDLE_MINUTES)
+    idle = 60 * (folder.asked(ServeJob).idle_minutes or IDLE_MINUTES)
     why = "signal"
     while not serving.done():
         if folder.stop_asked:

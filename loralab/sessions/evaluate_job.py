@@ -12,37 +12,30 @@ from typing import Any
 
 from loralab.core.errors import UserError
 from loralab.core.events import Noted
+from loralab.core.jobs import EvaluateJob
 from loralab.core.judgement import tell
-from loralab.core.records import Job
 from loralab.evaluations import Judging
 from loralab.evaluations.shared.second_opinion import LocalJudge, Opinion
 from loralab.evaluations.shared.verdict import judge
 from loralab.models import fingerprint
-from loralab.runs.run_folder import RunFolder
+from loralab.runs.run_folder import RunFolder, read_job
 from loralab.tasks import parse_plan, tasks
 
 MOST_ANSWERS = 512  # more narrow the interval by little
 
 
 def run(folder: RunFolder) -> dict[str, Any]:
-    """Judge the run named by options.of; options.adapter is its adapter's folder. Returns base_loss, adapter_loss, n_heldout.
-
-    options.checkpoint: judge that checkpoint instead (best, last or step-N). options.export: the export made by that run, in its own
-    runtime, against what was trained. options.judge: a GGUF file to ask for a second opinion.
-    """
-    options = folder.job.options
-    if options.get("export"):
-        from loralab.exports.parity.evaluate_job import judge_export
-
-        return judge_export(folder)
-    judged = read_job(folder.path.parent / str(options["of"]))
-    fingerprint.insist(folder.path.parent / judged.run, Path(str(options.get("model") or judged.options.get("model", ""))))
+    """Judge a run or one of its checkpoints, as the EvaluateJob says. Returns base_loss, adapter_loss, n_heldout."""
+    asked = folder.asked(EvaluateJob)
+    judged = read_job(folder.path.parent / asked.of)
+    model = asked.model or judged.model
+    fingerprint.insist(folder.path.parent / judged.run, Path(model))
     plan = parse_plan(judged.plan)
-    session: Any = tasks()[plan.task].open(plan, RunFolder(folder.path, _with_model(judged, options), folder.log))
-    if options.get("checkpoint"):
-        load_checkpoint(session, folder.path.parent / judged.run / "checkpoints", str(options["checkpoint"]))
+    session: Any = tasks()[plan.task].open(plan, folder.with_job(judged.model_copy(update={"model": model})))
+    if asked.checkpoint:
+        load_checkpoint(session, folder.path.parent / judged.run / "checkpoints", asked.checkpoint)
     else:
-        load_adapter(session.model, Path(str(options["adapter"])))
+        load_adapter(session.model, Path(asked.adapter))
     session.model.eval()
     judging = Judging(
         session,
@@ -50,7 +43,7 @@ def run(folder: RunFolder) -> dict[str, Any]:
         note=lambda text, fraction: folder.emit(Noted(text="", phase=text, fraction=fraction)),
         most_answers=MOST_ANSWERS,
         stop=lambda: folder.stop_asked,
-        judge=_judge_of(options),
+        judge=_judge_of(asked.judge),
     )
     try:
         found = judge(judging)
@@ -65,14 +58,6 @@ def run(folder: RunFolder) -> dict[str, Any]:
         result |= {"outcome": "stopped", "what": "Stopped as you asked; what was measured until then is kept."}
     loss = next((s for s in found.scores if s.name == "loss"), None)
     return result | ({"base_loss": loss.base, "adapter_loss": loss.adapter, "n_heldout": loss.n} if loss else {})
-
-
-def read_job(folder: Path) -> Job:
-    """What a run was asked to do. Raises UserError when its folder is gone."""
-    path = folder / "job.json"
-    if not path.is_file():
-        raise UserError(f"The run {folder.name} is not in this workspace any more.", "Choose another run.", code="no_run")
-    return Job.model_validate_json(path.read_bytes())
 
 
 def load_adapter(model: Any, adapter: Path) -> None:
@@ -103,11 +88,6 @@ def load_checkpoint(session: Any, folder: Path, name: str) -> None:
     session.load_state(state)
 
 
-def _judge_of(options: dict[str, Any]) -> Callable[[], Opinion] | None:
+def _judge_of(path: str) -> Callable[[], Opinion] | None:
     """Opens the local judge that was asked for; none where none was."""
-    path = str(options.get("judge") or "")
     return (lambda: LocalJudge(Path(path).expanduser())) if path else None
-
-
-def _with_model(judged: Job, options: dict[str, Any]) -> Job:
-    return judged.model_copy(update={"options": judged.options | {"model": options.get("model") or judged.options.get("model", "")}})

@@ -20,8 +20,8 @@ OURS = "loralab"  # the engine every kind of training has
 def run(folder: RunFolder) -> dict[str, Any]:
     """Train as the plan says; returns the run's result (steps, seconds, tokens_per_second, outcome...)."""
     plan = parse_plan(adjusted(parse_plan(folder.job.plan).model_dump(), read(folder.path / "events.jsonl")[0]))
-    if model := folder.job.options.get("model"):
-        base_print.keep(folder.path, Path(str(model)))
+    if model := folder.job.model:
+        base_print.keep(folder.path, Path(model))
     result = _train(plan, folder)
     tasks()[plan.task].describe(plan, folder, Path(result["adapter"]))
     return result

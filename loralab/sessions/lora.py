@@ -12,6 +12,7 @@ from transformers.pytorch_utils import Conv1D
 
 from loralab.core.digest import digest
 from loralab.core.errors import UserError
+from loralab.core.jobs import TrainJob
 from loralab.core.records import Artifact
 from loralab.runs.run_folder import RunFolder
 from loralab.tasks.text import TextPlan
@@ -36,7 +37,8 @@ TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_ma
 
 def brought_in(folder: RunFolder) -> Path | None:
     """Where the adapter of a run lies that was brought in from elsewhere; None for one that learns or learned here."""
-    return folder.path.parent / folder.job.run / "artifacts" / "adapter" if folder.job.options.get("imported") else None
+    job = folder.asked(TrainJob)
+    return folder.path.parent / job.run / "artifacts" / "adapter" if job.imported else None
 
 
 def attach_adapter(model: PreTrainedModel, plan: TextPlan, like: Path | None = None) -> PeftModel:

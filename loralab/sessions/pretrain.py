@@ -60,7 +60,7 @@ class PretrainSession:
         parameters = sum(p.numel() for p in self.model.parameters())
         tokens, aside = len(self.corpus.train), self.corpus.n_heldout_documents
         text = f"{parameters / 1e6:.1f} million weights, {tokens / 1e6:.1f} million tokens, {aside} documents held out."
-        folder.emit(Noted(text=text, data={"parameters": parameters}))
+        folder.emit(Noted(text=text))
 
     def _take_tokenizer(self) -> None:
         """Use the tokenizer the plan names, or the one of the model it goes on from; otherwise one is learned from the corpus."""

@@ -18,13 +18,15 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from loralab.core.errors import Unavailable, UserError
-from loralab.core.events import Noted
+from loralab.core.events import Measured, Noted
+from loralab.core.facts import Facts
+from loralab.core.jobs import TrainJob
 from loralab.core.judgement import Judgement, Note
 from loralab.core.records import Artifact, Example, Plan
 from loralab.datasets import run_facts
 from loralab.datasets.dataset import load_examples, split, stratified
 from loralab.evaluations import Judging
-from loralab.evaluations.shared.controls import SHUFFLED, shuffle_answers
+from loralab.evaluations.shared.controls import shuffle_answers
 from loralab.evaluations.shared.verdict import judge
 from loralab.machine.hardware import fingerprint, measure_machine
 from loralab.models.tokenize import Encoded, TextEncoder
@@ -54,7 +56,7 @@ class TextSession:
     def __init__(self, plan: TextPlan, folder: RunFolder) -> None:
         self.plan = plan
         self.folder = folder
-        self.model_folder = Path(folder.job.options["model"])
+        self.model_folder = Path(folder.job.model)
         self.brought = brought_in(folder)
         self.encoder = TextEncoder(self.brought or self.model_folder)
         if not plan.dataset:
@@ -62,7 +64,7 @@ class TextSession:
         folder.emit(Noted(text="", phase="reading the examples"))
         examples, _ = load_examples(Path(plan.dataset), plan.roles or None)
         train, heldout = split(examples, plan.heldout_share, plan.seed)
-        if folder.job.options.get("control") == SHUFFLED:
+        if folder.asked(TrainJob).control:
             train = shuffle_answers(train, plan.seed)
             folder.emit(Noted(text="A control: every answer it learns from belongs to another question. It must not get better."))
         self.unlearned: list[Example] = []  # left out: nothing to learn from
@@ -95,7 +97,7 @@ class TextSession:
         found |= {"parameters": parameters, "trainable": trained, "device": self.device.type, "place": fingerprint(machine)}
         found |= run_facts.of_model(self.model_folder) | {"room": machine.training_memory_free + memory.used()}
         text = f"Learning from {n_train} examples, {n_heldout} held out; {trained / 1e6:.2f} million weights learn."
-        self.folder.emit(Noted(text=text, data={"trainable": trained, "n_train": n_train, "n_heldout": n_heldout, "facts": found}))
+        self.folder.emit(Measured(text=text, trainable=trained, n_train=n_train, n_heldout=n_heldout, facts=Facts(**found)))
 
     def open_model(self) -> nn.Module:
         """The base model with a fresh adapter, ready to learn."""
@@ -115,7 +117,7 @@ class TextSession:
         cut = sum(row.truncated for row, _ in kept)
         if dropped:
             text = f"{len(dropped)} examples {purpose} have nothing to learn from within {self.plan.max_length} tokens; left out."
-            self.folder.emit(Noted(text=text, data={"rows": dropped}))
+            self.folder.emit(Noted(text=text, rows=tuple(dropped)))
         if cut:
             self.folder.emit(Noted(text=f"{cut} of {len(kept)} examples {purpose} are cut at {self.plan.max_length} tokens."))
         if not kept:
@@ -261,7 +263,7 @@ class TextSession:
 
     # ---- judging and saving ----------------------------------------------------------------------------------------------
     def verdict(self, note: Note, stop: Callable[[], bool]) -> Judgement:
-        only = tuple(self.folder.job.options.get("measures", ()))  # a pilot is judged by its loss alone
+        only = self.folder.asked(TrainJob).measures  # a pilot is judged by its loss alone
         return judge(Judging(self, self.plan, MOST_ANSWERS, AFTER_RUN_SECONDS, note, stop, only=only))
 
     def save(self, folder: Path) -> Artifact:

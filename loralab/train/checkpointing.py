@@ -81,7 +81,7 @@ def computed(run: Run, seconds: float) -> float:
     still, missing = run.clock.lost(seconds)
     if missing:
         text = f"The computer slept or stood still for {duration(missing)}. The run went on where it was; that time is not counted."
-        run.folder.emit(Noted(step=run.progress.step, text=text))
+        run.folder.emit(Noted(step=run.progress.step, text=text, code="slept"))
     return seconds - still
 
 

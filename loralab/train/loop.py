@@ -57,7 +57,7 @@ def prepare(session: Session, plan: Plan, folder: RunFolder) -> Run:
         run.optimizer.load_state_dict(saved["optimizer"])
         run.optimizer.set_base(plan.learning_rate)  # it may have been lowered since
         checkpoint.restore_random_state(saved["rng"])
-        folder.emit(Noted(step=run.progress.step, text=f"Went on from update {run.progress.step} of {total}."))
+        folder.emit(Noted(step=run.progress.step, text=f"Went on from update {run.progress.step} of {total}.", code="resumed"))
     else:
         folder.emit(Noted(text="", phase="looking at the held-out examples before training"))
         run.progress.base_loss, rows = guard.evaluate(run)
@@ -159,7 +159,8 @@ def finish(run: Run) -> dict[str, Any]:
     """Keep the best, judge it, write it; or, when asked to stop, keep what there is so that the run can go on later."""
     progress, folder = run.progress, run.folder
     if run.why and run.why not in ("stopped", "failed"):
-        folder.emit(Noted(step=progress.step, text=f"Ended early: {run.why}. The best version, from update {progress.best_step}, is kept."))
+        text = f"Ended early: {run.why}. The best version, from update {progress.best_step}, is kept."
+        folder.emit(Noted(step=progress.step, text=text, code="ended_early", why=run.why))
     if run.best is not None:
         run.session.load_state(run.best)
     folder.emit(Noted(step=progress.step, text="", phase="saving"))

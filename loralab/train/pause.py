@@ -40,7 +40,7 @@ def wait(run: Run) -> None:
         return
     begun, step = time.monotonic(), run.progress.step
     checkpointing.save(run)
-    run.folder.emit(Noted(step=step, text=f"Waiting because {reason}. It goes on by itself.", phase=f"waiting: {reason}"))
+    run.folder.emit(Noted(step=step, text=f"Waiting because {reason}. It goes on by itself.", code="waiting", phase=f"waiting: {reason}"))
     while reason and not run.folder.stop_asked:
         _sleep(run)
         reason = why(plan, sensors.read(), MARGIN)

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from loralab.core.errors import Unavailable
-from loralab.core.events import Noted
+from loralab.core.events import Noted, Probed
 from loralab.core.words import size
 from loralab.machine.hardware import measure_machine
 from loralab.train import checkpoint, memory
@@ -50,7 +50,7 @@ def probe(run: Run) -> None:
         return
     reason = _not_worth(run, worst)
     if reason:  # not for people: nothing is missing
-        run.folder.emit(Noted(text="", data={"stage": "probe", "skipped": reason}))
+        run.folder.emit(Probed(skipped=reason))
         return
     run.folder.emit(Noted(text="", phase="trying out how much memory a step takes"))
     begun = time.monotonic()
@@ -62,15 +62,8 @@ def probe(run: Run) -> None:
     again = len(worst.rows) < run.plan.effective_batch  # then gradients of the first micro-batch are there when the second comes
     predicted, room = fit.at(run.session.predicted_bytes(worst, again=again)), memory.used() + int(FULL * free)
     text = f"Tried out: training will take {size(predicted)} of memory at its largest; {size(memory.used() + free)} are there."
-    data = {
-        "stage": "probe",
-        "bytes": predicted,
-        "free": free,
-        "cost": worst.cost,
-        "measured": list(fit.measured),
-        "seconds": time.monotonic() - begun,
-    }
-    run.folder.emit(Noted(text=text, data=data))
+    seconds = time.monotonic() - begun
+    run.folder.emit(Probed(text=text, bytes=predicted, free=free, cost=worst.cost, measured=fit.measured, seconds=seconds))
     if predicted > room:
         _lower(run, fit, room, worst)
 
@@ -94,7 +87,7 @@ def _measure(run: Run, worst: int) -> tuple[Fit, int] | None:
     """Two tries with the optimiser's notes there, the second only where the first says it fits: the fit, and what was free before."""
     session = run.session
     if not memory.reset_peak():
-        run.folder.emit(Noted(text="", data={"stage": "probe", "skipped": "this system does not tell the most memory used"}))
+        run.folder.emit(Probed(skipped="this system does not tell the most memory used"))
         return None
     free, room = _free(run), memory.used() + int(FULL * _free(run))
     notes = _ballast(session, run.optimizer)
@@ -107,7 +100,7 @@ def _measure(run: Run, worst: int) -> tuple[Fit, int] | None:
             break
         peak, why = attempt(lambda batch=batch: _try(session, batch), session.model.zero_grad)
         if peak is None:
-            run.folder.emit(Noted(text="", data={"stage": "probe", "failed": why, "cost": batch.cost}))
+            run.folder.emit(Probed(failed=why, cost=batch.cost))
             return (Fit(tuple(counted), tuple(measured)), free) if counted else None
         counted.append(expected)
         measured.append(peak)

@@ -77,7 +77,7 @@ def roll_back(run: Run) -> int:
     watch.back = (now, rollback.restore(run, watch.last_good))
     if watch.back[1] >= 0:
         where = f"after update {watch.back[1]}" if watch.back[1] else "at the start"
-        run.folder.emit(Noted(step=now, text=f"Went back to what had been learned {where}."))
+        run.folder.emit(Noted(step=now, text=f"Went back to what had been learned {where}.", code="rolled_back"))
     return watch.back[1]
 
 

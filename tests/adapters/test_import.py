@@ -12,8 +12,9 @@ from safetensors.torch import load_file, save_file
 
 from loralab.core import paths
 from loralab.core.errors import UserError
-from loralab.core.events import Ended, Evaluated, EventLog, Noted, Saved, Started, Stepped
-from loralab.core.records import Artifact, Job, Score
+from loralab.core.events import Ended, Evaluated, EventLog, Measured, Saved, Started, Stepped
+from loralab.core.jobs import ExportJob, TrainJob, job_of
+from loralab.core.records import Artifact, Score
 from loralab.exports import job
 from loralab.lab import Lab
 from loralab.models import adapter_file
@@ -42,17 +43,16 @@ def answers_as(lab: Lab, run: str, adapter: Path, base: Path) -> None:
 
     from loralab.runtimes.base_model import load_base
 
-    options = lab._trained(run)
     wanted = logits(PeftModel.from_pretrained(load_base(base, "fp32"), str(adapter)).eval())
     bare = logits(load_base(base, "fp32"))
-    assert (logits(open_speaker(Path(options["model"]), options["adapter"], {}).model) - wanted).abs().max() < 1e-6
+    assert (logits(open_speaker(Path(lab.job(run).model), lab._adapter(run)).model) - wanted).abs().max() < 1e-6
     assert (wanted - bare).abs().max() > 0.05
 
 
 def worker(lab: Lab, kind: str, run: str, **options: Any) -> dict[str, Any]:
     folder = lab.home / "runs" / f"{run}-{kind}"
     folder.mkdir()
-    asked = Job(kind=kind, run=folder.name, options={"of": run, **lab._trained(run), **options})
+    asked = job_of({"kind": kind, "run": folder.name, "of": run, "model": lab.job(run).model, "adapter": lab._adapter(run), **options})
     return (job if kind == "export" else judging).run(RunFolder(folder, asked, EventLog(folder / "events.jsonl")))
 
 
@@ -149,12 +149,12 @@ def ours(bases: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Pa
     run = home / "runs" / "sunny-otter"
     adapter = gguf_models.adapter_folder(run / "artifacts" / "adapter", bases["base"])
     values = {"dataset": str(home / "letters.jsonl"), "base_model": str(bases["base"]), "rank": 4, "epochs": 7, "title": "My letters"}
-    asked = Job(kind="train", run=run.name, plan=parse_plan(values).model_dump(), options={"model": str(bases["base"])})
+    asked = TrainJob(run=run.name, plan=parse_plan(values).model_dump(), model=str(bases["base"]))
     paths.write_atomic(run / "job.json", asked.model_dump_json())
     fingerprint.keep(run, bases["base"])
     log = EventLog(run / "events.jsonl")
     log(Started(pid=1, versions={"torch": "2.13.0"}))
-    log(Noted(text=f"Reading {home / 'letters.jsonl'}", data={"n_train": 90, "n_heldout": 30}))
+    log(Measured(text=f"Reading {home / 'letters.jsonl'}", n_train=90, n_heldout=30))
     for i in (1, 2, 3):
         log(Stepped(step=i, loss=4.0 - i, grad_norm=1, learning_rate=1e-3, tokens=64, tokens_per_second=900, memory_bytes=9, total_steps=3))
     log(Evaluated(step=3, split="final", loss=2.5, n=30, scores=(SCORE,), verdict="better", words="Better: much likelier than before."))
@@ -169,7 +169,7 @@ def ours(bases: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Pa
         from loralab.exports.parity.checks import untried
 
         patch.setattr(gate, "_compared", lambda *_: untried("Later"))
-        found = job.run(RunFolder(folder, Job(kind="export", run="away", options=options), EventLog(folder / "events.jsonl")))
+        found = job.run(RunFolder(folder, ExportJob.model_validate({"run": "away", **options}), EventLog(folder / "events.jsonl")))
     return Path(found["path"])
 
 

@@ -10,10 +10,10 @@ import pytest
 
 from advisor.diagnosis import limits
 from advisor.diagnosis.limits import Limits, Point
-from loralab.core.events import Adjusted, Ended, Incident, Noted, Started, Stepped, fold
-from loralab.core.records import Job
+from loralab.core.events import Adjusted, Ended, Incident, Measured, Started, Stepped, fold
+from loralab.core.facts import Facts
+from loralab.core.jobs import TrainJob
 from loralab.core.report import run_report
-from loralab.datasets.run_facts import Facts
 from loralab.history.derive import memory_of, points_of
 from loralab.tasks.text import TextPlan
 
@@ -94,9 +94,9 @@ def test_a_success_beyond_a_failure_takes_it_back_but_not_one_with_more_room():
 
 
 def ran(*events: Any, **settings: Any) -> list[Point]:
-    facts = Noted(text="Learning from 9 examples.", data={"facts": FACTS.model_dump()})
+    facts = Measured(text="Learning from 9 examples.", facts=FACTS)
     view = fold("amber-otter", [Started(pid=1, time=1), facts.model_copy(update={"time": 2}), *events])
-    job = Job(kind="train", run="amber-otter", plan=plan(**settings).model_dump())
+    job = TrainJob(run="amber-otter", plan=plan(**settings).model_dump())
     told = points_of(memory_of(job, view, run_report(view, Path())))
     return [point for one in told if (point := limits._from_memory(one)) is not None]
 

@@ -17,9 +17,9 @@ from advisor.proposals.learned import Sweep
 from advisor.proposals.propose import known_facts
 from advisor.proposals.wishes import understand
 from loralab.core.errors import UserError
-from loralab.core.events import Ended, Evaluated, Incident, Noted, Started, Stepped
-from loralab.core.records import Job
-from loralab.datasets.run_facts import Facts
+from loralab.core.events import Ended, Evaluated, Incident, Measured, Started, Stepped
+from loralab.core.facts import Facts
+from loralab.core.jobs import TrainJob
 from loralab.history.record import Memory
 from loralab.lab import Lab
 from loralab.planning import estimate
@@ -215,10 +215,10 @@ def remember(lab: Lab, name: str, base: Path, data: Path, events: list[Any], **s
     """A run of the past on this computer, as its files are."""
     plan = models.plan(data, base_model=str(base), **settings)
     known = known_facts(lab, lab.profile(data, str(base)), str(base))
-    facts = Noted(time=2.0, text="Learning from 54 examples.", data={"facts": known.model_dump()})
+    facts = Measured(time=2.0, text="Learning from 54 examples.", facts=known)
     folder = lab.home / "runs" / name
     folder.mkdir(parents=True)
-    (folder / "job.json").write_text(Job(kind="train", run=name, plan=plan.model_dump(), options={}).model_dump_json(), "utf-8")
+    (folder / "job.json").write_text(TrainJob(run=name, plan=plan.model_dump()).model_dump_json(), "utf-8")
     (folder / "events.jsonl").write_text("".join(e.model_dump_json() + "\n" for e in [Started(time=1.0, pid=1), facts, *events]), "utf-8")
 
 
@@ -247,8 +247,8 @@ def test_a_plan_keeps_clear_of_what_failed_on_this_computer_and_says_so(lab: Lab
     assert "wild-otter" in again.reasons["learning_rate"]
     fixed = advisor.propose(profile, str(base), learning_rate=1e-2)
     assert fixed.plan["learning_rate"] == 1e-2, "what the person fixed is not moved"
-    assert "never_twice" in {problem["code"] for problem in fixed.problems}
-    assert "wild-otter" in next(p["what"] for p in fixed.problems if p["code"] == "never_twice")
+    assert "never_twice" in {problem.code for problem in fixed.problems}
+    assert "wild-otter" in next(p.what for p in fixed.problems if p.code == "never_twice")
     with pytest.raises(UserError, match="would fail again"):
         advisor.start(fixed.plan)
 
@@ -287,7 +287,7 @@ def test_a_wish_gives_a_complete_plan_that_fits_and_what_it_takes(lab: Lab, text
     plan = TextPlan.model_validate(found.proposal.plan)
     assert plan.title == text
     assert estimate.fits(found.proposal.footprint, lab.machine())
-    assert not [p for p in found.proposal.problems if p["severity"] == "error" and p["code"] != "not_downloaded"]
+    assert not [p for p in found.proposal.problems if p.severity == "error" and p.code != "not_downloaded"]
     assert found.rows >= 100
     assert set(found.sample) == set(found.columns)
     assert any(f"{found.rows:,}" in need for need in found.needs)

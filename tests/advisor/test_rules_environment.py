@@ -42,8 +42,8 @@ CASES: dict[str, tuple[Case, Case]] = {
         ran(ended("ended_by_force", "killed"), losses=FALLING),
     ),
     "waited": (
-        ran(note("Waiting because the battery is at 10 % (your limit is 20 %). It goes on by itself."), DONE),
-        ran(note("Went on from update 3 of 9."), DONE),
+        ran(note("Waiting because the battery is at 10 % (your limit is 20 %). It goes on by itself.", "waiting"), DONE),
+        ran(note("Went on from update 3 of 9.", "resumed"), DONE),
     ),
     "missing_package": (ran(ended("no_bitsandbytes"), precision="nf4"), ran(ended("unexpected"), losses=FALLING)),
     "damaged_copy": (ran(incident("damaged_copy"), DONE), ran(incident("rolled_back"), DONE)),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import threading
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -16,9 +15,9 @@ from advisor.diagnosis.limits import Limits, points
 from advisor.repair import tries
 from advisor.repair.repair import repair
 from loralab.core.errors import UserError
-from loralab.core.events import Adjusted, Ended, Event, Incident, Noted, Started, Stepped, fold
-from loralab.core.records import Job
-from loralab.datasets.run_facts import Facts
+from loralab.core.events import Adjusted, Ended, Event, Incident, Measured, Started, Stepped, fold
+from loralab.core.facts import Facts
+from loralab.core.jobs import AfterTrials, Control, Retry, TrainJob
 from loralab.lab import Lab
 from loralab.tasks.text import TextPlan
 from tests.support import models
@@ -30,7 +29,7 @@ FACTS = Facts(
 
 def wrecked(run: str, rate: float, time: float) -> list[Event]:
     """The log of a run that ran away four times."""
-    facts = Noted(time=time, text="Learning from 500 examples.", data={"facts": FACTS.model_dump()})
+    facts = Measured(time=time, text="Learning from 500 examples.", facts=FACTS)
     found: list[Event] = [Started(time=time, pid=1), facts]
     for number in range(1, 4):
         found += [
@@ -44,11 +43,13 @@ def wrecked(run: str, rate: float, time: float) -> list[Event]:
     return [*found, Ended(time=time + 5, step=3, outcome="failed", what=f"{run} ran away.", code="diverged")]
 
 
-def put(lab: Lab, run: str, plan: TextPlan, events: list[Event], options: dict[str, Any] | None = None) -> str:
+def put(
+    lab: Lab, run: str, plan: TextPlan, events: list[Event], origin: Retry | Control | AfterTrials | None = None, model: str = ""
+) -> str:
     """A run of the past, as its files are."""
     folder = lab.home / "runs" / run
     folder.mkdir(parents=True)
-    (folder / "job.json").write_text(Job(kind="train", run=run, plan=plan.model_dump(), options=options or {}).model_dump_json(), "utf-8")
+    (folder / "job.json").write_text(TrainJob(run=run, plan=plan.model_dump(), origin=origin, model=model).model_dump_json(), "utf-8")
     (folder / "events.jsonl").write_text("".join(event.model_dump_json() + "\n" for event in events), "utf-8")
     return run
 
@@ -121,7 +122,7 @@ def test_what_the_person_switched_off_stays_off(lab: Lab):
 def test_a_stopped_run_and_a_control_are_never_tried_again(lab: Lab):
     events = [*wrecked("stopped", 0.5, 1.0)[:-1], Ended(time=9, outcome="stopped")]
     stopped = put(lab, "stopped", TextPlan(dataset="a.csv"), events)
-    control = put(lab, "control", TextPlan(dataset="a.csv"), wrecked("control", 0.5, 1.0), {"control": "shuffled"})
+    control = put(lab, "control", TextPlan(dataset="a.csv"), wrecked("control", 0.5, 1.0), Control())
     assert tries.may_be_tried(lab, stopped, tries.Policy()) == "It did not fail."
     assert "control" in tries.may_be_tried(lab, control, tries.Policy(minutes=10000))
 
@@ -129,9 +130,9 @@ def test_a_stopped_run_and_a_control_are_never_tried_again(lab: Lab):
 def test_after_two_tries_it_is_enough(lab: Lab):
     names = [long_ago(lab)]
     for number in (1, 2):
-        why = tries.Try(of=names[-1], first=names[0], number=number, rule="diverged", words="Smaller steps.").model_dump()
+        why = Retry(of=names[-1], first=names[0], number=number, rule="diverged", words="Smaller steps.")
         name = f"try-{number}"
-        names.append(put(lab, name, TextPlan(dataset="a.csv"), wrecked(name, 0.5, 1000.0 + 10 * number), {"retry": why}))
+        names.append(put(lab, name, TextPlan(dataset="a.csv"), wrecked(name, 0.5, 1000.0 + 10 * number), why))
     assert tries.chain(lab, names[1]) == tuple(names)
     forever = tries.Policy(minutes=7 * 24 * 60)
     assert "tried again already" in next(tries._obstacles(lab, names[0], forever, 1030.0))
@@ -148,11 +149,11 @@ def test_after_two_tries_it_is_enough(lab: Lab):
 def test_who_asks_for_a_try_has_no_bounds_of_number_or_time(lab: Lab):
     base, data = models.model_folder(lab.home / "tiny"), models.uneven_file(lab.home / "uneven.jsonl", 24)
     plan = TextPlan(dataset=str(data), learning_rate=0.5, max_steps=2, max_length=64, rank=4)
-    names = [put(lab, "try-0", plan, wrecked("try-0", 0.5, 1000.0), {"model": str(base)})]
+    names = [put(lab, "try-0", plan, wrecked("try-0", 0.5, 1000.0), model=str(base))]
     for number in (1, 2):
-        why = tries.Try(of=names[-1], first=names[0], number=number, rule="diverged", words="Smaller steps.").model_dump()
+        why = Retry(of=names[-1], first=names[0], number=number, rule="diverged", words="Smaller steps.")
         name, events = f"try-{number}", wrecked(f"try-{number}", 0.5, 1000.0 + 10 * number)
-        names.append(put(lab, name, plan, events, {"model": str(base), "retry": why}))
+        names.append(put(lab, name, plan, events, why, str(base)))
     tries.allow(lab.home, {"tries": 1, "minutes": 0.01})
     with pytest.raises(UserError):
         Advisor(lab).retry(names[2])
@@ -166,7 +167,7 @@ def test_who_asks_for_a_try_has_no_bounds_of_number_or_time(lab: Lab):
 def test_a_run_that_the_rules_know_nothing_of_has_a_chain_all_the_same(lab: Lab):
     put(lab, "whole", TextPlan(dataset="a.csv"), wrecked("whole", 0.5, 1000.0))
     for plan in ('{"task": "full", "dataset": "a.csv"}', '{"task": "text", "dataset": "a.csv", "of_the_future": 1}'):
-        job = {"kind": "train", "run": "whole", "plan": json.loads(plan), "options": {}}
+        job = {"kind": "train", "run": "whole", "plan": json.loads(plan)}
         (lab.home / "runs" / "whole" / "job.json").write_text(json.dumps(job), "utf-8")
         (told,) = Advisor(lab).tries("whole")
         assert (told.run, told.happened) == ("whole", "")
@@ -182,7 +183,7 @@ def test_a_run_that_the_rules_know_nothing_of_has_a_chain_all_the_same(lab: Lab)
 def test_a_failed_run_is_tried_again_by_a_real_worker_once_even_with_two_apps(lab: Lab, monkeypatch: pytest.MonkeyPatch):
     base, data = models.model_folder(lab.home / "tiny"), models.uneven_file(lab.home / "uneven.jsonl", 24)
     plan = TextPlan(dataset=str(data), learning_rate=0.5, max_steps=2, max_length=64, rank=4)
-    run = put(lab, "wild", plan, wrecked("wild", 0.5, 1.0), {"model": str(base)})
+    run = put(lab, "wild", plan, wrecked("wild", 0.5, 1.0), model=str(base))
     monkeypatch.setattr(tries.time, "time", lambda: 10.0)
     apps = [Advisor(Lab(lab.home)) for _ in range(2)]
     begun: list[str] = []

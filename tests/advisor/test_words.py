@@ -22,7 +22,7 @@ from advisor.words.answers import answer
 from advisor.words.glossary import ENTRIES
 from advisor.words.story import story
 from advisor.words.summary import RunSummary
-from loralab.core.events import Adjusted, Ended, Evaluated, Event, Incident, Noted, Saved, Started, Stepped, fold
+from loralab.core.events import Adjusted, Ended, Evaluated, Event, Incident, Measured, Noted, Saved, Started, Stepped, fold
 from loralab.core.records import Artifact
 from tests.support import judged_runs
 
@@ -53,7 +53,7 @@ def steps(*losses: float, total: int = 0, begun: float = 1000.0) -> list[Event]:
 
 
 def begun() -> list[Event]:
-    return [Started(pid=1, time=1000.0), Noted(text="Learning.", data={"n_train": 240}), Evaluated(split="base", loss=3.5, n=24)]
+    return [Started(pid=1, time=1000.0), Measured(text="Learning.", n_train=240), Evaluated(split="base", loss=3.5, n=24)]
 
 
 def ran_away() -> RunSummary:
@@ -81,8 +81,9 @@ def healthy() -> RunSummary:
 
 def ended_early() -> RunSummary:
     looks = [Evaluated(step=n, loss=x, n=24, best=n == 5) for n, x in ((5, 2.0), (10, 2.1), (15, 2.2), (20, 2.3))]
-    why = "Ended early: the held-out loss has not improved for 3 looks. The best version, from update 5, is kept."
-    return run_summary(*begun(), *steps(*[3.0] * 20, total=60), *looks, Noted(step=20, text=why), Ended(step=20, outcome="finished"))
+    why = "the held-out loss has not improved for 3 looks"
+    note = Noted(step=20, text=f"Ended early: {why}. The best version, from update 5, is kept.", code="ended_early", why=why)
+    return run_summary(*begun(), *steps(*[3.0] * 20, total=60), *looks, note, Ended(step=20, outcome="finished"))
 
 
 def going_on() -> RunSummary:

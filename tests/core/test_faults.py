@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import random
 import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,35 +19,13 @@ from loralab.history import History
 from loralab.lab import Lab
 from loralab.sessions import job
 from loralab.train import checkpoint, checkpointing
-from tests.conftest import ended, forget
+from tests.conftest import ended, fill, forget
 from tests.support import models
 from tests.support.disturbed import adapter, at, data, open_run, same, short, undisturbed
 
 pytestmark = pytest.mark.worker
 
 __all__ = ["data", "short", "undisturbed"]
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A real disk of 6 MB. Only root may mount one; the faults injected in test_checkpoint.py run everywhere."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    mount = shutil.which("mount")
-    if mount is None or sys.platform != "linux" or subprocess.call([mount, "-t", "tmpfs", "-o", "size=6m", "tmpfs", place]) != 0:
-        pytest.skip("a disk can be mounted by root on Linux only")
-    yield place
-    subprocess.check_call(["umount", "-l", str(place)])
-
-
-def fill(place: Path) -> Path:
-    """Take all the room there is."""
-    block = bytes(4096)
-    ballast = place / "ballast"
-    with ballast.open("ab", buffering=0) as file, contextlib.suppress(OSError):
-        while file.write(block):
-            pass
-    return ballast
 
 
 # ---- a full disk -------------------------------------------------------------------------------------------------------------

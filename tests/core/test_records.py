@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+import os
+from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
 from loralab.core.errors import UserError
+from loralab.core.paths import write_atomic
 from loralab.core.records import Artifact, Example, Message, Score
 from loralab.tasks import parse_plan, tasks
 from loralab.tasks.text import TextPlan
@@ -74,3 +77,16 @@ def test_a_plan_of_texts_becomes_typed_and_goes_round():
 def test_a_wrong_setting_is_named_in_words(values, words):
     with pytest.raises(UserError, match=words):
         parse_plan(values)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no umask")
+def test_what_is_written_at_once_may_be_read_as_any_other_file_and_a_token_by_its_owner_only(tmp_path: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        write_atomic(tmp_path / "card.md", "a card")
+        write_atomic(tmp_path / "token.json", "a token", private=True)
+        (tmp_path / "other").write_text("as the system makes it")
+    finally:
+        os.umask(before)
+    modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir() if path.is_file()}
+    assert modes == {"card.md": 0o640, "token.json": 0o600, "other": 0o640}

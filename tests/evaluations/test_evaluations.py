@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from loralab import evaluations
+from loralab.core.jobs import EvaluateJob
 from loralab.core.records import Example, Message
 from loralab.evaluations import Answer, Answered
 from loralab.evaluations.shared import answers as _answers
@@ -159,7 +160,7 @@ def test_a_session_without_labels_is_not_asked_for_them(session: Any) -> None:
 def test_a_finished_run_is_judged_again_to_the_same_numbers(learned: Learned, home: Path) -> None:
     run = learned.copy(home)
     base, trained = home / "models" / "base", runs.view(home, run)
-    again = runs.start(home, "evaluate", options={"of": run, "model": str(base), "adapter": trained.adapter})
+    again = runs.start(home, EvaluateJob(of=run, model=str(base), adapter=trained.adapter))
     judged = ended(home, again)
     assert judged.state == "finished", judged.ending
     first = next(e for e in trained.evaluations if e.split == "final")
@@ -173,6 +174,6 @@ def test_a_finished_run_is_judged_again_to_the_same_numbers(learned: Learned, ho
     assert len(per_row) == second.n
     weighted = sum(r["adapter_loss"] * r["tokens"] for r in per_row) / sum(r["tokens"] for r in per_row)
     assert weighted == pytest.approx(second.loss, abs=1e-9)
-    missing = ended(home, runs.start(home, "evaluate", options={"of": "gone", "model": str(base), "adapter": trained.adapter}))
+    missing = ended(home, runs.start(home, EvaluateJob(of="gone", model=str(base), adapter=trained.adapter)))
     assert missing.ending is not None
     assert missing.ending.code == "no_run"

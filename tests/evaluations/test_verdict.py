@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from loralab.core.jobs import Control, TrainJob
 from loralab.evaluations.shared import controls, paired, verdict
 from loralab.evaluations.text import heldout_loss, question_fit
 from loralab.runs import runs
@@ -177,8 +178,8 @@ def test_a_good_run_is_better_and_the_same_run_on_shuffled_answers_is_not(tmp_pa
     data = tiny.examples_file(tmp_path / "colours.jsonl", rows=240)
     plan = parse_plan({"dataset": str(data), "max_length": 64, "rank": 8, "epochs": 8, "learning_rate": 1e-2, "patience": 0}).model_dump()
     home = tmp_path / "home"
-    good = ended(home, runs.start(home, "train", plan=plan, options={"model": str(base)}))
-    control = ended(home, runs.start(home, "train", plan=plan, options={"model": str(base), "control": "shuffled_answers"}))
+    good = ended(home, runs.start(home, TrainJob(plan=plan, model=str(base))))
+    control = ended(home, runs.start(home, TrainJob(plan=plan, model=str(base), origin=Control())))
     first, second = (next(e for e in view.evaluations if e.split == "final") for view in (good, control))
     assert first.verdict == "better", first.words
     assert second.verdict != "better", second.words

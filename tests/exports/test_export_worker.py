@@ -14,8 +14,9 @@ import pytest
 from loralab.cli.export_commands import card
 from loralab.core import paths
 from loralab.core.events import Ended, EventLog, Incident, Saved, Started, read
+from loralab.core.jobs import TrainJob
 from loralab.core.paths import CHECKOUT
-from loralab.core.records import Artifact, Job
+from loralab.core.records import Artifact
 from loralab.tasks import parse_plan
 from tests.support import damage, gguf_models, tiny
 
@@ -31,7 +32,7 @@ def trained(home: Path) -> None:
     run = home / "runs" / "tiny-run"
     adapter = gguf_models.adapter_folder(run / "artifacts" / "adapter", base)
     plan = parse_plan({"dataset": str(tiny.examples_file(home / "rows.jsonl", 40)), "base_model": str(base), "rank": 4})
-    asked = Job(kind="train", run=run.name, plan=plan.model_dump(), options={"model": str(base)})
+    asked = TrainJob(run=run.name, plan=plan.model_dump(), model=str(base))
     paths.write_atomic(run / "job.json", asked.model_dump_json())
     log = EventLog(run / "events.jsonl")
     for event in (Started(pid=1), Saved(artifact=Artifact(kind="adapter", path=str(adapter))), Ended(outcome="finished")):

@@ -16,8 +16,9 @@ import pytest
 from loralab import exports
 from loralab.core import paths
 from loralab.core.errors import LabError, UserError
-from loralab.core.events import Ended, Evaluated, EventLog, Noted, Previewed, RunView, Started
-from loralab.core.records import Job, Sample, Score
+from loralab.core.events import Ended, Evaluated, EventLog, Measured, Previewed, RunView, Started
+from loralab.core.jobs import ExportJob, TrainJob
+from loralab.core.records import Sample, Score
 from loralab.exports import _files, job
 from loralab.models import adapter_file
 from loralab.reports import card
@@ -51,11 +52,11 @@ def workspace(tmp_path: Path) -> tuple[Path, Path, Path]:
     run = home / "runs" / "tiny-run"
     adapter = tiny.adapter_folder(run / "artifacts" / "adapter", base)
     plan = parse_plan({"dataset": str(tmp_path / "private" / "letters.jsonl"), "base_model": str(base), "rank": 4, "title": "My letters"})
-    asked = Job(kind="train", run="tiny-run", plan=plan.model_dump(), options={"model": str(base)})
+    asked = TrainJob(run="tiny-run", plan=plan.model_dump(), model=str(base))
     paths.write_atomic(run / "job.json", asked.model_dump_json())
     log = EventLog(run / "events.jsonl")
     log(Started(pid=1))
-    log(Noted(text="Learning.", data={"n_train": 828, "n_heldout": 92}))
+    log(Measured(text="Learning.", n_train=828, n_heldout=92))
     log(Evaluated(split="final", loss=2.4, n=92, scores=(SCORE,)))
     log(Previewed(samples=(SAMPLE,)))
     log(Ended(outcome="finished"))
@@ -67,7 +68,7 @@ def export(home: Path, base: Path, adapter: Path, form: str) -> dict[str, Any]:
     folder = home / "runs" / f"export-{form}"
     folder.mkdir(parents=True, exist_ok=True)
     options = {"of": "tiny-run", "format": form, "model": str(base), "adapter": str(adapter)}
-    return job.run(RunFolder(folder, Job(kind="export", run=folder.name, options=options), EventLog(folder / "events.jsonl")))
+    return job.run(RunFolder(folder, ExportJob.model_validate({"run": folder.name, **options}), EventLog(folder / "events.jsonl")))
 
 
 def numbers_of(weights: Path) -> bytes:
@@ -208,7 +209,7 @@ def test_unknown_formats_and_missing_adapters_are_told_in_words(workspace: tuple
 def test_the_worker_exports(workspace: tuple[Path, Path, Path]) -> None:
     home, base, adapter = workspace
     options = {"of": "tiny-run", "format": "adapter", "model": str(base), "adapter": str(adapter)}
-    run = runs.start(home, "export", options=options)
+    run = runs.start(home, ExportJob.model_validate(options))
     limit = time.monotonic() + 120
     while runs.view(home, run).active and time.monotonic() < limit:
         time.sleep(0.2)
@@ -227,7 +228,7 @@ def test_the_card_says_what_was_measured_and_how_to_load_it() -> None:
         run="r",
         samples=(SAMPLE,),
         evaluations=(Evaluated(split="final", loss=2.4, n=92, scores=(SCORE,)),),
-        notes=(Noted(text="", data={"n_train": 828, "n_heldout": 92}),),
+        measured=Measured(n_train=828, n_heldout=92),
     )
     text = model_card("r", parse_plan({"title": "A | b"}).model_dump(), Origin(name="x", hub_id="owner/x", licence="MIT"), view)
     assert text.startswith("---\nbase_model: owner/x\nlibrary_name: peft\n")

@@ -13,7 +13,7 @@ import pytest
 from loralab.core import paths
 from loralab.core.errors import LabError, Unavailable, UserError
 from loralab.core.events import EventLog, Started
-from loralab.core.records import Job
+from loralab.core.jobs import ExportJob, TrainJob
 from loralab.exports import gguf_model as format_gguf
 from loralab.exports import job
 from loralab.exports.gguf import lora, recipe
@@ -98,7 +98,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Pat
     run = home / "runs" / "tiny-run"
     adapter = gguf_models.adapter_folder(run / "artifacts" / "adapter", base)
     plan = parse_plan({"dataset": "letters.jsonl", "base_model": str(base), "rank": 4, "title": "My Phi-3 letters!"})
-    asked = Job(kind="train", run="tiny-run", plan=plan.model_dump(), options={"model": str(base)})
+    asked = TrainJob(run="tiny-run", plan=plan.model_dump(), model=str(base))
     paths.write_atomic(run / "job.json", asked.model_dump_json())
     log = EventLog(run / "events.jsonl")
     log(Started(pid=1))
@@ -111,7 +111,7 @@ def export(workspace: tuple[Path, Path, Path], form: str, variant: str = "") -> 
     folder = home / "runs" / f"export-{form}-{variant}"
     folder.mkdir(parents=True, exist_ok=True)
     options = {"of": "tiny-run", "format": form, "variant": variant, "model": str(base), "adapter": str(adapter)}
-    return job.run(RunFolder(folder, Job(kind="export", run=folder.name, options=options), EventLog(folder / "events.jsonl")))
+    return job.run(RunFolder(folder, ExportJob.model_validate({"run": folder.name, **options}), EventLog(folder / "events.jsonl")))
 
 
 def test_the_usual_export_is_q4_k_m_proven_and_complete(workspace: tuple[Path, Path, Path]) -> None:

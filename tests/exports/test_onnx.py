@@ -20,8 +20,8 @@ import pytest
 from loralab.core import paths
 from loralab.core.errors import Unavailable, UserError
 from loralab.core.events import EventLog, RunView, Started
+from loralab.core.jobs import ExportJob, TrainJob
 from loralab.core.parity import Parity
-from loralab.core.records import Job
 from loralab.exports import Source, job
 from loralab.exports import onnx_model as format_onnx
 from loralab.exports.onnx import graph, guide, parts
@@ -48,7 +48,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, dict
     run = home / "runs" / "tiny-run"
     adapter = tiny.adapter_folder(run / "artifacts" / "adapter", base)
     plan = parse_plan({"base_model": str(base), "dataset": str(home / "letters.jsonl"), "title": "My letters"})
-    asked = Job(kind="train", run="tiny-run", plan=plan.model_dump(), options={"model": str(base)})
+    asked = TrainJob(run="tiny-run", plan=plan.model_dump(), model=str(base))
     paths.write_atomic(run / "job.json", asked.model_dump_json())
     log = EventLog(run / "events.jsonl")
     log(Started(pid=1))
@@ -71,7 +71,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, dict
 def _export(home: Path, base: Path, adapter: Path, variant: str) -> dict[str, Any]:
     (folder := home / "runs" / f"export-onnx-{variant}").mkdir(parents=True, exist_ok=True)
     options = {"of": "tiny-run", "format": "onnx", "variant": variant, "model": str(base), "adapter": str(adapter)}
-    return job.run(RunFolder(folder, Job(kind="export", run=folder.name, options=options), EventLog(folder / "events.jsonl")))
+    return job.run(RunFolder(folder, ExportJob.model_validate({"run": folder.name, **options}), EventLog(folder / "events.jsonl")))
 
 
 def _trained(base: Path, adapter: Path) -> Any:

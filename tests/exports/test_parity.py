@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from loralab.core import paths
-from loralab.core.events import EventLog, Incident, Noted, RunView, Started, read
+from loralab.core.events import Compared, EventLog, Incident, RunView, Started, read
+from loralab.core.jobs import ExportJob, TrainJob
 from loralab.core.parity import Parity
 from loralab.core.parity import read as read_parity
-from loralab.core.records import Job
 from loralab.exports import Source, formats, job
 from loralab.exports.gguf import families
 from loralab.exports.parity import gate as _gate
@@ -39,7 +39,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
     adapter = gguf_models.adapter_folder(home / "runs" / "tiny-run" / "artifacts" / "adapter", base)
     data = tiny.examples_file(home / "colours.jsonl", 40)
     plan = parse_plan({"dataset": str(data), "base_model": str(base), "rank": 4, "title": "Colours"})
-    asked = Job(kind="train", run="tiny-run", plan=plan.model_dump(), options={"model": str(base)})
+    asked = TrainJob(run="tiny-run", plan=plan.model_dump(), model=str(base))
     paths.write_atomic(home / "runs" / "tiny-run" / "job.json", asked.model_dump_json())
     log = EventLog(home / "runs" / "tiny-run" / "events.jsonl")
     log(Started(pid=1))
@@ -55,7 +55,7 @@ def export(place: Place, form: str, variant: str = "") -> tuple[dict[str, Any], 
     folder.mkdir(parents=True)
     options = {"of": "tiny-run", "format": form, "variant": variant, "model": str(base), "adapter": str(adapter)}
     log = EventLog(folder / "events.jsonl")
-    result = job.run(RunFolder(folder, Job(kind="export", run=folder.name, options=options), log))
+    result = job.run(RunFolder(folder, ExportJob.model_validate({"run": folder.name, **options}), log))
     log.close()
     return result, read(folder / "events.jsonl")[0]
 
@@ -79,7 +79,7 @@ def test_a_proven_export_carries_its_numbers(place: Place) -> None:
     assert "## Compared with what was trained" in card
     assert "| loss | same |" in card
     assert "parity.json" in (folder / "SHA256SUMS").read_text()
-    assert any(isinstance(event, Noted) and "parity" in event.data for event in events)
+    assert any(isinstance(event, Compared) for event in events)
 
 
 def test_an_export_that_differs_is_kept_under_another_name(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,7 @@ import pytest
 from loralab.core import paths
 from loralab.core.errors import UserError
 from loralab.core.events import EventLog, Started
-from loralab.core.records import Job
+from loralab.core.jobs import ExportJob, TrainJob
 from loralab.exports import _merge, job, lm_studio, merged, ollama
 from loralab.runs.run_folder import RunFolder
 from loralab.tasks import parse_plan
@@ -67,7 +67,7 @@ def rows(path: Path, systems: list[str]) -> Path:
 def write_run(home: Path, base: Path, dataset: Path) -> None:
     run = home / "runs" / "tiny-run"
     plan = parse_plan({"dataset": str(dataset), "base_model": str(base), "rank": 4, "title": "My colours", "max_length": 512})
-    asked = Job(kind="train", run="tiny-run", plan=plan.model_dump(), options={"model": str(base)})
+    asked = TrainJob(run="tiny-run", plan=plan.model_dump(), model=str(base))
     paths.write_atomic(run / "job.json", asked.model_dump_json())
     log = EventLog(run / "events.jsonl")
     log(Started(pid=1))
@@ -81,7 +81,7 @@ def export(workspace: Workspace, form: str, variant: str = "", *, install: bool 
     if stop:
         (folder / "stop").touch()
     options = {"of": "tiny-run", "format": form, "variant": variant, "model": str(base), "adapter": str(adapter), "install": install}
-    return job.run(RunFolder(folder, Job(kind="export", run=folder.name, options=options), EventLog(folder / "events.jsonl")))
+    return job.run(RunFolder(folder, ExportJob.model_validate({"run": folder.name, **options}), EventLog(folder / "events.jsonl")))
 
 
 def fake_ollama(folder: Path, monkeypatch: pytest.MonkeyPatch, rc: int = 0) -> Path:
@@ -96,7 +96,7 @@ def fake_ollama(folder: Path, monkeypatch: pytest.MonkeyPatch, rc: int = 0) -> P
 
 def source_of(workspace: Workspace) -> Any:
     home, base, adapter = workspace
-    return job.open_source(home / "runs", {"of": "tiny-run", "model": str(base), "adapter": str(adapter)})
+    return job.open_source(home / "runs", "tiny-run", str(base), str(adapter))
 
 
 # ---- Ollama ----------------------------------------------------------------------------------------------------------------

@@ -81,7 +81,15 @@ def test_what_a_retry_was_begun_for_and_what_came_of_it_is_read_from_its_job(hom
     write("a", outcome="failed", code="diverged")
     write("b", learning_rate=1e-5)
     job = json.loads((home / "runs/b/job.json").read_text())
-    job["options"]["retry"] = {"of": "a", "rule": "diverged", "words": "Smaller corrections.", "settings": {"learning_rate": 1e-5}}
+    job["origin"] = {
+        "kind": "retry",
+        "first": "a",
+        "number": 1,
+        "of": "a",
+        "rule": "diverged",
+        "words": "Smaller corrections.",
+        "settings": {"learning_rate": 1e-5},
+    }
     (home / "runs/b/job.json").write_text(json.dumps(job))
     (act,) = memories.of("a").actions
     assert (act.by, act.child, act.fixed, act.changes) == ("advisor", "b", True, {"learning_rate": (None, 1e-5)})

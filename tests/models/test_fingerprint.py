@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from loralab.core import paths
 from loralab.core.errors import LabError, UserError
 from loralab.core.events import EventLog, Started
-from loralab.core.records import Job
+from loralab.core.jobs import TrainJob, job_of, parse_job
 from loralab.exports import formats, job
 from loralab.exports.offers import offers
 from loralab.models import fingerprint
@@ -37,9 +37,7 @@ def workspace(tmp_path: Path) -> Workspace:
     run = home / "runs" / "tiny-run"
     adapter = tiny.adapter_folder(run / "artifacts" / "adapter", base)
     plan = parse_plan({"dataset": str(tiny.examples_file(tmp_path / "rows.jsonl", 40)), "base_model": str(base), "rank": 4})
-    paths.write_atomic(
-        run / "job.json", Job(kind="train", run=run.name, plan=plan.model_dump(), options={"model": str(base)}).model_dump_json()
-    )
+    paths.write_atomic(run / "job.json", TrainJob(run=run.name, plan=plan.model_dump(), model=str(base)).model_dump_json())
     log = EventLog(run / "events.jsonl")
     log(Started(pid=1))
     log.close()
@@ -79,7 +77,7 @@ CHANGES = (
 def worker(home: Path, kind: str, options: dict[str, Any]) -> RunFolder:
     folder = home / "runs" / kind
     folder.mkdir(exist_ok=True)
-    return RunFolder(folder, Job(kind=kind, run=kind, options=options), EventLog(folder / "events.jsonl"))
+    return RunFolder(folder, job_of({"kind": kind.removesuffix("-again"), "run": kind, **options}), EventLog(folder / "events.jsonl"))
 
 
 @pytest.mark.parametrize(("change", "part"), CHANGES, ids=[change.__name__ for change, _ in CHANGES])
@@ -109,10 +107,10 @@ def test_a_copy_and_another_cut_of_the_same_model_are_the_same(workspace: Worksp
 def test_every_use_of_the_run_says_so_and_none_goes_on(workspace: Workspace) -> None:
     home, base, adapter = workspace
     options = {"of": "tiny-run", "model": str(base), "adapter": str(adapter)}
-    assert all(offer.problem is None or offer.problem.code != "base_changed" for offer in offers(home / "runs", options))
-    open_speaker(base, str(adapter), {})
+    assert all(offer.problem is None or offer.problem.code != "base_changed" for offer in offers(home / "runs", *options.values()))
+    open_speaker(base, str(adapter))
     one_tensor(base)
-    refused = [offer.problem.code for offer in offers(home / "runs", options) if offer.problem]
+    refused = [offer.problem.code for offer in offers(home / "runs", *options.values()) if offer.problem]
     assert refused == ["base_changed"] * sum(len(form.variants) or 1 for form in formats().values())
     with pytest.raises(LabError, match="its weights changed since"):
         job.run(worker(home, "export", options | {"format": "adapter"}))
@@ -120,9 +118,9 @@ def test_every_use_of_the_run_says_so_and_none_goes_on(workspace: Workspace) -> 
     with pytest.raises(UserError, match="its weights changed since"):
         judging.run(worker(home, "evaluate", options))
     with pytest.raises(UserError, match="its weights changed since"):
-        open_speaker(base, str(adapter), {})
+        open_speaker(base, str(adapter))
     log = EventLog(home / "runs" / "tiny-run" / "events.jsonl")
-    asked = Job.model_validate_json((home / "runs" / "tiny-run" / "job.json").read_bytes())
+    asked = parse_job((home / "runs" / "tiny-run" / "job.json").read_bytes())
     with pytest.raises(UserError, match="its weights changed since"):  # it would go on learning on another model
         training.run(RunFolder(home / "runs" / "tiny-run", asked, log))
 
@@ -134,13 +132,13 @@ def test_a_deleted_base_is_a_sentence_and_the_adapter_can_still_be_kept(workspac
     with pytest.raises(LabError, match="not on this computer any more"):
         judging.run(worker(home, "evaluate", options))
     with pytest.raises(LabError, match="not on this computer any more"):
-        open_speaker(base, str(adapter), {})
+        open_speaker(base, str(adapter))
     with pytest.raises(LabError, match="not on this computer any more"):
         job.run(worker(home, "export", options | {"format": "gguf"}))
     kept = job.run(worker(home, "export-again", options | {"format": "adapter"}))
     assert (kept["parity"], Path(kept["path"]).name) == ("untried", "tiny-run-adapter.zip")
     assert "not on this computer any more, so nothing could be compared" in kept["parity_words"]
-    problems = {offer.format: offer.problem for offer in offers(home / "runs", options)}
+    problems = {offer.format: offer.problem for offer in offers(home / "runs", *options.values())}
     assert problems.pop("adapter") is None
     assert all(problem is not None and "not on this computer" in problem.what for problem in problems.values())
 

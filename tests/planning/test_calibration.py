@@ -8,8 +8,8 @@ import sqlite3
 import pytest
 
 from loralab import Lab
-from loralab.core.events import Adjusted, Ended, EventLog, Noted, Outcome, Started, Stepped
-from loralab.core.records import Job
+from loralab.core.events import Adjusted, Ended, EventLog, Outcome, Probed, Started, Stepped
+from loralab.core.jobs import TrainJob
 from loralab.planning.calibration import CAP, ENOUGH, TELLING, Experience, gather
 from loralab.planning.estimate import stage_words
 from tests.support import tiny
@@ -36,12 +36,12 @@ def past(home, name, plan, predicted, *, step=1.0, process=1.0, outcome: Outcome
     """A run folder that ended: it took `step` and `process` times what was foretold."""
     folder = home / "runs" / name
     folder.mkdir(parents=True)
-    (folder / "job.json").write_text(Job(kind="train", run=name, plan=plan, options={"predicted": predicted}).model_dump_json())
-    loaded = int(predicted["weights"] + process * predicted["process"])
+    (folder / "job.json").write_text(TrainJob(run=name, plan=plan, predicted=predicted).model_dump_json())
+    loaded = int(predicted.weights + process * predicted.process)
     result = {
-        "peak_memory_bytes": loaded + int(step * predicted["step"]["closed form"]),
+        "peak_memory_bytes": loaded + int(step * predicted.step["closed form"]),
         "loaded_memory_bytes": loaded,
-        "seconds": step * predicted["seconds"],
+        "seconds": step * predicted.seconds,
     }
     (folder / "adapter.safetensors").write_bytes(b"x" * 1000)
     log = EventLog(folder / "events.jsonl")
@@ -60,7 +60,7 @@ def past(home, name, plan, predicted, *, step=1.0, process=1.0, outcome: Outcome
 
 def test_what_was_foretold_and_what_was_are_indexed_with_their_key(home, lab, proposal):
     said = told(lab, proposal)
-    probe = Noted(text="Tried out.", data={"stage": "probe", "bytes": 123_456_789})
+    probe = Probed(text="Tried out.", bytes=123_456_789)
     past(home, "one", proposal.plan, said, step=1.2, process=0.9, more=[probe])
     lab.runs()
     with sqlite3.connect(lab.history.path) as db:
@@ -71,7 +71,7 @@ def test_what_was_foretold_and_what_was_are_indexed_with_their_key(home, lab, pr
     assert row["probed_memory"] == 123_456_789
     assert row["step_memory"] / row["foretold_step"] == pytest.approx(1.2, rel=1e-4)
     assert row["process_memory"] / row["foretold_process"] == pytest.approx(0.9, rel=1e-4)
-    assert row["peak_memory"] == row["process_memory"] + said["weights"] + row["step_memory"]
+    assert row["peak_memory"] == row["process_memory"] + said.weights + row["step_memory"]
     assert row["measured_seconds"] == pytest.approx(1.2 * proposal.footprint.seconds)
     assert row["beside_seconds"] == pytest.approx(25.0)
     assert row["measured_disk"] > 1000
@@ -86,8 +86,8 @@ def test_past_runs_come_back_after_the_index_is_deleted_and_correct_the_next_pla
     assert gather(lab.history.measured()) == learned
     again = proposed(lab).footprint
     assert again.runs == ENOUGH
-    assert again.memory_bytes == pytest.approx(said["weights"] + 1.1 * said["step"]["closed form"] + 0.9 * said["process"], rel=1e-4)
-    assert again.foretold["memory"] == said["memory"]["closed form"], "what the next run is held against is not corrected"
+    assert again.memory_bytes == pytest.approx(said.weights + 1.1 * said.step["closed form"] + 0.9 * said.process, rel=1e-4)
+    assert again.predicted.memory == {"closed form": said.memory["closed form"]}, "what the next run is held against is not corrected"
 
 
 def test_one_odd_run_moves_nothing_and_a_wild_past_not_beyond_the_cap(home, lab, proposal):
@@ -143,12 +143,12 @@ def test_a_trace_is_remembered_beside_the_closed_form_and_corrected_by_its_own_r
     data = lab.profile(lab.samples()[0].path)
     found = lab.trace(proposal.plan, data)
     said = told(lab, proposal)
-    assert said["memory"] == {"closed form": proposal.footprint.memory_bytes, "trace": found.memory_bytes}
+    assert said.memory == {"closed form": proposal.footprint.memory_bytes, "trace": found.memory_bytes}
     for n in range(ENOUGH):
         past(home, f"run{n}", proposal.plan, said)
-    ratio = said["step"]["closed form"] / said["step"]["trace"]
+    ratio = said.step["closed form"] / said.step["trace"]
     corrected = lab.trace(proposal.plan, data)
-    assert corrected.memory_bytes - found.memory_bytes == pytest.approx((max(1 - CAP, ratio) - 1) * said["step"]["trace"], abs=10)
+    assert corrected.memory_bytes - found.memory_bytes == pytest.approx((max(1 - CAP, ratio) - 1) * said.step["trace"], abs=10)
     lab.tracer.close()
 
 

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from loralab.core.records import Footprint, Predicted
 from loralab.core.words import size
 from loralab.machine.hardware import Speed
 from loralab.planning.calibration import CAP, Experience, correction, error_words, key, margin, usual_error
@@ -60,11 +61,17 @@ def test_without_past_runs_nothing_changes():
     assert after() == footprint(PLAN, MODEL, laptop(), DATA)
 
 
+def predicted(needs: Footprint) -> Predicted:
+    """What was said before any correction."""
+    assert needs.predicted is not None
+    return needs.predicted
+
+
 def test_runs_like_this_one_correct_the_number_and_say_so_and_others_do_not():
     bare, found = after(), after((1.1,) * 20, (0.9,) * 20)
-    said = bare.foretold
-    assert found.foretold == said, "what is remembered is never corrected, or corrections would feed on themselves"
-    assert found.memory_bytes == pytest.approx(said["weights"] + 1.1 * said["step"] + 0.9 * said["process"], rel=1e-6)
+    said = predicted(bare)
+    assert found.predicted == said, "what is remembered is never corrected, or corrections would feed on themselves"
+    assert found.memory_bytes == pytest.approx(said.weights + 1.1 * said.step["closed form"] + 0.9 * said.process, rel=1e-6)
     assert found.careful_bytes == pytest.approx(found.memory_bytes, rel=1e-6), "twenty runs alike leave no margin"
     assert stage_words(found) == "Corrected by 20 runs measured on this computer; usually within 5 %."
     other = PLAN.model_copy(update={"recompute": "full"})
@@ -77,7 +84,7 @@ def test_the_weights_of_a_model_are_never_corrected_by_what_small_ones_taught():
     tiny_process = laptop(speed=Speed(past=Experience(process={"cpu": (0.1,) * 30})))
     bare, found = footprint(plan, large, laptop(), DATA), footprint(plan, large, tiny_process, DATA)
     assert bare.parts["weights"] == found.parts["weights"]
-    assert bare.memory_bytes - found.memory_bytes == pytest.approx(CAP * bare.foretold["process"], abs=10)
+    assert bare.memory_bytes - found.memory_bytes == pytest.approx(CAP * predicted(bare).process, abs=10)
 
 
 @settings(max_examples=60, deadline=None)
@@ -101,10 +108,10 @@ def test_one_odd_run_among_steady_ones_moves_nothing_beyond_what_they_say(steady
 def test_a_simulated_history_brings_the_number_to_what_is_measured(truth):
     draw = random.Random(7)
     past: list[float] = []
-    whole = after().foretold
+    whole = predicted(after())
     for run in range(12):
         found = after(tuple(past), tuple(past))
-        true = whole["weights"] + truth * (whole["step"] + whole["process"])
+        true = whole.weights + truth * (whole.step["closed form"] + whole.process)
         if run >= 6:
             assert found.memory_bytes == pytest.approx(true, rel=0.03)
             assert found.runs == run
@@ -114,10 +121,10 @@ def test_a_simulated_history_brings_the_number_to_what_is_measured(truth):
 def test_time_learns_what_start_and_judgement_take_and_tells_its_error():
     bare = after()
     assert bare.seconds
-    pace = f"cpu | {bare.foretold['pace']}"
+    pace = f"cpu | {predicted(bare).pace}"
     found = after(seconds={pace: (1.1, 1.1, 1.05, 1.1)}, beside={"starter": (20.0, 20.0, 20.0)})
     assert found.seconds == pytest.approx(1.1 * bare.seconds + 20.0)
-    assert found.foretold["seconds"] == bare.seconds
+    assert predicted(found).seconds == bare.seconds
     assert "(usually within 5 %)" in found.words
     assert "usually" not in bare.words
     assert "a rough guess" in after(seconds={pace: (1.0, 3.0, 0.2)}, beside={"starter": (20.0,) * 3}).words

@@ -20,7 +20,7 @@ from tests.support.machines import GB, examples, here, laptop, with_card
 
 
 def codes(problems, severity=None):
-    return {p["code"] for p in problems if severity in (None, p["severity"])}
+    return {p.code for p in problems if severity in (None, p.severity)}
 
 
 def proposed(profile=None, model="starter", machine=None, **changes):
@@ -147,22 +147,22 @@ def test_a_plan_that_does_not_fit_is_refused_with_two_ways_that_do():
     profile, machine = examples(400, 400), laptop(memory_free=4 * GB)
     asked = {"micro_batch": 8, "max_length": 2048, "precision": "fp32", "token_budget": 0, "recompute": "none"}
     found = proposed(profile, model="smollm2-135m", machine=machine, **asked)
-    (problem,) = [p for p in found.problems if p["code"] == "does_not_fit"]
-    assert problem["severity"] == "error"
-    assert problem["todo"].startswith("These fit: ")
-    assert len(re.findall(r"; or ", problem["todo"])) == 1
+    (problem,) = [p for p in found.problems if p.code == "does_not_fit"]
+    assert problem.severity == "error"
+    assert problem.todo.startswith("These fit: ")
+    assert len(re.findall(r"; or ", problem.todo)) == 1
     assert len(found.ways) == 2
     for way in found.ways:
-        again = proposed(profile, model="smollm2-135m", machine=machine, **(asked | way))
+        again = proposed(profile, model="smollm2-135m", machine=machine, **(asked | way.settings))
         assert "does_not_fit" not in codes(again.problems)
         assert again.plan["effective_batch"] == found.plan["effective_batch"]
 
 
 def test_a_model_far_too_large_points_to_models_that_fit():
     found = proposed(model="llama-3-8b")
-    (problem,) = [p for p in found.problems if p["code"] == "does_not_fit"]
-    named = [way["base_model"] for way in found.ways]
-    assert all(name in problem["todo"] for name in named)
+    (problem,) = [p for p in found.problems if p.code == "does_not_fit"]
+    named = [way.settings["base_model"] for way in found.ways]
+    assert all(name in problem.todo for name in named)
     assert len(named) == 2
     for name in named:
         assert "does_not_fit" not in codes(proposed(model=name).problems)
@@ -247,7 +247,7 @@ def test_any_plan_on_any_machine_fits_or_is_refused_with_plans_that_fit(n, mean,
     assert len(found.ways) <= 2
     if not fixed:
         assert plan.micro_batch <= plan.effective_batch
-    for way in found.ways:
+    for way in (one.settings for one in found.ways):
         assert "effective_batch" not in way
         other = {name: value for name, value in (fixed | way).items() if name != "base_model"}
         again = propose(profile, here(way.get("base_model", model)), machine, other)

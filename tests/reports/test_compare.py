@@ -63,7 +63,8 @@ def test_the_newest_judging_counts_and_a_run_without_one_says_so(tmp_path: Path)
     run, later = tmp_path / "runs" / "good-run", tmp_path / "runs" / "evaluation"
     for folder, words, of in ((run, "first", ""), (later, "second", "good-run")):
         (folder / "artifacts").mkdir(parents=True)
-        (folder / "job.json").write_text(json.dumps({"kind": "train", "run": folder.name, "options": {"of": of}}))
+        kind = "evaluate" if of else "train"
+        (folder / "job.json").write_text(json.dumps({"kind": kind, "run": folder.name, "options": {"of": of} if of else {}}))
         (folder / "artifacts" / "evaluation.json").write_text(json.dumps(judged(2) | {"words": words}))
     assert lab.judgement("good-run")["words"] == "second"
     assert lab.compare("good-run", "evaluation").scores[0].difference == 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from loralab.core.events import Adjusted, Ended, Evaluated, Event, Incident, Noted, Previewed, RunView, Started, Stepped, fold
+from loralab.core.events import Adjusted, Ended, Evaluated, Event, Incident, Measured, Previewed, RunView, Started, Stepped, fold
 from loralab.core.records import Sample, Score
 from loralab.reports.report_page import curve, report_html, report_markdown, traces
 from tests.support.machines import laptop
@@ -35,7 +35,7 @@ def finished(*more: Event) -> RunView:
     final = Evaluated(step=80, split="final", loss=0.1, n=60, scores=(SCORE,), verdict="better", words="It got better. But: it forgot.")
     sample = Previewed(samples=(Sample(prompt="<script>alert(1)</script> | x", base="", adapter="card lost", reference="card lost"),))
     result = {"seconds": 42.0, "peak_memory_bytes": 650_000_000, "loaded_memory_bytes": 400_000_000, "tokens_per_second": 900.0}
-    counts = Noted(text="Learning from 540 examples.", data={"n_train": 540, "n_heldout": 60})
+    counts = Measured(text="Learning from 540 examples.", n_train=540, n_heldout=60)
     return fold("run-1", [Started(pid=1), counts, *looks, *steps, *more, final, sample, Ended(outcome="finished", step=80, result=result)])
 
 

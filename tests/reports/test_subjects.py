@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from loralab.core.errors import UserError
+from loralab.core.jobs import EvaluateJob
 from loralab.lab import Lab
 from loralab.reports.subjects import subject
 from loralab.runs import runs
@@ -49,7 +50,7 @@ def test_checkpoints_are_measured_and_compared(trained: tuple[Lab, str]) -> None
     assert lab.compare(first, run).scores[0].n == same.scores[0].n
     with pytest.raises(UserError, match="no checkpoint “9999”"):
         lab.evaluate(f"{run}@9999")
-    gone = ended(lab.home, runs.start(lab.home, "evaluate", options={"of": run, "checkpoint": "step-9999", **lab._trained(run)}))
+    gone = ended(lab.home, runs.start(lab.home, EvaluateJob(of=run, checkpoint="step-9999", model=lab.job(run).model)))
     assert gone.ending is not None
     assert gone.ending.code == "no_checkpoint"
 
@@ -118,9 +119,9 @@ def test_names_mean_what_they_say(tmp_path: Path) -> None:
     for step in (30, 300):
         (folder / "checkpoints" / f"step-{step}.pt").write_bytes(b"")
     (folder / "checkpoints" / "step-x.pt").write_bytes(b"")
-    assert subject(tmp_path, "kind-otter").options == {"of": "kind-otter"}
-    assert subject(tmp_path, "kind-otter@best").options == {"of": "kind-otter", "checkpoint": "best"}
-    assert subject(tmp_path, "kind-otter@300").options == subject(tmp_path, "kind-otter@step-300").options
+    assert subject(tmp_path, "kind-otter").measured_by(EvaluateJob(of="kind-otter"))
+    assert subject(tmp_path, "kind-otter@best").measured_by(EvaluateJob(of="kind-otter", checkpoint="best"))
+    assert subject(tmp_path, "kind-otter@300").checkpoint == subject(tmp_path, "kind-otter@step-300").checkpoint == "step-300"
     with pytest.raises(UserError, match="There are: best, last, 30, 300"):
         subject(tmp_path, "kind-otter@31")
     with pytest.raises(UserError, match="no run called"):

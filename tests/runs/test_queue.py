@@ -14,6 +14,7 @@ import pytest
 from loralab.core import paths
 from loralab.core.errors import UserError
 from loralab.core.events import Ended, Started, read
+from loralab.core.jobs import DownloadJob, EvaluateJob, ExportJob, ServeJob
 from loralab.history import History
 from loralab.runs import process, queue, runs
 from tests.conftest import ended, ending, endings, first_line, forget, python, until, worker_of, worker_pid
@@ -85,8 +86,8 @@ def test_a_run_killed_for_want_of_memory_keeps_the_machine_for_its_next_try(home
 
 
 def test_an_evaluation_and_an_export_wait_a_download_and_a_chat_do_not(home, going):
-    waiting = [runs.start(home, kind, options={"of": going, "model": "", "adapter": ""}) for kind in ("evaluate", "export")]
-    free = [runs.start(home, kind, options={"model": "", "folder": str(home / "x"), "adapter": ""}) for kind in ("download", "serve")]
+    waiting = [runs.start(home, job) for job in (EvaluateJob(of=going), ExportJob(of=going))]
+    free = [runs.start(home, job) for job in (DownloadJob(model="", folder=str(home / "x")), ServeJob(model=""))]
     assert [runs.view(home, run).queued for run in waiting] == [True, True]
     assert [turn.title for turn in queue.listed(home)][1:] == [going, going]
     assert [ended(home, run).state for run in free] == ["failed", "failed"]  # there is no such model, and they said so at once
@@ -168,7 +169,7 @@ def test_an_app_that_dies_while_it_starts_the_next_run_loses_nothing(home, fake,
     for pid in (worker_of(home, going).pid, worker_pid(home, going)):
         os.kill(pid, signal.SIGKILL)
     app = python(
-        "import os, sys, time; from pathlib import Path; from loralab.runs.runs import process; from loralab.runs.runs import queue\n"
+        "import os, sys, time; from pathlib import Path; from loralab.runs import process; from loralab.runs.runs import queue\n"
         "process.spawn = lambda *given, **named: os._exit(9)\n"
         "while True: queue.tend(Path(sys.argv[1])); time.sleep(0.05)",
         home,
@@ -229,11 +230,11 @@ def at_once(count, code, *arguments):
 
 def test_several_apps_that_start_look_and_die_at_once_never_run_two(home, fake):
     code = (
-        "import sys, time; from pathlib import Path; from loralab.runs import runs\n"
+        "import sys, time; from pathlib import Path; from loralab.runs import runs; from loralab.core.jobs import TrainJob\n"
         "home = Path(sys.argv[1])\n"
         "plan = {'task': 'fake', 'max_steps': 3, 'step_seconds': 0.02}\n"
         "print('ready', flush=True); sys.stdin.readline()\n"
-        "names = [runs.start(home, 'train', plan) for _ in range(3)]\n"
+        "names = [runs.start(home, TrainJob(plan=plan)) for _ in range(3)]\n"
         "limit = time.monotonic() + 60\n"
         "while any(runs.view(home, name).active for name in names) and time.monotonic() < limit: time.sleep(0.01)"
     )

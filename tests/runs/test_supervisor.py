@@ -14,9 +14,10 @@ import psutil
 import pytest
 
 from loralab.core.events import Adjusted, Ended, Incident, Started, Stepped, read
+from loralab.core.jobs import ExportJob
 from loralab.core.paths import CHECKOUT
 from loralab.core.records import Plan
-from loralab.runs import crash, runs, supervisor, watch
+from loralab.runs import crash, protocol, runs, watch
 from loralab.runs.worker_lock import held, take_lock
 from tests.conftest import ended, ending, first_line, forget, gone, python, until, worker_of, worker_pid
 from tests.conftest import endings as all_endings
@@ -100,7 +101,7 @@ def test_a_run_asked_to_stop_and_then_killed_does_not_go_on(home, fake):
 
 
 def test_only_training_goes_on_by_itself(home, fake, tmp_path):
-    run = runs.start(home, "export", options={"of": "x", "format": "adapter", "model": "", "adapter": ""})
+    run = runs.start(home, ExportJob(of="x"))
     assert ended(home, run).state == "failed"  # a healthy keeper passes on what its worker said
     path = home / "runs" / run
     (path / "events.jsonl").write_bytes(b"".join((path / "events.jsonl").read_bytes().splitlines(keepends=True)[:1]))
@@ -242,9 +243,9 @@ def test_keeper_and_worker_killed_at_once_as_by_a_power_cut(home, fake):
 
 def test_with_the_app_gone_a_killed_worker_still_goes_on_and_a_new_app_sees_it_all(home, fake):
     app = python(
-        "import sys, time; from pathlib import Path; from loralab.runs import runs\n"
+        "import sys, time; from pathlib import Path; from loralab.runs import runs; from loralab.core.jobs import TrainJob\n"
         "plan = {'task': 'fake', 'max_steps': 8, 'step_seconds': 0.05, 'breaks': 'kill', 'breaks_above': 60, 'breaks_at': 4}\n"
-        "print(runs.start(Path(sys.argv[1]), 'train', plan), flush=True); time.sleep(600)",
+        "print(runs.start(Path(sys.argv[1]), TrainJob(plan=plan)), flush=True); time.sleep(600)",
         home,
     )
     run = first_line(app)
@@ -274,9 +275,9 @@ def test_a_second_worker_of_the_same_run_leaves_without_a_word(home, fake, monke
     run = fake(breaks="hang")
     until(lambda: runs.view(home, run).step == 2)
     path, lines = home / "runs" / run, len(log_of(home, run))
-    code = "import sys; from loralab.runs.runs import worker; worker.LOCK_SECONDS = 0.2; sys.exit(worker.main(sys.argv[1:]))"
+    code = "import sys; from loralab.runs import worker; worker.LOCK_SECONDS = 0.2; sys.exit(worker.main(sys.argv[1:]))"
     done = subprocess.run([sys.executable, "-c", code, str(path)], cwd=CHECKOUT, check=False, capture_output=True)
-    assert done.returncode == supervisor.TAKEN
+    assert done.returncode == protocol.TAKEN
     assert len(log_of(home, run)) == lines
     assert runs.view(home, run).active
 

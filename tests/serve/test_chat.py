@@ -16,6 +16,7 @@ import httpx
 import pytest
 
 from loralab.core.errors import RunFailed
+from loralab.core.jobs import ServeJob
 from loralab.runs import runs
 from loralab.serve import client as chat
 from loralab.serve.client import ChatServer
@@ -244,7 +245,7 @@ def test_closing_ends_the_worker_and_removes_its_note(home: Path, folders: tuple
 
 def test_an_idle_worker_lets_go_of_its_memory(home: Path, folders: tuple[Path, Path]) -> None:
     options = {"model": str(folders[0]), "adapter": "", "stamp": "", "idle_minutes": 1 / 60}
-    run = runs.start(home, "serve", options=options)
+    run = runs.start(home, ServeJob.model_validate(options))
     view = wait_until_gone(home, run, 60)
     assert view.state == "finished"
     assert view.ending is not None

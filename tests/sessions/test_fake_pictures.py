@@ -10,7 +10,8 @@ import torch
 from safetensors.torch import load_file
 
 from loralab.core.events import Adjusted, Evaluated, EventLog, Incident, Noted, Stepped
-from loralab.core.records import DatasetProfile, Example, Job, Preview, Region, Target
+from loralab.core.jobs import TrainJob
+from loralab.core.records import DatasetProfile, Example, Preview, Region, Target
 from loralab.lab import Lab
 from loralab.runs import runs
 from loralab.runs.run_folder import RunFolder
@@ -46,7 +47,7 @@ def trained(path: Path, dataset: Path, stop_at: int = 0, **settings: Any) -> tup
     """A run in this process, through the job a worker does; the same folder again goes on with the same run."""
     path.mkdir(parents=True, exist_ok=True)
     plan = parse_plan({**PLAN, "dataset": str(dataset), **settings}).model_dump()
-    folder = RunFolder(path, Job(kind="train", run=path.name, plan=plan), EventLog(path / "events.jsonl"))
+    folder = RunFolder(path, TrainJob(run=path.name, plan=plan), EventLog(path / "events.jsonl"))
     emit = folder.emit
 
     def stopping(event: Any) -> Any:

@@ -177,8 +177,8 @@ def test_examples_with_nothing_left_to_learn_are_left_out_and_named(tmp_path: Pa
     rows[4]["prompt"] = "a long question " * 100
     path.write_text("\n".join(json.dumps(row) for row in rows), "utf-8")
     session = opened(tmp_path / "run", llama, path, max_length=64)
-    notes = [note for note in models.told(session.folder, Noted) if "rows" in note.data]
-    assert [note.data["rows"] for note in notes] == [[5]]
+    notes = [note for note in models.told(session.folder, Noted) if note.rows]
+    assert [note.rows for note in notes] == [(5,)]
     assert len(session.train_rows) + len(session.heldout_rows) == 39
 
 

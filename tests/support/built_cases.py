@@ -7,8 +7,8 @@ from typing import Any
 
 from advisor.diagnosis.case import Case
 from loralab.core.events import Adjusted, Ended, Evaluated, Event, Incident, Noted, Started, Stepped, adjusted, fold
+from loralab.core.facts import Facts
 from loralab.core.records import Footprint
-from loralab.datasets.run_facts import Facts
 from loralab.machine.hardware import Machine
 from loralab.tasks.text import TextPlan
 

@@ -6,6 +6,7 @@ answers the stop file, writes safety copies and goes on from the newest.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -13,7 +14,7 @@ import sys
 import time
 from typing import Any, Literal
 
-from loralab.core.events import Evaluated, Previewed, Saved, Stepped
+from loralab.core.events import Evaluated, Noted, Previewed, Saved, Stepped
 from loralab.core.paths import write_atomic
 from loralab.core.records import Artifact, Plan, Sample, Score, setting
 from loralab.runs.run_folder import RunFolder
@@ -27,7 +28,7 @@ class FakePlan(Plan):
     engine: Literal["fake"] = setting("fake", "Runs the loop of this file.", group="saving", label="Engine")
     max_steps: int = setting(5, "Updates to do.", group="learning", label="Steps", ge=1)
     step_seconds: float = setting(0.01, "Seconds an update takes.", group="learning", label="Step time", ge=0)
-    breaks: Literal["", "raise", "exit", "hang", "kill", "tear", "crash", "vanish", "swallow"] = setting(
+    breaks: Literal["", "raise", "exit", "hang", "kill", "tear", "crash", "vanish", "swallow", "full"] = setting(
         "", "How to break.", group="learning", label="Breaks"
     )
     breaks_at: int = setting(3, "Update before which to break.", group="learning", label="Breaks at")
@@ -107,6 +108,14 @@ def _break(how: str, folder: RunFolder) -> None:
             time.sleep(600)
         case "kill":
             os.kill(os.getpid(), 9)  # SIGKILL; on Windows the same number ends it as hard
+        case "full":  # somebody else takes all the room there is, the reserve's as well
+            folder.reserve.give()
+            with (folder.path / "ballast").open("wb", buffering=0) as ballast, contextlib.suppress(OSError):
+                while ballast.write(bytes(4096)):
+                    pass
+            while folder.emit(Noted(text="the log's last page has room for some lines")):
+                pass
+            raise ValueError("the disk is full")
         case "crash":  # as native code does
             os.kill(os.getpid(), signal.SIGSEGV)
         case "vanish":  # ends as if all were well, and says nothing

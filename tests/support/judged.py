@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from loralab.core.events import EventLog
-from loralab.core.records import Job
+from loralab.core.jobs import TrainJob
 from loralab.evaluations import Judging
 from loralab.runs.run_folder import RunFolder
 from loralab.tasks import parse_plan
@@ -23,7 +23,7 @@ def open_session(folder: Path, **changes: Any) -> Any:
     base = tiny.model_folder(folder / "base")
     data = tiny.examples_file(folder / "colours.jsonl")
     plan = parse_plan({"dataset": str(data), "max_length": 64, "rank": 4, **changes})
-    job = Job(kind="train", run="tiny", plan=plan.model_dump(), options={"model": str(base)})
+    job = TrainJob(run="tiny", plan=plan.model_dump(), model=str(base))
     return TextSession(plan, RunFolder(folder, job, EventLog(folder / "events.jsonl")))  # type: ignore[arg-type]
 
 

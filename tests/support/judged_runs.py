@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from loralab.core.events import Ended, Evaluated, Event, EventLog, Noted, Previewed, Saved, Started, Stepped
-from loralab.core.records import Artifact, Job, Sample, Score
+from loralab.core.events import Ended, Evaluated, Event, EventLog, Measured, Previewed, Saved, Started, Stepped
+from loralab.core.jobs import TrainJob
+from loralab.core.records import Artifact, Sample, Score
 from loralab.evaluations.shared.answer_scores import Trait
 from loralab.evaluations.text.label_accuracy import summarise
 
@@ -62,7 +63,7 @@ def write_run(
     folder = home / "runs" / name
     (folder / "artifacts").mkdir(parents=True)
     plan = {"task": "text", "title": title or name, "dataset": "messages.csv", "base_model": "starter"}
-    (folder / "job.json").write_text(Job(kind="train", run=name, plan=plan, options={"model": "starter"}).model_dump_json(), "utf-8")
+    (folder / "job.json").write_text(TrainJob(run=name, plan=plan, model="starter").model_dump_json(), "utf-8")
     log = EventLog(folder / "events.jsonl")
     for event in _story(folder, found, outcome, adapter=adapter):
         log(event)
@@ -74,10 +75,9 @@ def write_run(
 
 def _story(folder: Path, found: dict[str, Any] | None, outcome: Any, *, adapter: bool) -> list[Event]:
     made = Saved(step=9, artifact=Artifact(kind="adapter", path=str(folder / "artifacts" / "adapter"), step=9))
-    counts = {"n_train": 96, "n_heldout": 24}
     events: list[Event] = [
         Started(pid=1),
-        Noted(text="Learning from 96 examples.", data=counts),
+        Measured(text="Learning from 96 examples.", n_train=96, n_heldout=24),
         Evaluated(split="base", loss=4, n=24),
         Stepped(step=9, loss=2, grad_norm=1, learning_rate=1e-3, tokens=9, tokens_per_second=9, memory_bytes=9, total_steps=9),
     ]

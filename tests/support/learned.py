@@ -9,6 +9,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from loralab.core.jobs import TrainJob
 from loralab.lab import Lab
 from loralab.runs import runs
 from loralab.tasks import parse_plan
@@ -45,7 +46,7 @@ def train_once(shared: Path) -> Learned:
 def _train(home: Path) -> str:
     base = tiny.model_folder(home / "models" / "base")
     plan = parse_plan({"dataset": str(tiny.examples_file(home / "colours.jsonl")), "base_model": str(base), **SETTINGS})
-    run = runs.start(Lab(home).home, "train", plan=plan.model_dump(), options={"model": str(base)})
+    run = runs.start(Lab(home).home, TrainJob(plan=plan.model_dump(), model=str(base)))
     while (view := runs.view(home, run)).active:
         time.sleep(0.05)
     assert view.state == "finished", view.ending

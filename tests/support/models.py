@@ -8,7 +8,7 @@ from typing import Any
 
 from loralab.core import events
 from loralab.core.events import EventLog, Stepped
-from loralab.core.records import Job
+from loralab.core.jobs import TrainJob
 from loralab.runs.run_folder import RunFolder
 from loralab.tasks.text import TextPlan
 from tests.support import tiny
@@ -81,7 +81,7 @@ def plan(dataset: Path, **settings: Any) -> TextPlan:
 def run_folder(path: Path, chosen: TextPlan, base: Path) -> RunFolder:
     """The worker's side of a run folder, as a worker would open it; opening it again goes on with the same run."""
     path.mkdir(parents=True, exist_ok=True)
-    job = Job(kind="train", run=path.name, plan=chosen.model_dump(), options={"model": str(base)})
+    job = TrainJob(run=path.name, plan=chosen.model_dump(), model=str(base))
     return RunFolder(path, job, EventLog(path / "events.jsonl"))
 
 

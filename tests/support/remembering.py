@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from loralab.core.events import Adjusted, Ended, Evaluated, Event, EventLog, Incident, Noted, Outcome, Started, Stepped
-from loralab.core.records import Job
-from loralab.datasets.run_facts import Facts
+from loralab.core.events import Adjusted, Ended, Evaluated, Event, EventLog, Incident, Measured, Outcome, Started, Stepped
+from loralab.core.facts import Facts
+from loralab.core.jobs import TrainJob
 from loralab.tasks.text import TextPlan
 
 FACTS = Facts(
@@ -33,10 +33,10 @@ def writer(home: Path) -> Callable[..., str]:
         folder = home / "runs" / run
         folder.mkdir(parents=True)
         plan = TextPlan(base_model="Qwen/Qwen3-0.6B", dataset="/Users/anna/secret/mail.csv", title=f"Run {run}").model_copy(update=settings)
-        folder.joinpath("job.json").write_text(Job(kind="train", run=run, plan=plan.model_dump()).model_dump_json())
+        folder.joinpath("job.json").write_text(TrainJob(run=run, plan=plan.model_dump()).model_dump_json())
         log, at = EventLog(folder / "events.jsonl"), 1000.0 + len(list((home / "runs").iterdir()))
         log(Started(time=at, pid=1, versions={"torch": "2.13"}))
-        log(Noted(time=at, text="100 examples", data={"facts": facts.model_dump()}))
+        log(Measured(time=at, text="100 examples", facts=facts))
         log(Evaluated(time=at, split="base", loss=3.0, n=10))
         for event in more:
             log(event)

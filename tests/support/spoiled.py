@@ -11,7 +11,7 @@ from typing import Any
 from advisor.diagnosis.case import Case
 from advisor.diagnosis.diagnose import diagnose
 from advisor.diagnosis.findings import Finding
-from loralab.core.events import Ended, Evaluated, Event, Incident, Noted, Saved, Started, Stepped, fold
+from loralab.core.events import Ended, Evaluated, Event, Incident, NoteCode, Noted, Saved, Started, Stepped, fold
 from loralab.core.records import Artifact, Score
 from loralab.datasets import run_facts
 from loralab.datasets.profile import load_examples
@@ -125,9 +125,9 @@ def incident(code: str, text: str = "What was found.", step: int = 3) -> Inciden
     return Incident(step=step, code=code, text=text)
 
 
-def note(text: str) -> Noted:
+def note(text: str, code: NoteCode = "") -> Noted:
     """A sentence in the log."""
-    return Noted(step=3, text=text)
+    return Noted(step=3, text=text, code=code)
 
 
 def copy_of(step: int) -> Saved:

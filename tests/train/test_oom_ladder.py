@@ -11,6 +11,7 @@ import torch
 
 from loralab.core.errors import Unavailable
 from loralab.core.events import Adjusted, Evaluated, Incident, Saved, Stepped, adjusted
+from loralab.core.jobs import TrainJob
 from loralab.core.records import Plan
 from loralab.runs import runs
 from loralab.runs.run_folder import RunFolder
@@ -190,7 +191,7 @@ def test_a_real_worker_ends_with_the_question_in_its_last_words(
     """Through the process, the log and the view, as the app sees it."""
     monkeypatch.setenv("LORALAB_PLUGINS", "loralab.tasks:tests.support.cramped_task")
     plan = models.plan(data, max_steps=4).model_dump() | {"task": "cramped"}
-    run = runs.start(home, "train", plan=plan, options={"model": str(llama)})
+    run = runs.start(home, TrainJob(plan=plan, model=str(llama)))
     words = ending(home, run)
     assert (words.outcome, words.code) == ("stopped", "does_not_fit")
     assert "does not fit" in words.what

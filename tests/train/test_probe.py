@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from loralab.core.events import Adjusted, Noted, Stepped
+from loralab.core.events import Adjusted, Probed, Stepped
 from loralab.sessions import job, text
 from loralab.sessions.text import TextSession
 from loralab.train import loop, memory, probe
@@ -28,8 +28,8 @@ def eager(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(probe, "WORTH", 0)
 
 
-def notes(folder: Any) -> list[dict[str, Any]]:
-    return [note.data for note in models.told(folder, Noted) if note.data.get("stage") == "probe"]
+def notes(folder: Any) -> list[Probed]:
+    return models.told(folder, Probed)
 
 
 def test_a_probed_run_is_the_run_without_a_probe_to_the_bit(
@@ -38,11 +38,11 @@ def test_a_probed_run_is_the_run_without_a_probe_to_the_bit(
     settings: dict[str, Any] = {"dropout": 0.1, "max_steps": 4}
     probed = models.run_folder(tmp_path / "probed", models.plan(data, **settings), llama)
     with_probe = job.run(probed)
-    assert "bytes" in notes(probed)[0]
+    assert notes(probed)[0].bytes
     monkeypatch.setattr(probe, "WORTH", 1 << 30)
     plain = models.run_folder(tmp_path / "plain", models.plan(data, **settings), llama)
     without = job.run(plain)
-    assert "skipped" in notes(plain)[0]
+    assert notes(plain)[0].skipped
     assert models.losses(probed) == models.losses(plain)
     ours, theirs = (load_file(Path(result["adapter"]) / "adapter_model.safetensors") for result in (with_probe, without))
     assert all(torch.equal(tensor, theirs[name]) for name, tensor in ours.items())
@@ -52,12 +52,12 @@ def test_what_is_not_worth_it_is_skipped_with_a_reason(tmp_path: Path, llama: Pa
     chosen = models.plan(data, max_steps=2)
     session = TextSession(chosen, small := models.run_folder(tmp_path / "small", chosen, llama))
     loop.prepare(session, chosen, small)
-    assert [note["skipped"] for note in notes(small)] == ["the model is so small that it fits anywhere"]
+    assert [note.skipped for note in notes(small)] == ["the model is so small that it fits anywhere"]
     monkeypatch.setattr(memory, "SETTLED_FROM", 0)
     short = models.run_folder(tmp_path / "short", chosen, llama)
     session.folder = short
     loop.prepare(session, chosen, short)
-    assert "so short" in notes(short)[0]["skipped"]
+    assert "so short" in notes(short)[0].skipped
 
 
 def test_a_budget_that_would_not_fit_is_lowered_in_words(
@@ -84,7 +84,7 @@ def test_where_there_is_room_nothing_is_changed(tmp_path: Path, llama: Path, dat
     folder = models.run_folder(tmp_path / "run", chosen, llama)
     loop.prepare(TextSession(chosen, folder), chosen, folder)
     (found,) = notes(folder)
-    assert found["bytes"] < found["free"]
+    assert found.bytes < found.free
     assert models.told(folder, Adjusted) == []
 
 
@@ -116,7 +116,7 @@ def test_a_try_that_runs_out_of_memory_ends_the_probe_and_not_the_run(
     monkeypatch.setattr(probe, "_try", greedy)
     folder = models.run_folder(tmp_path / "run", models.plan(data, max_steps=2), llama)
     assert job.run(folder)["steps"] == 2
-    assert "out of memory" in notes(folder)[0]["failed"]
+    assert "out of memory" in notes(folder)[0].failed
 
 
 def test_a_model_that_cannot_be_counted_is_not_probed(
@@ -128,7 +128,7 @@ def test_a_model_that_cannot_be_counted_is_not_probed(
     monkeypatch.setattr(text, "trace", strange)
     folder = models.run_folder(tmp_path / "run", models.plan(data, max_steps=2), llama)
     assert job.run(folder)["steps"] == 2
-    assert "cannot be counted" in notes(folder)[0]["skipped"]
+    assert "cannot be counted" in notes(folder)[0].skipped
 
 
 def test_a_line_through_two_tries() -> None:
@@ -167,4 +167,4 @@ def test_the_prediction_holds_on_a_model_of_some_size(tmp_path: Path, monkeypatc
     memory.reset_peak()
     loop._update(run, [largest])
     loop._update(run, [largest, largest])  # the optimiser's notes are there by now, and gradients beside the second part
-    assert found["bytes"] - before == pytest.approx(memory.peak() - before, rel=0.1)
+    assert found.bytes - before == pytest.approx(memory.peak() - before, rel=0.1)

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from loralab.core.events import Ended, EventLog, Noted, Saved, Started
-from loralab.core.records import Artifact, Job
+from loralab.core.jobs import ExportJob
+from loralab.core.records import Artifact
 from tests.conftest import until
 from tests.support import gguf_models, tiny
 from tests.support.judged_runs import write_run
@@ -46,7 +47,7 @@ def exported(home: Path, run: str, parity: dict[str, Any], ended: Ended | None =
     work = home / "runs" / f"{run}-away"
     work.mkdir(parents=True)
     options = {"of": run, "format": "ollama", "variant": "q4_k_m"}
-    (work / "job.json").write_text(Job(kind="export", run=work.name, options=options).model_dump_json(), "utf-8")
+    (work / "job.json").write_text(ExportJob.model_validate({"run": work.name, **options}).model_dump_json(), "utf-8")
     result = {**options, "path": str(folder), "folder": str(folder), "bytes": 5_800_000, **more}
     log = EventLog(work / "events.jsonl")
     for event in (Started(pid=1), Noted(text="", phase="writing"), Saved(artifact=Artifact(kind="export", path=str(folder)))):

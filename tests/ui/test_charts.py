@@ -106,7 +106,7 @@ def test_a_mark_says_what_happened_and_what_was_done_about_it():
         incident("out_of_memory", 2, "8 examples did not fit.", 200),
         adjusted("token_budget", 0, 512, "memory ran out. The result stays the same.", 2, 201),
         incident("diverged", 4, "The training ran away.", 210),
-        Noted(step=3, time=211, text="Went back to the adapter as it was after update 2."),
+        Noted(step=3, time=211, text="Went back to the adapter as it was after update 2.", code="rolled_back"),
         adjusted("learning_rate", 0.01, 0.002, "the corrections were too big", 3, 212),
         adjusted("token_budget", 512, 256, "much later", 5, 400),
     )
@@ -124,7 +124,10 @@ def test_a_mark_says_what_happened_and_what_was_done_about_it():
 
 
 def test_a_non_finite_update_after_which_the_run_went_back_counts_as_taken_back():
-    drawn = view(incident("non_finite", 3, time=200), Noted(step=2, time=201, text="Went back to the adapter as it was after update 1."))
+    drawn = view(
+        incident("non_finite", 3, time=200),
+        Noted(step=2, time=201, text="Went back to the adapter as it was after update 1.", code="rolled_back"),
+    )
     assert [each.kind for each in told(drawn)] == ["rolled back"]
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from loralab.core.jobs import EvaluateJob
 from loralab.core.records import Score
 from loralab.lab import Lab
 from loralab.reports.compare import Controls
@@ -125,11 +126,10 @@ def test_a_control_is_about_a_run_and_no_judging_of_it(home: Path) -> None:
     write_run(home, "mine", judgement())
     control = write_run(home, "control", judgement(by=-1.0) | {"words": "shuffled"})
     job = json.loads((home / "runs" / control / "job.json").read_text("utf-8"))
-    job["options"] = {"of": "mine", "control": "shuffled_answers"}
+    job["origin"] = {"kind": "control", "of": "mine"}
     (home / "runs" / control / "job.json").write_text(json.dumps(job), "utf-8")
     assert need(seen(home, "mine")[1]).words != "shuffled"
-    job["options"].pop("control")
-    (home / "runs" / control / "job.json").write_text(json.dumps(job), "utf-8")
+    (home / "runs" / control / "job.json").write_text(EvaluateJob(run=control, of="mine").model_dump_json(), "utf-8")
     assert need(seen(home, "mine")[1]).words == "shuffled"
     (home / "runs" / control / "job.json").write_text("{damaged", "utf-8")
     assert need(seen(home, "mine")[1]).words != "shuffled"

@@ -7,9 +7,9 @@ from typing import cast
 
 import pytest
 
-from advisor.repair.tries import Try
 from loralab.core.events import Ended, EventLog, Started, Stepped
-from loralab.core.records import Artifact, Job
+from loralab.core.jobs import Retry, TrainJob
+from loralab.core.records import Artifact
 from loralab.lab import Lab
 from loralab.machine.speed import Speed
 from loralab.runs.queue import Turn
@@ -25,7 +25,7 @@ def run_that(lab: Lab, name: str, **ending) -> str:
     """A run folder as it lies there after the computer was started again."""
     path = lab.home / "runs" / name
     path.mkdir(parents=True)
-    (path / "job.json").write_text(Job(kind="train", run=name, plan={"title": name}).model_dump_json())
+    (path / "job.json").write_text(TrainJob(run=name, plan={"title": name}).model_dump_json())
     log = EventLog(path / "events.jsonl")
     log(Started(pid=1))
     if ending:
@@ -183,7 +183,7 @@ def test_a_run_that_was_tried_again_is_not_offered_to_go_on_with(lab):
     run_that(lab, "first", outcome="killed", code="killed_for_memory", what="It happened.")
     assert lost(lab) == ["first"]
     run_that(lab, "second", outcome="finished")
-    why = Try(of="first", first="first", number=1, rule="R07", words="Less at once.")
-    job = Job(kind="train", run="second", plan={"title": "second"}, options={"retry": why.model_dump()})
+    why = Retry(of="first", first="first", number=1, rule="R07", words="Less at once.")
+    job = TrainJob(run="second", plan={"title": "second"}, origin=why)
     (lab.home / "runs" / "second" / "job.json").write_text(job.model_dump_json())
     assert lost(lab) == []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from advisor.advisor import Advisor
-from advisor.repair.tries import Try
+from loralab.core.jobs import AfterTrials, Retry
 from loralab.lab import Lab
 from loralab.tasks.text import TextPlan
 from tests.advisor.test_tries import put, wrecked
@@ -14,8 +14,8 @@ from ui.advisor.retries import TRIED, Tending
 def test_all_windows_are_taken_along_and_only_one_is_told(home, monkeypatch):
     advisor = Advisor(Lab(home))
     put(advisor.lab, "wild", TextPlan(dataset="a.csv"), wrecked("wild", 0.5, 1000.0))
-    why = Try(of="wild", first="wild", number=1, rule="diverged", words="Smaller steps.").model_dump()
-    put(advisor.lab, "next", TextPlan(dataset="a.csv"), wrecked("next", 0.1, 1010.0), {"retry": why})
+    why = Retry(of="wild", first="wild", number=1, rule="diverged", words="Smaller steps.")
+    put(advisor.lab, "next", TextPlan(dataset="a.csv"), wrecked("next", 0.1, 1010.0), why)
     begun = iter([("next",)])
     monkeypatch.setattr(Advisor, "tend", lambda self: next(begun, ()))
     app = Tending(advisor)
@@ -30,7 +30,7 @@ def test_all_windows_are_taken_along_and_only_one_is_told(home, monkeypatch):
 
 def test_what_the_tests_came_to_is_told(home, monkeypatch):
     advisor = Advisor(Lab(home))
-    options = {"tested": "group", "because": "In the test 0.006 did <better>."}
-    put(advisor.lab, "whole", TextPlan(dataset="a.csv"), wrecked("whole", 0.1, 1000.0), options)
+    origin = AfterTrials(group="group", words="In the test 0.006 did <better>.")
+    put(advisor.lab, "whole", TextPlan(dataset="a.csv"), wrecked("whole", 0.1, 1000.0), origin)
     monkeypatch.setattr(Advisor, "tend", lambda self: ("whole",))
     assert Tending(advisor).look() == "In the test 0.006 did &lt;better&gt;. The whole run begins."

@@ -158,8 +158,9 @@ def _notes(page: Page, here: Where) -> list[Note]:
 def _draw(page: Page, here: Where, left: list[Note]) -> list[Any]:
     """Updates for the number, the silence, the story, the cards, and which notes these are."""
     chain = page.advisor.tries(here.run) if here.run and here.tab not in PLANNING else ()
-    options = page.lab.job(here.run).options if chain else {}
-    tested = TESTING if trials.OPTION in options else str(options.get("because", ""))
+    tested = ""
+    if chain:
+        tested = TESTING if trials.pilot_of(page.lab, here.run) else trials.chosen_because(page.lab.job(here.run))
     story = tries_html(chain) + tested_html(tested)
     number = len(left) + bool(story)
     cards = [part for at in range(MOST) for part in _card(page, left[at] if at < len(left) else None)]

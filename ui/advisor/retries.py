@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 
 from advisor.advisor import Advisor
+from advisor.proposals.trials import chosen_because
 from advisor.repair import tries
 from ui.words import esc
 
@@ -29,7 +30,7 @@ class Tending:
         for run in self.advisor.tend():
             self._next |= dict.fromkeys(self.advisor.goes_on_from(run), (run, time.monotonic()))
             job = self.advisor.lab.job(run)
-            news.append(TRIED if tries.try_of(job) else f"{esc(job.options.get('because', ''))} The whole run begins.")
+            news.append(TRIED if tries.try_of(job) else f"{esc(chosen_because(job))} The whole run begins.")
         return "<br>".join(news)
 
     def successor(self, run: str) -> str:

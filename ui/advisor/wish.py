@@ -81,8 +81,8 @@ def described_html(found: Described) -> str:
         fact("Time", duration(needs.seconds), "of learning"),
     )
     lines = "".join(f"<li>{esc(line)}</li>" for line in found.needs)
-    wrong = [p for p in found.proposal.problems if p["severity"] == "error" and p["code"] not in SAID_ALREADY]
-    problems = "".join(f"<li>{esc(p['what'])} {esc(p.get('todo', ''))}</li>" for p in wrong)
+    wrong = [p for p in found.proposal.problems if p.severity == "error" and p.code not in SAID_ALREADY]
+    problems = "".join(f"<li>{esc(p.what)} {esc(p.todo)}</li>" for p in wrong)
     trouble = f'<div class="notice warning"><ul>{problems}</ul></div>' if problems else ""
     plan = f"<details><summary>The whole plan, and why</summary>{reasons_html(found.proposal)}</details>"
     needs_ = f'<div class="small-title">What it takes</div><ul class="needs">{lines}</ul>'

@@ -14,7 +14,7 @@ What to do: look at some rows, then make the file again from where it comes from
 from advisor.diagnosis.case import Case
 from advisor.diagnosis.findings import Evidence, Fix, Found
 from advisor.rules import Rule
-from loralab.datasets.run_facts import Facts
+from loralab.core.facts import Facts
 
 FEWEST = 25  # ties: fewer say nothing
 BELONG = 0.05  # in files that are in order 25 % to 97 % of the ties are with the own answer, in shuffled ones 0 to 1 %

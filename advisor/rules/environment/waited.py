@@ -12,14 +12,12 @@ from advisor.diagnosis.case import Case
 from advisor.diagnosis.findings import Evidence, Fix, Found
 from advisor.rules import Rule
 
-WAITS, SLEPT = "Waiting because ", "The computer slept or stood still"
-
 
 def check(case: Case) -> Found | None:
     """Notes of waiting or of sleep in the run's log."""
     notes = case.view.notes if case.view else ()
-    waits = [note for note in notes if note.text.startswith(WAITS)]
-    sleeps = [note for note in notes if note.text.startswith(SLEPT)]
+    waits = [note for note in notes if note.code == "waiting"]
+    sleeps = [note for note in notes if note.code == "slept"]
     if not waits and not sleeps:
         return None
     evidence = tuple(Evidence(what="what the run noted", step=note.step, line=note.text) for note in [*waits, *sleeps][:5])

@@ -13,7 +13,7 @@ from random import Random
 from benchmarks.labfail.make.setups import Setup
 from benchmarks.labfail.records import DATA, TINY
 from loralab.core.events import RunView
-from loralab.datasets.run_facts import Facts, noted
+from loralab.core.facts import Facts
 
 Inject = Callable[[Setup, Random], Setup]
 Acts = Callable[[RunView, RunView], bool]  # (the run, its healthy twin)
@@ -96,7 +96,7 @@ def fact(holds: Callable[[Facts], bool]) -> Acts:
     """Whether it holds for what the run learned from, and not for what its twin did; or the run could not even begin."""
 
     def check(view: RunView, twin: RunView) -> bool:
-        ours, theirs = noted(view), noted(twin)
+        ours, theirs = view.facts, twin.facts
         return failed(view, twin) if ours is None else holds(ours) and not (theirs is not None and holds(theirs))
 
     return check

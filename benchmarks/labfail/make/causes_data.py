@@ -14,7 +14,6 @@ from benchmarks.labfail.make.cause import Acts, Cause, fact, failed, no_longer
 from benchmarks.labfail.make.setups import Setup
 from benchmarks.labfail.records import PAIRS, TINY
 from loralab.core.events import RunView
-from loralab.datasets.run_facts import noted
 
 Rows = tuple[dict[str, Any], ...]
 _LONG = "Please read this first. " * 8
@@ -188,7 +187,7 @@ def _fits_less(view: RunView, twin: RunView) -> bool:
 
 def _fewer(view: RunView, twin: RunView) -> bool:
     """Whether a good part of the examples is lost, or all."""
-    ours, theirs = noted(view), noted(twin)
+    ours, theirs = view.facts, twin.facts
     return failed(view, twin) or (ours is not None and theirs is not None and ours.n_train < 0.85 * theirs.n_train)
 
 

@@ -13,7 +13,7 @@ from benchmarks.labfail.make.cause import LEAST, Cause, best, either, fact, last
 from benchmarks.labfail.make.setups import Setup
 from benchmarks.labfail.records import PAIRS, TINY
 from loralab.core.events import RunView
-from loralab.datasets.run_facts import Facts
+from loralab.core.facts import Facts
 
 # the first layer of attention to name in each family
 _QUERY = {"gpt2": "c_attn", "phi3": "qkv_proj", "falcon": "query_key_value"}

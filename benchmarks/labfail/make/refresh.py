@@ -13,7 +13,7 @@ from benchmarks.labfail.make.bases import base
 from benchmarks.labfail.records import LabRun
 from loralab.core.errors import LabError
 from loralab.datasets.profile import load_examples, profile_dataset
-from loralab.datasets.run_facts import noted, of_plan
+from loralab.datasets.run_facts import of_plan
 from loralab.models.tokenize import TextEncoder
 from loralab.tasks.text import TextPlan
 
@@ -24,7 +24,7 @@ def refreshed(run: LabRun, out: Path) -> LabRun:
     model = own / run.model if (own / run.model).is_dir() else base(out, run.model)
     plan = TextPlan.model_validate(run.plan | {"dataset": str(own / f"{run.data}.jsonl"), "base_model": str(model)})
     changes: dict[str, object] = {}
-    then = noted(run.view)
+    then = run.view.facts
     try:
         found = of_plan(plan, TextEncoder(model), load_examples(Path(plan.dataset), plan.roles or None)[0])
     except LabError:

@@ -22,7 +22,8 @@ from benchmarks.labfail.make import data
 from benchmarks.labfail.make.bases import base
 from loralab.core import events
 from loralab.core.events import Event, RunView, fold
-from loralab.core.records import DatasetProfile, Example, Job
+from loralab.core.jobs import TrainJob
+from loralab.core.records import DatasetProfile, Example
 from loralab.runs.crash import settle
 from loralab.tasks.text import TextPlan
 
@@ -100,7 +101,7 @@ def run(setup: Setup, root: Path, name: str) -> Ran:
     if setup.change:
         model = changed(model, own / setup.model, setup.change)
     plan = TextPlan.model_validate({"dataset": str(file), "base_model": str(model), **setup.settings})
-    job = Job(kind="train", run=name, plan=plan.model_dump(), options={"model": str(model), "measures": setup.measures})
+    job = TrainJob(run=name, plan=plan.model_dump(), model=str(model), measures=tuple(setup.measures))
     (folder / "job.json").write_text(job.model_dump_json())
     while True:
         offset, said = _size(folder / "events.jsonl"), _size(folder / "worker.log")

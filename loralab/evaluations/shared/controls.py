@@ -17,9 +17,6 @@ SWAPS = 200
 ALLOWED = 0.05  # share of false “better” that a 95 % interval promises not to exceed, both ways together
 
 
-SHUFFLED = "shuffled_answers"
-
-
 def shuffle_answers(examples: Sequence[Example], seed: int) -> list[Example]:
     """The same questions and the same answers, none where it belongs (but for answers that are all alike): nothing can be learned from
     them about which belongs to which. Texts without messages stay as they are.

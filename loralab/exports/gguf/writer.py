@@ -38,7 +38,7 @@ def write(
     vocabulary: Vocabulary,
     variant: Variant,
     label: Label,
-    tell: Callable[[str], None] = lambda text: None,
+    tell: Callable[[str], object] = lambda text: None,
     foreign: Foreign | None = None,
 ) -> dict[str, Choice]:
     """Write `model` (merged, on the CPU) to `path`; returns the type of every tensor. `foreign` packs what we do not write ourselves."""
@@ -102,7 +102,7 @@ def _numbers(
     found: list[Weight],
     config: Settings,
     choices: dict[str, Choice],
-    tell: Callable[[str], None],
+    tell: Callable[[str], object],
     foreign: Foreign | None,
 ) -> None:
     total = sum(w.values.numel() for w in found)

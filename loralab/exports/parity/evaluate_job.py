@@ -16,6 +16,7 @@ from typing import Any
 
 from loralab.core.errors import LabError, UserError
 from loralab.core.events import Noted, fold, read
+from loralab.core.jobs import EvaluateExportJob, ExportJob
 from loralab.core.judgement import Judgement, tell
 from loralab.core.records import Example
 from loralab.datasets.dataset import load_examples, split, spread
@@ -23,9 +24,10 @@ from loralab.evaluations.shared.answers import LONGEST, SHORTEST, asked
 from loralab.evaluations.text import exact_match, json_match, label_accuracy, number_match
 from loralab.exports import Source, formats
 from loralab.exports._files import encoder_of
+from loralab.exports.job import open_source
 from loralab.models.model_folder import count_weights, weight_files
 from loralab.reports.compare import Comparison, compare, judgement
-from loralab.runs.run_folder import RunFolder
+from loralab.runs.run_folder import RunFolder, read_job
 from loralab.runtimes.runtime import Runtime
 
 MOST_ROWS, MOST_ANSWERS = 32, 32  # some programs have to be asked once for every token
@@ -39,15 +41,13 @@ RIGHT: dict[str, Callable[[str, str], float]] = {
 Rows = list[dict[str, Any]]
 
 
-def judge_export(folder: RunFolder) -> dict[str, Any]:
-    """Measure the export named by options.export, made from the run options.of. Returns base_loss (trained), adapter_loss (exported)."""
-    from loralab.exports.job import open_source
-
-    options = folder.job.options
+def run(folder: RunFolder) -> dict[str, Any]:
+    """Measure an export as the EvaluateExportJob says. Returns base_loss (trained), adapter_loss (exported)."""
+    asked = folder.asked(EvaluateExportJob)
     runs_folder = folder.path.parent
-    trained = judgement(runs_folder / str(options["of"]))
-    made, place, result = _made(runs_folder / str(options["export"]))
-    source = open_source(runs_folder, made | options)
+    trained = judgement(runs_folder / asked.of)
+    made, place, result = _made(runs_folder / asked.export)
+    source = open_source(runs_folder, asked.of, asked.model or made.model, asked.adapter or made.adapter)
     source = replace(source, variant=str(result.get("variant") or ""))
     form = formats()[str(result["format"])]
     if form.trial is None:
@@ -64,20 +64,18 @@ def judge_export(folder: RunFolder) -> dict[str, Any]:
         longest = max((len(row.ids) for row in encoded.values()), default=0) + LONGEST + SPARE
         with closing(form.trial.open(source, place, work, longest)) as runtime:
             rows = _measured(runtime, encoder, examples, encoded, trained, folder, alike=_alike(source))
-    return _told(rows, trained, runtime.name, folder, options)
+    return _told(rows, trained, runtime.name, folder, asked)
 
 
-def _made(folder: Path) -> tuple[dict[str, Any], Path, dict[str, Any]]:
+def _made(folder: Path) -> tuple[ExportJob, Path, dict[str, Any]]:
     """What the export was asked for, where it lies and what it told. Raises UserError when it is not there any more."""
-    from loralab.sessions.evaluate_job import read_job
-
     job = read_job(folder)
     view = fold(job.run, read(folder / "events.jsonl")[0])
     result = view.ending.result if view.ending else {}
     place = Path(str(result.get("folder") or ""))
-    if not result.get("folder") or not place.is_dir():
+    if not isinstance(job, ExportJob) or not result.get("folder") or not place.is_dir():
         raise UserError("What this export made is not there any more.", "Export it again.", code="no_export")
-    return job.options, place, result
+    return job, place, result
 
 
 def _heldout(source: Source, encoder: Any, trained: dict[str, Any]) -> tuple[dict[int, Example], dict[int, Any]]:
@@ -164,7 +162,7 @@ def _right(answers: Rows, trained: dict[str, Any]) -> dict[str, Rows]:
     return found
 
 
-def _told(rows: dict[str, Rows], trained: dict[str, Any], program: str, folder: RunFolder, options: dict[str, Any]) -> dict[str, Any]:
+def _told(rows: dict[str, Rows], trained: dict[str, Any], program: str, folder: RunFolder, job: EvaluateExportJob) -> dict[str, Any]:
     """Write the judgement of the export against what was trained."""
     complete = not folder.stop_asked
     try:
@@ -174,7 +172,7 @@ def _told(rows: dict[str, Rows], trained: dict[str, Any], program: str, folder: 
     verdict = compared.scores[0].verdict if compared.scores else "cannot tell yet"
     words = f"First: what was trained. Second: the export, in {program}. {compared.words}"
     path = tell(Judgement(verdict, words, compared.scores, rows=rows, complete=complete), folder, loss=_mean(rows["loss"], "adapter_loss"))
-    result: dict[str, Any] = {"of": options["of"], "export": options["export"], "report": str(path), "n_heldout": len(rows["loss"])}
+    result: dict[str, Any] = {"of": job.of, "export": job.export, "report": str(path), "n_heldout": len(rows["loss"])}
     result |= {"base_loss": _mean(rows["loss"], "base_loss"), "adapter_loss": _mean(rows["loss"], "adapter_loss")}
     stopped = {"outcome": "stopped", "what": "Stopped as you asked; what was measured until then is kept."}
     return result if complete else result | stopped

@@ -12,7 +12,7 @@ from typing import Any
 
 import psutil
 
-from loralab.core.events import Incident, Noted
+from loralab.core.events import Compared, Incident
 from loralab.core.parity import FILE, Parity
 from loralab.core.paths import write_atomic
 from loralab.exports import Format, Note, Source
@@ -85,7 +85,7 @@ def _tell(parity: Parity, folder: RunFolder) -> None:
     """The outcome as an event: good news as a note, a difference as an incident with what to do."""
     data = parity.model_dump()
     if parity.outcome != "differs":
-        folder.emit(Noted(text=f"{parity.words} {parity.todo}".strip(), data={"parity": data}))
+        folder.emit(Compared(text=f"{parity.words} {parity.todo}".strip(), outcome=parity.outcome, runtime=parity.runtime))
         return
     why = f"Probably: {parity.why}" if parity.why else ""
     folder.emit(Incident(code="export_differs", text=" ".join(filter(None, (parity.words, why, parity.todo))), data={"parity": data}))

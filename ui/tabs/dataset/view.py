@@ -56,7 +56,7 @@ def _main_reason(profile: DatasetProfile) -> str:
 
 def doctor_notes(profile: DatasetProfile) -> str:
     """What the data doctor found, each with what to do."""
-    notes = [notice(str(f.get("what", "")), str(f.get("todo", "")), str(f.get("severity", "info"))) for f in profile.findings]
+    notes = [notice(f.what, f.todo, f.severity) for f in profile.findings]
     return draw("dataset", "notes", notes) if notes else ""
 
 

@@ -13,7 +13,6 @@ import gradio as gr
 
 from loralab.core.events import RunView
 from loralab.lab import Lab
-from loralab.reports.subjects import subject
 from ui.errors import told
 from ui.markup import markup
 from ui.page import Page
@@ -47,12 +46,9 @@ class Measuring:
 
 def measuring_of(lab: Lab, name: str) -> RunView | None:
     """The measuring of a run, a checkpoint or an export that is at work or waits."""
-    wanted = subject(lab.home, name).options
+    wanted = lab.subject(name)
     for row in lab.runs():
-        if row.get("kind") != "evaluate":
-            continue
-        options = lab.job(row["id"]).options
-        if {key: options[key] for key in ("of", "checkpoint", "export") if options.get(key)} == wanted:
+        if row.get("kind") in ("evaluate", "evaluate_export") and wanted.measured_by(lab.job(row["id"])):
             view = lab.view(row["id"])
             if view.active:
                 return view

@@ -13,6 +13,7 @@ import gradio as gr
 from loralab.core.disk import writing
 from loralab.core.errors import LabError, RunFailed
 from loralab.core.events import RunView
+from loralab.core.jobs import is_control
 from loralab.core.paths import room, write_atomic
 from loralab.core.records import Score
 from loralab.lab import Lab
@@ -123,7 +124,7 @@ def proof_section(page: Page) -> Section:
 
     @told
     def ended(run: str, control: str) -> list[Any]:
-        about = page.lab.job(control).options.get("of") == run if control else False  # another run may be looked at by then
+        about = is_control(page.lab.job(control), run) if control else False  # another run may be looked at by then
         return ["", controls_html(page.lab.controls(run)) if about else gr.skip(), gr.Button(visible=False)]
 
     def fill(_run: str, view: RunView | None, found: Found | None) -> list[Any]:

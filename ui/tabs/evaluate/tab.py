@@ -7,6 +7,7 @@ from typing import Any
 import gradio as gr
 
 from loralab.core.events import RunView
+from loralab.core.jobs import is_control
 from loralab.lab import Lab
 from ui.errors import told
 from ui.markup import markup
@@ -54,7 +55,7 @@ def _top(page: Page) -> Any:
     def fill(run: str, view: RunView | None, found: Found | None) -> list[Any]:
         words = state_of(view, found)
         seen = None if words else found
-        control = notice(A_CONTROL) if seen and page.lab.job(run).options.get("control") else ""
+        control = notice(A_CONTROL) if seen and is_control(page.lab.job(run)) else ""
         numbers = [control + verdict_html(seen), measures_html(seen), labels_html(seen)] if seen else [words, "", ""]
         return [numbers[0], gr.Row(visible=_ready(view)), gr.Column(visible=_ready(view)), *numbers[1:]]
 

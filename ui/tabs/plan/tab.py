@@ -84,7 +84,7 @@ def _wire(page: Page, parts: dict[str, Any]) -> None:
         if not dataset:
             return [EMPTY, 0, [], *_no_ways(), {}, *[gr.skip()] * len(page.form.names)]
         proposal = page.desk.propose(dataset, model, goal, pending)
-        return [*_answer(page, proposal, (dataset, model, goal)), {}, *fill(page.form, proposal.plan, proposal.reasons)]
+        return [*_answer(proposal), {}, *fill(page.form, proposal.plan, proposal.reasons)]
 
     @told
     def weigh(before: str, dataset: str, model: str, goal: str, *raw: Any) -> list[Any]:
@@ -156,17 +156,17 @@ def _weighed(page: Page, before: str, choice: tuple[str, str, str], raw: tuple[A
     if now == before:
         return [gr.skip(), *same]
     try:
-        return [now, *_answer(page, page.desk.propose(*choice, read(page.form, raw)), choice)]
+        return [now, *_answer(page.desk.propose(*choice, read(page.form, raw)))]
     except UserError as error:  # said once, not again when the input is left
         tell("weigh", error)
         return [now, *same]
 
 
-def _answer(page: Page, proposal: Proposal, choice: tuple[str, str, str]) -> list[Any]:
+def _answer(proposal: Proposal) -> list[Any]:
     """The card, a new ticket for the trace that follows, and the nearest plans that fit with their buttons."""
-    words = way_words(proposal, page.desk.profile(*choice))
+    words = way_words(proposal)
     buttons = [gr.Button(value=word, visible=True) for word in words]
-    return [_fit(proposal), time.time_ns(), list(proposal.ways), *buttons, *_no_ways()[len(buttons) :]]
+    return [_fit(proposal), time.time_ns(), [way.settings for way in proposal.ways], *buttons, *_no_ways()[len(buttons) :]]
 
 
 def _no_ways() -> list[Any]:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from loralab.core.records import DatasetProfile, Proposal
+from loralab.core.records import Proposal
 from loralab.models.catalog import ModelCheck
-from loralab.planning import fit
-from loralab.tasks.text import TextPlan
 from ui.words import esc, heading, notice, parameters, sentence, size, term
 
 MAIN = {
@@ -60,9 +58,9 @@ def _download_words(check: ModelCheck) -> str:
 def fit_html(proposal: Proposal, bar: str) -> str:
     """Whether it fits, in words and as a bar; then why the main settings are what they are."""
     problems = "".join(
-        notice(str(p.get("what", "")), str(p.get("todo", "")), str(p.get("severity", "warning")))
+        notice(p.what, p.todo, p.severity)
         for p in proposal.problems
-        if p.get("code") != "not_downloaded"  # said where the model is chosen
+        if p.code != "not_downloaded"  # said where the model is chosen
     )
     # a plan that does not fit is not argued for: what comes next are the buttons of those that do
     table = "" if proposal.ways else reasons_html(proposal)
@@ -80,10 +78,9 @@ def reasons_html(proposal: Proposal) -> str:
     return f'<table class="reasons">{rows}</table>' if rows else ""
 
 
-def way_words(proposal: Proposal, profile: DatasetProfile) -> list[str]:
+def way_words(proposal: Proposal) -> list[str]:
     """What stands on the buttons of the nearest plans that fit."""
-    plan = TextPlan.model_validate(proposal.plan)
-    return [f"Use {fit.words(plan, way, profile)}" for way in proposal.ways]
+    return [f"Use {way.words}" for way in proposal.ways]
 
 
 def _shown(value: object) -> object:

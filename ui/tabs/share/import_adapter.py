@@ -11,6 +11,7 @@ from typing import Any
 import gradio as gr
 
 from loralab.core.errors import UserError
+from loralab.core.jobs import TrainJob
 from loralab.lab import Lab
 from ui.errors import told
 from ui.markup import markup
@@ -57,9 +58,12 @@ def draw(lab: Lab, page: Page) -> None:
 
 def brought_html(lab: Lab, run: str) -> str:
     """What was brought in, and what should be known about it."""
-    plan, about = lab.job(run).plan, lab.job(run).options["imported"]
-    known = [note.text for note in lab.view(run).notes if note.text]
-    at = next((i for i, text in enumerate(known) if text.startswith("Brought in from")), 0)
+    job = lab.job(run)
+    plan, maker = job.plan, job.imported.by if isinstance(job, TrainJob) and job.imported else ""
+    notes = [note for note in lab.view(run).notes if note.text]
+    at = next((i for i, note in enumerate(notes) if note.code == "imported"), 0)
     base = str(plan["base_model"])
-    what = f"“{plan['title']}” is here, made with {about['by']} for {Path(base).name if Path(base).is_absolute() else base}."
-    return notice(what, " ".join([*known[at + 1 :], "Talk to it in the Evaluate tab, or take it away above."]), "good")
+    what = f"“{plan['title']}” is here, made with {maker} for {Path(base).name if Path(base).is_absolute() else base}."
+    return notice(
+        what, " ".join([*(note.text for note in notes[at + 1 :]), "Talk to it in the Evaluate tab, or take it away above."]), "good"
+    )

@@ -14,6 +14,7 @@ from typing import Any
 
 from loralab.core import parity
 from loralab.core.events import RunView
+from loralab.core.jobs import ExportJob
 from loralab.core.parity import Check, Parity
 from loralab.lab import Lab, Offer
 from ui.words import duration, empty, esc, fact, facts, heading, notice, size
@@ -157,10 +158,9 @@ def exports_of(lab: Lab, run: str) -> dict[str, RunView]:
     for row in reversed(lab.runs()):
         if row.get("kind") != "export":
             continue
-        options = lab.job(row["id"]).options
-        if options.get("of") == run:
-            view = lab.view(row["id"])
-            found[f"{options.get('format')}:{options.get('variant') or ''}"] = view
+        job = lab.job(row["id"])
+        if isinstance(job, ExportJob) and job.of == run:
+            found[f"{job.format}:{job.variant}"] = lab.view(row["id"])
     return found
 
 

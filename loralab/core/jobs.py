@@ -1,0 +1,254 @@
+"""Owns the jobs: what a worker is asked to do, one type for each kind; written once as a run's job.json.
+
+Invariants: what a job is for stands in it and is never copied from another (a control or a trial is no retry, whatever it was made of);
+job.json as the first version wrote it (`options`, any keys) is read as the job it meant.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, Protocol, TypeVar
+
+from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError
+
+from loralab.core.events import Event
+from loralab.core.records import Predicted, Provenance, Record
+
+
+class Retry(Record):
+    """A training is the next try of one that failed: which, and what was changed for it."""
+
+    kind: Literal["retry"] = "retry"
+    of: str  # the run that failed
+    first: str  # the run the chain began with
+    number: int  # 1 is the first try after it
+    rule: str
+    words: str
+    settings: dict[str, Any] = Field(default_factory=dict)
+    remembered: tuple[str, ...] = ()
+    data: str = ""  # what was done with the examples
+
+
+class Trial(Record):
+    """A training is one of the short runs that try a setting before the whole run."""
+
+    kind: Literal["trial"] = "trial"
+    group: str
+    setting: str
+    value: float
+    usual: bool
+    plan: dict[str, Any]  # the whole run, as it would be without the test
+    follow: bool = True  # begin the whole run when all have ended
+
+
+class AfterTrials(Record):
+    """A training is the whole run that was begun with what its trials came to."""
+
+    kind: Literal["after_trials"] = "after_trials"
+    group: str
+    words: str
+
+
+class Control(Record):
+    """A training is the control of a run: on shuffled answers, which must not come out as better."""
+
+    kind: Literal["control"] = "control"
+    of: str = ""
+    how: Literal["shuffled_answers"] = "shuffled_answers"
+
+
+Origin = Annotated[Retry | Trial | AfterTrials | Control, Field(discriminator="kind")]
+
+
+class _Job(Record):
+    """What every job carries."""
+
+    run: str = ""  # given when it is started
+
+
+class _Work(_Job):
+    """A job that trains nothing."""
+
+    @property
+    def plan(self) -> dict[str, Any]:
+        return {}
+
+
+class TrainJob(_Job):
+    """Train as the plan says."""
+
+    kind: Literal["train"] = "train"
+    plan: dict[str, Any] = Field(default_factory=dict)  # a Plan's fields; loralab.tasks.parse_plan types it
+    model: str = ""  # folder of the base model
+    imported: Provenance | None = None
+    predicted: Predicted | None = None
+    measures: tuple[str, ...] = ()  # only these at the end; empty: all that fit
+    origin: Origin | None = None  # None: a person began it
+
+    @property
+    def control(self) -> bool:
+        return isinstance(self.origin, Control)
+
+    @property
+    def title(self) -> str:
+        return str(self.plan.get("title") or Path(str(self.plan.get("dataset", ""))).name)
+
+
+class EvaluateJob(_Work):
+    """Judge a run again, or one of its checkpoints."""
+
+    kind: Literal["evaluate"] = "evaluate"
+    of: str
+    model: str = ""
+    adapter: str = ""
+    checkpoint: str = ""  # best, last or step-N
+    judge: str = ""  # a GGUF file to ask for a second opinion
+
+    @property
+    def title(self) -> str:
+        return self.of
+
+
+class EvaluateExportJob(_Work):
+    """Measure an export in its own runtime, against what was trained."""
+
+    kind: Literal["evaluate_export"] = "evaluate_export"
+    of: str
+    export: str  # id of the work that made it
+    model: str = ""
+    adapter: str = ""
+
+    @property
+    def title(self) -> str:
+        return self.of
+
+
+class ExportJob(_Work):
+    """Make the file to take away."""
+
+    kind: Literal["export"] = "export"
+    of: str
+    format: str = "adapter"
+    variant: str = ""
+    install: bool = False  # give it to its program on this computer, too
+    model: str = ""
+    adapter: str = ""
+
+    @property
+    def title(self) -> str:
+        return self.of
+
+
+class DownloadJob(_Work):
+    """Fetch a model from the Hub, or one file of it."""
+
+    kind: Literal["download"] = "download"
+    model: str
+    folder: str
+    file: str = ""
+
+    @property
+    def title(self) -> str:
+        return ""
+
+
+class ServeJob(_Work):
+    """Hold a model and answer."""
+
+    kind: Literal["serve"] = "serve"
+    model: str
+    adapter: str = ""
+    stamp: str = ""  # which state of the adapter's file
+    idle_minutes: float = 0.0  # 0: the usual
+    precision: str = ""  # empty: as it was trained
+    repetition_penalty: float | None = None
+
+    @property
+    def title(self) -> str:
+        return ""
+
+
+def _migrated(raw: Any) -> Any:
+    """The fields of a job that the first version wrote with `options`; everything else as it is."""
+    if not isinstance(raw, dict) or "options" not in raw:
+        return raw
+    job = {name: value for name, value in raw.items() if name != "options"}
+    options = raw["options"] if isinstance(raw["options"], dict) else {}
+    if job.get("kind") == "train":
+        return job | _trained(options)
+    job.pop("plan", None)
+    if job.get("kind") == "evaluate" and options.get("export"):
+        job["kind"] = "evaluate_export"
+    kind = _KINDS.get(str(job.get("kind")))
+    known = kind.model_fields if kind else {}
+    return job | {name: value for name, value in options.items() if name in known and value is not None}
+
+
+def _trained(options: dict[str, Any]) -> dict[str, Any]:
+    """A training's options. A control or a trial that carried more was a copy of another run's and is still no try of it."""
+    found: dict[str, Any] = {"model": str(options.get("model") or ""), "measures": tuple(options.get("measures") or ())}
+    about = options.get("imported")
+    if isinstance(about, dict):
+        found["imported"] = {"by": str(about.get("by") or ""), "source": str(about.get("from") or ""), "run": str(about.get("run") or "")}
+    if options.get("control"):
+        found["origin"] = Control(of=str(options.get("of") or ""))
+    elif options.get("pilot"):
+        found["origin"] = _one(Trial, options["pilot"])
+    elif options.get("retry"):
+        found["origin"] = _one(Retry, options["retry"])
+    elif options.get("tested"):
+        found["origin"] = AfterTrials(group=str(options["tested"]), words=str(options.get("because") or ""))
+    said, found["predicted"] = options.get("predicted"), None
+    if isinstance(said, dict) and not isinstance(found.get("origin"), Trial | Control):
+        found["predicted"] = _one(Predicted, {name: value for name, value in said.items() if name != "stage"})
+    return found
+
+
+def _one(kind: type[Record], value: Any) -> Record | None:
+    """A part of an old file, or nothing where somebody changed it."""
+    try:
+        return kind.model_validate(value)
+    except ValidationError:
+        return None
+
+
+_KINDS: dict[str, type[_Work]] = {
+    "evaluate": EvaluateJob,
+    "evaluate_export": EvaluateExportJob,
+    "export": ExportJob,
+    "download": DownloadJob,
+    "serve": ServeJob,
+}
+_Any = TrainJob | EvaluateJob | EvaluateExportJob | ExportJob | DownloadJob | ServeJob
+Job = Annotated[Annotated[_Any, Field(discriminator="kind")], BeforeValidator(_migrated)]
+_JOB: TypeAdapter[Job] = TypeAdapter(Job)
+_Kind = TypeVar("_Kind", bound=_Job)
+
+
+class JobFolder(Protocol):
+    """What the one who does a job is given: where, what, and whom to tell."""
+
+    @property
+    def path(self) -> Path: ...
+    @property
+    def artifacts(self) -> Path: ...
+    @property
+    def stop_asked(self) -> bool: ...
+    def emit(self, event: Event) -> bool: ...
+    def asked(self, kind: type[_Kind]) -> _Kind: ...
+    def with_job(self, job: Job) -> JobFolder: ...
+
+
+def is_control(job: Job, of: str = "") -> bool:
+    """Whether a job is a control; with `of`, the control of that run."""
+    return isinstance(job, TrainJob) and isinstance(job.origin, Control) and of in ("", job.origin.of)
+
+
+def parse_job(raw: bytes) -> Job:
+    """The job of a job.json. Raises ValidationError where it is none."""
+    return _JOB.validate_json(raw)
+
+
+def job_of(values: dict[str, Any]) -> Job:
+    """The job of a plain dict, as job.json holds it. Raises ValidationError where it is none."""
+    return _JOB.validate_python(values)
