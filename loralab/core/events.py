@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError
 
 from loralab.core.facts import Facts
+from loralab.core.log import drop_torn_line
 from loralab.core.old_logs import modern
 from loralab.core.records import Artifact, Provenance, Record, Sample, Score
 
@@ -218,17 +219,6 @@ def append(path: Path, *events: Event) -> None:
         except OSError:
             file.truncate(before)  # no half event, and none of two that belong together
             raise
-
-
-def drop_torn_line(path: Path) -> None:
-    """Cut a log back to its last newline: a killed writer may have left half a line, and appending to it would lose both."""
-    if not path.exists() or path.stat().st_size == 0:
-        return
-    with path.open("rb+") as file:
-        file.seek(-1, os.SEEK_END)
-        if file.read(1) != b"\n":
-            content = path.read_bytes()
-            file.truncate(content.rfind(b"\n") + 1)
 
 
 def read(path: Path, offset: int = 0) -> tuple[list[Event], int]:

@@ -14,8 +14,9 @@ from pydantic import ValidationError
 
 from loralab.core.disk import is_full
 from loralab.core.errors import LabError
-from loralab.core.events import Adjusted, Ended, Incident, RunView, Started, adjusted, append, drop_torn_line, fold, read
+from loralab.core.events import Adjusted, Ended, Incident, RunView, Started, adjusted, append, fold, read
 from loralab.core.jobs import TrainJob, parse_job
+from loralab.core.log import drop_torn_line
 from loralab.core.records import Plan
 from loralab.runs.protocol import UNWRITTEN
 from loralab.tasks import parse_plan

@@ -16,8 +16,9 @@ from pydantic import ValidationError
 
 from loralab.core import paths
 from loralab.core.errors import UserError
-from loralab.core.events import Ended, Queued, RunView, append, drop_torn_line
+from loralab.core.events import Ended, Queued, RunView, append
 from loralab.core.jobs import Job, parse_job
+from loralab.core.log import drop_torn_line
 from loralab.core.records import Record
 from loralab.runs import process
 from loralab.runs.watch import DESK, keeper_of, look
