@@ -16,8 +16,7 @@ from advisor.assistant.prefetch import Ahead
 from advisor.diagnosis import case, preflight
 from advisor.diagnosis.diagnose import diagnose
 from advisor.diagnosis.findings import Diagnosis
-from advisor.diagnosis.limits import Limits
-from advisor.proposals import trials
+from advisor.proposals import learned, trials
 from advisor.proposals.describe import Described, describe
 from advisor.proposals.propose import begin, propose, rules_out
 from advisor.proposals.wishes import Chosen
@@ -29,9 +28,8 @@ from advisor.words.annotations import Annotation, notes
 from advisor.words.remembered import Remembered, note, remembered
 from advisor.words.story import Story
 from advisor.words.summary import Known
-from loralab.core.records import DatasetProfile, Proposal
-from loralab.lab import Lab
-from loralab.tasks.text import TextPlan
+from loralab.core.records import DatasetProfile, Plan, Proposal
+from loralab.lab import Lab, Limits
 
 
 class Advisor:
@@ -57,9 +55,9 @@ class Advisor:
         """What the memory holds, in plain words. Searching, forgetting, export and import: `lab.history.memories`."""
         return remembered(self.lab)
 
-    def preflight(self, plan: TextPlan | dict[str, Any], profile: DatasetProfile | None = None) -> Diagnosis:
+    def preflight(self, plan: Plan | dict[str, Any], profile: DatasetProfile | None = None) -> Diagnosis:
         """What would go wrong with a plan, known before the first update. Raises UserError where its examples cannot be read."""
-        typed = TextPlan.model_validate(plan if isinstance(plan, dict) else plan.model_dump())
+        typed = self.lab.typed(plan)
         return preflight.preflight(self.lab, typed, profile)
 
     # ---- plans -----------------------------------------------------------------------------------------------------------
@@ -67,7 +65,7 @@ class Advisor:
         """As Lab.propose, moved by what this computer's own runs say and out of what is remembered to fail; the reasons name the runs."""
         return propose(self.lab, profile, model, changes, self.limits())
 
-    def start(self, plan: TextPlan | dict[str, Any], *, profile: DatasetProfile | None = None, anyway: bool = False) -> str:
+    def start(self, plan: Plan | dict[str, Any], *, profile: DatasetProfile | None = None, anyway: bool = False) -> str:
         """As Lab.start, unless the preflight finds what is certain to spoil the run or a remembered failure rules the plan out.
 
         Raises UserError then; `anyway` overrules both.
@@ -76,24 +74,24 @@ class Advisor:
             preflight.insist(self.preflight(plan, profile))
         return begin(self.lab, plan, self.limits(), anyway=anyway)
 
-    def test_first(self, plan: TextPlan | dict[str, Any], total_steps: int, profile: DatasetProfile | None = None) -> tuple[str, ...]:
+    def test_first(self, plan: Plan | dict[str, Any], total_steps: int, profile: DatasetProfile | None = None) -> tuple[str, ...]:
         """Three short runs with other learning rates; the best begins the whole run by itself (`tend`). Their ids, the usual one first.
 
         Raises UserError as `start` does where the preflight finds what is certain to spoil them.
         """
         preflight.insist(self.preflight(plan, profile))
-        typed = TextPlan.model_validate(plan if isinstance(plan, dict) else plan.model_dump())
+        typed = self.lab.typed(plan)
         tried = [rate for rate in trials.values(typed.learning_rate, trials.LEAST, trials.LARGEST) if self._may_be(typed, rate)]
         options = {"model": str(self.lab.catalog.folder(typed.base_model))}
         return trials.begin(self.lab, typed, total_steps, tried, options)
 
-    def _may_be(self, plan: TextPlan, rate: float) -> bool:
+    def _may_be(self, plan: Plan, rate: float) -> bool:
         """Whether no remembered failure rules this learning rate out. The usual one is the plan's own affair."""
         return rate == plan.learning_rate or not rules_out(self.lab, plan.model_copy(update={"learning_rate": rate}), self.limits())
 
-    def put_right(self, operation: str, plan: TextPlan | dict[str, Any]) -> Advice:
+    def put_right(self, operation: str, plan: Plan | dict[str, Any]) -> Advice:
         """Do with a plan's examples what a finding advises, into a new file. Raises UserError where nothing would change."""
-        typed = TextPlan.model_validate(plan if isinstance(plan, dict) else plan.model_dump())
+        typed = self.lab.typed(plan)
         return data_fixes.apply(operation, typed, self.lab.catalog.folder(typed.base_model), self.lab.home)
 
     def describe(self, wish: str, model: str = "", kind: Chosen = "") -> Described:
@@ -107,7 +105,7 @@ class Advisor:
         newest = [(memory.run, memory.ended) for memory in memories.recent(1)]
         stamp = str((memories.counts(), newest))
         if self._limits[0] != stamp:
-            self._limits = (stamp, again.limits(self.lab))
+            self._limits = (stamp, learned.limits(self.lab))
         return self._limits[1]
 
     def repair(self, run: str) -> Repair | None:

@@ -22,15 +22,21 @@ from loralab.core.errors import UserError
 from loralab.core.events import RunView
 from loralab.core.records import DatasetProfile, Footprint, Job, Plan, Proposal
 from loralab.datasets.profile import SampleSet, profile_dataset, samples
+from loralab.datasets.run_facts import Facts
 from loralab.evaluations._controls import SHUFFLED
 from loralab.exports._offers import Offer, offers
-from loralab.history import History
+from loralab.history import History, Memory
+from loralab.history import Point as MemoryPoint
 from loralab.machine import speed
 from loralab.machine.hardware import Machine, fingerprint, measure_machine
 from loralab.machine.speed import Speed
 from loralab.models.catalog import Catalog, ModelCheck, ModelEntry
 from loralab.models.hub import check_on_hub
+from loralab.planning.limits import NAMES as POINT_NAMES
+from loralab.planning.limits import Limits, Point, against, never_twice, tame
+from loralab.planning.limits import of_settings as limit_points
 from loralab.planning.planner import propose
+from loralab.planning.priors import DISTINCT, SETTINGS, Priors, Sweep, likeness
 from loralab.planning.tracer import Tracer, traced
 from loralab.reports import compare
 from loralab.reports.card import model_card, origin_of
@@ -41,6 +47,24 @@ from loralab.runs import queue, runs
 from loralab.runs.queue import Turn
 from loralab.serve.client import ChatServer
 from loralab.tasks import parse_plan
+
+# Besides the Lab, what it hands out and takes: the advisor reaches no further than this.
+__all__ = [
+    "DISTINCT",
+    "POINT_NAMES",
+    "SETTINGS",
+    "Lab",
+    "Limits",
+    "Memory",
+    "MemoryPoint",
+    "Point",
+    "Priors",
+    "Sweep",
+    "likeness",
+    "limit_points",
+    "never_twice",
+    "tame",
+]
 
 FORESEEN = 64  # plans whose predictions are remembered until they are started
 
@@ -102,23 +126,26 @@ class Lab:
             Path(path).expanduser(), self.catalog.tokenizer_folder(model), roles=roles, learn_from=learn_from, home=self.home
         )
 
-    def propose(self, profile: DatasetProfile, model: str = "starter", **changes: Any) -> Proposal:
-        """A complete plan with a reason for each choice; `changes` are settings the person has fixed. Its time is what runs took here."""
-        found = propose(profile, self.catalog.check(model), self._experienced(), changes)
+    def propose(self, profile: DatasetProfile, model: str = "starter", priors: Priors | None = None, **changes: Any) -> Proposal:
+        """A complete plan with a reason for each choice; `changes` are settings the person has fixed. Its time is what runs took here.
+
+        `priors`: what past runs say about settings (Advisor.propose gives it).
+        """
+        found = propose(profile, self.catalog.check(model), self._experienced(), changes, priors, self.history.experience())
         self._foresee(found.plan, found.footprint)
         return found
 
     def trace(self, plan: Plan | dict[str, Any], profile: DatasetProfile | None = None) -> Footprint:
         """What a plan will need, counted on its model without weights (stage “trace”); where that cannot be, the closed form's answer."""
         typed = parse_plan(plan if isinstance(plan, dict) else plan.model_dump())
-        found = traced(self.tracer, typed, self.catalog.check(typed.base_model), self._experienced(), profile)
+        found = traced(self.tracer, typed, self.catalog.check(typed.base_model), self._experienced(), profile, self.history.experience())
         self._foresee(typed.model_dump(), found)
         return found
 
     def _experienced(self) -> Machine:
-        """This computer with what past runs taught about it."""
+        """This computer with how fast past runs were on it."""
         machine = self.machine()
-        learned = {"tokens_per_second": machine.speed.tokens_per_second | self.history.speeds(), "past": self.history.experience()}
+        learned = {"tokens_per_second": machine.speed.tokens_per_second | self.history.speeds()}
         return machine.model_copy(update={"speed": machine.speed.model_copy(update=learned)})
 
     def _foresee(self, plan: dict[str, Any], needs: Footprint) -> None:
@@ -301,3 +328,14 @@ class Lab:
         if not view.adapter:
             raise UserError("This run has not made an adapter yet.", "Let it finish first, or resume it.", code="no_adapter")
         return {"model": str(runs.job(self.home, run).options.get("model", "")), "adapter": view.adapter}
+
+    # ---- plans as data, and what past runs rule out -----------------------------------------------------------------------------------------
+    def typed(self, plan: Plan | dict[str, Any]) -> Plan:
+        """A plan of its kind, checked. Raises UserError naming the setting that is not possible."""
+        return parse_plan(plan if isinstance(plan, dict) else plan.model_dump())
+
+    def ruled_out(self, plan: Plan, facts: Facts, limits: Limits) -> Point | None:
+        """The failure among `limits` that says this plan would fail again here; None where none does."""
+        machine = self.machine()
+        here = {"place": fingerprint(machine), "room": machine.training_memory_free}
+        return against(plan, facts.model_copy(update=here), limits)

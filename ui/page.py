@@ -148,7 +148,7 @@ def start_on_click(button: gr.Button, page: Page, refused: Refusal, *, test_firs
 
 def _begin(page: Page, choice: tuple[str, str, str], fixed: dict[str, Any], *, test_first: bool, anyway: bool) -> str:
     """Begin the run of a plan, or the tests before it; the id of what is to be seen first."""
-    proposal, profile = page.desk.propose(*choice, fixed), page.desk.profile(*choice)
+    proposal, profile = page.desk.weigh(*choice, fixed), page.desk.profile(*choice)
     page.desk.insist(proposal, anyway=anyway)
     if not test_first:
         return page.advisor.start(proposal.plan, profile=profile, anyway=anyway)

@@ -11,8 +11,8 @@ from typing import Any
 
 from advisor.diagnosis.case import Case
 from advisor.diagnosis.findings import Diagnosis, Finding, Fix
-from advisor.diagnosis.limits import Limits, tame
 from loralab.core.records import Record
+from loralab.lab import Limits, tame
 from loralab.tasks.text import TextPlan
 
 KEPT = frozenset({"task", "dataset", "base_model", "title", "seed", "heldout_share"})  # what a person asked for, not how it is done

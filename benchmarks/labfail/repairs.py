@@ -26,7 +26,7 @@ from typing import Any
 from advisor.diagnosis.case import Case
 from advisor.diagnosis.diagnose import diagnose
 from advisor.diagnosis.findings import Diagnosis, Fix
-from advisor.diagnosis.limits import OUT_OF_MEMORY, RAN_AWAY, Limits, points, tame
+from advisor.proposals.learned import OUT_OF_MEMORY, RAN_AWAY
 from advisor.repair import data_fixes
 from advisor.repair.repair import KEPT, repair
 from benchmarks.labfail.bases import base
@@ -37,6 +37,7 @@ from benchmarks.labfail.records import HEALTHY, LabRun, corpus
 from benchmarks.labfail.replay import case_of, wilson
 from benchmarks.labfail.setups import Ran, Setup, changed, dumped, run
 from loralab.core.events import RunView
+from loralab.planning.limits import Limits, points, tame
 from loralab.tasks.text import TextPlan
 
 TRIES = 2

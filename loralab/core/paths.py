@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from pathlib import Path
+from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 DATA = CHECKOUT / "data"
@@ -43,3 +43,15 @@ def write_atomic(path: Path, content: str | bytes) -> None:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+def model_name(model: str) -> str:
+    """A base model without the folder it lies in on this computer; a Hub id stays as it is."""
+    outside = model.startswith(("/", "\\", "~", ".")) or PureWindowsPath(model).drive or "\\" in model
+    return last_part(model) if outside else model
+
+
+def last_part(path: str) -> str:
+    """The last part of a path of this or another system."""
+    parts: PurePath = PureWindowsPath(path) if "\\" in path else PurePosixPath(path)
+    return parts.name

@@ -7,7 +7,7 @@ likeness (which runs are similar), travel (a memory in one file).
 Invariant: files are the truth. The index can be deleted at any time and is made again from the run folders and memory.jsonl.
 """
 
-from loralab.history.derive import named
+from loralab.core.paths import model_name as named
 from loralab.history.index import TELLING_STEPS, History
 from loralab.history.record import Act, Advice, Cause, Memory, Moment, Point
 

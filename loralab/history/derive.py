@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator
-from pathlib import PurePath, PurePosixPath, PureWindowsPath
 from typing import Any
 
 from loralab.core.events import Adjusted, Incident, RunView, adjusted
+from loralab.core.paths import last_part, model_name
 from loralab.core.records import Job
 from loralab.datasets.run_facts import noted
 from loralab.history.record import MOST, WORDS, Act, Kind, Memory, Moment, Point, effective_rate
@@ -51,7 +51,7 @@ def memory_of(job: Job, view: RunView, report: dict[str, Any]) -> Memory:
     """What is remembered of a training that has ended. `report` is its run_report."""
     plan, ending, facts = job.plan, view.ending, noted(view)
     asked = {name: value for name, value in plain(plan).items() if name not in ("task", "title", "roles")}
-    model, dataset = named(str(plan.get("base_model", ""))), _last_part(str(plan.get("dataset", "")))
+    model, dataset = model_name(str(plan.get("base_model", ""))), last_part(str(plan.get("dataset", "")))
     asked |= {name: value for name, value in (("base_model", model), ("dataset", dataset)) if name in asked}
     now = plain(adjusted(plan, view.adjustments))
     seen = [look for look in view.evaluations if look.split == "heldout"]
@@ -104,20 +104,9 @@ def points_of(memory: Memory) -> Iterator[Point]:
             yield well
 
 
-def named(model: str) -> str:
-    """A base model without the folder it lies in on this computer; a Hub id stays as it is."""
-    outside = model.startswith(("/", "\\", "~", ".")) or PureWindowsPath(model).drive or "\\" in model
-    return _last_part(model) if outside else model
-
-
 def bare(text: str) -> str:
     """A sentence without the folders it names, and not longer than is kept."""
     return _PATH.sub("", text)[:WORDS]
-
-
-def _last_part(path: str) -> str:
-    parts: PurePath = PureWindowsPath(path) if "\\" in path else PurePosixPath(path)
-    return parts.name
 
 
 def _moment(incident: Incident, changes: tuple[Adjusted, ...]) -> Moment:

@@ -11,9 +11,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from loralab.core.paths import model_name as named
 from loralab.core.records import Record
 from loralab.datasets.run_facts import Facts
-from loralab.history.derive import named
 from loralab.history.record import Memory
 from loralab.history.upkeep import shape, size
 

@@ -39,6 +39,9 @@ class Experience(Record):
     speeds: dict[str, tuple[float, ...]] = Field(default_factory=dict)  # “model mode” -> tokens per second
 
 
+NOTHING = Experience()  # of a computer on which nothing ran
+
+
 class Lesson(Record):
     """One run: what was foretold of it, uncorrected, and what was measured. Bytes and seconds; null where one of the two is not known."""
 

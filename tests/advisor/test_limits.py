@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
-from advisor.diagnosis import limits
-from advisor.diagnosis.limits import Limits, Point
+from advisor.proposals import learned
 from loralab.core.events import Adjusted, Ended, Incident, Noted, Started, Stepped, fold
 from loralab.core.records import Job
 from loralab.datasets.run_facts import Facts
 from loralab.history.derive import memory_of, points_of
+from loralab.planning import limits
+from loralab.planning.limits import Limits, Point
 from loralab.reports.report import run_report
 from loralab.tasks.text import TextPlan
 
@@ -98,7 +99,7 @@ def ran(*events: Any, **settings: Any) -> list[Point]:
     view = fold("amber-otter", [Started(pid=1, time=1), facts.model_copy(update={"time": 2}), *events])
     job = Job(kind="train", run="amber-otter", plan=plan(**settings).model_dump())
     told = points_of(memory_of(job, view, run_report(view, Path())))
-    return [point for one in told if (point := limits._from_memory(one)) is not None]
+    return [point for one in told if (point := learned._from_memory(one)) is not None]
 
 
 def step(number: int, time: float) -> Stepped:

@@ -13,8 +13,6 @@ from advisor.advisor import Advisor
 from advisor.proposals import learned
 from advisor.proposals import trials as pilots
 from advisor.proposals.describe import describe
-from advisor.proposals.learned import Sweep
-from advisor.proposals.propose import known_facts
 from advisor.proposals.wishes import understand
 from loralab.core.errors import UserError
 from loralab.core.events import Ended, Evaluated, Incident, Noted, Started, Stepped
@@ -22,7 +20,8 @@ from loralab.core.records import Job
 from loralab.datasets.run_facts import Facts
 from loralab.history.record import Memory
 from loralab.lab import Lab
-from loralab.planning import estimate
+from loralab.planning import estimate, planner, priors
+from loralab.planning.priors import Sweep
 from loralab.reports.compare import compare
 from loralab.tasks.text import TextPlan
 from tests.support import models
@@ -51,7 +50,7 @@ def memory(name: str, rate: float, loss: float, *, data: str = "poems", model: s
 def sweep(
     best: float, *, data: str = "poems", setting: str = "learning_rate", size: int = 8_000_000, runs: tuple[str, ...] = ("a",)
 ) -> Sweep:
-    return Sweep(setting, best, runs, "starter", data, "LlamaForCausalLM", learned.describe(size, 100, 8))
+    return Sweep(setting, best, runs, "starter", data, "LlamaForCausalLM", priors.likeness(size, 100, 8))
 
 
 def always(value: float) -> Any:
@@ -96,38 +95,38 @@ def test_an_optimum_outside_of_what_was_tried_is_not_invented():
 
 def test_history_that_predicts_itself_better_than_the_prior_moves_it_and_names_its_runs():
     history = [sweep(4e-4, data=f"d{i}", runs=(f"run-{i}",)) for i in range(5)]
-    found = learned.learn(sweep(0, data="new"), 4e-3, history, always(4e-3))
+    found = priors.learn(sweep(0, data="new"), 4e-3, history, always(4e-3))
     assert found is not None
     assert 4e-4 < found.value < 4e-3
     assert found.runs[:2] == ("run-0", "run-1")
     assert "run-0" in found.words
     assert "smaller" in found.words
-    assert found.value >= 4e-3 / learned.FAR
+    assert found.value >= 4e-3 / priors.FAR
 
 
 def test_history_that_predicts_itself_worse_is_not_believed():
     wild = [sweep(best, data=f"d{i}") for i, best in enumerate((4e-2, 4e-4, 4e-3, 3e-2, 5e-4))]
-    assert learned.learn(sweep(0, data="new"), 4e-3, wild, always(4e-3)) is None
+    assert priors.learn(sweep(0, data="new"), 4e-3, wild, always(4e-3)) is None
 
 
 def test_one_sweep_is_believed_about_itself_only():
     one = [sweep(1e-3, data="poems")]
-    assert learned.learn(sweep(0, data="poems"), 4e-3, one, always(4e-3)) is not None
-    assert learned.learn(sweep(0, data="other"), 4e-3, one, always(4e-3)) is None
+    assert priors.learn(sweep(0, data="poems"), 4e-3, one, always(4e-3)) is not None
+    assert priors.learn(sweep(0, data="other"), 4e-3, one, always(4e-3)) is None
 
 
 def test_what_is_not_alike_says_nothing():
     far = [sweep(4e-4, data=f"d{i}", size=8_000_000_000) for i in range(5)]
-    assert learned.learn(sweep(0), 4e-3, far, always(4e-3)) is None
+    assert priors.learn(sweep(0), 4e-3, far, always(4e-3)) is None
 
 
 def test_history_cannot_go_far_and_does_not_speak_of_trifles():
     wild = [sweep(1e-7, data=f"d{i}") for i in range(30)]
-    found = learned.learn(sweep(0, data="new"), 4e-3, wild, always(4e-3))
+    found = priors.learn(sweep(0, data="new"), 4e-3, wild, always(4e-3))
     assert found is not None
-    assert found.value == pytest.approx(4e-3 / learned.FAR)
+    assert found.value == pytest.approx(4e-3 / priors.FAR)
     near = [sweep(3.9e-3, data=f"d{i}") for i in range(5)]
-    assert learned.learn(sweep(0, data="new"), 4e-3, near, always(4e-3)) is None
+    assert priors.learn(sweep(0, data="new"), 4e-3, near, always(4e-3)) is None
 
 
 # ---- a test of three settings ----------------------------------------------------------------------------------------------
@@ -213,7 +212,7 @@ def test_a_test_of_which_all_failed_says_so(lab: Lab):
 def remember(lab: Lab, name: str, base: Path, data: Path, events: list[Any], **settings: Any) -> None:
     """A run of the past on this computer, as its files are."""
     plan = models.plan(data, base_model=str(base), **settings)
-    known = known_facts(lab, lab.profile(data, str(base)), str(base))
+    known = planner._facts(lab.profile(data, str(base)), lab.check_model(str(base)), lab.machine())
     facts = Noted(time=2.0, text="Learning from 54 examples.", data={"facts": known.model_dump()})
     folder = lab.home / "runs" / name
     folder.mkdir(parents=True)
