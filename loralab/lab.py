@@ -57,6 +57,7 @@ __all__ = [
     "Limits",
     "Memory",
     "MemoryPoint",
+    "ModelCheck",
     "Point",
     "Priors",
     "Sweep",
@@ -329,7 +330,7 @@ class Lab:
             raise UserError("This run has not made an adapter yet.", "Let it finish first, or resume it.", code="no_adapter")
         return {"model": str(runs.job(self.home, run).options.get("model", "")), "adapter": view.adapter}
 
-    # ---- plans as data, and what past runs rule out -----------------------------------------------------------------------------------------
+    # ---- plans as data, and what past runs rule out ----------------------------------------------------------------------
     def typed(self, plan: Plan | dict[str, Any]) -> Plan:
         """A plan of its kind, checked. Raises UserError naming the setting that is not possible."""
         return parse_plan(plan if isinstance(plan, dict) else plan.model_dump())

@@ -1,4 +1,4 @@
-"""Owns what the tabs share: the choices, the current run and the one timer. Invariant: a state holds an id or a path, never a thing.
+"""Owns what the tabs share: the choices, the current run and the one timer. Invariant: a state holds an id, a path or a frozen value.
 
 Tabs do not know each other. Each reads and changes these shared parts, and listens to their changes.
 """

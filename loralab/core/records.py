@@ -244,6 +244,7 @@ class Proposal(Record):
     footprint: Footprint
     problems: tuple[dict[str, Any], ...] = ()
     ways: tuple[dict[str, Any], ...] = ()  # where it does not fit: settings to fix beside yours so that it does, the nearest first
+    way_words: tuple[str, ...] = ()  # the same in plain words
 
 
 # ---- results ---------------------------------------------------------------------------------------------------------------

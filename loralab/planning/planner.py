@@ -137,12 +137,19 @@ def propose(
     needs = estimate.footprint(plan, model, machine, profile, past=draft.past)
     problems = [*model.problems, *check_text(plan, profile), *machine_problems(plan, machine, needs)]
     ways: tuple[dict[str, Any], ...] = ()
+    words: tuple[str, ...] = ()
     if not estimate.fits(needs, machine):
         ways = _ways(draft, plan) if look_further else ()
-        problems.append(does_not_fit(plan, model, needs, [fit.words(plan, change, profile) for change in ways]))
+        words = tuple(fit.words(plan, change, profile) for change in ways)
+        problems.append(does_not_fit(plan, model, needs, list(words)))
     problems += [] if away.possible else [never_twice(away.because[-1])]
     return Proposal(
-        plan=plan.model_dump(), reasons=draft.reasons, footprint=needs, problems=tuple(p.model_dump() for p in problems), ways=ways
+        plan=plan.model_dump(),
+        reasons=draft.reasons,
+        footprint=needs,
+        problems=tuple(p.model_dump() for p in problems),
+        ways=ways,
+        way_words=words,
     )
 
 

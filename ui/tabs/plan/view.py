@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from loralab.core.records import DatasetProfile, Proposal
-from loralab.models.catalog import ModelCheck
-from loralab.planning import fit
-from loralab.tasks.text import TextPlan
+from loralab.core.records import Proposal
+from loralab.lab import ModelCheck
 from ui.words import esc, heading, notice, parameters, sentence, size, term
 
 MAIN = {
@@ -78,12 +76,6 @@ def reasons_html(proposal: Proposal) -> str:
         if name in proposal.reasons
     )
     return f'<table class="reasons">{rows}</table>' if rows else ""
-
-
-def way_words(proposal: Proposal, profile: DatasetProfile) -> list[str]:
-    """What stands on the buttons of the nearest plans that fit."""
-    plan = TextPlan.model_validate(proposal.plan)
-    return [f"Use {fit.words(plan, way, profile)}" for way in proposal.ways]
 
 
 def _shown(value: object) -> object:
