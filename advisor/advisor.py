@@ -17,9 +17,9 @@ from advisor.diagnosis import case, preflight
 from advisor.diagnosis.diagnose import diagnose
 from advisor.diagnosis.findings import Diagnosis
 from advisor.proposals import learned, trials
-from advisor.proposals.describe import Described, describe
+from advisor.proposals.describe import Described, Goal, describe
+from advisor.proposals.keywords import Understood, understand
 from advisor.proposals.propose import begin, propose, rules_out
-from advisor.proposals.wishes import Chosen
 from advisor.repair import again, data_fixes
 from advisor.repair.data_fixes import Advice
 from advisor.repair.repair import Repair
@@ -94,9 +94,13 @@ class Advisor:
         typed = self.lab.typed(plan)
         return data_fixes.apply(operation, typed, self.lab.catalog.folder(typed.base_model), self.lab.home)
 
-    def describe(self, wish: str, model: str = "", kind: Chosen = "") -> Described:
-        """A complete plan for a wish in words, before there is any data, and the examples it takes. `kind`: where the person chose it."""
-        return describe(self.lab, wish, model, kind)
+    def understand(self, text: str) -> Understood:
+        """Which kind of thing a line of plain words names, or what to ask about it. Nothing is guessed."""
+        return understand(text)
+
+    def describe(self, goal: Goal, model: str = "") -> Described:
+        """A complete plan for a goal before there is any data, and the examples it takes. `model`: where the person chose one."""
+        return describe(self.lab, goal, model)
 
     # ---- trying again ----------------------------------------------------------------------------------------------------
     def limits(self) -> Limits:

@@ -12,15 +12,13 @@ import pytest
 from advisor.advisor import Advisor
 from advisor.proposals import learned
 from advisor.proposals import trials as pilots
-from advisor.proposals.describe import describe
-from advisor.proposals.wishes import understand
 from loralab.core.errors import UserError
 from loralab.core.events import Ended, Evaluated, Incident, Noted, Started, Stepped
 from loralab.core.records import Job
 from loralab.datasets.run_facts import Facts
 from loralab.history.record import Memory
 from loralab.lab import Lab
-from loralab.planning import estimate, planner, priors
+from loralab.planning import planner, priors
 from loralab.planning.priors import Sweep
 from loralab.reports.compare import compare
 from loralab.tasks.text import TextPlan
@@ -261,38 +259,3 @@ def test_a_sweep_on_the_same_examples_moves_the_rate_and_names_its_runs(lab: Lab
     assert found.plan["learning_rate"] < usual
     assert "low" in found.reasons["learning_rate"]
     assert advisor.propose(profile, str(base), learning_rate=usual).plan["learning_rate"] == usual
-
-
-# ---- wishes ----------------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("text", "task", "language", "length"),
-    [
-        ("answer like our support team, in German, short", "answer", "German", "short"),
-        ("Antworte wie unser Support-Team, kurz", "answer", "", "short"),
-        ("sort incoming mails into billing, tech and other", "sort", "", ""),
-        ("turn invoices into JSON", "extract", "", ""),
-        ("write poems like Emily Dickinson", "write", "", ""),
-        ("translate our manuals from English to French", "translate", "French", ""),
-        ("write SQL from questions", "code", "", ""),
-        ("summarize meeting notes in bullet points", "summarise", "", ""),
-    ],
-)
-def test_a_wish_gives_a_complete_plan_that_fits_and_what_it_takes(lab: Lab, text: str, task: str, language: str, length: str):
-    found = describe(lab, text)
-    assert (found.wish.task, found.wish.language, found.wish.length) == (task, language, length)
-    plan = TextPlan.model_validate(found.proposal.plan)
-    assert plan.title == text
-    assert estimate.fits(found.proposal.footprint, lab.machine())
-    assert not [p for p in found.proposal.problems if p["severity"] == "error" and p["code"] != "not_downloaded"]
-    assert found.rows >= 100
-    assert set(found.sample) == set(found.columns)
-    assert any(f"{found.rows:,}" in need for need in found.needs)
-    if language:
-        assert any(language in need for need in found.needs)
-
-
-def test_a_wish_that_says_nothing_is_asked_about(lab: Lab):
-    assert not understand("").sure
-    assert "say what it gets" in describe(lab, "make it good").words
