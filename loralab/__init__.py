@@ -6,7 +6,7 @@ TYPE_CHECKING = False  # as typing's, whose import a keeper need not wait for
 if TYPE_CHECKING:
     from loralab.lab import Lab
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = ["Lab"]
 
 

@@ -10,8 +10,9 @@ from loralab.core.events import RunView, Stepped
 from loralab.core.records import DatasetProfile, Footprint
 from loralab.planning.estimate import disk_words, stage_words
 from loralab.reports.incidents import told
+from ui.markup import draw
 from ui.tabs.train.incident_markers import MARKS, annotate, mark_incidents
-from ui.words import count, esc, size
+from ui.words import count
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -81,7 +82,7 @@ def legend(view: RunView) -> str:
         lines.append(("base", "before training"))
     kinds = {each.kind for each in told(view)}
     lines += [(f"mark {style.name}", style.words) for kind, style in MARKS.items() if kind in kinds]
-    return '<div class="legend">' + "".join(f'<span><i class="{kind}"></i>{words}</span>' for kind, words in lines) + "</div>"
+    return draw("dataset", "legend", lines)
 
 
 def thin(steps: list[Stepped]) -> list[Stepped]:
@@ -103,19 +104,14 @@ def smooth(values: list[float], weight: float = 0.85) -> list[float]:
 def memory_bar(footprint: Footprint) -> str:
     """Footprint as one stacked bar: what each part needs, against what is free."""
     whole = max(footprint.memory_bytes, footprint.free_bytes, 1)
-    parts = [(name, value) for name, value in footprint.parts.items() if value > 0]
-    tones = "".join(f'<i class="part tone-{i % 6}" style="width:{100 * value / whole:.2f}%"></i>' for i, (_, value) in enumerate(parts))
-    keys = "".join(
-        f'<li><i class="part tone-{i % 6}"></i>{esc(PART_NAMES.get(name, name))} <b>{size(value)}</b></li>'
-        for i, (name, value) in enumerate(parts)
-    )
+    segments = [
+        {"name": PART_NAMES.get(name, name), "bytes": value, "share": 100 * value / whole}
+        for name, value in footprint.parts.items()
+        if value > 0
+    ]
     said = f"{stage_words(footprint)} {disk_words(footprint)}".strip()
-    full = " over" if footprint.memory_bytes > footprint.free_bytes else ""
-    head = f"<span>needs <b>{size(footprint.memory_bytes)}</b></span><span>free <b>{size(footprint.free_bytes)}</b></span>"
-    return (
-        f'<div class="membar{full}"><div class="membar-head">{head}</div><div class="bar">{tones}</div><ul class="keys">{keys}</ul>'
-        f'<div class="fine stage">{esc(said)}</div></div>'
-    )
+    over = footprint.memory_bytes > footprint.free_bytes
+    return draw("dataset", "memory", footprint.memory_bytes, footprint.free_bytes, over, segments, said)
 
 
 def length_bar(profile: DatasetProfile) -> str:
@@ -124,20 +120,18 @@ def length_bar(profile: DatasetProfile) -> str:
     longest = profile.tokens.get("max", 0)
     if not longest:
         return ""
-    rows = [_bar_row(words, profile.tokens.get(key, 0), longest) for key, words in marks]
-    return f'<div class="lens"><div class="small-title">Length in tokens</div>{"".join(rows)}</div>'
+    rows = [_bar(words, profile.tokens.get(key, 0), longest) for key, words in marks]
+    return draw("dataset", "bars", "Length in tokens", rows, "")
 
 
 def label_bar(labels: dict[str, int], most: int = 8) -> str:
     """The commonest labels and how many examples each has."""
     top = sorted(labels.items(), key=lambda item: -item[1])
     largest = max((n for _, n in top), default=1)
-    rows = [_bar_row(name, n, largest) for name, n in top[:most]]
-    more = f'<div class="fine">and {count(len(top) - most, "more label")}</div>' if len(top) > most else ""
-    return f'<div class="lens"><div class="small-title">Labels</div>{"".join(rows)}{more}</div>' if rows else ""
+    rows = [_bar(name, n, largest) for name, n in top[:most]]
+    more = f"and {count(len(top) - most, 'more label')}" if len(top) > most else ""
+    return draw("dataset", "bars", "Labels", rows, more) if rows else ""
 
 
-def _bar_row(words: str, value: int, largest: int) -> str:
-    width = max(1.0, 100 * value / largest)
-    bar = f'<div class="bar"><i class="part tone-0" style="width:{width:.1f}%"></i></div>'
-    return f'<div class="len"><span title="{esc(words)}">{esc(words)}</span>{bar}<b>{value:,}</b></div>'
+def _bar(words: str, value: int, largest: int) -> tuple[str, int, float]:
+    return words, value, max(1.0, 100 * value / largest)

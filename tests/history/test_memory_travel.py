@@ -157,7 +157,7 @@ def test_ten_thousand_runs_are_indexed_and_asked_quickly(home, write):
     assert len(timed("searched", lambda: index.memories.search("ran out of memory qwen"))) == 20
     assert len(timed("similar", lambda: index.memories.similar(FACTS, TextPlan()))) == 8
     assert len(timed("points", lambda: index.memories.points("memory"))) == 20_000
-    print({name: round(seconds, 2) for name, seconds in spent.items()}, index.path.stat().st_size >> 20, "MiB")  # noqa: T201
+    print({name: round(seconds, 2) for name, seconds in spent.items()}, index.path.stat().st_size >> 20, "MiB")
     assert spent["made"] < 300
     assert spent["looked at again"] < 5
     assert runs.list_runs(home)

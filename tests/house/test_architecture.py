@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import os
 import re
 import subprocess
@@ -177,6 +178,24 @@ def test_files_and_functions_stay_readable():
         if path.stat().st_size and not ast.get_docstring(tree(path)):
             bad.append(f"{name_of(path)} does not open by saying what it is for")
     assert [line for line in bad if line not in KNOWN] == []
+
+
+def lines_of_rooms():
+    """Lines of product code per room: of loralab one for each folder, of advisor and ui one for all."""
+    found = {}
+    for path in OURS:
+        if name_of(path).split("/")[0] in ("loralab", "advisor", "ui"):
+            found[room(module_of(path))] = found.get(room(module_of(path)), 0) + len(path.read_text("utf-8").splitlines())
+    return found
+
+
+def test_rooms_keep_to_their_budget():
+    """Budgets may only shrink, unless a new capability argues for more. Printed with `-rP`."""
+    budgets = json.loads((Path(__file__).parent / "budgets.json").read_text("utf-8"))
+    found = lines_of_rooms()
+    print("\n".join(f"{name:12} {found[name]:6,} of {budgets.get(name, 0):6,}" for name in sorted(found)))
+    print(f"{'all':12} {sum(found.values()):6,} of {sum(budgets.values()):6,}")
+    assert {name: lines for name, lines in found.items() if lines > budgets.get(name, 0)} == {}
 
 
 def banned(path):

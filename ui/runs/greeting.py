@@ -14,10 +14,10 @@ from advisor.repair.tries import try_of
 from loralab.core.events import RunView
 from loralab.lab import Lab
 from ui.errors import told
-from ui.markup import markup
+from ui.markup import draw, markup
 from ui.page import Page, go_to
 from ui.settings import Settings, read_settings, remember
-from ui.words import count, esc
+from ui.words import count
 
 CHOSEN = frozenset({"", "unqueued", "ended_by_force"})  # how a run ends when a person wanted it to
 LOOKED_AT = 30  # newest runs
@@ -104,11 +104,11 @@ def greeting_html(view: RunView, title: str, more: int = 0) -> str:
     """What happened, how far it was and where it would go on, in a few sentences."""
     ending = view.ending
     asks = view.state == "stopped"
-    head = f"“{esc(title)}” has a question" if asks else f"Welcome back. “{esc(title)}” was interrupted"
-    what = esc(ending.what) if ending and ending.what else "It ended before it was done."
-    todo = f"<p>{esc(ending.todo)}</p>" if asks and ending and ending.todo else ""
-    others = f'<p class="fine">{count(more, "other run")} {"was" if more == 1 else "were"} interrupted, too; see the list at the side.</p>'
-    return f'<h2 class="greeting-title">{head}</h2><p>{what}</p>{todo}<p>{_where(view)}</p>{others if more else ""}'
+    head = f"“{title}” has a question" if asks else f"Welcome back. “{title}” was interrupted"
+    what = ending.what if ending and ending.what else "It ended before it was done."
+    todo = ending.todo if asks and ending else ""
+    others = f"{count(more, 'other run')} {'was' if more == 1 else 'were'} interrupted, too; see the list at the side." if more else ""
+    return draw("runs", "greeting", head, what, todo, _where(view), others)
 
 
 def _where(view: RunView) -> str:

@@ -12,16 +12,17 @@ import gradio as gr
 
 from loralab.core.errors import UserError
 from loralab.lab import Lab
-from loralab.machine.checkup import Finding, checkup
+from loralab.machine.checkup import checkup
 from loralab.machine.gpu import Gpu
 from loralab.runs.queue import Turn
 from ui.errors import told
-from ui.markup import markup
+from ui.markup import draw, markup
 from ui.page import Page
 from ui.runs.run_names import name_of, when
 from ui.tabs.train.live import STATES
-from ui.words import count, esc, figure, size
+from ui.words import count, figure, size
 
+TONES = {"fine": "good", "worth doing": "warn", "wrong": "bad"}
 BUSY = ("waiting", "running")
 
 
@@ -72,26 +73,17 @@ def runs_html(rows: Sequence[dict[str, Any]], current: str, turns: Sequence[Turn
     queued = {turn.run for turn in waiting}
     known = {row["id"]: row for row in rows}
     if not trained:
-        return '<p class="fine">Runs you start appear here. You can come back to each of them.</p>'
-    line = "".join(_waiting(turn, known, current, last=turn == waiting[-1]) for turn in waiting)
-    queue = f'<div class="queue" role="group" aria-label="Waiting for their turn">{line}</div>' if line else ""
-    busy = "".join(_row(row, current) for row in trained if row["state"] in BUSY and row["id"] not in queued)
-    rest = "".join(_row(row, current) for row in trained if row["state"] not in BUSY)
-    return f'<div class="runs">{busy}{queue}{rest}</div>'
+        return draw("runs", "no_runs")
+    line = [_waiting(turn, known, current, last=turn == waiting[-1]) for turn in waiting]
+    busy = [_row(row, current) for row in trained if row["state"] in BUSY and row["id"] not in queued]
+    return draw("runs", "list", busy, line, [_row(row, current) for row in trained if row["state"] not in BUSY])
 
 
 def _row(row: dict[str, Any], current: str) -> str:
     words, tone = STATES.get(str(row.get("state")), ("", "quiet"))
     losses = f" · {figure(row['base_loss'], 2)} → {figure(row['adapter_loss'], 2)}" if row.get("adapter_loss") and tone != "busy" else ""
-    return _button(row["id"], name_of(row), f"{esc(words)}{losses}<br>{when(row.get('started'))}", tone, current)
-
-
-def _button(run: str, name: str, small: str, tone: str, current: str) -> str:
-    here = ' aria-current="true"' if run == current else ""
-    return (
-        f'<button type="button" class="run" data-pick="{esc(run)}"{here}><span class="dot {tone}"></span>'
-        f'<span class="run-text"><b>{esc(name)}</b><small>{small}</small></span></button>'
-    )
+    lines = (words + losses, when(row.get("started")))
+    return draw("runs", "button", row["id"], name_of(row), lines, tone, row["id"] == current)
 
 
 def _waiting(turn: Turn, known: dict[str, dict[str, Any]], current: str, *, last: bool) -> str:
@@ -99,22 +91,17 @@ def _waiting(turn: Turn, known: dict[str, dict[str, Any]], current: str, *, last
     doing = {"evaluate": "Comparison of ", "export": "Export of "}.get(turn.kind, "")
     name = name_of(known.get(turn.title, known.get(turn.run, {"id": turn.title})) if doing else known.get(turn.run, {"id": turn.title}))
     place = "Next in line" if turn.position == 1 else f"Number {turn.position} in line"
-    if doing:
-        words = f'<span class="run-text"><b>{esc(doing + name)}</b><small>{place}</small></span>'
-        body = f'<span class="run"><span class="dot"></span>{words}</span>'
-    else:
-        body = _button(turn.run, name, place, "quiet", current)
+    body = (
+        draw("runs", "other_work", doing + name, place)
+        if doing
+        else draw("runs", "button", turn.run, name, (place,), "quiet", turn.run == current)
+    )
     moves = (
         ("earlier", "Earlier", "↑", turn.position == 1),
         ("later", "Later", "↓", last),
         ("remove", "Take out of the queue", "×", False),
     )
-    buttons = "".join(
-        f'<button type="button" data-pick="{verb}:{esc(turn.run)}" aria-label="{words}: {esc(name)}" title="{words}"'
-        f"{' disabled' if off else ''}>{sign}</button>"
-        for verb, words, sign, off in moves
-    )
-    return f'<div class="turn">{body}<span class="moves">{buttons}</span></div>'
+    return draw("runs", "turn", body, turn.run, name, moves)
 
 
 def machine_strip(page: Page) -> str:
@@ -123,9 +110,9 @@ def machine_strip(page: Page) -> str:
     card = machine.gpus[0] if machine.gpus else None
     if card:
         taken = f", {_holders(card)}" if card.holders else ""
-        first = f"<b>{esc(card.name)}</b> {size(card.free_bytes)} of {size(card.total_bytes)} free{taken}"
+        first = draw("runs", "main_part", card.name, f" {size(card.free_bytes)} of {size(card.total_bytes)} free{taken}")
     else:
-        first = f"<b>{esc(machine.apple_gpu or machine.cpu)}</b>{'' if machine.apple_gpu else ' (no graphics card)'}"
+        first = draw("runs", "main_part", machine.apple_gpu or machine.cpu, "" if machine.apple_gpu else " (no graphics card)")
     fastest = max(machine.speed.fp32_tflops or 0, machine.speed.bf16_tflops or 0)
     parts = [
         first,
@@ -134,25 +121,13 @@ def machine_strip(page: Page) -> str:
         f"{size(machine.disk_free)} free on disk",
         *([f"{fastest:.2g} TFLOP/s measured"] if fastest else []),
     ]
-    line = "".join(f"<span>{part}</span>" for part in parts) + '<span class="fine">Everything stays on this computer.</span>'
-    return f'<div class="machine">{line}{_letter(checkup(machine, page.lab.check_model("starter")))}</div>'
+    found = checkup(machine, page.lab.check_model("starter"))
+    wrong, advice = (sum(finding.state == state for finding in found) for state in ("wrong", "worth doing"))
+    words = count(wrong, "thing") + " to put right" if wrong else count(advice, "suggestion") if advice else "all is well"
+    return draw("runs", "machine", parts, words, wrong, [(finding, TONES[finding.state]) for finding in found])
 
 
 def _holders(card: Gpu) -> str:
     first = card.holders[0]
     more = f" and {len(card.holders) - 1} more" if len(card.holders) > 1 else ""
-    return f"the rest is held by {'LoRALab itself' if first.ours else esc(first.name)}{more}"
-
-
-def _letter(found: Sequence[Finding]) -> str:
-    """The findings of `python -m loralab doctor`, folded away unless something is wrong."""
-    wrong, advice = (sum(finding.state == state for finding in found) for state in ("wrong", "worth doing"))
-    words = count(wrong, "thing") + " to put right" if wrong else count(advice, "suggestion") if advice else "all is well"
-    tone = {"fine": "good", "worth doing": "warn", "wrong": "bad"}
-    rows = "".join(
-        f'<li class="{tone[finding.state]}"><b>{esc(finding.name)}</b><span>{esc(finding.what)}'
-        + (f"<em>{esc(finding.todo)}</em>" if finding.todo else "")
-        + "</span></li>"
-        for finding in found
-    )
-    return f'<details class="checkup"{" open" if wrong else ""}><summary>About this computer: {words}</summary><ul>{rows}</ul></details>'
+    return f"the rest is held by {'LoRALab itself' if first.ours else first.name}{more}"

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from loralab.core.errors import RunFailed
 from loralab.core.events import RunView
 from loralab.lab import Lab
-from ui.words import esc
+from ui.markup import draw
 
 
 def follow(lab: Lab, run: str, doing: str, every: float = 0.4) -> Iterator[str]:
@@ -30,10 +30,7 @@ def follow(lab: Lab, run: str, doing: str, every: float = 0.4) -> Iterator[str]:
 
 def progress_line(view: RunView, doing: str) -> str:
     """What is being done, with a bar when its length is known."""
-    moving = " moving" if view.fraction is None else ""
-    note = _doing_now(view)
-    bar = f'<div class="progress{moving}"><i style="width:{100 * (view.fraction or 0):.1f}%"></i></div>'
-    return f'<div class="work"><b>{esc(doing)} …</b> <span>{esc(note)}</span>{bar}</div>'
+    return draw("runs", "work", doing, _doing_now(view), view.fraction)
 
 
 def _doing_now(view: RunView) -> str:

@@ -7,10 +7,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from loralab.core.records import DatasetProfile, Preview
+from loralab.core.records import DatasetProfile
 from loralab.datasets.profile import SampleSet
 from ui.charts import label_bar, length_bar
-from ui.words import count, esc, fact, facts, heading, notice, term
+from ui.markup import draw, esc
+from ui.words import count, fact, facts, heading, notice, term
 
 SHAPES = {
     "messages": "conversations",
@@ -27,12 +28,8 @@ MOST_LEFT_OUT = 500  # rows listed on the page; all are counted
 
 def samples_html(samples: Iterable[SampleSet]) -> str:
     """The bundled data sets as cards: what it is, what it teaches."""
-    cards = "".join(
-        f'<button type="button" class="sample" data-pick="{esc(s.name)}"><b>{esc(s.title)}</b><span>{esc(s.teaches)}</span>'
-        f"<small>{count(s.rows, 'example')}</small></button>"
-        for s in samples
-    )
-    return f'<div class="small-title">Or take a sample</div><div class="samples">{cards}</div>' if cards else ""
+    sets = list(samples)
+    return draw("dataset", "samples", sets) if sets else ""
 
 
 def summary_html(profile: DatasetProfile) -> str:
@@ -47,7 +44,7 @@ def summary_html(profile: DatasetProfile) -> str:
         fact("Length", f"{tokens:,}", term("token", "tokens") + " in all"),
     )
     title = heading(Path(profile.path).name or profile.name, f"These are {esc(shape)}.", step="1")
-    return f'<div class="card">{title}{tiles}<div class="two">{length_bar(profile)}{label_bar(profile.labels)}</div></div>'
+    return draw("dataset", "summary", title, tiles, length_bar(profile), label_bar(profile.labels))
 
 
 def _main_reason(profile: DatasetProfile) -> str:
@@ -60,7 +57,7 @@ def _main_reason(profile: DatasetProfile) -> str:
 def doctor_notes(profile: DatasetProfile) -> str:
     """What the data doctor found, each with what to do."""
     notes = [notice(str(f.get("what", "")), str(f.get("todo", "")), str(f.get("severity", "info"))) for f in profile.findings]
-    return f'<div class="notes">{"".join(notes)}</div>' if notes else ""
+    return draw("dataset", "notes", notes) if notes else ""
 
 
 def left_out_rows(profile: DatasetProfile) -> list[list[Any]]:
@@ -72,17 +69,4 @@ def left_out_rows(profile: DatasetProfile) -> list[list[Any]]:
 
 def previews_html(profile: DatasetProfile) -> str:
     """Ten examples as the model sees them; what is learned is marked."""
-    if not profile.previews:
-        return ""
-    intro = (
-        '<p class="lead">Exactly as the model reads them. It learns to write the <mark>marked part</mark>; the rest is only read. '
-        f"Lengths are in {term('token', 'tokens')}.</p>"
-    )
-    body = "".join(_preview(preview) for preview in profile.previews)
-    return f'<div class="card"><div class="heading"><h2>What the model will see</h2>{intro}</div><div class="previews">{body}</div></div>'
-
-
-def _preview(preview: Preview) -> str:
-    pieces = "".join(f"<mark>{esc(text)}</mark>" if learned else f"<span>{esc(text)}</span>" for text, learned in preview.pieces)
-    head = f"<header>row {preview.row:,}<i>{preview.learned_tokens:,} of {count(preview.tokens, 'token')} learned</i></header>"
-    return f'<article class="preview">{head}<pre>{pieces}</pre></article>'
+    return draw("dataset", "previews", profile.previews, term("token", "tokens")) if profile.previews else ""

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from loralab.core.records import Score
-from ui.words import esc
+from ui.markup import draw
 
 TONES = {"better": "good", "worse": "bad", "no difference seen": "quiet", "cannot tell yet": "quiet"}
 ROOM = 1.12  # how much wider than the interval its picture is
@@ -49,13 +49,9 @@ def interval_bar(score: Score, sides: tuple[str, str] = ("worse", "better")) -> 
     def place(x: float) -> float:
         return 50 + 50 * x / (reach or 1.0)
 
-    bar = f'<i class="range" style="left:{place(ends[0]):.1f}%;width:{place(ends[1]) - place(ends[0]):.1f}%"></i>' if known else ""
     told = f"{score.label or score.name}: {value(score, score.difference, '+')}" + (f", 95 % interval {between(score)}" if known else "")
-    return (
-        f'<div class="ival {TONES.get(score.verdict, "quiet")}" role="img" aria-label="{esc(told)}"><div class="ival-line">'
-        f'<i class="zero"></i>{bar}<i class="point" style="left:{place(middle):.1f}%"></i></div>'
-        f'<div class="ival-ends"><span>{esc(sides[0])}</span><span>no difference</span><span>{esc(sides[1])}</span></div></div>'
-    )
+    across = (place(ends[0]), place(ends[1]) - place(ends[0])) if known else None
+    return draw("evaluate", "interval", TONES.get(score.verdict, "quiet"), told, across, place(middle), *sides)
 
 
 def two_runs(rows: Sequence[dict[str, Any]], first: str, second: str) -> str:
@@ -69,17 +65,7 @@ def two_runs(rows: Sequence[dict[str, Any]], first: str, second: str) -> str:
     def place(x: float) -> float:
         return EDGE + (SIDE - EDGE - 8) * x / most
 
-    dots = "".join(
-        f'<circle cx="{place(x):.1f}" cy="{SIDE - place(y):.1f}" r="3.4" class="{"good" if y < x else "bad" if y > x else ""}"/>'
-        for x, y in values
-    )
+    dots = [(place(x), SIDE - place(y), "good" if y < x else "bad" if y > x else "") for x, y in values]
     wins = sum(y < x for x, y in values)
     told = f"Of {len(values)} examples, {wins} are likelier under {second}, {sum(y > x for x, y in values)} under {first}."
-    return (
-        f'<figure class="duel"><svg viewBox="0 0 {SIDE} {SIDE}" role="img" aria-label="{esc(told)}">'
-        f'<line x1="{EDGE}" y1="{SIDE - EDGE}" x2="{SIDE - 8}" y2="8" class="even"/>'
-        f'<path d="M{EDGE} 8V{SIDE - EDGE}H{SIDE - 8}" class="axis"/>{dots}'
-        f'<text x="{(SIDE + EDGE) / 2}" y="{SIDE - 12}" text-anchor="middle">surprise under the first</text>'
-        f'<text transform="translate(14 {(SIDE - EDGE) / 2}) rotate(-90)" text-anchor="middle">under the second</text></svg>'
-        f"<figcaption>One dot per example, in bits per byte. {esc(told)}</figcaption></figure>"
-    )
+    return draw("evaluate", "duel", told, SIDE, EDGE, dots)

@@ -19,14 +19,14 @@ from loralab.evaluations._controls import ALLOWED
 from loralab.lab import Lab
 from loralab.reports.compare import Comparison, Controls
 from ui.errors import told
-from ui.markup import markup
+from ui.markup import draw, markup
 from ui.page import Page
 from ui.runs.work import follow
 from ui.tabs.evaluate.intervals import between, interval_bar, two_runs, value
 from ui.tabs.evaluate.judged import Found, other_judged, parts_of_run
 from ui.tabs.evaluate.measuring import measured_first
 from ui.tabs.evaluate.section import Section
-from ui.words import count, duration, esc, heading, notice, term
+from ui.words import count, duration, heading, notice, term
 
 ALONE = "There is no other run that was tested. Train once more, with other settings or other examples, and compare here."
 AGAINST = "Another run, a checkpoint or an export of this one, on the examples that both were tested on and neither has learned from."
@@ -89,20 +89,15 @@ def compare_section(page: Page) -> Section:
 
 def comparison_html(found: Comparison, first: str, second: str) -> str:
     """The sentence, each number with its interval, and every example as a dot."""
-    names = f'<p class="fine">First: <b>{esc(first)}</b>. Second, this one: <b>{esc(second)}</b>.</p>'
-    numbers = "".join(_side_by_side(score) for score in found.scores)
     picture = two_runs(found.rows, "the first", "the second")
-    sentence = f'<div class="verdict info"><p>{esc(found.words)}</p></div>'
-    return f'{sentence}{names}<div class="two"><div class="numbers">{numbers}</div>{picture}</div>'
+    return draw("evaluate", "comparison", found.words, first, second, [_side_by_side(score) for score in found.scores], picture)
 
 
 def _side_by_side(score: Score) -> str:
     sure = f"95 % {term('interval')} {between(score) or 'unknown'}. On {count(score.n, 'example')}."
-    return (
-        f'<div class="number"><span class="number-name">{esc(score.label)}</span><span class="number-value">{value(score, score.base)} '
-        f'<span class="arrow">|</span> {value(score, score.adapter)}</span>{interval_bar(score, SIDES)}'
-        f'<span class="fact-note">{value(score, score.difference, "+")}, {sure}</span></div>'
-    )
+    note = f"{value(score, score.difference, '+')}, {sure}"
+    sides = value(score, score.base), value(score, score.adapter)
+    return draw("evaluate", "side_by_side", score.label, *sides, interval_bar(score, SIDES), note)
 
 
 # ---- the controls ----------------------------------------------------------------------------------------------------------

@@ -9,9 +9,10 @@ from collections.abc import Iterator, Sequence
 
 from loralab.core.events import RunView
 from loralab.core.records import Score
+from ui.markup import draw
 from ui.tabs.evaluate.intervals import between, interval_bar, value
 from ui.tabs.evaluate.judged import Found
-from ui.words import count, empty, esc, notice, term
+from ui.words import count, empty, notice, term
 
 TONES = {"better": "good", "worse": "error", "no difference seen": "warning", "cannot tell yet": "info"}
 PILLS = {"better": "good", "worse": "bad"}
@@ -58,11 +59,8 @@ def state_of(view: RunView | None, found: Found | None) -> str:
 def verdict_html(found: Found) -> str:
     """The verdict in large type, its three numbers, and what must be known about how it was measured."""
     said, _, but = found.words.partition(" But: ")
-    word = f'<div class="verdict-word">{esc(found.verdict.capitalize() or "Measured")}</div>'
-    more = f'<p class="but"><b>But:</b> {esc(but)}</p>' if but else ""
-    sentence = f'<div class="verdict {TONES.get(found.verdict, "info")}">{word}<p>{esc(said)}</p>{more}</div>'
-    numbers = "".join(_number(score) for score in three(found))
-    return f'<div class="card proof">{sentence}<div class="numbers">{numbers}</div>{"".join(_caveats(found))}</div>'
+    word, tone = found.verdict.capitalize() or "Measured", TONES.get(found.verdict, "info")
+    return draw("evaluate", "verdict", tone, word, said, but, [_number(score) for score in three(found)], list(_caveats(found)))
 
 
 def three(found: Found) -> list[Score]:
@@ -73,12 +71,9 @@ def three(found: Found) -> list[Score]:
 
 def _number(score: Score) -> str:
     chance = f"95 % {term('interval')} {between(score)}" if between(score) else "too little for an interval"
-    change = f'{value(score, score.base)} <span class="arrow" aria-label="to">→</span> {value(score, score.adapter)}'
+    change = draw("evaluate", "change", value(score, score.base), value(score, score.adapter))
     note = f"{value(score, score.difference, '+')}, {chance}. Measured on {count(score.n, 'example')}."
-    return (
-        f'<details class="number"><summary><span class="number-name">{esc(label(score))}</span><span class="number-value">{change}</span>'
-        f'{interval_bar(score)}<span class="fact-note">{note}</span></summary>{_meaning(score)}</details>'
-    )
+    return draw("evaluate", "number", label(score), change, interval_bar(score), note, _meaning(score))
 
 
 def label(score: Score) -> str:
@@ -87,10 +82,7 @@ def label(score: Score) -> str:
 
 
 def _meaning(score: Score) -> str:
-    direction = "Lower is better." if score.lower_is_better else "Higher is better."
-    said = f"<p>{esc(score.words)}</p>" if score.words else ""
-    help_text = f"{esc(score.help)} " if score.help else ""
-    return f'<div class="meaning"><p>{help_text}{direction}</p>{said}</div>'
+    return draw("evaluate", "meaning", score.help, score.lower_is_better, score.words)
 
 
 def _caveats(found: Found) -> Iterator[str]:
@@ -112,35 +104,32 @@ def _caveats(found: Found) -> Iterator[str]:
 
 def measures_html(found: Found) -> str:
     """All measures, folded, in groups; each a line that opens what it means."""
-    head = "".join(f"<span>{name}</span>" for name in COLUMNS)
-    groups = "".join(_group(title, [s for s in found.scores if s.group in keys], found) for title, keys in GROUPS)
-    summary = f"<summary>All measures <small>{count(len(found.scores), 'number')}, each opens what it means</small></summary>"
-    columns = f'<div class="m-head m-line" aria-hidden="true">{head}</div>'
-    return f'<details class="card folded">{summary}{columns}{groups}{_units(found)}</details>'
+    groups = [_group(title, [s for s in found.scores if s.group in keys], found) for title, keys in GROUPS]
+    return draw("evaluate", "measures", count(len(found.scores), "number"), COLUMNS, [*groups, _units(found)])
 
 
 def _group(title: str, scores: Sequence[Score], found: Found) -> str:
     if title == "A second opinion":
         return _second_opinion(title, scores, found)
-    lines = "".join(_line(score) for score in scores)
-    if not lines:
+    why = found.table("not_measured") if title == "Things made up" else WHY_NOT.get(title)
+    remarks = []
+    if not scores:
         if not found.complete or not found.detailed:
             return ""
-        why = found.table("not_measured") if title == "Things made up" else WHY_NOT.get(title)
-        lines = f'<p class="fine">{esc(why or ABSENT)}</p>'
-    elif found.complete and not any(score.verdict for score in scores):
-        lines += f'<p class="fine">{esc(WHY_NOT[title])}</p>' if title in WHY_NOT else ""
-    if title == "Things made up" and (why := found.table("inconsistency_not_measured")):
-        lines += f'<p class="fine">{esc(why)}</p>'
-    return f'<div class="m-group"><div class="small-title">{esc(title)}</div>{lines}</div>'
+        remarks.append(why or ABSENT)
+    elif found.complete and title in WHY_NOT and not any(score.verdict for score in scores):
+        remarks.append(WHY_NOT[title])
+    if title == "Things made up" and (unclear := found.table("inconsistency_not_measured")):
+        remarks.append(unclear)
+    return draw("evaluate", "group", title, [_line(score) for score in scores], remarks)
 
 
 def _second_opinion(title: str, scores: Sequence[Score], found: Found) -> str:
     """What the local judge prefers, or why it is not heard; nothing where none was asked."""
     tables = [table for name in ("judge", "entailment") if (table := found.table(name))]
     said = [text for table in tables for text in (table["words"], table.get("warning", "")) if text]
-    lines = "".join(_line(score) for score in scores) + "".join(f'<p class="fine">{esc(text)}</p>' for text in said)
-    return f'<div class="m-group"><div class="small-title">{esc(title)}</div>{lines}</div>' if lines else ""
+    lines = [_line(score) for score in scores]
+    return draw("evaluate", "group", title, lines, said) if lines or said else ""
 
 
 def _line(score: Score) -> str:
@@ -151,10 +140,8 @@ def _line(score: Score) -> str:
         ("95 % interval", between(score) or "–"),
         ("Examples", f"{score.n:,}"),
     )
-    numbers = "".join(f'<span class="m-cell" data-name="{name}">{said}</span>' for name, said in cells)
-    pill = f'<span class="pill {PILLS.get(score.verdict, "quiet")}">{esc(score.verdict or "measured")}</span>'
-    line = f'<summary class="m-line"><span class="m-name">{esc(label(score))}</span>{numbers}{pill}</summary>'
-    return f'<details class="m">{line}{_meaning(score)}</details>'
+    tone = PILLS.get(score.verdict, "quiet")
+    return draw("evaluate", "line", label(score), cells, score.verdict or "measured", tone, _meaning(score))
 
 
 UNITS = (
@@ -179,18 +166,14 @@ def _units(found: Found) -> str:
     """The same in other units, for those who want it."""
     same = found.table("same_in_other_units") or {}
     pairs = {**same, "macro_f1": found.table("macro_f1")}
-    lines = [_unit(name, _short(pair[0]), _short(pair[1]), text) for key, name, text in UNITS if (pair := pairs.get(key))]
+    lines = [
+        draw("evaluate", "unit", name, _short(pair[0]), _short(pair[1]), text) for key, name, text in UNITS if (pair := pairs.get(key))
+    ]
     apart = found.table("divergence_from_base")
     if apart is not None:
-        lines.append(_unit("Distance from the base model", "0", f"{apart:.2f}", DIVERGENCE))
-    return f'<div class="m-group"><div class="small-title">In other units</div>{"".join(lines)}</div>' if lines else ""
+        lines.append(draw("evaluate", "unit", "Distance from the base model", "0", f"{apart:.2f}", DIVERGENCE))
+    return draw("evaluate", "group", "In other units", lines, ()) if lines else ""
 
 
 def _short(number: float) -> str:
     return f"{number:,.0f}" if number >= 100 else f"{number:.3g}"
-
-
-def _unit(name: str, before: str, after: str, text: str) -> str:
-    cells = f'<span class="m-cell" data-name="Before">{before}</span><span class="m-cell" data-name="After">{after}</span>'
-    line = f'<summary class="m-line"><span class="m-name">{esc(name)}</span>{cells}</summary>'
-    return f'<details class="m">{line}<div class="meaning"><p>{esc(text)}</p></div></details>'

@@ -15,9 +15,9 @@ from loralab.reports.incidents import adjustment
 from loralab.runs.queue import Turn
 from ui.charts import legend, loss_chart
 from ui.errors import told
-from ui.markup import markup
+from ui.markup import draw, esc, markup
 from ui.page import Page, run_title
-from ui.words import count, duration, empty, esc, fact, facts, figure, notice, size, term
+from ui.words import count, duration, empty, fact, facts, figure, notice, size, term
 
 STATES = {
     "waiting": ("Getting ready", "busy"),
@@ -128,20 +128,12 @@ def headline(view: RunView, title: str, turn: str = "") -> str:
         words = view.phase.replace("_", " ").capitalize()
     if turn and not view.steps:
         waits = notice(turn, "It begins by itself, also when this page is closed.")
-        return f'<div class="card live">{_head(title, words, tone)}{waits}</div>'
+        return draw("runs", "live", title, words, tone, waits)
     done = 100.0 if view.state == "finished" else 100 * _share_done(view)
     left = f"about {duration(view.seconds_left)} left" if view.active and view.seconds_left else _ended(view)
-    moving = " moving" if view.active and not view.queued and view.fraction is None else ""
-    aria = f'role="progressbar" aria-valuenow="{done:.0f}" aria-valuemin="0" aria-valuemax="100"'
-    bar = f'<div class="progress{moving}" {aria}><i style="width:{done:.1f}%"></i></div>'
-    return (
-        f'<div class="card live">{_head(title, words, tone)}{notice(turn) if turn else ""}'
-        f'{bar}<div class="live-sub"><span>{_where(view)}</span><span>{left}</span></div>{_numbers(view)}</div>{_ending(view)}'
-    )
-
-
-def _head(title: str, words: str, tone: str) -> str:
-    return f'<div class="live-head"><h2>{esc(title)}</h2><span class="pill {tone}">{esc(words)}</span></div>'
+    moving = view.active and not view.queued and view.fraction is None
+    bar = draw("runs", "progress", done, moving, _where(view), left)
+    return draw("runs", "live", title, words, tone, (notice(turn) if turn else "") + bar + _numbers(view)) + _ending(view)
 
 
 def _share_done(view: RunView) -> float:
@@ -174,7 +166,7 @@ def _numbers(view: RunView) -> str:
     if last is None:
         return large
     rate, pull = term("learning rate", "Learning rate"), term("gradient", "gradient size")
-    return f'{large}<div class="live-sub finer"><span>{rate} {last.learning_rate:.2g} · {pull} {figure(last.grad_norm, 2)}</span></div>'
+    return large + draw("runs", "finer", f"{rate} {last.learning_rate:.2g} · {pull} {figure(last.grad_norm, 2)}")
 
 
 def _ending(view: RunView) -> str:
@@ -190,17 +182,15 @@ def story_lines(view: RunView) -> str:
     lines = sorted((*view.notes, *view.incidents, *view.adjustments), key=lambda event: event.time, reverse=True)
     if not lines:
         return ""
-    items = "".join(_line(event, view.started) for event in lines[:STORY_LINES])
-    return f'<div class="card"><div class="small-title">What happened</div><ul class="story">{items}</ul></div>'
+    return draw("runs", "story", [_line(event, view.started) for event in lines[:STORY_LINES]])
 
 
-def _line(event: Noted | Incident | Adjusted, started: float) -> str:
+def _line(event: Noted | Incident | Adjusted, started: float) -> tuple[str, str, str]:
     when = duration(max(0.0, event.time - started)) if started else ""
     match event:
         case Noted():
-            kind, text = "note", event.text
+            return "note", when, event.text
         case Incident():
-            kind, text = "trouble", event.text
+            return "trouble", when, event.text
         case Adjusted():
-            kind, text = "change", adjustment(event)
-    return f'<li class="{kind}"><time>{when}</time><span>{esc(text)}</span></li>'
+            return "change", when, adjustment(event)
