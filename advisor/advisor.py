@@ -20,8 +20,7 @@ from advisor.proposals import learned, trials
 from advisor.proposals.describe import Described, Goal, describe
 from advisor.proposals.keywords import Understood, understand
 from advisor.proposals.propose import begin, propose, rules_out
-from advisor.repair import again, data_fixes
-from advisor.repair.data_fixes import Advice
+from advisor.repair import again
 from advisor.repair.repair import Repair
 from advisor.repair.tries import Told
 from advisor.words.annotations import Annotation, notes
@@ -29,7 +28,7 @@ from advisor.words.remembered import Remembered, note, remembered
 from advisor.words.story import Story
 from advisor.words.summary import Known
 from loralab.core.records import DatasetProfile, Plan, Proposal
-from loralab.lab import Lab, Limits
+from loralab.lab import DataFix, Lab, Limits
 
 
 class Advisor:
@@ -74,7 +73,7 @@ class Advisor:
             preflight.insist(self.preflight(plan, profile))
         return begin(self.lab, plan, self.limits(), anyway=anyway)
 
-    def test_first(self, plan: Plan | dict[str, Any], total_steps: int, profile: DatasetProfile | None = None) -> tuple[str, ...]:
+    def test_first(self, plan: Plan | dict[str, Any], profile: DatasetProfile) -> tuple[str, ...]:
         """Three short runs with other learning rates; the best begins the whole run by itself (`tend`). Their ids, the usual one first.
 
         Raises UserError as `start` does where the preflight finds what is certain to spoil them.
@@ -83,16 +82,15 @@ class Advisor:
         typed = self.lab.typed(plan)
         tried = [rate for rate in trials.values(typed.learning_rate, trials.LEAST, trials.LARGEST) if self._may_be(typed, rate)]
         options = {"model": str(self.lab.catalog.folder(typed.base_model))}
-        return trials.begin(self.lab, typed, total_steps, tried, options)
+        return trials.begin(self.lab, typed, self.lab.updates(typed, profile), tried, options)
 
     def _may_be(self, plan: Plan, rate: float) -> bool:
         """Whether no remembered failure rules this learning rate out. The usual one is the plan's own affair."""
         return rate == plan.learning_rate or not rules_out(self.lab, plan.model_copy(update={"learning_rate": rate}), self.limits())
 
-    def put_right(self, operation: str, plan: Plan | dict[str, Any]) -> Advice:
+    def put_right(self, operation: str, plan: Plan | dict[str, Any]) -> DataFix:
         """Do with a plan's examples what a finding advises, into a new file. Raises UserError where nothing would change."""
-        typed = self.lab.typed(plan)
-        return data_fixes.apply(operation, typed, self.lab.catalog.folder(typed.base_model), self.lab.home)
+        return self.lab.fix_data(operation, self.lab.typed(plan))
 
     def understand(self, text: str) -> Understood:
         """Which kind of thing a line of plain words names, or what to ask about it. Nothing is guessed."""

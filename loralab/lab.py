@@ -21,6 +21,8 @@ from loralab.core import disk, paths
 from loralab.core.errors import UserError
 from loralab.core.events import RunView
 from loralab.core.records import DatasetProfile, Footprint, Job, Plan, Proposal
+from loralab.datasets import fixes
+from loralab.datasets.fixes import OPERATIONS, DataFix, Reading
 from loralab.datasets.profile import SampleSet, profile_dataset, samples
 from loralab.datasets.run_facts import Facts
 from loralab.evaluations._controls import SHUFFLED
@@ -35,7 +37,7 @@ from loralab.models.hub import check_on_hub
 from loralab.planning.limits import NAMES as POINT_NAMES
 from loralab.planning.limits import Limits, Point, against, never_twice, tame
 from loralab.planning.limits import of_settings as limit_points
-from loralab.planning.planner import propose
+from loralab.planning.planner import propose, updates
 from loralab.planning.priors import DISTINCT, SETTINGS, Priors, Sweep, likeness
 from loralab.planning.tracer import Tracer, traced
 from loralab.reports import compare
@@ -46,18 +48,21 @@ from loralab.reports.subjects import Subject, parts_of, subject
 from loralab.runs import queue, runs
 from loralab.runs.queue import Turn
 from loralab.serve.client import ChatServer
-from loralab.tasks import parse_plan
+from loralab.tasks import parse_plan, tasks
 
 # Besides the Lab, what it hands out and takes: the advisor reaches no further than this.
 __all__ = [
     "DISTINCT",
+    "OPERATIONS",
     "POINT_NAMES",
     "SETTINGS",
+    "DataFix",
     "Lab",
     "Limits",
     "Memory",
     "MemoryPoint",
     "ModelCheck",
+    "ModelEntry",
     "Point",
     "Priors",
     "Sweep",
@@ -340,3 +345,16 @@ class Lab:
         machine = self.machine()
         here = {"place": fingerprint(machine), "room": machine.training_memory_free}
         return against(plan, facts.model_copy(update=here), limits)
+
+    def fix_data(self, operation: str, plan: Plan) -> DataFix:
+        """Do with a plan's examples what a finding advises, into a new file. Raises UserError where nothing would change."""
+        reads = plan.model_dump(include={"max_length", "learn_from", "roles"})
+        return fixes.apply(operation, Path(plan.dataset), Reading(**reads), self.catalog.folder(plan.base_model), self.home)
+
+    def updates(self, plan: Plan, profile: DatasetProfile) -> int:
+        """Updates that a plan makes on these examples."""
+        return updates(plan, profile)
+
+    def plan_type(self, task: str = "text") -> type[Plan]:
+        """The settings of a kind of training."""
+        return tasks()[task].plan

@@ -12,10 +12,7 @@ import gradio as gr
 
 from advisor.advisor import Advisor
 from loralab.core.errors import UserError
-from loralab.lab import Lab
-from loralab.models.catalog import ModelEntry
-from loralab.planning.duration import total_steps
-from loralab.tasks.text import TextPlan
+from loralab.lab import Lab, ModelEntry
 from ui import goals
 from ui.desk import Desk
 from ui.errors import told
@@ -73,7 +70,7 @@ def shared_parts(lab: Lab) -> dict[str, Any]:
         "timer": gr.Timer(1.0),
         "goal": gr.Radio(goals.CHOICES, value="answer", show_label=False, container=False, render=False, elem_classes="goals"),
         "model": gr.Dropdown(models, value=known, label="Base model", info=MODEL_INFO, allow_custom_value=True, render=False),
-        "form": make_form(TextPlan, skip=ASKED_ELSEWHERE),
+        "form": make_form(lab.plan_type(), skip=ASKED_ELSEWHERE),
     }
 
 
@@ -152,7 +149,6 @@ def _begin(page: Page, choice: tuple[str, str, str], fixed: dict[str, Any], *, t
     page.desk.insist(proposal, anyway=anyway)
     if not test_first:
         return page.advisor.start(proposal.plan, profile=profile, anyway=anyway)
-    plan = TextPlan.model_validate(proposal.plan)
-    names = page.advisor.test_first(plan, plan.max_steps or total_steps(plan, profile), profile=profile)
+    names = page.advisor.test_first(proposal.plan, profile)
     gr.Info(f"{len(names)} short tests, then the whole run begins by itself with what did best.", title="Testing first")
     return names[0]

@@ -13,8 +13,6 @@ from advisor.proposals.kinds import KINDS, LENGTHS
 from loralab.cli.console import Detach, File, Home, Json, Model, Output, Run, Set, chosen, conclude, follow, newest, source
 from loralab.core.errors import UserError
 from loralab.lab import Lab
-from loralab.planning.duration import total_steps
-from loralab.tasks.text import TextPlan
 
 Words = Annotated[str, typer.Argument(metavar="GOAL", help="What it shall do, in a few words: “answer like our support team”")]
 
@@ -77,8 +75,7 @@ def pilot(
     lab, out = Lab(home), Output(json)
     advisor = Advisor(lab)
     profile = lab.profile(source(lab, str(file)), model)
-    plan = TextPlan.model_validate(advisor.propose(profile, model, **chosen(settings)).plan)
-    names = advisor.test_first(plan, plan.max_steps or total_steps(plan, profile))
+    names = advisor.test_first(advisor.propose(profile, model, **chosen(settings)).plan, profile)
     if detach:
         out.give({"tests": names}, f"{len(names)} tests have begun: {', '.join(names)}. The app begins the whole run after them.")
         return

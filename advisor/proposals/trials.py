@@ -16,11 +16,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from loralab.core.errors import UserError
-from loralab.core.records import Record
+from loralab.core.records import Plan, Record
 from loralab.lab import Lab
 from loralab.reports.compare import compare
 from loralab.runs import runs
-from loralab.tasks.text import TextPlan
 
 SHARE, FEWEST, MOST = 0.1, 20, 60  # of the updates of the whole run; updates of a pilot
 APART = 3.0  # times: how far the others are from the usual value (the public sweep: 3 times off costs about 1 % of the loss)
@@ -60,7 +59,7 @@ def values(usual: float, least: float, most: float) -> tuple[float, ...]:
 
 
 def begin(
-    lab: Lab, plan: TextPlan, total_steps: int, tried: Sequence[float], options: dict[str, Any], *, follow: bool = True
+    lab: Lab, plan: Plan, total_steps: int, tried: Sequence[float], options: dict[str, Any], *, follow: bool = True
 ) -> tuple[str, ...]:
     """Start one short run for each learning rate, the usual one first; they queue behind each other. Returns their ids."""
     group, count = secrets.token_hex(4), len(tried)

@@ -11,9 +11,8 @@ from typing import Any
 
 from advisor.diagnosis.case import Case
 from advisor.diagnosis.findings import Diagnosis, Finding, Fix
-from loralab.core.records import Record
+from loralab.core.records import Plan, Record
 from loralab.lab import Limits, tame
-from loralab.tasks.text import TextPlan
 
 KEPT = frozenset({"task", "dataset", "base_model", "title", "seed", "heldout_share"})  # what a person asked for, not how it is done
 
@@ -27,9 +26,9 @@ class Repair(Record):
     remembered: tuple[str, ...] = ()  # runs whose failures moved the settings further
     words: str
 
-    def plan(self, failed: TextPlan) -> TextPlan:
+    def plan(self, failed: Plan) -> Plan:
         """The plan of the next try."""
-        return TextPlan.model_validate(failed.model_dump() | self.settings)
+        return type(failed).model_validate(failed.model_dump() | self.settings)
 
 
 def repair(case: Case, diagnosis: Diagnosis, limits: Limits, tried: Sequence[dict[str, Any]] = ()) -> Repair | None:
@@ -45,7 +44,7 @@ def repair(case: Case, diagnosis: Diagnosis, limits: Limits, tried: Sequence[dic
 
 def _repaired(case: Case, finding: Finding, fix: Fix, limits: Limits, tried: Sequence[dict[str, Any]]) -> Repair | None:
     wanted = {name: value for name, value in fix.settings.items() if name not in KEPT}
-    asked = TextPlan.model_validate(case.plan.model_dump() | wanted)
+    asked = type(case.plan).model_validate(case.plan.model_dump() | wanted)
     tamed = tame(asked, case.facts, limits) if case.facts else None
     if tamed and not tamed.possible:
         return None

@@ -27,7 +27,6 @@ from advisor.diagnosis.case import Case
 from advisor.diagnosis.diagnose import diagnose
 from advisor.diagnosis.findings import Diagnosis, Fix
 from advisor.proposals.learned import OUT_OF_MEMORY, RAN_AWAY
-from advisor.repair import data_fixes
 from advisor.repair.repair import KEPT, repair
 from benchmarks.labfail.bases import base
 from benchmarks.labfail.causes import base_loss, best, causes
@@ -37,6 +36,7 @@ from benchmarks.labfail.records import HEALTHY, LabRun, corpus
 from benchmarks.labfail.replay import case_of, wilson
 from benchmarks.labfail.setups import Ran, Setup, changed, dumped, run
 from loralab.core.events import RunView
+from loralab.datasets.fixes import OPERATIONS, Reading, apply
 from loralab.planning.limits import Limits, points, tame
 from loralab.tasks.text import TextPlan
 
@@ -68,7 +68,7 @@ def way_out(case: Case, found: Diagnosis, limits: Limits, tried: list[dict[str, 
         for fix in finding.fixes:
             wanted = {n: v for n, v in fix.settings.items() if n not in KEPT}
             settings = {n: v for n, v in (wanted | moved(case, wanted, limits)).items() if getattr(case.asked, n) != v}
-            data = fix.data if fix.data in data_fixes.OPERATIONS else ""
+            data = fix.data if fix.data in OPERATIONS else ""
             if (settings or data) and not any(old["settings"] == settings and old["data"] == data for old in tried):
                 return Fix(words=fix.words, settings=settings, data=data)
     return None
@@ -90,7 +90,7 @@ def applied(setup: Setup, fix: Fix, plan: TextPlan, root: Path) -> Setup:
     if setup.change:  # the operation reads the template that the run read
         model = changed(model, made.with_name("model-before"), setup.change)
     made.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in setup.rows))
-    advice = data_fixes.apply(fix.data, plan.model_copy(update={"dataset": str(made)}), model, root / "work")
+    advice = apply(fix.data, made, Reading(plan.max_length, plan.learn_from, plan.roles), model, root / "work")
     return replace(after, rows=tuple(json.loads(line) for line in Path(advice.path).read_text("utf-8").splitlines()))
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from loralab.core.paths import model_name
-from loralab.core.records import DatasetProfile, Proposal
+from loralab.core.records import DatasetProfile, Plan, Proposal
 from loralab.datasets.run_facts import Facts, of_model
 from loralab.machine.hardware import Machine, fingerprint
 from loralab.models.catalog import hub_entry
@@ -151,6 +151,11 @@ def propose(
         ways=ways,
         way_words=words,
     )
+
+
+def updates(plan: Plan, profile: DatasetProfile) -> int:
+    """Updates that a plan makes on these examples, as far as they are planned here; a plan of another kind says only its most."""
+    return estimate.total_steps(plan, profile) if isinstance(plan, TextPlan) else plan.max_steps
 
 
 def _fill(draft: _Draft) -> None:

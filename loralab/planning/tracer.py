@@ -127,7 +127,7 @@ class Tracer:
 
     def parts(self, plan: TextPlan, config: dict[str, Any], largest: Pack, where: str = "cpu") -> dict[str, int]:
         """Bytes at the worst moment of a step: weights, adapter, optimiser, activations, head, allocator. Raises Unavailable."""
-        if plan.task != "text" or plan.engine != "loralab" or (plan.offload and where == "cuda"):
+        if type(plan) is not TextPlan or plan.engine != "loralab" or (plan.offload and where == "cuda"):
             raise Unavailable("This kind of plan cannot be traced; the closed form is used.", code="not_traced")
         settings = {name: getattr(plan, name) for name in SETTINGS}
         question = {"plan": settings, "config": config, "pack": asdict(largest), "where": where}

@@ -14,8 +14,8 @@ from advisor.diagnosis.case import Case
 from advisor.diagnosis.diagnose import diagnose
 from advisor.diagnosis.findings import Finding
 from advisor.diagnosis.preflight import CERTAIN
-from advisor.repair.data_fixes import BY_HAND, OPERATIONS
 from loralab.core.paths import STARTER
+from loralab.datasets.fixes import OPERATIONS
 from loralab.datasets.profile import samples
 from tests.support import spoiled, tiny
 from tests.support.spoiled import Row, rows
@@ -123,7 +123,7 @@ def test_a_fault_is_found_before_the_first_update(rule: str, tmp_path: Path) -> 
     assert found is not None
     assert found.evidence
     assert found.words
-    assert all(fix.data in (*OPERATIONS, *BY_HAND, "") for fix in found.fixes)
+    assert all(fix.data in (*OPERATIONS, "add", "fix_columns", "") for fix in found.fixes)
 
 
 @pytest.mark.parametrize("rule", CASES)

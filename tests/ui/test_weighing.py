@@ -23,8 +23,8 @@ FIRST, SECOND = Answered(1, "a", PLAN, here=True), Answered(2, "b", OTHER, here=
 def test_a_changed_setting_is_weighed_then_traced_then_shown_finer():
     assert after(Left("a"))[1] == (Weigh(),)
     assert after(FIRST)[1] == (Show(PLAN), Trace(1))
-    state, (shown,) = after(FIRST, Traced(1, FINER))
-    assert shown == Show(PLAN.model_copy(update={"footprint": FINER}))
+    state, effects = after(FIRST, Traced(1, FINER))
+    assert effects == (Show(PLAN.model_copy(update={"footprint": FINER})),)
     assert step(state, Left("a"))[1] == (), "entered and left, and all is known"
 
 
