@@ -1,10 +1,20 @@
-.PHONY: app demo test fix diagnoses
+.PHONY: app demo check lint types unit test nightly fix diagnoses
 app:
 	python3 launch.py
 demo:
 	python3 launch.py demo
+check:
+	$(MAKE) -j 3 lint types unit
+lint:
+	.venv/bin/python -m ruff check -q . && .venv/bin/python -m ruff format -q --check .
+types:
+	.venv/bin/python -m pyright launch.py loralab advisor ui
+unit:
+	.venv/bin/python -m pytest --tier unit -n 2 --dist loadfile --no-loadscope-reorder -q
 test:
 	python3 launch.py test
+nightly:
+	python3 launch.py test --nightly
 fix:
 	.venv/bin/python -m ruff check --fix . && .venv/bin/python -m ruff format .
 diagnoses:

@@ -6,13 +6,12 @@ advisor.diagnosis.diagnose(run).cause
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import cached_property
 from typing import Any
 
-from advisor.assistant import loading
-from advisor.assistant.assistant import Piece, Voice
-from advisor.assistant.prefetch import Ahead
+from advisor.assistant import load
+from advisor.assistant.assistant import AnswerPart, Assistant
 from advisor.diagnosis import case, preflight
 from advisor.diagnosis.diagnose import diagnose
 from advisor.diagnosis.findings import Diagnosis
@@ -23,10 +22,11 @@ from advisor.proposals.propose import begin, propose, rules_out
 from advisor.repair import again
 from advisor.repair.repair import Repair
 from advisor.repair.tries import Told
+from advisor.text import text_plan
 from advisor.words.annotations import Annotation, notes
 from advisor.words.remembered import Remembered, note, remembered
-from advisor.words.story import Story
-from advisor.words.summary import Known
+from advisor.words.story import Story, story
+from advisor.words.summary import RunSummary
 from loralab.core.records import DatasetProfile, Plan, Proposal
 from loralab.lab import DataFix, Lab, Limits
 
@@ -56,7 +56,7 @@ class Advisor:
 
     def preflight(self, plan: Plan | dict[str, Any], profile: DatasetProfile | None = None) -> Diagnosis:
         """What would go wrong with a plan, known before the first update. Raises UserError where its examples cannot be read."""
-        typed = self.lab.typed(plan)
+        typed = text_plan(plan)
         return preflight.preflight(self.lab, typed, profile)
 
     # ---- plans -----------------------------------------------------------------------------------------------------------
@@ -79,7 +79,7 @@ class Advisor:
         Raises UserError as `start` does where the preflight finds what is certain to spoil them.
         """
         preflight.insist(self.preflight(plan, profile))
-        typed = self.lab.typed(plan)
+        typed = text_plan(plan)
         tried = [rate for rate in trials.values(typed.learning_rate, trials.LEAST, trials.LARGEST) if self._may_be(typed, rate)]
         options = {"model": str(self.lab.catalog.folder(typed.base_model))}
         return trials.begin(self.lab, typed, self.lab.updates(typed, profile), tried, options)
@@ -136,48 +136,28 @@ class Advisor:
 
     # ---- in words --------------------------------------------------------------------------------------------------------
     @cached_property
-    def voice(self) -> Voice:
-        """Speaks with the language model that was chosen for it, and without one as well; `voice.close()` lets go of it."""
-        return loading.voice(self.lab)
+    def assistant(self) -> Assistant:
+        """Answers with the language model that was chosen, and without one as well; `assistant.close()` frees its memory."""
+        return load.load(self.lab)
 
-    def wake_again(self) -> None:
-        """Let go of the language model: the one that is chosen now wakes with the next question."""
-        if "voice" in self.__dict__:
-            self.voice.close()
-            del self.__dict__["voice"]
+    def reload_assistant(self) -> None:
+        """Free the language model: the one that is chosen now is loaded with the next question."""
+        if "assistant" in self.__dict__:
+            self.assistant.close()
+            del self.__dict__["assistant"]
 
     def story(self, run: str) -> Story:
         """What happened in a run, on what evidence, what was changed and what came of it; made without a language model, at once."""
-        return self.voice.story(self._known(run))
+        return story(self._summary(run))
 
-    def tell(self, run: str) -> Iterator[Piece]:
-        """The story, streamed: the rules' words first, then a language model's, where there is one, checked sentence by sentence."""
-        return self.voice.tell(self._known(run))
-
-    def answer(self, run: str, question: str) -> Iterator[Piece]:
-        """The answer to a question about a run, streamed as `tell`; each piece says how it was made."""
-        return self.voice.answer(self._known(run), question)
-
-    def prepare(self, run: str, wanted: Callable[[], bool] = lambda: True) -> None:
-        """Let the language model read about a run before it is asked: seconds of work, for a thread of its own (`opened` has one)."""
-        self.voice.prepare(self._known(run), wanted)
-
-    def opened(self, run: str) -> None:
-        """This run is on the screen (none where it is empty): its evidence is read ahead while no job runs. Comes back at once."""
-        if self.voice.speaker is None or not self.voice.awake:
-            return
-        stamp = f"{self.lab.view(run).state}{self.voice.speaker}" if run else ""
-        if not self._ahead.open(run, stamp) and loading.busy(self.lab):
-            self.voice.rest()
-
-    @cached_property
-    def _ahead(self) -> Ahead:
-        return Ahead(self.prepare, lambda: loading.busy(self.lab))
+    def answer(self, run: str, question: str, *, rules_only: bool = False) -> Iterator[AnswerPart]:
+        """The answer to a question about a run, part by part: the rules' words first; where they have none, what a language model adds."""
+        return self.assistant.answer(self._summary(run), question, rules_only=rules_only)
 
     def annotations(self, run: str) -> tuple[Annotation, ...]:
         """Short notes for the run's charts, each at its update."""
-        return notes(self._known(run))
+        return notes(self._summary(run))
 
-    def _known(self, run: str) -> Known:
+    def _summary(self, run: str) -> RunSummary:
         found = case.of_run(self.lab, run)
-        return Known(found, diagnose(found))
+        return RunSummary(found, diagnose(found))

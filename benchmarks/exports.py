@@ -15,8 +15,9 @@ from typing import Any
 from loralab.core import paths
 from loralab.core.events import EventLog, Started
 from loralab.core.records import Job
-from loralab.exports import _gate, job
-from loralab.exports._parity import BOUNDS, gate
+from loralab.exports import job
+from loralab.exports.parity import gate as _gate
+from loralab.exports.parity.checks import BOUNDS, gate
 from loralab.runs.run_folder import RunFolder
 from loralab.runtimes.llama import parent
 from loralab.runtimes.llama.parent import Child

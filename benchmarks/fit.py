@@ -138,9 +138,9 @@ def measure(cell: Cell) -> dict[str, Any]:
     import torch
     from transformers import AutoModelForCausalLM
 
+    from loralab.runtimes.base_model import DTYPES
     from loralab.sessions.head import TextHead
     from loralab.sessions.lora import attach_adapter
-    from loralab.sessions.model import DTYPES
     from loralab.sessions.trace import Pack, trace
     from loralab.tasks.text import TextPlan
     from loralab.train import memory

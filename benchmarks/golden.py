@@ -28,7 +28,8 @@ import torch
 from loralab.core.errors import classify
 from loralab.core.events import Ended, Started
 from loralab.core.paths import CHECKOUT
-from loralab.evaluations import _answers, forgetting
+from loralab.evaluations.shared import answers
+from loralab.evaluations.text import forgetting
 from loralab.runs import crash
 from loralab.sessions import job, text
 from tests.support import faults, models, troubles
@@ -178,7 +179,7 @@ def make(log: Log, path: Path) -> None:
     folder.emit(Started(pid=1))
     everyday = forgetting.general_set()[:EVERYDAY]
     with ExitStack() as around, pytest.MonkeyPatch.context() as patch:
-        around.enter_context(mock.patch.object(_answers, "LONGEST", 4))
+        around.enter_context(mock.patch.object(answers, "LONGEST", 4))
         around.enter_context(mock.patch.object(text, "MOST_ANSWERS", 2))
         around.enter_context(mock.patch.object(forgetting, "general_set", return_value=everyday))
         around.enter_context(log.trouble())

@@ -16,9 +16,9 @@ from loralab.core.paths import STARTER
 from loralab.datasets.dataset import load_examples
 from loralab.datasets.profile import sample
 from loralab.evaluations import Answer, Answered
-from loralab.evaluations._answers import asked
-from loralab.evaluations._second_opinion import LocalJudge
-from loralab.evaluations.judge import compared, heard
+from loralab.evaluations.shared.answers import asked
+from loralab.evaluations.shared.second_opinion import LocalJudge
+from loralab.evaluations.text.judge import compared, heard
 
 
 def pairs(count: int) -> list[Answered]:

@@ -33,7 +33,7 @@ from pathlib import Path
 from loralab.reports.card import Origin
 from loralab.core.events import RunView
 from loralab.exports import Source, _merge
-from loralab.sessions.model import load_base
+from loralab.runtimes.base_model import load_base
 root = Path(sys.argv[1]); me = psutil.Process(); before = me.memory_info().rss; most = before; going = True
 def watch():
     global most
@@ -57,7 +57,7 @@ print(f"{(most - before) / 1e6:.0f} MB above {before / 1e6:.0f} MB, {time.time()
 """
 COMPARE = """
 import sys
-from loralab.sessions.model import load_base
+from loralab.runtimes.base_model import load_base
 from pathlib import Path
 first, second = (load_base(Path(sys.argv[1], name), "fp32").state_dict() for name in ("peft", "streamed"))
 assert set(first) == set(second)

@@ -22,12 +22,13 @@ import numpy as np
 import torch
 
 from loralab.core.paths import DATA
-from loralab.exports import onnx as form
-from loralab.exports._onnx import graph, smaller
+from loralab.exports import onnx_model as form
+from loralab.exports.onnx import graph, smaller
+from loralab.exports.onnx.loading import open_model
 from loralab.models.model_folder import count_weights, weight_files
 from loralab.models.tokenize import TextEncoder
+from loralab.runtimes.base_model import load_base
 from loralab.runtimes.onnx import OnnxModel
-from loralab.sessions.model import load_base
 from tests.support import gguf_models, tiny
 
 VARIANTS = ("fp32", "fp16", "int8", "uint8")
@@ -90,7 +91,7 @@ def _families(room: Path) -> None:
         wanted, beyond = _wanted(model), form.past_window(model)
         cells, far = [], "-"
         for variant in VARIANTS:
-            with closing(OnnxModel(_exported(base, room / name, variant))) as runtime:
+            with closing(open_model(_exported(base, room / name, variant))) as runtime:
                 top, mean, most = _agreed(runtime, *wanted)
                 cells.append(f"{most}, {mean}, {top}")
                 if beyond and variant == "fp32":
@@ -143,7 +144,7 @@ def _one_speed(name: str, base: Path, room: Path) -> None:
     wanted = _wanted(model)
     ids = [(7 + 37 * i) % model.config.vocab_size for i in range(PROMPT)]
     folders = {variant: _exported(base, room, variant) for variant in VARIANTS}
-    runtimes = {variant: OnnxModel(folder) for variant, folder in folders.items()}
+    runtimes = {variant: open_model(folder) for variant, folder in folders.items()}
     ways: dict[str, Any] = {"PyTorch": lambda: _in_torch(model, ids)}
     ways |= {variant: lambda runtime=runtime: _in_onnx(runtime, ids) for variant, runtime in runtimes.items()}
     took: dict[str, list[tuple[float, list[float]]]] = {way: [] for way in ways}
@@ -265,7 +266,7 @@ def _written_once(room: Path, variant: str) -> None:
     shutil.copytree(room / "base", target, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.safetensors"))
     if way != target:
         shutil.copytree(way, target, dirs_exist_ok=True)
-    with closing(OnnxModel(target)) as runtime:
+    with closing(open_model(target)) as runtime:
         runtime.logits(list(range(4, 48)))
     sys.stdout.write(f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}\n")
 

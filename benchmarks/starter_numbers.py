@@ -18,9 +18,9 @@ import torch
 from loralab.core.paths import STARTER
 from loralab.datasets.profile import load_examples, split
 from loralab.models.tokenize import TextEncoder
+from loralab.runtimes.base_model import load_base
 from loralab.serve.generate import Sampling, generate
 from loralab.sessions.corpus import documents, is_heldout
-from loralab.sessions.model import load_base
 from loralab.sessions.pretrain import token_bytes
 
 ROW = 512  # tokens of context per row, as in pretraining; the first token of a row is not counted

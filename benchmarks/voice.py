@@ -1,28 +1,30 @@
-"""Owns the measurement of how soon the advisor's language model speaks: seconds to its first word, cold and with the run read already.
+"""How soon the advisor's language model answers: seconds for a choice among the rules' answers, and to the first word of its own.
 
 Run: `python -m benchmarks.voice FOLDER [--threads N] [--model FILE]`. Builds a random model of Qwen3-1.7B's shape as Q4_K_M with our own
 writer (layers alike, so that packing takes seconds) or takes FILE, asks it about a run with every row there may be, and prints a row per
-runtime: seconds, and tokens that were read, which do not depend on what else the computer does.
+runtime: seconds, and processor seconds of the child over its threads, about what a quiet machine needs.
 """
 
 from __future__ import annotations
 
 import argparse
 import importlib.util
-import os
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import psutil
 
 from advisor.assistant import prompts
-from advisor.assistant.evidence import Pack, Row
-from advisor.assistant.runtime import local_model
-from advisor.assistant.runtime.local_model import LocalModel
+from advisor.assistant.choosing import LABELS
+from advisor.assistant.evidence import EvidencePack
+from advisor.words.intents import QUESTIONS
 from loralab.core.paths import STARTER
 from loralab.runtimes.llama.parent import BACKENDS
+from loralab.runtimes.speech import local_model
+from loralab.runtimes.speech.local_model import LocalModel
 
 SHAPE = {
     "hidden_size": 2048,
@@ -45,7 +47,7 @@ WHAT = (
     "time of training",
     "updates planned",
 )
-WORDS = 40  # tokens written for tokens/s
+WORDS = 40  # tokens written
 
 
 def build(path: Path) -> None:
@@ -53,7 +55,7 @@ def build(path: Path) -> None:
     import torch
     from transformers import Qwen3Config, Qwen3ForCausalLM
 
-    from loralab.exports._gguf import recipe, tokens, writer
+    from loralab.exports.gguf import recipe, tokens, writer
     from loralab.models.tokenize import TextEncoder
 
     torch.manual_seed(7)
@@ -78,57 +80,41 @@ def build(path: Path) -> None:
     writer.write(path, model, vocabulary, recipe.VARIANTS["q4_k_m"], writer.Label("random 1.7B"))
 
 
-def pack() -> Pack:
+def pack() -> EvidencePack:
     """A run's evidence with every row there may be."""
     from advisor.diagnosis.findings import Evidence
 
-    rows = tuple(Row(name=f"E{n}", evidence=Evidence(what=what, value=1.5 + n)) for n, what in enumerate(WHAT, 1))
-    return Pack(run="r", state="finished", verdict="better", rows=rows)
+    rows = tuple(Evidence(what=what, value=1.5 + n) for n, what in enumerate(WHAT))
+    return EvidencePack(state="finished", verdict="better", rows=rows)
 
 
-def first_word(model: LocalModel, messages: Any) -> tuple[float, float, int, int]:
-    """Seconds to the first token; processor seconds of the child until then, over its threads: about what a quiet machine needs; tokens
-    read for it; and tokens until there is a letter to show, which for a random model may be many.
-    """
-    with model._working() as child:  # noqa: SLF001
-        process = psutil.Process(child.pid)
-        begun, used = time.monotonic(), sum(process.cpu_times()[:2])
-        child.ask("begin", ids=child.ask("chat_ids", messages=list(messages))[0], limit=WORDS)
-        piece, tokens = child.ask("more")[0], 1
-        first, worked = time.monotonic() - begun, sum(process.cpu_times()[:2]) - used
-        while piece == "":
-            piece, tokens = child.ask("more")[0], tokens + 1
-        read = child.ask("evaluated")[0]
-        child.ask("stop")
-    return first, worked / model._threads, read, tokens  # noqa: SLF001
+def timed(model: LocalModel, do: Callable[[], object]) -> str:
+    """Seconds that something takes, and processor seconds of the child over its threads."""
+    child = psutil.Process(model._child.pid)  # noqa: SLF001  # type: ignore[union-attr]
+    begun, used = time.monotonic(), sum(child.cpu_times()[:2])
+    do()
+    return f"{time.monotonic() - begun:.1f} s (quiet: {(sum(child.cpu_times()[:2]) - used) / model._threads:.1f})"  # noqa: SLF001
 
 
 def measured(path: Path, runtime: str) -> str:
-    """A row: cold, the next question, and the first question after the run was read ahead."""
+    """A row: loading, a choice among all the rules' answers, the first word, and all words."""
     model = LocalModel(path, runtime, patience=600)
+    titles = [*QUESTIONS.values(), prompts.NONE]
+    asked = prompts.choice("Why did it stop and what should I do next?", LABELS, titles)
     try:
         begun = time.monotonic()
         messages = prompts.fitting(pack(), "Why did it stop and what should I do next?", model.count)
-        loaded = time.monotonic() - begun
-        about = f"{path.stat().st_size / 1e9:.2f} GB, {model._threads} threads, loaded in {loaded:.1f} s"  # noqa: SLF001
-        cold = _told(model, messages)
-        warm = _told(model, prompts.narration(pack(), "Did it get better than it was before?"))
-        model.close()
-        begun = time.monotonic()
-        one, other = prompts.narration(pack(), prompts.STORY), prompts.narration(pack(), "?")
-        read = f"{model.read(one, other)} tokens in {time.monotonic() - begun:.1f} s with loading"
-        ahead = _told(model, messages)
-        return f"{runtime}: {about}; cold {cold}; next question {warm}; read ahead {read}, then {ahead}; load {os.getloadavg()[0]:.1f}"
+        loaded = f"{path.stat().st_size / 1e9:.2f} GB, {model._threads} threads, loaded in {time.monotonic() - begun:.1f} s"  # noqa: SLF001
+        chosen = timed(model, lambda: model.weigh(asked, LABELS[: len(titles)]))
+        first = timed(model, lambda: next(iter(model.speak(messages, WORDS))))
+        whole = timed(model, lambda: list(model.speak(messages, WORDS)))
+        tokens = f"{model.count(asked)} and {model.count(messages)} tokens"
+        row = f"{runtime}: {loaded}; one order of a choice {chosen}; first word {first}; {WORDS} words {whole}; {tokens}"
     except Exception as error:  # noqa: BLE001  (a runtime that does not do it is a row, too)
-        return f"{runtime}: {error}"
+        row = f"{runtime}: {error}"
     finally:
         model.close()
-
-
-def _told(model: LocalModel, messages: Any) -> str:
-    seconds, quiet, read, until = first_word(model, messages)
-    each = f"{1000 * quiet / max(1, read):.0f} ms of processor each"
-    return f"{seconds:.1f} s (quiet: {quiet:.1f}), {read} of {model.count(messages)} tokens read ({each}), a letter at token {until}"
+    return row
 
 
 def main() -> None:

@@ -25,15 +25,15 @@ from loralab.datasets import fixes
 from loralab.datasets.fixes import OPERATIONS, DataFix, Reading
 from loralab.datasets.profile import SampleSet, profile_dataset, samples
 from loralab.datasets.run_facts import Facts
-from loralab.evaluations._controls import SHUFFLED
-from loralab.exports._offers import Offer, offers
+from loralab.evaluations.shared.controls import SHUFFLED
+from loralab.exports.offers import Offer, offers
 from loralab.history import History, Memory
 from loralab.history import Point as MemoryPoint
 from loralab.machine import speed
 from loralab.machine.hardware import Machine, fingerprint, measure_machine
 from loralab.machine.speed import Speed
 from loralab.models.catalog import Catalog, ModelCheck, ModelEntry
-from loralab.models.hub import check_on_hub
+from loralab.models.hub import check_on_hub, look_up_file
 from loralab.planning.limits import NAMES as POINT_NAMES
 from loralab.planning.limits import Limits, Point, against, never_twice, tame
 from loralab.planning.limits import of_settings as limit_points
@@ -47,6 +47,7 @@ from loralab.reports.report_page import report_html, report_markdown
 from loralab.reports.subjects import Subject, parts_of, subject
 from loralab.runs import queue, runs
 from loralab.runs.queue import Turn
+from loralab.runtimes.speech.local_model import LocalModel
 from loralab.serve.client import ChatServer
 from loralab.tasks import parse_plan, tasks
 
@@ -319,6 +320,14 @@ class Lab:
     def download(self, model: str) -> str:
         """Fetch a model from the Hub into the workspace, resumable; returns the id of the download's run. Ask the person first."""
         return runs.start(self.home, "download", options={"model": model, "folder": str(self.catalog.folder(model))})
+
+    def file_bytes(self, model: str, file: str) -> int:
+        """Size of one file of a model on the Hub, asked there. Raises LabError where it cannot be."""
+        return look_up_file(model, file).bytes
+
+    def language_model(self, path: Path) -> LocalModel:
+        """A GGUF file that speaks and weighs labels, in a process of its own that takes half the cores while a job runs."""
+        return LocalModel(path, busy=lambda: any(turn.position == 0 for turn in self.queue()))
 
     def chat(self, run: str = "", model: str = "starter") -> ChatServer:
         """Start (or find) the inference server for a run's adapter, or for a bare model."""

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+import os
+
+# Before anything loads torch: tiny models are fastest on one thread, and two that wait for each other by spinning double every time.
+for _name, _value in {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0"}.items():
+    os.environ.setdefault(_name, _value)
+os.environ["HF_HUB_OFFLINE"] = "1"
+
 import contextlib
+import shutil
 import subprocess
 import sys
 import time
@@ -19,20 +27,48 @@ from loralab.core.events import Ended, RunView, Started, read
 from loralab.core.paths import CHECKOUT
 from loralab.lab import Lab
 from loralab.runs import process, runs, watch
-from tests.support import gguf_models, models, tiny
+from tests.support import gguf_models, models, tiers, tiny
+from tests.support.learned import Learned, train_once
 
 PATIENCE = 60.0  # seconds: generous, because the machine may be busy; a test that waits that long has failed
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    tiers.add_option(parser)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    return tiers.left_out(collection_path, config)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    tiers.keep(config, items)
+
+
+@pytest.fixture(scope="session")
+def _nowhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """What the tests that ask for no workspace would find as theirs: a folder that is not there."""
+    folder = tmp_path_factory.getbasetemp() / "no workspace was asked for"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LORALAB_HOME", str(folder))
+        yield folder
+
+
 @pytest.fixture(autouse=True)
+def _only_where_asked(_nowhere: Path) -> Iterator[None]:
+    """A test that writes to a workspace asks for `home`."""
+    yield
+    if _nowhere.exists():
+        shutil.rmtree(_nowhere)
+        pytest.fail("This test writes to a workspace: it has to ask for `home`.")
+
+
+@pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A workspace of this test's own; workers still alive in it are ended afterwards."""
     folder = tmp_path / "LoRALab"
     folder.mkdir()
     monkeypatch.setenv("LORALAB_HOME", str(folder))
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    monkeypatch.setenv("OMP_WAIT_POLICY", "PASSIVE")
-    monkeypatch.setenv("GOMP_SPINCOUNT", "0")
     yield folder
     while going := _going(folder):  # those that wait first, or each stop would start the next
         with contextlib.suppress(UserError):  # it ended by itself in between
@@ -75,13 +111,20 @@ def plain(bases: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> P
     return gguf_models.adapter_folder(tmp_path_factory.mktemp("plain") / "adapter", bases["base"])
 
 
+@pytest.fixture(scope="session")
+def learned(tmp_path_factory: pytest.TempPathFactory) -> Learned:
+    """A finished, judged run of a real worker, for tests that read it only; `learned.copy(home)` may be changed."""
+    ours = tmp_path_factory.getbasetemp()
+    return train_once(ours.parent if "PYTEST_XDIST_WORKER" in os.environ else ours)
+
+
 @pytest.fixture
 def short_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     """Trainings in this process write few and short answers for their verdict, which is tested elsewhere and takes longer than they do."""
-    from loralab.evaluations import _answers
+    from loralab.evaluations.shared import answers
     from loralab.sessions import text
 
-    monkeypatch.setattr(_answers, "LONGEST", 4)
+    monkeypatch.setattr(answers, "LONGEST", 4)
     monkeypatch.setattr(text, "MOST_ANSWERS", 3)
 
 
@@ -121,7 +164,7 @@ def adapted(folders: tuple[Path, Path]) -> tuple[Any, Any]:
     from peft import PeftModel
 
     from loralab.models.tokenize import TextEncoder
-    from loralab.sessions.model import load_base
+    from loralab.runtimes.base_model import load_base
 
     return PeftModel.from_pretrained(load_base(folders[0], "fp32"), str(folders[1])).eval(), TextEncoder(folders[0])
 

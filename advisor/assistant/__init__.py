@@ -1,6 +1,5 @@
-"""Owns how the advisor speaks. Invariants: rules decide and statistics size, a language model only words; everything here works without
-a model; nothing a model wrote is shown unless the run's evidence bears it out.
+"""The optional language model of the advisor. It chooses among the rules' own answers; its own sentences are marked as its own.
 
-Reading order: known (what there is to say about a run), templates (saying it without a model), evidence (what a model is given), figures
-and checked (what of its words may be shown), speaker (the model in its own process), choosing (closed questions), voice (all of it).
+Invariants: everything works without a model; a choice is always one of the options; a sentence of the model's own is shown only where each
+number in it is in the run's evidence.
 """

@@ -1,4 +1,4 @@
-"""Owns the evidence pack: the few numbers of a run that a language model is given, and the only ones it may say.
+"""The few numbers of a run that the language model is given, and the only ones a sentence of its own may contain.
 
 Invariants: at most eight rows, numbers only, each with where it was measured; no text of an example, a log or an answer ever gets in.
 """
@@ -10,97 +10,59 @@ import re
 from collections.abc import Iterator
 from functools import cached_property
 
-from pydantic import Field
-
 from advisor.diagnosis.findings import Evidence, Fix
-from advisor.words.summary import Known
+from advisor.words.summary import RunSummary
 from loralab.core.records import Record
 
-MOST = 8
-FROM_CAUSES = 5  # rows the rules' evidence may take, so that there is room for how the run went
-LONGEST = 70  # characters of what a row is called
-_PLAIN = re.compile(r"[^A-Za-z0-9 .,;:'()%/+-]")
+MAX_ROWS = 8
+MAX_CAUSE_ROWS = 5  # rows the rules' evidence may take, so that there is room for how the run went
+MAX_NAME = 70  # characters of what a row is called
+_NOT_PLAIN = re.compile(r"[^A-Za-z0-9 .,;:'()%/+-]")
 
 
-class Row(Record):
-    """`E3: held-out loss before training = 3.21 (update 40)`."""
+class EvidencePack(Record):
+    """What the language model is told about a run."""
 
-    name: str
-    evidence: Evidence
-
-    @cached_property
-    def words(self) -> str:
-        value, unit = self.evidence.value, self.evidence.unit
-        shown = f"{value:.4g}" if isinstance(value, float) else f"{value}"
-        places = [f"run {self.evidence.run}"] if self.evidence.run else []
-        places += [f"update {self.evidence.step}"] if self.evidence.step is not None else []
-        where = f" ({', '.join(places)})" if places else ""
-        return f"{self.name}: {tidy(self.evidence.what)} = {shown}{f' {unit}' if unit else ''}{where}"
-
-
-class Pack(Record):
-    """What a language model is told about a run."""
-
-    run: str
     state: str
     verdict: str = ""
     causes: tuple[str, ...] = ()  # titles of what the rules found, the likeliest first
     ways: tuple[Fix, ...] = ()  # vetted ways out, the rules' own choice first
-    rows: tuple[Row, ...] = ()
-    settings: dict[str, float] = Field(default_factory=dict)  # numbers of the plan as it now is, to tell up from down
-
-    def row(self, name: str) -> Row | None:
-        """The row of this name."""
-        return next((row for row in self.rows if row.name == name), None)
+    rows: tuple[Evidence, ...] = ()
 
     @cached_property
     def found(self) -> str:
         """What the rules made of the run."""
         lines = [f"State of the run: {self.state}."]
         lines += [f"Verdict: {self.verdict}."] if self.verdict else []
-        lines += (
-            [f"Cause: {' or '.join(tidy(cause) for cause in self.causes)}."] if self.causes else ["Cause: nothing was found to be wrong."]
-        )
+        causes = " or ".join(tidy(cause) for cause in self.causes) or "nothing was found to be wrong"
+        lines += [f"Cause: {causes}."]
         lines += [f"What to do: {tidy(self.ways[0].words, 160)}"] if self.ways else []
         return "\n".join(lines)
 
-    @cached_property
-    def text(self) -> str:
-        """As it stands in a prompt."""
-        return "\n".join([self.found, *(row.words for row in self.rows)])
-
-    def shorter(self) -> Pack:
+    def shorter(self) -> EvidencePack:
         """Without its last row."""
         return self.model_copy(update={"rows": self.rows[:-1]})
 
 
-def tidy(text: str, longest: int = LONGEST) -> str:
+def tidy(text: str, longest: int = MAX_NAME) -> str:
     """Plain letters on one line: nothing in it can look like an instruction's beginning or end."""
-    return re.sub(r"\s+", " ", _PLAIN.sub(" ", text)).strip()[:longest]
+    return re.sub(r"\s+", " ", _NOT_PLAIN.sub(" ", text)).strip()[:longest]
 
 
-def pack_of(known: Known) -> Pack:
+def pack_of(summary: RunSummary) -> EvidencePack:
     """The evidence of a run, what the causes rest on first."""
-    found = known.diagnosis
-    ways = tuple(fix for cause in found.could_be for fix in cause.fixes)
+    causes = summary.diagnosis.could_be
     rows: list[Evidence] = []
-    for one in [*list(_of_causes(known))[:FROM_CAUSES], *_of_run(known)]:
-        if len(rows) < MOST and not any(_same(one, other) for other in rows):
+    for one in [*list(_of_causes(summary))[:MAX_CAUSE_ROWS], *_of_run(summary)]:
+        if len(rows) < MAX_ROWS and not any(_same(one, other) for other in rows):
             rows.append(one)
-    return Pack(
-        run=known.view.run,
-        state=known.view.state,
-        verdict=known.verdict[0],
-        causes=tuple(cause.title for cause in found.could_be),
-        ways=ways,
-        rows=tuple(Row(name=f"E{n}", evidence=one) for n, one in enumerate(rows, 1)),
-        settings=_numbers(known),
+    return EvidencePack(
+        state=summary.view.state,
+        verdict=summary.verdict[0],
+        causes=tuple(cause.title for cause in causes),
+        ways=tuple(fix for cause in causes for fix in cause.fixes),
+        rows=tuple(rows),
     )
-
-
-def _numbers(known: Known) -> dict[str, float]:
-    plan = known.case.plan.model_dump()
-    return {name: float(value) for name, value in plan.items() if isinstance(value, int | float) and not isinstance(value, bool)}
 
 
 def _same(one: Evidence, other: Evidence) -> bool:
@@ -111,25 +73,25 @@ def _same(one: Evidence, other: Evidence) -> bool:
     return alike and (first in second or second in first)
 
 
-def _of_causes(known: Known) -> Iterator[Evidence]:
-    for cause in known.diagnosis.could_be:
+def _of_causes(summary: RunSummary) -> Iterator[Evidence]:
+    for cause in summary.diagnosis.could_be:
         for one in cause.evidence:
             if isinstance(one.value, int | float) and math.isfinite(one.value):
                 yield one.model_copy(update={"what": tidy(one.what), "line": "", "rows": ()})
 
 
-def _of_run(known: Known) -> Iterator[Evidence]:
+def _of_run(summary: RunSummary) -> Iterator[Evidence]:
     """How the run went, the most telling first."""
-    view, plan = known.view, known.case.plan
+    view, plan = summary.view, summary.case.plan
     values: list[tuple[str, float, str]] = [
-        ("held-out loss before training", known.before, ""),
-        ("held-out loss after training", known.after, ""),
-        ("share by which the held-out loss fell", known.gain, "") if known.gain > 0 else ("", math.nan, ""),
+        ("held-out loss before training", summary.before, ""),
+        ("held-out loss after training", summary.after, ""),
+        ("share by which the held-out loss fell", summary.gain, "") if summary.gain > 0 else ("", math.nan, ""),
         ("updates made", view.step, "updates"),
         ("learning rate", plan.learning_rate, ""),
-        ("examples learned from", known.examples or math.nan, "examples"),
-        ("time of training", round(known.seconds) if math.isfinite(known.seconds) else math.nan, "seconds"),
-        ("updates planned", known.total if known.total != view.step else math.nan, "updates"),
+        ("examples learned from", summary.examples or math.nan, "examples"),
+        ("time of training", round(summary.seconds) if math.isfinite(summary.seconds) else math.nan, "seconds"),
+        ("updates planned", summary.total if summary.total != view.step else math.nan, "updates"),
     ]
     for what, value, unit in values:
         if math.isfinite(value):

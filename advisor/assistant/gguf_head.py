@@ -1,5 +1,5 @@
-"""Owns reading what a GGUF file says of itself at its very beginning, without any library. Invariant: at most a megabyte is read, and a
-file that lies about its sizes gives None.
+"""What a GGUF file says of itself at its very beginning, read without any library. Invariant: at most a megabyte is read, and a file
+that lies about its sizes gives None.
 """
 
 from __future__ import annotations
@@ -8,16 +8,16 @@ import struct
 from pathlib import Path
 from typing import Any
 
-MOST = 1 << 20  # bytes looked at
-_PLAIN = {0: "<B", 1: "<b", 2: "<H", 3: "<h", 4: "<I", 5: "<i", 6: "<f", 7: "<?", 10: "<Q", 11: "<q", 12: "<d"}
+MAX_BYTES = 1 << 20  # bytes looked at
+_NUMBER_FORMATS = {0: "<B", 1: "<b", 2: "<H", 3: "<h", 4: "<I", 5: "<i", 6: "<f", 7: "<?", 10: "<Q", 11: "<q", 12: "<d"}
 _TEXT, _LIST = 8, 9
 
 
-def head(path: Path) -> dict[str, Any] | None:
+def read_head(path: Path) -> dict[str, Any] | None:
     """The plain values before the first long list (its general.* names stand there); None where it is no GGUF file."""
     try:
         with path.open("rb") as file:
-            raw = file.read(MOST)
+            raw = file.read(MAX_BYTES)
     except OSError:
         return None
     if raw[:4] != b"GGUF" or len(raw) < 24:
@@ -61,7 +61,7 @@ def _values(reader: _Reader, count: int) -> dict[str, Any]:
             if size > 1000:
                 break
             for _ in range(size):
-                reader.text() if inner == _TEXT else reader.take(_PLAIN[inner])
+                reader.text() if inner == _TEXT else reader.take(_NUMBER_FORMATS[inner])
         else:
-            found[name] = reader.text() if kind == _TEXT else reader.take(_PLAIN[kind])
+            found[name] = reader.text() if kind == _TEXT else reader.take(_NUMBER_FORMATS[kind])
     return found

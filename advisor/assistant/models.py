@@ -1,8 +1,8 @@
-"""Owns which language models lie on this computer and which of them speaks for the advisor.
+"""The language models on this computer, and which of them was chosen for the assistant.
 
 Looked through: the workspace's models/advisor, LM Studio's folders, Ollama's store (through its manifests), and a file that was picked.
-Invariants: looking reads only the first bytes of a file; nothing is loaded, moved or fetched; a model of another program speaks only once a
-person has chosen it.
+Invariants: looking reads only the first bytes of a file; nothing is loaded, moved or fetched; a model of another program is used only once
+a person has chosen it.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
-from advisor.assistant.gguf_head import head
+from advisor.assistant.gguf_head import read_head
 from loralab.core import paths
 from loralab.core.errors import UserError
 from loralab.core.records import Record
 
 Place = Literal["workspace", "LM Studio", "Ollama", "picked"]
 
-LARGE = 4_000_000_000  # bytes above which a model answers slowly on a processor
-NO_SPEAKERS = {
+LARGE_BYTES = 4_000_000_000  # bytes above which a model answers slowly on a processor
+NOT_TEXT_MODELS = {
     "bert",
     "nomic-bert",
     "jina-bert-v2",
@@ -38,7 +38,7 @@ UNKNOWN = "licence not stated in the file; look at where it came from"
 
 
 class LocalGguf(Record):
-    """A model file on this computer that could speak."""
+    """A file of a language model on this computer."""
 
     name: str
     path: str
@@ -49,17 +49,17 @@ class LocalGguf(Record):
     @property
     def words(self) -> str:
         """One line for a list: name, size, licence, where it lies."""
-        slow = ", answers slowly without a graphics card" if self.bytes > LARGE else ""
+        slow = ", answers slowly without a graphics card" if self.bytes > LARGE_BYTES else ""
         return f"{self.name} ({self.bytes / 1e9:.1f} GB{slow}; {self.licence}; {self.place})"
 
 
-def room(home: Path) -> Path:
+def models_dir(home: Path) -> Path:
     """The workspace's folder for the advisor's models: a GGUF that is put here is used."""
     return paths.room("models", home) / "advisor"
 
 
-def found(home: Path) -> tuple[LocalGguf, ...]:
-    """All models that could speak, the smallest first. Folders that cannot be read are passed over."""
+def local_models(home: Path) -> tuple[LocalGguf, ...]:
+    """All of them, the smallest first. Folders that cannot be read are passed over."""
     seen: dict[Path, LocalGguf] = {}
     for one in [*_in_workspace(home), *_in_lm_studio(), *_in_ollama()]:
         seen.setdefault(Path(one.path).resolve(), one)
@@ -67,23 +67,23 @@ def found(home: Path) -> tuple[LocalGguf, ...]:
 
 
 def pick(home: Path, path: Path | None) -> LocalGguf | None:
-    """Let this file speak from now on; None: only the rules speak. Raises UserError where the file is no language model."""
+    """Use this file from now on; None: only the rules answer. Raises UserError where the file is no language model."""
     choice = None
     if path is not None:
         whole = path.expanduser().resolve()
-        known = next((one for one in found(home) if Path(one.path).resolve() == whole), None)
-        choice = known or described(whole, "picked")
+        known = next((one for one in local_models(home) if Path(one.path).resolve() == whole), None)
+        choice = known or inspect_file(whole, "picked")
         if choice is None:
             todo = "Choose a .gguf file of a chat model."
             raise UserError(f"{path.name} is no language model that can be loaded here.", todo, code="no_gguf")
-    paths.write_atomic(room(home) / "chosen.json", json.dumps({"path": choice.path if choice else ""}))
+    paths.write_atomic(models_dir(home) / "chosen.json", json.dumps({"path": choice.path if choice else ""}))
     return choice
 
 
 def chosen(home: Path) -> Path | None:
-    """The file that speaks: the one that was picked, else the newest in the workspace's own folder; None where only the rules speak."""
+    """The file that is used: the one that was picked, else the newest in the workspace's own folder; None where only the rules answer."""
     try:
-        said = json.loads((room(home) / "chosen.json").read_text("utf-8"))
+        said = json.loads((models_dir(home) / "chosen.json").read_text("utf-8"))
     except (OSError, ValueError):
         said = None
     if isinstance(said, dict) and isinstance(said.get("path"), str):
@@ -94,12 +94,12 @@ def chosen(home: Path) -> Path | None:
     return Path(own[-1].path) if own else None
 
 
-def described(path: Path, place: Place, name: str = "", licence: str = "") -> LocalGguf | None:
+def inspect_file(path: Path, place: Place, name: str = "", licence: str = "") -> LocalGguf | None:
     """What a file says of itself; None where it is no language model that can be loaded."""
     if SPLIT.search(path.name) or "mmproj" in path.name.lower():
         return None
-    said = head(path)
-    if said is None or said.get("general.type", "model") != "model" or str(said.get("general.architecture", "")) in NO_SPEAKERS:
+    said = read_head(path)
+    if said is None or said.get("general.type", "model") != "model" or str(said.get("general.architecture", "")) in NOT_TEXT_MODELS:
         return None
     title = name or str(said.get("general.name") or path.stem)
     return LocalGguf(
@@ -117,7 +117,7 @@ def _line(text: str) -> str:
 
 # ---- where they lie ----------------------------------------------------------------------------------------------------------
 def _in_workspace(home: Path) -> list[LocalGguf]:
-    return [one for path in _files(room(home)) if (one := described(path, "workspace"))]
+    return [one for path in _files(models_dir(home)) if (one := inspect_file(path, "workspace"))]
 
 
 def _in_lm_studio() -> Iterator[LocalGguf]:
@@ -127,7 +127,7 @@ def _in_lm_studio() -> Iterator[LocalGguf]:
         homes.insert(0, Path((user / ".lmstudio-home-pointer").read_text("utf-8").strip()))
     for folder in homes:
         for path in _files(folder / "models"):
-            if one := described(path, "LM Studio"):
+            if one := inspect_file(path, "LM Studio"):
                 yield one
 
 
@@ -142,7 +142,7 @@ def _in_ollama() -> Iterator[LocalGguf]:
             if blob is None:
                 continue
             licence = _first_line(_blob(store, layers.get("application/vnd.ollama.image.license", "")))
-            if one := described(blob, "Ollama", f"{manifest.parent.name}:{manifest.name}", licence):
+            if one := inspect_file(blob, "Ollama", f"{manifest.parent.name}:{manifest.name}", licence):
                 yield one
 
 

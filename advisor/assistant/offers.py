@@ -1,4 +1,4 @@
-"""Owns the two models that are offered for the voice. Invariant: nothing is fetched before a person was told the size and said yes."""
+"""The two language models that are offered for download. Invariant: nothing is fetched before a person was told the size and said yes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from advisor.assistant import models
 from loralab.core.errors import LabError
 from loralab.core.records import Record
 from loralab.lab import Lab
-from loralab.models import hub
 from loralab.runs import runs
 
 
@@ -21,7 +20,7 @@ class Offer(Record):
     words: str
 
 
-# Plain attention: what was read of a run is kept between two questions. Sizes as the Hub gave them in 2026.
+# Sizes as the Hub gave them in 2026.
 OFFERS = (
     Offer(
         name="small",
@@ -47,10 +46,10 @@ def offer(name: str) -> Offer | None:
     return next((one for one in OFFERS if one.name == name), None)
 
 
-def question(one: Offer) -> str:
+def question(lab: Lab, one: Offer) -> str:
     """What a person is asked before anything is fetched, with the size the Hub gives now, or else the one known here."""
     try:
-        size = hub.look_up_file(one.hub_id, one.file).bytes
+        size = lab.file_bytes(one.hub_id, one.file)
         about = ""
     except LabError:
         size, about = one.bytes, "about "
@@ -58,6 +57,6 @@ def question(one: Offer) -> str:
 
 
 def fetch(lab: Lab, one: Offer) -> str:
-    """Start the download, once it was asked for; the run's id. When it is done the voice uses it by itself."""
-    folder = models.room(lab.home)
+    """Start the download, once it was asked for; the run's id. When it is done it is used by itself."""
+    folder = models.models_dir(lab.home)
     return runs.start(lab.home, "download", options={"model": one.hub_id, "file": one.file, "folder": str(folder)})

@@ -1,4 +1,4 @@
-"""Owns `python -m loralab voice`: which language model speaks for the advisor. Invariant: the promises of loralab/cli/app.py."""
+"""`python -m loralab voice`: which language model answers for the advisor. Invariant: the promises of loralab/cli/app.py."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def voice(use: Use = "", download: Fetch = "", yes: Yes = False, json: Json = Fa
         models.pick(lab.home, None if use == "none" else Path(use))
     if download:
         _fetched(lab, download, out, yes=yes)
-    speaks, here = models.chosen(lab.home), models.found(lab.home)
+    speaks, here = models.chosen(lab.home), models.local_models(lab.home)
     lines = [f"Speaking: {speaks}" if speaks else "Speaking: the rules alone."]
     lines += [f"Here: {one.words}\n      {one.path}" for one in here]
     lines += [f"To fetch with --download {one.name}: {one.words} ({one.bytes / 1e9:.1f} GB, {one.licence})" for one in offers.OFFERS]
@@ -35,7 +35,7 @@ def _fetched(lab: Lab, name: str, out: Output, *, yes: bool) -> None:
     one = offers.offer(name)
     if one is None:
         raise UserError(f"There is no model called “{name}” to fetch.", "Say small or large.", code="unknown_model")
-    asked = offers.question(one)
+    asked = offers.question(lab, one)
     out.say(asked)
     if yes or typer.confirm("Go on?", err=True):
         view = follow(lab, offers.fetch(lab, one), out)

@@ -9,12 +9,11 @@ import typer
 from advisor.advisor import Advisor
 from advisor.diagnosis.findings import Diagnosis, Finding
 from advisor.diagnosis.preflight import blocking
+from advisor.text import is_text
 from loralab.cli.app import propose_for
 from loralab.cli.console import File, Home, Json, Model, Output, RepeatedPlan, Role, Set, chosen, repeated
 from loralab.core.errors import UserError
 from loralab.lab import Lab
-
-TEXT = "text"
 
 
 def check(
@@ -34,7 +33,7 @@ def check(
         values = propose_for(lab, file, model, chosen(settings), role).plan
     else:
         raise UserError("There is nothing to check.", "Name a file of examples: python -m loralab check FILE.", code="no_file")
-    if values.get("task", TEXT) != TEXT:
+    if not is_text(values):
         raise UserError("Only trainings of text adapters can be checked.", "Name such a plan.", code="not_a_training")
     found = Advisor(lab).preflight(values)
     stop = blocking(found)
@@ -46,7 +45,7 @@ def check(
 
 def begin(lab: Lab, values: dict[str, Any], out: Output, anyway: bool) -> str:
     """Start a training as `train` does: what is wrong is said, and what is certain to go wrong is not begun unless `anyway`."""
-    if values.get("task", TEXT) != TEXT:
+    if not is_text(values):
         return lab.start(values)
     advisor = Advisor(lab)
     for finding in _worth_saying(advisor.preflight(values)):

@@ -17,7 +17,7 @@ from loralab.lab import Lab
 
 AsStory = Annotated[bool, typer.Option("--story", help="As a story: what happened, why, what was changed, what came of it.")]
 Question = Annotated[str, typer.Argument(metavar="QUESTION", help="In your own words: “why did it stop?”, “is 0.4 good?”")]
-ByRules = Annotated[bool, typer.Option("--rules-only", help="Leave the language model asleep.")]
+ByRules = Annotated[bool, typer.Option("--rules-only", help="Do not ask the language model.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -42,16 +42,15 @@ def why(run: Run = "last", story: AsStory = False, json: Json = False, home: Hom
 
 
 def ask(run: Run, question: Question, rules_only: ByRules = False, json: Json = False, home: Home = None) -> None:
-    """Ask about a run in your own words. The rules answer; a language model adds to it where you have chosen one."""
+    """Ask about a run in your own words. The rules answer; what they cannot, a language model may, where you have chosen one."""
     lab = Lab(home)
     out, advisor = Output(json), Advisor(lab)
-    with closing(advisor.voice):
-        advisor.voice.awake = not rules_only
-        pieces = list(advisor.answer(newest(lab, run), question))
-    rules = " ".join(piece.text for piece in pieces if piece.made_by == "rules" and piece.text)
-    model = " ".join(piece.text for piece in pieces if piece.made_by == "model")
-    note = next((piece.note for piece in pieces if piece.note), "")
+    with closing(advisor.assistant):
+        parts = list(advisor.answer(newest(lab, run), question, rules_only=rules_only))
+    rules = "\n".join(part.text for part in parts if part.made_by == "rules" and part.text)
+    model = " ".join(part.text for part in parts if part.made_by == "model")
+    note = next((part.note for part in parts if part.note), "")
     if note:
         out.say(note)
-    told = f"{rules}\n\nIn the language model's words: {model}" if model else rules
+    told = f"{rules}\n\nIn the language model's own words: {model}" if model else rules
     out.give({"question": question, "answer": rules, "model": model, "note": note}, told)

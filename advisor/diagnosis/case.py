@@ -12,14 +12,14 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from advisor.diagnosis.signals import Signals
+from advisor.text import TextPlan, is_text, text_plan
 from loralab.core.errors import UserError
 from loralab.core.events import RunView, adjusted
-from loralab.core.records import DatasetProfile, Footprint
+from loralab.core.records import DatasetProfile, Footprint, Plan
 from loralab.datasets.run_facts import Facts, noted
 from loralab.lab import Lab
 from loralab.machine.hardware import Machine
 from loralab.runs import runs
-from loralab.tasks.text import TextPlan
 
 LOG_TAIL = 40_000  # bytes of worker.log that are looked at
 
@@ -28,14 +28,24 @@ LOG_TAIL = 40_000  # bytes of worker.log that are looked at
 class Case:
     """A plan, and what is known of its examples, its model, the machine and, once it ran, what happened."""
 
-    plan: TextPlan  # as it now is
-    asked: TextPlan  # as it was before anything was changed while running
+    plan: Plan  # as it now is
+    asked: Plan  # as it was before anything was changed while running
     facts: Facts | None = None
     profile: DatasetProfile | None = None
     machine: Machine | None = None
     view: RunView | None = None  # None: it has not run
     log: str = ""  # the end of the worker's log
     needs: Footprint | None = None  # what the plan was foretold to need, before a run
+
+    @property
+    def text(self) -> TextPlan:
+        """The plan as it now is, for rules that declare the text task alone."""
+        return _text(self.plan)
+
+    @property
+    def asked_text(self) -> TextPlan:
+        """The plan as it was asked for, likewise."""
+        return _text(self.asked)
 
     @cached_property
     def signals(self) -> Signals:
@@ -50,7 +60,8 @@ class Case:
     @property
     def scale(self) -> float:
         """By what an adapter's output is multiplied: alpha / rank, or alpha / sqrt(rank) where it is rank-stabilised."""
-        return self.plan.alpha / (self.plan.rank**0.5 if self.plan.use_rslora else self.plan.rank)
+        plan = self.text
+        return plan.alpha / (plan.rank**0.5 if plan.use_rslora else plan.rank)
 
     @property
     def effective_rate(self) -> float:
@@ -61,7 +72,7 @@ class Case:
 def of_run(lab: Lab, run: str) -> Case:
     """The case of a run. Raises UserError when there is no such run or it trained no text adapter."""
     plan = lab.job(run).plan
-    if plan.get("task", "text") != "text" or not plan:
+    if not is_text(plan):
         raise UserError("Only trainings of text adapters can be diagnosed.", "Choose such a run.", code="not_a_training")
     try:
         return of_view(plan, lab.view(run), lab.machine(), _tail(runs.folder(lab.home, run) / "worker.log"))
@@ -71,9 +82,15 @@ def of_run(lab: Lab, run: str) -> Case:
 
 def of_view(plan: dict[str, object], view: RunView, machine: Machine | None = None, log: str = "") -> Case:
     """The case of a run whose events are at hand, for instance of a log kept from another machine."""
-    asked = TextPlan.model_validate(plan)
-    now = TextPlan.model_validate(adjusted(asked.model_dump(), view.adjustments))
+    asked = text_plan(plan)
+    now = text_plan(adjusted(asked.model_dump(), view.adjustments))
     return Case(plan=now, asked=asked, facts=noted(view), machine=machine, view=view, log=log)
+
+
+def _text(plan: Plan) -> TextPlan:
+    if not isinstance(plan, TextPlan):
+        raise TypeError(f"a rule about text was asked about “{plan.task}”")
+    return plan
 
 
 def _tail(path: Path) -> str:

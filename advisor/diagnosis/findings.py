@@ -100,10 +100,6 @@ class Diagnosis(Record):
         return tuple(finding for finding in self.findings if finding.alarm)
 
     @property
-    def healthy(self) -> bool:
-        return not self.alarms
-
-    @property
     def cause(self) -> Finding | None:
         """The likeliest cause of what went wrong; none in a healthy run."""
         return next(iter(self.alarms), None)

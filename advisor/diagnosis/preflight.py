@@ -12,6 +12,7 @@ from pathlib import Path
 from advisor.diagnosis.case import Case
 from advisor.diagnosis.diagnose import diagnose
 from advisor.diagnosis.findings import Diagnosis, Finding
+from advisor.text import TextPlan, text_plan
 from loralab.core.errors import UserError
 from loralab.core.records import DatasetProfile, Plan
 from loralab.datasets.profile import load_examples
@@ -19,7 +20,6 @@ from loralab.datasets.run_facts import Facts, of_plan
 from loralab.lab import Lab
 from loralab.models.tokenize import TextEncoder
 from loralab.planning import estimate
-from loralab.tasks.text import TextPlan
 
 MOST = 6_000  # examples looked at; more are sampled
 CERTAIN = 0.95
@@ -53,7 +53,7 @@ def insist(diagnosis: Diagnosis) -> None:
 
 def examined(plan: Plan, model_folder: Path) -> tuple[Facts, DatasetProfile]:
     """Facts of a plan, and what reading its file found; remembered as long as neither the file, the model nor a setting changes."""
-    read = TextPlan.model_validate({name: getattr(plan, name) for name in READS})
+    read = text_plan({name: getattr(plan, name) for name in READS})
     return _examined(read.model_dump_json(include=set(READS)), _stamp(Path(plan.dataset)), model_folder, _stamp(model_folder))
 
 

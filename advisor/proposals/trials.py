@@ -10,7 +10,7 @@ nothing is, the usual one stays.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from pydantic import ValidationError
@@ -111,9 +111,6 @@ def follow(lab: Lab, names: Sequence[str]) -> str:
     options = {name: value for name, value in lab.job(names[0]).options.items() if name not in (OPTION, "measures", "predicted")}
     told = {"tested": pilot.group, "because": picked.words}
     return runs.start(lab.home, "train", plan=pilot.plan | {pilot.setting: picked.value}, options=options | told)
-
-
-Compare = Callable[[dict[str, Any], dict[str, Any]], Any]
 
 
 def loss_of(judgement: dict[str, Any], side: str = "adapter_loss") -> float:

@@ -11,6 +11,7 @@ from typing import Any
 
 from advisor.diagnosis.case import Case
 from advisor.diagnosis.findings import Diagnosis, Finding, Fix
+from advisor.text import TextPlan, text_plan
 from loralab.core.records import Plan, Record
 from loralab.lab import Limits, tame
 
@@ -26,9 +27,9 @@ class Repair(Record):
     remembered: tuple[str, ...] = ()  # runs whose failures moved the settings further
     words: str
 
-    def plan(self, failed: Plan) -> Plan:
+    def plan(self, failed: Plan) -> TextPlan:
         """The plan of the next try."""
-        return type(failed).model_validate(failed.model_dump() | self.settings)
+        return text_plan(failed.model_dump() | self.settings)
 
 
 def repair(case: Case, diagnosis: Diagnosis, limits: Limits, tried: Sequence[dict[str, Any]] = ()) -> Repair | None:
@@ -44,12 +45,12 @@ def repair(case: Case, diagnosis: Diagnosis, limits: Limits, tried: Sequence[dic
 
 def _repaired(case: Case, finding: Finding, fix: Fix, limits: Limits, tried: Sequence[dict[str, Any]]) -> Repair | None:
     wanted = {name: value for name, value in fix.settings.items() if name not in KEPT}
-    asked = type(case.plan).model_validate(case.plan.model_dump() | wanted)
+    before, asked = case.asked.model_dump(), text_plan(case.plan.model_dump() | wanted)
     tamed = tame(asked, case.facts, limits) if case.facts else None
     if tamed and not tamed.possible:
         return None
     after = asked.model_copy(update=tamed.settings) if tamed else asked
-    changed = {name: value for name, value in after.model_dump().items() if value != getattr(case.asked, name)}
+    changed = {name: value for name, value in after.model_dump().items() if value != before[name]}
     if not changed or changed in tried:
         return None
     remembered = tuple(dict.fromkeys(point.run for point in tamed.because if point.run)) if tamed else ()

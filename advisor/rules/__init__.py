@@ -14,6 +14,8 @@ from advisor.diagnosis.case import Case
 from advisor.diagnosis.findings import Action, Finding, Found, Group, Severity
 from loralab.core import plugins
 
+TEXT_TASKS = frozenset({"text"})
+
 
 @dataclass(frozen=True)
 class Rule:
@@ -27,6 +29,7 @@ class Rule:
     check: Callable[[Case], Found | None]
     before: bool = False  # asks nothing of a run: it is asked before the first update, too
     during: bool = True  # also asked while the run goes on
+    tasks: frozenset[str] | None = TEXT_TASKS  # kinds of training it knows; None: every kind, for it reads no setting of one of them
 
     def find(self, name: str, case: Case) -> Finding | None:
         """The finding of this rule, which lives in the module `name`."""

@@ -103,7 +103,7 @@ def scattered(case: Case) -> Incident | None:
 
 def plain_attention(case: Case) -> Incident | None:
     """The time that memory ran out over a long text while attention was computed in the plain way."""
-    if case.asked.attention != "eager":
+    if case.asked_text.attention != "eager":
         return None
     return next((one for one in ran_out(case, "learning", "one example") if row_length(one) >= LONG_TEXT), None)
 

@@ -22,6 +22,17 @@ HANDFUL = 10.0  # updates at the usual size: a tenth of the hundred that are a s
 DONE = 0.1  # of all that was gained: a run whose second half brought less was done, however short it was
 LEFT = 0.25  # of the start: below this most there was to learn has been learned
 OVERSHOT = 0.05  # of the start: a run that was so far above it had been thrown off
+ENOUGH_UPDATES, FEW_UPDATES = 100, 20  # Tinker: at least 100, best 1,000; below the few hardly anything changes
+TIMID, FAR_TIMID = 0.34, 0.03  # times the usual corrections
+TIMID_UPDATES = 3  # so many must have been made to tell
+FALLING = -0.01  # change of the held-out loss over the last third: from here on more updates would do as well
+LARGE_BATCH, USUAL_BATCH = 32, 8  # LoRA Without Regret: adapters lose to full tuning beyond about the large one
+LOUD = 8.0  # alpha / rank: four times the usual
+BOLD = 8.0  # times the usual corrections: from here on their size is the likelier cause of running away
+HIGH_RATE = 10.0  # times the usual; Tinker's LoRA sweep: 72 of 80 runs at 3e-3 and more were wrecked, 2e-4 is usual
+EARLY = 0.1  # of the run, or the first ten updates
+AWAY_TIMES, SMALLER_TIMES = 3, 25.0  # ran away so often; with a rate so many times smaller in the end
+ATTENTION = ("q_proj", "k_proj", "v_proj", "o_proj", "qkv_proj", "c_attn", "query_key_value", "self_attention.dense", "attn.c_proj")
 BITS_A_WEIGHT, BITS_A_TOKEN = 2.0, 1.0  # what an adapter holds and what a token asks (LoRA Without Regret, Thinking Machines, 2025)
 
 
@@ -152,3 +163,59 @@ def no_room(case: Case) -> bool:
     if facts is None or not facts.trainable:
         return False
     return facts.tokens.get("learned", 0) * BITS_A_TOKEN > facts.trainable * BITS_A_WEIGHT
+
+
+# ---- what one rule sees and others leave to it -------------------------------------------------------------------------------
+def timid(case: Case) -> bool:
+    """Whether corrections far smaller than usual are why it learned little or, all together, were worth no more than a handful.
+
+    Where it was still falling, more updates would do as well: then it is their size only where they are tiny, or where there were enough.
+    """
+    updates, times = len(case.signals.steps), boldness(case)
+    if updates < TIMID_UPDATES or not case.signals.norms.any():
+        return False
+    if learned_little(case):
+        return times <= (FAR_TIMID if case.signals.heldout_slope < FALLING else TIMID)
+    return times <= (TIMID if updates >= ENOUGH_UPDATES else FAR_TIMID) and cut_short(case)
+
+
+def too_large(case: Case) -> bool:
+    """Whether it is the batch that leaves too few updates."""
+    if case.facts is None or not case.facts.n_train or case.asked.effective_batch <= LARGE_BATCH or case.asked.max_steps:
+        return False
+    updates = planned_updates(case, case.asked.effective_batch)
+    return updates < ENOUGH_UPDATES and planned_updates(case, USUAL_BATCH) >= min(ENOUGH_UPDATES, 4 * updates)
+
+
+def short(case: Case) -> bool:
+    """Whether a run was over while it was still getting better, after updates so few, or worth so few usual ones, that this is why."""
+    return len(case.signals.steps) < ENOUGH_UPDATES and cut_short(case, FEW_UPDATES) and not too_large(case) and not timid(case)
+
+
+def loud(case: Case) -> bool:
+    """Whether the loudness alone makes the corrections too big: with the usual one the same learning rate would be usual."""
+    times = boldness(case)
+    usual = times * USUAL_SCALE / case.scale
+    return case.scale >= LOUD and (math.isnan(times) or (times >= BOLD and usual < BOLD))
+
+
+def abrupt(case: Case) -> bool:
+    """Whether a run without a warm-up ran away at its very beginning with a rate that may do with one."""
+    away = case.signals.incidents("diverged")
+    if not away or case.asked.warmup > 0 or case.view is None:
+        return False
+    times = boldness(case)
+    return away[0].step <= max(10, EARLY * case.view.total_steps) and (math.isnan(times) or times < BOLD)
+
+
+def never_right(case: Case) -> bool:
+    """Whether the run ended running away although its learning rate had become many times smaller."""
+    away = case.signals.incidents("diverged")
+    smaller = case.asked.learning_rate / case.plan.learning_rate
+    return len(away) > AWAY_TIMES and case.signals.code == "diverged" and smaller >= SMALLER_TIMES
+
+
+def narrow(targets: str) -> bool:
+    """Whether a plan's targets name parts of attention and nothing else."""
+    parts = [part.strip() for part in targets.split(",") if part.strip()]
+    return targets.strip() == "attention" or (bool(parts) and all(part.endswith(ATTENTION) for part in parts))

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from advisor.diagnosis.case import Case
 from advisor.diagnosis.findings import Fix
-from advisor.rules._reading import BEYOND, USUAL_SCALE, rate_words, usual_rate
-from advisor.rules.instability.too_loud import LOUD
+from advisor.rules._reading import BEYOND, LOUD, USUAL_SCALE, rate_words, usual_rate
 
 QUIET = USUAL_SCALE / 4  # alpha / rank: no louder than this is as odd as far too loud
 
@@ -22,8 +21,8 @@ def usual_corrections(case: Case) -> Fix:
     if QUIET < case.scale < LOUD:
         rate = rate_words(usual_rate(case))
         return Fix(words=f"Use a learning rate of {rate:g}.", settings={"learning_rate": rate})
-    alpha, usual, asked = USUAL_SCALE * case.plan.rank, usual_rate(case) * case.scale / USUAL_SCALE, case.asked.learning_rate
-    settings: dict[str, object] = {"alpha": alpha, **({"use_rslora": False} if case.plan.use_rslora else {})}
+    alpha, usual, asked = USUAL_SCALE * case.text.rank, usual_rate(case) * case.scale / USUAL_SCALE, case.asked.learning_rate
+    settings: dict[str, object] = {"alpha": alpha, **({"use_rslora": False} if case.text.use_rslora else {})}
     if usual / BEYOND <= asked <= usual * BEYOND:
         rate = asked
         words = f"Use an alpha of {alpha:g}, twice the rank."

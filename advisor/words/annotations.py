@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Literal
 
 from advisor.diagnosis.findings import Finding
-from advisor.words.summary import Known
+from advisor.words.summary import RunSummary
 from loralab.core.records import Record
 from loralab.reports.incidents import told
 
@@ -50,9 +50,9 @@ class Annotation(Record):
     made_by: str = "rules"
 
 
-def notes(known: Known) -> tuple[Annotation, ...]:
+def notes(summary: RunSummary) -> tuple[Annotation, ...]:
     """What is worth a mark on the run's charts, in order of updates."""
-    found = [*_troubles(known), *_changes(known), *_landmarks(known)]
+    found = [*_troubles(summary), *_changes(summary), *_landmarks(summary)]
     unique = {(note.step, note.text): note for note in found}
     kept = sorted(unique.values(), key=lambda note: (_WEIGHT[note.kind], note.step))[:MOST]
     return tuple(sorted(kept, key=lambda note: (note.step, _WEIGHT[note.kind])))
@@ -63,12 +63,12 @@ def _note(step: int, text: str, kind: Mark) -> Annotation:
     return Annotation(step=step, text=short, kind=kind)
 
 
-def _troubles(known: Known) -> list[Annotation]:
+def _troubles(summary: RunSummary) -> list[Annotation]:
     marks = [
         _note(trouble.incident.step, _TROUBLE.get(trouble.incident.code, trouble.incident.code.replace("_", " ")), "trouble")
-        for trouble in told(known.view)
+        for trouble in told(summary.view)
     ]
-    return marks + [note for finding in known.diagnosis.alarms for note in _cause(finding)]
+    return marks + [note for finding in summary.diagnosis.alarms for note in _cause(finding)]
 
 
 def _cause(finding: Finding) -> list[Annotation]:
@@ -77,24 +77,24 @@ def _cause(finding: Finding) -> list[Annotation]:
     return [_note(min(at), finding.title[:1].lower() + finding.title[1:], "trouble")] if at else []
 
 
-def _changes(known: Known) -> list[Annotation]:
+def _changes(summary: RunSummary) -> list[Annotation]:
     marks: list[Annotation] = []
-    for event in known.view.adjustments:
+    for event in summary.view.adjustments:
         words = _CHANGE.get(event.setting, (f"{event.setting.replace('_', ' ')} changed",) * 2)
         numbers = isinstance(event.before, int | float) and isinstance(event.after, int | float)
         marks.append(_note(event.step, words[1 if numbers and event.after > event.before > 0 else 0], "change"))
     return marks
 
 
-def _landmarks(known: Known) -> list[Annotation]:
+def _landmarks(summary: RunSummary) -> list[Annotation]:
     marks: list[Annotation] = []
-    best = known.case.signals.best_step
-    if best and len(known.case.signals.heldout) > 1:
+    best = summary.case.signals.best_step
+    if best and len(summary.case.signals.heldout) > 1:
         marks.append(_note(best, "best on held-out examples", "best"))
-    if known.early and known.view.step:
-        marks.append(_note(known.view.step, "ended early: no more gain", "end"))
-    elif known.view.state in ("failed", "killed", "stopped") and known.view.step:
+    if summary.early and summary.view.step:
+        marks.append(_note(summary.view.step, "ended early: no more gain", "end"))
+    elif summary.view.state in ("failed", "killed", "stopped") and summary.view.step:
         marks.append(
-            _note(known.view.step, {"failed": "ended with an error", "killed": "was cut off"}.get(known.view.state, "stopped"), "end")
+            _note(summary.view.step, {"failed": "ended with an error", "killed": "was cut off"}.get(summary.view.state, "stopped"), "end")
         )
     return marks

@@ -10,8 +10,8 @@ import re
 import unicodedata
 from typing import Literal, NamedTuple
 
+from advisor.text import TextPlan
 from advisor.words.glossary import NAMES
-from loralab.tasks.text import TextPlan
 
 Topic = Literal[
     "term",
@@ -41,13 +41,34 @@ LONGEST = 400  # characters of a question that are looked at
 CLOSE = 0.84  # likeness from which a word of training is taken for one that is misspelt
 
 
-class Asked(NamedTuple):
+class Question(NamedTuple):
     """What a question is about; `detail` is the term or setting, `number` one that was named in it."""
 
     topic: Topic
     detail: str = ""
     number: float | None = None
 
+
+# A question for each topic that an answer can be given on without knowing a word or a number: what may be offered instead of another
+QUESTIONS: dict[Topic, str] = {
+    "stopped": "Why did it stop?",
+    "better": "Did it get better?",
+    "next": "What should I do next?",
+    "level": "Is the loss good?",
+    "overfit": "Does it learn the examples by heart?",
+    "time": "How long did it take?",
+    "time_left": "How much longer does it take?",
+    "changed": "What was changed while it ran?",
+    "evidence": "How do you know?",
+    "memory": "How much memory did it use?",
+    "curve": "Why does the loss go up and down?",
+    "data": "How many examples did it learn from?",
+    "speed": "How fast is it?",
+    "resume": "Can I resume it?",
+    "use": "How do I use it now?",
+    "state": "Is it still running?",
+    "story": "What is the whole story of this run?",
+}
 
 # The first that fits wins: from the narrow to the wide.
 _PATTERNS: tuple[tuple[Topic, str], ...] = (
@@ -202,21 +223,21 @@ _VALUE = re.compile(
 _NUMBER = re.compile(r"(?<![\w.])-?\d+(?:[.,]\d+)?(?:e-?\d+)?")
 
 
-def understood(question: str) -> Asked:
+def understand(question: str) -> Question:
     """What a question is about."""
     text = plain(question)
     number = _number(text)
     setting = _setting(text)
     if setting:
-        return Asked("setting", setting, number)
+        return Question("setting", setting, number)
     term = _term(text)
     if term:
-        return Asked("term", term, number)
+        return Question("term", term, number)
     for topic, pattern in _COMPILED:
         if pattern.search(text):
-            return Asked(topic, "learning rate" if re.search(r"\blearning rate|\blr\b", text) else "", number)
+            return Question(topic, "learning rate" if re.search(r"\blearning rate|\blr\b", text) else "", number)
     known = NAMES.get(text.strip())
-    return Asked("term", known, number) if known else Asked("unknown", number=number)
+    return Question("term", known, number) if known else Question("unknown", number=number)
 
 
 def plain(question: str) -> str:

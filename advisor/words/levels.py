@@ -8,8 +8,8 @@ from __future__ import annotations
 import math
 
 from advisor.rules._reading import rate_words, usual_rate
-from advisor.words.intents import Asked
-from advisor.words.summary import Known
+from advisor.words.intents import Question
+from advisor.words.summary import RunSummary
 from advisor.words.wording import joined, loss, rate, share
 
 # Published advice for LoRA (Axolotl: 1e-4 to 3e-4; Tinker's public sweep: nearly all runs that ran away had 3e-3)
@@ -18,20 +18,20 @@ WRECKED, HIGH, LOW = 10.0, 4.0, 0.25  # times the usual
 NEAR = 0.03  # share by which two losses may differ and be called about the same
 
 
-def level(known: Known, asked: Asked) -> str:
+def level(summary: RunSummary, asked: Question) -> str:
     """Whether a number is good here."""
     number = asked.number
-    rates = (known.case.plan.learning_rate, known.case.asked.learning_rate)
+    rates = (summary.case.plan.learning_rate, summary.case.asked.learning_rate)
     if asked.detail == "learning rate" or number in rates:  # a bare number that is this run's rate is meant as one
-        return _rate(known, known.case.plan.learning_rate if number is None else number)
-    if known.accuracy and (number is None or not 0 <= number <= 20):
-        return _accuracy(known, number)
-    value = known.after if number is None else number
+        return _rate(summary, summary.case.plan.learning_rate if number is None else number)
+    if summary.accuracy and (number is None or not 0 <= number <= 20):
+        return _accuracy(summary, number)
+    value = summary.after if number is None else number
     if not math.isfinite(value):
         return "It was not measured yet on held-out examples, so there is no number to judge."
     if value < 0:
         return "A loss is never below zero, so this number is something else. Ask me with its name."
-    return joined(_meaning(value), _against(known, value), "A loss alone is neither good nor bad: it depends on the task")
+    return joined(_meaning(value), _against(summary, value), "A loss alone is neither good nor bad: it depends on the task")
 
 
 def _meaning(value: float) -> str:
@@ -41,8 +41,8 @@ def _meaning(value: float) -> str:
     return f"A loss of {loss(value)} means that the model gives the right next piece of text a chance of {said}, on average"
 
 
-def _against(known: Known, value: float) -> str:
-    before, after = known.before, known.after
+def _against(summary: RunSummary, value: float) -> str:
+    before, after = summary.before, summary.after
     if not math.isfinite(before) or before <= 0:
         return "Nothing was measured before this run, so it cannot be compared"
     change = (before - value) / before
@@ -59,9 +59,9 @@ def _against(known: Known, value: float) -> str:
     return said
 
 
-def _rate(known: Known, value: float) -> str:
+def _rate(summary: RunSummary, value: float) -> str:
     """A rate against the usual one for this model's size and this adapter's loudness, as the rules see it."""
-    usual = usual_rate(known.case)
+    usual = usual_rate(summary.case)
     usual = USUAL if math.isnan(usual) else usual
     if value > WRECKED * usual:
         said = f"A learning rate of {rate(value)} is very high: most runs run away with it"
@@ -74,8 +74,8 @@ def _rate(known: Known, value: float) -> str:
     return joined(said, f"About {rate(rate_words(usual))} is usual for a model of this size")
 
 
-def _accuracy(known: Known, number: float | None) -> str:
-    score = known.accuracy
+def _accuracy(summary: RunSummary, number: float | None) -> str:
+    score = summary.accuracy
     if score is None:
         return ""
     here = f"This run gets {share(score.adapter)} of the held-out examples right. Before it was {share(score.base)}"

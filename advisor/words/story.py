@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 
 from advisor.diagnosis.findings import Finding
-from advisor.words.summary import Known
+from advisor.words.summary import RunSummary
 from advisor.words.wording import count, joined, listed, loss, sentence, share, time
 from loralab.core.records import Record
 from loralab.reports.incidents import adjustment, told
@@ -34,30 +34,30 @@ class Story(Record):
         return "\n\n".join(part for part in (self.happened, self.evidence, self.changed, self.outcome, self.advice) if part)
 
 
-def story(known: Known) -> Story:
+def story(summary: RunSummary) -> Story:
     """The story of a run as far as it is known by now."""
     return Story(
-        run=known.view.run,
-        happened=joined(*_begun(known), *ending(known)),
-        evidence=evidence(known),
-        changed=changed(known),
-        outcome=joined(*outcome(known)),
-        advice=advice(known),
+        run=summary.view.run,
+        happened=joined(*_begun(summary), *ending(summary)),
+        evidence=evidence(summary),
+        changed=changed(summary),
+        outcome=joined(*outcome(summary)),
+        advice=advice(summary),
     )
 
 
 # ---- what happened ---------------------------------------------------------------------------------------------------------
-def _begun(known: Known) -> list[str]:
-    view, plan = known.view, known.case.plan
+def _begun(summary: RunSummary) -> list[str]:
+    view, plan = summary.view, summary.case.plan
     if not view.started and not view.steps:
         return ["This run has not begun yet"]
-    examples = f" from {count(known.examples, 'example')}" if known.examples else ""
+    examples = f" from {count(summary.examples, 'example')}" if summary.examples else ""
     verb = "is learning" if view.active else "learned" if view.step else "was to learn"
     said = [f"The model “{_name(plan.base_model)}” {verb}{examples}"]
     if view.step:
-        of = f" of {known.total:,}" if known.total > view.step else ""
-        spent = f" in {time(known.seconds)}" if math.isfinite(known.seconds) else ""
-        said.append(f"It made {view.step:,}{of} {'update' if known.total == 1 else 'updates'}{spent}")
+        of = f" of {summary.total:,}" if summary.total > view.step else ""
+        spent = f" in {time(summary.seconds)}" if math.isfinite(summary.seconds) else ""
+        said.append(f"It made {view.step:,}{of} {'update' if summary.total == 1 else 'updates'}{spent}")
     return said
 
 
@@ -65,19 +65,19 @@ def _name(model: str) -> str:
     return model.rstrip("/\\").replace("\\", "/").rpartition("/")[2] or model
 
 
-def ending(known: Known) -> list[str]:
+def ending(summary: RunSummary) -> list[str]:
     """How it ended, or where it is now."""
-    view = known.view
+    view = summary.view
     match view.state:
         case "waiting":
             return ["It waits for its turn"]
         case "running":
             left = f", with about {time(view.seconds_left)} left" if view.seconds_left else ""
             return [f"It is still going on{left}"]
-        case "finished" if known.early:
-            best = known.case.signals.best_step
+        case "finished" if summary.early:
+            best = summary.case.signals.best_step
             kept = f"The best version, from update {best:,}, was kept" if best else ""
-            return [f"It ended early because {known.early}", kept]
+            return [f"It ended early because {summary.early}", kept]
         case "finished":
             return ["It ended as planned"]
         case _:
@@ -86,13 +86,13 @@ def ending(known: Known) -> list[str]:
 
 
 # ---- the evidence ----------------------------------------------------------------------------------------------------------
-def evidence(known: Known) -> str:
+def evidence(summary: RunSummary) -> str:
     """What the rules found and on what it rests; for a healthy run, that nothing was found."""
-    causes = known.diagnosis.could_be
+    causes = summary.diagnosis.could_be
     if not causes:
-        if not known.view.steps:
+        if not summary.view.steps:
             return ""
-        watched = f"All {count(known.view.step, 'update')} were checked" if known.view.step > 1 else "It was checked"
+        watched = f"All {count(summary.view.step, 'update')} were checked" if summary.view.step > 1 else "It was checked"
         return f"{watched}, and nothing was found to be wrong."
     if len(causes) == 1:
         return _cause(causes[0])
@@ -107,12 +107,12 @@ def _cause(cause: Finding) -> str:
 
 
 # ---- what was changed ------------------------------------------------------------------------------------------------------
-def changed(known: Known) -> str:
+def changed(summary: RunSummary) -> str:
     """What was done while it ran, and why."""
     lines: list[str] = []
-    for trouble in told(known.view):
+    for trouble in told(summary.view):
         lines += [*trouble.done]
-    lines += [adjustment(event) for event in known.view.adjustments]
+    lines += [adjustment(event) for event in summary.view.adjustments]
     lines = list(dict.fromkeys(sentence(line) for line in lines))
     if not lines:
         return ""
@@ -121,15 +121,15 @@ def changed(known: Known) -> str:
 
 
 # ---- what came of it -------------------------------------------------------------------------------------------------------
-def outcome(known: Known) -> list[str]:
+def outcome(summary: RunSummary) -> list[str]:
     """The verdict with its numbers, or what the looks so far say."""
-    word, words = known.verdict
-    numbers = moved(known)
+    word, words = summary.verdict
+    numbers = moved(summary)
     if word:
         return [_VERDICTS.get(word, ""), words, numbers]
     if numbers:
-        return [numbers, "" if known.view.active else "It was not judged, so this is all that is known"]
-    return ["Nothing can be said yet about what it learned"] if known.view.active else ["No result was measured"]
+        return [numbers, "" if summary.view.active else "It was not judged, so this is all that is known"]
+    return ["Nothing can be said yet about what it learned"] if summary.view.active else ["No result was measured"]
 
 
 _VERDICTS = {
@@ -140,23 +140,23 @@ _VERDICTS = {
 }
 
 
-def moved(known: Known) -> str:
+def moved(summary: RunSummary) -> str:
     """How the loss on held-out examples moved; empty where it was not measured twice."""
-    before, after = known.before, known.after
+    before, after = summary.before, summary.after
     if not (math.isfinite(before) and math.isfinite(after)):
         return ""
-    on = f" on {count(known.heldout, 'held-out example')}" if known.heldout else " on held-out examples"
+    on = f" on {count(summary.heldout, 'held-out example')}" if summary.heldout else " on held-out examples"
     if loss(before) == loss(after):
         return f"The loss{on} stayed at {loss(after)}"
     verb = "fell" if after < before else "rose"
-    by = f", {share(abs(known.gain))} {'less' if after < before else 'more'}" if before > 0 and abs(known.gain) < 10 else ""
+    by = f", {share(abs(summary.gain))} {'less' if after < before else 'more'}" if before > 0 and abs(summary.gain) < 10 else ""
     return f"The loss{on} {verb} from {loss(before)} to {loss(after)}{by}"
 
 
 # ---- what to do ------------------------------------------------------------------------------------------------------------
-def advice(known: Known) -> str:
+def advice(summary: RunSummary) -> str:
     """What to do next: the rules' best way out, or what the run's state asks for."""
-    cause, view, word = known.diagnosis.cause, known.view, known.verdict[0]
+    cause, view, word = summary.diagnosis.cause, summary.view, summary.verdict[0]
     if cause and cause.fixes:
         return joined("What to do next", cause.fixes[0].words).replace("What to do next. ", "What to do next: ", 1)
     todo = view.ending.todo if view.ending and view.state in ("failed", "killed") else ""
@@ -168,7 +168,7 @@ def advice(known: Known) -> str:
         return "What to do next: resume it to go on where it stopped, or use what it has learned so far."
     if word in _NEXT:
         return f"What to do next: {_NEXT[word]}"
-    info = next((finding.fixes[0].words for finding in known.diagnosis.findings if finding.fixes), "")
+    info = next((finding.fixes[0].words for finding in summary.diagnosis.findings if finding.fixes), "")
     return f"What to do next: {sentence(info)}" if info else ""
 
 

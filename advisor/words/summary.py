@@ -18,8 +18,8 @@ EARLY = "Ended early:"  # how the loop's note about an early end begins
 
 
 @dataclass(frozen=True)
-class Known:
-    """A run and what the rules found in it."""
+class RunSummary:
+    """A run and what the rules found in it, as far as it is known."""
 
     case: Case
     diagnosis: Diagnosis

@@ -12,8 +12,9 @@ from benchmarks.labfail import records
 from benchmarks.labfail.bases import base
 from benchmarks.labfail.records import LabRun
 from loralab.core.errors import LabError
-from loralab.datasets.profile import profile_dataset
-from loralab.datasets.run_facts import foreseen, noted
+from loralab.datasets.profile import load_examples, profile_dataset
+from loralab.datasets.run_facts import noted, of_plan
+from loralab.models.tokenize import TextEncoder
 from loralab.tasks.text import TextPlan
 
 
@@ -25,7 +26,7 @@ def refreshed(run: LabRun, out: Path) -> LabRun:
     changes: dict[str, object] = {}
     then = noted(run.view)
     try:
-        found = foreseen(plan, model)
+        found = of_plan(plan, TextEncoder(model), load_examples(Path(plan.dataset), plan.roles or None)[0])
     except LabError:
         found = None
     if found is not None:

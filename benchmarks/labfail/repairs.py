@@ -28,6 +28,7 @@ from advisor.diagnosis.diagnose import diagnose
 from advisor.diagnosis.findings import Diagnosis, Fix
 from advisor.proposals.learned import OUT_OF_MEMORY, RAN_AWAY
 from advisor.repair.repair import KEPT, repair
+from advisor.text import text_plan
 from benchmarks.labfail.bases import base
 from benchmarks.labfail.causes import base_loss, best, causes
 from benchmarks.labfail.generate import LEARNED
@@ -54,7 +55,7 @@ def failures(case: Case, limits: Limits) -> None:
     """What a failed run teaches never to try again."""
     code = case.view.ending.code if case.view and case.view.ending else ""
     if case.facts:
-        memory, rate = points(case.plan, case.facts, failed=True)
+        memory, rate = points(text_plan(case.plan), case.facts, failed=True)
         if code in (*OUT_OF_MEMORY, *RAN_AWAY):
             limits.learn(memory if code in OUT_OF_MEMORY else rate)
 
@@ -110,7 +111,7 @@ def repaired(failed: LabRun, twin: RunView, root: Path) -> tuple[int, str]:
         if fix is None:
             return NEVER, "; ".join([*said, "no way out is offered"])
         tried.append({"settings": fix.settings, "data": fix.data})
-        setup = applied(setup, fix, case.plan, root)
+        setup = applied(setup, fix, text_plan(case.plan), root)
         now = again(failed, setup, run(setup, root, f"repair-{failed.cause}-{failed.model}-{failed.data}-{failed.number}-{number}"), root)
         view = now.view
         said.append(f"{fix.data} {fix.settings}: {view.state}, {base_loss(view):.2f} to {best(view):.2f} beside {best(twin):.2f}")

@@ -1,10 +1,10 @@
 """Asks the advisor about every run of LabFail and says how often it is right.
 
-    python -m benchmarks.labfail.replay [--part dev|heldout] [--rules-only | --left-out] [--delay] [--each CAUSE]
+    python -m benchmarks.labfail.replay [--part dev|heldout] [--delay] [--each CAUSE]
 
 Top-1: the first thing it says is a right answer (causes.py); alarms come first, and what only informs counts where nothing alarms. Top-3:
 one of the first three is. A false alarm is any alarm in a healthy run. Before: the fault is named, or the plan refused, before the first
-update. Where a ranker is fitted, every run is ranked by one that has seen neither its model nor, in a second pass, its data set.
+update.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ import sys
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 from advisor.diagnosis.case import Case
-from advisor.diagnosis.diagnose import diagnose, findings
+from advisor.diagnosis.diagnose import diagnose
 from advisor.diagnosis.findings import Diagnosis, Finding
 from advisor.rules import rules
 from benchmarks.labfail.causes import causes
@@ -108,32 +108,19 @@ def _class_of(identity: str, rule: str) -> str:
     return next((cause.name for cause in causes().values() if cause.rules[0] in (identity, rule)), identity)
 
 
-def ask(run: LabRun, *, rules_only: bool = False, delay: bool = False) -> Answer:
+def ask(run: LabRun, *, delay: bool = False) -> Answer:
     """One run, at its end; and before it, where its fault can be known by then."""
     view = run.view
     begun = time.perf_counter()
     case = case_of(run, view)
-    found = Diagnosis(run=view.run, findings=findings(case)) if rules_only else diagnose(case)
+    found = diagnose(case)
     answer = Answer(run, found, time.perf_counter() - begun)
     if run.cause != HEALTHY and causes()[run.cause].before:
-        early = findings(case_of(run, None))
+        early = diagnose(case_of(run, None)).findings
         answer.before = any(right(run, finding) for finding in early) or (not view.steps and answer.among)
     if delay and run.cause != HEALTHY:
         answer.first = _first(run)
     return answer
-
-
-def ranked(answers: Sequence[Answer], of: str) -> list[Answer]:
-    """The same answers in the order of rankers that have seen no run of the same model, or data set: `of` names which."""
-    from benchmarks.labfail.fit_ranker import lessons, without
-
-    rankers = without(lessons([answer.run for answer in answers]), lambda run: getattr(run, of))
-    made: list[Answer] = []
-    for answer in answers:
-        ranker = rankers[getattr(answer.run, of)]
-        order = ranker.order(case_of(answer.run, answer.run.view), answer.found.findings)
-        made.append(replace(answer, found=answer.found.model_copy(update={"findings": order})))
-    return made
 
 
 def _first(run: LabRun) -> float | None:
@@ -143,7 +130,7 @@ def _first(run: LabRun) -> float | None:
     for look in range(1, LOOKS + 1):
         upto = steps[math.ceil(look * len(steps) / LOOKS) - 1] + 1 if steps else len(events)
         view = fold("labfail", events[:upto])
-        if any(right(run, finding) for finding in findings(case_of(run, view))[:FIRST]):
+        if any(right(run, finding) for finding in diagnose(case_of(run, view)).findings[:FIRST]):
             return look / LOOKS
     return None
 
@@ -185,7 +172,7 @@ class Table:
             f"top-1 among alarms alone: {wilson(sum(a.strict for a in failing), len(failing))}",
             f"top-3: {wilson(sum(a.among for a in failing), len(failing))}",
             f"macro-F1: {macro_f1(self.answers):.3f}",
-            f"false alarms: {wilson(sum(not a.found.healthy for a in well), len(well))}",
+            f"false alarms: {wilson(sum(bool(a.found.alarms) for a in well), len(well))}",
             f"before the first update: {wilson(sum(a.before for a in early), len(early))}",
             f"not finite, noticed within one update: {wilson(sum(d <= 1 for d in nan), len(nan))}",
             f"answer: median {1000 * slow[len(slow) // 2]:.1f} ms, longest {1000 * slow[-1]:.1f} ms" if slow else "no runs",
@@ -238,20 +225,17 @@ def main() -> None:
     parser.add_argument("--part", choices=("dev", "heldout"))
     parser.add_argument("--each", default="", help="show every answer about this cause")
     parser.add_argument("--delay", action="store_true")
-    parser.add_argument("--rules-only", action="store_true")
-    parser.add_argument("--left-out", action="store_true", help="also with rankers that have not seen the model, or the data set")
+    parser.add_argument("--rules-only", action="store_true", help="changes nothing: there are only rules")
     parser.add_argument("--runs", type=Path, default=RUNS)
     asked = parser.parse_args()
     rules()
     runs = [run for run in corpus(asked.runs) if not asked.part or run.part == asked.part]
     chosen = [run for run in runs if asked.each in ("", run.cause)]
-    answers = [ask(run, rules_only=asked.rules_only or asked.left_out, delay=asked.delay) for run in chosen]
+    answers = [ask(run, delay=asked.delay) for run in chosen]
     if asked.each:
         say(map(_line, answers))
         return
     say([*Table(answers).counts(), "", *Table(answers).classes()])
-    for of in ("model", "data") if asked.left_out else ():
-        say(["", f"with a ranker that has seen no run of the same {of}:", *Table(ranked(answers, of)).counts()[1:5]])
 
 
 def _line(answer: Answer) -> str:

@@ -166,13 +166,14 @@ def _fork(folder: Path, trouble: Trouble) -> int:
 
 
 def _work(folder: Path, trouble: Trouble) -> int:
-    from loralab.evaluations import _answers, _judge, forgetting, question_fit
+    from loralab.evaluations.shared import answers, verdict
+    from loralab.evaluations.text import forgetting, question_fit
     from loralab.runs import worker
     from loralab.sessions import text
 
     general = forgetting.general_set()[:GENERAL]
 
-    every = _judge.evaluations()
+    every = verdict.evaluations()
 
     def few() -> tuple[Example, ...]:
         return general
@@ -181,11 +182,11 @@ def _work(folder: Path, trouble: Trouble) -> int:
         return {name: measure for name, measure in every.items() if measure.name in MEASURES}
 
     with ExitStack() as stack:
-        stack.enter_context(mock.patch.object(_answers, "LONGEST", LONGEST))
+        stack.enter_context(mock.patch.object(answers, "LONGEST", LONGEST))
         stack.enter_context(mock.patch.object(text, "MOST_ANSWERS", ANSWERS))
         stack.enter_context(mock.patch.object(forgetting, "general_set", few))
         stack.enter_context(mock.patch.object(question_fit, "MOST_ROWS", FITS))
-        stack.enter_context(mock.patch.object(_judge, "evaluations", quick))
+        stack.enter_context(mock.patch.object(verdict, "evaluations", quick))
         stack.enter_context(trouble())
         return worker.main([str(folder)])
 

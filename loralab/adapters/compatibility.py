@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from loralab.core.errors import Problem, UserError
+from loralab.models.adapter_file import by_pattern
 from loralab.models.model_folder import header, read_json, weight_files
 
 CONFIG, WEIGHTS, PICKLE = "adapter_config.json", "adapter_model.safetensors", "adapter_model.bin"
@@ -32,11 +33,6 @@ UNKNOWN = (
 )
 
 Shapes = Mapping[str, list[int]]
-
-
-def by_pattern(patterns: Mapping[str, Any], module: str, usual: float) -> float:
-    """The first pattern that fits the end of a module's name, as PEFT looks it up."""
-    return next((value for key, value in patterns.items() if re.match(rf"(.*\.)?({key})$", module)), usual)
 
 
 def settings_of(folder: Path) -> dict[str, Any]:

@@ -24,8 +24,7 @@ from loralab.core.digest import digest
 from loralab.core.errors import LabError, UserError
 from loralab.core.events import Ended, Event, EventLog, Noted, Saved, Started, Stepped
 from loralab.core.records import Artifact, Job
-from loralab.exports import _history
-from loralab.models import fingerprint
+from loralab.models import adapter_file, fingerprint
 from loralab.models.catalog import Catalog
 from loralab.models.model_folder import count_weights, header, read_json, weight_files
 from loralab.runs import runs
@@ -70,12 +69,12 @@ def bring(home: Path, catalog: Catalog, given: Sequence[Path], base: str = "", d
 def _past(folder: Path) -> dict[str, Any]:
     """Our own history: the whole file, or what stands in the head of the weights; empty for an adapter from elsewhere."""
     try:
-        found = read_json(folder / _history.FILE)
+        found = read_json(folder / adapter_file.HISTORY)
     except ValueError:
         found = {}
-    if found.get("form") == _history.FORM and isinstance(found.get("plan"), dict):
+    if found.get("form") == adapter_file.FORM and isinstance(found.get("plan"), dict):
         return found
-    short = _history.read_summary(folder / WEIGHTS)
+    short = adapter_file.read_summary(folder / WEIGHTS)
     if not short:
         return {}
     base = {"hub_id": str(short.get("base") or ""), "print": short.get("base_print") or {}}
@@ -99,7 +98,7 @@ def _maker(folder: Path, settings: dict[str, Any], past: dict[str, Any]) -> str:
 
 def _open_pickle(folder: Path) -> None:
     """Turn an old .bin into safetensors in a child process: torch stays out of this one."""
-    command = [sys.executable, "-m", "loralab.exports._unpickle", str(folder / PICKLE), str(folder / WEIGHTS)]
+    command = [sys.executable, "-m", "loralab.runtimes.unpickle", str(folder / PICKLE), str(folder / WEIGHTS)]
     done = subprocess.run(command, cwd=paths.CHECKOUT, capture_output=True, text=True, timeout=UNPICKLE_SECONDS, check=False)
     if done.returncode or not (folder / WEIGHTS).is_file():
         what = f"{PICKLE} holds more than weights, or is damaged; it was not opened."
@@ -227,7 +226,7 @@ def _insist(written: bool) -> None:
 
 def _story(asked: Job, folder: Path, adapter: Path, past: dict[str, Any], findings: list[str]) -> Iterator[Event]:
     """The log of the new run: what the old one told, then that it was brought in."""
-    about, events = asked.options["imported"], _history.events_of(past)
+    about, events = asked.options["imported"], adapter_file.events_of(past)
     yield from events or [Started(pid=0)]
     steps = [] if past else list(_foreign_steps(folder))
     yield from steps

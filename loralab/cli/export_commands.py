@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json as json_format
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from loralab.cli import terminal
 from loralab.cli.console import Home, Json, Output, Run, follow, newest, source, succeed
+from loralab.core import parity
+from loralab.core.parity import Parity
 from loralab.lab import Lab
 
 WORDS = {
@@ -47,35 +48,24 @@ def export(
     made = [artifact.path for artifact in view.artifacts if artifact.kind == "export"]
     told = view.ending.result if view.ending else {}
     given = {name: told[name] for name in ("installed", "not_installed") if told.get(name)}
-    found = parity_of(told)
-    data = {"run": work, "of": of, "outcome": view.state, "files": made, "parity": found} | given
-    out.give(data, "\n".join([*made, *given.values(), *card(found)]))
-    if found.get("outcome") == "differs":  # a script must not take it for good
+    found = parity.read(Path(str(told["folder"]))) if told.get("folder") else None
+    shown = found.model_dump(mode="json") if found else {}
+    data = {"run": work, "of": of, "outcome": view.state, "files": made, "parity": shown} | given
+    out.give(data, "\n".join([*made, *given.values(), *(card(found) if found else [])]))
+    if found and found.outcome == "differs":  # a script must not take it for good
         raise typer.Exit(3)
 
 
-def parity_of(told: dict[str, Any]) -> dict[str, Any]:
-    """What the gate wrote beside an export (parity.json); empty where there was nothing to compare."""
-    path = Path(str(told.get("folder") or "")) / "parity.json"
-    return json_format.loads(path.read_text("utf-8")) if told.get("folder") and path.is_file() else {}
-
-
-def card(found: dict[str, Any]) -> list[str]:
+def card(found: Parity) -> list[str]:
     """The parity card for a terminal: green or red, each number with its bound, what to do."""
-    if not found:
-        return []
     rows = [
-        (str(check["name"]), "told" if check["told_only"] else "same" if check["ok"] else "DIFFERS", str(check["words"]), _bound(check))
-        for check in found["checks"]
+        (check.name, "told" if check.told_only else "same" if check.ok else "DIFFERS", check.words, check.bound_words)
+        for check in found.checks
     ]
-    lines = ["", WORDS[found["outcome"]]]
-    lines += [terminal.table(rows, ("check", "", "found", "bound"))] if rows else [found["words"]]
-    lines += [f"Probably: {found['why']}"] if found["why"] else []
-    return lines + ([found["todo"]] if found["todo"] else [])
-
-
-def _bound(check: dict[str, Any]) -> str:
-    return "; ".join(f"{name} {value:g}" for name, value in check["bound"].items() if isinstance(value, int | float) and abs(value) < 1e30)
+    lines = ["", WORDS[found.outcome]]
+    lines += [terminal.table(rows, ("check", "", "found", "bound"))] if rows else [found.words]
+    lines += [f"Probably: {found.why}"] if found.why else []
+    return lines + ([found.todo] if found.todo else [])
 
 
 def bring_in(

@@ -17,7 +17,7 @@ from loralab.core.events import RunView
 from loralab.core.records import Example, Record
 from loralab.datasets import row_flags
 from loralab.datasets.dataset import fingerprint
-from loralab.datasets.profile import content_id, load_examples, quantiles, split
+from loralab.datasets.profile import content_id, quantiles, split
 from loralab.models.model_folder import own_template, read_json, shape_of
 from loralab.models.tokenize import Encoded, TextEncoder
 from loralab.tasks.text import TextPlan
@@ -166,13 +166,8 @@ def of_model(folder: Path) -> dict[str, Any]:
     }
 
 
-def foreseen(plan: TextPlan, model_folder: Path) -> Facts:
-    """The facts of a plan before it runs. Raises UserError where the examples or the tokenizer cannot be read."""
-    return of_plan(plan, TextEncoder(model_folder), load_examples(Path(plan.dataset), plan.roles or None)[0])
-
-
 def of_plan(plan: TextPlan, encoder: TextEncoder, examples: Sequence[Example], most: int = 0) -> Facts:
-    """The same of examples that were read already. With `most`, only so many are looked at; counts are scaled up then (see `looked`)."""
+    """The facts of a plan before it runs. With `most`, only so many are looked at; counts are scaled up then (see `looked`)."""
     everyone, examples = len(examples), sampled(examples, most)
     parts: list[list[tuple[Encoded, Example]]] = []
     dropped: list[Example] = []

@@ -1,6 +1,6 @@
 """Owns judging: what an adapter changed, measured on examples it never saw, base and adapter in one process, paired per example.
 
-To add a measure write `loralab/evaluations/<name>.py` with an `EVALUATION` constant; nothing else is edited. Modules are light at
+To add a measure write `loralab/evaluations/text/<name>.py` with an `EVALUATION` constant; nothing else is edited. Modules are light at
 the top; torch is imported inside the functions, because the app may list the measures too.
 """
 
@@ -19,11 +19,12 @@ from loralab.core.records import Example, Message, Plan, Score
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from loralab.evaluations._second_opinion import Opinion
+    from loralab.evaluations.shared.second_opinion import Opinion
     from loralab.models.tokenize import TextEncoder
     from loralab.train.session import Batch
 
 
+APART = ("shared",)  # holds no measure
 Note = Callable[[str, float | None], None]  # tells people what is being measured and how far it is, 0..1
 
 
@@ -106,7 +107,7 @@ class Judging:
     def answers(self) -> list[Answered]:
         """The answers both wrote; written on first use."""
         if self.written is None:
-            from loralab.evaluations._answers import write_answers
+            from loralab.evaluations.shared.answers import write_answers
 
             self.written = write_answers(self)
         return self.written
@@ -126,7 +127,7 @@ class Measured:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """One family of measures. `accepts` says whether it means anything for a plan and these examples.
+    """One family of measures, for some kinds of training (`tasks`). `accepts` says whether it means anything for these examples.
 
     `main` is the rank at which its first score carries the verdict: the highest among the accepted ones does, and that depends on the
     data alone, never on what was measured. 0: never.
@@ -134,15 +135,20 @@ class Evaluation:
 
     name: str
     label: str
-    accepts: Callable[[Plan, Sequence[Example]], bool]
+    tasks: frozenset[str]
+    accepts: Callable[[Sequence[Example]], bool]
     measure: Callable[[Judging], Measured]
     main: int = 0
     last: bool = False  # optional and slow: after all others, so that a stop costs nothing else
 
+    def fits(self, plan: Plan, examples: Sequence[Example]) -> bool:
+        """Whether it is taken on a run of this plan, judged on these examples."""
+        return plan.task in self.tasks and self.accepts(examples)
+
 
 def evaluations() -> dict[str, Evaluation]:
     """All measures by name."""
-    return {evaluation.name: evaluation for evaluation in plugins.discover("loralab.evaluations", "EVALUATION").values()}
+    return {evaluation.name: evaluation for evaluation in plugins.discover("loralab.evaluations", "EVALUATION", APART).values()}
 
 
 def switched(model: nn.Module, *, adapter: bool) -> AbstractContextManager[Any]:

@@ -32,6 +32,7 @@ class Source:
     changed: Problem | None = None  # the base is not what it was when the run began
 
 
+APART = ("gguf", "offers", "onnx", "parity")  # hold no format
 Note = Callable[[str], None]  # tells people what is being done now
 
 
@@ -70,4 +71,5 @@ class Format:
 
 def formats() -> dict[str, Format]:
     """All formats by name."""
-    return {form.name: form for form in plugins.discover("loralab.exports", "FORMAT").values()}
+    found = plugins.discover("loralab.exports", "FORMAT", APART).values()
+    return {form.name: form for form in sorted(found, key=lambda form: form.name)}

@@ -1,27 +1,21 @@
-"""Owns what travels with an adapter of what it went through: history.json, and the same in short in the head of its weights.
+"""What travels with an adapter of what it went through: history.json, and the same in short for the head of its weights.
 
-Invariants: every place of this computer is replaced by a file's name; the numbers of the weights stay as they are, byte for byte.
+Invariant: every place of this computer is replaced by a file's name.
 """
 
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
-
 from loralab import __version__
-from loralab.core.events import Ended, Event, Queued, Saved
+from loralab.core.events import Ended, Queued, Saved
 from loralab.exports import Source
 from loralab.models import fingerprint
+from loralab.models.adapter_file import FORM, HISTORY
 from loralab.reports.card import SETTINGS, shared_plan
 from loralab.reports.report import judged, losses, plain
-
-FILE = "history.json"
-KEY = "loralab"  # in the metadata of the weights
-FORM = 1  # of history.json; a newer one is not read
 
 
 def history(source: Source) -> dict[str, Any]:
@@ -91,38 +85,4 @@ def _without_places(value: Any, places: list[str]) -> Any:
 
 def write(source: Source, target: Path) -> None:
     """history.json into `target`."""
-    (target / FILE).write_text(json.dumps(history(source), ensure_ascii=False, indent=1) + "\n", "utf-8")
-
-
-def copy_weights(source: Path, target: Path, about: str) -> None:
-    """A safetensors file with `about` in its metadata; what follows its head is copied as it is."""
-    with source.open("rb") as old, target.open("wb") as new:
-        head = json.loads(old.read(int.from_bytes(old.read(8), "little")))
-        head["__metadata__"] = {**head.get("__metadata__", {}), "format": "pt", KEY: about}
-        raw = json.dumps(head, separators=(",", ":"), ensure_ascii=False).encode()
-        raw += b" " * (-len(raw) % 8)  # tensors begin at a multiple of eight
-        new.write(len(raw).to_bytes(8, "little") + raw)
-        shutil.copyfileobj(old, new, 1 << 20)
-
-
-def read_summary(weights: Path) -> dict[str, Any]:
-    """What `copy_weights` put into a file; empty where there is nothing of ours."""
-    with weights.open("rb") as file:
-        head = json.loads(file.read(int.from_bytes(file.read(8), "little")))
-    try:
-        found = json.loads(head.get("__metadata__", {}).get(KEY, "{}"))
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-def events_of(history_file: dict[str, Any]) -> list[Event]:
-    """The events in a history; those a newer version wrote are left out."""
-    reader: TypeAdapter[Event] = TypeAdapter(Event)
-    found: list[Event] = []
-    for raw in history_file.get("events") or []:
-        try:
-            found.append(reader.validate_python(raw))
-        except ValidationError:
-            continue
-    return found
+    (target / HISTORY).write_text(json.dumps(history(source), ensure_ascii=False, indent=1) + "\n", "utf-8")

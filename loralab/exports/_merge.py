@@ -33,7 +33,7 @@ class Layer:
 
 def layers_of(source: Source) -> dict[str, Layer]:
     """Weight in the base's files -> what is added to it; empty when this adapter has to be merged by PEFT."""
-    from loralab.exports._gguf import lora
+    from loralab.exports.gguf import lora
 
     settings = lora.settings_of(source.adapter)
     config = read_json(source.model / "config.json")

@@ -12,6 +12,7 @@ from typing import Any
 from loralab.core.errors import Problem, UserError
 from loralab.exports import Format, Note, Source, Trial, _history
 from loralab.exports._files import copy_tokenizer, write_papers
+from loralab.models.adapter_file import copy_weights
 
 WEIGHTS = "adapter_model.safetensors"
 
@@ -34,7 +35,7 @@ def export(source: Source, target: Path, note: Note) -> dict[str, Any]:
     note("checking the weights")
     tensors, numbers = _checked(source.adapter / WEIGHTS)
     note("writing the adapter")
-    _history.copy_weights(source.adapter / WEIGHTS, target / WEIGHTS, _history.summary(source))
+    copy_weights(source.adapter / WEIGHTS, target / WEIGHTS, _history.summary(source))
     _history.write(source, target)
     settings = json.loads((source.adapter / "adapter_config.json").read_text("utf-8"))
     settings["base_model_name_or_path"] = source.base.reference

@@ -9,17 +9,17 @@ from pathlib import Path
 from typing import Any
 
 from loralab.core.errors import Problem
-from loralab.exports import Format, Note, Source, Trial, gguf
+from loralab.exports import Format, Note, Source, Trial, gguf_model
 from loralab.exports._files import encoder_of, write_papers
 from loralab.models.model_folder import count_weights, read_json, weight_files
 
 
 def refuse(source: Source) -> Problem | None:
     """As for the whole model, and the adapter must be of the plain kind that llama.cpp knows."""
-    problem = gguf.refuse(source)
+    problem = gguf_model.refuse(source)
     if problem:
         return problem
-    from loralab.exports._gguf.lora import refused
+    from loralab.exports.gguf.lora import refused
 
     return refused(read_json(source.adapter / "adapter_config.json"))
 
@@ -27,14 +27,14 @@ def refuse(source: Source) -> Problem | None:
 def needs_bytes(source: Source) -> int:
     """The adapter, and for a while its base in sixteen bits to try it on."""
     adapter = 2 * sum(path.stat().st_size for path in source.adapter.glob("*.safetensors"))
-    return adapter + 2 * count_weights(weight_files(source.model))[0] + gguf.TOKENIZER_BYTES
+    return adapter + 2 * count_weights(weight_files(source.model))[0] + gguf_model.TOKENIZER_BYTES
 
 
 def export(source: Source, target: Path, note: Note) -> dict[str, Any]:
     """Write the adapter; the parity gate then puts it over its base in llama.cpp and compares with base plus adapter."""
-    from loralab.exports._gguf import lora
+    from loralab.exports.gguf import lora
 
-    path = target / f"{gguf.file_name(source)}-lora.gguf"
+    path = target / f"{gguf_model.file_name(source)}-lora.gguf"
     note("writing the adapter")
     layers = lora.write(path, source.adapter, read_json(source.model / "config.json"), path.stem)
     write_papers(source, target, loading=_loading(source, path.name))
@@ -45,9 +45,9 @@ def _opened(source: Source, folder: Path, room: Path, context: int) -> Any:
     """The adapter in llama.cpp over its base, which is written to `room` in sixteen bits."""
     import torch
 
-    from loralab.exports._gguf import proof, recipe, tokens, writer
+    from loralab.exports.gguf import proof, recipe, tokens, writer
+    from loralab.runtimes.base_model import load_base
     from loralab.runtimes.llama.parent import LlamaCpp
-    from loralab.sessions.model import load_base
 
     papers = room / "papers"
     papers.mkdir()
@@ -80,5 +80,5 @@ FORMAT = Format(
     needs_bytes=needs_bytes,
     export=export,
     zipped=False,
-    trial=Trial(open=_opened, kind=lambda source: "f16", missing=gguf.missing),
+    trial=Trial(open=_opened, kind=lambda source: "f16", missing=gguf_model.missing),
 )

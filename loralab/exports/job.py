@@ -14,13 +14,13 @@ from loralab.core.digest import digest
 from loralab.core.errors import LabError, UserError
 from loralab.core.events import Noted, Saved, fold, read
 from loralab.core.records import Artifact
-from loralab.evaluations.job import read_job
 from loralab.exports import Format, Source, formats
 from loralab.exports._files import put_in_place, zip_folder
-from loralab.exports._gate import named, prove
+from loralab.exports.parity.gate import named, prove
 from loralab.models import fingerprint
 from loralab.reports.card import origin_of
 from loralab.runs.run_folder import RunFolder
+from loralab.sessions.evaluate_job import read_job
 
 SPARE = 64 << 20  # bytes left free for everything else
 

@@ -7,27 +7,28 @@ from __future__ import annotations
 
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from loralab.core.errors import Unavailable, UserError
-from loralab.exports import Format, Note, Source, gguf
+from loralab.core.errors import Unavailable
+from loralab.exports import Note, Source, gguf_model
 from loralab.exports._files import write_papers
+from loralab.exports.job import check_disk
 
 PUBLISHER = "loralab"
 MODELS = ".lmstudio/models"  # in the person's home
-SPARE = 64 << 20  # bytes left free
 
 
 def export(source: Source, target: Path, note: Note) -> dict[str, Any]:
     """The GGUF and its guide. Raises LabError where the GGUF does."""
-    facts = gguf.export(source, target, note)
+    facts = gguf_model.export(source, target, note)
     write_papers(source, target, merged=True, loading=_guide(source, str(facts["file"])))
-    return facts | {"model": f"{PUBLISHER}/{gguf.file_name(source)}"}
+    return facts | {"model": f"{PUBLISHER}/{gguf_model.file_name(source)}"}
 
 
 def _guide(source: Source, file: str) -> tuple[str, ...]:
-    name = f"{PUBLISHER}/{gguf.file_name(source)}"
+    name = f"{PUBLISHER}/{gguf_model.file_name(source)}"
     return (
         "With LM Studio's own command, in this folder (`-c` copies; without it the file is moved away):",
         "",
@@ -58,7 +59,7 @@ def hand_over(source: Source, folder: Path, note: Note) -> dict[str, Any]:
         what = "LM Studio was not found on this computer."
         raise Unavailable(what, "Get it from lmstudio.ai and start it once, then export again.", code="no_program")
     note("putting it into LM Studio's folder")
-    place = models / PUBLISHER / gguf.file_name(source)
+    place = models / PUBLISHER / gguf_model.file_name(source)
     place.mkdir(parents=True, exist_ok=True)
     for file in folder.glob("*.gguf"):
         _put(file, place / file.name)
@@ -73,25 +74,18 @@ def _put(file: Path, place: Path) -> None:
         try:
             os.link(file, writing)
         except OSError:  # another disk, or one that knows no second names
-            needed, free = file.stat().st_size + SPARE, shutil.disk_usage(place.parent).free
-            if needed > free:
-                what = f"LM Studio's disk has {free / 1e9:.1f} GB left, the file needs {needed / 1e9:.1f} GB."
-                raise UserError(what, "Free some space there.", code="disk_full") from None
+            check_disk(place.parent, file.stat().st_size)
             shutil.copyfile(file, writing)
         os.replace(writing, place)
     finally:
         writing.unlink(missing_ok=True)
 
 
-FORMAT = Format(
+FORMAT = replace(
+    gguf_model.FORMAT,
     name="lm_studio",
     label="LM Studio folder",
     words="A folder for LM Studio, and put where it looks if you like.",
-    refuse=gguf.refuse,
-    needs_bytes=gguf.needs_bytes,
     export=export,
-    zipped=False,
-    variants=gguf.NAMES,
     hand_over=hand_over,
-    trial=gguf.TRIAL,
 )

@@ -60,7 +60,7 @@ def export(source: Source, target: Path, note: Note) -> dict[str, Any]:
     """Merge, write, read back, compare. Raises UserError when the result does not answer as base plus adapter does."""
     import torch
 
-    from loralab.sessions.model import load_base
+    from loralab.runtimes.base_model import load_base
 
     cpu = torch.device("cpu")
     weights = count_weights(weight_files(source.model))[0]
@@ -87,7 +87,7 @@ def _write(source: Source, layers: dict[str, Layer], target: Path, dtype: Any, p
     import torch
     from peft import PeftModel
 
-    from loralab.sessions.model import load_base
+    from loralab.runtimes.base_model import load_base
 
     base = load_base(source.model, precision if layers else "fp32", torch.device("cpu"))
     model: Any = PeftModel.from_pretrained(base, str(source.adapter)).eval()

@@ -7,44 +7,52 @@ file. Ollama is only ever called when that was asked for.
 from __future__ import annotations
 
 import json
+import re
+import shutil
+import subprocess
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from loralab.core.errors import LabError
+from loralab.core.errors import LabError, Unavailable
 from loralab.datasets.dataset import load_examples
-from loralab.exports import Format, Note, Source, _programs, gguf
+from loralab.exports import Note, Source, gguf_model
 from loralab.exports._files import write_papers
 from loralab.models.model_folder import read_json, shape_of
 
 CONTEXT = 4096  # tokens, where the model has room for more: what a small computer's memory holds
 TEMPERATURE = 0.0  # as the run was tested: the likeliest words
-MISSING = "Get it from ollama.com, start it once, then export again."
+PATIENCE = 1800  # seconds: Ollama copies the whole file and takes a digest of it
+BY_HAND = "The files are made; try the lines in their README by hand."
+_COLOURS = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
 def export(source: Source, target: Path, note: Note) -> dict[str, Any]:
     """The GGUF, then Modelfile and guide around it. Raises LabError where the GGUF does."""
-    facts = gguf.export(source, target, note)
+    facts = gguf_model.export(source, target, note)
     note("writing the Modelfile")
     (target / "Modelfile").write_text(modelfile(source, str(facts["file"])), "utf-8")
     write_papers(source, target, merged=True, loading=_guide(source))
-    return facts | {"model": name_of(source)}
+    return facts | {"model": gguf_model.file_name(source)}
 
 
 def modelfile(source: Source, file: str) -> str:
     """The Modelfile for `file`, which lies beside it."""
-    lines = [f"# {gguf.file_name(source)}: {source.base.reference} with what it learned in LoRALab merged in", f"FROM ./{file}", ""]
-    lines += [f"PARAMETER stop {_quoted(token)}" for token in _stops(source)]
+    lines = [f"# {gguf_model.file_name(source)}: {source.base.reference} with what it learned in LoRALab merged in", f"FROM ./{file}", ""]
+    lines += [f"PARAMETER stop {json.dumps(token, ensure_ascii=False)}" for token in _stops(source)]
     lines += [f"PARAMETER temperature {_temperature(source):g}", f"PARAMETER num_ctx {_context(source)}"]
     system = system_prompt(source)
-    lines += ["", f"SYSTEM {_long(system)}"] if system else []
+    if system:  # three quotes end it, so none may stand in it
+        inner = system.replace('"""', "'''")
+        lines += ["", f'SYSTEM """{inner}"""']
     return "\n".join(lines) + "\n"
 
 
 def _stops(source: Source) -> list[str]:
     """The tokens that end this model's answers, as text."""
     with TemporaryDirectory() as folder:
-        encoder = gguf.encoder_of(source, Path(folder))
+        encoder = gguf_model.encoder_of(source, Path(folder))
         return [str(encoder.tokenizer.id_to_token(i)) for i in sorted(encoder.stop_ids)]
 
 
@@ -74,22 +82,8 @@ def system_prompt(source: Source) -> str:
     return found.pop() if len(found) == 1 else ""
 
 
-def _quoted(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False)
-
-
-def _long(text: str) -> str:
-    """Text of several lines in a Modelfile; three quotes end it, so none may stand in it."""
-    return '"""' + text.replace('"""', "'''") + '"""'
-
-
-def name_of(source: Source) -> str:
-    """What the model is called in Ollama."""
-    return gguf.file_name(source)
-
-
 def _guide(source: Source) -> tuple[str, ...]:
-    name = name_of(source)
+    name = gguf_model.file_name(source)
     return (
         "In a terminal, in this folder:",
         "",
@@ -116,21 +110,29 @@ def _asked(name: str) -> str:
 
 def hand_over(source: Source, folder: Path, note: Note) -> dict[str, Any]:
     """`ollama create` under this model's name. Raises Unavailable where Ollama is not installed, LabError when it refuses."""
+    program = shutil.which("ollama")
+    if not program:
+        what = "Ollama was not found on this computer."
+        raise Unavailable(what, "Get it from ollama.com, start it once, then export again.", code="no_program")
     note("giving it to Ollama")
-    name = name_of(source)
-    _programs.run("ollama", "create", name, "-f", "Modelfile", folder=folder, missing=MISSING)
+    name = gguf_model.file_name(source)
+    command = [program, "create", name, "-f", "Modelfile"]
+    try:
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, errors="replace", timeout=PATIENCE, check=False)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise LabError(f"Ollama could not be run: {error}.", BY_HAND) from error
+    if done.returncode:
+        said = _COLOURS.sub("", done.stderr or done.stdout).strip().splitlines()
+        last = said[-1][:300] if said else f"it ended with {done.returncode}"
+        raise LabError(f"Ollama did not take it: {last}", f"Is it running? {BY_HAND}")
     return {"installed": f"ollama run {name}"}
 
 
-FORMAT = Format(
+FORMAT = replace(
+    gguf_model.FORMAT,
     name="ollama",
     label="Ollama folder",
     words="A folder for Ollama: one file and its Modelfile, ready for “ollama create”.",
-    refuse=gguf.refuse,
-    needs_bytes=gguf.needs_bytes,
     export=export,
-    zipped=False,
-    variants=gguf.NAMES,
     hand_over=hand_over,
-    trial=gguf.TRIAL,
 )

@@ -41,7 +41,7 @@ def _pack(folder: Path, path: Path, precision: str) -> int:
     """The model's tensors under the names the model itself gives them; returns how many."""
     import torch
 
-    from loralab.sessions.model import load_base
+    from loralab.runtimes.base_model import load_base
 
     tensors = dict(load_base(folder, precision, torch.device("cpu")).state_dict())
     torch.save(tensors, path)

@@ -14,9 +14,9 @@ from typing import Any
 
 from loralab.core.errors import UserError
 from loralab.core.records import Record, Score
-from loralab.evaluations._answer_scores import Trait
-from loralab.evaluations._controls import ALLOWED, SWAPS, swapped
-from loralab.evaluations._paired import FEWEST, holm
+from loralab.evaluations.shared.answer_scores import Trait
+from loralab.evaluations.shared.controls import ALLOWED, SWAPS, swapped
+from loralab.evaluations.shared.paired import FEWEST, holm
 
 LOSS = Trait(
     "bits_per_byte",

@@ -29,7 +29,7 @@ LOCK_SECONDS = 60.0  # what a worker before this one may take to be gone: large 
 # job kind -> module with `run(folder) -> result`; the result's "outcome" is finished unless it says stopped
 JOBS = {
     "train": "loralab.sessions.job",
-    "evaluate": "loralab.evaluations.job",
+    "evaluate": "loralab.sessions.evaluate_job",
     "export": "loralab.exports.job",
     "serve": "loralab.serve.job",
     "download": "loralab.models.downloads",

@@ -1,1 +1,1 @@
-"""Other people's engines in a child process: llama.cpp and ONNX Runtime, one protocol."""
+"""Other people's engines in a child process: llama.cpp, transformers and ONNX Runtime, asked the same questions."""

@@ -6,6 +6,7 @@ that the graph lists are fed.
 
 from __future__ import annotations
 
+import importlib.util
 import itertools
 import json
 import os
@@ -16,26 +17,38 @@ from typing import Any
 
 import numpy as np
 
-from loralab.core.errors import LabError, Unavailable, UserError
-from loralab.exports._onnx.graph import DATA, FILE
-from loralab.exports._onnx.parts import absent
-from loralab.models.tokenize import TextEncoder
+from loralab.core.errors import LabError, Problem, Unavailable, UserError
 
+FILE, DATA = "model.onnx", "model.onnx.data"
+PACKAGES = ("onnx", "onnxscript", "onnxruntime")
+HOW = "Install the parts it needs: pip install onnx onnxscript onnxruntime (they need Python 3.11 or newer)."
 TYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(int64)": np.int64}
 STEPS = 8  # tokens at the end of a text that are read one by one, through the cache
 CHUNK = 256  # tokens read at once: the expectations after each of them have to fit into memory
 _DAMAGED = "Export it again; if you copied it, copy the whole folder."
 
 
-class OnnxModel:
-    """An exported folder in ONNX Runtime: a Runtime. Raises Unavailable without it, UserError when the folder cannot be loaded."""
+def absent() -> Problem | None:
+    """What is missing on this computer. Imports nothing."""
+    missing = [name for name in PACKAGES if not importlib.util.find_spec(name)]
+    if not missing:
+        return None
+    what = f"ONNX exports need parts that are not installed here ({', '.join(missing)})."
+    return Problem(code="no_onnx", what=what, todo=HOW)
 
-    def __init__(self, folder: Path) -> None:
+
+class OnnxModel:
+    """An exported folder in ONNX Runtime: a Runtime; `encoder` is the folder's own tokenizer and template.
+
+    Raises Unavailable without ONNX Runtime, UserError when the folder cannot be loaded.
+    """
+
+    def __init__(self, folder: Path, encoder: Any) -> None:
         problem = absent()
         if problem:
             raise Unavailable(problem.what, problem.todo, code=problem.code)
         self.name = f"ONNX Runtime {version('onnxruntime')}"
-        self._encoder = TextEncoder(folder)
+        self._encoder = encoder
         self._stops = _stops(folder)
         self._session: Any = _session(folder)
         self._inputs = {i.name: i for i in self._session.get_inputs()}

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from tokenizers.decoders import DecodeStream
 from torch import Tensor, nn
 
 from loralab.core.errors import LabError, UserError
@@ -155,32 +156,34 @@ class _Text:
 
     def __init__(self, encoder: TextEncoder, stop: tuple[str, ...]) -> None:
         self.encoder, self.stop = encoder, tuple(filter(None, stop))
+        self.stream = DecodeStream(skip_special_tokens=True)
         self.ids: list[int] = []
-        self.given = 0
+        self.read = 0  # characters that came out of the stream
+        self.held = ""  # those of them that were not given away yet
         self.stopped = False
 
     def add(self, token: int) -> Iterator[str]:
         self.ids.append(token)
-        whole = self.encoder.decode(self.ids)
-        cut = min((at for at in (whole.find(s) for s in self.stop) if at >= 0), default=-1)
-        if cut >= 0:
-            self.stopped = True
-            yield from self._give(whole[:cut])
-        elif not whole.endswith("\ufffd"):  # bytes of an unfinished character
-            yield from self._give(whole[: len(whole) - self._could_be_stop(whole)])
+        piece = self.stream.step(self.encoder.tokenizer, token) or ""
+        self.read += len(piece)
+        self.held += piece
+        cut = min((at for at in (self.held.find(s) for s in self.stop) if at >= 0), default=-1)
+        self.stopped = cut >= 0
+        yield from self._give(cut if self.stopped else len(self.held) - self._could_be_stop())
 
     def rest(self) -> Iterator[str]:
+        """What is left at the end, bytes of a character that stayed unfinished included."""
         if not self.stopped:
-            yield from self._give(self.encoder.decode(self.ids))
+            self.held += self.encoder.decode(self.ids)[self.read :]
+            yield from self._give(len(self.held))
 
-    def _could_be_stop(self, text: str) -> int:
-        """Length of the longest ending of `text` that is the beginning of a stop text."""
-        sizes = (n for s in self.stop for n in range(len(s) - 1, 0, -1) if text.endswith(s[:n]))
-        return max(sizes, default=0)
+    def _could_be_stop(self) -> int:
+        """Length of the longest ending of what is held that is the beginning of a stop text."""
+        return max((n for s in self.stop for n in range(1, len(s)) if self.held.endswith(s[:n])), default=0)
 
-    def _give(self, text: str) -> Iterator[str]:
-        if len(text) > self.given:
-            piece, self.given = text[self.given :], len(text)
+    def _give(self, count: int) -> Iterator[str]:
+        piece, self.held = self.held[:count], self.held[count:]
+        if piece:
             yield piece
 
 

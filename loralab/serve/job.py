@@ -77,7 +77,7 @@ def open_speaker(model: Path, adapter: str, options: dict[str, Any]) -> Speaker:
         fingerprint.insist(Path(adapter).parent.parent, model)
     from peft import PeftModel  # heavy: only once it is known that there is something to load
 
-    from loralab.sessions.model import device, load_base
+    from loralab.runtimes.base_model import device, load_base
 
     loaded: Any = load_base(model, str(options.get("precision") or _precision_of(adapter)), device())
     if adapter:

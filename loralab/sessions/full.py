@@ -14,9 +14,9 @@ from loralab.core.digest import digest
 from loralab.core.errors import UserError
 from loralab.core.records import Artifact, Sample, Score
 from loralab.evaluations import Note
-from loralab.evaluations._judge import Judgement
+from loralab.evaluations.shared.verdict import Judgement
+from loralab.runtimes.base_model import load_base
 from loralab.sessions.lora import TOKENIZER_FILES
-from loralab.sessions.model import load_base
 from loralab.sessions.text import TextSession
 from loralab.train.finite import refuse_broken
 from loralab.train.loop import artifact_of

@@ -25,7 +25,7 @@ from loralab.core.events import Noted
 from loralab.core.paths import DATA, write_atomic
 from loralab.core.records import Artifact, Plan, Sample, Score
 from loralab.evaluations import Note
-from loralab.evaluations._judge import Judgement
+from loralab.evaluations.shared.verdict import Judgement
 from loralab.runs.run_folder import RunFolder
 from loralab.sessions import corpus
 from loralab.tasks.pretrain import PretrainPlan

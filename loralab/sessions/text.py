@@ -23,14 +23,14 @@ from loralab.core.records import Artifact, Example, Plan
 from loralab.datasets import run_facts
 from loralab.datasets.profile import load_examples, split
 from loralab.evaluations import Judging, Note
-from loralab.evaluations._controls import SHUFFLED, shuffle_answers
-from loralab.evaluations._judge import Judgement, judge
+from loralab.evaluations.shared.controls import SHUFFLED, shuffle_answers
+from loralab.evaluations.shared.verdict import Judgement, judge
 from loralab.machine.hardware import fingerprint, measure_machine
 from loralab.models.tokenize import Encoded, TextEncoder
 from loralab.runs.run_folder import RunFolder
+from loralab.runtimes.base_model import device, load_base
 from loralab.sessions.head import TextHead
 from loralab.sessions.lora import attach_adapter, brought_in, save_adapter
-from loralab.sessions.model import device, load_base
 from loralab.tasks.text import TextPlan
 from loralab.train import memory
 from loralab.train.optim import Optimizers, adamw

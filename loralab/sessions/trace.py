@@ -18,9 +18,9 @@ import torch
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForCausalLM
 
+from loralab.runtimes.base_model import DTYPES, kernel
 from loralab.sessions.head import TextHead
 from loralab.sessions.lora import attach_adapter
-from loralab.sessions.model import DTYPES, kernel
 from loralab.sessions.trace_ledger import Ledger, fused_attention
 from loralab.tasks.text import TextPlan
 from loralab.train.memory import SETTLED_FROM

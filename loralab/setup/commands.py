@@ -25,6 +25,7 @@ def read_arguments(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[s
     parser.add_argument("command", nargs="?", default="app", choices=["app", "demo", "test"], help="app (if left away), demo or test")
     parser.add_argument("--port", type=_port, default=None, help="where the app answers (default: 7860, or any free port)")
     parser.add_argument("--home", type=Path, default=None, help="workspace folder (default: LoRALab in your home folder)")
+    parser.add_argument("--nightly", action="store_true", help="with test: every test there is, and every journey in the browser")
     parser.add_argument("--no-browser", action="store_true", help="do not open a browser")
     options, rest = parser.parse_known_args(arguments)
     if rest and options.command == "app":
@@ -54,7 +55,7 @@ def run_demo(options: argparse.Namespace, rest: Sequence[str]) -> int:
 
 
 def run_tests(options: argparse.Namespace, rest: Sequence[str]) -> int:
-    """Set up with what the tests need, say what has to be left out, and run them; the last line is pytest's."""
+    """Set up with what the tests need, say what has to be left out, and run them in two processes; the last line is pytest's."""
     from loralab.setup.steps import ensure
 
     progress = Progress()
@@ -62,7 +63,10 @@ def run_tests(options: argparse.Namespace, rest: Sequence[str]) -> int:
     python = ensure(Place(), ["core", "tests"], progress, terminal)
     if find_chromium() is None:
         terminal.say("Left out: the browser tests, because no Chromium or Chrome was found on this computer.")
-    return _call([str(python), "-m", "pytest", *rest], options.home)
+    tier = "nightly" if options.nightly else "test"
+    return _call(
+        [str(python), "-m", "pytest", "--tier", tier, "-n", "2", "--dist", "loadfile", "--no-loadscope-reorder", *rest], options.home
+    )
 
 
 def _call(command: Sequence[str], home: Path | None) -> int:

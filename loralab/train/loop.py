@@ -18,7 +18,7 @@ import torch
 from loralab.core.errors import Problem
 from loralab.core.events import Adjusted, Evaluated, Noted, Saved, Stepped
 from loralab.core.records import Artifact, Plan
-from loralab.evaluations._judge import tell
+from loralab.evaluations.shared.verdict import tell
 from loralab.runs.run_folder import RunFolder
 from loralab.train import checkpoint, checkpointing, guard, memory, oom, pause, windows_vram
 from loralab.train.checkpoint import Progress

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from loralab.core.records import Artifact, Plan
 from loralab.evaluations import Note
-from loralab.evaluations._judge import Judgement
+from loralab.evaluations.shared.verdict import Judgement
 
 
 @dataclass

@@ -14,15 +14,18 @@ from loralab.core import paths
 from loralab.core.errors import UserError
 from loralab.core.events import Ended, Evaluated, EventLog, Noted, Saved, Started, Stepped
 from loralab.core.records import Artifact, Job, Score
-from loralab.evaluations import job as judging
-from loralab.exports import _history, job
+from loralab.exports import job
 from loralab.lab import Lab
+from loralab.models import adapter_file
 from loralab.models.catalog import catalogue
 from loralab.runs.run_folder import RunFolder
 from loralab.serve.job import open_speaker
+from loralab.sessions import evaluate_job as judging
 from loralab.tasks import parse_plan
 from tests.support import gguf_models, tiny
 from tests.support.adapters import CONFIG, WEIGHTS, left, llama_factory, unsloth
+
+pytestmark = pytest.mark.worker
 
 
 def logits(model: Any) -> Any:
@@ -36,7 +39,7 @@ def answers_as(lab: Lab, run: str, adapter: Path, base: Path) -> None:
     """The run's adapter, served and judged, is PEFT's own reading of the folder that was given."""
     from peft import PeftModel
 
-    from loralab.sessions.model import load_base
+    from loralab.runtimes.base_model import load_base
 
     options = lab._trained(run)
     wanted = logits(PeftModel.from_pretrained(load_base(base, "fp32"), str(adapter)).eval())
@@ -161,10 +164,10 @@ def ours(bases: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Pa
     folder.mkdir()
     options = {"of": run.name, "format": "adapter", "model": str(bases["base"]), "adapter": str(adapter)}
     with pytest.MonkeyPatch.context() as patch:
-        from loralab.exports import _gate
-        from loralab.exports._parity import untried
+        from loralab.exports.parity import gate
+        from loralab.exports.parity.checks import untried
 
-        patch.setattr(_gate, "_compared", lambda *_: untried("Later"))
+        patch.setattr(gate, "_compared", lambda *_: untried("Later"))
         found = job.run(RunFolder(folder, Job(kind="export", run="away", options=options), EventLog(folder / "events.jsonl")))
     return Path(found["path"])
 
@@ -188,7 +191,7 @@ def test_our_own_brings_its_history_back(lab: Lab, bases: dict[str, Path], ours:
 def test_the_weights_alone_still_say_what_they_are(lab: Lab, bases: dict[str, Path], ours: Path, tmp_path: Path) -> None:
     shutil.unpack_archive(ours, tmp_path)
     folder = tmp_path / "sunny-otter-adapter"
-    (folder / _history.FILE).unlink()
+    (folder / adapter_file.HISTORY).unlink()
     (folder / "plan.json").unlink()
     run = lab.import_adapter(folder, base=str(bases["base"]))
     assert lab.job(run).plan["title"] == "My letters"

@@ -16,6 +16,8 @@ from loralab.core.errors import LabError, UserError
 from loralab.lab import Lab
 from tests.support.adapters import CONFIG, WEIGHTS, edit, left, rewrite
 
+pytestmark = pytest.mark.worker
+
 
 @pytest.mark.parametrize(
     ("base", "said"),

@@ -1,4 +1,4 @@
-"""A model for the voice is fetched only after its size was told, whole or not at all, by the real worker from an imitation of the Hub."""
+"""A language model is fetched only after its size was told, whole or not at all, by the real worker from an imitation of the Hub."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def fetched(lab: Lab) -> Any:
 def test_the_file_that_was_offered_comes_whole_and_alone(web: Any, lab: Lab) -> None:
     view = fetched(lab)
     assert view.state == "finished", view.ending
-    place = models.room(lab.home) / SMALL.file
+    place = models.models_dir(lab.home) / SMALL.file
     assert place.read_bytes() == GGUF
     assert [path.name for path in (lab.home / "models").iterdir()] == ["advisor"], "nothing is left of the download"
     assert not any("other.gguf" in asked for asked, _ in web.asked)
@@ -57,21 +57,21 @@ def test_what_is_no_model_is_not_kept(web: Any, lab: Lab) -> None:
     view = fetched(lab)
     assert view.state == "failed"
     assert "no GGUF" in view.ending.what
-    assert not (models.room(lab.home) / SMALL.file).exists()
+    assert not (models.models_dir(lab.home) / SMALL.file).exists()
 
 
-def test_the_size_is_told_before_and_no_means_no(web: Any, home: Path) -> None:
+def test_the_size_is_told_before_and_no_means_no(web: Any, home: Path, lab: Lab) -> None:
     if not any(
         command.name == "voice" or command.callback.__name__ == "voice" for command in app.app.registered_commands if command.callback
     ):
         commands.register(app.app)
-    assert offers.question(SMALL) == f"Download {SMALL.file} from {SMALL.hub_id} (0.0 GB, licence Apache-2.0)?"
+    assert offers.question(lab, SMALL) == f"Download {SMALL.file} from {SMALL.hub_id} (0.0 GB, licence Apache-2.0)?"
     before = [asked for asked, _ in web.asked if "/resolve/" in asked]
     done = CliRunner().invoke(app.app, ["voice", "--download", "small", "--home", str(home)], input="n\n")
     assert done.exit_code == 0, done.output
     assert [asked for asked, _ in web.asked if "/resolve/" in asked] == before
-    assert not (models.room(home) / SMALL.file).exists()
+    assert not (models.models_dir(home) / SMALL.file).exists()
 
 
-def test_without_a_network_the_question_still_names_a_size() -> None:
-    assert "about 1.1 GB" in offers.question(SMALL)
+def test_without_a_network_the_question_still_names_a_size(lab: Lab) -> None:
+    assert "about 1.1 GB" in offers.question(lab, SMALL)

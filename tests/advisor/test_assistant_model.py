@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -18,16 +18,17 @@ import pytest
 
 from advisor.advisor import Advisor
 from advisor.assistant import models, prompts
-from advisor.assistant.assistant import Voice
+from advisor.assistant.assistant import NOTHING, Assistant, options
 from advisor.assistant.evidence import pack_of
-from advisor.assistant.gguf_head import head
-from advisor.assistant.runtime import local_model
-from advisor.assistant.runtime.local_model import LocalModel, cores
+from advisor.assistant.gguf_head import read_head
 from loralab.core.errors import LabError, Unavailable, UserError
 from loralab.core.paths import CHECKOUT, STARTER
 from loralab.lab import Lab
 from loralab.runtimes.llama.parent import LlamaCpp
-from tests.advisor.test_words import ASKED, healthy, ran_away
+from loralab.runtimes.speech import local_model
+from loralab.runtimes.speech.local_model import LocalModel, cores
+from tests.advisor.test_assistant import POEM, is_measured
+from tests.advisor.test_words import healthy, ran_away
 from tests.conftest import until
 from tests.support import gguf_models, judged_runs
 
@@ -37,7 +38,7 @@ HELLO = [{"role": "user", "content": "Tell me about the sea."}]
 @pytest.fixture(scope="module")
 def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The bundled starter as a GGUF, by our own exporter."""
-    path = tmp_path_factory.mktemp("voice") / "starter.gguf"
+    path = tmp_path_factory.mktemp("model") / "starter.gguf"
     gguf_models.written(STARTER, path, "f16")
     return path
 
@@ -74,7 +75,7 @@ def test_its_process_keeps_off_the_card_and_stands_back(model: LocalModel, file:
         assert child.nice() == local_model.POLITE
     # In a process of its own: other tests of this one may have loaded llama.cpp.
     ask = (
-        "import sys; from pathlib import Path; from advisor.assistant.runtime.local_model import LocalModel\n"
+        "import sys; from pathlib import Path; from loralab.runtimes.speech.local_model import LocalModel\n"
         "model = LocalModel(Path(sys.argv[1]));"
         "model.count([{'role': 'user', 'content': 'Hello'}]); model.close(); print('xllamacpp' in sys.modules)"
     )
@@ -84,7 +85,7 @@ def test_its_process_keeps_off_the_card_and_stands_back(model: LocalModel, file:
 
 
 def test_labels_are_weighed_as_the_model_means_them(model: LocalModel, file: Path) -> None:
-    asked = prompts.choice(pack_of(ran_away()), "ABCD", ["one way", "another", "a third", "none"])
+    asked = prompts.choice("what now?", "ABCD", ["one way", "another", "a third", "none"])
     told = model.weigh(asked, ("A", "B", "C", "D"))
     assert math.isclose(sum(math.exp(x) for x in told), 1.0, rel_tol=1e-3)
     assert model._child is not None
@@ -99,21 +100,20 @@ def test_labels_are_weighed_as_the_model_means_them(model: LocalModel, file: Pat
     assert np.abs(np.array(told) - wanted).max() < 0.05
 
 
-def test_what_it_babbles_is_dropped_and_what_it_chooses_is_offered(model: LocalModel) -> None:
-    voice, allowed = Voice(model), set[str]()
+def test_what_it_babbles_has_no_other_numbers_and_what_it_chooses_is_the_rules_own(model: LocalModel) -> None:
     for make in (healthy, ran_away):
         run = make()
-        pack = pack_of(run)
-        allowed = {row.name for row in pack.rows}
-        for question in [question for question, topic in ASKED if topic in ("stopped", "better", "unknown")][:6]:
-            pieces = list(voice.answer(run, question))
-            assert pieces[0].made_by == "rules"
-            said = [piece.text for piece in pieces if piece.made_by == "model"]
-            assert said or pieces[-1].note
-            for sentence in said:
-                assert set(re.findall(r"E\d+", sentence)) <= allowed
-                assert all(n in pack.text for n in re.findall(r"\d+(?:\.\d+)?", re.sub(r"\[[^]]*\]", "", sentence)))
-        assert voice.choose(run) in (pack.ways or (None,))
+        offered = {text() for text in options(run).values()}
+        numbers = [float(row.value) for row in pack_of(run).rows if isinstance(row.value, int | float)]
+        for question in (POEM, "hello", "what is the capital of France"):
+            first, *parts = Assistant(model).answer(run, question)
+            assert first.made_by == "rules"
+            assert parts, "it chose something, said something, or it is told that it did not"
+            for part in parts:
+                if part.made_by == "model":
+                    assert all(is_measured(n, numbers) for n in re.findall(r"\d+(?:\.\d+)?", part.text))
+                elif part.text:
+                    assert part.text.partition("\n")[2] in offered
 
 
 def test_a_job_that_starts_takes_half_the_cores_back(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -135,53 +135,45 @@ def test_a_job_that_starts_takes_half_the_cores_back(file: Path, monkeypatch: py
         one.close()
 
 
-def test_what_was_read_before_is_not_read_again(model: LocalModel) -> None:
-    run = healthy()
-    model.read(HELLO, HELLO)
-    cold = _seconds(lambda: next(Voice(model).speaker.speak(prompts.narration(pack_of(run), "Why did it stop?"))))  # type: ignore[union-attr]
-    Voice(model).prepare(run)
-    warm = min(
-        _seconds(lambda q=q: next(model.speak(prompts.narration(pack_of(run), q)))) for q in ("How long?", "Is it good?", "What now?")
-    )
-    assert warm < cold, (warm, cold)
-
-
-def _seconds(do: Callable[[], object]) -> float:
-    begun = time.monotonic()
-    do()
-    return time.monotonic() - begun
-
-
 # ---- everything that can go wrong ------------------------------------------------------------------------------------------------
-FAULTS = ("dies", "hangs", "garbage", "huge", "no json", "a list", "no value", "endless", "says no", "stillborn")
+FAULTS = ("dies", "hangs", "garbage", "huge", "no json", "a list", "no value", "says no", "stillborn")
 
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_child_that_breaks_is_told_in_a_sentence_and_after_two_times_left_alone(
     file: Path, fault: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(local_model, "MODULE", "tests.support.bad_voice")
+    monkeypatch.setattr(local_model, "MODULE", "tests.support.bad_llama")
     bad = LocalModel(file, fault, patience=3.0)
     run = healthy()
     for _ in range(2):
         begun = time.monotonic()
-        pieces = list(Voice(bad).answer(run, "why did it stop?"))
+        pieces = list(Assistant(bad).answer(run, POEM))
         assert time.monotonic() - begun < 15
-        assert pieces[0].text.startswith("It ended as planned.")
+        assert pieces[0].text.startswith("I cannot answer that")
         assert "broke down or took too long" in pieces[-1].note
         assert [piece for piece in pieces if piece.made_by == "model"] == []
     assert bad.crashes == 2
-    assert "left alone" in list(Voice(bad).answer(run, "why did it stop?"))[-1].note
+    assert "left alone" in list(Assistant(bad).answer(run, POEM))[-1].note
     assert bad._child is None
 
 
+def test_a_child_that_never_ends_a_sentence_is_not_waited_for(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local_model, "MODULE", "tests.support.bad_llama")
+    endless = LocalModel(file, "endless", patience=30.0)
+    try:
+        assert list(Assistant(endless).answer(healthy(), POEM))[-1].note == NOTHING
+    finally:
+        endless.close()
+
+
 def test_a_person_who_does_not_want_to_wait_ends_it(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(local_model, "MODULE", "tests.support.bad_voice")
+    monkeypatch.setattr(local_model, "MODULE", "tests.support.bad_llama")
     slow = LocalModel(file, "hangs", patience=60.0)
     begun = time.monotonic()
     threading.Thread(target=lambda: until(lambda: slow._waiting) and slow.cancel(), daemon=True).start()
     with pytest.raises(Unavailable, match="stopped"):
-        list(slow.speak(HELLO))
+        list(slow.speak(HELLO, 24))
     assert time.monotonic() - begun < 40
     assert slow.crashes == 0, "that was no breakdown"
 
@@ -196,14 +188,14 @@ def test_files_that_are_none_are_told(file: Path, tmp_path: Path) -> None:
     cut = LocalModel(tmp_path / "half.gguf", "xllamacpp")
     with pytest.raises(LabError, match="broke down"):
         cut.count(HELLO)
-    assert next(iter(Voice(cut).answer(healthy(), "why did it stop?"))).made_by == "rules"
+    assert next(iter(Assistant(cut).answer(healthy(), POEM))).made_by == "rules"
 
 
 def test_with_nothing_to_run_it_the_rules_speak_and_say_what_is_missing(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(local_model, "backend", lambda: "")
-    pieces = list(Voice(LocalModel(file)).answer(healthy(), "did it get better?"))
+    pieces = list(Assistant(LocalModel(file)).answer(healthy(), POEM))
     assert pieces[0].made_by == "rules"
-    assert pieces[-1].note.endswith("pip install xllamacpp.")
+    assert pieces[-1].note.endswith("llama-cpp-python.")
 
 
 # ---- which model -----------------------------------------------------------------------------------------------------------------
@@ -238,7 +230,7 @@ def test_models_of_other_programs_are_found_and_speak_only_when_chosen(home: Pat
     manifest.write_text(json.dumps({"layers": layers}))
     escape = manifest.with_name("evil")
     escape.write_text(json.dumps({"layers": [{"mediaType": "application/vnd.ollama.image.model", "digest": "sha256:../../../etc"}]}))
-    seen = models.found(home)
+    seen = models.local_models(home)
     assert {(one.place, one.name) for one in seen} == {("LM Studio", "tiny"), ("Ollama", "small:1b")}
     ollama = next(one for one in seen if one.place == "Ollama")
     assert "Apache License" in ollama.words
@@ -251,20 +243,19 @@ def test_models_of_other_programs_are_found_and_speak_only_when_chosen(home: Pat
 
 
 def test_a_file_in_the_workspace_speaks_and_can_be_silenced(home: Path, user: Path, file: Path, lab: Lab) -> None:
-    put = _put(models.room(home) / "starter.gguf", file)
+    put = _put(models.models_dir(home) / "starter.gguf", file)
     assert models.chosen(home) == put
     (home / "runs").mkdir(exist_ok=True)
     judged_runs.write_run(home, "r", judged_runs.judgement())
     advisor = Advisor(lab)
     try:
-        pieces = list(advisor.answer("r", "why did it end?"))
+        pieces = list(advisor.answer("r", POEM))
         assert len(pieces) > 1
-        advisor.voice.awake = False
-        assert len(list(advisor.answer("r", "why did it end?"))) == 1
+        assert len(list(advisor.answer("r", POEM, rules_only=True))) == 1
     finally:
-        advisor.voice.close()
+        advisor.assistant.close()
     models.pick(home, None)
-    assert Advisor(lab).voice.speaker is None
+    assert Advisor(lab).assistant.model is None
     put.unlink()
     with pytest.raises(UserError, match="no language model"):
         models.pick(home, home / "runs" / "r" / "job.json")
@@ -272,7 +263,7 @@ def test_a_file_in_the_workspace_speaks_and_can_be_silenced(home: Path, user: Pa
 
 def test_a_file_that_lies_about_itself_is_passed_over(tmp_path: Path, file: Path) -> None:
     whole = file.read_bytes()
-    assert head(file) is not None
+    assert read_head(file) is not None
     for number, raw in enumerate((b"", b"GGUF", whole[:40], b"GGUF" + b"\xff" * 500, whole[:4] + b"\x09" + whole[5:4000])):
         (tmp_path / f"{number}.gguf").write_bytes(raw)
-        assert models.described(tmp_path / f"{number}.gguf", "picked") is None
+        assert models.inspect_file(tmp_path / f"{number}.gguf", "picked") is None

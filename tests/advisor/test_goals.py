@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from itertools import product
 from pathlib import Path
 
 import pytest
@@ -86,20 +85,22 @@ def test_the_words_that_a_kind_is_offered_with_are_not_taken_for_another():
         assert name in (understand(kind.means).kind, *understand(kind.means).ask)
 
 
-def test_a_goal_gives_a_complete_plan_that_fits_and_the_examples_it_takes(lab: Lab):
-    machine = lab.machine()
-    for kind, (language, length) in product(KINDS, (("German", "short"), ("", "long"))):
-        goal = Goal.model_validate({"kind": kind, "language": language, "length": length, "text": f"do {kind}"})
-        found = describe(lab, goal)
-        assert parse_plan(found.proposal.plan).title == f"do {kind}"
-        assert estimate.fits(found.proposal.footprint, machine)
-        assert not [p for p in found.proposal.problems if p["severity"] == "error" and p["code"] != "not_downloaded"]
-        assert set(found.sample) == set(found.columns)
-        assert any(f"{found.rows:,}" in need for need in found.needs)
-        assert found.proposal.plan["learn_from"] == KINDS[goal.kind].learn_from
-        if language:
-            assert any(language in need for need in found.needs)
-            assert found.proposal.plan["base_model"].startswith(SPEAKS_MANY)
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_goal_gives_a_complete_plan_and_the_examples_it_takes(lab: Lab, kind: str):
+    found = describe(lab, Goal.model_validate({"kind": kind, "language": "German", "length": "short", "text": f"do {kind}"}), "starter")
+    assert parse_plan(found.proposal.plan).title == f"do {kind}"
+    assert found.proposal.plan["learn_from"] == KINDS[found.goal.kind].learn_from
+    assert set(found.sample) == set(found.columns)
+    assert any(f"{found.rows:,}" in need for need in found.needs)
+    assert any("German" in need for need in (*found.needs, found.words))
+    assert "knows hardly any German" in found.words
+
+
+def test_the_model_is_one_that_fits_and_speaks_the_language(lab: Lab):
+    found = describe(lab, Goal(kind="answer", language="German"))
+    assert found.proposal.plan["base_model"].startswith(SPEAKS_MANY)
+    assert estimate.fits(found.proposal.footprint, lab.machine())
+    assert not [p for p in found.proposal.problems if p["severity"] == "error" and p["code"] != "not_downloaded"]
 
 
 def test_what_is_not_chosen_is_as_in_the_examples(lab: Lab):
@@ -121,12 +122,12 @@ def test_longer_answers_take_longer_examples(lab: Lab):
 def test_on_the_command_line_a_sentence_gives_a_plan_and_a_vague_one_the_question(home: Path):
     commands.register(app.app)
     run = CliRunner().invoke
-    asked = ["describe", "answer like our support team", "--language", "German", "--length", "short", "--json"]
+    asked = ["describe", "answer like our support team", "--language", "German", "--length", "short", "--model", "starter", "--json"]
     done = run(app.app, [*asked, "--home", str(home)])
     assert done.exit_code == 0, done.output
     found = json.loads(done.stdout)
     assert (found["goal"]["kind"], found["goal"]["language"], found["goal"]["length"]) == ("answer", "German", "short")
-    assert run(app.app, ["describe", "--kind", "sort", "--home", str(home)]).exit_code == 0
+    assert run(app.app, ["describe", "--kind", "sort", "--model", "starter", "--home", str(home)]).exit_code == 0
     vague = run(app.app, ["describe", "asdf qwer", "--home", str(home)])
     assert isinstance(vague.exception, UserError)
     assert "--kind" in vague.exception.problem.todo

@@ -1,23 +1,17 @@
-"""LabFail: the corpus is whole, the advisor is asked about a part of it, and the ranker keeps its promises."""
+"""LabFail: the corpus is whole, the advisor is asked about a part of it."""
 
 from __future__ import annotations
 
 import json
 import math
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
-from advisor.diagnosis import ranker
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.diagnose import diagnose, findings
-from advisor.diagnosis.findings import CLOSE, Finding
 from benchmarks.labfail.causes import causes
 from benchmarks.labfail.records import HEALTHY, RUNS, LabRun, read, write
-from benchmarks.labfail.replay import Answer, ask, case_of, macro_f1, noticed, right, wilson
+from benchmarks.labfail.replay import Answer, ask, macro_f1, noticed, right, wilson
 from loralab.core.events import Stepped
 from loralab.tasks.text import TextPlan
 
@@ -85,59 +79,6 @@ def test_wrong_answers_count_against_both(kept: dict[str, list[LabRun]]) -> None
     silent = [Answer(a.run, a.found.model_copy(update={"findings": ()}), 0.0) for a in answers]
     assert macro_f1(silent) < macro_f1(answers)
     assert not right(answers[0].run, None)
-
-
-def _two(case: Case) -> tuple[Finding, ...]:
-    """A healthy-looking pair of alarms, alike in confidence."""
-    first = Finding(rule="a", id="R1", group="memory", title="A", words="", severity="error", action="inform", confidence=0.8)
-    return (first, first.model_copy(update={"rule": "b", "id": "R2", "confidence": 0.75}))
-
-
-def _ranker(threshold: float = 0.5) -> ranker.Ranker:
-    """One that prefers b however a run looks."""
-    return ranker.Ranker(("rate",), ("a", "b", "c"), np.zeros(1), np.ones(1), np.zeros((3, 1)), np.array([0.0, 2.0, 9.0]), threshold)
-
-
-def test_ranker_orders_and_adds_nothing(kept: dict[str, list[LabRun]]) -> None:
-    """The likelier comes first with a confidence to show it; c, which no rule saw, does not appear though it is likeliest of all."""
-    case = case_of(kept["rate_too_high"][0], kept["rate_too_high"][0].view)
-    pair = _two(case)
-    ordered = _ranker().order(case, pair)
-    assert [finding.rule for finding in ordered] == ["b", "a"]
-    assert ordered[0].confidence - ordered[1].confidence > CLOSE
-    assert all(finding.alarm for finding in ordered)
-    assert _ranker(threshold=0.99).order(case, pair) == pair  # not sure enough: the rules' own order
-    assert _ranker().order(case, pair[:1]) == pair[:1]
-
-
-def test_ranker_does_not_know_model_or_data(kept: dict[str, list[LabRun]]) -> None:
-    """What it looks at is the same when everything that tells the model or the file is another."""
-    run = kept["rate_too_high"][0]
-    case = case_of(run, run.view)
-    assert case.facts is not None
-    plan = case.plan.model_copy(update={"base_model": "other", "dataset": "other.csv", "title": "other", "seed": 9})
-    strange = case.facts.model_copy(
-        update={"architecture": "other", "vocabulary": 7, "hidden": 7, "layers": 7, "parameters": 7, "data": "x"}
-    )
-    other = replace(case, plan=plan, asked=plan.model_copy(update={"learning_rate": case.asked.learning_rate}), facts=strange, log="")
-    same = replace(case, asked=plan.model_copy(update={"learning_rate": case.asked.learning_rate}))
-    assert ranker.features(other, ()) == ranker.features(same, ())
-    assert not {name for name in ranker.features(case, ()) if "model" in name or "vocab" in name}
-
-
-def test_shipped_ranker_fits_the_rules() -> None:
-    """The causes in the file are rules there are, its numbers are finite, and it changes only the order of what was found."""
-    found = ranker.fitted()
-    if found is None:
-        pytest.skip("no ranker is shipped")
-    from advisor.rules import rules
-
-    assert set(found.causes) <= set(rules())
-    assert found.weights.shape == (len(found.causes), len(found.features))
-    assert np.isfinite(found.weights).all()
-    run = next(read(RUNS / "rate_too_high.jsonl.xz"))
-    case = case_of(run, run.view)
-    assert {finding.rule for finding in diagnose(case).findings} == {finding.rule for finding in findings(case)}
 
 
 def test_a_run_that_ends_over_broken_numbers_has_noticed_them(kept: dict[str, list[LabRun]]) -> None:

@@ -216,6 +216,7 @@ def live(seed: int, runs: int = 12) -> tuple[int, int]:
     return len(failed), repeats
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize("part", range(4))
 def test_in_ten_thousand_simulated_histories_no_failure_is_repeated(part: int):
     found = [live(seed) for seed in range(part * 2500, (part + 1) * 2500)]
@@ -223,6 +224,7 @@ def test_in_ten_thousand_simulated_histories_no_failure_is_repeated(part: int):
     assert sum(repeats for _, repeats in found) == 0
 
 
+@pytest.mark.nightly
 def test_without_a_memory_the_same_histories_do_repeat_failures(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(Limits, "learn", lambda *_: None)
     assert sum(repeats for _, repeats in map(live, range(400))) > 30

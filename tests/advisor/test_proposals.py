@@ -171,6 +171,7 @@ def lab(home: Path) -> Lab:
     return Lab(home)
 
 
+@pytest.mark.worker
 def test_three_short_runs_by_real_workers_pick_a_setting_and_are_told_apart_from_runs(lab: Lab):
     base, data = models.model_folder(lab.home / "tiny"), models.uneven_file(lab.home / "uneven.jsonl", 60)
     plan = models.plan(data, base_model=str(base), learning_rate=1e-4, max_steps=200)

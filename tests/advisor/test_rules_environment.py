@@ -4,11 +4,14 @@ neighbour in which it must stay silent."""
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 
 import pytest
 
 from advisor.diagnosis.case import Case
+from advisor.diagnosis.diagnose import diagnose
 from advisor.rules import Rule, _page, rules
+from loralab.core.records import Plan
 from tests.support import spoiled
 from tests.support.spoiled import copy_of, ended, incident, judged, note, ran
 
@@ -61,6 +64,13 @@ def test_it_is_found_with_its_evidence(rule: str) -> None:
 @pytest.mark.parametrize("rule", CASES)
 def test_its_neighbour_is_something_else(rule: str) -> None:
     assert spoiled.found(CASES[rule][1], rule) is None
+
+
+@pytest.mark.parametrize("rule", [name for name in CASES if rules()[name].tasks is None])
+def test_a_rule_for_every_kind_of_training_reads_no_setting_of_one(rule: str) -> None:
+    text = CASES[rule][0]
+    picture = replace(text, plan=Plan(task="picture", dataset=text.plan.dataset), asked=Plan(task="picture"))
+    assert [found.rule for found in diagnose(picture).findings] == [rule], "and rules that know text alone are not asked"
 
 
 def test_a_stop_that_was_asked_for_is_no_alarm() -> None:

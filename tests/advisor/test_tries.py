@@ -178,6 +178,7 @@ def test_a_run_that_the_rules_know_nothing_of_has_a_chain_all_the_same(lab: Lab)
 # ---- for real --------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.worker
 def test_a_failed_run_is_tried_again_by_a_real_worker_once_even_with_two_apps(lab: Lab, monkeypatch: pytest.MonkeyPatch):
     base, data = models.model_folder(lab.home / "tiny"), models.uneven_file(lab.home / "uneven.jsonl", 24)
     plan = TextPlan(dataset=str(data), learning_rate=0.5, max_steps=2, max_length=64, rank=4)

@@ -5,13 +5,15 @@ from __future__ import annotations
 import math
 import re
 from pathlib import Path
+from string import ascii_uppercase
 from typing import Any
 
 import pytest
 
 from advisor.advisor import Advisor
-from advisor.assistant.evidence import MOST, pack_of
-from advisor.assistant.prompts import STORY, choice, narration
+from advisor.assistant.assistant import options
+from advisor.assistant.evidence import MAX_ROWS, pack_of
+from advisor.assistant.prompts import choice, narration
 from advisor.diagnosis.case import of_view
 from advisor.diagnosis.diagnose import diagnose
 from advisor.words import intents
@@ -19,7 +21,7 @@ from advisor.words.annotations import LONGEST, notes
 from advisor.words.answers import answer
 from advisor.words.glossary import ENTRIES
 from advisor.words.story import story
-from advisor.words.summary import Known
+from advisor.words.summary import RunSummary
 from loralab.core.events import Adjusted, Ended, Evaluated, Event, Incident, Noted, Saved, Started, Stepped, fold
 from loralab.core.records import Artifact
 from tests.support import judged_runs
@@ -28,9 +30,9 @@ PLAN: dict[str, Any] = {"task": "text", "dataset": "messages.csv", "base_model":
 GRADE = 8.0
 
 
-def known(*events: Event, plan: dict[str, Any] | None = None) -> Known:
+def run_summary(*events: Event, plan: dict[str, Any] | None = None) -> RunSummary:
     case = of_view(PLAN | (plan or {}), fold("r", events))
-    return Known(case, diagnose(case))
+    return RunSummary(case, diagnose(case))
 
 
 def steps(*losses: float, total: int = 0, begun: float = 1000.0) -> list[Event]:
@@ -54,9 +56,9 @@ def begun() -> list[Event]:
     return [Started(pid=1, time=1000.0), Noted(text="Learning.", data={"n_train": 240}), Evaluated(split="base", loss=3.5, n=24)]
 
 
-def ran_away() -> Known:
+def ran_away() -> RunSummary:
     """A run that was made to go back twice and gave up."""
-    return known(
+    return run_summary(
         *begun(),
         *steps(3.4, 3.0, 9.0, 12.0, total=40),
         Incident(step=4, code="diverged", text="The training ran away.", data={"heldout": 9.5}),
@@ -66,9 +68,9 @@ def ran_away() -> Known:
     )
 
 
-def healthy() -> Known:
+def healthy() -> RunSummary:
     looks = [Evaluated(step=n, loss=3.5 - 0.1 * n, n=24, best=True) for n in (5, 10, 15, 20)]
-    return known(
+    return run_summary(
         *begun(),
         *steps(*[3.5 - 0.1 * n for n in range(20)]),
         *looks,
@@ -77,19 +79,19 @@ def healthy() -> Known:
     )
 
 
-def ended_early() -> Known:
+def ended_early() -> RunSummary:
     looks = [Evaluated(step=n, loss=x, n=24, best=n == 5) for n, x in ((5, 2.0), (10, 2.1), (15, 2.2), (20, 2.3))]
     why = "Ended early: the held-out loss has not improved for 3 looks. The best version, from update 5, is kept."
-    return known(*begun(), *steps(*[3.0] * 20, total=60), *looks, Noted(step=20, text=why), Ended(step=20, outcome="finished"))
+    return run_summary(*begun(), *steps(*[3.0] * 20, total=60), *looks, Noted(step=20, text=why), Ended(step=20, outcome="finished"))
 
 
-def going_on() -> Known:
+def going_on() -> RunSummary:
     last = steps(3.0, 2.5, total=50)
     last[-1] = last[-1].model_copy(update={"seconds_left": 300.0})
-    return known(*begun(), *last)
+    return run_summary(*begun(), *last)
 
 
-RUNS = {"healthy": healthy, "ran away": ran_away, "early": ended_early, "going on": going_on, "empty": known}
+RUNS = {"healthy": healthy, "ran away": ran_away, "early": ended_early, "going on": going_on, "empty": run_summary}
 
 
 # ---- stories -----------------------------------------------------------------------------------------------------------------
@@ -119,9 +121,9 @@ def test_an_early_end_is_told_with_its_reason_and_the_version_that_was_kept() ->
 
 
 def test_nothing_is_said_of_what_was_not_measured() -> None:
-    told = story(known())
+    told = story(run_summary())
     assert told.text.startswith("This run has not begun yet.")
-    for text in (told.text, *(answer(known(), question) for question, _ in ASKED)):
+    for text in (told.text, *(answer(run_summary(), question) for question, _ in ASKED)):
         assert not re.search(r"\bnan\b|\binf\b|None", text), text
 
 
@@ -242,7 +244,7 @@ ASKED = [
 
 @pytest.mark.parametrize(("question", "topic"), ASKED)
 def test_a_question_is_understood(question: str, topic: str) -> None:
-    assert intents.understood(question).topic == topic
+    assert intents.understand(question).topic == topic
 
 
 @pytest.mark.parametrize("make", RUNS.values(), ids=RUNS.keys())
@@ -283,8 +285,8 @@ def test_of_a_run_in_a_workspace_and_judged(lab: Any, home: Path) -> None:
     assert [piece.made_by for piece in pieces] == ["rules"]
     assert pieces[0].text.startswith("Yes. Of 24 messages")
     assert "better than before" in advisor.story("good").outcome
-    assert "about what the model could do" not in answer(advisor._known("good"), "is 83 % good?")
-    assert "83 % is better than before training" in answer(advisor._known("good"), "is 83 % good?")
+    assert "about what the model could do" not in answer(advisor._summary("good"), "is 83 % good?")
+    assert "83 % is better than before training" in answer(advisor._summary("good"), "is 83 % good?")
 
 
 # ---- charts and evidence -----------------------------------------------------------------------------------------------------
@@ -294,23 +296,23 @@ def test_charts_are_marked_where_something_happened() -> None:
     assert any(m.kind == "change" and m.text == "smaller corrections" for m in marks)
     assert any(m.text == "ended early: no more gain" for m in notes(ended_early()))
     assert any((m.step, m.kind) == (5, "best") for m in notes(ended_early()))
-    assert notes(known()) == ()
+    assert notes(run_summary()) == ()
     assert all(len(m.text) <= LONGEST for make in RUNS.values() for m in notes(make()))
 
 
 @pytest.mark.parametrize("make", RUNS.values(), ids=RUNS.keys())
-def test_the_evidence_pack_is_small_numbered_and_numbers_only(make: Any) -> None:
+def test_the_evidence_pack_is_small_and_numbers_only(make: Any) -> None:
     pack = pack_of(make())
-    assert len(pack.rows) <= MOST
-    assert [row.name for row in pack.rows] == [f"E{n}" for n in range(1, len(pack.rows) + 1)]
-    assert all(isinstance(row.evidence.value, int | float) and math.isfinite(row.evidence.value) for row in pack.rows)
+    assert len(pack.rows) <= MAX_ROWS
+    assert all(isinstance(row.value, int | float) and math.isfinite(row.value) for row in pack.rows)
 
 
 def test_no_example_gets_into_a_prompt(lab: Any, home: Path) -> None:
     (home / "runs").mkdir(exist_ok=True)
     judged_runs.write_run(home, "r", judged_runs.judgement())
-    pack = pack_of(Advisor(lab)._known("r"))
-    asked = str(narration(pack, STORY)) + str(choice(pack, "AB", [fix.words for fix in pack.ways][:2] or ["x", "y"][:2]))
+    run = Advisor(lab)._summary("r")
+    titles = list(options(run))
+    asked = str(narration(pack_of(run), "?")) + str(choice("?", ascii_uppercase, titles + ["?"] * (26 - len(titles))))
     assert not re.search("where is it|refund|card lost|onerror|img", asked)
 
 

@@ -19,6 +19,8 @@ from loralab.core.paths import CHECKOUT, SAMPLES
 from loralab.runs import runs
 from tests.conftest import ended, until
 
+pytestmark = pytest.mark.worker
+
 TRAIN_KEYS = {
     "run",
     "outcome",
@@ -255,7 +257,22 @@ def test_a_second_ctrl_c_leaves_without_waiting_and_the_run_goes_on(home, plan):
 # ---- the whole way on the starter ---------------------------------------------------------------------------------------------
 
 
-@pytest.mark.slow
+def test_what_was_learned_is_exported_and_answers(lora, learned, home):
+    run = learned.copy(home)
+    code, out, err = lora("export", run, "--json")
+    assert code == 0, err
+    files = one(out)["files"]
+    assert files
+    assert all(Path(path).exists() for path in files)
+    code, out, err = lora("chat", run, "--prompt", "What is the colour of grass?", "--json")
+    assert code == 0, err
+    assert one(out)["active_adapters"]
+    code, out, err = lora("chat", run, "--prompt", "What is the colour of grass?", "--base", "--json")
+    assert code == 0, err
+    assert one(out)["active_adapters"] == []
+
+
+@pytest.mark.nightly
 def test_a_file_goes_in_and_an_adapter_comes_out(lora, tmp_path):
     rows = (SAMPLES / "class_chatbot.jsonl").read_text("utf-8").splitlines()[:40]
     file = tmp_path / "mine.jsonl"
@@ -276,17 +293,6 @@ def test_a_file_goes_in_and_an_adapter_comes_out(lora, tmp_path):
     code, out, err = lora("train", "--plan", Path(report["adapter"]) / "plan.json", "--set", "max_steps=1", "--json")
     assert code == 0, err
     assert one(out)["base_loss"] == pytest.approx(report["base_loss"], abs=1e-4), "the plan that lies with it repeats the run"
-    code, out, err = lora("export", report["run"], "--json")
-    assert code == 0, err
-    files = one(out)["files"]
-    assert files
-    assert all(Path(path).exists() for path in files)
-    code, out, err = lora("chat", report["run"], "--prompt", "Hello!", "--json")
-    assert code == 0, err
-    assert one(out)["active_adapters"]
-    code, out, err = lora("chat", report["run"], "--prompt", "Hello!", "--base", "--json")
-    assert code == 0, err
-    assert one(out)["active_adapters"] == []
     code, out, err = lora("evaluate", report["run"], "--json")
     assert code == 0, err
     judged = {score["name"]: score for score in one(out)["scores"]}
@@ -294,7 +300,6 @@ def test_a_file_goes_in_and_an_adapter_comes_out(lora, tmp_path):
     assert judged["loss"]["adapter"] == pytest.approx(report["adapter_loss"], abs=1e-3)
 
 
-@pytest.mark.slow
 def test_the_demonstration_ends_in_one_object_and_in_two_columns(lora, home, monkeypatch):
     monkeypatch.setenv("COLUMNS", "100")
     code, out, err = lora("demo", "--set", "max_steps=4", "--json")

@@ -25,6 +25,8 @@ from tests.conftest import ended, forget
 from tests.support import models
 from tests.support.disturbed import adapter, at, data, open_run, same, short, undisturbed
 
+pytestmark = pytest.mark.worker
+
 __all__ = ["data", "short", "undisturbed"]
 
 

@@ -241,6 +241,7 @@ def _never(error: BaseException) -> Any:
     raise AssertionError(f"not an error for people: {error!r}") from error
 
 
+@pytest.mark.worker
 def test_a_real_command_line_says_a_sentence(home: Path) -> None:
     (bad := home / "bad.json").write_text("[" * 100_000)
     for words in (["train", "--plan", str(bad)], ["train", str(bad)], ["show", "../../etc"]):

@@ -226,6 +226,7 @@ def test_quantiles_are_lengths_that_occur() -> None:
     assert quantiles(range(1, 101)) == {"p50": 50, "p90": 90, "p95": 95, "p99": 99, "max": 100}
 
 
+@pytest.mark.worker
 def test_sixteen_thousand_rows_are_profiled_in_seconds(tmp_path: Path, tokenizer: Path) -> None:
     rows = [{"question": f"What about thing {i}?", "answer": f"Thing number {i} is as good as any other. " * 3} for i in range(16_000)]
     begun = time.process_time()

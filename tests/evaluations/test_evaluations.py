@@ -10,12 +10,14 @@ import pytest
 
 from loralab import evaluations
 from loralab.core.records import Example, Message
-from loralab.evaluations import Answer, Answered, _answers, _judge, _label_set, forgetting, heldout_loss, label_accuracy
+from loralab.evaluations import Answer, Answered
+from loralab.evaluations.shared import answers as _answers
+from loralab.evaluations.shared import verdict
+from loralab.evaluations.text import _label_set, forgetting, heldout_loss, label_accuracy
 from loralab.runs import runs
-from loralab.tasks import parse_plan
 from tests.conftest import ended
-from tests.support import tiny
 from tests.support.judged import judging, pushed, session
+from tests.support.learned import Learned
 
 __all__ = ["pushed", "session"]
 
@@ -54,7 +56,7 @@ def test_side_by_side_names_who_answered(pushed: Any) -> None:
     pushed.model.train()
     asked = judging(pushed, most_answers=3)
     asked.answers()
-    samples = _judge.samples(asked)
+    samples = verdict.samples(asked)
     assert pushed.model.training  # left as it was found
     assert len(samples) == len({sample.prompt for sample in samples}) == 3
     for sample in samples:
@@ -127,7 +129,7 @@ def test_answers_stop_when_asked_and_keep_what_there_is(pushed: Any) -> None:
     told: list[float | None] = []
     asked = judging(pushed, note=lambda _text, fraction: told.append(fraction), stop=lambda: len(told) >= 2)
     assert len(asked.answers()) == 2
-    found = _judge.judge(asked)
+    found = verdict.judge(asked)
     assert not found.complete
     assert found.scores[0].main
     assert len(found.samples) == 2
@@ -145,7 +147,7 @@ def test_accuracy_is_judged_on_the_pairs_that_changed() -> None:
 
 def test_a_session_without_labels_is_not_asked_for_them(session: Any) -> None:
     known = evaluations.evaluations()
-    accepted = [name for name, evaluation in known.items() if evaluation.accepts(session.plan, session.heldout_examples)]
+    accepted = [name for name, evaluation in known.items() if evaluation.fits(session.plan, session.heldout_examples)]
     assert "loss" in accepted
     assert "label_accuracy" not in accepted
 
@@ -153,14 +155,10 @@ def test_a_session_without_labels_is_not_asked_for_them(session: Any) -> None:
 # ---- the job ---------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.slow
-def test_a_finished_run_is_judged_again_to_the_same_numbers(tmp_path: Path) -> None:
-    base = tiny.model_folder(tmp_path / "base")
-    plan = {"dataset": str(tiny.examples_file(tmp_path / "colours.jsonl")), "max_length": 64, "rank": 4, "epochs": 2, "learning_rate": 5e-3}
-    home = tmp_path / "home"
-    run = runs.start(home, "train", plan=parse_plan(plan).model_dump(), options={"model": str(base)})
-    trained = ended(home, run)
-    assert trained.state == "finished", trained.ending
+@pytest.mark.worker
+def test_a_finished_run_is_judged_again_to_the_same_numbers(learned: Learned, home: Path) -> None:
+    run = learned.copy(home)
+    base, trained = home / "models" / "base", runs.view(home, run)
     again = runs.start(home, "evaluate", options={"of": run, "model": str(base), "adapter": trained.adapter})
     judged = ended(home, again)
     assert judged.state == "finished", judged.ending

@@ -8,19 +8,8 @@ from typing import Any
 import pytest
 
 from loralab.core.records import Example, Message
-from loralab.evaluations import (
-    Answer,
-    Answered,
-    Judging,
-    evaluations,
-    exact_match,
-    grounding,
-    hygiene,
-    instructions,
-    json_match,
-    number_match,
-    overlap,
-)
+from loralab.evaluations import Answer, Answered, Judging, evaluations
+from loralab.evaluations.text import exact_match, grounding, hygiene, instructions, json_match, number_match, overlap
 from loralab.tasks import parse_plan
 
 PLAN = parse_plan({"task": "text", "dataset": "x.csv"})
@@ -96,8 +85,8 @@ def test_structured_answers_are_read_field_by_field() -> None:
     found = scores(json_match.measure, many)
     assert (found["json_valid"].base, found["json_valid"].adapter) == (0, 1)
     assert found["json_fields"].verdict == "better"
-    assert json_match.accepts(PLAN, examples(many))
-    assert not json_match.accepts(PLAN, examples([answered("q", "plain words", "", "")]))
+    assert json_match.accepts(examples(many))
+    assert not json_match.accepts(examples([answered("q", "plain words", "", "")]))
 
 
 def test_overlap_prefers_the_closer_answer_and_is_one_for_the_same_text() -> None:
@@ -158,7 +147,7 @@ def test_instructions_that_can_be_checked(question: str, good: str, bad: str) ->
 
 def test_questions_without_a_checkable_instruction_are_left_alone() -> None:
     plain = [answered("What is a cold?", "x", "", "") for _ in range(20)]
-    assert not instructions.accepts(PLAN, examples(plain))
+    assert not instructions.accepts(examples(plain))
     assert instructions.checks("I have five words for you in my heart, and in two days I travel.") == []
 
 
@@ -174,3 +163,10 @@ def test_numbers_and_names_from_nowhere_are_pointed_at() -> None:
     nothing = grounding.measure(judging([answered("q", "", "a", "b")]))
     assert nothing.scores == ()
     assert "neither a source nor a reference" in nothing.tables["not_measured"]
+
+
+def test_a_measure_of_text_is_not_taken_on_another_task() -> None:
+    plan = PLAN.model_copy(update={"task": "full"})
+    rows = examples([answered("q", '{"a": 1}', "", "")] * 9)
+    assert json_match.EVALUATION.fits(PLAN, rows)
+    assert not json_match.EVALUATION.fits(plan, rows)

@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 
 from loralab.core.records import Example, Message
-from loralab.evaluations import Answer, Answered, _judge, base_likelihood, coverage, evaluations, inconsistency
-from loralab.evaluations._answers import asked
+from loralab.evaluations import Answer, Answered, evaluations
+from loralab.evaluations.shared import verdict
+from loralab.evaluations.shared.answers import asked
+from loralab.evaluations.text import base_likelihood, coverage, inconsistency
 from loralab.tasks import parse_plan
 from tests.evaluations.test_measures import answered, examples
 from tests.evaluations.test_measures import judging as without_model
@@ -75,10 +77,10 @@ def test_coverage_is_told_and_never_carries_a_verdict() -> None:
     (score,) = found.scores
     assert (score.base, score.adapter, score.verdict) == (0.0, 1.0, "")
     assert "own answers take up 50 %" in score.words
-    kept = _judge.corrected([coverage.EVALUATION], {"coverage": found})
-    assert _judge.sentence(kept)[0] == "cannot tell yet"
+    kept = verdict.corrected([coverage.EVALUATION], {"coverage": found})
+    assert verdict.sentence(kept)[0] == "cannot tell yet"
     assert not any(s.main for s in kept)
-    assert coverage.EVALUATION.accepts(PLAN, examples(many))
+    assert coverage.EVALUATION.fits(PLAN, examples(many))
 
 
 def test_what_is_only_told_costs_the_others_nothing() -> None:
@@ -87,8 +89,8 @@ def test_what_is_only_told_costs_the_others_nothing() -> None:
     told = coverage.measure(without_model(many))
     real = evaluations()["hygiene"].measure(without_model(many))
     fitting = [evaluations()["hygiene"], coverage.EVALUATION]
-    alone = {s.name: s.p for s in _judge.corrected(fitting[:1], {"hygiene": real})}
-    both = {s.name: s.p for s in _judge.corrected(fitting, {"hygiene": real, "coverage": told})}
+    alone = {s.name: s.p for s in verdict.corrected(fitting[:1], {"hygiene": real})}
+    both = {s.name: s.p for s in verdict.corrected(fitting, {"hygiene": real, "coverage": told})}
     assert both.items() >= alone.items()
 
 
@@ -168,11 +170,11 @@ def test_it_can_be_stopped_and_keeps_what_it_has_and_says_when_there_is_no_time(
 def test_it_is_asked_only_where_nothing_else_can_tell() -> None:
     def accepted(question: str, reference: str, label: str | None = None) -> bool:
         turns = (Message(role="user", content=question), Message(role="assistant", content=reference))
-        return inconsistency.accepts(PLAN, [Example(row=i, messages=turns, label=label) for i in range(9)])
+        return inconsistency.accepts([Example(row=i, messages=turns, label=label) for i in range(9)])
 
     long = "A cold is an infection of the nose and throat that passes by itself within about ten days or so."
     assert accepted("What is a cold?", long)
     assert not accepted("What is a cold?", "An infection")  # right or wrong can be read off
     assert not accepted("Where is my card?", long, label="card")
     assert not accepted("word " * 40, long)  # there is a source: what is in it and what is not can be pointed at
-    assert not inconsistency.accepts(PLAN, [Example(row=1, text="a plain text " * 30)])
+    assert not inconsistency.accepts([Example(row=1, text="a plain text " * 30)])

@@ -12,9 +12,11 @@ import pytest
 
 from loralab.core.errors import LabError
 from loralab.core.paths import STARTER
-from loralab.evaluations import Answered, Judging, _judge, entailment, judge
-from loralab.evaluations._second_opinion import Ask, LocalJudge, families, kin
-from loralab.evaluations.job import _judge_of
+from loralab.evaluations import Answered, Judging
+from loralab.evaluations.shared import verdict
+from loralab.evaluations.shared.second_opinion import Ask, LocalJudge, families, kin
+from loralab.evaluations.text import entailment, judge
+from loralab.sessions.evaluate_job import _judge_of
 from loralab.tasks import parse_plan
 from tests.evaluations.test_measures import answered
 from tests.support import gguf_models
@@ -76,7 +78,7 @@ def test_a_steady_judge_is_heard_and_its_flips_are_told() -> None:
         "words": "",
         "warning": "",
     }
-    assert _judge.sentence(_judge.corrected([judge.EVALUATION], {"judge": found}))[0] == "cannot tell yet"  # never carries the verdict
+    assert verdict.sentence(verdict.corrected([judge.EVALUATION], {"judge": found}))[0] == "cannot tell yet"  # never carries the verdict
 
 
 def test_a_judge_that_always_takes_the_first_is_silent() -> None:

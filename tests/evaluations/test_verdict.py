@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from loralab.evaluations import _controls, _judge, _paired, heldout_loss, question_fit
+from loralab.evaluations.shared import controls, paired, verdict
+from loralab.evaluations.text import heldout_loss, question_fit
 from loralab.runs import runs
 from loralab.tasks import parse_plan
 from tests.conftest import ended
@@ -61,7 +62,7 @@ def test_a_real_gain_is_called_better_and_a_real_loss_worse() -> None:
 
 
 def test_the_interval_weighs_examples_by_their_tokens() -> None:
-    found = _paired.paired_difference([10.0, 300.0], [9.0, 300.0], [10, 100])
+    found = paired.paired_difference([10.0, 300.0], [9.0, 300.0], [10, 100])
     assert found.difference == pytest.approx(-1.0 / 110)
     assert found.base == pytest.approx(310 / 110)
 
@@ -75,7 +76,7 @@ def test_few_examples_and_broken_numbers_cannot_tell() -> None:
 def test_the_interval_is_the_same_every_time() -> None:
     random = np.random.default_rng(2)
     base, adapter = random.normal(3, 1, 30).tolist(), random.normal(2.9, 1, 30).tolist()
-    assert _paired.paired_difference(base, adapter, [1.0] * 30) == _paired.paired_difference(base, adapter, [1.0] * 30)
+    assert paired.paired_difference(base, adapter, [1.0] * 30) == paired.paired_difference(base, adapter, [1.0] * 30)
 
 
 # ---- the verdict -----------------------------------------------------------------------------------------------------------
@@ -86,10 +87,10 @@ def test_many_measures_do_not_find_something_by_chance() -> None:
     random = np.random.default_rng(5)
     alarms = 0
     for _ in range(100):
-        chances = [_paired.paired_difference([0.0] * 20, nothing.tolist(), [1.0] * 20).p for nothing in random.normal(0, 1, (10, 20))]
-        alarms += min(_paired.holm(chances)) < _paired.SURE
+        chances = [paired.paired_difference([0.0] * 20, nothing.tolist(), [1.0] * 20).p for nothing in random.normal(0, 1, (10, 20))]
+        alarms += min(paired.holm(chances)) < paired.SURE
     assert alarms / 100 <= 0.1
-    assert _paired.holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    assert paired.holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
 
 
 def test_intervals_hold_what_they_promise() -> None:
@@ -100,7 +101,7 @@ def test_intervals_hold_what_they_promise() -> None:
         counts = random.integers(5, 60, 60)
         base = random.normal(3.0, 0.5, 60)
         after = base - random.normal(0.2, 0.4, 60)
-        found = _paired.paired_difference((counts * base).tolist(), (counts * after).tolist(), counts.tolist())
+        found = paired.paired_difference((counts * base).tolist(), (counts * after).tolist(), counts.tolist())
         inside += found.low <= -0.2 <= found.high
     assert 0.93 <= inside / 1000 <= 0.97
 
@@ -111,7 +112,7 @@ def test_an_undecided_measure_says_what_it_could_have_shown() -> None:
     score = heldout_loss.summarise(base.tolist(), (base + random.normal(-0.05, 0.3, 30)).tolist(), [1] * 30)
     assert score.verdict == "cannot tell yet"
     assert 0.05 < score.smallest < 0.4
-    words = _judge.told_chance(score)
+    words = verdict.told_chance(score)
     assert "With 30 examples only a difference of" in words
     assert "more would tell" in words
 
@@ -119,10 +120,10 @@ def test_an_undecided_measure_says_what_it_could_have_shown() -> None:
 def test_the_main_measure_is_chosen_by_the_data_and_what_got_worse_is_said(session: Any) -> None:
     main = heldout_loss.summarise([3.0] * 20, [1.0 + i / 100 for i in range(20)], [1] * 20).model_copy(update={"main": True})
     worse = main.model_copy(update={"name": "ends", "main": False, "verdict": "worse", "words": "It ends its turn less often."})
-    word, words = _judge.sentence((main, worse))
+    word, words = verdict.sentence((main, worse))
     assert word == "better"
     assert words.endswith("But: It ends its turn less often.")
-    assert _judge.sentence(())[0] == "cannot tell yet"
+    assert verdict.sentence(())[0] == "cannot tell yet"
 
 
 # ---- controls --------------------------------------------------------------------------------------------------------------
@@ -134,13 +135,13 @@ def test_the_same_adapter_against_itself_is_hardly_ever_better() -> None:
         {"tokens": int(n), "base_loss": 3 + random.normal(0, 0.5), "adapter_loss": 2 + random.normal(0, 0.5)}
         for n in random.integers(5, 60, 60)
     ]
-    better, worse = _controls.swapped(rows)
-    assert better <= 0.05 * _controls.SWAPS
-    assert worse <= 0.05 * _controls.SWAPS
+    better, worse = controls.swapped(rows)
+    assert better <= 0.05 * controls.SWAPS
+    assert worse <= 0.05 * controls.SWAPS
 
 
 def test_shuffled_answers_keep_every_answer_and_give_none_back(session: Any) -> None:
-    found = _controls.shuffle_answers(session.train_examples, 0)
+    found = controls.shuffle_answers(session.train_examples, 0)
     before, after = ([e.messages[-1].content for e in examples] for examples in (session.train_examples, found))
     assert sorted(before) == sorted(after)
     assert [e.messages[0] for e in found] == [e.messages[0] for e in session.train_examples]
@@ -151,11 +152,11 @@ def test_tone_alone_is_not_called_better(session: Any) -> None:
     """An adapter that finds all answers likelier, whatever was asked."""
     gain = heldout_loss.summarise([3.0] * 20, [1.0 + i / 100 for i in range(20)], [1] * 20).model_copy(update={"main": True})
     alike = question_fit.TRAIT.score([0.5 + i / 100 for i in range(20)], [0.5 + (19 - i) / 100 for i in range(20)])
-    word, words = _judge.sentence((gain, alike))
+    word, words = verdict.sentence((gain, alike))
     assert word == "cannot tell yet"
     assert "writes more like your examples" in words
     knows = question_fit.TRAIT.score([0.5 + i / 100 for i in range(20)], [2.5 + i / 90 for i in range(20)])
-    assert _judge.sentence((gain, knows))[0] == "better"
+    assert verdict.sentence((gain, knows))[0] == "better"
 
 
 def test_wrong_questions_are_never_the_right_ones(pushed: Any) -> None:
@@ -170,7 +171,7 @@ def test_wrong_questions_are_never_the_right_ones(pushed: Any) -> None:
     assert measured.scores[0].base != measured.scores[0].adapter
 
 
-@pytest.mark.slow
+@pytest.mark.worker
 def test_a_good_run_is_better_and_the_same_run_on_shuffled_answers_is_not(tmp_path: Path) -> None:
     base = tiny.model_folder(tmp_path / "base")
     data = tiny.examples_file(tmp_path / "colours.jsonl", rows=240)

@@ -19,6 +19,8 @@ from loralab.core.records import Artifact, Job
 from loralab.tasks import parse_plan
 from tests.support import damage, gguf_models, tiny
 
+pytestmark = pytest.mark.worker
+
 runs_here = pytest.mark.skipif(
     not any(importlib.util.find_spec(name) for name in ("xllamacpp", "llama_cpp")), reason="llama.cpp is not installed here"
 )
@@ -43,7 +45,7 @@ def export(home: Path, form: str, *more: str) -> subprocess.CompletedProcess[str
     return subprocess.run(command, capture_output=True, text=True, env={**os.environ, **told}, cwd=CHECKOUT, timeout=300, check=False)
 
 
-@pytest.mark.slow
+@pytest.mark.worker
 @runs_here
 def test_a_real_worker_proves_a_good_file_and_names_a_bad_one_unproven(home: Path) -> None:
     trained(home)

@@ -18,7 +18,8 @@ from loralab.core import paths
 from loralab.core.errors import LabError, UserError
 from loralab.core.events import Ended, Evaluated, EventLog, Noted, Previewed, RunView, Started
 from loralab.core.records import Job, Sample, Score
-from loralab.exports import _files, _history, job
+from loralab.exports import _files, job
+from loralab.models import adapter_file
 from loralab.reports import card
 from loralab.reports.card import Origin, model_card, origin_of
 from loralab.runs import runs
@@ -26,7 +27,7 @@ from loralab.runs.run_folder import RunFolder
 from loralab.tasks import parse_plan
 from tests.support import tiny
 
-pytestmark = pytest.mark.usefixtures("one_process")
+pytestmark = [pytest.mark.usefixtures("one_process"), pytest.mark.worker]
 
 SCORE = Score(
     name="loss",
@@ -109,7 +110,7 @@ def test_the_zip_holds_all_that_is_needed_and_its_checksums_are_true(workspace: 
     exported = Path(result["folder"]) / "adapter_model.safetensors"
     assert content[exported.name] == exported.read_bytes()
     assert numbers_of(exported) == numbers_of(adapter / exported.name)  # only the head says more
-    assert _history.read_summary(exported)["verdict"]["words"] == SCORE.words
+    assert adapter_file.read_summary(exported)["verdict"]["words"] == SCORE.words
     sums = {line[66:]: line[:64] for line in content["SHA256SUMS"].decode().splitlines()}
     assert sums == {name: hashlib.sha256(raw).hexdigest() for name, raw in content.items() if name != "SHA256SUMS"}
 
@@ -127,7 +128,7 @@ def test_the_adapter_answers_the_same_in_a_fresh_process(workspace: tuple[Path, 
     import torch
     from peft import PeftModel
 
-    from loralab.sessions.model import load_base
+    from loralab.runtimes.base_model import load_base
 
     home, base, adapter = workspace
     folder = export(home, base, adapter, "adapter")["folder"]
@@ -147,7 +148,7 @@ def test_the_merged_model_answers_like_base_plus_adapter_without_peft(workspace:
     import torch
     from peft import PeftModel
 
-    from loralab.sessions.model import load_base
+    from loralab.runtimes.base_model import load_base
 
     home, base, adapter = workspace
     result = export(home, base, adapter, "merged")
@@ -203,7 +204,7 @@ def test_unknown_formats_and_missing_adapters_are_told_in_words(workspace: tuple
         export(home, base, adapter, "adapter")
 
 
-@pytest.mark.slow
+@pytest.mark.worker
 def test_the_worker_exports(workspace: tuple[Path, Path, Path]) -> None:
     home, base, adapter = workspace
     options = {"of": "tiny-run", "format": "adapter", "model": str(base), "adapter": str(adapter)}

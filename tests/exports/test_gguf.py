@@ -10,11 +10,14 @@ from typing import Any
 import pytest
 
 from loralab.core.errors import LabError
-from loralab.exports._gguf import families, tokens
+from loralab.exports.gguf import families, tokens
 from tests.support import gguf_models
+from tests.support.tiers import grid
+
+pytestmark = pytest.mark.worker
 
 
-@pytest.mark.parametrize("family", gguf_models.FAMILIES)
+@pytest.mark.parametrize("family", grid(gguf_models.FAMILIES, {"llama", "qwen3", "gpt2"}))
 def test_a_family_answers_as_in_torch(tmp_path: Path, family: str) -> None:
     folder = gguf_models.model_folder(tmp_path / "base", family)
     assert families.refused(json.loads((folder / "config.json").read_text())) is None

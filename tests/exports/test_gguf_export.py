@@ -14,14 +14,17 @@ from loralab.core import paths
 from loralab.core.errors import LabError, Unavailable, UserError
 from loralab.core.events import EventLog, Started
 from loralab.core.records import Job
-from loralab.exports import _trained, job
-from loralab.exports import gguf as format_gguf
-from loralab.exports._gguf import lora
-from loralab.exports._gguf.file import check, field
+from loralab.exports import gguf_model as format_gguf
+from loralab.exports import job
+from loralab.exports.gguf import lora
+from loralab.exports.parity import reference
 from loralab.runs.run_folder import RunFolder
 from loralab.runtimes.llama import parent
+from loralab.runtimes.llama.gguf_file import check, field
 from loralab.tasks import parse_plan
 from tests.support import gguf_models
+
+pytestmark = pytest.mark.worker
 
 # ---- adapters --------------------------------------------------------------------------------------------------------------
 
@@ -47,7 +50,7 @@ def test_an_adapter_over_its_base_answers_as_in_peft(tmp_path: Path, family: str
     base = gguf_models.model_folder(tmp_path / "base", family)
     adapter = gguf_models.adapter_folder(tmp_path / "adapter", base, **settings)
     model, encoder, _ = gguf_models.written(base, tmp_path / "base.gguf")
-    bare = _trained.wanted_of(model, encoder)
+    bare = reference.wanted_of(model, encoder)
     layers = lora.write(tmp_path / "lora.gguf", adapter, model.config.to_dict(), "phi-3 letters")
     assert layers > 0
     facts = gguf_models.compared(
@@ -55,7 +58,7 @@ def test_an_adapter_over_its_base_answers_as_in_peft(tmp_path: Path, family: str
     )
     assert facts["max_logit_difference"] < (gguf_models.TABLE if family in gguf_models.TABLED else gguf_models.EXACT)
     with gguf_models.running(tmp_path / "base.gguf", tmp_path / "lora.gguf") as runtime:
-        assert np.abs(runtime.logits(bare.ids) - _trained.log_softmax(bare.logits)).max() > 0.1, "the adapter does something"
+        assert np.abs(runtime.logits(bare.ids) - reference.log_softmax(bare.logits)).max() > 0.1, "the adapter does something"
 
 
 @pytest.mark.parametrize(
@@ -167,7 +170,7 @@ def test_a_variant_nobody_knows_is_told_with_those_there_are(workspace: tuple[Pa
 
 
 def test_the_lists_of_variants_agree() -> None:
-    from loralab.exports._gguf import recipe
+    from loralab.exports.gguf import recipe
 
     assert list(format_gguf.NAMES) == list(recipe.VARIANTS) == list(format_gguf.BITS)
     assert next(iter(format_gguf.NAMES)) == recipe.DEFAULT

@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 
-from loralab.exports import _trained
-from loralab.exports._gguf import proof, tokens, writer
+from loralab.exports.gguf import proof, tokens, writer
+from loralab.exports.parity import reference
 from loralab.models.tokenize import TextEncoder
 from tests.support import gguf_models, tiny
+
+pytestmark = pytest.mark.worker
 
 
 @pytest.mark.parametrize("kind", ["prepend", "metaspace", "bare"])
@@ -22,11 +24,11 @@ def test_sentencepiece_tokenizers_split_the_same(tmp_path: Path, kind: str) -> N
     assert vocabulary.kinds[-5:] == (5, 5, 5, 5, 5)
     proof._only_tokens(vocabulary, tmp_path / "m.gguf")
     with gguf_models.running(tmp_path / "m.gguf") as runtime:
-        texts = _trained.TEXTS + _trained.ODD
-        differ = [text for text in texts if runtime.tokenize(text, added=False) != _trained.plain_ids(encoder, text)]
-        assert set(differ) <= (set(_trained.ODD) if kind == "metaspace" else set())
+        texts = reference.TEXTS + reference.ODD
+        differ = [text for text in texts if runtime.tokenize(text, added=False) != reference.plain_ids(encoder, text)]
+        assert set(differ) <= (set(reference.ODD) if kind == "metaspace" else set())
         assert runtime.tokenize("a b") == encoder.text_ids("a b")
-        assert [runtime.chat_ids(chat) for chat in _trained.CHATS] == [encoder.prompt_ids(chat) for chat in _trained.CHATS]
+        assert [runtime.chat_ids(chat) for chat in reference.CHATS] == [encoder.prompt_ids(chat) for chat in reference.CHATS]
 
 
 def test_a_beginning_the_template_does_not_write_is_not_added(tmp_path: Path) -> None:
@@ -38,7 +40,7 @@ def test_a_beginning_the_template_does_not_write_is_not_added(tmp_path: Path) ->
     assert vocabulary.add_bos is False
     proof._only_tokens(vocabulary, tmp_path / "m.gguf")
     with gguf_models.running(tmp_path / "m.gguf") as runtime:
-        assert runtime.chat_ids(_trained.CHATS[2]) == encoder.prompt_ids(_trained.CHATS[2])
+        assert runtime.chat_ids(reference.CHATS[2]) == encoder.prompt_ids(reference.CHATS[2])
 
 
 def test_training_marks_leave_the_template_and_unnamed_tokens_stay_empty(tmp_path: Path) -> None:
@@ -51,7 +53,7 @@ def test_training_marks_leave_the_template_and_unnamed_tokens_stay_empty(tmp_pat
     assert made.specials == {"eos": 3, "padding": 1}
     proof._only_tokens(made, tmp_path / "m.gguf")
     with gguf_models.running(tmp_path / "m.gguf") as runtime:
-        assert [runtime.chat_ids(chat) for chat in _trained.CHATS] == [encoder.prompt_ids(chat) for chat in _trained.CHATS]
+        assert [runtime.chat_ids(chat) for chat in reference.CHATS] == [encoder.prompt_ids(chat) for chat in reference.CHATS]
 
 
 def test_word_splittings_are_recognised_by_their_rule() -> None:

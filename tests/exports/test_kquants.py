@@ -10,8 +10,9 @@ import pytest
 import torch
 
 from loralab.core.errors import UserError
-from loralab.exports._gguf import kquants, packing, recipe
+from loralab.exports.gguf import kquants, packing, recipe
 from loralab.runtimes.llama import parent, quantizer
+from loralab.runtimes.llama.child import QUANTIZER
 
 Q = gguf.GGMLQuantizationType
 KINDS = ["Q4_K", "Q5_K", "Q6_K"]
@@ -37,7 +38,7 @@ def unpacked(raw: Any, kind: str) -> Any:
 def test_blocks_are_those_of_ggml(kind: str) -> None:
     x = matrix()
     ours = kquants.pack(x, kind).numpy()
-    raw = quantizer.quantize(parent.packing_library(), kind, x.shape[1], x.numpy().tobytes())
+    raw = quantizer.Quantizer().quantize(parent.packing_library(), kind, x.shape[1], x.numpy().tobytes())
     theirs = np.frombuffer(raw, np.uint8).reshape(ours.shape)
     assert (ours == theirs).mean() > 0.97  # the rest are ties that sums in another order decide otherwise
     errors = [np.sqrt(np.square(unpacked(packed, kind) - x.numpy()).mean(1)) for packed in (ours, theirs)]
@@ -87,11 +88,11 @@ def test_numbers_that_do_not_fit_are_told() -> None:
 def test_llama_cpp_packs_what_we_do_not() -> None:
     library = parent.packing_library()
     assert library, "the tests bring xllamacpp, which offers it"
-    child = parent.Child("xllamacpp")
+    child = parent.Child(QUANTIZER)
     try:
         x = matrix(8, 512)
         for kind, size in (("Q2_K", 84), ("Q3_K", 110)):
-            raw = child.ask("quantize", x.numpy().tobytes(), library=library, type=kind, columns=512)[1]
+            raw = child.ask("quantize", x.numpy().tobytes(), library=library, type_name=kind, columns=512)[1]
             assert len(raw) == 8 * 2 * size
     finally:
         child.close()

@@ -20,18 +20,21 @@ import pytest
 from loralab.core import paths
 from loralab.core.errors import Unavailable, UserError
 from loralab.core.events import EventLog, RunView, Started
+from loralab.core.parity import Parity
 from loralab.core.records import Job
 from loralab.exports import Source, job
-from loralab.exports import onnx as format_onnx
-from loralab.exports._onnx import graph, guide, parts
-from loralab.exports._parity import Parity, gate
-from loralab.exports._trained import Wanted, wanted_of
+from loralab.exports import onnx_model as format_onnx
+from loralab.exports.onnx import graph, guide, parts
+from loralab.exports.onnx.loading import open_model
+from loralab.exports.parity.checks import gate
+from loralab.exports.parity.reference import Wanted, wanted_of
 from loralab.models.tokenize import TextEncoder
 from loralab.reports.card import Origin
 from loralab.runs.run_folder import RunFolder
-from loralab.runtimes.onnx import OnnxModel
 from loralab.tasks import parse_plan
 from tests.support import gguf_models, tiny
+
+pytestmark = pytest.mark.nightly
 
 here = pytest.mark.skipif(importlib.util.find_spec("onnxruntime") is None, reason="there is no onnxruntime for this Python")
 VARIANTS = ("fp32", "int8", "uint8")  # of one graph; fp16 is traced by itself
@@ -75,13 +78,13 @@ def _trained(base: Path, adapter: Path) -> Any:
     import torch
     from peft import PeftModel
 
-    from loralab.sessions.model import load_base
+    from loralab.runtimes.base_model import load_base
 
     return PeftModel.from_pretrained(load_base(base, "fp32", torch.device("cpu")), str(adapter)).eval()
 
 
 def _compared(folder: Path, encoder: TextEncoder, wanted: Wanted) -> Parity:
-    return gate(lambda context: OnnxModel(folder), encoder, wanted, "f32")
+    return gate(lambda context: open_model(folder), encoder, wanted, "f32")
 
 
 @pytest.fixture
@@ -156,7 +159,7 @@ def test_the_guide_runs_as_it_is_with_onnxruntime_alone(exported: tuple[Path, Pa
     )
     encoder = TextEncoder(base)
     ids = encoder.prompt_ids([{"role": "user", "content": guide.QUESTION}])
-    with closing(OnnxModel(Path(results[variant]["folder"]))) as runtime:
+    with closing(open_model(Path(results[variant]["folder"]))) as runtime:
         said = runtime.generate(ids, 200)
     assert done.stdout.rstrip("\n") == encoder.tokenizer.decode([i for i in said if i != 3]).rstrip("\n")
     if variant == "fp32":
@@ -181,7 +184,7 @@ def test_other_families_answer_as_torch_does(
 ) -> None:
     import torch
 
-    from loralab.sessions.model import load_base
+    from loralab.runtimes.base_model import load_base
 
     base = gguf_models.model_folder(tmp_path / "base", family, **changes)
     encoder, model = TextEncoder(base), load_base(base, "fp32", torch.device("cpu"))
@@ -195,7 +198,7 @@ def test_other_families_answer_as_torch_does(
     assert facts["max_logit_difference"] < 1e-4
     assert facts["answers_equal"]
     assert facts.get("past_window_max_difference", 0) < 1e-4
-    with closing(OnnxModel(place)) as runtime:
+    with closing(open_model(place)) as runtime:
         assert all(re.fullmatch(r"input_ids|position_ids|past_key_values\.\d+\.(key|value)", name) for name in runtime._inputs)
         assert all(re.fullmatch(r"logits|present\.\d+\.(key|value)", name) for name in runtime._outputs)
 
@@ -217,14 +220,14 @@ def test_files_that_are_damaged_or_missing_are_a_sentence(folder: Path) -> None:
         for content in (raw[: len(raw) // 2], b"", b"not a model" * 50):
             (folder / name).write_bytes(content)
             with pytest.raises(UserError) as told:
-                OnnxModel(folder)
+                open_model(folder)
             assert told.value.problem.code == "onnx_damaged"
             assert "copy the whole folder" in told.value.problem.todo
         (folder / name).unlink()
         with pytest.raises(UserError, match="is missing"):
-            OnnxModel(folder)
+            open_model(folder)
         (folder / name).write_bytes(raw)
-    OnnxModel(folder).close()
+    open_model(folder).close()
 
 
 @here
@@ -273,13 +276,13 @@ def test_without_its_parts_the_format_says_how_to_get_them(tmp_path: Path, monke
     base = tiny.model_folder(tmp_path / "base")
     source = _source(base, tiny.adapter_folder(tmp_path / "adapter", base))
     assert format_onnx.refuse(source) is None
-    monkeypatch.setattr(parts, "PACKAGES", ("onnx", "no_such_package"))
+    monkeypatch.setattr("loralab.runtimes.onnx.PACKAGES", ("onnx", "no_such_package"))
     problem = format_onnx.refuse(source)
     assert problem is not None
     assert "no_such_package" in problem.what
     assert "pip install onnx onnxscript onnxruntime" in problem.todo
     with pytest.raises(Unavailable, match="pip install"):
-        OnnxModel(base)
+        open_model(base)
 
 
 @here

@@ -13,15 +13,20 @@ import pytest
 
 from loralab.core import paths
 from loralab.core.events import EventLog, Incident, Noted, RunView, Started, read
+from loralab.core.parity import Parity
+from loralab.core.parity import read as read_parity
 from loralab.core.records import Job
-from loralab.exports import Source, _gate, formats, job
-from loralab.exports._gguf import families
-from loralab.exports._parity import Parity, gate, untried
+from loralab.exports import Source, formats, job
+from loralab.exports.gguf import families
+from loralab.exports.parity import gate as _gate
+from loralab.exports.parity.checks import gate, untried
 from loralab.reports.card import Origin
 from loralab.runs.run_folder import RunFolder
 from loralab.runtimes.llama import parent
 from loralab.tasks import parse_plan
 from tests.support import damage, gguf_models, tiny
+
+pytestmark = pytest.mark.worker
 
 Place = tuple[Path, Path, Path, Path]  # home, base, adapter, data
 
@@ -144,7 +149,11 @@ FAULTS: tuple[tuple[tuple[str, str], Callable[[Path, Place], None], set[str], st
 
 
 @pytest.mark.usefixtures("one_process")
-@pytest.mark.parametrize(("name", "fault", "names", "why"), FAULTS, ids=[f"{'-'.join(n)}-{f.__name__}" for n, f, *_ in FAULTS])
+@pytest.mark.parametrize(
+    ("name", "fault", "names", "why"),
+    [pytest.param(*fault, marks=pytest.mark.nightly if fault[0] == FORMATS[1] else ()) for fault in FAULTS],
+    ids=[f"{'-'.join(n)}-{f.__name__}" for n, f, *_ in FAULTS],
+)
 def test_a_fault_put_into_a_finished_export_is_caught(
     place: Place, trial: dict[str, Any], name: tuple[str, str], fault: Any, names: set[str], why: str, tmp_path: Path
 ) -> None:
@@ -154,3 +163,17 @@ def test_a_fault_put_into_a_finished_export_is_caught(
     assert parity.outcome == "differs"
     assert names <= {check.name for check in parity.checks if not check.ok and not check.told_only}, parity.words
     assert why in parity.why
+
+
+def test_what_lies_beside_an_export_is_read_as_earlier_versions_wrote_it_too(tmp_path: Path) -> None:
+    assert read_parity(tmp_path) is None
+    check = {"name": "logits", "ok": True, "words": "close", "numbers": {"divergence": 0.1}, "told_only": False}
+    old = {"outcome": "proven", "words": "Same.", "runtime": "llama.cpp", "kind": "q4_k_m"}
+    old["checks"] = [check | {"bound": {"largest": None, "divergence": 0.6}}]  # an infinite bound
+    (tmp_path / "parity.json").write_text(json.dumps(old))
+    found = read_parity(tmp_path)
+    assert found is not None
+    assert found.proven
+    assert found.checks[0].bound_words == "divergence 0.6"
+    (tmp_path / "parity.json").write_text('{"outcome": "maybe"}')
+    assert read_parity(tmp_path) is None

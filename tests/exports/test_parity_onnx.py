@@ -11,15 +11,18 @@ from typing import Any
 
 import pytest
 
-from loralab.exports import _gate
-from loralab.exports._onnx import graph
-from loralab.exports._parity import untried
+from loralab.exports.onnx import graph
+from loralab.exports.parity import gate
+from loralab.exports.parity.checks import untried
 from tests.exports.test_parity import Place, export, place, source_of, tried
 from tests.support import onnx_damage
 
 __all__ = ["place"]
 
-pytestmark = pytest.mark.skipif(importlib.util.find_spec("onnxruntime") is None, reason="there is no onnxruntime for this Python")
+pytestmark = [
+    pytest.mark.skipif(importlib.util.find_spec("onnxruntime") is None, reason="there is no onnxruntime for this Python"),
+    pytest.mark.nightly,
+]
 VARIANTS = ("fp32", "int8", "uint8")  # of one graph; fp16 is traced by itself and differs in its rounding alone
 
 
@@ -28,8 +31,8 @@ def trial(place: Place) -> dict[str, Any]:
     """What was trained, asked once, and healthy folders of every kind; the graph is traced once, as that is what takes long."""
     home, base, *_ = place
     source = source_of(place)
-    encoder = _gate.encoder_of(source, Path(shutil.copytree(base, home / "onnx-papers")))
-    wanted = _gate.trained(source, encoder)
+    encoder = gate.encoder_of(source, Path(shutil.copytree(base, home / "onnx-papers")))
+    wanted = gate.trained(source, encoder)
     traced, real = home / "traced", graph.write
     traced.mkdir()
 
@@ -39,7 +42,7 @@ def trial(place: Place) -> dict[str, Any]:
         shutil.copytree(traced, folder, dirs_exist_ok=True)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_gate, "_compared", lambda *_: untried("Later"))
+        patch.setattr(gate, "_compared", lambda *_: untried("Later"))
         patch.setattr(graph, "write", once)
         done = {("onnx", variant): Path(export(place, "onnx", variant)[0]["folder"]) for variant in VARIANTS}
     return {"encoder": encoder, "wanted": replace(wanted, rows=wanted.rows[:2]), "folders": done, "traced": traced}

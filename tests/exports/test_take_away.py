@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections import namedtuple
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,8 @@ from loralab.exports import _merge, job, lm_studio, merged, ollama
 from loralab.runs.run_folder import RunFolder
 from loralab.tasks import parse_plan
 from tests.support import gguf_models
+
+pytestmark = pytest.mark.worker
 
 Workspace = tuple[Path, Path, Path]
 SYSTEM = 'Answer with one colour.\nSay """please"""?'
@@ -147,7 +151,7 @@ def test_an_ollama_that_fails_or_is_missing_is_told_and_the_folder_stays(
 def test_only_an_instruction_all_examples_share_is_written(workspace: Workspace, tmp_path: Path, systems: list[str], found: str) -> None:
     home, base, adapter = workspace
     source = source_of(workspace)
-    again = type(source)(**{**vars(source), "plan": source.plan | {"dataset": str(rows(tmp_path / "rows.jsonl", systems))}})
+    again = replace(source, plan=source.plan | {"dataset": str(rows(tmp_path / "rows.jsonl", systems))})
     assert ollama.system_prompt(again) == found
     (tmp_path / "rows.jsonl").unlink()
     assert ollama.system_prompt(again) == ""
@@ -189,8 +193,8 @@ def test_another_disk_gets_a_copy_and_a_full_one_a_sentence(tmp_path: Path, monk
     lm_studio._put(file, tmp_path / "there.gguf")
     assert (tmp_path / "there.gguf").read_bytes() == file.read_bytes()
     usage = namedtuple("usage", "total used free")  # noqa: PYI024  (as shutil has it)
-    monkeypatch.setattr(lm_studio.shutil, "disk_usage", lambda _: usage(9, 9, 9))
-    with pytest.raises(UserError, match="the file needs"):
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(9, 9, 9))
+    with pytest.raises(UserError, match="and the disk has"):
         lm_studio._put(file, tmp_path / "other.gguf")
     assert {p.name for p in tmp_path.iterdir() if p.suffix in (".gguf", ".writing")} == {"made.gguf", "there.gguf"}
 
@@ -202,7 +206,7 @@ def test_the_pt_file_loads_as_its_guide_says_and_answers_the_same(workspace: Wor
     import torch
     from peft import PeftModel
 
-    from loralab.sessions.model import load_base
+    from loralab.runtimes.base_model import load_base
 
     result = export(workspace, "pt")
     folder = Path(result["folder"])
@@ -244,7 +248,7 @@ def test_file_to_file_is_what_peft_merges(
     import torch
     from peft import PeftModel
 
-    from loralab.sessions.model import load_base
+    from loralab.runtimes.base_model import load_base
 
     monkeypatch.setattr(_merge, "SHARD", 200_000)
     monkeypatch.setattr(merged, "SHARD", 200_000)
@@ -283,7 +287,7 @@ def test_the_merged_model_stops_where_answers_end_though_its_base_names_another_
 
 
 def test_a_wrong_factor_does_not_pass(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    from loralab.exports._gguf import lora
+    from loralab.exports.gguf import lora
 
     monkeypatch.setattr(lora, "scale_of", lambda *_: 9.0)
     with pytest.raises(UserError, match="does not answer like the adapter"):
@@ -294,12 +298,12 @@ def test_an_adapter_of_another_base_and_a_damaged_one_are_sentences(workspace: W
     source = source_of(workspace)
     assert merged.refuse(source) is None
     other = gguf_models.model_folder(tmp_path / "other")
-    problem = merged.refuse(type(source)(**{**vars(source), "model": other}))
+    problem = merged.refuse(replace(source, model=other))
     assert problem is not None
     assert "trained on another base model" in problem.what
     hurt = gguf_models.adapter_folder(tmp_path / "hurt", other)
     (hurt / "adapter_model.safetensors").write_bytes(b"no")
-    problem = merged.refuse(type(source)(**{**vars(source), "model": other, "adapter": hurt}))
+    problem = merged.refuse(replace(source, model=other, adapter=hurt))
     assert problem is not None
     assert "damaged" in problem.what
 

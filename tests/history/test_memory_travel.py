@@ -135,7 +135,7 @@ def test_an_import_that_breaks_off_adds_nothing(tmp_path, memories, write, monke
 # ---- size --------------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.slow
+@pytest.mark.worker
 def test_ten_thousand_runs_are_indexed_and_asked_quickly(home, write):
     write("r0", oom(), shrunk())
     whole = home / "runs/r0"

@@ -122,6 +122,7 @@ def test_a_container_is_named_where_it_is_what_limits():
     assert "container" not in found(laptop())["Memory"].what
 
 
+@pytest.mark.worker
 def test_the_command_measures_once_and_gives_one_json_object(home):
     command = [sys.executable, "-m", "loralab", "doctor", "--json", "--home", str(home)]
     done = subprocess.run(command, cwd=CHECKOUT, env=dict(os.environ), capture_output=True, text=True, timeout=180, check=True)

@@ -113,6 +113,7 @@ def test_a_read_only_workspace_only_means_measuring_again(home, monkeypatch):
     assert not (home / "machine.json").exists()
 
 
+@pytest.mark.worker
 def test_the_probe_runs_once_in_a_process_of_its_own(lab, monkeypatch):
     asked = []
     real = subprocess.Popen

@@ -15,15 +15,17 @@ from loralab.core import paths
 from loralab.core.errors import LabError, UserError
 from loralab.core.events import EventLog, Started
 from loralab.core.records import Job
-from loralab.evaluations import job as judging
 from loralab.exports import formats, job
-from loralab.exports._offers import offers
+from loralab.exports.offers import offers
 from loralab.models import fingerprint
 from loralab.runs.run_folder import RunFolder
 from loralab.serve.job import open_speaker
+from loralab.sessions import evaluate_job as judging
 from loralab.sessions import job as training
 from loralab.tasks import parse_plan
 from tests.support import tiny
+
+pytestmark = pytest.mark.worker
 
 Workspace = tuple[Path, Path, Path]
 

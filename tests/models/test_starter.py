@@ -12,6 +12,8 @@ from loralab.core.paths import STARTER
 from loralab.core.records import Example, Message
 from loralab.models.tokenize import TextEncoder
 
+pytestmark = pytest.mark.worker
+
 TALK = [
     {"role": "system", "content": "Be brief."},
     {"role": "user", "content": "Hello, who are you?"},

@@ -20,6 +20,8 @@ from loralab.planning.tracer import Pack, Tracer, config_of, pack
 from loralab.tasks.text import TextPlan
 from tests.conftest import until
 
+pytestmark = pytest.mark.worker
+
 PACK = Pack(2, 64, 60)
 CONFIG: dict[str, Any] = {
     "model_type": "llama",

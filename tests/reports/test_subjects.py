@@ -12,23 +12,15 @@ from loralab.core.errors import UserError
 from loralab.lab import Lab
 from loralab.reports.subjects import subject
 from loralab.runs import runs
-from loralab.tasks import parse_plan
 from tests.conftest import ended
-from tests.support import tiny
+from tests.support.learned import Learned
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Lab, str]:
-    """A run of two short epochs with checkpoints, and an export of it."""
-    root = tmp_path_factory.mktemp("subjects")
-    base = tiny.model_folder(root / "base")
-    plan = {"dataset": str(tiny.examples_file(root / "colours.jsonl")), "max_length": 64, "rank": 4, "epochs": 2, "learning_rate": 5e-3}
-    plan |= {"checkpoint_minutes": 0.001, "eval_every": 5}
-    lab = Lab(root / "home")
-    run = runs.start(lab.home, "train", plan=parse_plan(plan).model_dump(), options={"model": str(base)})
-    view = ended(lab.home, run)
-    assert view.state == "finished", view.ending
-    return lab, run
+def trained(learned: Learned, tmp_path_factory: pytest.TempPathFactory) -> tuple[Lab, str]:
+    """A run of two short epochs with checkpoints."""
+    lab = Lab(tmp_path_factory.mktemp("subjects"))
+    return lab, learned.copy(lab.home)
 
 
 def done(lab: Lab, work: str) -> Any:
@@ -37,7 +29,7 @@ def done(lab: Lab, work: str) -> Any:
     return view
 
 
-@pytest.mark.slow
+@pytest.mark.worker
 def test_checkpoints_are_measured_and_compared(trained: tuple[Lab, str]) -> None:
     lab, run = trained
     steps = sorted(int(what.checkpoint.removeprefix("step-")) for what in lab.subjects(run) if what.checkpoint)
@@ -62,7 +54,7 @@ def test_checkpoints_are_measured_and_compared(trained: tuple[Lab, str]) -> None
     assert gone.ending.code == "no_checkpoint"
 
 
-@pytest.mark.slow
+@pytest.mark.worker
 @pytest.mark.parametrize(("form", "program"), [("gguf", "llama.cpp"), ("adapter", "transformers")])
 def test_an_export_is_measured_in_its_own_program(trained: tuple[Lab, str], form: str, program: str) -> None:
     pytest.importorskip("xllamacpp")
@@ -82,7 +74,7 @@ def test_an_export_is_measured_in_its_own_program(trained: tuple[Lab, str], form
     assert other.rows == found.rows
 
 
-@pytest.mark.slow
+@pytest.mark.worker
 def test_a_judge_is_asked_by_the_worker_and_one_that_is_not_there_is_only_told(trained: tuple[Lab, str]) -> None:
     pytest.importorskip("xllamacpp")
     lab, run = trained
@@ -99,7 +91,7 @@ def test_a_judge_is_asked_by_the_worker_and_one_that_is_not_there_is_only_told(t
     assert next(e for e in gone.evaluations if e.split == "final").verdict == before
 
 
-@pytest.mark.slow
+@pytest.mark.worker
 def test_an_export_whose_numbers_were_spoiled_shows_it(trained: tuple[Lab, str]) -> None:
     """The fault put in: an adapter whose learned weights are shuffled still loads and must come out as worse."""
     import torch

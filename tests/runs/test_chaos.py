@@ -9,13 +9,15 @@ import pytest
 import torch
 
 from benchmarks import chaos
-from loralab.evaluations import _answers
+from loralab.evaluations.shared import answers
 from loralab.sessions import text
+
+pytestmark = pytest.mark.nightly
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_a_run_killed_at_random_moments_ends_with_the_same_bits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_answers, "LONGEST", 2)
+    monkeypatch.setattr(answers, "LONGEST", 2)
     monkeypatch.setattr(text, "MOST_ANSWERS", 1)
     torch.set_num_threads(1)
     tally = chaos.forked(tmp_path / "runs", chaos.prepare(tmp_path, steps=40), kills=6, seed=1)

@@ -18,6 +18,8 @@ from loralab.history import History
 from loralab.runs import process, queue, runs
 from tests.conftest import ended, ending, endings, first_line, forget, python, until, worker_of, worker_pid
 
+pytestmark = pytest.mark.worker
+
 SLOW = {"max_steps": 400, "step_seconds": 0.05}
 
 

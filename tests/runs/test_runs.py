@@ -5,8 +5,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from loralab.runs import runs, watch
 from tests.conftest import ended, ending, endings, first_line, forget, gone, python, until, worker_of
+
+pytestmark = pytest.mark.worker
 
 
 def test_a_run_that_does_its_job_is_finished(home, fake):

@@ -21,6 +21,8 @@ from loralab.runs.worker_lock import held, take_lock
 from tests.conftest import ended, ending, first_line, forget, gone, python, until, worker_of, worker_pid
 from tests.conftest import endings as all_endings
 
+pytestmark = pytest.mark.worker
+
 Kind = TypeVar("Kind", Started, Incident, Adjusted)
 
 

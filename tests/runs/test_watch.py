@@ -19,6 +19,8 @@ from loralab.core.paths import CHECKOUT
 from loralab.runs import process, queue, runs, watch
 from tests.conftest import ended, endings, forget, python, until, worker_of, worker_pid
 
+pytestmark = pytest.mark.worker
+
 # ---- one ending, whoever looks ---------------------------------------------------------------------------------------------
 
 

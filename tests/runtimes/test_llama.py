@@ -13,11 +13,13 @@ import pytest
 
 from loralab.core.errors import LabError, Unavailable, UserError
 from loralab.core.paths import STARTER
-from loralab.exports import _trained
-from loralab.exports._gguf import proof, tokens
+from loralab.exports.gguf import proof, tokens
+from loralab.exports.parity import reference
 from loralab.models.tokenize import TextEncoder
-from loralab.runtimes.llama import parent, wire
+from loralab.runtimes.llama import parent
 from tests.support import gguf_models
+
+pytestmark = pytest.mark.worker
 
 BINDINGS = [name for name in parent.BACKENDS if importlib.util.find_spec(name)]  # xllamacpp comes with the tests
 
@@ -33,24 +35,26 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any, TextEnco
 @pytest.mark.parametrize("binding", BINDINGS)
 def test_it_answers_as_torch_does(built: tuple[Path, Any, TextEncoder], binding: str) -> None:
     path, model, encoder = built
-    wanted = _trained.wanted_of(model, encoder)
+    wanted = reference.wanted_of(model, encoder)
     with gguf_models.running(path, name=binding) as runtime:
         assert runtime.name.startswith("llama.cpp (")
         told = runtime.logits(wanted.ids)
         assert told.shape == (len(wanted.ids), model.config.vocab_size)
         assert told.dtype == np.float32
-        assert np.abs(told - _trained.log_softmax(wanted.logits)).max() < 5e-5
-        assert runtime.generate(encoder.prompt_ids(_trained.CHATS[0]), _trained.ANSWER) == wanted.answer
+        assert np.abs(told - reference.log_softmax(wanted.logits)).max() < 5e-5
+        assert runtime.generate(encoder.prompt_ids(reference.CHATS[0]), reference.ANSWER) == wanted.answer
         assert runtime.generate(wanted.ids, 3) == runtime.generate(wanted.ids, 5)[:3]
-        assert [runtime.tokenize(text, added=False) for text in _trained.TEXTS] == [_trained.plain_ids(encoder, t) for t in _trained.TEXTS]
-        assert [runtime.chat_ids(chat) for chat in _trained.CHATS] == [encoder.prompt_ids(chat) for chat in _trained.CHATS]
+        assert [runtime.tokenize(text, added=False) for text in reference.TEXTS] == [
+            reference.plain_ids(encoder, t) for t in reference.TEXTS
+        ]
+        assert [runtime.chat_ids(chat) for chat in reference.CHATS] == [encoder.prompt_ids(chat) for chat in reference.CHATS]
 
 
 def test_it_stops_where_the_model_ends_its_turn(tmp_path: Path) -> None:
     import torch
 
-    from loralab.exports._gguf import recipe, writer
-    from loralab.sessions.model import load_base
+    from loralab.exports.gguf import recipe, writer
+    from loralab.runtimes.base_model import load_base
 
     folder = gguf_models.model_folder(tmp_path / "base")
     encoder = TextEncoder(folder)
@@ -64,7 +68,7 @@ def test_it_stops_where_the_model_ends_its_turn(tmp_path: Path) -> None:
     vocabulary = tokens.read(encoder, model.config.vocab_size)
     writer.write(tmp_path / "ends.gguf", model, vocabulary, recipe.VARIANTS["f32"], writer.Label("ends"))
     with gguf_models.running(tmp_path / "ends.gguf") as runtime:
-        assert runtime.generate(encoder.prompt_ids(_trained.CHATS[0]), 8) == _trained.wanted_of(model, encoder).answer == [end]
+        assert runtime.generate(encoder.prompt_ids(reference.CHATS[0]), 8) == reference.wanted_of(model, encoder).answer == [end]
 
 
 def test_a_file_that_is_cut_short_or_no_gguf_is_told_before_llama_cpp_sees_it(built: tuple[Path, Any, TextEncoder], tmp_path: Path) -> None:
@@ -142,16 +146,3 @@ def test_a_word_splitting_nobody_named_is_found_by_trying(monkeypatch: pytest.Mo
     monkeypatch.setattr(proof, "OTHERS", ("qwen2", "falcon"))  # each right on most short texts
     with pytest.raises(LabError, match="other tokens"):
         proof.settled(known.named(""), encoder)
-
-
-def test_a_message_is_whole_or_the_other_end_has_gone(tmp_path: Path) -> None:
-    with (tmp_path / "pipe").open("w+b") as pipe:
-        wire.send(pipe, {"do": "it"}, b"12345")
-        size = pipe.tell()
-        pipe.seek(0)
-        assert wire.receive(pipe) == ({"do": "it"}, b"12345")
-        for cut in (size - 1, 5, 0):
-            pipe.truncate(cut)
-            pipe.seek(0)
-            with pytest.raises(EOFError):
-                wire.receive(pipe)

@@ -21,6 +21,8 @@ from loralab.serve import client as chat
 from loralab.serve.client import ChatServer
 from tests.support import tiny
 
+pytestmark = pytest.mark.worker
+
 ASK = [{"role": "user", "content": "What is the colour of grass?"}]
 
 

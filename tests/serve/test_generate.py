@@ -9,6 +9,8 @@ import pytest
 
 from loralab.core.errors import UserError
 
+pytestmark = pytest.mark.worker
+
 ASK = [{"role": "user", "content": "What is the colour of grass?"}]
 
 
@@ -48,8 +50,8 @@ def test_active_adapters_are_read_off_the_layers(adapted: tuple[Any, Any]) -> No
 def test_adapter_off_gives_the_bare_models_logits(adapted: tuple[Any, Any], folders: tuple[Path, Path]) -> None:
     import torch
 
+    from loralab.runtimes.base_model import load_base
     from loralab.serve.generate import adapter_off
-    from loralab.sessions.model import load_base
 
     ids = torch.arange(5, 45)[None]
     with torch.no_grad():
@@ -88,6 +90,23 @@ def test_pieces_of_text_never_hold_half_a_character(adapted: tuple[Any, Any]) ->
     pieces = [piece for token in encoder.text_ids(text) for piece in stream.add(token)] + list(stream.rest())
     assert "".join(pieces) == text
     assert not any("\ufffd" in piece for piece in pieces)
+
+
+@pytest.mark.parametrize("stop", [(), ("lo w", "zz"), ("🌱",), ("never",)])
+def test_pieces_make_the_whole_text_up_to_its_stop(adapted: tuple[Any, Any], stop: tuple[str, ...]) -> None:
+    from loralab.serve.generate import _Text
+
+    encoder = adapted[1]
+    ids = encoder.text_ids(" hello world, grün 草 🌱 and  more\n\n🌱")
+    for count in range(len(ids) + 1):
+        stream, pieces = _Text(encoder, stop), []
+        for token in ids[:count]:
+            pieces += stream.add(token)
+            if stream.stopped:
+                break
+        pieces += stream.rest()
+        whole = encoder.decode(ids[:count])
+        assert "".join(pieces) == whole[: min((at for s in stop if (at := whole.find(s)) >= 0), default=len(whole))]
 
 
 def test_a_conversation_longer_than_the_context_loses_its_oldest_turns(adapted: tuple[Any, Any]) -> None:

@@ -17,8 +17,13 @@ from loralab.core.events import Evaluated, Incident, Noted, Previewed, Saved, St
 from loralab.sessions import job, text, trl_engine
 from loralab.train import clock, loop
 from tests.support import models
+from tests.support.tiers import grid
 
-pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.usefixtures("short_answers")]  # TRL's and transformers' warnings
+pytestmark = [
+    pytest.mark.filterwarnings("ignore"),
+    pytest.mark.usefixtures("short_answers"),
+    pytest.mark.worker,
+]  # TRL's and transformers' warnings
 
 
 def train(path: Path, base: Path, data: Path, **settings: Any) -> tuple[Any, dict[str, Any]]:
@@ -26,8 +31,8 @@ def train(path: Path, base: Path, data: Path, **settings: Any) -> tuple[Any, dic
     return folder, job.run(folder)
 
 
-@pytest.mark.parametrize("family", ["llama", "gpt2"])
-@pytest.mark.parametrize("micro", [3, 8])
+@pytest.mark.parametrize("family", grid(["llama", "gpt2"], {"llama"}))
+@pytest.mark.parametrize("micro", grid([3, 8], {3}))
 def test_both_engines_agree_update_by_update(tmp_path: Path, data: Path, family: str, micro: int) -> None:
     base = models.model_folder(tmp_path / "base", family)
     settings = {"micro_batch": micro, "schedule": "cosine", "weight_decay": 0.1, "eval_every": 4}

@@ -18,6 +18,8 @@ from loralab.lab import Lab
 from loralab.runs import runs
 from loralab.sessions import corpus
 
+pytestmark = pytest.mark.worker
+
 SHAPE = {"vocabulary": 600, "hidden": 64, "feed_forward": 128, "layers": 1, "heads": 2, "kv_heads": 1, "context": 64, "max_length": 64}
 WORDS = ("the", "cat", "sat", "on", "a", "mat", "and", "saw", "12", "dogs", "run", "to", "old", "red", "house", "by", "sea", "we", "all")
 

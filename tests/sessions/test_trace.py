@@ -11,13 +11,16 @@ import pytest
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 
+from loralab.runtimes.base_model import DTYPES, kernel
 from loralab.sessions.head import TextHead
 from loralab.sessions.lora import attach_adapter
-from loralab.sessions.model import DTYPES, kernel
 from loralab.sessions.trace import Pack, Setting, _plain, count, record, trace
 from loralab.sessions.trace_ledger import Ledger
 from loralab.train.recompute import set_mode
 from tests.support import models
+from tests.support.tiers import grid
+
+pytestmark = pytest.mark.worker
 
 PARTS = ("weights", "adapter", "optimiser", "activations", "head")
 LONG = Pack(3, 48, 60)
@@ -47,7 +50,7 @@ def total(parts: dict[str, int]) -> int:
     return sum(parts.get(name, 0) for name in PARTS)
 
 
-@pytest.mark.parametrize("family", models.FAMILIES)
+@pytest.mark.parametrize("family", grid(models.FAMILIES, {"llama", "gpt2"}))
 @pytest.mark.parametrize("recompute", ["none", "full"])
 def test_what_is_traced_without_weights_is_what_real_tensors_hold(family: str, recompute: str) -> None:
     traced, real = counted(family, LONG, recompute=recompute)
@@ -77,7 +80,7 @@ def test_every_setting_that_matters_is_counted(settings: dict[str, Any]) -> None
 
 
 @pytest.mark.parametrize("recompute", ["none", "selective", "full"])
-@pytest.mark.parametrize("family", ["llama", "gpt2", "gemma2"])
+@pytest.mark.parametrize("family", grid(["llama", "gpt2", "gemma2"], {"llama"}))
 def test_two_depths_drawn_out_are_the_whole(family: str, recompute: str) -> None:
     traced, real = counted(family, LONG, layers=7, recompute=recompute)
     assert total(traced) == pytest.approx(total(real), rel=1e-2)
@@ -110,7 +113,7 @@ def test_the_optimisers_notes_and_4_bits_are_arithmetic() -> None:
     assert half["weights"] - four["weights"] == pytest.approx(linear * (2 - 0.516) - 2 * 512 * 1024, rel=0.01)
 
 
-@pytest.mark.parametrize("family", models.FAMILIES)
+@pytest.mark.parametrize("family", grid(models.FAMILIES, {"llama"}))
 def test_whether_logits_are_plain_is_read_as_the_model_itself_says(family: str) -> None:
     model = models.model(family)
     assert _plain(model.config) == TextHead(model).plain

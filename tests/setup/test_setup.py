@@ -185,7 +185,7 @@ def _ensure(place: Place, *groups: str) -> tuple[Path, str]:
     return ensure(place, groups or ("core",), progress, Terminal(progress, said)), said.getvalue()
 
 
-@pytest.mark.slow
+@pytest.mark.worker
 def test_set_up_is_whole_then_silent_then_mends_what_was_broken(place):
     python, said = _ensure(place)
     assert python == place.python
@@ -217,7 +217,7 @@ def test_set_up_is_whole_then_silent_then_mends_what_was_broken(place):
     assert stamped(place, ["core", "tests"])
 
 
-@pytest.mark.slow
+@pytest.mark.worker
 @pytest.mark.parametrize("damage", ["no pip", "empty folder", "python gone"])
 def test_a_broken_venv_is_mended_or_made_anew(place, damage):
     if damage == "empty folder":
@@ -237,7 +237,7 @@ def test_without_the_venv_part_of_python_it_says_what_to_install(place, monkeypa
         make_venv(place, Progress())
 
 
-@pytest.mark.slow
+@pytest.mark.worker
 def test_without_a_network_it_says_so_and_leaves_no_stamp(place, monkeypatch):
     for name in ("PIP_NO_INDEX", "PIP_FIND_LINKS"):
         monkeypatch.delenv(name)
@@ -249,7 +249,7 @@ def test_without_a_network_it_says_so_and_leaves_no_stamp(place, monkeypatch):
     assert not stamped(place, ["core"])
 
 
-@pytest.mark.slow
+@pytest.mark.worker
 def test_a_stopped_set_up_ends_pip_and_can_be_done_again(place):
     progress = Progress()
     progress.cancelled.set()

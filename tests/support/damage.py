@@ -79,9 +79,9 @@ def _merged_again(folder: Path, base: Path, adapter: Path) -> None:
     import torch
     from peft import PeftModel
 
-    from loralab.exports._gguf import recipe, tokens, writer
+    from loralab.exports.gguf import recipe, tokens, writer
     from loralab.models.tokenize import TextEncoder
-    from loralab.sessions.model import load_base
+    from loralab.runtimes.base_model import load_base
 
     path = next(folder.glob("*.gguf"))
     encoder = TextEncoder(base)
@@ -205,7 +205,7 @@ def merged_alpha(folder: Path, place: Any) -> None:
     import torch
     from peft import PeftModel
 
-    from loralab.sessions.model import load_base
+    from loralab.runtimes.base_model import load_base
 
     model: Any = PeftModel.from_pretrained(load_base(place[1], "fp32", torch.device("cpu")), str(_weaker(folder, place[2])))
     model.merge_and_unload().save_pretrained(folder)

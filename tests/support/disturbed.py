@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from loralab.evaluations import _answers
+from loralab.evaluations.shared import answers
 from loralab.sessions import job, text
 from loralab.train import checkpointing, loop, pause
 from tests.support import models
@@ -50,7 +50,7 @@ def same(ours: dict[str, torch.Tensor], theirs: dict[str, torch.Tensor]) -> bool
 
 @pytest.fixture(autouse=True)
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_answers, "LONGEST", 4)
+    monkeypatch.setattr(answers, "LONGEST", 4)
     monkeypatch.setattr(text, "MOST_ANSWERS", 3)
     monkeypatch.setattr(checkpointing, "LOOK_EVERY", 0.01)
     monkeypatch.setattr(pause, "LOOK_EVERY", 0.0)

@@ -76,9 +76,9 @@ def written(folder: Path, path: Path, variant: str = "f32") -> tuple[Any, Any, A
     """Write the model in a folder as GGUF; returns model, encoder and the types chosen."""
     import torch
 
-    from loralab.exports._gguf import recipe, tokens, writer
+    from loralab.exports.gguf import recipe, tokens, writer
     from loralab.models.tokenize import TextEncoder
-    from loralab.sessions.model import load_base
+    from loralab.runtimes.base_model import load_base
 
     encoder = TextEncoder(folder)
     model = load_base(folder, "fp32", torch.device("cpu"), "eager")
@@ -157,8 +157,8 @@ def adapter_folder(folder: Path, base: Path, **settings: Any) -> Path:
 
 def compared(path: Path, model: Any, encoder: Any, kind: str = "f32", adapter: Path | None = None) -> dict[str, Any]:
     """The gate's numbers of a file against a model in torch. Raises LabError when it is red."""
-    from loralab.exports._parity import gate
-    from loralab.exports._trained import wanted_of
+    from loralab.exports.parity.checks import gate
+    from loralab.exports.parity.reference import wanted_of
     from loralab.runtimes.llama.parent import LlamaCpp
 
     parity = gate(lambda context: LlamaCpp(path, adapter, context=context), encoder, wanted_of(model, encoder), kind)

@@ -9,8 +9,8 @@ from typing import Any
 
 from loralab.core.events import Ended, Evaluated, Event, EventLog, Noted, Previewed, Saved, Started, Stepped
 from loralab.core.records import Artifact, Job, Sample, Score
-from loralab.evaluations._answer_scores import Trait
-from loralab.evaluations.label_accuracy import summarise
+from loralab.evaluations.shared.answer_scores import Trait
+from loralab.evaluations.text.label_accuracy import summarise
 
 LABELS = ("card lost", "refund", "change pin")
 HARM = "<img src=x onerror=\"document.title='taken'\">"

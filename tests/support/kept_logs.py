@@ -24,14 +24,14 @@ def names(kind: str = "") -> list[str]:
 def case(name: str) -> Case:
     """The case of a kept log: what the advisor sees of such a run, on a machine of which nothing is known."""
     path = GOLDEN / f"{name}.jsonl"
-    head = json.loads(path.open(encoding="utf-8").readline())
+    head = json.loads(path.read_text("utf-8").partition("\n")[0])
     return of_view(head["plan"], view(name), log=head["log"])
 
 
 def view(name: str) -> RunView:
     """The run as a screen sees it."""
     path = GOLDEN / f"{name}.jsonl"
-    return fold(name, read(path, len(path.open("rb").readline()))[0])
+    return fold(name, read(path, path.read_bytes().index(b"\n") + 1)[0])
 
 
 def diagnosis(name: str) -> Diagnosis:

@@ -14,8 +14,8 @@ import torch
 from onnx import numpy_helper
 from peft import PeftModel
 
-from loralab.exports._onnx import graph, smaller
-from loralab.sessions.model import load_base
+from loralab.exports.onnx import graph, smaller
+from loralab.runtimes.base_model import load_base
 from tests.support import damage
 
 

@@ -14,6 +14,8 @@ from advisor.diagnosis.findings import Finding
 from loralab.core.events import Ended, Evaluated, Event, Incident, Noted, Saved, Started, Stepped, fold
 from loralab.core.records import Artifact, Score
 from loralab.datasets import run_facts
+from loralab.datasets.profile import load_examples
+from loralab.models.tokenize import TextEncoder
 from loralab.tasks.text import TextPlan
 from tests.support import models, tiny
 
@@ -73,10 +75,15 @@ def model(folder: Path, template: str | None = tiny.TEMPLATE, vocabulary: int = 
     return folder
 
 
+def facts_of(plan: TextPlan, folder: Path) -> run_facts.Facts:
+    """The facts of a plan before it runs."""
+    return run_facts.of_plan(plan, TextEncoder(folder), load_examples(Path(plan.dataset), plan.roles or None)[0])
+
+
 def foreseen(folder: Path, data: Path, **settings: Any) -> Case:
     """The case of a plan that has not run."""
     plan = TextPlan.model_validate(models.plan(data).model_dump() | {"max_length": 512, "epochs": 3.0} | settings)
-    return Case(plan=plan, asked=plan, facts=run_facts.foreseen(plan, folder))
+    return Case(plan=plan, asked=plan, facts=facts_of(plan, folder))
 
 
 def ran(*events: Event, losses: Sequence[float] = (), heldout: Sequence[float] = (), base: float = 3.0, **settings: Any) -> Case:

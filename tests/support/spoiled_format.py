@@ -6,14 +6,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from loralab.exports import Note, Source, gguf
+from loralab.exports import Note, Source, gguf_model
 from tests.support import damage
 
 
 def _export(source: Source, target: Path, note: Note) -> dict[str, Any]:
-    facts = gguf.export(source, target, note)
+    facts = gguf_model.export(source, target, note)
     damage.missing_stop(target, None)
     return facts
 
 
-FORMAT = replace(gguf.FORMAT, name="spoiled", export=_export)
+FORMAT = replace(gguf_model.FORMAT, name="spoiled", export=_export)

@@ -19,7 +19,7 @@ from safetensors.torch import load_file, save_file
 from loralab.core.errors import LabError
 from loralab.core.events import Adjusted, Evaluated, Incident, Stepped
 from loralab.core.paths import SAMPLES, STARTER
-from loralab.evaluations import _answers
+from loralab.evaluations.shared import answers
 from loralab.runs.run_folder import RunFolder
 from loralab.sessions import job, text
 from loralab.sessions.text import TextSession
@@ -83,7 +83,7 @@ def train(path: Path, base: Path, data: Path, **settings: Any) -> Outcome:
     """One training in this process, through the loop a worker runs; the answers at its end are kept short."""
     chosen = models.plan(data, **settings)
     outcome = Outcome(models.run_folder(path, chosen, base))
-    with mock.patch.object(_answers, "LONGEST", 4), mock.patch.object(text, "MOST_ANSWERS", 2):
+    with mock.patch.object(answers, "LONGEST", 4), mock.patch.object(text, "MOST_ANSWERS", 2):
         try:
             outcome.result = job.run(outcome.folder)
         except LabError as error:

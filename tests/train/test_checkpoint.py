@@ -156,6 +156,7 @@ def test_a_disk_that_is_full_at_any_write_leaves_the_copies_before_and_says_so(
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.worker
 def test_a_process_killed_while_it_writes_leaves_a_whole_copy(tmp_path: Path) -> None:
     """The child saves as fast as it can and is killed at forty moments; there is always a copy to go on from."""
     import random

@@ -24,9 +24,16 @@ from loralab.train import checkpoint, guard, loop, recovery, replay
 from loralab.train.checkpoint import Progress
 from loralab.train.optim import adamw
 from tests.support import healthy, models, troubles
+from tests.support.tiers import grid
 
-pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.usefixtures("short_answers")]  # transformers' own warnings
+pytestmark = [
+    pytest.mark.filterwarnings("ignore"),
+    pytest.mark.usefixtures("short_answers"),
+    pytest.mark.worker,
+]  # transformers' own warnings
 SLOW = {"every correction the wrong way", "learning rate x100, one example at a time"}  # benchmarks/guard.py runs them, too
+
+DAILY = [case for case in troubles.CASES if "one example at a time" not in case.name and not case.name.startswith(("three NaN", "every"))]
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +44,7 @@ def where(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 # ---- troubles ----------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("case", [case for case in troubles.CASES if case.name not in SLOW], ids=lambda case: case.name)
+@pytest.mark.parametrize("case", grid([case for case in troubles.CASES if case.name not in SLOW], DAILY), ids=lambda case: case.name)
 def test_each_trouble_is_acted_on_at_once_and_for_what_it_is(case: troubles.Case, tmp_path: Path, where: dict[str, Path]) -> None:
     found = troubles.suffer(case, tmp_path / "run", where)
     assert set(found.codes) == case.incidents
@@ -103,6 +110,7 @@ def test_a_broken_held_out_row_is_left_out_of_looks_and_verdict(tmp_path: Path, 
     assert math.isfinite(final.loss)
 
 
+@pytest.mark.nightly
 def test_the_third_time_is_the_last_and_the_end_says_why(tmp_path: Path, where: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
     """Corrections that go the wrong way, and a guard whose gentler settings are not gentle: nothing helps."""
     monkeypatch.setattr(recovery, "MOST_RATE", 0.1)
@@ -232,7 +240,7 @@ def test_a_resumed_run_still_knows_what_was_left_out_and_made_gentler(tmp_path: 
 QUICK = [*[case for case in healthy.HEALTHY if case.base != "starter"][3::3], healthy.HEALTHY[6]]
 
 
-@pytest.mark.parametrize("case", QUICK, ids=lambda case: case.name)
+@pytest.mark.parametrize("case", grid(QUICK, QUICK[:2]), ids=lambda case: case.name)
 def test_a_healthy_run_is_left_alone(case: healthy.Healthy, tmp_path: Path) -> None:
     """The gibberish one is suspected, and the held-out examples say that all is well; benchmarks/guard.py runs all twenty."""
     found, asked = healthy.live(case, tmp_path)

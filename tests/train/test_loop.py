@@ -20,7 +20,7 @@ from loralab.train.checkpoint import Progress
 from loralab.train.optim import adamw, factor
 from tests.support import models
 
-pytestmark = pytest.mark.usefixtures("short_answers")
+pytestmark = [pytest.mark.usefixtures("short_answers"), pytest.mark.worker]
 
 
 @pytest.fixture(scope="module")

@@ -21,8 +21,9 @@ from loralab.tasks.text import TextPlan
 from loralab.train import loop, oom
 from tests.support import limited_worker, models
 from tests.support.faults import CPU, PLACES, Fault, difference, in_backward, in_forward, in_optimizer, too_large, weights
+from tests.support.tiers import grid
 
-pytestmark = pytest.mark.usefixtures("no_verdict")
+pytestmark = [pytest.mark.usefixtures("no_verdict"), pytest.mark.worker]
 
 STEPS = 9  # of the runs trained here; 54 examples make one epoch of 7 updates, so the last one lies in another
 
@@ -58,7 +59,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory, llama: Path, data: Pat
     return found
 
 
-@pytest.mark.parametrize("at", [1, 7, STEPS])
+@pytest.mark.parametrize("at", grid([1, 7, STEPS], {7}))
 @pytest.mark.parametrize("place", PLACES)
 def test_a_fault_changes_nothing_in_what_is_learned(
     train: Any, undisturbed: dict[float, RunFolder], monkeypatch: pytest.MonkeyPatch, place: str, at: int

@@ -26,7 +26,7 @@ from tests.conftest import ending
 from tests.support import models
 from tests.support.faults import CPU, Fault, difference, in_backward
 
-pytestmark = pytest.mark.usefixtures("no_verdict")
+pytestmark = [pytest.mark.usefixtures("no_verdict"), pytest.mark.worker]
 
 CARD = [("recompute", "selective"), ("recompute", "full"), ("offload", True), ("optimizer", "adamw_8bit")]
 

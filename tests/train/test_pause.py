@@ -19,7 +19,7 @@ from tests.support.disturbed import adapter, at, data, open_run, same, short, un
 
 __all__ = ["data", "short", "undisturbed"]
 
-pytestmark = pytest.mark.usefixtures("no_verdict")
+pytestmark = [pytest.mark.usefixtures("no_verdict"), pytest.mark.worker]
 
 # ---- sleep and clocks ----------------------------------------------------------------------------------------------------------
 

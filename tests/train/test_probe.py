@@ -17,7 +17,7 @@ from loralab.train import loop, memory, probe
 from loralab.train.probe import Fit
 from tests.support import models, tiny
 
-pytestmark = pytest.mark.usefixtures("no_verdict")
+pytestmark = [pytest.mark.usefixtures("no_verdict"), pytest.mark.worker]
 
 
 @pytest.fixture
@@ -139,7 +139,7 @@ def test_a_line_through_two_tries() -> None:
     assert Fit((100.0, 300.0), (1050.0, 1000.0)).at(400.0) == 1000  # noise does not make memory negative
 
 
-@pytest.mark.slow
+@pytest.mark.worker
 def test_the_prediction_holds_on_a_model_of_some_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """13 million weights, in this process: the peak of real updates is within a tenth of what was foretold."""
     size = tiny._tokenizer(tmp_path / "model", 512)

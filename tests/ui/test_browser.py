@@ -25,11 +25,11 @@ from tests.conftest import until
 playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed: the app was not driven in a browser")
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
-pytestmark = [
+DRIVEN = [
     pytest.mark.browser,
-    pytest.mark.slow,
     pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here: the app was not driven in a browser"),
 ]
+pytestmark = [*DRIVEN, pytest.mark.browser]
 SWITCHES = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--no-first-run"]
 SOON, LONG = 60_000, 420_000  # milliseconds; other programs may keep this machine busy
 STEPS = 120  # long enough that the run still goes on when the second window opens, also on a quick and idle machine
@@ -155,6 +155,7 @@ def test_three_decisions_lead_to_a_proven_adapter_and_an_answer(window, app, hom
     assert not any("torch" in Path(mapped.path).name for mapped in app[1].memory_maps())
 
 
+@pytest.mark.nightly
 def test_a_run_is_stopped_and_resumed_where_it_was(window, home):
     shown = window()
     shown.page.get_by_role("button", name="Sort customer messages").click()
@@ -175,6 +176,7 @@ def test_a_run_is_stopped_and_resumed_where_it_was(window, home):
     assert runs.view(home, run).adapter
 
 
+@pytest.mark.nightly
 def test_columns_that_could_be_read_in_two_ways_are_asked_for_and_remembered(window, home, tmp_path):
     file = tmp_path / "verses.jsonl"
     rows = [{"title": f"Song {i}", "author": f"Poet {i % 7}", "poem": f"Line {i},\nand a second line."} for i in range(60)]
@@ -212,6 +214,7 @@ def ask(shown: Window, question: str) -> None:
     until(lambda: answer.inner_text().strip())
 
 
+@pytest.mark.nightly
 def test_a_file_that_is_no_text_is_refused_in_plain_words_and_the_page_goes_on(window, tmp_path):
     rubbish = tmp_path / "examples.csv"
     rubbish.write_bytes(bytes(range(256)) * 40)
@@ -226,6 +229,7 @@ def test_a_file_that_is_no_text_is_refused_in_plain_words_and_the_page_goes_on(w
     shown.sees("#previews", "What the model will see")
 
 
+@pytest.mark.nightly
 def test_markup_in_examples_is_shown_and_never_run(window, tmp_path):
     harm = "<img src=x onerror=\"document.title='taken'\"><script>document.title='taken'</script> {{value}} ${document.title='taken'}"
     rows = [{"question": f"Row {n}: {harm}", "answer": f"{harm} {n}"} for n in range(30)]
@@ -238,6 +242,7 @@ def test_markup_in_examples_is_shown_and_never_run(window, tmp_path):
     assert shown.page.locator("#previews img").count() == 0
 
 
+@pytest.mark.nightly
 def test_the_page_fits_a_narrow_screen(window):
     shown = window(390, 844)
     shown.page.get_by_role("heading", name="What should it learn from?").wait_for(timeout=SOON)
@@ -248,6 +253,7 @@ def test_the_page_fits_a_narrow_screen(window):
         assert shown.page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
+@pytest.mark.nightly
 def test_the_chosen_look_is_remembered(window):
     shown = window()
     shown.page.locator(".looks").get_by_text("Dark").click()

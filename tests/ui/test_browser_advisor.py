@@ -14,9 +14,10 @@ from loralab.lab import Lab
 from loralab.tasks.text import TextPlan
 from tests.advisor.test_tries import put, wrecked
 from tests.conftest import until
-from tests.ui.test_browser import SOON, Window, app, browser, pytestmark, window
+from tests.ui.test_browser import DRIVEN, SOON, Window, app, browser, window
 
-__all__ = ["app", "browser", "pytestmark", "window"]
+__all__ = ["app", "browser", "window"]
+pytestmark = [*DRIVEN, pytest.mark.browser, pytest.mark.nightly]
 
 
 @pytest.fixture

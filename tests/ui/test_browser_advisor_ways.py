@@ -7,9 +7,10 @@ import pytest
 from advisor.repair import tries
 from loralab.lab import Lab
 from tests.conftest import until
-from tests.ui.test_browser import SOON, Window, app, browser, pytestmark, window
+from tests.ui.test_browser import DRIVEN, SOON, Window, app, browser, window
 
-__all__ = ["app", "browser", "pytestmark", "window"]
+__all__ = ["app", "browser", "window"]
+pytestmark = [*DRIVEN, pytest.mark.browser]
 
 
 @pytest.fixture
@@ -49,6 +50,7 @@ def test_a_setting_is_looked_at_when_it_is_left_and_a_refused_start_can_be_insis
     assert Lab(home).job(run).plan["max_length"] == 16
 
 
+@pytest.mark.nightly
 def test_the_memory_page_shows_what_was_changed_elsewhere_and_takes_what_is_left_in_a_field(window, home):
     shown = window()
     tries.allow(home, {"retry": False, "minutes": 30})
@@ -63,6 +65,7 @@ def test_the_memory_page_shows_what_was_changed_elsewhere_and_takes_what_is_left
     assert not tries.policy(home).retry
 
 
+@pytest.mark.nightly
 def test_a_goal_changes_the_model_only_when_asked_and_gives_it_back(window, home):
     shown = window()
     shown.page.get_by_text("No examples yet? Describe what you want").click()

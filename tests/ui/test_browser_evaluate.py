@@ -8,9 +8,10 @@ import pytest
 
 from tests.conftest import until
 from tests.support.judged_runs import HARM, judgement, write_run
-from tests.ui.test_browser import SOON, Window, app, browser, pytestmark, window
+from tests.ui.test_browser import DRIVEN, SOON, Window, app, browser, window
 
-__all__ = ["app", "browser", "pytestmark", "window"]
+__all__ = ["app", "browser", "window"]
+pytestmark = [*DRIVEN, pytest.mark.browser, pytest.mark.nightly]
 
 
 @pytest.fixture

@@ -14,9 +14,10 @@ import pytest
 
 from loralab.core.paths import CHECKOUT
 from tests.conftest import until
-from tests.ui.test_browser import SOON, Window, answers, browser, pytestmark, window
+from tests.ui.test_browser import DRIVEN, SOON, Window, answers, browser, window
 
-__all__ = ["browser", "pytestmark", "window"]
+__all__ = ["browser", "window"]
+pytestmark = [*DRIVEN, pytest.mark.browser, pytest.mark.nightly]
 
 # The app on a computer with little memory free, whose trace of the plan with rank 17 comes late.
 CRAMPED = """

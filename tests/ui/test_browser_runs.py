@@ -11,9 +11,10 @@ import pytest
 from loralab.core.events import Ended
 from loralab.runs import queue, runs
 from tests.conftest import ended, ending, until, worker_of
-from tests.ui.test_browser import SOON, app, browser, pytestmark, window
+from tests.ui.test_browser import DRIVEN, SOON, app, browser, window
 
-__all__ = ["app", "browser", "pytestmark", "window"]
+__all__ = ["app", "browser", "window"]
+pytestmark = [*DRIVEN, pytest.mark.browser, pytest.mark.nightly]
 
 
 def lose(home: Path, run: str) -> Ended:

@@ -14,9 +14,10 @@ from loralab.core.records import Artifact, Job
 from tests.conftest import until
 from tests.support import gguf_models, tiny
 from tests.support.judged_runs import write_run
-from tests.ui.test_browser import SOON, Window, app, browser, pytestmark, window
+from tests.ui.test_browser import DRIVEN, SOON, Window, app, browser, window
 
-__all__ = ["app", "browser", "pytestmark", "window"]
+__all__ = ["app", "browser", "window"]
+pytestmark = [*DRIVEN, pytest.mark.browser, pytest.mark.nightly]
 
 CHECK = {"name": "chat_ids", "ok": True, "words": "8 of 8 conversations are read the same.", "numbers": {}, "bound": {}, "told_only": False}
 HARM = "<img src=x onerror=\"document.title='taken'\">"

@@ -1,4 +1,4 @@
-"""Owns the choice of who speaks for the advisor: the rules alone, a model file that is here, or one that can be fetched.
+"""The choice of who answers questions: the rules alone, a model file that is here, or one that can be fetched.
 
 Invariant: nothing is fetched before its size was told and a person said yes; without a model everything else works the same.
 """
@@ -21,12 +21,12 @@ from ui.words import heading, notice
 
 NOBODY = ""  # the rules alone
 LEAD = (
-    "The advisor finds causes by rules and needs no language model. With one on this computer it also answers in freer words; every "
-    "number in them is checked against the run, and what cannot be borne out is left out."
+    "The advisor finds causes by rules and needs no language model. With one on this computer it also understands questions the rules "
+    "do not: it picks the answer that fits, or says something of its own. That is marked, and it may use no number the run did not measure."
 )
 
 
-def voice_choice(page: Page) -> gr.Dropdown:
+def assistant_choice(page: Page) -> gr.Dropdown:
     """Draw it; the choice of who speaks."""
     with gr.Column(elem_classes="card"):
         markup(heading("Who speaks", LEAD))
@@ -59,7 +59,9 @@ def voice_choice(page: Page) -> gr.Dropdown:
     who.input(choose, who, said, show_progress="hidden")
     for button, one in zip(fetch, offers.OFFERS, strict=True):
         button.click(
-            told(lambda one=one: [gr.Column(visible=True), notice(offers.question(one)), one.name]), None, [asking, question, wanted]
+            told(lambda one=one: [gr.Column(visible=True), notice(offers.question(page.lab, one)), one.name]),
+            None,
+            [asking, question, wanted],
         )
     no.click(lambda: gr.Column(visible=False), None, asking, show_progress="hidden")
     begun = yes.click(lambda: gr.Column(visible=False), None, asking, show_progress="hidden")
@@ -70,23 +72,23 @@ def voice_choice(page: Page) -> gr.Dropdown:
 def _here(page: Page) -> tuple[list[tuple[str, str]], str]:
     """The choices, and which of them speaks now."""
     speaks = models.chosen(page.lab.home)
-    return [("The rules alone", NOBODY), *((one.words, str(one.path)) for one in models.found(page.lab.home))], str(speaks or NOBODY)
+    return [("The rules alone", NOBODY), *((one.words, str(one.path)) for one in models.local_models(page.lab.home))], str(speaks or NOBODY)
 
 
-def voices(page: Page) -> Any:
+def choices_now(page: Page) -> Any:
     """The choices as they are now."""
     choices, speaks = _here(page)
     return gr.Dropdown(choices=choices, value=speaks)
 
 
 def _refreshed(page: Page) -> Any:
-    page.advisor.wake_again()
-    return voices(page)
+    page.advisor.reload_assistant()
+    return choices_now(page)
 
 
 def _choose(page: Page, path: str) -> str:
     picked = models.pick(page.lab.home, Path(path).expanduser() if path else None)
-    page.advisor.wake_again()
+    page.advisor.reload_assistant()
     if picked is None:
         return notice("The rules speak alone.", kind="good")
-    return notice(f"{picked.name} speaks from now on.", "It wakes with the next question, in a process of its own.", "good")
+    return notice(f"{picked.name} speaks from now on.", "It is loaded with the next question, in a process of its own.", "good")

@@ -45,48 +45,49 @@ def goal_box(page: Page) -> None:
             use = gr.Button("Plan with this model", scale=0, min_width=190, elem_id="goal-model")
             back = gr.Button("Undo", visible=False, scale=0, min_width=90, elem_id="goal-undo")
         wanted, before = gr.State(""), gr.State("")
+    answer = [found, next_, table, use, back, wanted]
+    _wire(page, text, [kind, language, length], asked, answer)
+    chosen = [page.model, before, use, back]
+    use.click(lambda name, was: [name, was, gr.Button(visible=False), gr.Button(visible=True)], [wanted, page.model], chosen)
+    back.click(lambda was: [was, "", gr.Button(visible=True), gr.Button(visible=False)], before, chosen)
 
-    shown = [found, next_, table, use, back, wanted]
+
+def _wire(page: Page, text: gr.Textbox, controls: list[Any], asked: gr.HTML, answer: list[Any]) -> None:
+    """The line of words and each control give a plan as soon as it is plain what it shall do."""
 
     @told
     def understand(said: str, language: str, length: str, model: str) -> list[Any]:
         """The plan where the words name a kind; a question where they do not."""
         if not said.strip():
             raise UserError("Nothing is described yet.", f"Write a few words, such as: {HINT}.", code="no_goal")
-        answer = page.advisor.understand(said)
-        if answer.kind is None:
-            choices = [choice for choice in KIND_CHOICES if choice[1] in answer.ask]
-            nothing = ["", gr.Row(visible=False), *[gr.skip()] * (len(shown) - 2)]
-            return [gr.Radio(choices, value=None), notice(answer.words, "", "info"), *nothing]
-        return [gr.Radio(KIND_CHOICES, value=answer.kind), "", *plan(answer.kind, language, length, said, model)]
+        found = page.advisor.understand(said)
+        if found.kind is None:
+            choices = [choice for choice in KIND_CHOICES if choice[1] in found.ask]
+            nothing = ["", gr.Row(visible=False), *[gr.skip()] * (len(answer) - 2)]
+            return [gr.Radio(choices, value=None), notice(found.words, "", "info"), *nothing]
+        return describe(found.kind, language, length, said, model)
 
     @told
     def describe(kind: KindName | None, language: str, length: str, said: str, model: str) -> list[Any]:
         """The plan for what was chosen; nothing yet where no kind is."""
         if not kind:
-            return [gr.skip()] * (len(shown) + 2)
-        return [gr.Radio(KIND_CHOICES, value=kind), "", *plan(kind, language, length, said, model)]
-
-    def plan(kind: KindName, language: str, length: str, said: str, model: str) -> list[Any]:
+            return [gr.skip()] * (len(answer) + 2)
         goal = Goal.model_validate({"kind": kind, "language": (language or "").strip()[:40], "length": length, "text": said.strip()[:300]})
-        made = page.advisor.describe(goal)
-        name = str(made.proposal.plan["base_model"])
-        offer = gr.Button(f"Plan with {name}", visible=name != model)
-        return [
-            described_html(made),
-            gr.Row(visible=True),
-            gr.DownloadButton(value=table_file(page, made)),
-            offer,
-            gr.Button(visible=False),
-            name,
-        ]
+        return [gr.Radio(KIND_CHOICES, value=kind), "", *_plan(page, goal, model)]
 
-    text.submit(understand, [text, language, length, page.model], [kind, asked, *shown])
-    for control in (kind, language, length):
-        control.input(describe, [kind, language, length, text, page.model], [kind, asked, *shown])
-    chosen = [page.model, before, use, back]
-    use.click(lambda name, was: [name, was, gr.Button(visible=False), gr.Button(visible=True)], [wanted, page.model], chosen)
-    back.click(lambda was: [was, "", gr.Button(visible=True), gr.Button(visible=False)], before, chosen)
+    kind, language, length = controls
+    text.submit(understand, [text, language, length, page.model], [kind, asked, *answer])
+    for control in controls:
+        control.input(describe, [*controls, text, page.model], [kind, asked, *answer])
+
+
+def _plan(page: Page, goal: Goal, model: str) -> list[Any]:
+    """What is shown of a goal's plan: the words, the buttons under it, and the name of its model."""
+    made = page.advisor.describe(goal)
+    name = str(made.proposal.plan["base_model"])
+    offer = gr.Button(f"Plan with {name}", visible=name != model)
+    table = gr.DownloadButton(value=table_file(page, made))
+    return [described_html(made), gr.Row(visible=True), table, offer, gr.Button(visible=False), name]
 
 
 def described_html(found: Described) -> str:

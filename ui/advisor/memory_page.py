@@ -19,7 +19,7 @@ from loralab.core.errors import UserError
 from loralab.core.paths import room
 from loralab.history import Memory
 from loralab.lab import Lab
-from ui.advisor.assistant_choice import voice_choice, voices
+from ui.advisor.assistant_choice import assistant_choice, choices_now
 from ui.errors import told
 from ui.markup import markup
 from ui.page import Page
@@ -49,7 +49,7 @@ def memory_page(page: Page) -> None:
         most = gr.Slider(0, 2, value=allowed.tries, step=1, label="Tries", info="At most two for one run.")
         minutes = gr.Number(allowed.minutes, label="Minutes for all tries of a run together", info="Then it is left to you.", precision=0)
         said = markup()
-    voice = voice_choice(page)
+    who = assistant_choice(page)
     with gr.Column(elem_classes="card"):
         markup(heading("Take it along, or forget it", "A memory file holds numbers, settings and names of runs; no example, no answer."))
         with gr.Row(elem_classes="actions"):
@@ -66,7 +66,7 @@ def memory_page(page: Page) -> None:
 
     show = told(lambda: memory_html(page))
     bounds = [retry, most, minutes]
-    page.tab.change(told(lambda tab: _opened(page, tab)), page.tab, [body, *bounds, voice], show_progress="hidden")
+    page.tab.change(told(lambda tab: _opened(page, tab)), page.tab, [body, *bounds, who], show_progress="hidden")
     words.submit(told(lambda text: found_html(page, text)), words, hits, show_progress="hidden")
     for done in (retry.input, most.release, minutes.submit, minutes.blur):
         done(told(lambda *values: _allow(page, values)), bounds, said, show_progress="hidden")
@@ -83,7 +83,7 @@ def _opened(page: Page, tab: str) -> list[Any]:
     if tab != "memory":
         return [gr.skip()] * 5
     allowed = tries.policy(page.lab.home)
-    return [memory_html(page), allowed.retry, allowed.tries, allowed.minutes, voices(page)]
+    return [memory_html(page), allowed.retry, allowed.tries, allowed.minutes, choices_now(page)]
 
 
 # ---- what is shown -----------------------------------------------------------------------------------------------------------

@@ -104,7 +104,6 @@ def advisor_panel(page: Page) -> None:
     @told
     def look(*values: Any) -> list[Any]:
         here = Where.of(values)
-        page.advisor.opened("" if here.tab in PLANNING else here.run)
         return [*_draw(page, here, shown(_notes(page, here), here.put_off)), _stamp(page, here.tab, here.run)]
 
     @told
@@ -113,8 +112,6 @@ def advisor_panel(page: Page) -> None:
         next_ = tending.successor(run)
         if next_:
             remember(page.lab.home, {"run": next_})
-        if count % TEND_EVERY == 0:  # a job that began or ended since
-            page.advisor.opened("" if tab in PLANNING else run)
         now = _stamp(page, tab, run)
         watching = tab not in PLANNING
         follow = next_ if next_ and watching else gr.skip()

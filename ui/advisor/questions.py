@@ -1,6 +1,7 @@
 """Owns the box in which a person asks about the current run.
 
-Invariants: what a language model said is marked as its own; it can be stopped, and stops when another run is opened.
+Invariants: what a language model said in its own words stands in a box that says so; it can be
+stopped, and stops when another run is opened.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from ui.markup import markup
 from ui.page import Page, run_title
 from ui.words import esc
 
-THINKS = "The language model is reading and thinking. What it can add comes here."
+THINKS = "The language model is reading and thinking. What it can say comes here."
+BETWEEN = {"rules": "\n", "model": " "}  # its parts: an answer the rules give is a paragraph, a model's sentences go on
 ASK = ("Why did it stop?", "Did it get better?", "What should I do next?", "Tell me the whole story")
 
 
@@ -36,39 +38,38 @@ def question_box(page: Page) -> None:
         if not run:
             raise UserError("There is no run to ask about yet.", "Start one, or choose one at the side.", code="no_run")
         said = {"rules": "", "model": ""}
-        note, voice = "", page.advisor.voice
-        thinks = voice.speaker is not None and voice.awake
-        for piece in page.advisor.answer(run, text):
-            said[piece.made_by] = f"{said[piece.made_by]} {piece.text}".strip()
-            note = piece.note or note
+        note, thinks = "", page.advisor.assistant.asks_model(text)
+        for part in page.advisor.answer(run, text):
+            said[part.made_by] = f"{said[part.made_by]}{BETWEEN[part.made_by]}{part.text}".strip()
+            note = part.note or note
             yield [_answer_html(said, note or (THINKS if thinks else "")), gr.Button(visible=thinks)]
         yield [_answer_html(said, note), gr.Button(visible=False)]
 
     @told
     def stop() -> None:
-        page.advisor.voice.cancel()  # the one that speaks now: it may have been changed
+        page.advisor.assistant.cancel()  # the one that answers now: it may have been changed
 
     asked, shown = [question, page.run], [answer, enough]
-    speaking: list[Any] = [question.submit(ask, asked, shown, show_progress="hidden")]
+    answering: list[Any] = [question.submit(ask, asked, shown, show_progress="hidden")]
     for chip, text in zip(chips, ASK, strict=True):
         typed = chip.click(lambda text=text: text, None, question, show_progress="hidden")
-        speaking.append(typed.then(ask, asked, shown, show_progress="hidden"))
+        answering.append(typed.then(ask, asked, shown, show_progress="hidden"))
     enough.click(stop, None, None, show_progress="hidden")
-    page.run.change(told(lambda run: _about(page, run)), page.run, [box, question, *shown], show_progress="hidden", cancels=speaking)
+    page.run.change(told(lambda run: _about(page, run)), page.run, [box, question, *shown], show_progress="hidden", cancels=answering)
 
 
 def _about(page: Page, run: str) -> list[Any]:
     """The box names the run it is about: on the first pages something else is in sight."""
-    page.advisor.voice.cancel()  # what it says is about the run that was left
+    page.advisor.assistant.cancel()  # what it says is about the run that was left
     label = f"Ask about “{run_title(page.lab, run)}”" if run else ""
     return [gr.Column(visible=bool(run)), gr.Textbox(label=label, value=""), "", gr.Button(visible=False)]
 
 
 def _answer_html(said: dict[str, str], note: str) -> str:
-    """The rules' words, then a model's own, marked as such."""
+    """The rules' words, then a model's own in a box that says so."""
     paragraphs = "".join(f"<p>{esc(part)}</p>" for part in said["rules"].split("\n") if part.strip())
     model = (
-        f'<div class="of-model"><span class="pill quiet">in a model’s words</span><p>{esc(said["model"])}</p></div>'
+        f'<div class="of-model"><span class="pill quiet">in the language model’s own words</span><p>{esc(said["model"])}</p></div>'
         if said["model"]
         else ""
     )

@@ -17,7 +17,7 @@ def check(case: Case) -> Found | None:
     facts, profile = case.facts, case.profile
     if facts is None or profile is None or not facts.data or not profile.id or facts.looked or facts.refused or facts.data == profile.id:
         return None
-    if profile.path != case.plan.dataset or profile.roles != (case.plan.roles or profile.roles):
+    if profile.path != case.plan.dataset or profile.roles != (case.text.roles or profile.roles):
         return None
     evidence = (
         Evidence(what="examples when it was looked at", value=profile.n_kept),

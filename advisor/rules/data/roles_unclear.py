@@ -19,7 +19,7 @@ MANY = 0.1  # of the rows; Soup blocks from here on
 def check(case: Case) -> Found | None:
     """The plan names columns that are not there, or the reader guessed, or lost a tenth of the rows to speakers it does not know."""
     if code(case) in CODES and not case.ran:
-        said = tuple(Evidence(what=f"column for “{role}”", value=column) for role, column in case.plan.roles.items())
+        said = tuple(Evidence(what=f"column for “{role}”", value=column) for role, column in case.text.roles.items())
         fix = Fix(words="Look at the preview and choose the columns.", data="fix_columns")
         words = "The columns that the plan names are not those of the file."
         return Found(confidence=0.95, words=words, evidence=(*said, last_words(case)), fixes=(fix,), severity="error")

@@ -34,4 +34,4 @@ def check(case: Case) -> Found | None:
     return Found(confidence=0.97, words=words, evidence=(last_words(case),), fixes=fixes)
 
 
-RULE = Rule("R98", "environment", "The base model is gone, damaged or not the one the run began with", "error", "inform", check)
+RULE = Rule("R98", "environment", "The base model is gone, damaged or not the one the run began with", "error", "inform", check, tasks=None)

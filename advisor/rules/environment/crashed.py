@@ -23,4 +23,4 @@ def check(case: Case) -> Found | None:
     return Found(confidence=0.7, words="The training process crashed in native code.", evidence=evidence, fixes=fixes)
 
 
-RULE = Rule("R100", "environment", "The training process crashed", "error", "inform", check)
+RULE = Rule("R100", "environment", "The training process crashed", "error", "inform", check, tasks=None)

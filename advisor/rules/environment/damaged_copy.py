@@ -25,4 +25,4 @@ def check(case: Case) -> Found | None:
     return Found(confidence=0.95, words=words, evidence=evidence, fixes=(fix,), severity="warning" if len(told) > 1 else "info")
 
 
-RULE = Rule("R97", "environment", "A safety copy was damaged", "info", "inform", check)
+RULE = Rule("R97", "environment", "A safety copy was damaged", "info", "inform", check, tasks=None)

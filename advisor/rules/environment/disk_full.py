@@ -34,4 +34,4 @@ def check(case: Case) -> Found | None:
     )
 
 
-RULE = Rule("R91", "environment", "The disk is full", "error", "inform", check)
+RULE = Rule("R91", "environment", "The disk is full", "error", "inform", check, tasks=None)

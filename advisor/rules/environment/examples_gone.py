@@ -40,4 +40,4 @@ def check(case: Case) -> Found | None:
     return Found(confidence=0.95, words="The examples could not be read.", evidence=evidence, fixes=(fix,))
 
 
-RULE = Rule("R99", "environment", "The file of examples cannot be read any more", "error", "inform", check)
+RULE = Rule("R99", "environment", "The file of examples cannot be read any more", "error", "inform", check, tasks=None)

@@ -29,7 +29,7 @@ def check(case: Case) -> Found | None:
     evidence = (last_words(case), *((Evidence(what="the end of its log", line=absent[-1]),) if absent else ()))
     if ended == "no_bitsandbytes":
         without = {"precision": "bf16"} if case.plan.precision == "nf4" else {}
-        without |= {"optimizer": "adamw"} if case.plan.optimizer == "adamw_8bit" else {}
+        without |= {"optimizer": "adamw"} if case.text.optimizer == "adamw_8bit" else {}
         fixes = (
             Fix(words="Do without it: " + " and ".join(f"{name} {value}" for name, value in without.items()) + ".", settings=without),
             Fix(words="Run: pip install bitsandbytes."),

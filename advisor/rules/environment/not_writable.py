@@ -34,4 +34,4 @@ def check(case: Case) -> Found | None:
     )
 
 
-RULE = Rule("R92", "environment", "The workspace cannot be written to", "error", "inform", check)
+RULE = Rule("R92", "environment", "The workspace cannot be written to", "error", "inform", check, tasks=None)

@@ -29,4 +29,4 @@ def check(case: Case) -> Found | None:
     return Found(confidence=0.99, words=words, evidence=evidence, fixes=(Fix(words="Resume it to go on."),))
 
 
-RULE = Rule("R93", "environment", "You stopped it", "info", "inform", check)
+RULE = Rule("R93", "environment", "You stopped it", "info", "inform", check, tasks=None)

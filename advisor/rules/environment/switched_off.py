@@ -34,4 +34,6 @@ def check(case: Case) -> Found | None:
     return Found(confidence=0.9 if sure else 0.75, words=words, evidence=evidence, fixes=fixes)
 
 
-RULE = Rule("R94", "environment", "The computer was switched off, or the program was ended from outside", "warning", "inform", check)
+RULE = Rule(
+    "R94", "environment", "The computer was switched off, or the program was ended from outside", "warning", "inform", check, tasks=None
+)

@@ -29,4 +29,4 @@ def check(case: Case) -> Found | None:
     return Found(confidence=0.95, words=words, evidence=evidence, fixes=(Fix(words="Plug the computer in and switch off its sleep."),))
 
 
-RULE = Rule("R95", "environment", "It waited for battery or heat, or the computer slept", "info", "inform", check)
+RULE = Rule("R95", "environment", "It waited for battery or heat, or the computer slept", "info", "inform", check, tasks=None)

@@ -14,10 +14,7 @@ import math
 from advisor.diagnosis.case import Case
 from advisor.diagnosis.findings import Evidence, Fix, Found
 from advisor.rules import Rule
-from advisor.rules._reading import boldness, gentler, ran_away, repaired
-from advisor.rules.instability.never_right import never_right
-from advisor.rules.instability.no_warmup import abrupt
-from advisor.rules.instability.too_loud import loud
+from advisor.rules._reading import abrupt, boldness, gentler, loud, never_right, ran_away, repaired
 
 SMALLER = 5.0  # Axolotl, training stability: 3 to 5; Soup: 5
 WARMUP = 0.1  # Google's tuning playbook: 5 to 10 % of the run

@@ -11,36 +11,26 @@ What to do: eight to sixteen examples behind an update.
 from advisor.diagnosis.case import Case
 from advisor.diagnosis.findings import Evidence, Fix, Found
 from advisor.rules import Rule
-from advisor.rules._reading import cut_short, ended_well, learned_little, planned_updates
+from advisor.rules._reading import USUAL_BATCH, cut_short, ended_well, learned_little, planned_updates, too_large
 
-LARGE = 32  # LoRA Without Regret: adapters lose to full tuning beyond about this
-USUAL = 8
-ENOUGH = 100  # updates (Tinker: at least 100)
 HARDLY_ANY = 20  # updates: whatever was learned in them, more would have been in more
-
-
-def too_large(case: Case) -> bool:
-    """Whether it is the batch that leaves too few updates."""
-    if case.facts is None or not case.facts.n_train or case.asked.effective_batch <= LARGE or case.asked.max_steps:
-        return False
-    updates = planned_updates(case, case.asked.effective_batch)
-    return updates < ENOUGH and planned_updates(case, USUAL) >= min(ENOUGH, 4 * updates)
 
 
 def check(case: Case) -> Found | None:
     """A large batch left few updates; after a run only where it learned little, or there were hardly any."""
     if not too_large(case):
         return None
-    updates, more = planned_updates(case, case.asked.effective_batch), planned_updates(case, USUAL)
+    updates, more = planned_updates(case, case.asked.effective_batch), planned_updates(case, USUAL_BATCH)
     if case.view is not None and not learned_little(case) and not (ended_well(case) and updates < HARDLY_ANY):
         return None
     evidence = (
         Evidence(what="examples behind an update", value=case.asked.effective_batch),
         Evidence(what="updates in all", value=updates),
-        Evidence(what=f"updates with {USUAL} examples behind each", value=more),
+        Evidence(what=f"updates with {USUAL_BATCH} examples behind each", value=more),
     )
-    words = f"With {case.asked.effective_batch} examples behind an update there are {updates} updates; with {USUAL} there would be {more}."
-    fix = Fix(words=f"Put {USUAL} examples behind an update.", settings={"effective_batch": USUAL})
+    now = case.asked.effective_batch
+    words = f"With {now} examples behind an update there are {updates} updates; with {USUAL_BATCH} there would be {more}."
+    fix = Fix(words=f"Put {USUAL_BATCH} examples behind an update.", settings={"effective_batch": USUAL_BATCH})
     severity = "info" if case.view is not None and not learned_little(case) and not cut_short(case) else None
     return Found(confidence=0.75 if case.view else 0.6, words=words, evidence=evidence, fixes=(fix,), severity=severity)
 

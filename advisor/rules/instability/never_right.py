@@ -11,16 +11,7 @@ What to do: look through the examples, then try another base model. A still smal
 from advisor.diagnosis.case import Case
 from advisor.diagnosis.findings import Evidence, Fix, Found
 from advisor.rules import Rule
-
-TRIES = 3
-ENOUGH = 25.0  # times smaller in the end: what was too big at first no longer is
-
-
-def never_right(case: Case) -> bool:
-    """Whether the run ended running away although its learning rate had become many times smaller."""
-    away = case.signals.incidents("diverged")
-    smaller = case.asked.learning_rate / case.plan.learning_rate
-    return len(away) > TRIES and case.signals.code == "diverged" and smaller >= ENOUGH
+from advisor.rules._reading import never_right
 
 
 def check(case: Case) -> Found | None:

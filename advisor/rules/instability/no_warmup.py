@@ -9,34 +9,20 @@ warm-up keeps them small until it does.
 What to do: a warm-up of a tenth of the run, and a learning rate half as large.
 """
 
-import math
-
 from advisor.diagnosis.case import Case
 from advisor.diagnosis.findings import Evidence, Fix, Found
 from advisor.rules import Rule
-from advisor.rules._reading import boldness, ended_well, ran_away, rate_words, repaired, thrown_off, worse
-from advisor.rules.instability.rate_out_of_range import HIGH
+from advisor.rules._reading import EARLY, HIGH_RATE, abrupt, boldness, ended_well, ran_away, rate_words, repaired, thrown_off, worse
 
-EARLY = 0.1  # of the run, or the first ten updates
 WARMUP = 0.1  # Google's tuning playbook: 5 to 10 % of the run
-BOLD = 8.0  # times the usual learning rate: from here on the rate itself is the likelier cause of running away
 BOLD_ENOUGH = 3.0  # times the usual: below, a loss that rises at first has other reasons
-
-
-def abrupt(case: Case) -> bool:
-    """Whether a run without a warm-up ran away at its very beginning with a rate that may do with one."""
-    away = case.signals.incidents("diverged")
-    if not away or case.asked.warmup > 0 or case.view is None:
-        return False
-    times = boldness(case)
-    return away[0].step <= max(10, EARLY * case.view.total_steps) and (math.isnan(times) or times < BOLD)
 
 
 def shaken(case: Case) -> bool:
     """Whether a run without a warm-up was thrown off by bold first updates and came back by itself."""
     if case.asked.warmup > 0 or not ended_well(case) or ran_away(case) or worse(case):
         return False
-    return BOLD_ENOUGH <= boldness(case) < HIGH and thrown_off(case)
+    return BOLD_ENOUGH <= boldness(case) < HIGH_RATE and thrown_off(case)
 
 
 def check(case: Case) -> Found | None:

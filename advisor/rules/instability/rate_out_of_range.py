@@ -16,11 +16,10 @@ import math
 from advisor.diagnosis.case import Case
 from advisor.diagnosis.findings import Evidence, Fix, Found
 from advisor.rules import Rule
-from advisor.rules._reading import DONE, boldness, ended_well, improved, ran_away, rate_words, thrown_off, usual_rate
+from advisor.rules._reading import DONE, HIGH_RATE, LOUD, boldness, ended_well, improved, ran_away, rate_words, thrown_off, usual_rate
 from advisor.rules._usual import usual_corrections
-from advisor.rules.instability.too_loud import LOUD
 
-HIGH, WRECKED = 10.0, 50.0  # times the usual; Tinker's LoRA sweep: 72 of 80 runs at 3e-3 and more were wrecked, 2e-4 is usual
+WRECKED = 50.0  # times the usual
 LOW = 0.1
 BOLD = 5.0  # times the usual: where the loss came to rest early and high, a gentler rate is worth a try
 SETTLED_BADLY, PERHAPS = 0.75, 0.6
@@ -42,21 +41,21 @@ def check(case: Case) -> Found | None:
 
 
 def _before(case: Case, times: float) -> Found | None:
-    if LOW < times < HIGH or case.scale >= LOUD:
+    if LOW < times < HIGH_RATE or case.scale >= LOUD:
         return None
     evidence, fix, words = _said(case, times)
-    words += ": the training will most likely run away." if times >= HIGH else ": it will hardly change anything."
+    words += ": the training will most likely run away." if times >= HIGH_RATE else ": it will hardly change anything."
     if times >= WRECKED:
         return Found(confidence=0.9, words=words, evidence=evidence, fixes=(fix,), severity="error")
     return Found(confidence=0.7, words=words, evidence=evidence, fixes=(fix,))
 
 
 def _after(case: Case, times: float) -> Found | None:
-    if times < (BOLD if stuck(case) else HIGH) or not ended_well(case):
+    if times < (BOLD if stuck(case) else HIGH_RATE) or not ended_well(case):
         return None
     evidence, fix, words = _said(case, times)
     words += ": it moved too far at each step to settle where a gentler one does."
-    if times < HIGH:
+    if times < HIGH_RATE:
         return Found(confidence=PERHAPS, words=words, evidence=evidence, fixes=(fix,), severity="info")
     seen = (thrown_off(case) or stuck(case)) and not ran_away(case)  # running away is another rule's to tell
     fine = improved(case) and not seen

@@ -14,17 +14,7 @@ import math
 from advisor.diagnosis.case import Case
 from advisor.diagnosis.findings import Evidence, Fix, Found
 from advisor.rules import Rule
-from advisor.rules._reading import USUAL_SCALE, boldness, ended_well, ran_away, repaired, worse
-
-LOUD = 8.0  # alpha / rank: four times the usual
-BOLD = 8.0  # times the usual corrections, loudness counted
-
-
-def loud(case: Case) -> bool:
-    """Whether the loudness alone makes the corrections too big: with the usual one the same learning rate would be usual."""
-    times = boldness(case)
-    usual = times * USUAL_SCALE / case.scale
-    return case.scale >= LOUD and (math.isnan(times) or (times >= BOLD and usual < BOLD))
+from advisor.rules._reading import USUAL_SCALE, boldness, ended_well, loud, ran_away, repaired, worse
 
 
 def check(case: Case) -> Found | None:
@@ -34,19 +24,19 @@ def check(case: Case) -> Found | None:
     times, before = boldness(case), case.view is None
     if before and math.isnan(times):
         return None
-    alpha = USUAL_SCALE * case.plan.rank
+    alpha = USUAL_SCALE * case.text.rank
     evidence = [
         Evidence(
-            what="loudness (alpha divided by rank)" if not case.plan.use_rslora else "loudness (alpha by the root of rank)",
+            what="loudness (alpha divided by rank)" if not case.text.use_rslora else "loudness (alpha by the root of rank)",
             value=case.scale,
         ),
         Evidence(what="learning rate", value=case.asked.learning_rate),
     ]
     evidence += [Evidence(what="times the usual size of corrections", value=times)] if math.isfinite(times) else []
     louder = case.scale / USUAL_SCALE
-    words = f"With alpha {case.plan.alpha:g} at rank {case.plan.rank} the adapter speaks {louder:.3g} times louder than usual."
+    words = f"With alpha {case.text.alpha:g} at rank {case.text.rank} the adapter speaks {louder:.3g} times louder than usual."
     words += " The training will most likely run away." if before else repaired(case)
-    settings: dict[str, object] = {"alpha": alpha, **({"use_rslora": False} if case.plan.use_rslora else {})}
+    settings: dict[str, object] = {"alpha": alpha, **({"use_rslora": False} if case.text.use_rslora else {})}
     if case.plan.learning_rate != case.asked.learning_rate:
         settings["learning_rate"] = case.asked.learning_rate  # the rate was not what was wrong
     fix = Fix(words=f"Use an alpha of {alpha:g}, twice the rank.", settings=settings)

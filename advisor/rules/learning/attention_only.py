@@ -12,19 +12,10 @@ What to do: let all linear parts learn; half the rank costs about the same.
 from advisor.diagnosis.case import Case
 from advisor.diagnosis.findings import Evidence, Fix, Found
 from advisor.rules import Rule
-from advisor.rules._reading import USUAL_RANK, ended_well, learned_little, no_room, ran_away, worse
-from advisor.rules.learning.rate_too_low import timid
-
-NAMES = ("q_proj", "k_proj", "v_proj", "o_proj", "qkv_proj", "c_attn", "query_key_value", "self_attention.dense", "attn.c_proj")
+from advisor.rules._reading import USUAL_RANK, ended_well, learned_little, narrow, no_room, ran_away, timid, worse
 
 HIGH = 0.5  # nats a token: below this the examples have been learned anyway
 ALIKE = 0.1  # of the training loss: a held-out loss no further above it; what was learned by heart lies apart
-
-
-def narrow(targets: str) -> bool:
-    """Whether a plan's targets name parts of attention and nothing else."""
-    parts = [part.strip() for part in targets.split(",") if part.strip()]
-    return targets.strip() == "attention" or (bool(parts) and all(part.endswith(NAMES) for part in parts))
 
 
 def crowded(case: Case) -> bool:
@@ -37,11 +28,11 @@ def crowded(case: Case) -> bool:
 
 def check(case: Case) -> Found | None:
     """Attention alone learns; an alarm where a run that ended learned little with a usual learning rate, or its weights had no room."""
-    if not narrow(case.plan.targets) or (case.view is not None and not ended_well(case)):
+    if not narrow(case.text.targets) or (case.view is not None and not ended_well(case)):
         return None
     little = learned_little(case) and not timid(case)
     tight = case.view is not None and crowded(case)
-    evidence = [Evidence(what="parts that learn", value=case.plan.targets)]
+    evidence = [Evidence(what="parts that learn", value=case.text.targets)]
     if tight and case.facts:
         evidence.append(Evidence(what="tokens to be learned", value=case.facts.tokens["learned"]))
         evidence.append(Evidence(what="weights that learn", value=case.facts.trainable))
@@ -50,8 +41,8 @@ def check(case: Case) -> Found | None:
     if tight and case.facts:
         words += f" Its {case.facts.trainable:,} weights cannot hold {case.facts.tokens['learned']:,} tokens."
     fix = Fix(words="Let all linear parts learn.", settings={"targets": "all-linear"})
-    if tight and case.plan.rank < USUAL_RANK:  # it had no room: as much as is usual, loud as before
-        more = {"rank": USUAL_RANK, "alpha": case.plan.alpha * USUAL_RANK / case.plan.rank}
+    if tight and case.text.rank < USUAL_RANK:  # it had no room: as much as is usual, loud as before
+        more = {"rank": USUAL_RANK, "alpha": case.text.alpha * USUAL_RANK / case.text.rank}
         fix = Fix(words=f"Let all linear parts learn, with a rank of {USUAL_RANK}.", settings={**fix.settings, **more})
     return Found(
         confidence=0.55 if little and not tight else 0.6,

@@ -15,6 +15,9 @@ from advisor.diagnosis.case import Case
 from advisor.diagnosis.findings import Evidence, Fix, Found
 from advisor.rules import Rule
 from advisor.rules._reading import (
+    ENOUGH_UPDATES,
+    FEW_UPDATES,
+    TIMID,
     boldness,
     cut_short,
     ended_well,
@@ -22,20 +25,15 @@ from advisor.rules._reading import (
     learned_little,
     planned_updates,
     rate_words,
+    short,
     thrown_off,
+    timid,
+    too_large,
     usual_rate,
     worth,
 )
-from advisor.rules.instability.large_batch import too_large
-from advisor.rules.learning.rate_too_low import TIMID, timid
 
-ENOUGH, FEW = 100, 20  # updates (Tinker: at least 100, best 1,000); below FEW hardly anything changes
 MOST_ROUNDS = 10.0  # over the same examples: more only teaches them by heart
-
-
-def short(case: Case) -> bool:
-    """Whether a run was over while it was still getting better, after updates so few, or worth so few usual ones, that this is why."""
-    return len(case.signals.steps) < ENOUGH and cut_short(case, FEW) and not too_large(case) and not timid(case)
 
 
 def _in_vain(case: Case) -> bool:
@@ -47,7 +45,7 @@ def check(case: Case) -> Found | None:
     """Few updates are planned; after a run only where it learned little with a usual learning rate, or was over in a handful of them."""
     ended = short(case)
     updates = len(case.signals.steps) if ended else planned_updates(case, case.asked.effective_batch)
-    if not 0 < updates < ENOUGH or too_large(case):
+    if not 0 < updates < ENOUGH_UPDATES or too_large(case):
         return None
     if case.view is not None and not ended and not _in_vain(case):
         return None
@@ -56,8 +54,8 @@ def check(case: Case) -> Found | None:
     if case.ran:
         evidence.append(Evidence(what="held-out loss before training", value=case.signals.base))
         evidence.append(Evidence(what="held-out loss at best", value=case.signals.best, step=case.signals.best_step))
-    few = updates < FEW
-    words = f"{updates} update{'s are' if updates > 1 else ' is'} {'few' if few else 'not many'}: at least {ENOUGH} are usual."
+    few = updates < FEW_UPDATES
+    words = f"{updates} update{'s are' if updates > 1 else ' is'} {'few' if few else 'not many'}: at least {ENOUGH_UPDATES} are usual."
     if ended:
         evidence.append(Evidence(what="of what was gained, in the second half of the run", value=round(100 * case.signals.late), unit="%"))
         words += _unfinished(case, evidence)
@@ -90,15 +88,15 @@ def _fixes(case: Case, updates: int) -> tuple[Fix, ...]:
 def _more(case: Case, updates: int) -> tuple[Fix, ...]:
     """As many rounds as make enough updates, or fewer examples behind each where that would be too many rounds."""
     if case.asked.max_minutes and case.ran and updates < planned_updates(case, case.asked.effective_batch):
-        minutes = math.ceil(case.asked.max_minutes * ENOUGH / updates)
+        minutes = math.ceil(case.asked.max_minutes * ENOUGH_UPDATES / updates)
         return (Fix(words=f"Give it {minutes} minutes: the time limit ended it.", settings={"max_minutes": minutes}),)
     if case.asked.max_steps:
-        return (Fix(words=f"Make {ENOUGH} updates.", settings={"max_steps": ENOUGH}),)
-    rounds = math.ceil(case.plan.epochs * ENOUGH / updates)
+        return (Fix(words=f"Make {ENOUGH_UPDATES} updates.", settings={"max_steps": ENOUGH_UPDATES}),)
+    rounds = math.ceil(case.plan.epochs * ENOUGH_UPDATES / updates)
     if rounds <= MOST_ROUNDS or case.plan.effective_batch == 1:
         return (Fix(words=f"Go over the examples {rounds} times.", settings={"epochs": float(min(rounds, 1000))}),)
     batch = max(
-        1, min(case.plan.effective_batch, math.floor(case.plan.effective_batch * updates / ENOUGH * MOST_ROUNDS / case.plan.epochs))
+        1, min(case.plan.effective_batch, math.floor(case.plan.effective_batch * updates / ENOUGH_UPDATES * MOST_ROUNDS / case.plan.epochs))
     )
     words = f"Go over the examples {MOST_ROUNDS:g} times, with {batch} behind each update."
     return (Fix(words=words, settings={"epochs": max(case.plan.epochs, MOST_ROUNDS), "effective_batch": batch}),)

@@ -25,12 +25,12 @@ def check(case: Case) -> Found | None:
     if not line:
         return None
     settings: dict[str, object] = {"recompute": "none", "offload": False, "targets": "all-linear"}
-    if case.plan.engine != "loralab":
+    if case.text.engine != "loralab":
         settings["engine"] = "loralab"
     evidence = (
         Evidence(what="it said", line=line),
-        Evidence(what="recompute", value=case.plan.recompute),
-        Evidence(what="parts that learn", value=case.plan.targets),
+        Evidence(what="recompute", value=case.text.recompute),
+        Evidence(what="parts that learn", value=case.text.targets),
     )
     fix = Fix(words="Let all linear parts learn, without recomputing.", settings=settings)
     return Found(confidence=0.95, words="The loss has no way back to the adapter.", evidence=evidence, fixes=(fix,))

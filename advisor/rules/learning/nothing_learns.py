@@ -25,7 +25,7 @@ def check(case: Case) -> Found | None:
         return None
     evidence = [Evidence(what="longest gradient of all updates", value=float(norms.max()) if len(norms) else 0.0, step=len(norms))]
     evidence += [Evidence(what="weights that learn", value=case.facts.trainable)] if case.facts else []
-    evidence.append(Evidence(what="parts that learn", value=case.plan.targets))
+    evidence.append(Evidence(what="parts that learn", value=case.text.targets))
     settings = {"targets": "all-linear", "recompute": "none", "offload": False}
     fix = Fix(words="Let all linear parts learn, without recomputing.", settings=settings)
     words = f"In {len(norms)} updates nothing was corrected at all{': the adapter is what it was' if ended_well(case) else ''}."

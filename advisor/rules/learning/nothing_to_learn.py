@@ -25,17 +25,17 @@ def check(case: Case) -> Found | None:
     if share < MANY and not ended:
         return None
     most = ended or share >= MOST
-    evidence = [Evidence(what="longest example", value=case.plan.max_length, unit="tokens")]
+    evidence = [Evidence(what="longest example", value=case.text.max_length, unit="tokens")]
     if facts:
         evidence.append(Evidence(what="examples with nothing to learn from", value=left_out, rows=facts.rows.get("unlearned", ())))
         evidence.append(Evidence(what="examples in all", value=everything))
     words = f"{left_out:,} of {everything:,} examples have nothing to learn from" if facts else "No example has anything to learn from"
-    words += f" within {case.plan.max_length:,} tokens."
+    words += f" within {case.text.max_length:,} tokens."
     most_read = facts.context if facts and facts.context else 131_072
     known = case.profile.tokens.get("p99", 0) if case.profile else 0  # of whole examples
-    wanted = [-(-known // 64) * 64] if known > case.plan.max_length else [case.plan.max_length * times for times in LENGTHS]
+    wanted = [-(-known // 64) * 64] if known > case.text.max_length else [case.text.max_length * times for times in LENGTHS]
     lengths = dict.fromkeys(min(length, most_read) for length in wanted)
-    fixes = [Fix(words=f"Read up to {n:,} tokens.", settings={"max_length": n}) for n in lengths if n > case.plan.max_length]
+    fixes = [Fix(words=f"Read up to {n:,} tokens.", settings={"max_length": n}) for n in lengths if n > case.text.max_length]
     fixes.append(Fix(words="Check which column is the question and which the answer."))
     action = "block" if case.view is None and share >= MOST else None
     return Found(

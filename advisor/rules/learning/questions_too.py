@@ -20,7 +20,7 @@ MINOR = 0.4  # of the letters: with fewer in the answers most of what is learned
 def check(case: Case) -> Found | None:
     """Everything in conversations is learned from; an alarm where most of that is questions, or a run that ended did not get better."""
     facts = case.facts
-    if case.plan.learn_from != "everything" or facts is None or facts.plain or (case.view is not None and not ended_well(case)):
+    if case.text.learn_from != "everything" or facts is None or facts.plain or (case.view is not None and not ended_well(case)):
         return None
     failed = case.view is not None and not improved(case)
     mostly = facts.answer_share < MINOR

@@ -14,26 +14,8 @@ import math
 from advisor.diagnosis.case import Case
 from advisor.diagnosis.findings import Evidence, Found
 from advisor.rules import Rule
-from advisor.rules._reading import boldness, cut_short, learned_little, rate_words, share_gained, usual_rate
+from advisor.rules._reading import FAR_TIMID, boldness, rate_words, share_gained, timid, usual_rate
 from advisor.rules._usual import usual_corrections
-
-TIMID, FAR = 0.34, 0.03  # times the usual
-FALLING = -0.01  # change of the held-out loss over the last third: from here on more updates would do as well
-ENOUGH = 3  # updates
-MANY = 100  # updates that would do at the usual size: where they were made, it is their size that was wrong and not their number
-
-
-def timid(case: Case) -> bool:
-    """Whether corrections far smaller than usual are why it learned little or, all together, were worth no more than a handful.
-
-    Where it was still falling, more updates would do as well: then it is their size only where they are tiny, or where there were enough.
-    """
-    updates, times = len(case.signals.steps), boldness(case)
-    if updates < ENOUGH or not case.signals.norms.any():
-        return False
-    if learned_little(case):
-        return times <= (FAR if case.signals.heldout_slope < FALLING else TIMID)
-    return times <= (TIMID if updates >= MANY else FAR) and cut_short(case)
 
 
 def check(case: Case) -> Found | None:
@@ -51,7 +33,7 @@ def check(case: Case) -> Found | None:
     )
     changed = "not at all" if not math.isfinite(gained) or gained < 5e-4 else f"by {gained:.1%}"
     words = f"The held-out loss fell {changed}, with corrections {times:.2g} times the usual size."
-    return Found(confidence=0.9 if times <= FAR else 0.7, words=words, evidence=evidence, fixes=(usual_corrections(case),))
+    return Found(confidence=0.9 if times <= FAR_TIMID else 0.7, words=words, evidence=evidence, fixes=(usual_corrections(case),))
 
 
 RULE = Rule("R33", "no learning", "The corrections are too small to change anything", "warning", "retry", check, during=False)

@@ -10,8 +10,7 @@ What to do: judge the run again. If it stays the same, train again with all line
 from advisor.diagnosis.case import Case
 from advisor.diagnosis.findings import Evidence, Fix, Found
 from advisor.rules import Rule
-from advisor.rules._reading import share_gained
-from advisor.rules.learning.rate_too_low import timid
+from advisor.rules._reading import share_gained, timid
 
 NOTHING = 1e-6  # nats: less than rounding
 MOVED = 0.02  # of the start: the training itself changed something

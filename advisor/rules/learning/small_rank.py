@@ -13,8 +13,7 @@ all of them learn first.
 from advisor.diagnosis.case import Case
 from advisor.diagnosis.findings import Evidence, Fix, Found
 from advisor.rules import Rule
-from advisor.rules._reading import USUAL_RANK, ended_well, learned_little, no_room
-from advisor.rules.learning.attention_only import narrow
+from advisor.rules._reading import USUAL_RANK, ended_well, learned_little, narrow, no_room
 
 LARGER = 4
 FLAT = 0.02  # change over the last third: the training loss has settled
@@ -24,19 +23,19 @@ LEFT = 0.5  # nats a token: below this it has been learned anyway
 def check(case: Case) -> Found | None:
     """The examples hold more than the adapter can; a warning where it settled, hardly better than it began. Left-out parts come first."""
     facts = case.facts
-    if facts is None or not no_room(case) or not ended_well(case) or case.plan.rank >= 256 or narrow(case.plan.targets):
+    if facts is None or not no_room(case) or not ended_well(case) or case.text.rank >= 256 or narrow(case.text.targets):
         return None
     signals = case.signals
     settled = learned_little(case) and abs(signals.train_slope) < FLAT and signals.last_loss > LEFT
-    rank = min(256, max(USUAL_RANK, LARGER * case.plan.rank))
+    rank = min(256, max(USUAL_RANK, LARGER * case.text.rank))
     evidence = (
         Evidence(what="tokens to be learned", value=facts.tokens["learned"]),
         Evidence(what="weights that learn", value=facts.trainable),
-        Evidence(what="rank", value=case.plan.rank),
+        Evidence(what="rank", value=case.text.rank),
         Evidence(what="training loss at the end", value=signals.last_loss),
     )
     words = f"{facts.tokens['learned']:,} tokens are to be learned by {facts.trainable:,} weights: more than they can hold."
-    settings = {"rank": rank, "alpha": min(1024.0, case.plan.alpha * rank / case.plan.rank)}
+    settings = {"rank": rank, "alpha": min(1024.0, case.text.alpha * rank / case.text.rank)}
     fix = Fix(words=f"Use a rank of {rank}, with alpha raised alike.", settings=settings)
     return Found(
         confidence=0.5 if settled else 0.4, words=words, evidence=evidence, fixes=(fix,), severity="warning" if settled else "info"

@@ -13,10 +13,7 @@ import math
 from advisor.diagnosis.case import Case
 from advisor.diagnosis.findings import Evidence, Fix, Found
 from advisor.rules import Rule
-from advisor.rules._reading import LEFT, ended_well, improved, planned_updates, ran_away
-from advisor.rules.instability.large_batch import too_large
-from advisor.rules.learning.few_updates import short
-from advisor.rules.learning.rate_too_low import timid
+from advisor.rules._reading import LEFT, ended_well, improved, planned_updates, ran_away, short, timid, too_large
 
 FALLING = 0.02  # of the start, over the last third of the run: one that has settled falls by less
 STEEP, STRAIGHT = 0.06, 0.33  # so much, with a third of the gain in the second half, that it had not begun to slow down

@@ -13,8 +13,7 @@ import math
 from advisor.diagnosis.case import Case
 from advisor.diagnosis.findings import Evidence, Fix, Found
 from advisor.rules import Rule
-from advisor.rules._reading import ended_well, learned_little
-from advisor.rules.learning.rate_too_low import timid
+from advisor.rules._reading import ended_well, learned_little, timid
 
 HIGH = 0.1  # Axolotl, training stability
 PULLED = 0.2  # share of an adapter's weight that decay took over the run: less cannot be what holds it back

@@ -17,11 +17,11 @@ def check(case: Case) -> Found | None:
     if case.signals.code != "bad_targets" or case.view is None or case.view.ending is None:
         return None
     evidence = (
-        Evidence(what="parts that shall learn", value=case.plan.targets),
+        Evidence(what="parts that shall learn", value=case.text.targets),
         Evidence(what="the model says", line=case.view.ending.todo[:200]),
     )
     fix = Fix(words="Let all linear parts learn.", settings={"targets": "all-linear"})
-    return Found(confidence=0.98, words=f"“{case.plan.targets}” names no part of this model.", evidence=evidence, fixes=(fix,))
+    return Found(confidence=0.98, words=f"“{case.text.targets}” names no part of this model.", evidence=evidence, fixes=(fix,))
 
 
 RULE = Rule("R79", "no learning", "The parts that shall learn do not exist in this model", "error", "retry", check)

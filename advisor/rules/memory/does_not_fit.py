@@ -39,15 +39,15 @@ def check(case: Case) -> Found | None:
 
 def _fixes(case: Case, needs: Footprint) -> tuple[Fix, ...]:
     """As many tokens at once as the free memory takes, since results grow with them and the rest does not; then the dearer ways."""
-    row = load(case.plan, case.profile).row
-    rows = rows_at_once(case.plan, row)
+    row = load(case.text, case.profile).row
+    rows = rows_at_once(case.text, row)
     grows = needs.parts.get("activations", 0) + needs.parts.get("head", 0)
     room = FILLED * needs.free_bytes - (needs.careful_bytes - grows)
     fitting = int(rows * room / grows) if grows else 0
     found: list[Fix] = []
     if 0 < fitting < rows:
         found.append(Fix(words=f"Compute at most {fitting * row:,} tokens at once.", settings={"token_budget": fitting * row}))
-    if case.plan.recompute != "full":
+    if case.text.recompute != "full":
         settings = {"token_budget": max(1, fitting) * row, "recompute": "full"}
         found.append(Fix(words="Compute results twice instead of keeping them.", settings=settings))
     return (*found, Fix(words="Choose a smaller base model."), Fix(words="Close other programs."))

@@ -31,7 +31,7 @@ def check(case: Case) -> Found | None:
     if case.facts and case.facts.room:
         evidence.append(Evidence(what="memory that was free when it began", value=case.facts.room / 1e9, unit="GB"))
     settings = {"token_budget": case.plan.token_budget} if case.plan.token_budget else {}
-    settings |= {"recompute": "selective" if case.plan.recompute == "none" else "full"}
+    settings |= {"recompute": "selective" if case.text.recompute == "none" else "full"}
     fixes = [Fix(words="Compute more twice instead of keeping it.", settings=settings)]
     if case.plan.precision == "fp32":
         fixes.append(Fix(words="Keep the model in half precision (bf16).", settings=settings | {"precision": "bf16"}))

@@ -28,7 +28,7 @@ def check(case: Case) -> Found | None:
     limit = max(16, (fitted or size // 2) // 8 * 8)
     evidence = (
         Evidence(what="example that does not fit alone", value=size, unit="tokens", step=last.step + 1, rows=rows),
-        Evidence(what="recompute", value=case.plan.recompute),
+        Evidence(what="recompute", value=case.text.recompute),
     )
     words = f"An example of {size:,} tokens does not fit into memory, not even alone."
     fixes = (

@@ -22,13 +22,13 @@ def check(case: Case) -> Found | None:
     found = ran_out(case, "optimiser")
     if not found:
         return None
-    rank = max(1, case.plan.rank // 2)
+    rank = max(1, case.text.rank // 2)
     lower = Fix(
-        words=f"Use a rank of {rank}, with alpha lowered alike.", settings={"rank": rank, "alpha": case.plan.alpha * rank / case.plan.rank}
+        words=f"Use a rank of {rank}, with alpha lowered alike.", settings={"rank": rank, "alpha": case.text.alpha * rank / case.text.rank}
     )
     small = Fix(words="Use the optimiser with small notes.", settings={"optimizer": "adamw_8bit"})
     can = case.machine is not None and case.machine.accelerator == "cuda" and case.machine.has("bitsandbytes")
-    can = can and case.plan.optimizer == "adamw"
+    can = can and case.text.optimizer == "adamw"
     evidence = [Evidence(what="times memory ran out while an update was being made", value=len(found), step=found[0].step + 1)]
     if case.facts and case.facts.trainable:
         evidence.append(Evidence(what="the optimiser's notes", value=case.facts.trainable * NOTES / 1e6, unit="MB"))

@@ -30,8 +30,8 @@ def check(case: Case) -> Found | None:
     )
     words = f"{least:,} tokens at once did not fit into memory in update {found[0].step + 1}.{repaired(case)}"
     fixes = [Fix(words=f"Compute at most {budget:,} tokens at once.", settings={"token_budget": budget})]
-    if case.plan.recompute != "full":
-        more = "selective" if case.plan.recompute == "none" else "full"
+    if case.text.recompute != "full":
+        more = "selective" if case.text.recompute == "none" else "full"
         fixes.append(Fix(words="Compute more twice instead of keeping it.", settings={"token_budget": budget, "recompute": more}))
     other = held_by_others(case) or scattered(case) or plain_attention(case) or wide_vocabulary(case) or only_longest(case)
     severity = "warning" if repaired(case) else "error"

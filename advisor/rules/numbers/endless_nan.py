@@ -16,7 +16,7 @@ from advisor.rules import Rule
 def check(case: Case) -> Found | None:
     """The run ended as not finite after wider numbers and plain attention had been tried."""
     view = case.view
-    if view is None or view.ending is None or case.signals.code != "non_finite" or case.asked.engine != "loralab":
+    if view is None or view.ending is None or case.signals.code != "non_finite" or case.asked_text.engine != "loralab":
         return None
     if "even as exactly as possible" not in view.ending.what:
         return None
@@ -24,10 +24,10 @@ def check(case: Case) -> Found | None:
     evidence = (
         Evidence(what="times numbers were not finite", value=len(broken), step=broken[0].step if broken else None),
         Evidence(what="precision at the end", value=case.plan.precision),
-        Evidence(what="attention at the end", value=case.plan.attention),
+        Evidence(what="attention at the end", value=case.text.attention),
     )
     fixes = (Fix(words="Download this model again."), Fix(words="Choose another base model."))
-    words = f"Numbers were not finite even in {case.plan.precision} with {case.plan.attention} attention, and every weight is in order."
+    words = f"Numbers were not finite even in {case.plan.precision} with {case.text.attention} attention, and every weight is in order."
     return Found(confidence=0.8, words=words, evidence=evidence, fixes=fixes)
 
 

@@ -16,7 +16,7 @@ from advisor.rules import Rule
 def check(case: Case) -> Found | None:
     """Updates that were not finite in a run of TRL's."""
     broken = case.signals.incidents("non_finite")
-    if case.asked.engine != "trl" or not broken:
+    if case.asked_text.engine != "trl" or not broken:
         return None
     ended = case.signals.code == "non_finite"
     named: list[set[int]] = [set(one.data.get("rows", ())) for one in broken]

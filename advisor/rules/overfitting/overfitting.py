@@ -44,7 +44,7 @@ def check(case: Case) -> Found | None:
     fixes = (
         Fix(words=f"Use about {rounds:g} rounds over the examples.", settings={"epochs": rounds, "max_steps": 0}),
         Fix(words="Add examples that differ from those there are.", data="add"),
-        Fix(words="Use a smaller rank and some dropout.", settings={"rank": max(4, case.plan.rank // 2), "dropout": 0.1}),
+        Fix(words="Use a smaller rank and some dropout.", settings={"rank": max(4, case.text.rank // 2), "dropout": 0.1}),
     )
     loud = rise >= LOUD
     return Found(

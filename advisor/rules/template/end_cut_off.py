@@ -23,7 +23,7 @@ def _wanted(case: Case) -> int:
     whole = case.profile.tokens if case.profile else {}
     few, most = whole.get("p99", 0), whole.get("p95", 0)
     known = few if few <= ODD * most else most
-    return -(-known // STEP) * STEP if known > case.plan.max_length else 2 * case.plan.max_length
+    return -(-known // STEP) * STEP if known > case.text.max_length else 2 * case.text.max_length
 
 
 def check(case: Case) -> Found | None:
@@ -32,20 +32,20 @@ def check(case: Case) -> Found | None:
     if facts is None or share(facts, "cut") < SOME:
         return None
     part = share(facts, "cut")
-    room = facts.context or case.plan.max_length
+    room = facts.context or case.text.max_length
     longer = min(room, _wanted(case))
     fixes = [
         Fix(words="Leave out the examples that are too long.", data="drop_too_long", rows=facts.cut),
         Fix(words="Split texts that are too long into passages.", data="split_long", rows=facts.cut),
     ]
-    if longer > case.plan.max_length:
+    if longer > case.text.max_length:
         fixes.insert(0, Fix(words=f"Allow examples of {longer:,} tokens.", settings={"max_length": longer}, rows=facts.cut))
     evidence = (
         seen(facts, "cut", "examples cut at the end"),
-        Evidence(what="longest length", value=case.plan.max_length, unit="tokens"),
+        Evidence(what="longest length", value=case.text.max_length, unit="tokens"),
         Evidence(what="longest text the model can read", value=facts.context, unit="tokens"),
     )
-    words = f"{examples(facts.cut)} of {facts.n_train:,} ({part:.0%}) are longer than {case.plan.max_length:,} tokens."
+    words = f"{examples(facts.cut)} of {facts.n_train:,} ({part:.0%}) are longer than {case.text.max_length:,} tokens."
     words += " Plain text only loses words by it." if facts.plain else " What is cut off includes the end of the answer."
     loud = part >= MANY and not facts.plain
     return Found(

@@ -30,7 +30,7 @@ def check(case: Case) -> Found | None:
     )
     words = f"{examples(facts.unended)} of {facts.n_train:,} teach no end of an answer: it would never stop."
     ways = (Fix(words="Choose the instruct or chat version of this model."),)
-    if case.plan.learn_from == "replies" and facts.stops:
+    if case.text.learn_from == "replies" and facts.stops:
         ways = (Fix(words="Learn from everything, so that the end is learned, too.", settings={"learn_from": "everything"}), *ways)
     return Found(confidence=0.97, words=words, evidence=evidence, fixes=ways)
 

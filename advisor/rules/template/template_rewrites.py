@@ -19,7 +19,7 @@ SOME = 0.05
 def check(case: Case) -> Found | None:
     """Conversations of which everything is learned although only replies were asked for."""
     facts = case.facts
-    if facts is None or case.plan.learn_from != "replies" or share(facts, "rewritten") < SOME:
+    if facts is None or case.text.learn_from != "replies" or share(facts, "rewritten") < SOME:
         return None
     words = f"In {examples(facts.rewritten)} of {facts.n_train:,} the answer cannot be told from the question; all of it is learned."
     evidence = (seen(facts, "rewritten", "examples learned whole"),)

@@ -1,16 +1,14 @@
-"""Owns the child process in which a runtime lives: `python -m loralab.runtimes.llama.child BACKEND`. For llama.cpp, no torch in it.
-
-Invariants: nothing that llama.cpp prints can get into the conversation with the parent; it ends when the parent does.
-"""
+"""Entry point of the process in which a runtime lives: `python -m loralab.runtimes.llama.child BACKEND`. For llama.cpp, no torch in it."""
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from loralab.runtimes.llama.wire import receive, send
+from loralab.core.child_process import serve
+
+QUANTIZER = "quantizer"
 
 
 class Backend(Protocol):
@@ -27,7 +25,7 @@ class Backend(Protocol):
     def ends(self, token: int) -> bool: ...
 
 
-def _backend(name: str) -> Backend:
+def _backend(name: str) -> Any:
     if name == "llama_cpp":
         from loralab.runtimes.llama.library import Library
 
@@ -36,41 +34,18 @@ def _backend(name: str) -> Backend:
         from loralab.runtimes.fresh import Transformers
 
         return Transformers()
+    if name == QUANTIZER:
+        from loralab.runtimes.llama.quantizer import Quantizer
+
+        return Quantizer()
     from loralab.runtimes.llama.server import Server
 
     return Server()
 
 
-def _answer(backend: Backend, request: dict[str, Any], payload: bytes) -> tuple[Any, bytes]:
-    """What was asked for: a value that fits in JSON, and bytes."""
-    from loralab.runtimes.llama import quantizer
-
-    name = request.pop("do")
-    if name == "quantize":
-        return None, quantizer.quantize(request["library"], request["type"], request["columns"], payload)
-    found: Callable[..., Any] = getattr(backend, name)
-    result = found(**request)
-    return (None, result) if isinstance(result, bytes) else (result, b"")
-
-
 def main(name: str, make: Callable[[str], Any] = _backend) -> None:
     """Answer requests until the parent has gone. `make` gives the backend of a name, whose methods are what can be asked."""
-    speak = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what a library prints goes to the log
-    listen = sys.stdin.buffer
-    backend = make(name)
-    send(speak, {"version": backend.version})
-    while True:
-        try:
-            request, payload = receive(listen)
-        except EOFError:
-            os._exit(0)  # llama.cpp's own tidying at exit is known to fall over
-        try:
-            value, raw = _answer(backend, request, payload)
-        except Exception as error:  # noqa: BLE001  whatever it was, the parent is told and decides
-            send(speak, {"error": f"{type(error).__name__}: {error}"})
-        else:
-            send(speak, {"value": value}, raw)
+    serve(lambda: make(name))
 
 
 if __name__ == "__main__":

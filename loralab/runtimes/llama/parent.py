@@ -1,33 +1,24 @@
-"""Owns the parent's end of llama.cpp: which binding there is, starting the child, asking it, and saying what its death means.
-
-Invariants: whatever happens in the child, the caller gets an answer or a LabError; no child outlives `close`.
-"""
+"""The parent's end of llama.cpp: which binding there is, and runtimes whose work is done in a child process."""
 
 from __future__ import annotations
 
-import contextlib
 import importlib.util
 import os
-import subprocess
-import sys
-import tempfile
-import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from loralab.core import child_process
 from loralab.core.errors import LabError, Unavailable
-from loralab.core.paths import CHECKOUT
-from loralab.runs.process import ENVIRONMENT
 from loralab.runtimes.llama import quantizer
-from loralab.runtimes.llama.wire import receive, send
+from loralab.runtimes.llama.gguf_file import check
 
 BACKENDS = ("llama_cpp", "xllamacpp")  # the first that is installed is taken
 MISSING = "To check GGUF files here, install llama.cpp for Python: pip install xllamacpp."
 CHILD = "loralab.runtimes.llama.child"
-SECONDS = 1800.0  # after which a child that says nothing is ended
+TODO = "The file is damaged or not made for it: export it again."
 
 
 def backend() -> str:
@@ -40,82 +31,19 @@ def packing_library() -> str:
     return next(filter(None, (quantizer.library_of(name) for name in BACKENDS)), "")
 
 
-class Child:
-    """A child process in which llama.cpp runs. Raises Unavailable when no binding is installed."""
+class Child(child_process.Child):
+    """A child process in which llama.cpp runs. Raises Unavailable when no binding is installed or it does not start."""
 
     def __init__(self, name: str = "", module: str = CHILD, environment: Mapping[str, str] | None = None) -> None:
         """`module` is run with the binding's name and answers as `child.main` does; `environment` goes over this process's own."""
-        self.seconds = SECONDS
         chosen = name or backend()
         if not chosen:
             raise Unavailable("llama.cpp is not installed here, so the file cannot be tried.", MISSING, code="no_llama_cpp")
-        self._log = tempfile.TemporaryFile()  # noqa: SIM115  (closed in `close`)
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", module, chosen],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._log,
-            cwd=CHECKOUT,
-            env={**os.environ, **ENVIRONMENT, **(environment or {})},
-        )
         try:
-            self.version = str(self._hear()[0]["version"])
+            super().__init__(module, chosen, name="llama.cpp", code="llama", todo=TODO, environment=environment)
         except LabError as error:
-            self.close()
             what = f"llama.cpp for Python ({chosen}) is installed but does not start."
             raise Unavailable(what, "Install it again: pip install --force-reinstall xllamacpp.", code="no_llama_cpp") from error
-
-    def ask(self, name: str, payload: bytes = b"", **words: Any) -> tuple[Any, bytes]:
-        """One question. Raises LabError when the child says no or dies."""
-        try:
-            send(self._pipe("stdin"), {"do": name, **words}, payload)
-        except OSError as error:
-            raise self._died() from error
-        answer, raw = self._hear()
-        if "error" in answer:
-            raise LabError(
-                f"llama.cpp could not do this: {answer['error']}", "The file is damaged or not made for it.", code="llama_refused"
-            )
-        return answer["value"], raw
-
-    def _pipe(self, name: str) -> Any:
-        return getattr(self._process, name)
-
-    def _hear(self) -> tuple[dict[str, Any], bytes]:
-        alarm = threading.Timer(self.seconds, self._process.kill)
-        alarm.start()
-        try:
-            return receive(self._pipe("stdout"))
-        except EOFError as error:
-            raise self._died() from error
-        finally:
-            alarm.cancel()
-
-    def _died(self) -> LabError:
-        code = self._process.wait()
-        self._log.seek(0)
-        said = self._log.read().decode(errors="replace").strip().splitlines()
-        last = said[-1][:300] if said else "it said nothing"
-        what = f"llama.cpp broke down while reading this file (code {code}; {last})."
-        return LabError(what, "The file is damaged or not made for it: export it again.", code="llama_crashed")
-
-    @property
-    def pid(self) -> int:
-        return self._process.pid
-
-    def kill(self) -> None:
-        """End the child while someone waits for its answer: that one gets a LabError."""
-        self._process.kill()
-
-    def close(self) -> None:
-        """End the child. May be called twice."""
-        self._process.kill()
-        self._process.wait()
-        for pipe in (self._process.stdin, self._process.stdout):
-            if pipe:
-                with contextlib.suppress(OSError):  # what it was never told cannot be told it any more
-                    pipe.close()
-        self._log.close()
 
 
 class InChild:
@@ -165,6 +93,4 @@ class LlamaCpp(InChild):
 
 def _whole(path: Path) -> None:
     """A file that is absent or cut short is told before llama.cpp can fall over it."""
-    from loralab.exports._gguf.file import check
-
     check(path)

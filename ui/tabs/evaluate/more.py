@@ -15,7 +15,7 @@ from loralab.core.errors import LabError, RunFailed
 from loralab.core.events import RunView
 from loralab.core.paths import room, write_atomic
 from loralab.core.records import Score
-from loralab.evaluations._controls import ALLOWED
+from loralab.evaluations.shared.controls import ALLOWED
 from loralab.lab import Lab
 from loralab.reports.compare import Comparison, Controls
 from ui.errors import told
@@ -29,7 +29,6 @@ from ui.tabs.evaluate.section import Section
 from ui.words import count, duration, heading, notice, term
 
 ALONE = "There is no other run that was tested. Train once more, with other settings or other examples, and compare here."
-AGAINST = "Another run, a checkpoint or an export of this one, on the examples that both were tested on and neither has learned from."
 ALONE_HTML = f'<p class="fine">{ALONE}</p>'
 SIDES = ("first is better", "second is better")
 REPORTS = {"html": "as a web page", "markdown": "as Markdown"}

@@ -159,7 +159,7 @@ def _shown(lab: Lab, run: str, way: str, size: str) -> list[Any]:
     offer = view_of.offer_for(lab.offers(run), size)
     program, result = view_of.BY_KEY[way].program, view_of.result_of(exports.get(size))
     file = view_of.download_of(result)
-    good = bool(result) and view_of.parity_of(result)["outcome"] != "differs"  # nobody is shown how to use what is not to be used
+    good = bool(result) and view_of.parity_of(result).outcome != "differs"  # nobody is shown how to use what is not to be used
     guide = view_of.guide_of(result, str(lab.job(run).options.get("model", ""))) if good else ""
     updates = {
         "place": view_of.warning_html(view),

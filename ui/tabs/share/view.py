@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from loralab.core import parity
 from loralab.core.events import RunView
-from loralab.exports._offers import Offer
-from loralab.lab import Lab
+from loralab.core.parity import Check, Parity
+from loralab.lab import Lab, Offer
 from ui.words import duration, empty, esc, fact, facts, heading, notice, size
 
 NOT_YET = empty("Nothing to take away yet", "When a run has finished, what it learned lies here, ready to use anywhere.")
@@ -176,7 +177,7 @@ def made_html(result: Mapping[str, Any]) -> str:
     """Where it lies, how large it is, and whether it is proven."""
     if not result:
         return ""
-    title = heading(TITLES[parity_of(result)["outcome"]])
+    title = heading(TITLES[parity_of(result).outcome])
     head = f'<div class="small-title" style="margin-top:16px">It lies here · {esc(size(float(result.get("bytes") or 0)))}</div>'
     place = f'<code class="path">{esc(result["path"])}</code>'
     return f"{title}{head}{place}{_given_html(result)}{parity_html(result)}"
@@ -198,38 +199,31 @@ WORDS = {
 def parity_html(result: Mapping[str, Any]) -> str:
     """The card of the parity gate: outcome, sentence and each comparison behind a click."""
     found = parity_of(result)
-    word, kind, usual = WORDS[found["outcome"]]
-    more = "".join(f"<p>{esc(line)}</p>" for line in (f"Probably: {found['why']}" if found.get("why") else "", found.get("todo")) if line)
-    top = f'<div class="verdict {kind}"><div class="verdict-word">{word}</div><p>{esc(found.get("words") or usual)}</p>{more}</div>'
-    return f'<div class="parity">{top}{_checks_html(found.get("checks") or [])}</div>'
+    word, kind, usual = WORDS[found.outcome]
+    more = "".join(f"<p>{esc(line)}</p>" for line in (f"Probably: {found.why}" if found.why else "", found.todo) if line)
+    top = f'<div class="verdict {kind}"><div class="verdict-word">{word}</div><p>{esc(found.words or usual)}</p>{more}</div>'
+    return f'<div class="parity">{top}{_checks_html(found.checks)}</div>'
 
 
-def parity_of(result: Mapping[str, Any]) -> dict[str, Any]:
+def parity_of(result: Mapping[str, Any]) -> Parity:
     """parity.json beside the export; where there is none, what the export itself measured."""
-    path = Path(str(result.get("folder", ""))) / "parity.json"
-    if path.is_file():
-        try:
-            found = json.loads(path.read_text("utf-8"))
-        except (OSError, ValueError):
-            found = None
-        if isinstance(found, dict) and found.get("outcome") in WORDS:
-            return found
-    return _by_facts(result)
+    return parity.read(Path(str(result.get("folder", "")))) or _by_facts(result)
 
 
-def _by_facts(result: Mapping[str, Any]) -> dict[str, Any]:
+def _by_facts(result: Mapping[str, Any]) -> Parity:
     """Numbers that the format measured on what it wrote, before there was a gate or where it has none."""
     gap = result.get("max_logit_difference")
     if result.get("unchecked"):
-        return {"outcome": "untried", "words": result["unchecked"]}
+        return Parity(outcome="untried", words=result["unchecked"])
     if gap is None:
-        return {"outcome": "untried", "words": "The numbers are the trained ones, byte for byte; it was not opened in another program."}
+        words = "The numbers are the trained ones, byte for byte; it was not opened in another program."
+        return Parity(outcome="untried", words=words)
     program = result.get("checked_with") or "a fresh read from the disk"
     words = f"Compared with what you trained in {program}: its scores for the next word differ by at most {float(gap):.2g}."
-    return {"outcome": "proven", "words": words}
+    return Parity(outcome="proven", words=words)
 
 
-def _checks_html(checks: Sequence[Mapping[str, Any]]) -> str:
+def _checks_html(checks: Sequence[Check]) -> str:
     lines = "".join(_check_html(check) for check in checks)
     return (
         f'<details class="folded"><summary>What was compared <small>{len(checks)} checks</small></summary>{lines}</details>'
@@ -238,12 +232,12 @@ def _checks_html(checks: Sequence[Mapping[str, Any]]) -> str:
     )
 
 
-def _check_html(check: Mapping[str, Any]) -> str:
-    tone, word = ("quiet", "to know") if check.get("told_only") else ("good", "passed") if check.get("ok") else ("bad", "differs")
-    name = str(check.get("name", "")).replace("_", " ")
+def _check_html(check: Check) -> str:
+    tone, word = ("quiet", "to know") if check.told_only else ("good", "passed") if check.ok else ("bad", "differs")
+    name = check.name.replace("_", " ")
     return (
         f'<div class="checked"><span class="pill {tone}">{word}</span><div><b>{esc(name[:1].upper() + name[1:])}</b>'
-        f'<div class="fact-note">{esc(check.get("words", ""))}</div></div></div>'
+        f'<div class="fact-note">{esc(check.words)}</div></div></div>'
     )
 
 

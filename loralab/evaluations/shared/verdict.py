@@ -1,0 +1,182 @@
+"""Owns the verdict: all measures that mean something for the data, taken once, corrected for their number, said in one sentence.
+
+Invariants: which measure carries the verdict depends on the data alone; every other one counts only if it still stands after Holm's
+correction; a judging that was stopped gives what it has and says on how many examples.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from loralab.core.events import Evaluated, Previewed, Saved
+from loralab.core.paths import write_atomic
+from loralab.core.records import Artifact, Sample, Score
+from loralab.evaluations import Evaluation, Judging, Measured, evaluations
+from loralab.evaluations.shared.answer_scores import shorten
+from loralab.evaluations.shared.paired import SURE, holm
+
+if TYPE_CHECKING:
+    from loralab.runs.run_folder import RunFolder
+
+SHOWN = 5  # answers shown side by side
+LONGEST_QUESTION = 2000  # characters of a question that are kept to look at
+STYLE_ONLY = "It writes more like your examples, but there is no proof yet that it knows better which answer belongs to which question."
+GATE = "question_fit"  # without it a gain may be one in tone alone, or come from always giving the commonest answer
+BUT = 2  # things that got worse named in the sentence
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """The verdict word, its sentence, the scores (the main one first), what was measured per example, and answers to look at."""
+
+    verdict: str
+    words: str
+    scores: tuple[Score, ...]
+    rows: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    tables: dict[str, Any] = field(default_factory=dict)
+    samples: tuple[Sample, ...] = ()
+    complete: bool = True
+
+
+def judge(judging: Judging) -> Judgement:
+    """Take every measure that accepts the data; the main one first, so that a stopped judging still has a verdict."""
+    asked = [e for e in evaluations().values() if not judging.only or e.name in judging.only]
+    fitting = [e for e in asked if e.fits(judging.plan, judging.session.heldout_examples)]
+    fitting.sort(key=lambda e: (-e.main, e.last))
+    measured: dict[str, Measured] = {}
+    for number, evaluation in enumerate(fitting):
+        if measured and judging.stop():
+            break
+        if judging.judge is not None or not evaluation.last:  # the last ones ask a judge: where nobody named one there is nothing to tell
+            judging.note(f"measuring: {evaluation.label.lower()}", number / len(fitting))
+        measured[evaluation.name] = evaluation.measure(judging)
+    scores = corrected(fitting, measured)
+    word, words = sentence(scores)
+    if not judging.stop() and not judging.only:
+        judging.answers()  # to look at, also where no measure needed them
+    return Judgement(
+        word,
+        words,
+        scores,
+        rows={name: found.rows for name, found in measured.items() if found.rows} | all_answers(judging),
+        tables={name: found.tables for name, found in measured.items() if found.tables},
+        samples=samples(judging),
+        complete=len(measured) == len(fitting) and not judging.cut_short,
+    )
+
+
+def tell(found: Judgement, folder: RunFolder, step: int = 0, loss: float = math.nan) -> Path:
+    """Emit a judgement and write what it rests on, example by example, beside it; returns that file. `loss`: told where none was judged."""
+    judged = next((s for s in found.scores if s.name == "loss"), None)
+    folder.emit(
+        Evaluated(
+            step=step,
+            split="final",
+            loss=judged.adapter if judged else loss,
+            n=judged.n if judged else 0,
+            scores=found.scores,
+            verdict=found.verdict,
+            words=found.words,
+        )
+    )
+    folder.emit(Previewed(step=step, samples=found.samples))
+    report = {
+        "verdict": found.verdict,
+        "words": found.words,
+        "complete": found.complete,
+        "rows": found.rows,
+        "tables": found.tables,
+        "scores": [score.model_dump() for score in found.scores],
+        "samples": [sample.model_dump() for sample in found.samples],
+    }
+    path = folder.artifacts / "evaluation.json"
+    write_atomic(path, json.dumps(report, ensure_ascii=False, indent=1))
+    folder.emit(Saved(step=step, artifact=Artifact(kind="report", path=str(path), step=step, bytes=path.stat().st_size)))
+    return path
+
+
+def corrected(fitting: Sequence[Evaluation], measured: dict[str, Measured]) -> tuple[Score, ...]:
+    """All scores with their verdicts; the first score of the highest-ranking measure is the main one and needs no correction."""
+    main = next((e.name for e in fitting if e.main and e.name in measured and measured[e.name].scores), "")
+    first = [measured[main].scores[0].model_copy(update={"main": True})] if main else []
+    others = [s for name, found in measured.items() for s in (found.scores[1:] if name == main else found.scores)]
+    gate = [s for s in others if s.name == GATE]  # stands beside the main one: “better” needs both, which needs no correction
+    told = [s for s in others if not s.verdict]  # no question is asked of them, so that they cost the others nothing
+    others = [s for s in others if s.verdict and s.name != GATE]
+    chances = holm([s.p for s in others])
+    return (*first, *gate, *(_stands(score, p) for score, p in zip(others, chances, strict=True)), *told)
+
+
+def _stands(score: Score, p: float) -> Score:
+    """A score after the correction: what may be chance among so many measures is not called a difference."""
+    weakened = score.verdict in ("better", "worse") and p >= SURE
+    return score.model_copy(update={"p": p, "verdict": "cannot tell yet" if weakened else score.verdict})
+
+
+def sentence(scores: Sequence[Score]) -> tuple[str, str]:
+    """The verdict word and the one sentence: what the main measure says, then what got worse beside it."""
+    main = next((s for s in scores if s.main), None)
+    if main is None:
+        return "cannot tell yet", "There was nothing to compare on examples it never saw."
+    words = f"{main.words}{told_chance(main)}"
+    fit = next((s for s in scores if s.name == GATE), None)
+    if main.verdict == "better" and fit is not None and fit.verdict != "better":
+        return "cannot tell yet", f"{words} {STYLE_ONLY}{told_chance(fit)}"
+    worse = [s for s in scores if s.verdict == "worse" and not s.main]
+    if worse and main.verdict != "worse":
+        words += " But: " + " ".join(s.words for s in worse[:BUT])
+    return main.verdict, words
+
+
+def told_chance(score: Score) -> str:
+    """What an undecided measure could have shown, and how many examples would."""
+    if score.verdict != "cannot tell yet" or not math.isfinite(score.smallest) or score.smallest <= 0:
+        return ""
+    least = f"{100 * score.smallest:.0f} points" if score.share else f"{score.smallest:.2g}"
+    seen = f" With {score.n} examples only a difference of {least} or more would have shown"
+    return f"{seen}; about {_round(score.more_rows)} more would tell." if 0 < score.more_rows <= 100 * score.n else f"{seen}."
+
+
+def _round(count: int) -> str:
+    """A count of examples to two digits: it is an estimate."""
+    digits = max(0, len(str(count)) - 2)
+    return f"{round(count, -digits):,}"
+
+
+def all_answers(judging: Judging) -> dict[str, list[dict[str, Any]]]:
+    """Every question with both whole answers as the rows named `answers`: what a person looks at beside what was measured on them."""
+    rows = [
+        {
+            "row": a.example.row,
+            "question": shorten(a.question, LONGEST_QUESTION),
+            "reference": a.reference,
+            "base": a.base.text,
+            "adapter": a.adapter.text,
+            "base_active": a.base.active,
+            "adapter_active": a.adapter.active,
+        }
+        for a in judging.written or []
+    ]
+    return {"answers": rows} if rows else {}
+
+
+def samples(judging: Judging) -> tuple[Sample, ...]:
+    """A few of the answers that were written, evenly spread over the file."""
+    written = judging.written or []
+    stride = max(1, len(written) // SHOWN)
+    return tuple(
+        Sample(
+            prompt=a.question,
+            reference=a.reference,
+            base=a.base.text,
+            adapter=a.adapter.text,
+            base_active=a.base.active,
+            adapter_active=a.adapter.active,
+        )
+        for a in written[::stride][:SHOWN]
+    )

@@ -1,0 +1,110 @@
+"""Owns the measure that tells knowing from sounding alike: how much the question helps the model to the right answer.
+
+A model that only learned the tone of the examples finds every answer likelier, whatever was asked; one that learned what belongs to
+what finds an answer likelier after its own question than after another's. The difference of both losses is the pointwise mutual
+information of question and answer (Church & Hanks 1990), as this model sees it.
+
+Invariant: the same answers and the same wrong questions for base and adapter; only the tokens of the last answer count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from loralab.core.records import Example, Message
+from loralab.evaluations import Evaluation, Judging, Measured, switched
+from loralab.evaluations.shared.answer_scores import Trait, shorten
+from loralab.evaluations.shared.answers import asked
+from loralab.evaluations.shared.paired import spread
+from loralab.evaluations.text import TEXT
+from loralab.models.tokenize import Encoded
+
+MOST_ROWS = 128  # each costs four passes
+SEED = 0  # of the wrong questions
+DISTINCT = 0.5  # share of different questions below which “another question” means little
+
+TRAIT = Trait(
+    "question_fit",
+    "Fits answers to questions",
+    "How much likelier an answer becomes after its own question than after another one from your file (nats per token). "
+    "0 means that the question plays no part.",
+    "accuracy",
+    "It knows better which answer belongs to which question",
+    "It knows less well which answer belongs to which question",
+    share=False,
+)
+
+
+def measure(judging: Judging) -> Measured:
+    """Loss after another question minus loss after its own, per answer, without and with the adapter."""
+    session = judging.session
+    chosen = [session.heldout_examples[i] for i in spread(len(session.heldout_examples), MOST_ROWS)]
+    own, other = pairs([e for e in chosen if e.messages and asked(e)[1]])
+    length = int(getattr(judging.plan, "max_length", 512))
+    matched, mixed = (session.encoder.many(examples, length, "replies") for examples in (own, other))
+    usable = [i for i, (a, b) in enumerate(zip(matched, mixed, strict=True)) if not (a.truncated or b.truncated) and any(a.learned)]
+    rows: list[dict[str, Any]] = []
+    for number, i in enumerate(usable):
+        if rows and judging.stop():
+            break
+        judging.note("measuring: which answer belongs to which question", number / len(usable))
+        rows.append(
+            {"row": own[i].row, "answer": shorten(own[i].messages[-1].content)} | _advantages(session, matched[i], mixed[i], own[i])
+        )
+    if not rows:
+        return Measured((), [])
+    base, adapter, counts = ([float(row[name]) for row in rows] for name in ("base_advantage", "adapter_advantage", "tokens"))
+    before, after = ([value * n for value, n in zip(values, counts, strict=True)] for values in (base, adapter))
+    return Measured((TRAIT.score(before, after, counts),), rows)
+
+
+def pairs(examples: Sequence[Example]) -> tuple[list[Example], list[Example]]:
+    """Examples up to their last answer, and the same answers after another example's question (never one with the same answer)."""
+    ends = [(asked(e)[0], asked(e)[1]) for e in examples]
+    order = np.random.default_rng(SEED).permutation(len(ends))
+    own: list[Example] = []
+    other: list[Example] = []
+    for place, i in enumerate(order):
+        prompt, reply = ends[i]
+        ring = (ends[order[(place + step) % len(order)]] for step in range(1, len(order)))
+        stranger = next((p for p, r in ring if r != reply and p != prompt), None)
+        if stranger is not None and not isinstance(prompt, str) and not isinstance(stranger, str):
+            said = Message(role="assistant", content=reply)
+            own.append(Example(row=examples[i].row, messages=(*prompt, said)))
+            other.append(Example(row=examples[i].row, messages=(*stranger, said)))
+    return own, other
+
+
+def _advantages(session: Any, matched: Encoded, mixed: Encoded, example: Example) -> dict[str, float]:
+    import torch
+
+    found: dict[str, float] = {}
+    right, wrong = _last_answer(matched), _last_answer(mixed)
+    with torch.no_grad():
+        for name, on in (("base", False), ("adapter", True)):
+            with switched(session.model, adapter=on):
+                (mine, n), (theirs, m) = (session.loss(session.batch([row], [0], [example])) for row in (right, wrong))
+                found |= {f"{name}_advantage": float(theirs) / max(1, m) - float(mine) / max(1, n), "tokens": n}
+    return found
+
+
+def _last_answer(row: Encoded) -> Encoded:
+    """A row of which only the last learned stretch counts."""
+    end = max(i for i, learned in enumerate(row.learned) if learned)
+    start = end
+    while start and row.learned[start - 1]:
+        start -= 1
+    return replace(row, learned=[start <= i <= end for i in range(len(row.learned))])
+
+
+def accepts(examples: Sequence[Example]) -> bool:
+    """Conversations whose questions differ."""
+    questions = [str(asked(e)[0]) for e in examples if e.messages]
+    return bool(questions) and len(set(questions)) > DISTINCT * len(questions)
+
+
+EVALUATION = Evaluation(name="question_fit", label="Which answer belongs to which question", tasks=TEXT, accepts=accepts, measure=measure)

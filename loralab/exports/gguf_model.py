@@ -1,0 +1,182 @@
+"""Owns the whole model as one GGUF file, for llama.cpp and all that is built on it (Ollama, LM Studio, Jan).
+
+Invariant: what llama.cpp would run differently from what was trained is refused or written so that it does not; the parity gate has the
+last word.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from loralab.core.errors import Problem, Unavailable, UserError
+from loralab.exports import Format, Note, Source, Trial, merged
+from loralab.exports._files import encoder_of, write_papers
+from loralab.models.model_folder import count_weights, read_json, weight_files
+
+NAMES = {
+    "q4_k_m": "Q4_K_M: small and nearly as good; what most people take",
+    "q5_k_m": "Q5_K_M: a little larger and closer to the original",
+    "q6_k": "Q6_K: hardly to be told from the original",
+    "q8_0": "Q8_0: half the size of F16 and as good",
+    "q2_k": "Q2_K: the smallest, noticeably worse; needs llama.cpp here",
+    "f16": "F16: sixteen bits, as good as exact",
+    "bf16": "BF16: sixteen bits, exactly as most models were trained",
+    "f32": "F32: exact and four times as large as Q8_0; for checking",
+}
+BITS = {"q4_k_m": 5.2, "q5_k_m": 5.9, "q6_k": 6.7, "q8_0": 8.6, "q2_k": 4.2, "f16": 16.1, "bf16": 16.1, "f32": 32.1}  # a weight, about
+TOKENIZER_BYTES = 24 << 20  # the largest tokenizers there are
+
+
+def refuse(source: Source) -> Problem | None:
+    """Needs the base, the adapter, and a family that llama.cpp runs as it was trained."""
+    missing = merged.refuse(source)
+    if missing:
+        return missing
+    from loralab.exports.gguf.families import refused
+
+    return refused(read_json(source.model / "config.json"))
+
+
+def needs_bytes(source: Source) -> int:
+    """By the bits a weight takes; rows that a type cannot take are packed larger, so a fifth is added."""
+    weights = count_weights(weight_files(source.model))[0]
+    return int(weights * BITS[source.variant or "q4_k_m"] / 8 * 1.2) + TOKENIZER_BYTES
+
+
+def export(source: Source, target: Path, note: Note) -> dict[str, Any]:
+    """Merge and write; the parity gate then loads the file in llama.cpp and compares."""
+    from loralab.exports.gguf import recipe
+
+    variant = recipe.VARIANTS[source.variant or recipe.DEFAULT]
+    path = target / f"{file_name(source)}-{variant.name.upper()}.gguf"
+    with TemporaryDirectory() as folder:
+        encoder = encoder_of(source, Path(folder))
+        odd = _written(path, source, encoder, variant, note)
+    write_papers(source, target, merged=True, loading=_loading(path.name))
+    return {"file": path.name, "file_bytes": path.stat().st_size, "in_words": odd}
+
+
+def _written(path: Path, source: Source, encoder: Any, variant: Any, note: Note) -> str:
+    """Write the file; returns in words what was packed otherwise."""
+    from loralab.exports.gguf import proof, recipe, tokens, writer
+
+    foreign = _foreign(variant)
+    try:
+        note("loading the model")
+        model = trained(source)
+        vocabulary = proof.settled(tokens.read(encoder, model.config.vocab_size), encoder)
+        note("merging")
+        model = model.merge_and_unload(safe_merge=True)
+        note("writing the file")
+        choices = writer.write(path, model, vocabulary, variant, label_of(source), note, foreign and foreign.pack)
+    finally:
+        if foreign:
+            foreign.close()
+    return recipe.told(choices)
+
+
+def trained(source: Source) -> Any:
+    """Base plus adapter in fp32 as PEFT holds them. Raises UserError for a family that cannot be written."""
+    import torch
+    from peft import PeftModel
+
+    from loralab.exports.gguf.families import refused
+    from loralab.runtimes.base_model import load_base
+
+    raw = read_json(source.model / "config.json")
+    attention = "eager" if raw.get("attn_logit_softcapping") else "sdpa"
+    model: Any = PeftModel.from_pretrained(load_base(source.model, "fp32", torch.device("cpu"), attention), str(source.adapter)).eval()
+    problem = refused(model.config.to_dict())
+    if problem:
+        raise UserError(problem.what, problem.todo, code=problem.code)
+    return model
+
+
+class _Packing:
+    """llama.cpp's own packing of numbers, in its child process."""
+
+    def __init__(self, library: str) -> None:
+        from loralab.runtimes.llama.child import QUANTIZER
+        from loralab.runtimes.llama.parent import Child
+
+        self._library, self._child = library, Child(QUANTIZER)
+
+    def pack(self, kind: str, columns: int, raw: bytes) -> bytes:
+        return self._child.ask("quantize", raw, library=self._library, type_name=kind, columns=columns)[1]
+
+    def close(self) -> None:
+        self._child.close()
+
+
+def _foreign(variant: Any) -> _Packing | None:
+    """Set up where the variant needs it. Raises Unavailable when llama.cpp here does not offer it."""
+    from loralab.exports.gguf.packing import THEIRS
+    from loralab.runtimes.llama.parent import MISSING, packing_library
+
+    if variant.kind not in THEIRS:
+        return None
+    library = packing_library()
+    if not library:
+        what = f"{variant.name.upper()} can only be written by llama.cpp itself, which is not installed here or does not offer it."
+        raise Unavailable(what, f"{MISSING} Or choose q4_k_m, which needs nothing.", code="no_llama_cpp")
+    return _Packing(library)
+
+
+def opened(source: Source, folder: Path, room: Path, context: int) -> Any:
+    """The file in llama.cpp."""
+    from loralab.runtimes.llama.parent import LlamaCpp
+
+    return LlamaCpp(next(folder.glob("*.gguf")), context=context)
+
+
+def missing() -> Problem | None:
+    """What GGUF files are tried with, where it is not installed."""
+    from loralab.runtimes.llama.parent import MISSING, backend
+
+    what = "llama.cpp is not installed here, so the file was not tried."
+    return None if backend() else Problem(code="no_llama_cpp", what=what, todo=MISSING, severity="info")
+
+
+TRIAL = Trial(open=opened, kind=lambda source: source.variant or "q4_k_m", missing=missing)
+
+
+def file_name(source: Source) -> str:
+    """The base's name and the run's title, fit for any disk."""
+    name = f"{source.base.name}-{source.plan.get('title') or source.run}"
+    return re.sub(r"[^\w.-]+", "-", name).strip("-.")[:80].lower() or "model"
+
+
+def label_of(source: Source) -> Any:
+    """What the file says about itself."""
+    from loralab.exports.gguf.writer import Label
+
+    url = f"https://huggingface.co/{source.base.hub_id}" if source.base.hub_id else ""
+    return Label(name=file_name(source), base=source.base.name, base_url=url, licence=source.base.licence)
+
+
+def _loading(name: str) -> tuple[str, ...]:
+    return (
+        "```sh",
+        f"llama-cli -m {name}",
+        f"llama-server -m {name}",
+        "```",
+        "",
+        "In LM Studio, Jan or another program built on llama.cpp: open the file. In Ollama: a Modelfile with the line",
+        f"`FROM ./{name}`, then `ollama create my-model -f Modelfile`. The chat template is inside the file.",
+    )
+
+
+FORMAT = Format(
+    name="gguf",
+    label="GGUF file",
+    words="One file for Ollama, LM Studio, Jan and llama.cpp; runs without Python.",
+    refuse=refuse,
+    needs_bytes=needs_bytes,
+    export=export,
+    zipped=False,
+    variants=NAMES,
+    trial=TRIAL,
+)

@@ -1,0 +1,1 @@
+"""The parity gate: a finished export, loaded as others will load it, against what was trained."""

@@ -1,0 +1,112 @@
+"""Owns the Evaluate job: judge a finished run again, from its files alone.
+
+Invariants: the same file, split and plan as the run that made the adapter; the weights judged are the ones on disk (the adapter's, or
+those of one of the run's checkpoints); what was measured per example is written beside the verdict, so that anyone can check it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from loralab.core.errors import UserError
+from loralab.core.events import Noted
+from loralab.core.records import Job
+from loralab.evaluations import Judging
+from loralab.evaluations.shared.second_opinion import LocalJudge, Opinion
+from loralab.evaluations.shared.verdict import judge, tell
+from loralab.models import fingerprint
+from loralab.runs.run_folder import RunFolder
+from loralab.tasks import parse_plan, tasks
+
+MOST_ANSWERS = 512  # more narrow the interval by little
+
+
+def run(folder: RunFolder) -> dict[str, Any]:
+    """Judge the run named by options.of; options.adapter is its adapter's folder. Returns base_loss, adapter_loss, n_heldout.
+
+    options.checkpoint: judge that checkpoint instead (best, last or step-N). options.export: the export made by that run, in its own
+    runtime, against what was trained. options.judge: a GGUF file to ask for a second opinion.
+    """
+    options = folder.job.options
+    if options.get("export"):
+        from loralab.exports.parity.evaluate_job import judge_export
+
+        return judge_export(folder)
+    judged = read_job(folder.path.parent / str(options["of"]))
+    fingerprint.insist(folder.path.parent / judged.run, Path(str(options.get("model") or judged.options.get("model", ""))))
+    plan = parse_plan(judged.plan)
+    session: Any = tasks()[plan.task].open(plan, RunFolder(folder.path, _with_model(judged, options), folder.log))
+    if options.get("checkpoint"):
+        load_checkpoint(session, folder.path.parent / judged.run / "checkpoints", str(options["checkpoint"]))
+    else:
+        load_adapter(session.model, Path(str(options["adapter"])))
+    session.model.eval()
+    judging = Judging(
+        session,
+        plan,
+        note=lambda text, fraction: folder.emit(Noted(text="", phase=text, fraction=fraction)),
+        most_answers=MOST_ANSWERS,
+        stop=lambda: folder.stop_asked,
+        judge=_judge_of(options),
+    )
+    try:
+        found = judge(judging)
+    finally:
+        if judging.asked is not None:
+            judging.asked.close()
+    if judging.unheard:
+        folder.emit(Noted(text=judging.unheard))
+    path = tell(found, folder)
+    result: dict[str, Any] = {"of": judged.run, "report": str(path)}
+    if not found.complete:
+        result |= {"outcome": "stopped", "what": "Stopped as you asked; what was measured until then is kept."}
+    loss = next((s for s in found.scores if s.name == "loss"), None)
+    return result | ({"base_loss": loss.base, "adapter_loss": loss.adapter, "n_heldout": loss.n} if loss else {})
+
+
+def read_job(folder: Path) -> Job:
+    """What a run was asked to do. Raises UserError when its folder is gone."""
+    path = folder / "job.json"
+    if not path.is_file():
+        raise UserError(f"The run {folder.name} is not in this workspace any more.", "Choose another run.", code="no_run")
+    return Job.model_validate_json(path.read_bytes())
+
+
+def load_adapter(model: Any, adapter: Path) -> None:
+    """Put the weights of a PEFT folder into the adapter of `model`. Raises UserError when they do not fit it exactly."""
+    from peft import get_peft_model_state_dict, set_peft_model_state_dict
+    from safetensors.torch import load_file
+
+    path = adapter / "adapter_model.safetensors"
+    if not path.is_file():
+        raise UserError("The adapter's folder is gone or incomplete.", "Train it again, or choose another run.", code="no_adapter")
+    weights = load_file(path)
+    if set(weights) != set(get_peft_model_state_dict(model)):
+        raise UserError("This adapter was made for another model or other settings.", "Choose its run.", code="adapter_mismatch")
+    set_peft_model_state_dict(model, weights)
+
+
+def load_checkpoint(session: Any, folder: Path, name: str) -> None:
+    """Put a checkpoint's weights into the session: `step-N`, the newest (`last`), or the best that was seen until then (`best`)."""
+    from loralab.train import checkpoint
+
+    saved = checkpoint.newest(folder) if name in ("best", "last") else checkpoint.read(folder / f"{name}.pt")
+    state = (saved or {}).get("best" if name == "best" else "state")
+    if not state:
+        what = f"The checkpoint “{name}” is not there any more, or cannot be read."
+        raise UserError(what, "A run keeps its last two and its best: choose one of those.", code="no_checkpoint")
+    if set(state) != set(session.state()):
+        raise UserError("This checkpoint was made with other settings.", "Choose another checkpoint.", code="adapter_mismatch")
+    session.load_state(state)
+
+
+def _judge_of(options: dict[str, Any]) -> Callable[[], Opinion] | None:
+    """Opens the local judge that was asked for; none where none was."""
+    path = str(options.get("judge") or "")
+    return (lambda: LocalJudge(Path(path).expanduser())) if path else None
+
+
+def _with_model(judged: Job, options: dict[str, Any]) -> Job:
+    return judged.model_copy(update={"options": judged.options | {"model": options.get("model") or judged.options.get("model", "")}})
