@@ -1,5 +1,5 @@
 """How GGUF files compare with torch: `python -m benchmarks.gguf FOLDER`. Two tables in Markdown: families in fp32, and one model of 100
-million weights in each variant with time, size and agreement. Needs llama.cpp for Python (xllamacpp comes with the tests).
+million weights in each variant with time, size and agreement. Needs llama.cpp for Python (xllamacpp).
 """
 
 from __future__ import annotations

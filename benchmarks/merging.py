@@ -1,4 +1,4 @@
-"""Owns one table of docs/measurements.md: memory and seconds of merging, PEFT in memory against file to file.
+"""Owns one table of docs/measurements/exports.md: memory and seconds of merging, PEFT in memory against file to file.
 
     python -m benchmarks.merging
 

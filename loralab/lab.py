@@ -21,6 +21,7 @@ from loralab.core import disk, paths
 from loralab.core.errors import UserError
 from loralab.core.events import RunView
 from loralab.core.records import DatasetProfile, Footprint, Job, Plan, Proposal
+from loralab.core.report import run_report
 from loralab.datasets import fixes
 from loralab.datasets.fixes import OPERATIONS, DataFix, Reading
 from loralab.datasets.profile import SampleSet, profile_dataset, samples
@@ -34,6 +35,8 @@ from loralab.machine.hardware import Machine, fingerprint, measure_machine
 from loralab.machine.speed import Speed
 from loralab.models.catalog import Catalog, ModelCheck, ModelEntry
 from loralab.models.hub import check_on_hub, look_up_file
+from loralab.planning.calibration import Experience, gather
+from loralab.planning.duration import speeds
 from loralab.planning.limits import NAMES as POINT_NAMES
 from loralab.planning.limits import Limits, Point, against, never_twice, tame
 from loralab.planning.limits import of_settings as limit_points
@@ -42,7 +45,6 @@ from loralab.planning.priors import DISTINCT, SETTINGS, Priors, Sweep, likeness
 from loralab.planning.tracer import Tracer, traced
 from loralab.reports import compare
 from loralab.reports.card import model_card, origin_of
-from loralab.reports.report import run_report
 from loralab.reports.report_page import report_html, report_markdown
 from loralab.reports.subjects import Subject, parts_of, subject
 from loralab.runs import queue, runs
@@ -138,22 +140,24 @@ class Lab:
 
         `priors`: what past runs say about settings (Advisor.propose gives it).
         """
-        found = propose(profile, self.catalog.check(model), self._experienced(), changes, priors, self.history.experience())
+        machine, past = self._experienced()
+        found = propose(profile, self.catalog.check(model), machine, changes, priors, past)
         self._foresee(found.plan, found.footprint)
         return found
 
     def trace(self, plan: Plan | dict[str, Any], profile: DatasetProfile | None = None) -> Footprint:
         """What a plan will need, counted on its model without weights (stage “trace”); where that cannot be, the closed form's answer."""
         typed = parse_plan(plan if isinstance(plan, dict) else plan.model_dump())
-        found = traced(self.tracer, typed, self.catalog.check(typed.base_model), self._experienced(), profile, self.history.experience())
+        machine, past = self._experienced()
+        found = traced(self.tracer, typed, self.catalog.check(typed.base_model), machine, profile, past)
         self._foresee(typed.model_dump(), found)
         return found
 
-    def _experienced(self) -> Machine:
-        """This computer with how fast past runs were on it."""
-        machine = self.machine()
-        learned = {"tokens_per_second": machine.speed.tokens_per_second | self.history.speeds()}
-        return machine.model_copy(update={"speed": machine.speed.model_copy(update=learned)})
+    def _experienced(self) -> tuple[Machine, Experience]:
+        """This computer with how fast past runs were on it, and what they taught about estimates."""
+        machine, past = self.machine(), self.history.measured()
+        learned = {"tokens_per_second": machine.speed.tokens_per_second | speeds(past)}
+        return machine.model_copy(update={"speed": machine.speed.model_copy(update=learned)}), gather(past)
 
     def _foresee(self, plan: dict[str, Any], needs: Footprint) -> None:
         """Remember what was said about a plan before any correction, so that a run started on it can be held against it."""

@@ -2,24 +2,30 @@
 
     python -m ui.app --port 7860 --home FOLDER
 
-Invariant: the process never imports torch, binds to loopback only and sends nothing anywhere.
+The environment may hold LORALAB_SECRET, which whoever opens the page has to know; without it one is made, and the link printed.
+Invariant: the process never imports torch, binds to loopback only, answers only at its doors (doors.py) and sends nothing anywhere.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import secrets
+import socket
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
+import uvicorn
+from fastapi import FastAPI
 
 from loralab.core.paths import room
 from loralab.lab import Lab
 from ui.advisor.memory_page import memory_page
 from ui.advisor.panel import advisor_panel
+from ui.doors import MAX_UPLOAD, Doors, tidy
 from ui.errors import LOG, told, write_log
 from ui.idle import measuring
 from ui.markup import markup
@@ -34,6 +40,7 @@ from ui.tabs.share import tab as share
 from ui.tabs.train import tab as train
 from ui.theme import CSS, FOLD_SIDE_JS, HEAD, make_theme, set_theme_js
 
+HOST = "127.0.0.1"
 BUILD = {"dataset": dataset.build, "plan": plan.build, "train": train.build, "evaluate": evaluate.build, "share": share.build}
 TITLES = {"dataset": "Dataset", "plan": "Plan", "train": "Train", "evaluate": "Evaluate", "share": "Share"}
 LOGO = (
@@ -109,38 +116,58 @@ def _wire_page(demo: gr.Blocks, page: Page, theme: gr.Radio, welcome: Greeting) 
     theme.input(told(lambda look: remember(page.lab.home, {"theme": look})), theme, None, show_progress="hidden")
 
 
+def web(lab: Lab, port: int, secret: str) -> Doors:
+    """The page behind its doors, to be served on this port."""
+    uploads = room("cache", lab.home) / "uploads"
+    tidy(uploads, 0)  # those of earlier starts: what was dropped lies in the workspace by now
+    os.environ["GRADIO_TEMP_DIR"] = str(uploads)
+    app = gr.mount_gradio_app(
+        FastAPI(openapi_url=None),
+        build(lab).queue(default_concurrency_limit=8, api_open=False),
+        path="/",
+        server_name=HOST,
+        server_port=port,
+        footer_links=[],
+        run_history=False,
+        allowed_paths=[str(room("exports", lab.home))],
+        theme=make_theme(),
+        css=CSS,
+        head=HEAD,
+        ssr_mode=False,
+        enable_monitoring=False,
+        max_file_size=MAX_UPLOAD,
+    )
+    return Doors(app, port=port, secret=secret, uploads=uploads)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Serve the app until it is ended. Returns 1 with a sentence in app.log when the port is taken."""
     parser = argparse.ArgumentParser(prog="python -m ui.app", description="The LoRALab app, on this computer only.")
     parser.add_argument("--port", type=int, default=7860)
     parser.add_argument("--home", type=Path, default=None, help="workspace folder")
     options = parser.parse_args(argv)
+    secret = os.environ.pop("LORALAB_SECRET", "")  # not for the processes that the app starts
     lab = Lab(options.home)
     os.environ["LORALAB_HOME"] = str(lab.home)
-    os.environ["GRADIO_TEMP_DIR"] = str(room("cache", lab.home))
     write_log(lab.home)
-    demo = build(lab).queue(default_concurrency_limit=8, api_open=False)
     try:
-        demo.launch(
-            server_name="127.0.0.1",
-            server_port=options.port,
-            inbrowser=False,
-            quiet=True,
-            show_error=True,
-            footer_links=[],
-            run_history=False,
-            allowed_paths=[str(room("exports", lab.home))],
-            theme=make_theme(),
-            css=CSS,
-            head=HEAD,
-            ssr_mode=False,
-            enable_monitoring=False,
-            max_file_size="4gb",
-            _frontend=False,  # Gradio looks at its own page first, and gives up where a busy computer takes over three seconds
-        )
+        listener = socket.create_server((HOST, options.port))
     except OSError as error:
         LOG.error("The app could not start on port %s: %s", options.port, error)
         return 1
+    if not secret:  # nobody who started us knows it yet
+        secret = secrets.token_urlsafe(32)
+        sys.stdout.write(f"http://{HOST}:{options.port}/?key={secret}\n")
+        sys.stdout.flush()
+    config = uvicorn.Config(
+        web(lab, options.port, secret),
+        log_level="warning",
+        ws="none",
+        proxy_headers=False,
+        server_header=False,
+        timeout_graceful_shutdown=1,  # a page that is open holds a stream for as long as it is
+    )
+    uvicorn.Server(config).run(sockets=[listener])
     return 0
 
 

@@ -5,7 +5,6 @@ Invariant: an answer is remembered for one file as it is now, one model and one 
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from advisor.advisor import Advisor
+from loralab.core.digest import digest
 from loralab.core.errors import UserError
 from loralab.core.paths import room
 from loralab.core.records import DatasetProfile, Proposal
@@ -94,8 +94,8 @@ class Desk:
     def keep(self, uploaded: str) -> str:
         """Copy a dropped file into the workspace under its own name, once per content, and return where it lies."""
         source = Path(uploaded)
-        digest = hashlib.sha256(source.read_bytes()).hexdigest()[:12]
-        target = room("datasets", self.lab.home) / digest / source.name
+        content = digest(source)[:12]
+        target = room("datasets", self.lab.home) / content / source.name
         if not target.exists():
             target.parent.mkdir(parents=True, exist_ok=True)
             handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=".")

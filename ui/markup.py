@@ -15,8 +15,8 @@ import gradio as gr
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from loralab.cli.terminal import size
-from ui.figures import count, duration, figure
+from loralab.core.words import duration, size
+from ui.figures import count, figure
 
 PICK = """
 element.addEventListener('click', event => {

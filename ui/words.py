@@ -2,51 +2,17 @@
 
 from __future__ import annotations
 
-from loralab.cli.terminal import size  # bytes are said alike on the page and in a terminal
-from ui.figures import count, duration, figure
+from advisor.words.glossary import MEANINGS, NAMES
+from loralab.core.words import duration, size
+from ui.figures import count, figure
 from ui.markup import draw, esc
 
-__all__ = [
-    "GLOSSARY",
-    "count",
-    "duration",
-    "empty",
-    "esc",
-    "fact",
-    "facts",
-    "figure",
-    "heading",
-    "notice",
-    "parameters",
-    "sentence",
-    "size",
-    "term",
-]
-
-GLOSSARY = {
-    "adapter": "A small add-on to a model. It holds what was learned; the model itself stays as it was.",
-    "base model": "The ready-made language model that learns from your examples.",
-    "LoRA": "The way of training used here: only a small add-on learns, so it is quick and fits on small machines.",
-    "held-out": "Examples kept aside and never trained on. They show whether the model learned or only memorised.",
-    "loss": "How surprised the model is by the right answer. Lower is better.",
-    "token": "A piece of a word: the unit a language model reads and writes.",
-    "update": "One correction of the adapter after looking at a few examples.",
-    "round": "One pass over all examples (an epoch).",
-    "learning rate": "How big each correction is right now. It rises gently, then falls towards the end.",
-    "gradient": "How strongly the examples of one update pull. Steady is healthy; a sudden jump is not.",
-    "interval": "The true difference lies in this range 95 times out of 100.",
-    "confusion table": "A line for each right label, a column for each label given. A perfect sorter has numbers on the diagonal only.",
-    "false positive": "A message was given this label although another one was right.",
-    "control": "A test with a known outcome: where there is nothing to find, nothing may be found.",
-    "parameters": "The numbers a model is made of. More of them know more, and need more memory and time.",
-    "PEFT": "The library most tools use to load adapters.",
-    "licence": "What the makers of the model allow you to do with it.",
-}
+__all__ = ["count", "duration", "empty", "esc", "fact", "facts", "figure", "heading", "notice", "parameters", "sentence", "size", "term"]
 
 
 def term(key: str, shown: str = "") -> str:
     """A word with its explanation on hover and on focus."""
-    return draw("parts", "term", shown or key, GLOSSARY[key])
+    return draw("parts", "term", shown or key, MEANINGS[NAMES[key]])
 
 
 def parameters(number: int) -> str:

@@ -11,8 +11,8 @@ from typing import Any
 from pydantic import Field
 
 from advisor.proposals.kinds import KINDS, Kind, KindName, Length
-from advisor.words.wording import size
 from loralab.core.records import DatasetProfile, Proposal, Record
+from loralab.core.words import size
 from loralab.lab import Lab, ModelCheck
 
 SPEAKS_MANY = ("qwen", "gemma", "llama-3.2", "mistral")  # beginnings of names of catalogue models that write other languages than English

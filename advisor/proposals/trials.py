@@ -24,7 +24,7 @@ from loralab.runs import runs
 SHARE, FEWEST, MOST = 0.1, 20, 60  # of the updates of the whole run; updates of a pilot
 APART = 3.0  # times: how far the others are from the usual value (the public sweep: 3 times off costs about 1 % of the loss)
 SURE = 0.05  # chance of picking another although all are alike
-ORDER = 0.03  # of what a pilot gained: how far the order of its examples moves its end (standard deviation; benchmarks/labfail/alike.py)
+ORDER = 0.03  # of what a pilot gained: how far the order of its examples moves its end (deviation; benchmarks/labfail/make/alike.py)
 Z = 2.24  # standard deviations: two others beside the usual one, SURE together
 LEAST, LARGEST = 1e-6, 1e-2  # learning rates that are tried
 MEASURES = ["loss"]

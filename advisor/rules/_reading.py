@@ -8,11 +8,9 @@ from __future__ import annotations
 import math
 
 from advisor.diagnosis.case import Case
+from advisor.diagnosis.usual import USUAL_SCALE, rate_words, usual_rate
 from loralab.core.events import Adjusted, Incident
-from loralab.planning.planner import MID_RATE, TINY, TINY_RATE, USUAL_RATE
 
-USUAL_SCALE = 2.0  # alpha / rank the usual rates hold for (loralab/planning/planner.py)
-USUAL_RANK = 16  # likewise
 WORSE = 0.1  # of the start: a held-out loss that is higher by more than this got worse beyond noise
 FLOOR = 0.1  # nats: and by at least this, so that a loss near zero may move
 BEYOND = 3.0  # times the usual learning rate: after running away nothing above it is tried again
@@ -49,31 +47,9 @@ def answer(case: Case, incident: Incident, setting: str) -> Adjusted | None:
     return next((c for c in changes if c.setting == setting and 0 <= incident.step - c.step <= 1 and c.time >= incident.time), None)
 
 
-def parameters(case: Case) -> int:
-    """Weights of the base model: counted where it was loaded, else from its measures (12 hidden² a layer); 0 where nothing is known."""
-    facts = case.facts
-    if facts is None:
-        return 0
-    return facts.parameters or 12 * facts.layers * facts.hidden**2 + facts.vocabulary * facts.hidden
-
-
-def usual_rate(case: Case) -> float:
-    """The learning rate usual for a model of this size at this adapter's loudness; NaN where the size is not known."""
-    size = parameters(case)
-    if not size:
-        return math.nan
-    rate = TINY_RATE if size < TINY else MID_RATE if size < 2 * TINY else USUAL_RATE
-    return rate * USUAL_SCALE / case.scale
-
-
 def boldness(case: Case) -> float:
     """How many times the usual the corrections are as asked for, loudness counted; NaN where the model's size is not known."""
     return case.asked.learning_rate / usual_rate(case)
-
-
-def rate_words(rate: float) -> float:
-    """A learning rate as a person would write it: two digits."""
-    return float(f"{rate:.2g}")
 
 
 def gentler(case: Case, times: float) -> float:

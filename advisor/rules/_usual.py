@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from advisor.diagnosis.case import Case
 from advisor.diagnosis.findings import Fix
-from advisor.rules._reading import BEYOND, LOUD, USUAL_SCALE, rate_words, usual_rate
+from advisor.diagnosis.usual import USUAL_SCALE, rate_words, usual_rate
+from advisor.rules._reading import BEYOND, LOUD
 
 QUIET = USUAL_SCALE / 4  # alpha / rank: no louder than this is as odd as far too loud
 

@@ -14,7 +14,8 @@ from advisor.words import story as told
 from advisor.words.glossary import MEANINGS
 from advisor.words.intents import Question, Topic, understand
 from advisor.words.summary import RunSummary
-from advisor.words.wording import count, joined, listed, loss, rate, size, time
+from advisor.words.wording import count, joined, listed, loss, rate, time
+from loralab.core.words import size
 
 FEW = 100  # examples below which more of them is the best advice: planner and rules say the same
 

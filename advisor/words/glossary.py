@@ -1,4 +1,4 @@
-"""Owns the words of training, explained to a person who cannot program. Invariant: each entry says what the thing is and what it does to a
+"""The words of training, explained to a person who cannot program. Invariant: each entry says what the thing is and what it does to a
 run, in short sentences, and names no number of any run.
 """
 
@@ -177,6 +177,18 @@ ENTRIES: tuple[tuple[str, tuple[str, ...], str], ...] = (
             "need less."
         ),
     ),
+    ("interval", ("confidence interval",), "An interval is a range. The true difference lies in it 95 times out of 100."),
+    (
+        "confusion table",
+        ("confusion matrix",),
+        (
+            "The confusion table has a line for each right label and a column for each label given. A perfect sorter has numbers "
+            "on the diagonal only."
+        ),
+    ),
+    ("false positive", (), "A false positive is a message that was given a label although another one was right."),
+    ("parameters", ("weights",), "Parameters are the numbers a model is made of. More of them know more, and need more memory and time."),
+    ("licence", ("license",), "The licence says what the makers of the model allow you to do with it."),
     ("perplexity", (), "Perplexity is the loss said in another way: among how many words the model wavers. Lower is better."),
 )
 

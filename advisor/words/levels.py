@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 
-from advisor.rules._reading import rate_words, usual_rate
+from advisor.diagnosis.usual import rate_words, usual_rate
 from advisor.words.intents import Question
 from advisor.words.summary import RunSummary
 from advisor.words.wording import joined, loss, rate, share

@@ -10,9 +10,9 @@ from functools import cached_property
 
 from advisor.diagnosis.case import Case
 from advisor.diagnosis.findings import Diagnosis
+from loralab.core import report
 from loralab.core.events import RunView
 from loralab.core.records import Score
-from loralab.reports import report
 
 EARLY = "Ended early:"  # how the loop's note about an early end begins
 

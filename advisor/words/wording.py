@@ -41,11 +41,6 @@ def time(seconds: float) -> str:
     return count(hours, "hour") + (f" and {count(rest, 'minute')}" if rest else "")
 
 
-def size(number: float) -> str:
-    """Bytes: “640 MB”, “3.2 GB”."""
-    return f"{number / 1e9:.1f} GB" if number >= 1e9 else f"{number / 1e6:.0f} MB"
-
-
 def listed(parts: Sequence[str], last: str = "and") -> str:
     """“a, b and c”."""
     return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} {last} {parts[-1]}" if parts else ""

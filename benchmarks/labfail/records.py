@@ -11,10 +11,13 @@ from typing import Any
 
 from pydantic import Field, TypeAdapter
 
-from benchmarks.labfail.causes import DATA, MODELS
 from loralab.core.events import Event, RunView, fold
 from loralab.core.records import DatasetProfile, Record
 
+TINY = ("llama", "qwen3", "gpt2", "gemma2", "phi3", "falcon")
+MODELS = (*TINY, "starter")
+PAIRS = ("numbers", "support", "labels", "chat", "desk")  # data sets with a question and an answer
+DATA = (*PAIRS, "plain")
 RUNS = Path(__file__).parent / "runs"
 HEALTHY = "healthy"
 TAIL = 4000  # characters of worker.log that are kept
@@ -24,7 +27,7 @@ _EVENTS: TypeAdapter[list[Event]] = TypeAdapter(list[Event])
 class LabRun(Record):
     """One real training: what was done to it, what it wrote, and how its healthy twin did."""
 
-    cause: str  # a name in causes.causes(), or “healthy”
+    cause: str  # a name in make.causes.causes(), or “healthy”
     kind: str  # of a healthy run: usual, or why it looks frightening
     model: str
     data: str
@@ -36,7 +39,7 @@ class LabRun(Record):
     log: str = ""
     profile: dict[str, Any] | None = None
     healthy_twin: dict[str, float] = Field(default_factory=dict)  # base, best, last of its held-out loss
-    facts: dict[str, Any] | None = None  # measured again where what a worker notes has grown since (see refresh)
+    facts: dict[str, Any] | None = None  # measured again where what a worker notes has grown since (see make/refresh)
     seconds: float = 0.0
 
     @property

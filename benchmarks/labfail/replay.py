@@ -1,10 +1,10 @@
 """Asks the advisor about every run of LabFail and says how often it is right.
 
-    python -m benchmarks.labfail.replay [--part dev|heldout] [--delay] [--each CAUSE]
+    python -m benchmarks.labfail.replay [--part dev|heldout] [--rules-only] [--delay] [--each CAUSE]
 
-Top-1: the first thing it says is a right answer (causes.py); alarms come first, and what only informs counts where nothing alarms. Top-3:
-one of the first three is. A false alarm is any alarm in a healthy run. Before: the fault is named, or the plan refused, before the first
-update.
+Top-1: the first thing it says is a right answer (make/cause.py); alarms come first, and what only informs counts where nothing alarms.
+Top-3: one of the first three is. A false alarm is any alarm in a healthy run. Before: the fault is named, or the plan refused, before the
+first update.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from advisor.diagnosis.case import Case
 from advisor.diagnosis.diagnose import diagnose
 from advisor.diagnosis.findings import Diagnosis, Finding
 from advisor.rules import rules
-from benchmarks.labfail.causes import causes
+from benchmarks.labfail.make.causes import causes
 from benchmarks.labfail.records import HEALTHY, RUNS, LabRun, corpus
 from loralab.core.events import Ended, Incident, RunView, Stepped, adjusted, fold
 from loralab.datasets.run_facts import Facts, noted

@@ -7,6 +7,8 @@ worked, 1 for a person's mistake (one line with what to do), 2 for a wrong comma
 from __future__ import annotations
 
 import io
+import os
+import secrets
 import subprocess
 import sys
 import traceback
@@ -39,11 +41,12 @@ from loralab.cli.console import (
 from loralab.core import paths
 from loralab.core.errors import LabError, Problem, RunFailed, UserError, classify
 from loralab.core.records import Proposal
+from loralab.core.words import size
 from loralab.lab import Lab
 from loralab.machine.checkup import checkup, letter
 from loralab.planning.estimate import disk_words, stage_words
-from loralab.setup.doorway import free_port
-from loralab.setup.opened import running_port
+from loralab.setup.opened import running_link
+from loralab.setup.opening import choose_port
 from loralab.tasks import parse_plan
 
 app = typer.Typer(
@@ -81,8 +84,7 @@ def models(
         out.give({"removed": removed}, f"Removed: {', '.join(removed) or 'nothing'}.")
     elif not name:
         rows = [
-            (e.name, f"{e.parameters / 1e6:,.0f} M", terminal.size(e.download_bytes), e.licence, "here" if e.present else "")
-            for e in lab.models()
+            (e.name, f"{e.parameters / 1e6:,.0f} M", size(e.download_bytes), e.licence, "here" if e.present else "") for e in lab.models()
         ]
         out.give({"models": lab.models()}, terminal.table(rows, ("name", "weights", "download", "licence", "")))
     elif download:
@@ -94,7 +96,7 @@ def models(
 
 def _download(lab: Lab, name: str, *, yes: bool, out: Output) -> None:
     known = lab.check_model(name, ask_hub=True).download_bytes
-    weight = terminal.size(known) if known else "a size the Hub will tell"
+    weight = size(known) if known else "a size the Hub will tell"
     folder = lab.catalog.folder(name)
     if not yes and not typer.confirm(f"Download {name} ({weight}) to {folder}?", err=True):
         raise UserError("Nothing was downloaded.", "Answer y, or add --yes.", code="not_confirmed")
@@ -219,13 +221,14 @@ def open_app(
 ) -> None:
     """Open the app in the browser; the same as python launch.py."""
     place = Lab(home).home
-    if json and not port:  # a script is told the address before the app is there
-        port = running_port(place) or free_port()
     command = [sys.executable, str(paths.CHECKOUT / "launch.py"), "--home", str(place)]
+    if json:  # a script is told what opens the app before the app is there
+        secret, link = secrets.token_urlsafe(32), running_link(place)
+        port = port or choose_port(None)
+        os.environ["LORALAB_SECRET"] = secret
+        Output(json).give({"url": link or f"http://127.0.0.1:{port}/?key={secret}", "home": str(place)}, "Opening the app.")
     command += ["--port", str(port)] if port else []
     command += [] if browser else ["--no-browser"]
-    if json:
-        Output(json).give({"url": f"http://127.0.0.1:{port}/", "home": str(place)}, "Opening the app.")
     raise typer.Exit(subprocess.call(command, stdout=sys.stderr if json else None))
 
 

@@ -17,8 +17,8 @@ import typer
 from loralab.cli.terminal import LiveLine, verdict
 from loralab.core.errors import RunFailed, UserError
 from loralab.core.events import RunView
+from loralab.core.strict_json import plain
 from loralab.lab import Lab
-from loralab.reports.report import plain
 from loralab.tasks import parse_plan, tasks
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]

@@ -10,33 +10,11 @@ from collections.abc import Sequence
 from typing import Any, TextIO
 
 from loralab.core.events import Adjusted, RunView
+from loralab.core.words import duration
 from loralab.reports.incidents import adjustment
 
 PLAIN_EVERY = 5.0  # seconds between two lines where the output is a file and a line cannot be written over
 BAR = 24
-
-
-def duration(seconds: float | None) -> str:
-    """Seconds as a person says them: 40 s, 3 min 20 s, 2 h 5 min."""
-    if seconds is None or not math.isfinite(seconds):
-        return "?"
-    whole = max(0, round(seconds))
-    if whole < 60:
-        return f"{whole} s"
-    minutes, rest = divmod(whole, 60)
-    if minutes < 60:
-        return f"{minutes} min {rest} s"
-    return f"{minutes // 60} h {minutes % 60} min"
-
-
-def size(count: float) -> str:
-    """Bytes as a person says them: 512 MB, 1.4 GB."""
-    value = float(count)
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if abs(value) < 1000:
-            return f"{value:.0f} {unit}" if value >= 10 or unit == "bytes" else f"{value:.1f} {unit}"
-        value /= 1000
-    return f"{value:.1f} TB"
 
 
 def figure(value: float | None, digits: int = 3) -> str:

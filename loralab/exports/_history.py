@@ -11,11 +11,12 @@ from typing import Any
 
 from loralab import __version__
 from loralab.core.events import Ended, Queued, Saved
+from loralab.core.report import judged, losses
+from loralab.core.strict_json import plain
 from loralab.exports import Source
 from loralab.models import fingerprint
 from loralab.models.adapter_file import FORM, HISTORY
 from loralab.reports.card import SETTINGS, shared_plan
-from loralab.reports.report import judged, losses, plain
 
 
 def history(source: Source) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from loralab.core.errors import Problem, Unavailable, UserError
+from loralab.core.errors import LabError, Problem, Unavailable, UserError
 from loralab.exports import Format, Note, Source, Trial, merged
 from loralab.exports._files import encoder_of, write_papers
 from loralab.models.model_folder import count_weights, read_json, weight_files
@@ -112,17 +112,34 @@ class _Packing:
 
 
 def _foreign(variant: Any) -> _Packing | None:
-    """Set up where the variant needs it. Raises Unavailable when llama.cpp here does not offer it."""
-    from loralab.exports.gguf.packing import THEIRS
-    from loralab.runtimes.llama.parent import MISSING, packing_library
+    """What packs k-quants by ggml itself; None where that is not wanted, or not to be had and ours will do.
 
-    if variant.kind not in THEIRS:
-        return None
-    library = packing_library()
-    if not library:
+    Raises Unavailable when nothing else can write the variant.
+    """
+    from loralab.exports.gguf.packing import K_QUANTS, OURS
+    from loralab.runtimes.llama.parent import MISSING
+
+    found = _ggml() if variant.kind in K_QUANTS else None
+    if found is None and variant.kind in K_QUANTS and variant.kind not in OURS:
         what = f"{variant.name.upper()} can only be written by llama.cpp itself, which is not installed here or does not offer it."
         raise Unavailable(what, f"{MISSING} Or choose q4_k_m, which needs nothing.", code="no_llama_cpp")
-    return _Packing(library)
+    return found
+
+
+def _ggml() -> _Packing | None:
+    """Tried on one block: a library that is there may still keep its packing to itself."""
+    from loralab.runtimes.llama.parent import packing_library
+
+    library = packing_library()
+    if not library:
+        return None
+    found = _Packing(library)
+    try:
+        found.pack("Q4_K", 256, bytes(4 * 256))
+    except LabError:
+        found.close()
+        return None
+    return found
 
 
 def opened(source: Source, folder: Path, room: Path, context: int) -> Any:

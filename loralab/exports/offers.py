@@ -17,7 +17,7 @@ from loralab.models.model_folder import count_weights, weight_files
 
 START = 20.0  # seconds until a worker has loaded its libraries, and again for what is compared
 CHECK = 40.0  # seconds for a thousand million weights: base plus adapter and the export asked the same
-# Seconds for a thousand million weights on two processor cores (docs/measurements.md, GGUF and ONNX; merging by its reading and writing)
+# Seconds for a thousand million weights on two processor cores (docs/measurements/exports.md; merging by its reading and writing)
 PACE = {"adapter": 0.0, "merged": 25.0, "pt": 35.0, "onnx": 170.0, "gguf_adapter": 30.0}
 PACKED = {"q4_k_m": 55.0, "q5_k_m": 50.0, "q6_k": 45.0, "q2_k": 40.0}  # GGUF types that are searched for, not rounded
 OTHER = 30.0

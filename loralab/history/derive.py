@@ -1,4 +1,4 @@
-"""Owns the way from a run's folder to what is remembered of it. Invariant: pure; the same log gives the same memory on every computer."""
+"""From a run's folder to what is remembered of it. Invariant: pure; the same log gives the same memory on every computer."""
 
 from __future__ import annotations
 
@@ -8,42 +8,23 @@ from collections.abc import Iterator
 from typing import Any
 
 from loralab.core.events import Adjusted, Incident, RunView, adjusted
+from loralab.core.incident_kinds import KINDS
 from loralab.core.paths import last_part, model_name
 from loralab.core.records import Job
-from loralab.datasets.run_facts import noted
-from loralab.history.record import MOST, WORDS, Act, Kind, Memory, Moment, Point, effective_rate
-from loralab.reports.incidents import KINDS
-from loralab.reports.report import plain
+from loralab.core.strict_json import plain
+from loralab.datasets.run_facts import Facts, noted
+from loralab.history.record import MOST, WORDS, Act, Kind, Memory, Moment, Point
 
 MEMORY_CODES = frozenset({"out_of_memory", "killed_for_memory", "does_not_fit", "memory_spill"})
 RATE_CODES = frozenset({"diverged", "rolled_back", "non_finite"})
 CODES: dict[Kind, frozenset[str]] = {"memory": MEMORY_CODES, "rate": RATE_CODES}
 # Settings that want of memory or stability has been seen to depend on: what two points are compared by.
 SETTINGS = (
-    "base_model",
-    "engine",
-    "precision",
-    "rank",
-    "alpha",
-    "use_rslora",
-    "use_dora",
-    "targets",
-    "optimizer",
-    "attention",
-    "token_budget",
-    "micro_batch",
-    "effective_batch",
-    "max_length",
-    "recompute",
-    "offload",
-    "learning_rate",
-    "warmup",
-    "schedule",
-    "max_grad_norm",
-    "weight_decay",
-    "dropout",
+    *("base_model", "engine", "precision", "rank", "alpha", "use_rslora", "use_dora", "targets", "optimizer", "attention"),
+    *("token_budget", "micro_batch", "effective_batch", "max_length", "recompute", "offload", "learning_rate", "warmup"),
+    *("schedule", "max_grad_norm", "weight_decay", "dropout"),
 )
-OF_FACTS = ("data", "architecture", "hidden", "layers", "parameters", "trainable", "room", "device", "place")
+OF_FACTS = ("architecture", "hidden", "layers", "room", "place")
 _PATH = re.compile(r"(?:(?<=[\s\"'“(=:])|^)(?:[A-Za-z]:[\\/]|[\\/]{1,2}|~[\\/])(?:[^\\/\s\"'”):]+[\\/])+")
 
 
@@ -163,28 +144,20 @@ def _went_well(memory: Memory, kind: Kind, codes: frozenset[str]) -> bool:
 
 def _point(memory: Memory, kind: Kind, settings: dict[str, Any], trouble: Moment | None = None) -> Point:
     """A point of a run; without a trouble it went well."""
-    facts = memory.facts
-    found: dict[str, Any] = {"step": memory.steps}
-    if trouble:
-        found = {"code": trouble.code, "step": trouble.step, "tokens": trouble.tokens}
-    if facts:
-        found |= {name: getattr(facts, name) for name in OF_FACTS}
-        found["longest"] = facts.tokens.get("max", 0)
-    return Point.model_validate(
-        {
-            "kind": kind,
-            "ok": trouble is None,
-            "run": memory.run,
-            "workspace": memory.workspace,
-            "time": memory.ended,
-            "model": memory.model,
-            "epochs": memory.epochs,
-            "peak_memory": memory.peak_memory,
-            "versions": memory.versions,
-            "settings": {name: settings[name] for name in SETTINGS if name in settings},
-            "rate": effective_rate(settings),
-        }
-        | found
+    facts = memory.facts or Facts()
+    return Point(
+        kind=kind,
+        ok=trouble is None,
+        code=trouble.code if trouble else "",
+        step=trouble.step if trouble else memory.steps,
+        run=memory.run,
+        workspace=memory.workspace,
+        time=memory.ended,
+        model=memory.model,
+        epochs=memory.epochs,
+        longest=facts.tokens.get("max", 0),
+        settings={name: settings[name] for name in SETTINGS if name in settings},
+        **{name: getattr(facts, name) for name in OF_FACTS},
     )
 
 

@@ -1,38 +1,35 @@
-"""Owns history.db, the index of all runs. The run folders are the truth: the index can be deleted at any time.
+"""history.db, the index of all runs. The run folders are the truth: the index can be deleted at any time.
 
 Invariants: a run's row, its memory and the byte offset both were made from are written in one transaction; what is read goes through
-parameters; a file that is no database, or was written by a newer version, is rebuilt and never repaired.
+parameters; a file that is no database, or was written by another version, is made anew and never repaired, after what it alone knows
+was handed to memory.jsonl.
 """
 
 from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 from sqlite_utils import Database
 
-from loralab.core.errors import UserError
+from loralab.core.errors import Unavailable, UserError
 from loralab.core.events import RunView
 from loralab.core.records import Job
+from loralab.core.report import losses, run_report
 from loralab.history import upkeep
 from loralab.history.derive import memory_of
 from loralab.history.ledger import Ledger
+from loralab.history.measure import RunMeasurement, measure
 from loralab.history.memories import Memories
 from loralab.history.record import Memory
-from loralab.history.tables import check, migrate
-from loralab.planning import calibration
-from loralab.planning.calibration import TELLING, Experience, Lesson
-from loralab.planning.duration import LAST_RUNS
-from loralab.reports.report import losses, run_report
+from loralab.history.tables import check, is_whole, prepare
 from loralab.runs import runs
 
-MEMORY = ":memory:"  # SQLite's name for a database without a file
+IN_MEMORY = ":memory:"  # SQLite's name for a database without a file
 UNWRITABLE = ("readonly", "is full", "unable to open", "disk I/O", "locked")  # how SQLite says that the file is fine and the place is not
-TELLING_STEPS = TELLING  # fewer updates say little about a speed
 AT_ONCE = 100  # runs read between two commits: another app waits no longer than that takes
 LISTED = ("id", "kind", "title", "task", "state", "model", "dataset", "base_loss", "adapter_loss", "started", "seconds", "steps")
 
@@ -53,40 +50,21 @@ class History:
             rows = sorted(db.table("runs").rows, key=lambda row: (row["started"], row["id"]), reverse=True)
             return [{name: row[name] for name in LISTED} for row in rows]
 
-    def speeds(self) -> dict[str, float]:
-        """Tokens per second of training by base model, as this machine did it: the median of the last runs long enough to tell."""
+    def measured(self) -> list[dict[str, Any]]:
+        """Finished trainings that are not to be forgotten, newest first: id, task, model, steps, tokens_per_second, and all that
+        RunMeasurement holds.
+        """
+        names = ("id", "task", "model", "steps", "tokens_per_second", *RunMeasurement.model_fields)
+        where = "kind = 'train' and state = 'finished' and id not in (select run from forgotten)"
         with self._open() as db:
-            rows = db.query(
-                "select model, tokens_per_second as speed from runs where kind = 'train' and state = 'finished' and steps >= :steps "
-                "and task not in ('pretrain', 'full') and tokens_per_second > 0 "
-                "and id not in (select run from forgotten) order by started desc",
-                {"steps": TELLING_STEPS},
-            )
-            found: dict[str, list[float]] = {}
-            for row in rows:
-                found.setdefault(row["model"], []).append(row["speed"])
-        return {model: median(speeds[:LAST_RUNS]) for model, speeds in found.items()}
-
-    def experience(self) -> Experience:
-        """What finished runs of this workspace teach about the next prediction: measured over foretold, newest first."""
-        with self._open() as db:
-            where = "kind = 'train' and state = 'finished' and id not in (select run from forgotten)"
-            return calibration.gather(db.table("runs").rows_where(where, order_by="started desc"))
+            return [{name: row[name] for name in names} for row in db.table("runs").rows_where(where, order_by="started desc")]
 
     def refresh(self) -> None:
         """Bring the index up to date now, and hand what was learned from runs whose folders are gone to memory.jsonl."""
         with self._open():
             pass
 
-    def rebuild(self) -> None:
-        """Throw the index away and make it again from the run folders."""
-        self._discard()
-        self.runs()
-
-    def _discard(self) -> None:
-        for suffix in ("", "-wal", "-shm"):
-            Path(f"{self.path}{suffix}").unlink(missing_ok=True)
-
+    # ---- the file --------------------------------------------------------------------------------------------------------
     @contextmanager
     def _open(self) -> Iterator[Database]:
         db = self._usable()
@@ -102,20 +80,36 @@ class History:
         except (sqlite3.Error, ValueError, TypeError, KeyError, OSError) as error:  # damaged pages look like any of these from here
             busy = isinstance(error, sqlite3.OperationalError) and any(word in str(error) for word in UNWRITABLE)
             if busy or isinstance(error, OSError):
-                return self._refreshed(MEMORY)
+                return self._refreshed(IN_MEMORY)
         try:
-            self._discard()
+            self._hand_over()
+            for suffix in ("", "-wal", "-shm"):
+                Path(f"{self.path}{suffix}").unlink(missing_ok=True)
             return self._refreshed(self.path)
-        except (sqlite3.Error, OSError):
-            return self._refreshed(MEMORY)
+        except (sqlite3.Error, OSError, Unavailable):
+            return self._refreshed(IN_MEMORY)
+
+    def _hand_over(self) -> None:
+        """Give memory.jsonl what only this index knows, before it goes; a damaged one is not believed. Raises Unavailable."""
+        lessons = []
+        with suppress(sqlite3.Error, ValueError, TypeError), closing(sqlite3.connect(self.path, timeout=30)) as connection:
+            if is_whole(db := Database(connection)):
+                lessons = upkeep.lessons_of_gone(db, {*runs.list_runs(self.home), *self.ledger.forgotten()})
+        if lessons:
+            self.ledger.append(*lessons)
 
     def _refreshed(self, path: Path | str) -> Database:
-        db = self._connect(path)
+        connection = sqlite3.connect(path, timeout=30)
         try:
+            db = Database(connection)
+            if path != IN_MEMORY:
+                db.enable_wal()
+            connection.execute("pragma secure_delete = on")  # what is forgotten leaves no bytes behind
+            prepare(db)
             self._check(db)
             self._refresh(db)
         except BaseException:
-            db.close()
+            connection.close()
             raise
         return db
 
@@ -133,19 +127,7 @@ class History:
             return ()
         return stat.st_ino, stat.st_size, stat.st_mtime_ns
 
-    def _connect(self, path: Path | str) -> Database:
-        connection = sqlite3.connect(path, timeout=30)
-        try:
-            db = Database(connection)
-            if path != MEMORY:
-                db.enable_wal()
-            db.conn.execute("pragma secure_delete = on")  # what is forgotten leaves no bytes behind
-            migrate(db)
-        except sqlite3.Error:
-            connection.close()
-            raise
-        return db
-
+    # ---- its rows --------------------------------------------------------------------------------------------------------
     def _refresh(self, db: Database) -> None:
         """Read again what changed since: a folder whose log and worker are as indexed, and which has ended, costs two stats."""
         upkeep.take_in(db, self.ledger)
@@ -162,7 +144,7 @@ class History:
                         upkeep.remember(db, memory, "run")
         for gone in known.keys() - set(present):
             db.table("runs").delete(gone)
-        upkeep.keep_lessons(db, self.ledger, set(present))
+        upkeep.keep_lessons(db, self.ledger, present)
 
     def _settled(self, run: str, row: dict[str, Any] | None) -> bool:
         if row is None or row["state"] in ("waiting", "running"):
@@ -186,36 +168,22 @@ class History:
         view = runs.view(self.home, run)
         base, adapter, _n = losses(view)
         report = run_report(view, folder)
-        row: dict[str, Any] = Lesson().model_dump() | {
-            "id": run,
-            "kind": "train",
-            "title": "",
-            "task": "",
-            "state": view.state,
-            "model": "",
-            "dataset": "",
-            "base_loss": base,
-            "adapter_loss": adapter,
-            "started": view.started or (folder / "job.json").stat().st_mtime,
-            "seconds": report["seconds"],
-            "tokens_per_second": _speed(view),
-            "steps": view.step,
-        }
+        row: dict[str, Any] = {"id": run, "state": view.state, "base_loss": base, "adapter_loss": adapter, "steps": view.step}
+        row |= {"started": view.started or (folder / "job.json").stat().st_mtime, "seconds": report["seconds"]}
+        row |= {"tokens_per_second": _speed(view)} | RunMeasurement().model_dump()
         try:
             job = runs.job(self.home, run)
         except UserError:
-            return row | {"title": "This run's job.json cannot be read."}, None
+            unknown = dict.fromkeys(("task", "model", "dataset"), "")
+            return row | unknown | {"kind": "train", "title": "This run's job.json cannot be read."}, None
         plan = job.plan
-        model, dataset = str(plan.get("base_model", job.options.get("model", ""))), str(plan.get("dataset", ""))
-        title = str(plan.get("title", "") or job.options.get("of", ""))
-        row |= {"kind": job.kind, "title": title, "task": str(plan.get("task", "")), "model": model, "dataset": dataset}
+        row |= {"kind": job.kind, "task": str(plan.get("task", "")), "title": str(plan.get("title", "") or job.options.get("of", ""))}
+        row |= {"model": str(plan.get("base_model", job.options.get("model", ""))), "dataset": str(plan.get("dataset", ""))}
         if job.options.get("imported"):  # another computer's speed teaches nothing about this one
             return row | {"tokens_per_second": 0.0}, None
         if job.kind != "train" or view.active:
             return row, None
-        filled = calibration.folder_bytes(folder)
-        lesson = calibration.lesson(plan, job.options.get("predicted"), view, filled).model_dump()
-        return row | lesson, _remembered(job, view, report)
+        return row | measure(job.options.get("predicted"), view, folder).model_dump(), _remembered(job, view, report)
 
 
 def _remembered(job: Job, view: RunView, report: dict[str, Any]) -> Memory | None:
@@ -227,6 +195,6 @@ def _remembered(job: Job, view: RunView, report: dict[str, Any]) -> Memory | Non
 
 
 def _speed(view: RunView) -> float:
-    """Tokens per second within updates; looks at the held-out examples and safety copies are not in it."""
+    """Tokens per second within updates; looks at the held-out examples and checkpoints are not in it."""
     within = sum(step.tokens / step.tokens_per_second for step in view.steps if step.tokens_per_second > 0)
     return sum(step.tokens for step in view.steps) / within if within else 0.0

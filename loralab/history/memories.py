@@ -1,4 +1,4 @@
-"""Owns the memory's front: what can be asked of it, told to it, brought to another computer, and forgotten.
+"""The memory's front: what can be asked of it, told to it, brought to another computer, and forgotten.
 
 Invariants: asking goes through a connection that cannot write; telling goes to memory.jsonl and never to the index; a run of another
 workspace is always marked as such; a run that was forgotten is neither found nor told about again.
@@ -6,6 +6,7 @@ workspace is always marked as such; a run that was forgotten is neither found no
 
 from __future__ import annotations
 
+import json
 import re
 import secrets
 import sqlite3
@@ -19,21 +20,16 @@ from sqlite_utils import Database
 
 from loralab.core import disk
 from loralab.core.errors import UserError
-from loralab.datasets.run_facts import Facts
+from loralab.core.strict_json import plain
 from loralab.history import travel
 from loralab.history.derive import bare
-from loralab.history.ledger import Advised, Done, Found, Ledger, Lesson
-from loralab.history.likeness import Similar, likeness, words
-from loralab.history.record import Act, Advice, By, Cause, Kind, Memory, Point
+from loralab.history.ledger import Advised, Found, Ledger, Lesson
+from loralab.history.record import Act, Advice, Cause, Kind, Memory, Point
 from loralab.history.travel import Arrived
-from loralab.reports.report import plain
+from loralab.history.upkeep import FINDINGS, is_forgotten
 from loralab.runs import runs
-from loralab.tasks.text import TextPlan
 
-_RANKED = (
-    "select memories.* from memories_fts join memories on memories.id = memories_fts.rowid where memories_fts match :words "
-    "order by bm25(memories_fts, 3.0, 5.0, 2.0, 1.0, 1.0), memories.ended desc limit :n"
-)
+SEARCHED = frozenset({"title", "model", "dataset", "outcome", "code", "what", "verdict", "text", "words", "why"})  # fields of a memory
 
 
 class Memories:
@@ -62,26 +58,18 @@ class Memories:
             return {source: int(found.get(source, 0)) for source in ("run", "kept", "imported")}
 
     def search(self, text: str, n: int = 20) -> tuple[Memory, ...]:
-        """Runs whose names, models, files, troubles or findings have these words, best first; those with all of them before the rest."""
-        asked = [f'"{word}"*' for word in re.findall(r"\w+", text)[:30]]
-        if not asked:
-            return ()
+        """Runs whose names, models, files, troubles or findings have these words, newest first; where none has all, those with most."""
+        words = set(re.findall(r"\w+", text.lower()))
         with self._reading() as db:
-            rows = {row["id"]: row for join in (" AND ", " OR ") for row in db.query(_RANKED, {"words": join.join(asked), "n": n})}
-            return tuple(_whole(db, row) for row in list(rows.values())[:n])
-
-    def similar(self, facts: Facts, plan: TextPlan, n: int = 8) -> tuple[Similar, ...]:
-        """The runs that say most about one with these facts and this plan (see likeness.py), of those with a measured loss."""
-        with self._reading() as db:
-            rows = db.query(
-                "select id, model, architecture, size, data, examples, length, shape, ended from memories "
-                "where best_loss is not null and control = 0"
-            )
-            scored = sorted(((likeness(facts, plan.base_model, row), row["ended"], row["id"], row) for row in rows), key=lambda s: s[:3])
-            return tuple(
-                Similar(memory=_whole(db, db.table("memories").get(at)), likeness=score, words=words(facts, plan.base_model, row))
-                for score, _, at, row in scored[: -n - 1 : -1]
-            )
+            told: dict[str, str] = {}
+            for row in db.table("told").rows:
+                told[row["run"]] = f"{told.get(row['run'], '')}\n{_text(row['record'])}"
+            rows = list(db.table("memories").rows_where(order_by="ended desc, run desc"))
+            texts = [_text(row["record"]) + ("" if row["workspace"] else told.get(row["run"], "")) for row in rows]
+            hits = [sum(word in text for word in words) for text in texts]
+            most = max(hits, default=0)
+            found = [row for row, number in zip(rows, hits, strict=True) if number == most > 0]
+            return tuple(_whole(db, row) for row in found[:n])
 
     def points(self, kind: Kind, model: str = "") -> tuple[Point, ...]:
         """Settings that went wrong and that went well, oldest first; of one base model, or of all."""
@@ -92,17 +80,17 @@ class Memories:
             return tuple(Point.model_validate_json(row["record"]) for row in rows)
 
     def actions(self, n: int = 50) -> tuple[Act, ...]:
-        """What was changed because of runs of this workspace by somebody else than their guard, newest first, and what came of it."""
+        """What was changed in another try of a run of this workspace, newest first, and what came of it."""
         with self._reading() as db:
-            told = [Act.model_validate_json(row["record"]) for row in db.table("actions").rows]
-            tried = [Memory.model_validate_json(row["record"]).tried for row in db.table("memories").rows_where(_TRIED)]
-            found = [_settled(db, act) for act in [*told, *(act for act in tried if act)]]
-        return tuple(sorted(found, key=lambda act: act.time, reverse=True)[:n])
+            rows = db.table("memories").rows_where("parent <> '' and source <> 'imported'", order_by="ended desc", limit=n)
+            found = [act for row in rows if (act := Memory.model_validate_json(row["record"]).tried)]
+        return tuple(sorted(found, key=lambda act: act.time, reverse=True))
 
     def advice(self, n: int = 50) -> tuple[Advice, ...]:
         """What was advised, newest first, and whether it was taken."""
         with self._reading() as db:
-            found = [Advice.model_validate_json(row["record"]) for row in db.table("advice").rows]
+            rows = db.table("told").rows_where("id <> ?", [FINDINGS])
+            found = [Advised.model_validate_json(row["record"]).advice for row in rows]
         return tuple(sorted(found, key=lambda one: one.time, reverse=True)[:n])
 
     # ---- telling ---------------------------------------------------------------------------------------------------------
@@ -110,28 +98,14 @@ class Memories:
         """What was found in a run, instead of what was found before. Keys: rule, title, words, severity, confidence, evidence."""
         causes = tuple(Cause.model_validate(_short(found)) for found in findings)
         with self._reading() as db:
-            known = tuple(Cause.model_validate_json(row["record"]) for row in db.table("findings").rows_where("run = ?", [run]))
-            silent = causes == known or _forgotten(db, run)
+            silent = causes == _told(db, run)[0] or is_forgotten(db, run)
         if not silent:
-            self.ledger.append(Found(run=run, causes=causes))
-
-    def note_action(self, run: str, changes: dict[str, tuple[Any, Any]], *, by: By, why: str, rule: str = "", child: str = "") -> str:
-        """Something that was changed because of a run; returns its id. `changes`: setting -> (before, after)."""
-        act = Act(id=secrets.token_hex(8), run=run, time=time.time(), by=by, changes=changes, why=bare(why), rule=rule, child=child)
-        self._tell(run, Done(action=act))
-        return act.id
-
-    def note_result(self, action: str, *, fixed: bool | None, child: str = "") -> None:
-        """What came of an action. Raises UserError for one that is not known."""
-        known = next((act for act in self.actions(10_000) if act.id == action), None)
-        if known is None:
-            raise UserError(f"There is no action “{action}”.", "It may have been forgotten.", code="no_action")
-        self._tell(known.run, Done(action=known.model_copy(update={"fixed": fixed, "child": child or known.child})))
+            self.ledger.append(Found(type="found", run=run, causes=causes))
 
     def note_advice(self, run: str, text: str, settings: dict[str, Any] | None = None, *, rule: str = "") -> str:
         """Something a person was advised to do about a run (empty: about none); returns its id."""
         given = Advice(id=secrets.token_hex(8), run=run, time=time.time(), words=bare(text), settings=settings or {}, rule=rule)
-        self._tell(run, Advised(advice=given))
+        self._note(given)
         return given.id
 
     def note_taken(self, advice: str, *, taken: bool) -> None:
@@ -139,7 +113,7 @@ class Memories:
         known = next((one for one in self.advice(10_000) if one.id == advice), None)
         if known is None:
             raise UserError(f"There is no advice “{advice}”.", "It may have been forgotten.", code="no_advice")
-        self._tell(known.run, Advised(advice=known.model_copy(update={"taken": taken})))
+        self._note(known.model_copy(update={"taken": taken}))
 
     # ---- forgetting, and travelling --------------------------------------------------------------------------------------
     def forget(self, run: str = "") -> int:
@@ -155,9 +129,8 @@ class Memories:
         elif known or run in present:
             self.ledger.forget([run])
         else:
-            raise UserError(f"Nothing is remembered of “{run}”.", "See what is: python -m loralab memory.", code="no_run")
+            raise UserError(f"Nothing is remembered of “{run}”.", "The page “What I remember” lists what is.", code="no_run")
         with self._open() as db, suppress(sqlite3.OperationalError):  # another app reads at this moment: the rows have gone all the same
-            db.table("memories").optimize()
             db.conn.execute("vacuum")
             db.conn.execute("pragma wal_checkpoint(truncate)")
         return len(known)
@@ -185,7 +158,7 @@ class Memories:
             else:
                 new[name] = mine
         if new:
-            self.ledger.add(Lesson(memory=memory) for memory in new.values())
+            self.ledger.append(*(Lesson(type="lesson", memory=memory) for memory in new.values()))
         return arrived.model_copy(update={"added": len(new), **counts})
 
     # ---- within ----------------------------------------------------------------------------------------------------------
@@ -196,46 +169,54 @@ class Memories:
             db.conn.execute("pragma query_only = on")
             yield db
 
-    def _tell(self, run: str, entry: Found | Done | Advised) -> None:
+    def _note(self, advice: Advice) -> None:
         with self._reading() as db:
-            if _forgotten(db, run):
-                return
-        self.ledger.append(entry)
-
-
-_TRIED = "parent <> '' and source <> 'imported'"
+            silent = is_forgotten(db, advice.run)
+        if not silent:
+            self.ledger.append(Advised(type="advised", advice=advice))
 
 
 def _whole(db: Database, row: dict[str, Any]) -> Memory:
-    """A memory with what memory.jsonl says about its run."""
+    """A memory with what memory.jsonl says about its run, and what another try of it came to."""
     memory = Memory.model_validate_json(row["record"])
     if memory.imported:
         return memory
-    run = [memory.run]
-    tried = [Memory.model_validate_json(of["record"]).tried for of in db.query("select record from memories where parent = ?", run)]
-    told = [Act.model_validate_json(of["record"]) for of in db.query("select record from actions where run = ?", run)]
-    acts = sorted([*told, *(act for act in tried if act)], key=lambda act: act.time)
-    causes = db.query("select record from findings where run = ? order by place", run)
-    advice = db.query("select record from advice where run = ?", run)
+    causes, advice = _told(db, memory.run)
+    tries = db.query("select record from memories where parent = ? and source <> 'imported'", [memory.run])
+    acts = [act for of in tries if (act := Memory.model_validate_json(of["record"]).tried)]
     return memory.model_copy(
         update={
-            "findings": (*memory.findings, *(Cause.model_validate_json(of["record"]) for of in causes)),
-            "actions": (*memory.actions, *(_settled(db, act) for act in acts)),
-            "advice": (*memory.advice, *(Advice.model_validate_json(of["record"]) for of in advice)),
+            "findings": (*memory.findings, *causes),
+            "actions": (*memory.actions, *sorted(acts, key=lambda act: act.time)),
+            "advice": (*memory.advice, *advice),
         }
     )
 
 
-def _settled(db: Database, act: Act) -> Act:
-    """An action with what came of it, where the run it was tried in tells."""
-    if act.fixed is not None or not act.child:
-        return act
-    outcome = next(iter(db.query("select outcome from memories where run = ? and workspace = ''", [act.child])), {}).get("outcome")
-    return act.model_copy(update={"fixed": {"finished": True, "failed": False, "killed": False}.get(str(outcome))})
+def _told(db: Database, run: str) -> tuple[tuple[Cause, ...], tuple[Advice, ...]]:
+    """What was found in a run, and what was advised about it."""
+    rows = list(db.table("told").rows_where("run = ?", [run], order_by="rowid"))
+    causes = tuple(cause for row in rows if row["id"] == FINDINGS for cause in Found.model_validate_json(row["record"]).causes)
+    return causes, tuple(Advised.model_validate_json(row["record"]).advice for row in rows if row["id"] != FINDINGS)
 
 
-def _forgotten(db: Database, run: str) -> bool:
-    return bool(run and list(db.query("select 1 from forgotten where run = ?", [run])))
+def _text(record: str) -> str:
+    """The words of a record that a search looks at."""
+    return "\n".join(_texts(json.loads(record))).lower().replace("_", " ")
+
+
+def _texts(value: Any, name: str = "") -> Iterator[str]:
+    match value:
+        case dict():
+            for key, inner in value.items():
+                yield from _texts(inner, key)
+        case list():
+            for inner in value:
+                yield from _texts(inner, name)
+        case str() if name in SEARCHED:
+            yield value
+        case _:
+            pass
 
 
 def _short(found: Any) -> Any:

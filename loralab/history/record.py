@@ -1,4 +1,4 @@
-"""Owns the nouns of the memory: one ended run as it is remembered, what was found, done and advised, and the points it leaves behind.
+"""The nouns of the memory: one ended run as it is remembered, what was found, done and advised, and the points it leaves behind.
 
 Invariants: a memory holds no example, no answer and no path, only numbers, settings, names and short sentences; a number that is not
 finite is null; what a newer version wrote besides is passed over, so that a memory outlives the version that made it.
@@ -21,11 +21,13 @@ Kind = Literal["memory", "rate"]
 Bounded = Field(default="", max_length=WORDS)
 
 
-class _Kept(Record):
+class Kept(Record):
+    """A record that passes over what a newer version wrote besides."""
+
     model_config = ConfigDict(extra="ignore")
 
 
-class Moment(_Kept):
+class Moment(Kept):
     """An incident, and what had been changed in the plan by then."""
 
     code: str = Field(max_length=80)
@@ -36,7 +38,7 @@ class Moment(_Kept):
     rows: int = 0  # examples in work
 
 
-class Cause(_Kept):
+class Cause(Kept):
     """A finding of the advisor, with the evidence it gave."""
 
     rule: str = Field(max_length=80)
@@ -47,7 +49,7 @@ class Cause(_Kept):
     evidence: tuple[dict[str, Any], ...] = ()
 
 
-class Act(_Kept):
+class Act(Kept):
     """Something that was changed because of a run, by whom and why, and what came of it."""
 
     id: str = Field(default="", max_length=40)
@@ -61,7 +63,7 @@ class Act(_Kept):
     fixed: bool | None = None  # null: not known
 
 
-class Advice(_Kept):
+class Advice(Kept):
     """Something a person was advised to do about a run, and whether they did."""
 
     id: str = Field(default="", max_length=40)
@@ -73,7 +75,7 @@ class Advice(_Kept):
     taken: bool | None = None  # null: not decided yet
 
 
-class Memory(_Kept):
+class Memory(Kept):
     """One ended training as it is remembered. Seconds, bytes, nats per learned token."""
 
     run: str = Field(min_length=1, max_length=200)
@@ -130,7 +132,7 @@ class Memory(_Kept):
         return effective_rate(self.settings)
 
 
-class Point(_Kept):
+class Point(Kept):
     """Settings that a run was computed with, and whether that went well: what “never twice” and “known to fit” are made of."""
 
     kind: Kind
@@ -141,22 +143,14 @@ class Point(_Kept):
     workspace: str = ""
     time: float = 0.0  # when the run ended
     model: str = ""
-    data: str = ""
     architecture: str = ""
     hidden: int = 0
     layers: int = 0
-    parameters: int = 0
-    trainable: int = 0
     longest: int = 0  # tokens of the longest example, as it was cut
-    tokens: int = 0  # padded tokens in work when memory ran out
     epochs: float = 0.0  # of the data seen: less than one may not have met the longest example
-    peak_memory: int = 0
     room: int = 0  # bytes that were free for training when the run began
-    device: str = ""  # cpu | cuda | mps
     place: str = ""  # which processor and card, with torch's version
-    versions: dict[str, str] = Field(default_factory=dict)
     settings: dict[str, Any] = Field(default_factory=dict)  # those that memory or stability depends on
-    rate: float = 0.0  # effective learning rate
 
 
 def effective_rate(settings: dict[str, Any]) -> float:

@@ -1,17 +1,14 @@
-"""Owns a memory in one file, to be brought to another computer: written with checksums, read line by line as a stranger's.
+"""A memory in one file, to be brought to another computer: lines as in memory.jsonl, read one by one as a stranger's.
 
-First line: format, version, whose memory it is and how many follow. Then a memory a line with its own checksum, so that one damaged line
-costs one memory. Invariant: nothing read here is believed: its size, its checksum, its form and its settings are
-looked at before any of it is taken in.
+Invariant: nothing read here is believed: its size, its form and its settings are looked at before any of it is taken in. Files of the
+first format (a head that counts, a checksum a line) are read as well.
 """
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
 import re
-import time
 import zipfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -21,17 +18,17 @@ from pydantic import ValidationError
 
 from loralab.core import paths
 from loralab.core.errors import UserError
-from loralab.core.records import Record
+from loralab.core.records import Plan, Record
 from loralab.datasets import archives
-from loralab.history.record import Memory
-from loralab.tasks.text import TextPlan
+from loralab.history.ledger import ENTRY, Lesson
+from loralab.history.record import Kept, Memory
+from loralab.tasks import tasks
 
-VERSION = 1
+VERSION = 2
 MOST_BYTES, LINE_BYTES = 256 << 20, 1 << 20  # of a file and of one of its lines
 INSIDE = "memory.jsonl"  # its name inside a .zip
-TOLD = 20  # bad lines that are named one by one
-_BEGIN, _MIDDLE = b'{"sha256":"', b'","memory":'
 _NAME = re.compile(r"[0-9a-f]{4,40}")
+_TYPE = re.compile(rb'\{"type":"(\w+)"')
 
 
 class Bad(Record):
@@ -47,55 +44,56 @@ class Arrived(Record):
     added: int = 0
     known: int = 0  # here already
     forgotten: int = 0  # of runs that are to be forgotten here
-    missing: int = 0  # promised by the file's first line and not in it
     bad: tuple[Bad, ...] = ()
 
     @property
     def words(self) -> str:
         """The same in a sentence or two."""
-        said = [f"{self.added:,} {'run was' if self.added == 1 else 'runs were'} added to the memory"]
-        said += [f"{self.known:,} were here already"] if self.known else []
-        said += [f"{self.forgotten:,} were left out, because you had them forgotten here"] if self.forgotten else []
-        text = ", ".join(said) + "."
-        if self.bad:
-            first = "; ".join(f"line {one.line}: {one.reason}" for one in self.bad[:3])
-            text += f" {len(self.bad):,} {'line' if len(self.bad) == 1 else 'lines'} could not be used ({first})."
-        return text + (f" {self.missing:,} that the file promises are not in it." if self.missing else "")
+        parts = [f"{self.added:,} {'run was' if self.added == 1 else 'runs were'} added to the memory"]
+        parts += [f"{self.known:,} were here already"] if self.known else []
+        parts += [f"{self.forgotten:,} were left out, because you had them forgotten here"] if self.forgotten else []
+        if not self.bad:
+            return ", ".join(parts) + "."
+        first = "; ".join(f"line {one.line}: {one.reason}" for one in self.bad[:3])
+        return f"{', '.join(parts)}. {len(self.bad):,} {'line' if len(self.bad) == 1 else 'lines'} could not be used ({first})."
+
+
+class _Line(Kept):
+    memory: Memory
 
 
 def write(path: Path, memories: Iterable[Memory], workspace: str) -> int:
     """Write memories into a .jsonl or .zip file, whole or not at all; returns how many. Raises OSError."""
-    lines: list[bytes] = []
+    lines = [json.dumps({"type": "workspace", "id": workspace, "loralab_memory": VERSION}).encode()]
     for memory in memories:
         own = memory if memory.workspace else memory.model_copy(update={"workspace": workspace})
-        body = own.model_dump_json(exclude_defaults=True).encode()
-        lines.append(_BEGIN + _digest(body) + _MIDDLE + body + b"}\n")
-    head = {"loralab_memory": VERSION, "workspace": workspace, "made": int(time.time()), "memories": len(lines)}
-    raw = json.dumps(head).encode() + b"\n" + b"".join(lines)
+        lines.append(ENTRY.dump_json(Lesson(type="lesson", memory=own), exclude_defaults=True))
+    raw = b"\n".join([*lines, b""])
     if path.suffix == ".zip":
         packed = io.BytesIO()
         with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
             archive.writestr(INSIDE, raw)
         raw = packed.getvalue()
     paths.write_atomic(path, raw)
-    return len(lines)
+    return len(lines) - 1
 
 
 def read(path: Path) -> tuple[list[Memory], Arrived]:
     """The sound memories of a file, and what else there was. Raises UserError where it is no memory of ours, or a newer version's."""
-    raw = _content(path)
-    first, _, rest = raw.partition(b"\n")
-    head = _head(first, path.name)
+    head, *lines = _content(path).splitlines() or [b""]
+    workspace, plans = _whose(head, path.name), {kind: task.plan for kind, task in tasks().items()}
     memories: list[Memory] = []
     bad: list[Bad] = []
-    lines = [line for line in enumerate(rest.split(b"\n"), 2) if line[1].strip()]
-    for number, line in lines:
-        found = _one(line)
+    for number, line in enumerate(lines, 2):
+        kind = _TYPE.match(line)
+        if kind and kind[1] != b"lesson":  # of a memory.jsonl that somebody copied: about runs, not the runs
+            continue
+        found = _memory(line, workspace, plans)
         if isinstance(found, Memory):
             memories.append(found)
         else:
             bad.append(Bad(line=number, reason=found))
-    return memories, Arrived(missing=max(0, int(head["memories"]) - len(lines)), bad=tuple(bad))
+    return memories, Arrived(bad=tuple(bad))
 
 
 def _content(path: Path) -> bytes:
@@ -114,46 +112,40 @@ def _content(path: Path) -> bytes:
     return archives.content(archive, inside)
 
 
-def _head(line: bytes, name: str) -> dict[str, Any]:
+def _whose(head: bytes, name: str) -> str:
+    """The workspace that the first line names."""
     try:
-        head = json.loads(line)
-        version, count = int(head["loralab_memory"]), int(head["memories"])
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
-        raise UserError(f"{name} is not a memory of LoRALab.", "Choose a file that was made with Export.", code="not_a_memory") from error
+        said = json.loads(head)
+        version = int(said.get("loralab_memory", VERSION if said.get("type") == "workspace" else 0))
+        workspace = str(said.get("id", said.get("workspace", "")))
+    except (ValueError, TypeError, AttributeError, RecursionError):
+        version, workspace = 0, ""
+    if not version:
+        raise UserError(f"{name} is not a memory of LoRALab.", "Choose a file that was made with Export.", code="not_a_memory")
     if version > VERSION:
         raise UserError(f"{name} was made by a newer version of LoRALab.", "Update LoRALab, then import it again.", code="newer_version")
-    return {"memories": count}
+    return workspace
 
 
-def _one(line: bytes) -> Memory | str:
+def _memory(line: bytes, workspace: str, plans: dict[str, type[Plan]]) -> Memory | str:
     """The memory in a line, or why it cannot be used."""
     if len(line) > LINE_BYTES:
         return "it is too long"
-    at = len(_BEGIN) + 64
-    if not (line.startswith(_BEGIN) and line[at : at + len(_MIDDLE)] == _MIDDLE and line.endswith(b"}")):
-        return "it is damaged"
-    body = line[at + len(_MIDDLE) : -1]
-    if _digest(body) != line[len(_BEGIN) : at]:
-        return "it was damaged or changed since it was written"
     try:
-        memory = Memory.model_validate_json(body)
-        for settings in _settings(memory):
-            TextPlan.model_validate({name: value for name, value in settings.items() if name in TextPlan.model_fields and name != "task"})
+        memory = _Line.model_validate_json(line).memory
+        for settings in _settings(memory) if memory.task in plans else ():
+            plan = plans[memory.task]
+            plan.model_validate({name: value for name, value in settings.items() if name in plan.model_fields and name != "task"})
     except ValidationError as error:
         problem = error.errors()[0]
         return f"{'.'.join(map(str, problem['loc'])) or 'it'} cannot be used ({problem['msg']})"
-    return memory if _NAME.fullmatch(memory.workspace) else "it does not say whose it is"
+    owned = memory.model_copy(update={"workspace": memory.workspace or workspace})
+    return owned if _NAME.fullmatch(owned.workspace) else "it does not say whose it is"
 
 
 def _settings(memory: Memory) -> Iterator[dict[str, Any]]:
     """Every plan that a memory speaks of."""
-    if memory.task != "text":
-        return
     yield memory.asked
     yield memory.settings
     for moment in memory.moments:
         yield memory.asked | moment.changed
-
-
-def _digest(raw: bytes) -> bytes:
-    return hashlib.sha256(raw).hexdigest().encode()

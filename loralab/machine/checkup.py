@@ -18,7 +18,7 @@ from loralab.models.model_check import ModelCheck
 GB = 1e9
 LITTLE_MEMORY, LITTLE_DISK = 2 * GB, 5 * GB  # the starter trains in half a gigabyte, a model of 0.5 B weights in fp32 in four
 NEEDS_CARD = frozenset({"bitsandbytes"})
-SAME_USE = {"xllamacpp": "llama-cpp-python", "llama-cpp-python": "xllamacpp"}  # either is enough
+SAME_USE = {"llama-cpp-python": "xllamacpp"}  # the second comes with LoRALab wherever there is a build of it
 HOLDERS = 4  # named one by one
 
 
@@ -146,11 +146,10 @@ def _software(machine: Machine) -> Finding:
 
 
 def _optional(machine: Machine) -> Iterator[Finding]:
-    there = {part.name for part in machine.optional if part.present}
     for part in machine.optional:
         if part.present:
             yield Finding(name=part.name, state="fine", what=f"Installed: {part.gives}.")
-        elif SAME_USE.get(part.name) not in there:
+        elif machine.versions.get(SAME_USE.get(part.name, ""), "absent") == "absent":
             yield _absent(part, card=bool(machine.gpus))
 
 

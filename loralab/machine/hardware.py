@@ -26,11 +26,10 @@ from loralab.core.records import Record
 from loralab.machine.gpu import Gpu, apple_gpu, nvidia_cards
 from loralab.machine.speed import Speed, kept
 
-PACKAGES = ("torch", "transformers", "peft", "trl", "accelerate", "safetensors", "tokenizers", "huggingface-hub", "gradio")
+PACKAGES = ("torch", "transformers", "peft", "trl", "accelerate", "safetensors", "tokenizers", "huggingface-hub", "gradio", "xllamacpp")
 _OPTIONAL = (
     ("bitsandbytes", "4-bit training (nf4): large models on a small graphics card", "pip install bitsandbytes"),
     ("llama-cpp-python", "trying exported GGUF files without leaving LoRALab", "pip install llama-cpp-python"),
-    ("xllamacpp", "trying exported GGUF files, ready made: nothing has to be compiled", "pip install xllamacpp"),
     ("onnxruntime", "ONNX exports, with onnx and onnxscript", "pip install onnx onnxscript onnxruntime"),
     ("trl", "the second training engine (engine = trl)", "pip install trl"),
     ("nvidia-ml-py", "seeing an NVIDIA graphics card, its free memory and who holds the rest", "pip install nvidia-ml-py"),

@@ -19,10 +19,10 @@ from loralab.core.errors import Unavailable, UserError
 from loralab.core.events import Noted, Saved
 from loralab.core.paths import write_atomic
 from loralab.core.records import Artifact
+from loralab.core.words import size
 from loralab.models import hub
 from loralab.models.catalog import MARKER
 from loralab.models.hub import HubModel, check_on_hub, download_size
-from loralab.models.model_check import size_words
 from loralab.models.model_folder import obstacles, read_json, weight_files
 from loralab.runs.run_folder import RunFolder
 
@@ -53,7 +53,7 @@ def download(folder: RunFolder) -> dict[str, Any]:
     partial = target.with_name(f"{target.name}.partial")
     partial.mkdir(parents=True, exist_ok=True)
     _make_room(model, partial)
-    folder.emit(Noted(text=f"Downloading {model.hub_id}: {size_words(model.bytes)}.", phase="downloading", fraction=0.0))
+    folder.emit(Noted(text=f"Downloading {model.hub_id}: {size(model.bytes)}.", phase="downloading", fraction=0.0))
     try:
         _fetch(model, partial, _Transfer(folder, model.bytes))
     except Stopped:
@@ -75,7 +75,7 @@ def _one_file(folder: RunFolder, target: Path) -> dict[str, Any]:
     model = hub.look_up_file(str(options["model"]), name)
     partial.mkdir(parents=True, exist_ok=True)
     _make_room(model, partial)
-    folder.emit(Noted(text=f"Downloading {name}: {size_words(model.bytes)}.", phase="downloading", fraction=0.0))
+    folder.emit(Noted(text=f"Downloading {name}: {size(model.bytes)}.", phase="downloading", fraction=0.0))
     try:
         _fetch(model, partial, _Transfer(folder, model.bytes))
     except Stopped:
@@ -98,7 +98,7 @@ def _make_room(model: HubModel, partial: Path) -> None:
     missing = max(0, model.bytes - here) + (model.bytes if model.pickled else 0)  # converting needs both forms for a moment
     free = shutil.disk_usage(partial).free
     if missing + SPARE > free:
-        what = f"{model.hub_id} needs {size_words(missing)} more and {size_words(free)} of disk are free."
+        what = f"{model.hub_id} needs {size(missing)} more and {size(free)} of disk are free."
         raise Unavailable(what, "Free some space or remove old models (models --clean-up), then start again.", code="disk_full")
 
 

@@ -11,8 +11,9 @@ from typing import TypeVar
 
 from loralab.core.errors import LabError, Problem, Unavailable, UserError
 from loralab.core.records import Record
+from loralab.core.words import size
 from loralab.models.catalog import close_names, hub_entry
-from loralab.models.model_check import ModelCheck, gated_steps, size_words
+from loralab.models.model_check import ModelCheck, gated_steps
 from loralab.models.model_folder import obstacles, shape_of
 
 T = TypeVar("T")
@@ -138,8 +139,8 @@ def check_on_hub(check: ModelCheck) -> ModelCheck:
         if check.entry:  # the catalogue knows enough to plan with
             return check
         return check.model_copy(update={"problems": (error.problem,), "words": str(error)})
-    todo = gated_steps(found.hub_id) if found.gated else f"Download it ({size_words(found.bytes)})."
-    problem = Problem(code="not_downloaded", what=f"{check.name} is not on this computer yet ({size_words(found.bytes)}).", todo=todo)
+    todo = gated_steps(found.hub_id) if found.gated else f"Download it ({size(found.bytes)})."
+    problem = Problem(code="not_downloaded", what=f"{check.name} is not on this computer yet ({size(found.bytes)}).", todo=todo)
     problems = found.problems or (problem,)
     change = {"problems": problems, "words": str(problems[0]), "download_bytes": found.bytes}
     return check.model_copy(update=change | {"parameters": found.parameters or check.parameters})

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from loralab.core.errors import Problem
 from loralab.core.records import Record
+from loralab.core.words import size
 from loralab.models import model_folder
 from loralab.models.model_folder import Shape
 
@@ -112,11 +113,11 @@ def _missing(name: str, entry: ModelEntry | None, close: Sequence[str]) -> Probl
     if not entry.hub_id:
         what = "The bundled starter model is missing from data/starter/text."
         return Problem(code="no_starter", what=what, todo="Get a complete copy of LoRALab.")
-    size = size_words(entry.download_bytes)
+    download = size(entry.download_bytes)
     if entry.gated:
-        what = f"{entry.name} is not on this computer yet ({size}), and its owner asks you to accept the {entry.licence} terms first."
+        what = f"{entry.name} is not on this computer yet ({download}), and its owner asks you to accept the {entry.licence} terms first."
         return Problem(code="not_downloaded", what=what, todo=gated_steps(entry.hub_id))
-    return Problem(code="not_downloaded", what=f"{entry.name} is not on this computer yet.", todo=f"Download it ({size}).")
+    return Problem(code="not_downloaded", what=f"{entry.name} is not on this computer yet.", todo=f"Download it ({download}).")
 
 
 def gated_steps(hub_id: str) -> str:
@@ -177,11 +178,6 @@ def _weights(folder: Path) -> tuple[int, int, dict[str, int], list[Problem]]:
         )
         return 0, 2, {"attention": 0, "mlp": 0, "other": 0}, [gap]
     return *model_folder.count_weights(files), []
-
-
-def size_words(n: int) -> str:
-    """Bytes as people say them, in decimal units as download pages do."""
-    return f"{n / 1e9:.1f} GB" if n >= 1e9 else f"{n / 1e6:.0f} MB"
 
 
 def count_words(n: int) -> str:

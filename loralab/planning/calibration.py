@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from statistics import median
 from typing import Any
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
-from loralab.core.events import RunView
 from loralab.core.records import Record
 from loralab.tasks.text import TextPlan
 
@@ -25,7 +23,6 @@ TELLING = 10  # updates: a shorter run says little about its speed
 USUALLY = 0.8  # share of runs that “usually” means
 WILD = 0.5  # beyond this an error is no number to plan with
 STAGES = {"closed form": "foretold", "trace": "traced"}  # stage -> how its columns begin
-_MOVES_MEMORY = {"token_budget", "recompute", "offload", "precision", "attention", "optimizer", "micro_batch"}
 
 
 class Experience(Record):
@@ -40,29 +37,6 @@ class Experience(Record):
 
 
 NOTHING = Experience()  # of a computer on which nothing ran
-
-
-class Lesson(Record):
-    """One run: what was foretold of it, uncorrected, and what was measured. Bytes and seconds; null where one of the two is not known."""
-
-    setting: str = ""  # `key` of its memory
-    device: str = ""
-    pace: str = ""  # what its time was foretold from: measured | modelled
-    mode: str = ""
-    foretold_memory: int | None = None  # the whole, stage A
-    traced_memory: int | None = None  # stage B
-    probed_memory: int | None = None  # stage C
-    peak_memory: int | None = None
-    foretold_step: int | None = None  # what a step takes beside the program, the model and the adapter
-    traced_step: int | None = None
-    step_memory: int | None = None
-    foretold_process: int | None = None  # the program without the model
-    process_memory: int | None = None
-    foretold_seconds: float | None = None
-    measured_seconds: float | None = None
-    beside_seconds: float | None = None  # loading before the first look, judging after the last
-    foretold_disk: int | None = None
-    measured_disk: int | None = None
 
 
 def mode(plan: TextPlan) -> str:
@@ -81,61 +55,11 @@ def key(device: str, architecture: str, plan: TextPlan) -> str:
     return f"{device} | {architecture} | {mode(plan)}"
 
 
-# ---- from a run to a lesson ------------------------------------------------------------------------------------------------
-
-
-def lesson(plan: dict[str, Any], predicted: Any, view: RunView, disk_bytes: int) -> Lesson:
-    """What one run teaches. `predicted` lies in its job as Lab.start wrote it; a file that somebody changed teaches nothing."""
-    try:
-        found: dict[str, Any] = {"mode": mode(TextPlan.model_validate(plan))}
-    except ValidationError:
-        return Lesson()
-    try:
-        if isinstance(predicted, dict):
-            found |= _foretold(predicted) | _measured(predicted, view, disk_bytes)
-        return Lesson.model_validate(found)
-    except (KeyError, TypeError, ValueError, AttributeError, OverflowError):  # ValidationError is a ValueError
-        return Lesson(mode=found["mode"])
-
-
-def _foretold(said: dict[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = {"setting": said["key"], "device": said["device"], "pace": said["pace"], "foretold_process": said["process"]}
-    for stage, begins in STAGES.items():
-        if stage in said["memory"]:
-            found |= {f"{begins}_memory": said["memory"][stage], f"{begins}_step": said["step"][stage]}
-    return found | {"foretold_seconds": said["seconds"], "foretold_disk": said["disk"]}
-
-
-def _measured(said: dict[str, Any], view: RunView, disk_bytes: int) -> dict[str, Any]:
-    """What a finished run was, as far as it can be held against its prediction: a plan that changed on the way is another plan."""
-    result = view.ending.result if view.ending else {}
-    found: dict[str, Any] = {"peak_memory": int(result.get("peak_memory_bytes") or 0) or None}
-    probed = [note.data["bytes"] for note in view.notes if note.data.get("stage") == "probe" and "bytes" in note.data]
-    found |= {"probed_memory": int(probed[0])} if probed else {}
-    if view.state != "finished":
-        return found
-    found["measured_disk"] = disk_bytes
-    if any(change.setting in _MOVES_MEMORY for change in view.adjustments):
-        return found
-    loaded, weights = int(result.get("loaded_memory_bytes") or 0), int(said["weights"])
-    if loaded and found["peak_memory"]:
-        found["step_memory"] = max(1, found["peak_memory"] - loaded)
-        if said["process"]:
-            found["process_memory"] = max(1, loaded - weights)
-    if view.step >= TELLING and result.get("seconds"):
-        found["measured_seconds"] = float(result["seconds"]) * max(1.0, view.total_steps / view.step)  # it may have ended early
-    if result.get("seconds") and not any(note.text.startswith("Went on from update") for note in view.notes):
-        found["beside_seconds"] = max(0.0, view.ended - view.started - float(result["seconds"]))
-    return found
-
-
-def folder_bytes(folder: Path) -> int:
-    """Bytes of all files under a folder."""
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+# ---- from what runs measured to what is known ----------------------------------------------------------------------------------
 
 
 def gather(rows: Iterable[dict[str, Any]]) -> Experience:
-    """Experience from lessons as rows of the index, newest first; `model` and `tokens_per_second` are in each row, too."""
+    """Experience from what finished runs measured, newest first, as History.measured gives it."""
     found: dict[str, dict[str, list[float]]] = {name: {} for name in ("memory", "process", "seconds", "beside", "disk", "speeds")}
 
     def remember(kind: str, name: str, measured: float | None, foretold: float | None) -> None:
@@ -156,7 +80,7 @@ def gather(rows: Iterable[dict[str, Any]]) -> Experience:
     return Experience.model_validate(found | {"disk": found["disk"].get("disk", ())})
 
 
-# ---- from lessons to the next estimate -------------------------------------------------------------------------------------
+# ---- from what is known to the next estimate -------------------------------------------------------------------------------------
 
 
 def correction(ratios: Sequence[float]) -> float:

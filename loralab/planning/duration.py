@@ -5,12 +5,14 @@ Invariant: modelled constants are stated here and low on purpose; what runs on t
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from statistics import median
+from typing import Any
 
 from loralab.core.records import DatasetProfile
 from loralab.machine.hardware import Machine
 from loralab.models.model_check import ModelCheck
-from loralab.planning.calibration import NOTHING, Experience, mode
+from loralab.planning.calibration import NOTHING, TELLING, Experience, mode
 from loralab.planning.memory import adapter_weights, block_bytes, load, rows_at_once
 from loralab.tasks.text import TextPlan
 
@@ -25,6 +27,7 @@ RECOMPUTE_WORK = {"none": 1.0, "selective": 1.15, "full": 1.5}
 _BUS = 12e9  # bytes a second between card and main memory
 _UNPACK = 4e11  # weights a second that are unpacked from 4 bits
 LAST_RUNS = 5  # machines and settings change, so old runs count no more
+ALL_WEIGHTS = frozenset({"pretrain", "full"})  # kinds of training that go at another speed than an adapter's
 _QUANTILES = (("p50", 0.5), ("p90", 0.4), ("p95", 0.05), ("p99", 0.04), ("max", 0.01))  # what share of the rows each speaks for
 
 
@@ -46,6 +49,15 @@ def seconds(
     trained = total_steps(plan, profile) * plan.effective_batch * amount.mean
     looked = 11 * amount.heldout * amount.mean / 2  # ten looks and the verdict, forward only: half the work of training
     return (trained + looked) / speed
+
+
+def speeds(measured: Iterable[dict[str, Any]]) -> dict[str, float]:
+    """Tokens per second by base model, the median of the last runs long enough to tell; `measured` as History.measured gives it."""
+    found: dict[str, list[float]] = {}
+    for run in measured:
+        if run["steps"] >= TELLING and run["task"] not in ALL_WEIGHTS and run["tokens_per_second"] > 0:
+            found.setdefault(run["model"], []).append(run["tokens_per_second"])
+    return {model: median(known[:LAST_RUNS]) for model, known in found.items()}
 
 
 def tokens_per_second(
@@ -114,12 +126,3 @@ def _flops(plan: TextPlan, machine: Machine) -> float:
         return _CARD_TFLOPS * 1e12 / (3 if plan.precision == "fp32" else 1)
     kind = "fp32" if plan.precision == "fp32" else "amx_bf16" if machine.amx_bf16 else "avx512_bf16" if machine.avx512_bf16 else "fp32"
     return _CORE_TFLOPS[kind] * 1e12 * machine.cores
-
-
-def duration_words(value: float) -> str:
-    """Seconds as people say them."""
-    if value < 90:
-        return f"about {max(10, round(value, -1)):.0f} seconds"
-    if value < 5400:
-        return f"about {value / 60:.0f} minutes"
-    return f"about {value / 3600:.1f} hours" if value < 36 * 3600 else f"about {value / 86400:.0f} days"

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from loralab.core.records import DatasetProfile, Footprint
+from loralab.core.words import about, size
 from loralab.machine.hardware import Machine
-from loralab.models.model_check import ModelCheck, size_words
+from loralab.models.model_check import ModelCheck
 from loralab.planning.calibration import ENOUGH, NOTHING, Experience, correction, error_words, key, margin, middle, usual_error
-from loralab.planning.duration import basis, duration_words, seconds, tokens_per_second, total_steps
+from loralab.planning.duration import basis, seconds, tokens_per_second, total_steps
 from loralab.planning.memory import Load, adapter_weights, host_bytes, load, parts, reserve, scattered
 from loralab.tasks.text import TextPlan
 
@@ -22,7 +23,6 @@ __all__ = [
     "Load",
     "adapter_weights",
     "device",
-    "duration_words",
     "fits",
     "footprint",
     "load",
@@ -74,9 +74,9 @@ def footprint(
     needed = sum(found.values())
     careful = _careful(counted, step, process, MARGINS.get(stage, MARGINS["closed form"]))
     fetch = model.entry.download_bytes if model.entry and not model.present else 0
-    words = f"needs about {size_words(needed)}, you have {size_words(free)} free: {verdict(needed, free, careful)}"
+    words = f"needs about {size(needed)}, you have {size(free)} free: {verdict(needed, free, careful)}"
     if duration is not None:
-        words += f"; takes {duration_words(duration)}{f' ({off})' if off else ''}"
+        words += f"; takes {about(duration)}{f' ({off})' if off else ''}"
     return Footprint(
         memory_bytes=needed,
         careful_bytes=careful,
@@ -186,4 +186,4 @@ def stage_words(needs: Footprint) -> str:
 def disk_words(needs: Footprint) -> str:
     """What a run and, where it is not here, its model fill on the disk, and how far that is usually off."""
     off = error_words(needs.disk_error)
-    return f"Fills about {size_words(needs.disk_bytes)} of disk{f' ({off})' if off else ''}." if needs.disk_bytes else ""
+    return f"Fills about {size(needs.disk_bytes)} of disk{f' ({off})' if off else ''}." if needs.disk_bytes else ""

@@ -10,8 +10,9 @@ from typing import Any
 
 from loralab.core.errors import Problem
 from loralab.core.records import DatasetProfile, Footprint, Plan
+from loralab.core.words import about, size
 from loralab.machine.hardware import Machine
-from loralab.models.model_check import ModelCheck, size_words
+from loralab.models.model_check import ModelCheck
 from loralab.planning import estimate
 from loralab.planning.memory import load, rows_at_once
 from loralab.tasks.text import TextPlan
@@ -98,16 +99,16 @@ def machine_problems(plan: TextPlan, machine: Machine, needs: Footprint) -> list
         what = f"It needs {needs.disk_bytes / 1e9:.1f} GB of disk and {machine.disk_free / 1e9:.1f} GB are free."
         found.append(_error("disk_full", what, "Free some space, or choose another workspace with --home."))
     if needs.seconds and needs.seconds > 6 * 3600:
-        what = f"This takes {estimate.duration_words(needs.seconds)} on this computer."
+        what = f"This takes {about(needs.seconds)} on this computer."
         found.append(_warning("takes_long", what, "Choose a smaller model, fewer examples or fewer rounds."))
     return found
 
 
 def does_not_fit(plan: TextPlan, model: ModelCheck, needs: Footprint, ways: list[str]) -> Problem:
     """The error of a plan that needs more memory than there is, with the nearest plans that fit in words."""
-    what = f"{model.name} with these settings needs about {size_words(needs.memory_bytes)} and {size_words(needs.free_bytes)} are free."
+    what = f"{model.name} with these settings needs about {size(needs.memory_bytes)} and {size(needs.free_bytes)} are free."
     if needs.careful_bytes > needs.memory_bytes and needs.memory_bytes <= needs.free_bytes:
-        what += f" It may need {size_words(needs.careful_bytes)} at times, which is too close."
+        what += f" It may need {size(needs.careful_bytes)} at times, which is too close."
     if plan.offload and needs.host_bytes:
         what += f" Beside the card, {needs.host_bytes / 1e9:.1f} GB of main memory are filled."
     if not ways:

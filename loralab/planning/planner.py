@@ -14,6 +14,7 @@ from typing import Any
 
 from loralab.core.paths import model_name
 from loralab.core.records import DatasetProfile, Plan, Proposal
+from loralab.core.words import about
 from loralab.datasets.run_facts import Facts, of_model
 from loralab.machine.hardware import Machine, fingerprint
 from loralab.models.catalog import hub_entry
@@ -323,7 +324,7 @@ def _rounds(draft: _Draft) -> None:
     if one and wanted * one > limit:
         affordable = max(1, int(limit / one))
         if affordable < wanted:
-            wanted, why = affordable, f"More rounds would take more than {estimate.duration_words(limit)} on this computer."
+            wanted, why = affordable, f"More rounds would take more than {about(limit)} on this computer."
     draft.choose("epochs", float(wanted), why)
     own = draft.learned | draft.moved.keys() | draft.fixed.keys()
     if (

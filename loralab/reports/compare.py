@@ -103,6 +103,11 @@ class Controls(Record):
     shuffled_verdict: str = ""
     words: str = ""
 
+    @property
+    def swaps_pass(self) -> bool:
+        """Whether no more of the swapped judgings found a difference than may by chance."""
+        return max(self.false_better, self.false_worse) <= ALLOWED * self.swaps
+
 
 def controls(found: dict[str, Any], shuffled: str, judged: dict[str, str]) -> Controls:
     """Judge a judgement: with its sides swapped at random, and beside its run on shuffled answers."""

@@ -6,23 +6,12 @@ has thought of here is still told.
 
 from __future__ import annotations
 
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from loralab.core.events import Adjusted, Incident, Noted, RunView
+from loralab.core.incident_kinds import KINDS, Kind
 from loralab.tasks import tasks
 
-Kind = Literal["skipped", "rolled back", "memory", "other"]
-
-KINDS: dict[str, Kind] = {
-    "non_finite": "skipped",
-    "bad_row": "skipped",
-    "diverged": "rolled back",
-    "rolled_back": "rolled back",
-    "out_of_memory": "memory",
-    "killed_for_memory": "memory",
-    "memory_spill": "memory",
-    "does_not_fit": "memory",
-}
 UNBOUNDED = ("token_budget", "held_out_tokens_at_once")  # settings of which 0 means: as much as there is
 BACK = "Went back"  # how the guard's note about a rollback begins
 

@@ -18,10 +18,11 @@ from loralab.cli import terminal
 from loralab.core.events import Adjusted, Evaluated, Incident, RunView
 from loralab.core.paths import DATA
 from loralab.core.records import Score
+from loralab.core.report import judged, run_report
+from loralab.core.words import duration, size
 from loralab.machine.hardware import Machine
 from loralab.reports.card import SETTINGS
 from loralab.reports.incidents import adjustment
-from loralab.reports.report import judged, run_report
 from loralab.tasks.text import TextPlan
 
 MOST_ROWS = 25  # of the loss table: evenly spread, the first and the last among them
@@ -93,17 +94,17 @@ def _facts(view: RunView, plan: dict[str, Any], machine: Machine) -> Iterator[tu
     for label, name in (("Base model", "base_model"), ("Examples from", "dataset")):
         if plan.get(name):
             yield label, PurePath(str(plan[name])).name  # never a place on this computer
-    yield "Training took", terminal.duration(report["seconds"])
+    yield "Training took", duration(report["seconds"])
     if view.started and view.ended and not view.active:
-        yield "From start to verdict", terminal.duration(view.ended - view.started)
+        yield "From start to verdict", duration(view.ended - view.started)
     if report["tokens_per_second"]:
         yield "Speed", f"{report['tokens_per_second']:,.0f} tokens per second"
     peak, loaded = int(report["peak_memory_bytes"]), int(result.get("loaded_memory_bytes", 0))
     if peak:
         whole = machine.gpus[0].total_bytes if machine.accelerator == "cuda" else machine.memory_total
-        yield "Peak memory", f"{terminal.size(peak)} of {terminal.size(whole)}"
+        yield "Peak memory", f"{size(peak)} of {size(whole)}"
         if 0 < loaded <= peak:
-            share = f"{terminal.size(peak - loaded)}, {100 * (peak - loaded) / peak:.0f} % of the peak; the rest is the loaded model"
+            share = f"{size(peak - loaded)}, {100 * (peak - loaded) / peak:.0f} % of the peak; the rest is the loaded model"
             yield "Of it for training", share
     if counts := next((note.data for note in view.notes if "n_train" in note.data), None):
         yield "Examples", f"{counts['n_train']:,} learned from, {counts['n_heldout']:,} kept aside"

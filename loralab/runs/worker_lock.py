@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
+from loralab.core.lock import try_lock
 from loralab.runs.supervisor import KEEPER
 
 LOCK = "worker.lock"
@@ -52,28 +53,12 @@ def take_lock(run_folder: Path, seconds: float = 0.0) -> IO[bytes] | None:
     """
     file = (run_folder / LOCK).open("ab")
     limit = time.monotonic() + seconds
-    while not _locked(file):
+    while not try_lock(file.fileno()):
         if time.monotonic() >= limit:
             file.close()
             return None
         time.sleep(0.05)
     return file
-
-
-def _locked(file: IO[bytes]) -> bool:
-    try:
-        if sys.platform == "win32":
-            import msvcrt
-
-            file.seek(0)
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-        else:
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True
 
 
 @contextlib.contextmanager

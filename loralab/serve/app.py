@@ -4,8 +4,8 @@
     GET  /v1/models               the one model, with its adapter
     POST /v1/chat/completions     messages in, answer out, whole or as server-sent events; `adapter: "off"` asks the bare base
 
-Invariants: no route answers without the token; two answers are written at a time, others wait their turn; when the asker hangs up,
-writing stops.
+Invariants: no route answers without the token, or under another name than loopback's; two answers are written at a time, others wait
+their turn; when the asker hangs up, writing stops.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 import json
+import re
 import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -55,15 +56,22 @@ class ChatRequest(BaseModel):
         return Sampling(self.max_tokens, self.temperature, self.top_p, self.seed, penalty, stop)
 
 
+HOSTS = frozenset({"127.0.0.1", "localhost", "[::1]"})  # under another name, a web page elsewhere is asking
+
+
 class TokenGate:
-    """Lets a request through only with `Authorization: Bearer <token>`."""
+    """Lets a request through only with `Authorization: Bearer <token>`, and only to a name of this computer's own loopback."""
 
     def __init__(self, app: ASGIApp, token: str) -> None:
         self.app, self.expected = app, f"Bearer {token}".encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            given = dict(scope["headers"]).get(b"authorization", b"")
+            headers = dict(scope["headers"])
+            if re.sub(r":\d+$", "", headers.get(b"host", b"").decode("latin-1").lower()) not in HOSTS:
+                await _refusal(403, "bad_host", "This address is not of this computer.")(scope, receive, send)
+                return
+            given = headers.get(b"authorization", b"")
             if not hmac.compare_digest(given, self.expected):  # constant time: nothing is learned from how long “no” takes
                 await _refusal(401, "bad_token", "The token is missing or wrong.")(scope, receive, send)
                 return

@@ -15,8 +15,7 @@ from pathlib import Path
 from loralab.setup.environment import Place
 from loralab.setup.machine import find_chromium
 from loralab.setup.opening import Opening, child_environment, open_app
-from loralab.setup.problem import SetupProblem
-from loralab.setup.progress import Progress, Terminal
+from loralab.setup.progress import Progress, SetupProblem, Terminal
 
 
 def read_arguments(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:

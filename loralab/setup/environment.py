@@ -6,24 +6,25 @@ Invariant: the stamp is written last, so a stamped environment is complete; noth
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import importlib.util
 import json
 import os
-import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from loralab.core.lock import try_lock
 from loralab.core.paths import CHECKOUT, write_atomic
-from loralab.setup.pins import Pin, digest, installed, missing, read_pins
-from loralab.setup.problem import Interrupted, SetupProblem
-from loralab.setup.progress import Progress, Terminal
+from loralab.setup.progress import Progress, SetupProblem, Terminal
 
 GROUPS = {"core": "requirements.txt", "tests": "tests/requirements.txt"}
 CONSTRAINTS = "loralab/setup/constraints.txt"
+_ASIDE = ("PIP_USER", "PIP_TARGET", "PIP_PREFIX", "PIP_REQUIRE_VIRTUALENV", "PIP_LOG", "PIP_QUIET", "PYTHONHOME", "PYTHONPATH")
+_CALM = {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_NO_INPUT": "1", "PIP_NO_COLOR": "1", "PYTHONUTF8": "1", "PYTHONUNBUFFERED": "1"}
 
 
 @dataclass(frozen=True)
@@ -42,11 +43,9 @@ class Place:
 
     @property
     def site(self) -> Path:
-        """The venv's site-packages."""
-        if os.name == "nt":
-            return self.venv / "Lib" / "site-packages"
-        major, minor = self.version()
-        return self.venv / "lib" / f"python{major}.{minor}" / "site-packages"
+        """The venv's site-packages; a folder that is not there while there is none."""
+        found = [*self.venv.glob("lib/python*/site-packages"), *self.venv.glob("Lib/site-packages")]
+        return found[0] if found else self.venv / "none"
 
     @property
     def stamp(self) -> Path:
@@ -56,23 +55,32 @@ class Place:
     def log(self) -> Path:
         return self.root / ".setup" / "launch.log"
 
-    def file(self, group: str) -> Path:
-        """The requirements of a group."""
-        return self.root / GROUPS[group]
+    def files(self, groups: Sequence[str]) -> list[Path]:
+        """The requirement files of these groups."""
+        return [self.root / GROUPS[group] for group in groups]
 
-    def version(self) -> tuple[int, int]:
-        """The venv's Python, from its own note; this interpreter's where there is none yet."""
+    def runs(self, command: Sequence[str | Path], **environment: str) -> bool:
+        """Whether a command ends well; what it said is in the log."""
         try:
-            note = (self.venv / "pyvenv.cfg").read_text(encoding="utf-8")
-        except OSError:
-            return sys.version_info[:2]
-        match = re.search(r"(?m)^version(?:_info)?\s*=\s*(\d+)\.(\d+)", note)
-        return (int(match[1]), int(match[2])) if match else sys.version_info[:2]
+            together = installer_environment() | environment
+            done = subprocess.run(list(map(str, command)), env=together, capture_output=True, text=True, timeout=600, check=False)
+        except (OSError, subprocess.TimeoutExpired):
+            return False
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        with self.log.open("a", encoding="utf-8") as record:
+            record.write(f"$ {' '.join(map(str, command))}\n{done.stdout}{done.stderr}")
+        return done.returncode == 0
+
+
+def installer_environment() -> dict[str, str]:
+    """The environment of an installer that works on its own venv and nothing else, and asks nothing."""
+    return {name: value for name, value in os.environ.items() if name not in _ASIDE} | _CALM
 
 
 def group_digest(place: Place, group: str) -> str:
-    """The fingerprint a finished group carries in the stamp."""
-    return digest([place.file(group), place.root / CONSTRAINTS])
+    """The fingerprint a finished group carries in the stamp: a changed pin makes a finished set-up unfinished."""
+    files = (*place.files([group]), place.root / CONSTRAINTS)
+    return hashlib.sha256(b"".join(file.read_bytes().replace(b"\r\n", b"\n") for file in files)).hexdigest()
 
 
 def read_stamp(place: Place) -> dict[str, str]:
@@ -84,10 +92,9 @@ def read_stamp(place: Place) -> dict[str, str]:
     return stamp if isinstance(stamp, dict) else {}
 
 
-def write_stamp(place: Place, groups: Sequence[str], torch: str = "") -> None:
+def write_stamp(place: Place, groups: Sequence[str]) -> None:
     """Say that these groups are whole. Only called when they are."""
-    stamp = read_stamp(place) | {group: group_digest(place, group) for group in groups}
-    write_atomic(place.stamp, json.dumps(stamp | ({"torch": torch} if torch else {}), indent=1))
+    write_atomic(place.stamp, json.dumps(read_stamp(place) | {group: group_digest(place, group) for group in groups}, indent=1))
 
 
 def stamped(place: Place, groups: Sequence[str]) -> bool:
@@ -96,103 +103,55 @@ def stamped(place: Place, groups: Sequence[str]) -> bool:
     return place.python.exists() and all(stamp.get(group) == group_digest(place, group) for group in groups)
 
 
-def wanted(place: Place, groups: Sequence[str], python: tuple[int, int]) -> list[Pin]:
-    """What the groups ask for on this Python."""
-    return [pin for group in groups for pin in read_pins(place.file(group), python)]
-
-
-def running_is_whole(place: Place, groups: Sequence[str]) -> bool:
-    """Whether the Python that runs launch.py already has everything pinned."""
-    if Path(sys.prefix).resolve() == place.venv.resolve():
-        return False
-    folders = [Path(entry) for entry in sys.path if entry.rstrip("/\\").endswith("-packages")]
-    return not missing(wanted(place, groups, sys.version_info[:2]), installed(folders))
-
-
 def find_whole(place: Place, groups: Sequence[str]) -> Path | None:
-    """A Python with everything the groups ask for, None when something has to be installed. Starts no process but to check a venv."""
+    """A Python with everything the groups ask for, None when something has to be installed."""
     if stamped(place, groups):
         return place.python
-    if running_is_whole(place, groups):
+    ours = Path(sys.prefix).resolve() == place.venv.resolve()
+    if not ours and is_whole(place, Path(sys.executable), groups, map(Path, sys.path)):
         return Path(sys.executable)
-    left = missing(wanted(place, groups, place.version()), installed([place.site]))
-    if not left and place.python.exists() and _runs(place, "import sys"):
+    if place.python.exists() and is_whole(place, place.python, groups, [place.site]):  # made by hand, or its stamp was lost
         write_stamp(place, groups)
         return place.python
     return None
 
 
-def _runs(place: Place, code: str) -> bool:
-    """Whether the venv's Python starts and can do `code`."""
-    try:
-        return subprocess.run([str(place.python), "-I", "-c", code], capture_output=True, timeout=60, check=False).returncode == 0
-    except (OSError, subprocess.TimeoutExpired):
-        return False
+def is_whole(place: Place, python: Path, groups: Sequence[str], folders: Iterable[Path]) -> bool:
+    """Whether pip, left alone with what is installed, finds nothing to do, and nothing was left half done."""
+    files = [f"--requirement={file}" for file in place.files(groups)]
+    alone = [python, "-m", "pip", "install", "--dry-run", "--no-index", "--no-deps", *files]
+    settled = {"PIP_CONFIG_FILE": os.devnull, "PIP_FIND_LINKS": "", "PIP_BREAK_SYSTEM_PACKAGES": "1"}  # it changes nothing there
+    return not any(halves(folder) for folder in folders) and place.runs(alone, **settled)
+
+
+def halves(folder: Path) -> list[Path]:
+    """The traces of packages whose installation was cut off: an installer writes RECORD last."""
+    return [info for info in folder.glob("*.dist-info") if not (info / "RECORD").is_file()]
 
 
 def make_venv(place: Place, progress: Progress) -> None:
     """Leave a `.venv` whose Python runs and has pip: keep a sound one, mend one without pip, make a broken one anew."""
     progress.begin("Making a place for LoRALab's own packages", ".venv")
-    if place.python.exists() and (place.venv / "pyvenv.cfg").is_file() and _runs(place, "import sys"):
-        if _runs(place, "import pip"):
-            return
-        if _run_python(place, [str(place.python), "-m", "ensurepip", "--upgrade", "--default-pip"]) and _runs(place, "import pip"):
-            return
+    has_pip = [place.python, "-c", "import pip"]
+    if place.runs(has_pip):
+        return
     if importlib.util.find_spec("venv") is None or importlib.util.find_spec("ensurepip") is None:
-        raise SetupProblem(no_venv_words())
+        on_debian = f"on Debian or Ubuntu run `sudo apt install python{sys.version_info[0]}.{sys.version_info[1]}-venv`, then start again."
+        todo = on_debian if sys.platform == "linux" else "install Python 3.12 from python.org and start launch.py with it."
+        raise SetupProblem(f"This Python comes without its venv part: {todo}")
     base = getattr(sys, "_base_executable", "") or sys.executable
-    if not _run_python(place, [base, "-m", "venv", "--clear", str(place.venv)]) or not _runs(place, "import pip"):
+    anew = [] if place.runs([place.python, "-c", ""]) else ["--clear"]
+    if not place.runs([base, "-m", "venv", *anew, place.venv]) or not place.runs(has_pip):
         raise SetupProblem(f"A place for LoRALab's packages could not be made in {place.venv}: the details are in {place.log}.")
-
-
-def no_venv_words() -> str:
-    """What to do on a Python that was packaged without venv and pip."""
-    version = f"{sys.version_info[0]}.{sys.version_info[1]}"
-    if sys.platform == "linux":
-        return (
-            f"This Python comes without its venv part: on Debian or Ubuntu run `sudo apt install python{version}-venv`, then start again."
-        )
-    return "This Python comes without its venv part: install Python 3.12 from python.org and start launch.py with it."
-
-
-def _run_python(place: Place, command: list[str]) -> bool:
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    place.log.parent.mkdir(parents=True, exist_ok=True)
-    with place.log.open("a", encoding="utf-8") as record:
-        record.write(f"$ {' '.join(command)}\n{done.stdout}{done.stderr}")
-    return done.returncode == 0
 
 
 @contextlib.contextmanager
 def only_one(place: Place, progress: Progress, terminal: Terminal) -> Iterator[None]:
-    """Let one set-up at a time work on `.venv`; a second waits and says so. The system drops the lock of a killed process."""
+    """Let one set-up at a time work on `.venv`; a second waits and says so."""
     place.log.parent.mkdir(parents=True, exist_ok=True)
     with (place.log.parent / "lock").open("a+b") as file:
-        while not _take(file.fileno()):
+        while not try_lock(file.fileno()):
             progress.begin("Waiting", "another window is setting LoRALab up")
             terminal.show()
-            if progress.cancelled.wait(0.5):
-                raise Interrupted("Set-up was stopped.")
+            time.sleep(0.5)
         yield
-
-
-def _take(handle: int) -> bool:
-    """Take the lock on an open file without waiting."""
-    try:
-        if sys.platform == "win32":
-            import msvcrt
-
-            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
-        else:
-            import fcntl
-
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True
-
-
-def note_start(place: Place) -> None:
-    """Begin a new log."""
-    place.log.parent.mkdir(parents=True, exist_ok=True)
-    place.log.write_text(f"LoRALab set-up, {time.strftime('%Y-%m-%d %H:%M:%S')}, Python {sys.version}, {sys.platform}\n", encoding="utf-8")

@@ -1,185 +1,115 @@
-"""Owns one run of pip: starts it, turns what it prints into progress, and a failure into a sentence.
+"""Owns one installation: starts uv where there is one, else pip, and turns what they print into progress, a failure into a sentence.
 
-Invariant: every line pip prints is in the log; a cancelled or killed launch leaves no pip behind.
+Invariant: every line is in the log; a stopped launch leaves no installer behind. What uv cannot do, pip is asked for.
 """
 
 from __future__ import annotations
 
-import os
-import queue
 import re
+import shutil
 import subprocess
 import threading
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from loralab.setup.pins import plain
-from loralab.setup.problem import Interrupted
-from loralab.setup.progress import Progress, Terminal
+from loralab.setup.environment import Place, installer_environment
+from loralab.setup.progress import Progress, SetupProblem, Terminal, explain
 
-_WORDS = {
-    "torch": "PyTorch, the part that does the arithmetic",
-    "transformers": "transformers, which knows the language models",
-    "peft": "PEFT, which makes the adapters",
-    "trl": "TRL, a second way to train",
-    "gradio": "Gradio, which draws the pages",
-    "pyarrow": "pyarrow, which reads tables",
-    "datasets": "datasets, which reads collections of examples",
-    "plotly": "plotly, which draws the curves",
-    "pip": "a newer installer",
-}
-_WHEEL = re.compile(
-    r"(?:Downloading|Using cached|Processing)\s+(?:\S*/)?(?P<name>[A-Za-z0-9_.]+?)-\d[^\s/]*\.(?:whl|tar\.gz)"
-    r"(?P<meta>\.metadata)?(?:\s+\((?P<size>[\d.]+ [kMG]?B)\))?"
-)
-_DROPPED = ("PIP_USER", "PIP_TARGET", "PIP_PREFIX", "PIP_REQUIRE_VIRTUALENV", "PIP_LOG", "PIP_QUIET", "PYTHONHOME", "PYTHONPATH")
-_CALM = {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_NO_INPUT": "1", "PIP_NO_COLOR": "1", "PYTHONUTF8": "1", "PYTHONUNBUFFERED": "1"}
-_BYTES = 2**20
-
-
-@dataclass(frozen=True)
-class Share:
-    """The part of the whole set-up that one run of pip is, as measured: from `start` to `end`, both 0 to 1."""
-
-    start: float
-    end: float
-    fetching: float = 0.55  # of it, the part before pip begins to unpack
+_WORDS = {"torch": "PyTorch, which does the arithmetic", "gradio": "Gradio, which draws the pages"}
+# pip: Downloading torch-2.13.0-cp312-cp312-linux_x86_64.whl (190.1 MB); uv: Downloading torch (190.1MiB)
+_FETCH = re.compile(r"(?:Downloading|Using cached|Processing) (?:\S*/)?([A-Za-z0-9_.-]+?)(?:-\d[^\s/]*\.(?:whl|tar\.gz))?(?: \((.+)\))?$")
+_FETCHING = 0.55  # of an installation, the part before anything is unpacked, as measured
 
 
 @dataclass
-class PipWatch:
-    """Reads pip's lines. `expected` packages are thought to be missing; the real list replaces it when pip names it."""
+class Watch:
+    """Reads an installer's lines. It is the part from `start` to `end` of the whole set-up; `expected` packages may be missing."""
 
     progress: Progress
-    share: Share
+    start: float
+    end: float
     expected: int
     site: Path
-    seen: set[str] = field(default_factory=set)
-    unpacking: list[str] = field(default_factory=list)
-    size: str = ""
+    fetched: int = 0
     label: str = ""
+    unpacked_before: int | None = None
 
     def read(self, line: str) -> None:
-        """Take one line of pip's output into the progress."""
+        """Take one line into the progress."""
         if match := re.match(r"Progress (\d+) of (\d+)", line):
-            self._bytes(int(match[1]), int(match[2]))
-        elif match := re.match(r"Collecting ([A-Za-z0-9._-]+)", line):
-            self.progress.detail = f"looking up {match[1]}"
-        elif match := _WHEEL.search(line):
-            if not match["meta"]:
-                self._fetch(match["name"], match["size"] or "")
-        elif match := re.match(r"Installing collected packages: (.+)", line):
-            self.unpacking = [plain(name) for name in match[1].split(", ")]
+            now, total = int(match[1]) / 1e6, int(match[2]) / 1e6
+            if total > 1:
+                self.progress.detail = f"{self.label}: {now:.0f} of {total:.0f} MB"
+                self._reach(_FETCHING * (self.fetched - 1 + now / total) / max(self.expected, self.fetched, 1))
+        elif match := re.match(r"Resolved (\d+) package", line):
+            self.expected = int(match[1])
+        elif line.startswith(("Installing collected packages", "Prepared ")):
+            self.expected = line.count(",") + 1 if line.startswith("I") else self.expected
             self.progress.begin("Unpacking", "this can take a few minutes")
-            self.tick()
+            self.unpacked_before = self._unpacked()
+        elif ".metadata" not in line and (match := _FETCH.match(line)):
+            self.fetched += 1
+            self.label = _WORDS.get(match[1], match[1])
+            self.progress.begin("Fetching", f"{self.label} ({match[2]})" if match[2] else self.label)
+            self.progress.done, self.progress.total = self.fetched, max(self.expected, self.fetched)
+            self._reach(_FETCHING * (self.fetched - 1) / self.progress.total)
 
     def tick(self) -> None:
-        """Look how many packages are unpacked: pip says nothing while it does that."""
-        if not self.unpacking:
-            return
-        ready = {plain(record.parent.name.split("-")[0]) for record in self.site.glob("*.dist-info/RECORD")}
-        waiting = [name for name in self.unpacking if name not in ready]
-        done, total = len(self.unpacking) - len(waiting), len(self.unpacking)
-        self.progress.done, self.progress.total = done, total
-        if waiting:
-            self.progress.detail = _WORDS.get(waiting[0], waiting[0])
-        self._reach(self.share.fetching + (1 - self.share.fetching) * done / max(total, 1))
+        """Look how many packages are unpacked: an installer says nothing while it does that."""
+        if self.unpacked_before is not None:
+            self.progress.done, self.progress.total = min(self._unpacked() - self.unpacked_before, self.expected), self.expected
+            self._reach(_FETCHING + (1 - _FETCHING) * self.progress.done / max(self.expected, 1))
 
-    def _fetch(self, name: str, size: str) -> None:
-        self.seen.add(plain(name))
-        self.size, self.label = size, _WORDS.get(plain(name), name)
-        self.progress.title = "Fetching"
-        self.progress.detail = f"{self.label} ({size})" if size else self.label
-        self.progress.total = max(self.expected, len(self.seen))
-        self.progress.done = len(self.seen)
-        self._reach(self.share.fetching * min(1.0, len(self.seen) / max(self.progress.total, 1)))
-
-    def _bytes(self, now: int, total: int) -> None:
-        if total < _BYTES:
-            return
-        self.progress.detail = f"{self.label}: {now / 1e6:.0f} of {total / 1e6:.0f} MB"
-        before = (len(self.seen) - 1) / max(self.progress.total, 1)
-        self._reach(self.share.fetching * min(1.0, before + now / total / max(self.progress.total, 1)))
+    def _unpacked(self) -> int:
+        return len(list(self.site.glob("*.dist-info/RECORD")))
 
     def _reach(self, part: float) -> None:
-        reached = self.share.start + (self.share.end - self.share.start) * part
-        self.progress.fraction = max(self.progress.fraction, reached)
+        self.progress.fraction = max(self.progress.fraction, self.start + (self.end - self.start) * min(part, 1.0))
 
 
-def pip_environment() -> dict[str, str]:
-    """The environment of a pip that installs into its own venv and nowhere else, and asks nothing."""
-    return {name: value for name, value in os.environ.items() if name not in _DROPPED} | _CALM
+@dataclass
+class Installer:
+    """Installs into the venv of a place."""
 
+    place: Place
+    progress: Progress
+    terminal: Terminal
+    uv: str | None = field(default_factory=lambda: shutil.which("uv"))
 
-def pip_can_count(site: Path) -> bool:
-    """Whether this venv's pip (24.1 and later) prints its downloads in a form a program can read."""
-    for info in site.glob("pip-*.dist-info"):
-        numbers = re.match(r"pip-(\d+)\.(\d+)", info.name)
-        return numbers is not None and (int(numbers[1]), int(numbers[2])) >= (24, 1)
-    return False
+    def insist(self, share: tuple[float, float], expected: int, arguments: Sequence[str], patience: Sequence[str] = ()) -> None:
+        """Install what the arguments ask for. Raises SetupProblem where it fails. `patience`: pip's own switches for a slow net."""
+        watch, python = Watch(self.progress, *share, expected, self.place.site), str(self.place.python)
+        if self.uv and not self._run([self.uv, "pip", "install", "--python", python, "--compile-bytecode", *arguments], watch)[0]:
+            return
+        self.uv = None  # none is here, it has no way to the packages, or it does not know pip's settings
+        bar = "raw" if any(self.place.site.glob("pip-2[5-9]*.dist-info")) else "off"  # raw: for a program to read
+        code, said = self._run([python, "-m", "pip", "install", "--progress-bar", bar, *patience, *arguments], watch)
+        if code:
+            raise SetupProblem(explain(said, self.place.log))
 
-
-def run_pip(python: Path, arguments: Sequence[str], watch: PipWatch, terminal: Terminal, log: Path) -> tuple[int, str]:
-    """Run `pip install` with these arguments. Returns its exit code and output. Raises Interrupted when the person stops it."""
-    bar = "raw" if pip_can_count(watch.site) else "off"
-    command = [str(python), "-m", "pip", "install", "--progress-bar", bar, *arguments]
-    lines: queue.Queue[str | None] = queue.Queue()
-    said: list[str] = []
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with (
-        log.open("a", encoding="utf-8") as record,
-        subprocess.Popen(
-            command,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            stdin=subprocess.DEVNULL,
-            env=pip_environment(),
-            text=True,
-            encoding="utf-8",
-            errors="replace",
-        ) as process,
-    ):
-        record.write(f"$ [{time.monotonic() - watch.progress.began:.0f} s] {' '.join(command)}\n")
-        threading.Thread(target=_read_into, args=(process, lines), daemon=True).start()
+    def _run(self, command: Sequence[str], watch: Watch) -> tuple[int, str]:
+        said: list[str] = []
+        pipes: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+        process = subprocess.Popen(command, env=installer_environment(), encoding="utf-8", errors="replace", **pipes)
+        reader = threading.Thread(target=self._read, args=(process, watch, said, " ".join(command)), daemon=True)
+        reader.start()
         try:
-            while (line := _next(lines, watch)) is not None:
-                if watch.progress.cancelled.is_set():
-                    raise Interrupted("Set-up was stopped: start again and it goes on where it stopped.")
-                if line:
-                    watch.read(line.strip())
-                    if not line.startswith("Progress "):
-                        record.write(line)
-                        said.append(line)
-                terminal.show()
-        finally:
-            if process.poll() is None and not _ended(process):
-                process.kill()
-        return process.wait(), "".join(said)
+            while reader.is_alive():
+                reader.join(0.5)
+                watch.tick()
+                self.terminal.show()
+            return process.wait(), "".join(said)
+        finally:  # nothing to end where it has ended by itself
+            process.terminate()
+            process.wait()
 
-
-def _read_into(process: subprocess.Popen[str], lines: queue.Queue[str | None]) -> None:
-    if process.stdout is not None:
-        for line in process.stdout:
-            lines.put(line)
-    lines.put(None)
-
-
-def _next(lines: queue.Queue[str | None], watch: PipWatch) -> str | None:
-    """The next line; an empty one when pip was silent for half a second; None at its end."""
-    try:
-        return lines.get(timeout=0.5)
-    except queue.Empty:
-        watch.tick()
-        return ""
-
-
-def _ended(process: subprocess.Popen[str]) -> bool:
-    """Ask pip to stop, so that it can clear up; False when it does not within five seconds."""
-    process.terminate()
-    try:
-        process.wait(5)
-    except subprocess.TimeoutExpired:
-        return False
-    return True
+    def _read(self, process: subprocess.Popen[str], watch: Watch, said: list[str], command: str) -> None:
+        with self.place.log.open("a", encoding="utf-8") as record:
+            record.write(f"$ {command}\n")
+            for line in process.stdout or ():
+                watch.read(line.strip())
+                if not line.startswith("Progress "):
+                    record.write(line)
+                    said.append(line)

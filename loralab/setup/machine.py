@@ -62,14 +62,9 @@ def find_card() -> Card | None:
     asked = shutil.which("nvidia-smi")
     if asked is None:
         return None
+    query = [asked, "--query-gpu=driver_version,compute_cap", "--format=csv,noheader"]
     try:
-        answer = subprocess.run(
-            [asked, "--query-gpu=driver_version,compute_cap", "--format=csv,noheader"],
-            capture_output=True,
-            text=True,
-            timeout=10,
-            check=False,
-        )
+        answer = subprocess.run(query, capture_output=True, text=True, timeout=10, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return None
     return parse_card(answer.stdout) if answer.returncode == 0 else None
@@ -94,10 +89,7 @@ def short_of_space(folder: Path, gibibytes: float) -> str | None:
 
 def find_chromium() -> str | None:
     """A Chromium-like browser that tests can drive, None when there is none."""
-    for name in ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome"):
-        if path := shutil.which(name):
-            return path
-    return None
+    return next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome"))), None)
 
 
 def has_screen() -> bool:

@@ -1,31 +1,36 @@
-"""Owns the note that says where a running app is. Invariant: a note is believed only after the app it names has answered for it."""
+"""Owns the note that says how to open the app of a workspace (app.json).
+
+Invariant: it holds the secret of this start, so only this user may read it; it is believed only after the link it names has answered.
+"""
 
 from __future__ import annotations
 
+import http.client
 import json
-import socket
-import time
+import os
+import tempfile
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from loralab.core.paths import write_atomic
-from loralab.setup.doorway import HOST
-
+HOST = "127.0.0.1"
 _NOTE = "app.json"
 
 
-def write_note(home: Path, pid: int, port: int, token: str) -> None:
-    """Say that the app of this workspace is at this port. The token is for this user's eyes."""
-    write_atomic(home / _NOTE, json.dumps({"pid": pid, "port": port, "token": token}))
+def write_note(home: Path, link: str) -> None:
+    """Say that this link opens the app of this workspace, or the page that shows how far its start is."""
+    handle, temporary = tempfile.mkstemp(dir=home, prefix=f".{_NOTE}.")  # made for this user only
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        json.dump({"pid": os.getpid(), "link": link}, file)
+    os.replace(temporary, home / _NOTE)
 
 
-def remove_note(home: Path, token: str) -> None:
+def remove_note(home: Path) -> None:
     """Take our own note away; somebody else's stays."""
-    if read_note(home).get("token") == token:
+    if _read(home).get("pid") == os.getpid():
         (home / _NOTE).unlink(missing_ok=True)
 
 
-def read_note(home: Path) -> dict[str, object]:
-    """The note as it stands, nothing when there is none or it is not whole."""
+def _read(home: Path) -> dict[str, object]:
     try:
         note = json.loads((home / _NOTE).read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -33,24 +38,20 @@ def read_note(home: Path) -> dict[str, object]:
     return note if isinstance(note, dict) else {}
 
 
-def running_port(home: Path, patience_s: float = 0.0) -> int | None:
-    """The port of this workspace's running app, None when there is none. `patience_s` covers an app that is just writing its note."""
-    ends = time.monotonic() + patience_s
-    while True:
-        note = read_note(home)
-        port, token = note.get("port"), note.get("token")
-        if isinstance(port, int) and isinstance(token, str) and _says_yes(port, token):
-            return port
-        if time.monotonic() >= ends:
-            return None
-        time.sleep(0.05)
+def running_link(home: Path) -> str | None:
+    """The link that opens this workspace's running app, None when there is none."""
+    link = _read(home).get("link")
+    return link if isinstance(link, str) and opens(link) else None
 
 
-def _says_yes(port: int, token: str) -> bool:
-    """Whether the program at this port knows the token."""
+def opens(link: str, patience_s: float = 5) -> bool:
+    """Whether the program behind a link lets its holder in."""
+    to = urlsplit(link)
+    if to.hostname != HOST:
+        return False
     try:
-        with socket.create_connection((HOST, port), timeout=2) as asked:
-            asked.sendall(f"GET /.launch/hello?token={token} HTTP/1.1\r\nHost: {HOST}:{port}\r\n\r\n".encode())
-            return asked.recv(64).startswith(b"HTTP/1.1 200 ")
-    except OSError:
+        asked = http.client.HTTPConnection(HOST, to.port, timeout=patience_s)
+        asked.request("GET", f"{to.path}?{to.query}" if to.query else to.path)
+        return asked.getresponse().status in (200, 303)
+    except (OSError, ValueError, http.client.HTTPException):
         return False

@@ -10,11 +10,11 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from loralab.cli.terminal import duration
 from loralab.core import disk
 from loralab.core.errors import Problem
 from loralab.core.events import Incident, Noted, Saved
 from loralab.core.records import Artifact
+from loralab.core.words import duration
 from loralab.train import checkpoint
 
 if TYPE_CHECKING:

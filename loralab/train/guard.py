@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 PATIENCE = 3  # updates from the first sign on: a spike that recovers takes one or two (Axolotl, training stability: “not recovering”)
 BEYOND, RECOVERED = 3.0, 1.1  # times the start: a loss that was beyond is suspicious until it has recovered (Soup, Axolotl: 3)
 FAR_UP = 1.5  # times the start, suspicious too: a wrecked model guesses, and guessing costs ln(vocabulary), 9 to 12, which three times a
-# start of 3 to 8 never reaches for long (docs/measurements.md, “The guard”)
+# start of 3 to 8 never reaches for long (docs/measurements/training.md, “The guard”)
 FLOOR = 0.5  # nats above the start, at least: a loss of 0.1 doubles and halves without meaning anything
 FAR_OUT = 6.0  # robust z of the logarithm of the gradient's length (median and MAD; ZClip, arXiv 2504.02507, uses mean and deviation)
 LEAST_SPREAD = 0.1  # of that logarithm: a history that is all alike makes no small change a large one

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 
-from loralab.cli.terminal import duration
 from loralab.core.events import Noted
 from loralab.core.records import Plan
+from loralab.core.words import duration
 from loralab.train import checkpointing
 
 if TYPE_CHECKING:

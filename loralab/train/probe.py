@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 import torch
 
 from loralab.core.events import Noted
+from loralab.core.words import size
 from loralab.machine.hardware import measure_machine
-from loralab.models.model_check import size_words
 from loralab.train import checkpoint, memory
 from loralab.train.allocation import attempt, make_room
 from loralab.train.session import Batch, Session
@@ -79,7 +79,7 @@ def probe(run: Run, change: Callable[..., None]) -> None:
     fit, free = found
     tokens = _tokens(cast("Probed", run.session).largest())
     predicted, room = fit.at(_count(run.session, tokens, again=_again(run))), memory.used() + int(FULL * free)
-    text = f"Tried out: training will take {size_words(predicted)} of memory at its largest; {size_words(memory.used() + free)} are there."
+    text = f"Tried out: training will take {size(predicted)} of memory at its largest; {size(memory.used() + free)} are there."
     data = {
         "stage": "probe",
         "bytes": predicted,
@@ -192,6 +192,6 @@ def _lower(run: Run, fit: Fit, room: int, change: Callable[..., None]) -> None:
     longest, rows = whole.tensors["ids"].shape[1], len(whole.rows)
     while rows > 1 and fit.at(_count(run.session, rows * longest, again=True)) > room:
         rows //= 2
-    reason = f"only {size_words(room)} of memory may be used, and this many tokens at once stay below it; the result does not depend on it"
+    reason = f"only {size(room)} of memory may be used, and this many tokens at once stay below it; the result does not depend on it"
     if rows < len(whole.rows):
         change(run, reason, token_budget=rows * longest)

@@ -18,6 +18,7 @@ from loralab.exports import job
 from loralab.lab import Lab
 from loralab.models import adapter_file
 from loralab.models.catalog import catalogue
+from loralab.planning.duration import speeds
 from loralab.runs.run_folder import RunFolder
 from loralab.serve.job import open_speaker
 from loralab.sessions import evaluate_job as judging
@@ -181,7 +182,7 @@ def test_our_own_brings_its_history_back(lab: Lab, bases: dict[str, Path], ours:
     assert (plan["epochs"], plan["title"], plan["rank"]) == (7, "My letters", 4)
     assert any("sunny-otter" in note.text for note in view.notes)
     assert "Much likelier than before." in lab.card(run)
-    assert lab.history.speeds() == {}, "another computer's speed teaches nothing about this one"
+    assert speeds(lab.history.measured()) == {}, "another computer's speed teaches nothing about this one"
     with zipfile.ZipFile(ours) as archive:
         raw = b"".join(archive.read(name) for name in archive.namelist())
     assert str(ours.parents[2]).encode() not in raw

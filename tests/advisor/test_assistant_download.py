@@ -17,6 +17,8 @@ from loralab.runs import runs
 from tests.conftest import until
 from tests.support.fake_hub import fake_hub
 
+pytestmark = pytest.mark.worker
+
 SMALL = offers.OFFERS[0]
 GGUF = b"GGUF" + bytes(range(256)) * 8000  # 2 MB
 

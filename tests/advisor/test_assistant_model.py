@@ -32,6 +32,8 @@ from tests.advisor.test_words import healthy, ran_away
 from tests.conftest import until
 from tests.support import gguf_models, judged_runs
 
+pytestmark = pytest.mark.worker
+
 HELLO = [{"role": "user", "content": "Tell me about the sea."}]
 
 
@@ -195,7 +197,7 @@ def test_with_nothing_to_run_it_the_rules_speak_and_say_what_is_missing(file: Pa
     monkeypatch.setattr(local_model, "backend", lambda: "")
     pieces = list(Assistant(LocalModel(file)).answer(healthy(), POEM))
     assert pieces[0].made_by == "rules"
-    assert pieces[-1].note.endswith("llama-cpp-python.")
+    assert pieces[-1].note.endswith("where there is a build for this computer.")
 
 
 # ---- which model -----------------------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.labfail.causes import causes
+from benchmarks.labfail.make.causes import causes
 from benchmarks.labfail.records import HEALTHY, RUNS, LabRun, read, write
 from benchmarks.labfail.replay import Answer, ask, macro_f1, noticed, right, wilson
 from loralab.core.events import Stepped

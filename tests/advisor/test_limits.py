@@ -11,11 +11,11 @@ import pytest
 from advisor.proposals import learned
 from loralab.core.events import Adjusted, Ended, Incident, Noted, Started, Stepped, fold
 from loralab.core.records import Job
+from loralab.core.report import run_report
 from loralab.datasets.run_facts import Facts
 from loralab.history.derive import memory_of, points_of
 from loralab.planning import limits
 from loralab.planning.limits import Limits, Point
-from loralab.reports.report import run_report
 from loralab.tasks.text import TextPlan
 
 FACTS = Facts(architecture="LlamaForCausalLM", hidden=64, layers=2, tokens={"max": 500, "p95": 300}, place="cpu | torch 2 | ", room=10**9)

@@ -13,6 +13,8 @@ import pytest
 from loralab.core.child_process import Child, receive, send, serve
 from loralab.core.errors import LabError
 
+pytestmark = pytest.mark.worker
+
 
 class Backend:
     version = "test 1"

@@ -20,8 +20,8 @@ from loralab.cli import app
 from loralab.core.errors import LabError
 from loralab.core.events import EventLog, Noted, fold, read
 from loralab.core.paths import CHECKOUT
+from loralab.core.report import run_report
 from loralab.lab import Lab
-from loralab.reports.report import run_report
 from tests.support.hostile import FEW, JSON, MANY
 
 # ---- event logs, job files, run names ----------------------------------------------------------------------------------------

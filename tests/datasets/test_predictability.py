@@ -11,7 +11,7 @@ from advisor.diagnosis.case import Case
 from advisor.diagnosis.diagnose import diagnose
 from advisor.diagnosis.findings import Finding
 from advisor.rules.data.answers_mixed_up import CHANCE, HELPS, PAIRS
-from benchmarks.labfail import data
+from benchmarks.labfail.make import data
 from loralab.core.events import Evaluated
 from loralab.core.paths import SAMPLES
 from loralab.core.records import Example, Message, Score

@@ -16,7 +16,7 @@ from loralab.core.events import EventLog, Started
 from loralab.core.records import Job
 from loralab.exports import gguf_model as format_gguf
 from loralab.exports import job
-from loralab.exports.gguf import lora
+from loralab.exports.gguf import lora, recipe
 from loralab.exports.parity import reference
 from loralab.runs.run_folder import RunFolder
 from loralab.runtimes.llama import parent
@@ -161,6 +161,15 @@ def test_without_llama_cpp_a_file_is_made_and_said_to_be_untried(
         export(workspace, "gguf", "q2_k")
 
 
+def test_a_library_that_keeps_its_packing_to_itself_is_not_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the wheel for Windows does: what we pack ourselves is still made, the rest says what is missing."""
+    (tmp_path / "closed.so").write_bytes(b"no library")
+    monkeypatch.setattr(parent, "packing_library", lambda: str(tmp_path / "closed.so"))
+    assert format_gguf._foreign(recipe.VARIANTS["q4_k_m"]) is None
+    with pytest.raises(Unavailable, match="Q2_K can only be written by llama"):
+        format_gguf._foreign(recipe.VARIANTS["q2_k"])
+
+
 def test_a_variant_nobody_knows_is_told_with_those_there_are(workspace: tuple[Path, Path, Path]) -> None:
     with pytest.raises(UserError, match="q4_k_m, q5_k_m") as told:
         export(workspace, "gguf", "q1")
@@ -170,7 +179,5 @@ def test_a_variant_nobody_knows_is_told_with_those_there_are(workspace: tuple[Pa
 
 
 def test_the_lists_of_variants_agree() -> None:
-    from loralab.exports.gguf import recipe
-
     assert list(format_gguf.NAMES) == list(recipe.VARIANTS) == list(format_gguf.BITS)
     assert next(iter(format_gguf.NAMES)) == recipe.DEFAULT

@@ -14,6 +14,8 @@ from loralab.exports.gguf import kquants, packing, recipe
 from loralab.runtimes.llama import parent, quantizer
 from loralab.runtimes.llama.child import QUANTIZER
 
+pytestmark = pytest.mark.worker
+
 Q = gguf.GGMLQuantizationType
 KINDS = ["Q4_K", "Q5_K", "Q6_K"]
 
@@ -85,17 +87,24 @@ def test_numbers_that_do_not_fit_are_told() -> None:
         packing.packed(torch.full((2, 32), torch.nan), Q.Q8_0, None)
 
 
-def test_llama_cpp_packs_what_we_do_not() -> None:
+def test_ggml_packs_in_a_child_what_it_packs() -> None:
     library = parent.packing_library()
-    assert library, "the tests bring xllamacpp, which offers it"
+    assert library, "the tests bring xllamacpp, which offers it here"
     child = parent.Child(QUANTIZER)
+
+    def foreign(kind: str, columns: int, raw: bytes) -> bytes:
+        return child.ask("quantize", raw, library=library, type_name=kind, columns=columns)[1]
+
     try:
         x = matrix(8, 512)
-        for kind, size in (("Q2_K", 84), ("Q3_K", 110)):
-            raw = child.ask("quantize", x.numpy().tobytes(), library=library, type_name=kind, columns=512)[1]
-            assert len(raw) == 8 * 2 * size
+        for kind, size in ((Q.Q2_K, 84), (Q.Q3_K, 110), (Q.Q4_K, 144), (Q.Q5_K, 176), (Q.Q6_K, 210)):
+            assert packing.packed(x, kind, foreign).shape == (8, 2 * size)
+        theirs = quantizer.Quantizer().quantize(library, "Q4_K", 512, x.numpy().tobytes())
+        assert packing.packed(x, Q.Q4_K, foreign).tobytes() == theirs
     finally:
         child.close()
+    with pytest.raises(RuntimeError, match="needs llama"):
+        packing.packed(x, Q.Q2_K, None)
 
 
 # ---- which tensor gets which type ------------------------------------------------------------------------------------------

@@ -7,11 +7,14 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from loralab import history
 from loralab.core.paths import SAMPLES
 from loralab.history import History
+from loralab.planning.calibration import TELLING
+from loralab.planning.duration import speeds
 from loralab.runs import runs
 from tests.conftest import ended, python, until
+
+pytestmark = pytest.mark.worker
 
 KEYS = {"id", "kind", "title", "task", "state", "model", "dataset", "base_loss", "adapter_loss", "started", "seconds", "steps"}
 
@@ -71,7 +74,7 @@ def test_the_index_can_be_deleted_and_comes_back_the_same(home, index, fake):
     for _ in range(3):
         ended(home, fake())
     before = index.runs()
-    index.rebuild()
+    index.path.unlink()
     assert index.runs() == before
 
 
@@ -139,13 +142,13 @@ def test_many_threads_and_a_second_app_read_the_index_at_once(home, index, fake)
 
 
 def test_the_speed_of_past_runs_makes_the_next_time_estimate(home, index, fake, lab):
-    assert index.speeds() == {}
-    ended(home, fake(max_steps=history.TELLING_STEPS - 1, base_model="starter"))
-    assert index.speeds() == {}, "too short a run says little"
-    run = fake(max_steps=history.TELLING_STEPS, base_model="starter")
+    assert speeds(index.measured()) == {}
+    ended(home, fake(max_steps=TELLING - 1, base_model="starter"))
+    assert speeds(index.measured()) == {}, "too short a run says little"
+    run = fake(max_steps=TELLING, base_model="starter")
     ended(home, run)
     steps = runs.view(home, run).steps
-    speed = index.speeds()["starter"]
+    speed = speeds(index.measured())["starter"]
     assert min(s.tokens_per_second for s in steps) <= speed <= max(s.tokens_per_second for s in steps)
     profile = lab.profile(SAMPLES / "poet.jsonl")
     fixed = {"max_length": 448, "epochs": 1.0, "micro_batch": 8}
@@ -156,9 +159,9 @@ def test_the_speed_of_past_runs_makes_the_next_time_estimate(home, index, fake, 
 
 
 def test_an_index_from_before_speeds_were_kept_is_filled_up(home, index, fake):
-    ended(home, fake(max_steps=history.TELLING_STEPS, base_model="starter"))
-    speed = index.speeds()
+    ended(home, fake(max_steps=TELLING, base_model="starter"))
+    speed = speeds(index.measured())
     with sqlite3.connect(index.path) as db:
         db.execute("alter table runs drop column tokens_per_second")
         db.execute("pragma user_version = 1")
-    assert index.speeds() == speed
+    assert speeds(index.measured()) == speed

@@ -9,8 +9,8 @@ import shutil
 
 import pytest
 
+from loralab.core import log
 from loralab.core.errors import Unavailable, UserError
-from loralab.history import ledger
 from tests.conftest import python
 from tests.support.remembering import oom, shrunk, writer
 
@@ -55,7 +55,7 @@ def test_the_index_comes_back_the_same_from_the_files(lab, memories, write):
     memories.note_findings("r1", [{"rule": "x", "title": "y"}])
     lab.delete("r0")
     before = memories.recent(), memories.points("memory"), memories.search("memory")
-    lab.history.rebuild()
+    lab.history.path.unlink()
     assert (memories.recent(), memories.points("memory"), memories.search("memory")) == before
 
 
@@ -109,12 +109,12 @@ def test_a_full_disk_is_said_and_leaves_no_half_line(home, lab, memories, write,
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(ledger.os, "write", full)
+        patch.setattr(log.os, "write", full)
         with pytest.raises(Unavailable, match="full"):
             memories.note_advice("a", "second")
     assert (home / "memory.jsonl").read_bytes() == before
     with monkeypatch.context() as patch:
-        patch.setattr(ledger.os, "write", full)
+        patch.setattr(log.os, "write", full)
         lab.delete("a")  # frees space, and must not fail for want of it; the lesson waits in the index
         assert memories.of("a") is not None
     assert memories.counts()["kept"] == 1
@@ -141,17 +141,17 @@ def test_a_forgotten_run_stays_usable_and_is_never_remembered_again(home, lab, m
     write("a", title="Zanzibar")
     write("b")
     memories.note_findings("a", [{"rule": "x", "title": "Quetzalcoatl"}])
-    memories.note_action("b", {"rank": (8, 16)}, by="person", why="more")
+    memories.note_findings("b", [{"rule": "x", "title": "stays"}])
     assert memories.forget("a") == 1
     memories.note_findings("a", [{"rule": "x", "title": "Quetzalcoatl"}])
     for _ in range(2):
         assert [one.run for one in memories.recent()] == ["b"]
         assert memories.of("a") is None
         assert {p.run for p in memories.points("memory")} == {"b"}
-        lab.history.rebuild()
+        lab.history.path.unlink()
     assert {row["id"] for row in lab.runs()} == {"a", "b"}
     assert lab.report("a")["outcome"] == "finished"
-    assert memories.of("b").actions[0].why == "more"
+    assert memories.of("b").findings[0].title == "stays"
     bytes_left = b"".join(path.read_bytes() for path in home.iterdir() if path.is_file())
     assert b"Quetzalcoatl" not in bytes_left
     lab.delete("a")
@@ -169,7 +169,7 @@ def test_forgetting_everything_forgets_everything_up_to_now(home, lab, memories,
     assert memories.forget() == 2
     assert memories.recent() == memories.advice() == memories.points("memory") == ()
     assert lab.history.ledger.named() != name
-    assert lab.history.experience().speeds == {}
+    assert lab.history.measured() == []
     write("c")
     assert [one.run for one in memories.recent()] == ["c"]
     assert b"Use more" not in b"".join(path.read_bytes() for path in home.iterdir() if path.is_file())

@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
+from loralab.core import log
 from loralab.core.errors import Unavailable, UserError
-from loralab.history import History, ledger
+from loralab.history import History
 from loralab.lab import Lab
 from loralab.runs import runs
-from loralab.tasks.text import TextPlan
-from tests.support.remembering import FACTS, oom, shrunk, writer
+from tests.support.remembering import oom, shrunk, writer
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def test_a_memory_travels_and_is_marked_as_from_elsewhere(tmp_path, memories, wr
     assert memories.export(tmp_path / name) == 1
     there = Lab(tmp_path / "there").history.memories
     arrived = there.take_in(tmp_path / name)
-    assert (arrived.added, arrived.known, arrived.bad, arrived.missing) == (1, 0, (), 0)
+    assert (arrived.added, arrived.known, arrived.bad) == (1, 0, ())
     assert there.recent() == ()
     (found,) = there.recent(imported=True)
     assert found.imported
@@ -60,25 +60,22 @@ def test_bad_lines_are_told_and_the_sound_ones_come_in(tmp_path, memories, write
     file = tmp_path / "memory.jsonl"
     memories.export(file)
     lines = file.read_bytes().splitlines()
-    lines[1] = lines[1].replace(b'"steps":9', b'"steps":8')
+    lines[1] = lines[1].replace(b'"steps":9', b'"steps":"many"')
     lines[2] = lines[2][:-40]
-    lines[3] = b'{"sha256":"' + b"0" * 64 + b'","memory":{}}'
+    lines[3] = b'{"type":"lesson","memory":{}}'
     lines[4] = b"[" * 5000
     file.write_bytes(b"\n".join(lines[:6]))
     there = Lab(tmp_path / "there").history.memories
     arrived = there.take_in(file)
     assert [bad.line for bad in arrived.bad] == [2, 3, 4, 5]
-    assert (arrived.added, arrived.missing) == (1, 1)
+    assert arrived.added == 1
     assert "1 run was added" in arrived.words
     assert [one.run for one in there.recent(imported=True)] == ["r4"]
 
 
 def test_what_a_stranger_made_up_is_refused(tmp_path, memories):
-    from loralab.history.travel import _digest
-
     def line(**memory: object) -> bytes:
-        body = json.dumps({"run": "x", "workspace": "abcd", **memory}).encode()
-        return b'{"sha256":"' + _digest(body) + b'","memory":' + body + b"}"
+        return json.dumps({"type": "lesson", "memory": {"run": "x", "workspace": "abcd", **memory}}).encode()
 
     made_up = [
         line(asked={"learning_rate": "a lot"}),
@@ -91,7 +88,7 @@ def test_what_a_stranger_made_up_is_refused(tmp_path, memories):
         line(title="x" * 10_000),
     ]
     file = tmp_path / "memory.jsonl"
-    file.write_bytes(b"\n".join([b'{"loralab_memory":1,"memories":9}', *made_up, line(asked={"rank": 8})]))
+    file.write_bytes(b"\n".join([b'{"type":"workspace","id":""}', *made_up, line(asked={"rank": 8})]))
     arrived = memories.take_in(file)
     assert (arrived.added, len(arrived.bad)) == (1, len(made_up))
 
@@ -125,7 +122,7 @@ def test_an_import_that_breaks_off_adds_nothing(tmp_path, memories, write, monke
         raise OSError(errno.ENOSPC, "full")
 
     with monkeypatch.context() as patch:
-        patch.setattr(ledger.paths.os, "replace", full)
+        patch.setattr(log.os, "write", full)
         with pytest.raises(Unavailable):
             there.take_in(tmp_path / "out.jsonl")
     assert there.recent(imported=True) == ()
@@ -155,7 +152,6 @@ def test_ten_thousand_runs_are_indexed_and_asked_quickly(home, write):
     timed("made", index.refresh)
     timed("looked at again", index.refresh)
     assert len(timed("searched", lambda: index.memories.search("ran out of memory qwen"))) == 20
-    assert len(timed("similar", lambda: index.memories.similar(FACTS, TextPlan()))) == 8
     assert len(timed("points", lambda: index.memories.points("memory"))) == 20_000
     print({name: round(seconds, 2) for name, seconds in spent.items()}, index.path.stat().st_size >> 20, "MiB")
     assert spent["made"] < 300

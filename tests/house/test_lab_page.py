@@ -6,8 +6,8 @@ import re
 
 from loralab.core.events import RunView
 from loralab.core.paths import CHECKOUT
+from loralab.core.report import run_report
 from loralab.lab import Lab
-from loralab.reports.report import run_report
 
 PAGE = (CHECKOUT / "docs" / "lab.md").read_text("utf-8")
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from typing import Any
 
 import pytest
 
-from loralab import Lab, history
+from loralab import Lab
 from loralab.core.events import Adjusted, Ended, EventLog, Noted, Outcome, Started, Stepped
 from loralab.core.records import Job
-from loralab.planning.calibration import CAP, ENOUGH, Experience
+from loralab.planning.calibration import CAP, ENOUGH, TELLING, Experience, gather
 from loralab.planning.estimate import stage_words
 from tests.support import tiny
 
@@ -81,9 +82,9 @@ def test_past_runs_come_back_after_the_index_is_deleted_and_correct_the_next_pla
     said = told(lab, proposal)
     for n in range(ENOUGH):
         past(home, f"run{n}", proposal.plan, said, step=1.1, process=0.9)
-    learned = lab.history.experience()
-    lab.history.rebuild()
-    assert lab.history.experience() == learned
+    learned = gather(lab.history.measured())
+    lab.history.path.unlink()
+    assert gather(lab.history.measured()) == learned
     again = proposed(lab).footprint
     assert again.runs == ENOUGH
     assert again.memory_bytes == pytest.approx(said["weights"] + 1.1 * said["step"]["closed form"] + 0.9 * said["process"], rel=1e-4)
@@ -118,25 +119,25 @@ def test_a_prediction_that_somebody_spoilt_teaches_nothing_and_the_run_is_still_
     job = json.loads(file.read_text("utf-8"))
     file.write_text(json.dumps(job | {"options": {"predicted": predicted}}), "utf-8")
     assert [row["id"] for row in lab.runs()] == ["one"]
-    assert lab.history.experience().memory == {}
+    assert gather(lab.history.measured()).memory == {}
 
 
 def test_a_plan_that_changed_on_the_way_and_a_run_that_failed_say_nothing_about_memory(home, lab, proposal):
     said = told(lab, proposal)
     past(home, "changed", proposal.plan, said, more=[Adjusted(setting="token_budget", before=512, after=128, reason="short of memory")])
     past(home, "failed", proposal.plan, said, outcome="failed")
-    found = lab.history.experience()
+    found = gather(lab.history.measured())
     assert found.memory == found.process == found.seconds == {}
 
 
 def test_an_index_from_before_is_filled_up(home, lab, proposal):
     past(home, "one", proposal.plan, told(lab, proposal))
-    learned = lab.history.experience()
+    learned = gather(lab.history.measured())
     with sqlite3.connect(lab.history.path) as db:
         for (name,) in db.execute("select name from pragma_table_info('runs')").fetchall()[15:]:
             db.execute(f"alter table runs drop column {name}")
         db.execute("pragma user_version = 2")
-    assert lab.history.experience() == learned != Experience()
+    assert gather(lab.history.measured()) == learned != Experience()
 
 
 def test_a_trace_is_remembered_beside_the_closed_form_and_corrected_by_its_own_runs(home, lab, proposal):
@@ -156,7 +157,7 @@ def test_three_real_runs_bring_the_next_estimate_closer_to_what_is_measured(home
     lab = Lab(home)
     model = str(tiny.model_folder(tmp_path / "model"))
     data = lab.profile(tiny.examples_file(tmp_path / "examples.jsonl"), model=model)
-    chosen = {"max_steps": history.TELLING_STEPS, "patience": 0, "eval_every": 100, "rank": 4}
+    chosen: dict[str, Any] = {"max_steps": TELLING, "patience": 0, "eval_every": 100, "rank": 4}
     before = lab.propose(data, model=model, **chosen)
     peaks = []
     for _ in range(ENOUGH):

@@ -6,7 +6,7 @@ import pytest
 
 from loralab.machine.hardware import Speed
 from loralab.planning import estimate
-from loralab.planning.estimate import adapter_weights, duration_words, footprint, total_steps, verdict
+from loralab.planning.estimate import adapter_weights, footprint, total_steps, verdict
 from loralab.tasks.text import TextPlan
 from tests.support.machines import GB, examples, here, laptop, with_card
 
@@ -139,10 +139,3 @@ def test_what_it_needs_is_said_in_words():
     words = footprint(plan(), here("smollm2-135m"), laptop(), examples()).words
     assert words.startswith("needs about ")
     assert "you have 8.0 GB free: comfortable" in words
-    assert [duration_words(s) for s in (4, 47, 300, 7200, 500_000)] == [
-        "about 10 seconds",
-        "about 50 seconds",
-        "about 5 minutes",
-        "about 2.0 hours",
-        "about 6 days",
-    ]

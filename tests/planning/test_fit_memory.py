@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loralab.models.model_check import size_words
+from loralab.core.words import size
 from loralab.planning.calibration import CAP, Experience, correction, error_words, key, margin, usual_error
 from loralab.planning.estimate import MARGINS, device, disk_words, footprint, stage_words
 from loralab.planning.memory import host_bytes, optimiser, parts
@@ -126,7 +126,7 @@ def test_disk_is_corrected_too_and_the_download_of_a_model_is_not():
     bare, found = after(), after(disk=(0.5, 0.9, 0.9))
     assert found.disk_bytes == pytest.approx(0.9 * bare.disk_bytes, rel=1e-6)
     assert found.disk_error == pytest.approx(1 - 0.5 / 0.9)
-    assert disk_words(bare) == f"Fills about {size_words(bare.disk_bytes)} of disk."
+    assert disk_words(bare) == f"Fills about {size(bare.disk_bytes)} of disk."
     assert "usually within 45 %" in disk_words(found)
     entry = here("smollm2-135m").entry
     assert entry is not None

@@ -21,7 +21,7 @@ from tests.support import gguf_models
 
 pytestmark = pytest.mark.worker
 
-BINDINGS = [name for name in parent.BACKENDS if importlib.util.find_spec(name)]  # xllamacpp comes with the tests
+BINDINGS = [name for name in parent.BACKENDS if importlib.util.find_spec(name)]
 
 
 @pytest.fixture(scope="module")
@@ -124,7 +124,7 @@ def test_without_a_binding_it_says_how_to_get_one(built: tuple[Path, Any, TextEn
     monkeypatch.setattr(parent, "BACKENDS", ("no_such_binding",))
     assert parent.backend() == ""
     assert parent.packing_library() == ""
-    with pytest.raises(Unavailable, match="pip install xllamacpp"):
+    with pytest.raises(Unavailable, match="it fetches llama"):
         parent.LlamaCpp(built[0])
 
 

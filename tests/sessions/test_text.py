@@ -147,6 +147,16 @@ def test_rows_of_like_length_share_a_batch(tmp_path: Path, llama: Path, data: Pa
     assert padding < 0.15 * sum(len(row.ids) for row in session.train_rows)
 
 
+def test_no_batch_holds_more_padded_tokens_than_the_plan_allows_at_once(tmp_path: Path, llama: Path, data: Path) -> None:
+    def sizes(budget: int) -> list[tuple[int, int]]:
+        session = opened(tmp_path / str(budget), llama, data, micro_batch=8, token_budget=budget)
+        return [(len(batch.rows), batch.tensors["ids"].shape[1]) for batches in session.steps(0) for batch in batches]
+
+    assert all(rows == 1 or rows * longest <= 150 for rows, longest in sizes(150))
+    assert any(rows > 1 for rows, _ in sizes(150))
+    assert max(rows * longest for rows, longest in sizes(0)) > 150, "without a budget there are larger ones"
+
+
 def test_examples_with_nothing_left_to_learn_are_left_out_and_named(tmp_path: Path, llama: Path) -> None:
     path = tmp_path / "long.jsonl"
     rows = [{"prompt": f"What is number {i}?", "completion": "green"} for i in range(40)]

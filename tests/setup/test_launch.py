@@ -1,4 +1,4 @@
-"""Holds launch.py to its promises: a page at once, at one address, that turns into the app; one app per workspace; plain sentences.
+"""Holds launch.py to its promises: a page at once, that goes to the app; no second open port; one app per workspace; plain sentences.
 
 The launcher is real and so are its processes; only the app behind it is a small stand-in, so that a test takes seconds.
 """
@@ -10,43 +10,35 @@ import http.client
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
+from urllib.parse import urljoin, urlsplit
 
+import psutil
 import pytest
 
 from loralab.core.paths import CHECKOUT
-from loralab.setup.doorway import bind, free_port
-from loralab.setup.opened import read_note, running_port, write_note
+from loralab.setup.opened import running_link, write_note
+from loralab.setup.opening import choose_port
+
+pytestmark = pytest.mark.worker
 
 STAND_IN = """
 import http.server, os, subprocess, sys, time
-port, home = int(sys.argv[2]), sys.argv[4]
+port, home, secret = int(sys.argv[2]), sys.argv[4], os.environ["LORALAB_SECRET"]
+assert secret not in sys.argv
 class App(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    def reply(self, body):
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
     def do_GET(self):
-        if self.path == "/slowly":
-            self.send_response(200)
-            self.end_headers()
-            for word in (b"one ", b"two"):
-                self.wfile.write(word)
-                self.wfile.flush()
-                time.sleep(0.3)
-            self.close_connection = True
-        elif self.path == "/die":
+        if self.path == "/die":
             os._exit(3)
-        else:
-            self.reply(b"the app itself, asked as " + self.headers["Host"].encode())
-    def do_POST(self):
-        self.reply(self.rfile.read(int(self.headers["Content-Length"]))[::-1])
+        self.send_response(200 if self.path == "/?key=" + secret else 403)
+        self.end_headers()
+        self.wfile.write(b"the app itself")
     def log_message(self, *words):
         pass
 training = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], start_new_session=True)
@@ -92,6 +84,11 @@ def launch(home: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
         os.kill(int(training.read_text()), signal.SIGTERM)
 
 
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        return found.getsockname()[1]
+
+
 def _alive(pid: int) -> bool:
     try:
         os.kill(pid, 0)
@@ -100,11 +97,12 @@ def _alive(pid: int) -> bool:
     return True
 
 
-def _get(port: int, path: str = "/", method: str = "GET", body: bytes | None = None) -> tuple[int, bytes]:
+def _get(link: str, path: str = "", host: str = "") -> tuple[int, bytes]:
     """One request on a connection of its own; status 0 where nothing listens."""
-    asked = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    to = urlsplit(urljoin(link, path))
+    asked = http.client.HTTPConnection("127.0.0.1", to.port, timeout=20)
     try:
-        asked.request(method, path, body)
+        asked.request("GET", f"{to.path}?{to.query}".rstrip("?"), headers={"Host": host} if host else {})
         answer = asked.getresponse()
         return answer.status, answer.read()
     except OSError:
@@ -122,102 +120,134 @@ def _until(what: Callable[[], bool], seconds: float = 30) -> float:
     return time.perf_counter() - began
 
 
-def _phase(port: int) -> str:
-    status, body = _get(port, "/.launch/state")
-    return json.loads(body)["phase"] if status == 200 else ""
+def _link(home: Path) -> str:
+    """What opens the app or the page before it, as a second launch reads it; empty until there is one."""
+    try:
+        return str(json.loads((home / "app.json").read_text())["link"])
+    except OSError:
+        return ""
 
 
-def test_the_page_is_there_within_half_a_second_and_turns_into_the_app(launch, tmp_path):
+def _splash(home: Path) -> str:
+    _until(lambda: bool(_link(home)))
+    return _link(home)
+
+
+def _state(splash: str) -> dict[str, Any]:
+    status, body = _get(splash, "state")
+    return json.loads(body) if status == 200 else {"phase": ""}
+
+
+def _opened(home: Path) -> str:
+    """The link of an app that is up, as the page learns it."""
+    splash, link = _splash(home), ""
+
+    def ready() -> bool:
+        nonlocal link
+        link = link or _state(splash).get("link", "")
+        return bool(link)
+
+    if "key=" in splash:
+        return splash
+    _until(ready)
+    _until(lambda: _link(home) == link)
+    return link
+
+
+def test_the_page_is_there_at_once_and_goes_to_the_app(launch, tmp_path):
     began = time.perf_counter()
     subprocess.run([sys.executable, "-c", "pass"], check=True)
-    limit = max(0.5, 10 * (time.perf_counter() - began))  # ten bare starts of Python, where other work keeps the machine busy
+    limit = max(1.0, 20 * (time.perf_counter() - began))  # twenty bare starts of Python, where other work keeps the machine busy
     took = []
-    port = 0
+    home = tmp_path
     for turn in range(3):
-        port = free_port()
-        process = launch("--port", str(port), "--no-browser", workspace=tmp_path / str(turn))
-        took.append(_until(lambda: _get(port)[0] == 200))  # noqa: B023 (used at once)
-        assert b"Starting LoRALab" in _get(port)[1]
+        home = tmp_path / f"Wörk space {turn}"
+        launch("--port", str(free_port()), "--no-browser", workspace=home)
+        took.append(_until(lambda: bool(_link(home)) and _get(_link(home))[0] == 200))  # noqa: B023 (used at once)
         if took[-1] < limit:
             break
-        process.terminate()
     assert min(took) < limit
-    assert _phase(port) == "starting"
-    assert _get(port, "/anything", "POST", b"x")[0] == 503
-    _until(lambda: _phase(port) == "ready")
-    assert _get(port)[1] == f"the app itself, asked as 127.0.0.1:{port}".encode()
+    splash = _link(home)
+    assert b"Starting LoRALab" in _get(splash)[1]
+    assert _state(splash)["phase"] == "starting"
+    assert _state(splash)["link"] == "", "nobody is sent to an app that does not answer yet"
+    link = _opened(home)
+    assert _get(link) == (200, b"the app itself")
 
 
-def test_uploads_and_streams_pass_through_unchanged(launch):
-    port = free_port()
-    launch("--port", str(port), "--no-browser")
-    _until(lambda: _phase(port) == "ready")
-    upload = os.urandom(3_000_000)
-    assert _get(port, "/up", "POST", upload) == (200, upload[::-1])
-    asked = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
-    asked.request("GET", "/slowly")
-    answer = asked.getresponse()
-    began = time.perf_counter()
-    assert answer.read1() == b"one ", "the first word does not wait for the second"
-    assert time.perf_counter() - began < 0.3
-    assert answer.read() == b"two"
-    asked.close()
+def test_the_page_before_the_app_answers_only_who_knows_its_address(launch, home):
+    launch("--no-browser")
+    splash = _splash(home)
+    for path in ("/", "/state", "/wrong/state", "/favicon.ico"):
+        assert _get(splash, path)[0] == 404
+    assert _get(splash, "state", host="evil.example")[0] == 404
+    assert _get(splash, "state", host=urlsplit(splash).netloc)[0] == 200
+    assert (home / "app.json").stat().st_mode & 0o077 == 0
 
 
-def test_a_second_launch_shows_the_first_app(launch, home, tmp_path):
+@pytest.mark.parametrize("page_is_open", [True, False])
+def test_no_second_port_stays_open(launch, home, page_is_open):
+    process = launch("--no-browser")
+    splash = _splash(home)
+    if page_is_open:
+        _opened(home)
+    else:
+        _until(lambda: "key=" in _link(home))
+    _until(lambda: _get(splash)[0] == 0)
+    ports = {found.laddr.port for found in psutil.Process(process.pid).net_connections("tcp") if found.status == psutil.CONN_LISTEN}
+    assert ports == set()
+    assert _get(_link(home)) == (200, b"the app itself")
+
+
+def test_a_second_launch_opens_the_first_app_with_a_link_that_works(launch, home, tmp_path):
     seen = tmp_path / "seen"
     browser = tmp_path / "browser"
     browser.write_text(f'#!/bin/sh\necho "$1" >> "{seen}"\n')
     browser.chmod(0o755)
-    port = free_port()
-    first = launch("--port", str(port), browser=browser)
-    _until(lambda: running_port(home) == port)
+    first = launch("--port", str(free_port()), browser=browser)
+    splash, link = _splash(home), _opened(home)
     second = launch(browser=browser)
     _, words = second.communicate(timeout=20)
     assert second.returncode == 0
-    assert f"already open at http://127.0.0.1:{port}" in words
-    _until(lambda: seen.is_file() and seen.read_text().split() == [f"http://127.0.0.1:{port}"] * 2)
+    assert f"already open at {link}" in words
+    _until(lambda: seen.is_file() and seen.read_text().split() == [splash, link])
+    assert _get(link)[0] == 200
     assert first.poll() is None
 
 
 def test_a_stale_note_does_not_keep_the_app_from_opening(launch, home):
+    write_note(home, f"http://127.0.0.1:{free_port()}/?key=of-an-app-that-is-gone")
     port = free_port()
-    write_note(home, 1, free_port(), "of an app that is gone")
     launch("--port", str(port), "--no-browser")
-    _until(lambda: running_port(home) == port)
-    stranger = dict(read_note(home), token="guessed")
-    assert _get(port, f"/.launch/hello?token={stranger['token']}")[0] == 404
+    _until(lambda: f":{port}/?key=" in _link(home) and running_link(home) == _link(home))
+    write_note(home, f"http://127.0.0.1:{port}/?key=guessed")
+    assert running_link(home) is None
 
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals to send")
 def test_closing_ends_the_app_but_not_a_training(launch, home, name):
-    port = free_port()
-    process = launch("--port", str(port), "--no-browser")
-    _until(lambda: _phase(port) == "ready")
-    visitor = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
-    visitor.request("GET", "/")
-    visitor.getresponse().read()  # and stays, as a browser does
+    process = launch("--no-browser")
+    link = _opened(home)
     process.send_signal(getattr(signal, name))
     _, words = process.communicate(timeout=20)
-    visitor.close()
     assert process.returncode == 0
     assert words.splitlines()[1:] == ["LoRALab is closed. A training that runs goes on: open LoRALab again to see it."]
-    assert _get(port)[0] == 0
+    assert _get(link)[0] == 0
     assert _alive(int((home / "training").read_text()))
-    assert read_note(home) == {}
+    assert _link(home) == ""
 
 
 def test_a_taken_port_is_one_sentence_when_asked_for_and_no_matter_when_not(launch, home):
-    with bind(0) as other:
+    with socket.create_server(("127.0.0.1", 0)) as other:
         taken = other.getsockname()[1]
         process = launch("--port", str(taken), "--no-browser")
         _, words = process.communicate(timeout=20)
         assert process.returncode == 1
         assert words.strip() == f"Port {taken} is used by another program: leave --port away and a free one is taken."
+        assert choose_port(None) != taken
     launch("--no-browser")
-    _until(lambda: running_port(home) is not None)
-    assert running_port(home) != taken
+    assert _get(_opened(home))[0] == 200
 
 
 def test_a_workspace_that_cannot_be_written_is_one_sentence(launch, tmp_path):
@@ -229,9 +259,9 @@ def test_a_workspace_that_cannot_be_written_is_one_sentence(launch, tmp_path):
 
 
 def test_an_app_that_cannot_start_is_one_sentence_in_terminal_and_page(launch, home):
-    port = free_port()
-    process = launch("--port", str(port), "--no-browser", code="raise SystemExit('broken on purpose')")
-    _until(lambda: _phase(port) == "failed")
+    process = launch("--no-browser", code="import time; time.sleep(1); raise SystemExit('broken on purpose')")
+    splash = _splash(home)
+    _until(lambda: _state(splash)["phase"] == "failed")
     _, words = process.communicate(timeout=20)
     assert process.returncode == 1
     assert words.strip().count("\n") == 0
@@ -239,11 +269,9 @@ def test_an_app_that_cannot_start_is_one_sentence_in_terminal_and_page(launch, h
     assert "broken on purpose" in (home / "launch.log").read_text()
 
 
-def test_an_app_that_dies_later_is_said(launch):
-    port = free_port()
-    process = launch("--port", str(port), "--no-browser")
-    _until(lambda: _phase(port) == "ready")
-    assert _get(port, "/die")[0] == 0
+def test_an_app_that_dies_later_is_said(launch, home):
+    process = launch("--no-browser")
+    assert _get(_opened(home), "/die")[0] == 0
     _, words = process.communicate(timeout=20)
     assert process.returncode == 1
     assert "LoRALab ended by itself" in words
@@ -262,7 +290,7 @@ def test_an_old_python_is_told_in_one_sentence(version):
 def test_launching_needs_nothing_but_the_standard_library():
     done = subprocess.run([sys.executable, "-S", "-I", "launch.py", "--help"], cwd=CHECKOUT, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
-    for file in [CHECKOUT / "launch.py", CHECKOUT / "loralab" / "paths.py", *(CHECKOUT / "loralab" / "setup").glob("*.py")]:
+    for file in [CHECKOUT / "launch.py", CHECKOUT / "loralab" / "core" / "paths.py", *(CHECKOUT / "loralab" / "setup").glob("*.py")]:
         for node in ast.walk(ast.parse(file.read_text())):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []

@@ -5,24 +5,28 @@ Real venvs and a real pip install tiny packages made here; only the package inde
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
 import shutil
 import sys
+import threading
 import time
 import zipfile
 from pathlib import Path
 
+import psutil
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
+from loralab.core.lock import try_lock
 from loralab.setup import environment, machine, steps
-from loralab.setup.environment import Place, find_whole, make_venv, only_one, read_stamp, running_is_whole, stamped
-from loralab.setup.installer import PipWatch, Share
+from loralab.setup.environment import Place, find_whole, halves, make_venv, only_one, read_stamp, stamped
+from loralab.setup.installer import Watch
 from loralab.setup.machine import Card, parse_card, short_of_space, torch_build
-from loralab.setup.pins import Pin, drop_halves, installed, missing, read_pins
-from loralab.setup.problem import Interrupted, SetupProblem, explain
-from loralab.setup.progress import Progress, Terminal
+from loralab.setup.progress import Progress, SetupProblem, Terminal, explain
 from loralab.setup.steps import ensure
 
 
@@ -49,33 +53,39 @@ def test_a_card_is_read_from_what_its_driver_says():
     assert parse_card("Failed to initialize NVML: Driver/library version mismatch") is None
 
 
-@pytest.mark.parametrize("python", [(3, 10), (3, 11), (3, 12), (3, 13), (3, 14)])
+def pins(*files: Path) -> list[Requirement]:
+    """What some requirement files ask for."""
+    lines = [line.split("#")[0].strip() for file in files for line in file.read_text().splitlines()]
+    return [Requirement(line) for line in lines if line]
+
+
+def applying(found: list[Requirement], **where: str) -> list[str]:
+    return sorted(canonicalize_name(pin.name) for pin in found if not pin.marker or pin.marker.evaluate(where))
+
+
+@pytest.mark.parametrize("python", ["3.10", "3.11", "3.12", "3.13", "3.14"])
 def test_every_python_gets_exactly_one_version_of_each_package(python):
     place = Place()
-    names = [pin.name for group in environment.GROUPS for pin in read_pins(place.file(group), python)]
-    names += [pin.name for pin in read_pins(place.root / environment.CONSTRAINTS, python)]
-    assert sorted(names) == sorted(set(names))
+    found = pins(*place.files(["core", "tests"]), place.root / environment.CONSTRAINTS)
+    assert all(str(pin.specifier).startswith("==") for pin in found)
+    names = applying(found, python_version=python)
+    assert names == sorted(set(names))
     assert {"torch", "transformers", "gradio", "pytest"} <= set(names)
 
 
-def test_a_requirement_that_is_not_exact_is_refused(tmp_path):
-    (tmp_path / "requirements.txt").write_text("gradio>=6\n")
-    with pytest.raises(ValueError, match="name==version"):
-        read_pins(tmp_path / "requirements.txt", (3, 12))
+@pytest.mark.parametrize(
+    ("machine", "there"), [("x86_64", True), ("aarch64", True), ("arm64", True), ("AMD64", True), ("ARM64", False), ("i686", False)]
+)
+def test_llama_cpp_comes_along_where_there_is_a_build_of_it(machine, there):
+    assert ("xllamacpp" in applying(pins(*Place().files(["core"])), platform_machine=machine)) == there
 
 
-def test_a_package_without_record_is_not_installed_and_is_cleared(tmp_path):
-    for name, whole in (("peft-0.21.2", True), ("torch-2.13.0+cpu", True), ("sqlite_utils-4.2.1", False)):
-        folder = tmp_path / f"{name}.dist-info"
-        folder.mkdir()
-        (folder / "METADATA").write_text("Name: x")
+def test_a_package_without_record_counts_as_half_installed(tmp_path):
+    for name, whole in (("peft-0.21.2", True), ("sqlite_utils-4.2.1", False)):
+        (tmp_path / f"{name}.dist-info").mkdir()
         if whole:
-            (folder / "RECORD").write_text("")
-    wanted = [Pin("peft", "0.21.2"), Pin("torch", "2.13.0"), Pin("sqlite-utils", "4.2.1"), Pin("trl", "1.16.0")]
-    assert [pin.name for pin in missing(wanted, installed([tmp_path]))] == ["sqlite-utils", "trl"]
-    assert missing([Pin("peft", "0.21.3")], installed([tmp_path]))
-    assert drop_halves(tmp_path) == ["sqlite_utils-4.2.1"]
-    assert sorted(path.name for path in tmp_path.glob("*.dist-info")) == ["peft-0.21.2.dist-info", "torch-2.13.0+cpu.dist-info"]
+            (tmp_path / f"{name}.dist-info" / "RECORD").write_text("")
+    assert [path.name for path in halves(tmp_path)] == ["sqlite_utils-4.2.1.dist-info"]
 
 
 @pytest.mark.parametrize(
@@ -106,50 +116,32 @@ def test_too_little_disk_is_said_before_anything_is_fetched(tmp_path):
 
 def test_progress_counts_what_pip_reports(tmp_path):
     progress = Progress()
-    watch = PipWatch(progress, Share(0.0, 1.0), 3, tmp_path)
-    watch.read("Collecting plotly==7.1.0 (from -r requirements.txt (line 38))")
+    watch = Watch(progress, 0.0, 1.0, 3, tmp_path)
     watch.read("Downloading plotly-7.1.0-py3-none-any.whl.metadata (8.5 kB)")
     assert (progress.done, progress.fraction) == (0, 0.0)
     watch.read("Downloading plotly-7.1.0-py3-none-any.whl (9.9 MB)")
+    assert (progress.done, progress.total, progress.detail) == (1, 3, "plotly (9.9 MB)")
     watch.read("Progress 5000000 of 9900000")
-    assert progress.detail == "plotly, which draws the curves: 5 of 10 MB"
-    assert (progress.done, progress.total) == (1, 3)
+    assert progress.detail == "plotly: 5 of 10 MB"
+    fetched = progress.fraction
+    assert 0 < fetched < 0.3
     watch.read("Installing collected packages: plotly, narwhals")
     (tmp_path / "narwhals-2.28.0.dist-info").mkdir()
     (tmp_path / "narwhals-2.28.0.dist-info" / "RECORD").write_text("")
-    before = progress.fraction
     watch.tick()
-    assert (progress.done, progress.total) == (1, 2)
-    assert progress.fraction > before
+    assert (progress.title, progress.done, progress.total) == ("Unpacking", 1, 2)
+    assert progress.fraction > 0.5
 
 
-@pytest.mark.parametrize(
-    ("answers", "asked"),
-    [
-        ([0], ["--no-index"]),  # a wheel folder has it
-        (["none", 0], ["--no-index", "--index-url"]),  # the usual way
-        (["none", "none", 0], ["--no-index", "--index-url", "own"]),  # its index is out of reach
-        (["none", "Read timed out."], ["--no-index", "--index-url"]),  # broken off: gigabytes of another build would not help
-    ],
-)
-def test_the_processor_build_is_looked_for_nearest_first(monkeypatch, answers, asked):
-    left, seen = list(answers), []
-
-    def pip(place, step, expected, arguments, show):
-        seen.append(next((name for name in ("--no-index", "--index-url") if name in arguments), "own"))
-        said = left.pop(0)
-        return (0, "") if said == 0 else (1, f"ERROR: No matching distribution (from versions: {said})" if said == "none" else said)
-
-    monkeypatch.setattr(steps, "_pip", pip)
+def test_progress_counts_what_uv_reports(tmp_path):
     progress = Progress()
-    choice = (Place(), Pin("torch", "2.13.0"), torch_build("Linux", None), progress, Terminal(progress, io.StringIO()))
-    if answers[-1] == 0:
-        steps._install_torch(*choice)
-    else:
-        with pytest.raises(SetupProblem, match="goes on where it stopped"):
-            steps._install_torch(*choice)
-    assert seen == asked
-    assert bool(progress.notes) == (asked[-1] == "own")
+    watch = Watch(progress, 0.0, 1.0, 3, tmp_path)
+    for line in ("Using Python 3.12.3 environment at: .venv", "Resolved 40 packages in 1.20s", "Downloading gradio (47.1MiB)"):
+        watch.read(line)
+    assert (progress.done, progress.total, progress.detail) == (1, 40, "Gradio, which draws the pages (47.1MiB)")
+    watch.read("Prepared 40 packages in 3.10s")
+    watch.tick()
+    assert (progress.title, progress.total) == ("Unpacking", 40)
 
 
 def _wheel(folder: Path, name: str, version: str) -> None:
@@ -168,7 +160,7 @@ def place(tmp_path, monkeypatch) -> Place:
     wheels, root = tmp_path / "wheels", tmp_path / "project"
     for folder in (wheels, root / "tests", root / "loralab" / "setup"):
         folder.mkdir(parents=True)
-    for name, version in (("torch", "2.13.0+cpu"), ("tinylab", "1.0"), ("tinylab", "1.1"), ("tinytest", "0.3")):
+    for name, version in (("torch", "2.13.0"), ("torch", "2.13.0+cpu"), ("tinylab", "1.0"), ("tinylab", "1.1"), ("tinytest", "0.3")):
         _wheel(wheels, name, version)
     (root / "requirements.txt").write_text("torch==2.13.0\ntinylab==1.0\n")
     (root / "tests" / "requirements.txt").write_text("tinytest==0.3\n")
@@ -180,9 +172,15 @@ def place(tmp_path, monkeypatch) -> Place:
     return Place(root)
 
 
+def installed(place: Place) -> dict[str, str]:
+    """Names and versions of what lies in the venv."""
+    return dict(info.name.removesuffix(".dist-info").split("-")[:2] for info in place.site.glob("*.dist-info"))
+
+
 def _ensure(place: Place, *groups: str) -> tuple[Path, str]:
-    progress, said = Progress(), io.StringIO()
-    return ensure(place, groups or ("core",), progress, Terminal(progress, said)), said.getvalue()
+    progress = Progress()
+    with contextlib.redirect_stderr(io.StringIO()) as said:
+        return ensure(place, groups or ("core",), progress, Terminal(progress)), said.getvalue()
 
 
 @pytest.mark.worker
@@ -190,7 +188,7 @@ def test_set_up_is_whole_then_silent_then_mends_what_was_broken(place):
     python, said = _ensure(place)
     assert python == place.python
     assert "set up" in said
-    assert {"torch": "2.13.0+cpu", "tinylab": "1.0"}.items() <= installed([place.site]).items()
+    assert {"torch": "2.13.0+cpu", "tinylab": "1.0"}.items() <= installed(place).items()
     assert (place.site / "__pycache__").is_dir(), "bytecode is there before the first start"
 
     began = time.perf_counter()
@@ -201,19 +199,17 @@ def test_set_up_is_whole_then_silent_then_mends_what_was_broken(place):
     (place.root / "requirements.txt").write_text("torch==2.13.0\ntinylab==1.1\n")
     assert not stamped(place, ["core"])
     _ensure(place)
-    assert installed([place.site])["tinylab"] == "1.1"
+    assert installed(place)["tinylab"] == "1.1"
 
     next(place.site.glob("tinylab-*.dist-info/RECORD")).unlink()  # as a cut-off installation leaves it
     (place.site / "tinylab.py").unlink()
     place.stamp.unlink()
     _ensure(place, "core", "tests")
     assert (place.site / "tinylab.py").is_file()
-    assert {"core", "tests", "torch"} <= read_stamp(place).keys()
+    assert {"core", "tests"} <= read_stamp(place).keys()
 
     place.stamp.unlink()  # a whole environment made by hand is taken as it is
-    log = place.log.read_text()
     assert find_whole(place, ["core", "tests"]) == python
-    assert place.log.read_text() == log
     assert stamped(place, ["core", "tests"])
 
 
@@ -223,12 +219,12 @@ def test_a_broken_venv_is_mended_or_made_anew(place, damage):
     if damage == "empty folder":
         (place.venv / "lib").mkdir(parents=True)
     else:
-        environment._run_python(place, [sys.executable, "-m", "venv", "--without-pip", str(place.venv)])
+        place.runs([sys.executable, "-m", "venv", "--without-pip", place.venv])
     if damage == "python gone":
         place.python.unlink()
         place.python.symlink_to(place.root / "an" / "uninstalled" / "python")
     make_venv(place, Progress())
-    assert environment._runs(place, "import pip")
+    assert place.runs([place.python, "-c", "import pip"])
 
 
 def test_without_the_venv_part_of_python_it_says_what_to_install(place, monkeypatch):
@@ -250,35 +246,69 @@ def test_without_a_network_it_says_so_and_leaves_no_stamp(place, monkeypatch):
 
 
 @pytest.mark.worker
-def test_a_stopped_set_up_ends_pip_and_can_be_done_again(place):
-    progress = Progress()
-    progress.cancelled.set()
-    with pytest.raises(Interrupted, match="goes on where it stopped"):
-        ensure(place, ["core"], progress, Terminal(progress, io.StringIO()))
+def test_a_stopped_set_up_ends_the_installer_and_can_be_done_again(place):
+    def stop(self: Terminal) -> None:
+        if self.progress.title.startswith("Fetching"):
+            raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Terminal, "show", stop)
+        with pytest.raises(KeyboardInterrupt):
+            _ensure(place)
     assert read_stamp(place) == {}
+    assert [child for child in psutil.Process().children(recursive=True) if "pip" in child.cmdline()] == []
     assert _ensure(place)[0] == place.python
 
 
-def test_a_second_set_up_waits_for_the_first(place):
+def test_a_second_set_up_waits_for_the_first(place, capsys):
     progress = Progress()
-    progress.cancelled.set()
-    with only_one(place, Progress(), Terminal(Progress(), io.StringIO())):
-        waiting = only_one(place, progress, Terminal(progress, io.StringIO()))
-        with pytest.raises(Interrupted):
-            waiting.__enter__()
-    assert progress.detail == "another window is setting LoRALab up"
+    with only_one(place, Progress(), Terminal(Progress())):
+        waiting = threading.Thread(target=lambda: only_one(place, progress, Terminal(progress)).__enter__(), daemon=True)
+        waiting.start()
+        time.sleep(0.3)
+        assert waiting.is_alive()
+        assert progress.detail == "another window is setting LoRALab up"
+    waiting.join(5)
+    assert not waiting.is_alive()
 
 
-def test_a_running_python_that_has_everything_is_used_as_it_is(place, tmp_path, monkeypatch):
-    site = tmp_path / "elsewhere" / "site-packages"
-    site.mkdir(parents=True)
-    monkeypatch.setattr(environment.sys, "path", [str(site)])
-    assert not running_is_whole(place, ["core"])
-    for name in ("torch-2.13.0+cu130", "tinylab-1.0"):
-        (site / f"{name}.dist-info").mkdir()
-        (site / f"{name}.dist-info" / "RECORD").write_text("")
+def test_a_lock_is_given_back_when_its_file_is_closed(tmp_path):
+    with (tmp_path / "lock").open("a+b") as one, (tmp_path / "lock").open("a+b") as two:
+        assert try_lock(one.fileno())
+        assert not try_lock(two.fileno())
+        one.close()
+        assert try_lock(two.fileno())
+
+
+@pytest.mark.worker
+def test_a_running_python_that_has_everything_is_used_as_it_is(place, monkeypatch):
+    assert find_whole(place, ["core"]) is None
+    (place.root / "requirements.txt").write_text(f"pytest=={pytest.__version__}\nnothing==1; sys_platform == 'nowhere'\n")
     assert find_whole(place, ["core"]) == Path(sys.executable)
     assert not place.venv.exists()
+
+
+UV = """#!{python}
+import subprocess, sys
+open({log!r}, "a").write(" ".join(sys.argv[1:]) + "\\n")
+arguments = [a for a in sys.argv[1:] if a != "--compile-bytecode"]
+sys.exit(2 if {broken} else subprocess.call([arguments[3], "-m", "pip", "install", *arguments[4:]]))
+"""
+
+
+@pytest.mark.worker
+@pytest.mark.skipif(os.name == "nt", reason="the stand-in is a script")
+@pytest.mark.parametrize("broken", [False, True])
+def test_uv_is_used_where_it_is_and_pip_where_it_cannot(place, tmp_path, monkeypatch, broken):
+    uv, log = tmp_path / "uv", tmp_path / "asked"
+    uv.write_text(UV.format(python=sys.executable, log=str(log), broken=broken))
+    uv.chmod(0o755)
+    monkeypatch.setattr(machine.shutil, "which", lambda name: str(uv) if name == "uv" else None)
+    assert _ensure(place)[0] == place.python
+    assert stamped(place, ["core"])
+    asked = log.read_text().splitlines()
+    assert asked[0].startswith(f"pip install --python {place.python} --compile-bytecode --no-deps --extra-index-url")
+    assert len(asked) == (1 if broken else 2), "what failed once is not asked again"
 
 
 def test_a_stamp_that_cannot_be_read_counts_as_none(place):

@@ -8,7 +8,6 @@ import shutil
 import socket
 import subprocess
 import sys
-import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +19,7 @@ import pytest
 
 from loralab.core.paths import CHECKOUT
 from loralab.runs import runs
+from loralab.setup.opened import opens
 from tests.conftest import until
 
 playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed: the app was not driven in a browser")
@@ -31,6 +31,7 @@ DRIVEN = [
 ]
 pytestmark = [*DRIVEN, pytest.mark.browser]
 SWITCHES = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--no-first-run"]
+SECRET = "open-sesame"
 SOON, LONG = 60_000, 420_000  # milliseconds; other programs may keep this machine busy
 STEPS = 120  # long enough that the run still goes on when the second window opens, also on a quick and idle machine
 
@@ -53,7 +54,7 @@ class Window:
 
 @pytest.fixture
 def app(home: Path) -> Iterator[tuple[str, psutil.Process]]:
-    """The app as launch.py starts it: a process of its own on a free port of loopback."""
+    """The link of the app as launch.py starts it: a process of its own on a free port of loopback, behind a secret."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -63,24 +64,16 @@ def app(home: Path) -> Iterator[tuple[str, psutil.Process]]:
             cwd=CHECKOUT,
             stdout=out,
             stderr=out,
-            env=dict(os.environ),
+            env=os.environ | {"LORALAB_SECRET": SECRET},
         )
-    address = f"http://127.0.0.1:{port}/"
+    link = f"http://127.0.0.1:{port}/?key={SECRET}"
     try:
-        until(lambda: child.poll() is not None or answers(address))
+        until(lambda: child.poll() is not None or opens(link))
         assert child.poll() is None, (home / "app.out").read_text("utf-8")
-        yield address, psutil.Process(child.pid)
+        yield link, psutil.Process(child.pid)
     finally:
         child.terminate()
         child.wait(20)
-
-
-def answers(address: str) -> bool:
-    try:
-        with urllib.request.urlopen(address, timeout=2) as reply:
-            return reply.status == 200
-    except OSError:
-        return False
 
 
 @pytest.fixture(scope="module")

@@ -14,6 +14,7 @@ from loralab.lab import Lab
 from loralab.tasks.text import TextPlan
 from tests.advisor.test_tries import put, wrecked
 from tests.conftest import until
+from tests.support.remembering import writer
 from tests.ui.test_browser import DRIVEN, SOON, Window, app, browser, window
 
 __all__ = ["app", "browser", "window"]
@@ -81,11 +82,16 @@ def test_on_a_small_screen_it_waits_behind_its_number(window, lost):
 
 
 def test_what_is_remembered_can_be_searched_taken_along_and_forgotten(window, lost, home):
+    other = writer(home)("other")
     shown = window()
     shown.page.locator("#advisor .toggle-button").click()
     shown.page.locator("#open-memory").click()
     shown.sees("#memory", "What failed and will not be repeated")
     shown.sees("#memory", "wild")
+    shown.page.locator(f"#memory [data-pick={other}]").click()
+    shown.page.locator("#forget-one-yes").click()
+    until(lambda: Lab(home).history.memories.of(other) is None)
+    shown.page.locator(f"#memory [data-pick={other}]").wait_for(state="detached")
     shown.page.locator("#search-memory textarea, #search-memory input").first.fill("ran away")
     shown.page.keyboard.press("Enter")
     shown.sees(".found li", "A wild one")

@@ -13,8 +13,9 @@ import psutil
 import pytest
 
 from loralab.core.paths import CHECKOUT
+from loralab.setup.opened import opens
 from tests.conftest import until
-from tests.ui.test_browser import DRIVEN, SOON, Window, answers, browser, window
+from tests.ui.test_browser import DRIVEN, SECRET, SOON, Window, browser, window
 
 __all__ = ["browser", "window"]
 pytestmark = [*DRIVEN, pytest.mark.browser, pytest.mark.nightly]
@@ -42,12 +43,12 @@ def app(home: Path) -> Iterator[tuple[str, psutil.Process]]:
         port = free.getsockname()[1]
     with (home / "app.out").open("wb") as out:
         command = [sys.executable, "-c", CRAMPED, "--port", str(port), "--home", str(home)]
-        child = subprocess.Popen(command, cwd=CHECKOUT, stdout=out, stderr=out, env=dict(os.environ))
-    address = f"http://127.0.0.1:{port}/"
+        child = subprocess.Popen(command, cwd=CHECKOUT, stdout=out, stderr=out, env=os.environ | {"LORALAB_SECRET": SECRET})
+    link = f"http://127.0.0.1:{port}/?key={SECRET}"
     try:
-        until(lambda: child.poll() is not None or answers(address))
+        until(lambda: child.poll() is not None or opens(link))
         assert child.poll() is None, (home / "app.out").read_text("utf-8")
-        yield address, psutil.Process(child.pid)
+        yield link, psutil.Process(child.pid)
     finally:
         child.terminate()
         child.wait(20)

@@ -1,4 +1,4 @@
-"""Owns the page “what I remember”: what the memory holds in plain words, searching it, taking it along, forgetting it, and what the
+"""The page “what I remember”: what the memory holds in plain words, searching it, taking it along, forgetting it, and what the
 advisor may do by itself.
 
 Invariant: forgetting asks once more first; what is shown is read anew each time, and nothing on the page is a copy that could go stale.
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import gradio as gr
 
@@ -21,7 +21,7 @@ from loralab.history import Memory
 from loralab.lab import Lab
 from ui.advisor.assistant_choice import assistant_choice, choices_now
 from ui.errors import told
-from ui.markup import markup
+from ui.markup import draw, markup
 from ui.page import Page
 from ui.runs.run_names import spoken
 from ui.tabs.train.live import STATES
@@ -29,6 +29,7 @@ from ui.words import count, empty, esc, figure, heading, notice
 
 LEAD = "From every run here the advisor learns what fits on this computer, what went wrong, and what helped. It never holds your examples."
 NOTHING = empty("Nothing is remembered yet", "After the first run this page tells what was learned from it.")
+ALL = "<p>Everything the advisor has learned here will be forgotten. Your runs, adapters and examples stay as they are.</p>"
 NONE = "None."  # what a section says that has nothing to list
 TOLD_BY_NAME = ("name", "examples", "day")  # columns that the name of a run says already
 WHY = "why"
@@ -39,6 +40,7 @@ def memory_page(page: Page) -> None:
     """Draw the page."""
     markup(heading("What I remember", LEAD))
     body = markup(elem_id="memory")
+    single, run = _asking("forget-one"), gr.State("")
     with gr.Column(elem_classes="card"):
         words = gr.Textbox(label="Search", placeholder="ran out of memory", max_length=200, submit_btn=True, elem_id="search-memory")
         hits = markup()
@@ -57,11 +59,7 @@ def memory_page(page: Page) -> None:
             bring = gr.UploadButton("Import …", file_types=[".zip", ".jsonl"], scale=0, min_width=130, elem_id="import-memory")
             forget = gr.Button("Forget everything …", variant="stop", scale=0, min_width=180, elem_id="forget-memory")
         file = gr.File(visible=False, label="The memory file", elem_id="memory-file")
-        with gr.Column(visible=False, elem_classes="asking") as asking:
-            markup("<p>Everything the advisor has learned here will be forgotten. Your runs, adapters and examples stay as they are.</p>")
-            with gr.Row(elem_classes="actions"):
-                yes = gr.Button("Yes, forget it", variant="stop", scale=0, min_width=150, elem_id="forget-yes")
-                no = gr.Button("Keep it", scale=0, min_width=110)
+        everything = _asking("forget")
         came = markup()
 
     show = told(lambda: memory_html(page))
@@ -72,10 +70,40 @@ def memory_page(page: Page) -> None:
         done(told(lambda *values: _allow(page, values)), bounds, said, show_progress="hidden")
     make.click(told(lambda: _export(page)), None, [file, came])
     bring.upload(told(lambda path: _import(page, path)), bring, came).then(show, None, body, show_progress="hidden")
-    forget.click(lambda: gr.Column(visible=True), None, asking, show_progress="hidden")
-    no.click(lambda: gr.Column(visible=False), None, asking, show_progress="hidden")
-    gone = yes.click(told(lambda: _forget(page)), None, [asking, came])
-    gone.then(show, None, body, show_progress="hidden")
+    forget.click(lambda: [gr.Column(visible=True), ALL], None, [everything.column, everything.words], show_progress="hidden")
+
+    @told
+    def ask(event: gr.EventData) -> list[Any]:
+        return _ask(page, str(event.pick))
+
+    for listed in (body, hits):
+        listed.click(ask, None, [single.column, single.words, run], show_progress="hidden")
+    everything.yes.click(told(lambda: _forget(page)), None, [everything.column, came]).then(show, None, body, show_progress="hidden")
+    gone = single.yes.click(told(lambda name: _forget(page, name)), run, [single.column, came])
+    gone.then(told(lambda text: [memory_html(page), found_html(page, text)]), words, [body, hits], show_progress="hidden")
+
+
+class _Asking(NamedTuple):
+    column: gr.Column
+    words: gr.HTML
+    yes: gr.Button
+
+
+def _asking(name: str) -> _Asking:
+    """A question that is asked before something is forgotten."""
+    with gr.Column(visible=False, elem_classes="card asking") as column:
+        words = markup()
+        with gr.Row(elem_classes="actions"):
+            yes = gr.Button("Yes, forget it", variant="stop", scale=0, min_width=150, elem_id=f"{name}-yes")
+            no = gr.Button("Keep it", scale=0, min_width=110)
+    no.click(lambda: gr.Column(visible=False), None, column, show_progress="hidden")
+    return _Asking(column, words, yes)
+
+
+def _ask(page: Page, run: str) -> list[Any]:
+    """Ask about the run whose button was pressed."""
+    words = f"What was learned from {_name(page.lab, run)} will be forgotten, and it is not learned from again. The run itself stays."
+    return [gr.Column(visible=True), f"<p>{esc(words)}</p>", run]
 
 
 def _opened(page: Page, tab: str) -> list[Any]:
@@ -99,21 +127,15 @@ def memory_html(page: Page) -> str:
 
 
 def _section(lab: Lab, section: Section) -> str:
-    if not section.rows:
-        return f'<div class="card remembered"><h3>{esc(section.title)}</h3><p class="fine">{esc(section.words)}</p></div>'
     said = [tuple(_cell(lab, column, cell) for column, cell in zip(section.columns, row, strict=True)) for row in section.rows]
-    named = any(new != old for row, was in zip(said, section.rows, strict=True) for new, old in zip(row[:1], was[:1], strict=True))
+    named = any(new[0] != old[0] for new, old in zip(said, section.rows, strict=True))
     left_out = TOLD_BY_NAME if named and section.columns[0] == "run" else ()
     why = section.columns.index(WHY) if WHY in section.columns else -1  # a sentence needs more room than a column has
     used = [at for at, column in enumerate(section.columns) if column not in left_out and at != why and any(row[at] for row in said)]
-    head = "".join(f'<th scope="col">{esc(section.columns[at])}</th>' for at in used)
-    rows = "".join("<tr>" + "".join(f"<td>{esc(row[at])}</td>" for at in used) + f"</tr>{_below(row, why, len(used))}" for row in said)
-    table = f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
-    return f'<div class="card remembered"><h3>{esc(section.title)}</h3><p>{esc(section.words)}</p>{table}</div>'
-
-
-def _below(row: tuple[str, ...], why: int, wide: int) -> str:
-    return f'<tr class="why"><td colspan="{wide}">{esc(row[why])}</td></tr>' if why >= 0 and row[why] else ""
+    runs = [old[0] if "end" in section.columns else "" for old in section.rows]  # those that can be forgotten
+    rows = [([row[at] for at in used], row[why] if why >= 0 else "", run) for row, run in zip(said, runs, strict=True)]
+    columns = [section.columns[at] for at in used] + ([""] if any(runs) else [])
+    return draw("memory", "section", section.title, section.words, columns, rows, len(columns))
 
 
 def _cell(lab: Lab, column: str, cell: str) -> str:
@@ -128,20 +150,21 @@ def found_html(page: Page, text: str) -> str:
     found = page.lab.history.memories.search(text, FOUND) if text.strip() else ()
     if not found:
         return f'<p class="fine">{"No run that is remembered has these words." if text.strip() else "Write what you look for."}</p>'
-    return f'<ul class="found">{"".join(_hit(page.lab, one) for one in found)}</ul>'
+    return draw("memory", "found", [_hit(page.lab, one) for one in found])
 
 
-def _hit(lab: Lab, memory: Memory) -> str:
-    name = spoken(lab, memory.run)
-    name = name if name != memory.run else memory.title or memory.run
+def _hit(lab: Lab, memory: Memory) -> tuple[str, str, str, str, str]:
     trouble = "; ".join(dict.fromkeys(moment.text for moment in memory.moments if moment.text))
-    losses = (
-        f"loss {figure(memory.base_loss)} → {figure(memory.final_loss)}"
-        if memory.final_loss is not None
-        else _cell(lab, "end", memory.outcome)
-    )
-    more = f'<div class="fine">{esc(trouble[:300])}</div>' if trouble else ""
-    return f"<li><b>{esc(name)}</b> · {esc(memory.model)} · {esc(losses)}{more}</li>"
+    measured = memory.final_loss is not None
+    came = f"loss {figure(memory.base_loss)} → {figure(memory.final_loss)}" if measured else _cell(lab, "end", memory.outcome)
+    return _name(lab, memory.run, memory), memory.model, came, trouble[:300], memory.run
+
+
+def _name(lab: Lab, run: str, memory: Memory | None = None) -> str:
+    """A run as a person knows it."""
+    name = spoken(lab, run)
+    known = memory or (lab.history.memories.of(run) if name == run else None)
+    return known.title or run if name == run and known else name
 
 
 # ---- what is done ------------------------------------------------------------------------------------------------------------
@@ -169,6 +192,6 @@ def _import(page: Page, path: str) -> str:
     return notice(page.lab.history.memories.take_in(Path(path)).words, kind="good")
 
 
-def _forget(page: Page) -> list[Any]:
-    number = page.lab.history.memories.forget()
+def _forget(page: Page, run: str = "") -> list[Any]:
+    number = page.lab.history.memories.forget(run)
     return [gr.Column(visible=False), notice(f"{count(number, 'run')} forgotten.", "Your runs and adapters are where they were.", "good")]

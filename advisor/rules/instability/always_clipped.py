@@ -10,8 +10,9 @@ What to do: a smaller learning rate, by two to three times. A tighter limit woul
 
 from advisor.diagnosis.case import Case
 from advisor.diagnosis.findings import Evidence, Fix, Found
+from advisor.diagnosis.usual import rate_words
 from advisor.rules import Rule
-from advisor.rules._reading import boldness, ran_away, rate_words, worse
+from advisor.rules._reading import boldness, ran_away, worse
 
 MOST = 0.5  # Google's tuning playbook: with more than half of the updates clipped, the learning rate is what to look at
 SMALLER = 3.0

@@ -11,8 +11,9 @@ What to do: a warm-up of a tenth of the run, and a learning rate half as large.
 
 from advisor.diagnosis.case import Case
 from advisor.diagnosis.findings import Evidence, Fix, Found
+from advisor.diagnosis.usual import rate_words
 from advisor.rules import Rule
-from advisor.rules._reading import EARLY, HIGH_RATE, abrupt, boldness, ended_well, ran_away, rate_words, repaired, thrown_off, worse
+from advisor.rules._reading import EARLY, HIGH_RATE, abrupt, boldness, ended_well, ran_away, repaired, thrown_off, worse
 
 WARMUP = 0.1  # Google's tuning playbook: 5 to 10 % of the run
 BOLD_ENOUGH = 3.0  # times the usual: below, a loss that rises at first has other reasons

@@ -15,8 +15,9 @@ import math
 
 from advisor.diagnosis.case import Case
 from advisor.diagnosis.findings import Evidence, Fix, Found
+from advisor.diagnosis.usual import rate_words, usual_rate
 from advisor.rules import Rule
-from advisor.rules._reading import DONE, HIGH_RATE, LOUD, boldness, ended_well, improved, ran_away, rate_words, thrown_off, usual_rate
+from advisor.rules._reading import DONE, HIGH_RATE, LOUD, boldness, ended_well, improved, ran_away, thrown_off
 from advisor.rules._usual import usual_corrections
 
 WRECKED = 50.0  # times the usual

@@ -13,8 +13,9 @@ import math
 
 from advisor.diagnosis.case import Case
 from advisor.diagnosis.findings import Evidence, Fix, Found
+from advisor.diagnosis.usual import USUAL_SCALE
 from advisor.rules import Rule
-from advisor.rules._reading import USUAL_SCALE, boldness, ended_well, loud, ran_away, repaired, worse
+from advisor.rules._reading import boldness, ended_well, loud, ran_away, repaired, worse
 
 
 def check(case: Case) -> Found | None:

@@ -11,8 +11,9 @@ What to do: let all linear parts learn; half the rank costs about the same.
 
 from advisor.diagnosis.case import Case
 from advisor.diagnosis.findings import Evidence, Fix, Found
+from advisor.diagnosis.usual import USUAL_RANK
 from advisor.rules import Rule
-from advisor.rules._reading import USUAL_RANK, ended_well, learned_little, narrow, no_room, ran_away, timid, worse
+from advisor.rules._reading import ended_well, learned_little, narrow, no_room, ran_away, timid, worse
 
 HIGH = 0.5  # nats a token: below this the examples have been learned anyway
 ALIKE = 0.1  # of the training loss: a held-out loss no further above it; what was learned by heart lies apart

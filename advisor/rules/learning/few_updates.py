@@ -13,6 +13,7 @@ import math
 
 from advisor.diagnosis.case import Case
 from advisor.diagnosis.findings import Evidence, Fix, Found
+from advisor.diagnosis.usual import rate_words, usual_rate
 from advisor.rules import Rule
 from advisor.rules._reading import (
     ENOUGH_UPDATES,
@@ -24,12 +25,10 @@ from advisor.rules._reading import (
     improved,
     learned_little,
     planned_updates,
-    rate_words,
     short,
     thrown_off,
     timid,
     too_large,
-    usual_rate,
     worth,
 )
 

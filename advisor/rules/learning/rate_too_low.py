@@ -13,8 +13,9 @@ import math
 
 from advisor.diagnosis.case import Case
 from advisor.diagnosis.findings import Evidence, Found
+from advisor.diagnosis.usual import rate_words, usual_rate
 from advisor.rules import Rule
-from advisor.rules._reading import FAR_TIMID, boldness, rate_words, share_gained, timid, usual_rate
+from advisor.rules._reading import FAR_TIMID, boldness, share_gained, timid
 from advisor.rules._usual import usual_corrections
 
 

@@ -12,8 +12,9 @@ all of them learn first.
 
 from advisor.diagnosis.case import Case
 from advisor.diagnosis.findings import Evidence, Fix, Found
+from advisor.diagnosis.usual import USUAL_RANK
 from advisor.rules import Rule
-from advisor.rules._reading import USUAL_RANK, ended_well, learned_little, narrow, no_room
+from advisor.rules._reading import ended_well, learned_little, narrow, no_room
 
 LARGER = 4
 FLAT = 0.02  # change over the last third: the training loss has settled

@@ -11,8 +11,9 @@ temperature; “Pause above” makes a run wait while it is hot.
 
 from advisor.diagnosis.case import Case
 from advisor.diagnosis.findings import Evidence, Fix, Found
+from advisor.diagnosis.usual import rate_words
 from advisor.rules import Rule
-from advisor.rules._reading import rate_words, repaired
+from advisor.rules._reading import repaired
 
 SIGN = "each of its examples alone is fine"  # loralab/train/guard.py
 OFTEN = 3

@@ -1,7 +1,8 @@
-"""Owns packing numbers as Q4_K, Q5_K and Q6_K in plain torch, so that no compiler is needed.
+"""Q4_K, Q5_K and Q6_K in plain torch, for machines on which ggml's own packing cannot be called.
 
-Invariant: the block formats of ggml bit for bit, and scales found by the same search as its reference quantizer (ggml-quants.c, MIT:
-the method is theirs, the code is ours); a block is 256 numbers of one row.
+The wheel of llama.cpp for Windows (xllamacpp) keeps `ggml_quantize_chunk` to itself: without this the usual size of a file could not be
+written there. Invariant: the block formats of ggml bit for bit, and scales found by the same search as its reference quantizer
+(ggml-quants.c, MIT: the method is theirs, the code is ours); a block is 256 numbers of one row.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Owns one tensor's numbers as the bytes of a type: ours where we write them, llama.cpp's where only it can.
+"""One tensor's numbers as the bytes of a type: the k-quants by ggml itself where it can be called, the rest ours.
 
 Invariant: a number that a type cannot hold is an error, never an infinity in the file.
 """
@@ -14,8 +14,8 @@ import numpy as np
 from loralab.core.errors import UserError
 
 Q = gguf.GGMLQuantizationType
-OURS = (Q.Q4_K, Q.Q5_K, Q.Q6_K)
-THEIRS = (Q.Q2_K, Q.Q3_K)  # packed by llama.cpp itself
+K_QUANTS = (Q.Q2_K, Q.Q3_K, Q.Q4_K, Q.Q5_K, Q.Q6_K)  # packed by ggml
+OURS = (Q.Q4_K, Q.Q5_K, Q.Q6_K)  # of them, what we pack where ggml cannot be called
 ROWS = 2048  # packed at once: bounds the memory, whatever the size of a matrix
 HALF_MAX = 65504.0
 Foreign = Callable[[str, int, bytes], bytes]  # type, columns, fp32 numbers -> packed
@@ -43,11 +43,11 @@ def packed(values: Any, kind: gguf.GGMLQuantizationType, foreign: Foreign | None
 def _rows(values: Any, kind: gguf.GGMLQuantizationType, foreign: Foreign | None) -> Any:
     from loralab.exports.gguf import kquants
 
-    if kind in OURS:
-        return kquants.pack(values, kind.name).numpy()
-    if kind in THEIRS:
-        if foreign is None:
-            raise RuntimeError(f"{kind.name} needs llama.cpp")
+    if kind in K_QUANTS and foreign:
         raw = foreign(kind.name, values.shape[1], values.numpy().tobytes())
         return np.frombuffer(raw, np.uint8).reshape(values.shape[0], -1)
+    if kind in OURS:
+        return kquants.pack(values, kind.name).numpy()
+    if kind in K_QUANTS:
+        raise RuntimeError(f"{kind.name} needs llama.cpp")
     return gguf.quants.quantize(values.numpy(), kind)

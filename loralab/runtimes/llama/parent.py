@@ -16,7 +16,7 @@ from loralab.runtimes.llama import quantizer
 from loralab.runtimes.llama.gguf_file import check
 
 BACKENDS = ("llama_cpp", "xllamacpp")  # the first that is installed is taken
-MISSING = "To check GGUF files here, install llama.cpp for Python: pip install xllamacpp."
+MISSING = "Start LoRALab again: it fetches llama.cpp where there is a build for this computer. Elsewhere, llama-cpp-python does as well."
 CHILD = "loralab.runtimes.llama.child"
 TODO = "The file is damaged or not made for it: export it again."
 
@@ -43,7 +43,7 @@ class Child(child_process.Child):
             super().__init__(module, chosen, name="llama.cpp", code="llama", todo=TODO, environment=environment)
         except LabError as error:
             what = f"llama.cpp for Python ({chosen}) is installed but does not start."
-            raise Unavailable(what, "Install it again: pip install --force-reinstall xllamacpp.", code="no_llama_cpp") from error
+            raise Unavailable(what, "Delete the .venv folder and start LoRALab again.", code="no_llama_cpp") from error
 
 
 class InChild:

@@ -20,7 +20,7 @@ from loralab.runtimes.speech.labels import trie, weights
 
 MODULE = "loralab.runtimes.speech.child"
 NO_CARD = {"CUDA_VISIBLE_DEVICES": "", "HIP_VISIBLE_DEVICES": "", "ROCR_VISIBLE_DEVICES": "", "GGML_VK_VISIBLE_DEVICES": ""}
-MISSING = "It takes llama.cpp for Python: the package xllamacpp, or llama-cpp-python."
+MISSING = "To let a language model speak, start LoRALab again: it fetches llama.cpp where there is a build for this computer."
 CONTEXT = 1024  # tokens: prompt, answer and room to spare
 PATIENCE, OPENING = 60.0, 120.0  # seconds for one answer; for loading the file
 CRASHES = 2  # after which the model is left alone until the app is started again

@@ -15,7 +15,6 @@ from loralab.core.errors import LabError, RunFailed
 from loralab.core.events import RunView
 from loralab.core.paths import room, write_atomic
 from loralab.core.records import Score
-from loralab.evaluations.shared.controls import ALLOWED
 from loralab.lab import Lab
 from loralab.reports.compare import Comparison, Controls
 from ui.errors import told
@@ -152,10 +151,7 @@ def _control(lab: Lab, run: str, found: Controls) -> str:
 def controls_html(found: Controls) -> str:
     """What both controls found, each as passed or not."""
     first, _, second = found.words.partition(" Trained on shuffled answers")
-    kinds = (
-        "good" if max(found.false_better, found.false_worse) <= ALLOWED * found.swaps else "error",
-        "error" if found.shuffled_verdict == "better" else "good",
-    )
+    kinds = ("good" if found.swaps_pass else "error", "error" if found.shuffled_verdict == "better" else "good")
     said = notice(first, "", kinds[0])
     return said + (notice(f"Trained on shuffled answers{second}", "", kinds[1]) if second else "")
 

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from loralab.core.events import RunView
-from loralab.reports.incidents import Kind, Told, told
+from loralab.core.incident_kinds import Kind
+from loralab.reports.incidents import Told, told
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure

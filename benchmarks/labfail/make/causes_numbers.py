@@ -8,8 +8,8 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from benchmarks.labfail.causes import Cause, either, told, worse
-from benchmarks.labfail.setups import Setup
+from benchmarks.labfail.make.cause import Cause, either, told, worse
+from benchmarks.labfail.make.setups import Setup
 from tests.support import troubles
 
 GATED = ("llama", "qwen3", "gemma2", "phi3")
@@ -39,7 +39,7 @@ def no_warmup(setup: Setup, draw: Random) -> Setup:
 def fp16_overflow(setup: Setup, draw: Random) -> Setup:
     """fp16 on a model whose inner numbers reach beyond 65,504."""
     factor = 10 ** draw.uniform(3.5, 5)
-    return setup.but("fp16, loud inner layers", settings={"precision": "fp16"}, change=partial(_weights, partial(_loud, factor)))
+    return setup.but("fp16, loud inner layers", settings={"precision": "fp16"}, change=partial(change_weights, partial(_loud, factor)))
 
 
 def poisoned_rows(setup: Setup, draw: Random) -> Setup:
@@ -64,7 +64,7 @@ def damaged_base(setup: Setup, draw: Random) -> Setup:
         at = draw.randrange(4, 20)
         return setup.but(f"the base breaks before update {at}", trouble=lambda: troubles.before_update(at, troubles.break_base))
     value = draw.choice((float("nan"), float("inf")))
-    return setup.but(f"{value} in the base's file", change=partial(_weights, partial(_break, value, draw.randrange(1 << 20))))
+    return setup.but(f"{value} in the base's file", change=partial(change_weights, partial(_break, value, draw.randrange(1 << 20))))
 
 
 def broken_kernel(setup: Setup, _: Random) -> Setup:
@@ -75,7 +75,8 @@ def broken_kernel(setup: Setup, _: Random) -> Setup:
 # ---- to a model's file -------------------------------------------------------------------------------------------------------
 
 
-def _weights(change: Callable[[dict[str, Any]], None], folder: Path) -> None:
+def change_weights(change: Callable[[dict[str, Any]], None], folder: Path) -> None:
+    """Change the weights of a model folder in place."""
     from safetensors.torch import load_file, save_file
 
     weights = load_file(folder / "model.safetensors")

@@ -9,9 +9,10 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from benchmarks.labfail import data
-from benchmarks.labfail.causes import PAIRS, TINY, Acts, Cause, fact, failed, no_longer
-from benchmarks.labfail.setups import Setup
+from benchmarks.labfail.make import data
+from benchmarks.labfail.make.cause import Acts, Cause, fact, failed, no_longer
+from benchmarks.labfail.make.setups import Setup
+from benchmarks.labfail.records import PAIRS, TINY
 from loralab.core.events import RunView
 from loralab.datasets.run_facts import noted
 

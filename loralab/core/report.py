@@ -6,10 +6,9 @@ import math
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel
-
 from loralab.core.events import Evaluated, RunView
 from loralab.core.records import Score
+from loralab.core.strict_json import plain
 
 
 def run_report(view: RunView, folder: Path) -> dict[str, Any]:
@@ -85,20 +84,3 @@ def _problem(view: RunView, folder: Path) -> dict[str, str] | None:
     if ending is None or view.state not in ("failed", "killed"):
         return None
     return {"code": ending.code, "what": ending.what, "todo": ending.todo, "log": str(folder / "worker.log")}
-
-
-def plain(value: Any) -> Any:
-    """A value as strict JSON: records become objects, paths texts, and NaN and Inf, which are not JSON for everyone, null."""
-    match value:
-        case BaseModel():
-            return plain(value.model_dump())
-        case dict():
-            return {str(name): plain(inner) for name, inner in value.items()}
-        case list() | tuple():
-            return [plain(inner) for inner in value]
-        case float():
-            return value if math.isfinite(value) else None
-        case Path():
-            return str(value)
-        case _:
-            return value

@@ -1,7 +1,7 @@
 """Generates LabFail: real trainings with a cause of failure in them, their healthy twins, and healthy ones that look frightening.
 
-    python -m benchmarks.labfail.generate OUT [--only CAUSE] [--limit N] [--after NUMBER]
-    python -m benchmarks.labfail.generate OUT --pack
+    python -m benchmarks.labfail.make.generate OUT [--only CAUSE] [--limit N] [--after NUMBER]
+    python -m benchmarks.labfail.make.generate OUT --pack
 
 Can be stopped and goes on where it was. A run whose cause made nothing worse than in its twin, and a healthy run that did not do well, are
 told and thrown away. `--pack` writes what there is, compressed, to benchmarks/labfail/runs. `--after` makes runs with higher numbers only:
@@ -21,10 +21,11 @@ from pathlib import Path
 from random import Random
 
 from benchmarks.labfail import records
-from benchmarks.labfail.causes import Cause, base_loss, best, causes, last
-from benchmarks.labfail.healthy import PLAIN, frightening, pool, setup_of
+from benchmarks.labfail.make.cause import Cause, base_loss, best, last
+from benchmarks.labfail.make.causes import causes
+from benchmarks.labfail.make.healthy import PLAIN, frightening, pool, setup_of
+from benchmarks.labfail.make.setups import Ran, Setup, dumped, run
 from benchmarks.labfail.records import HEALTHY, LabRun, slim
-from benchmarks.labfail.setups import Ran, Setup, dumped, run
 from loralab.core.events import RunView
 
 ENVIRONMENT = {"MALLOC_MMAP_THRESHOLD_": "65536", "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}  # see tests/limited_worker
@@ -203,5 +204,5 @@ def main() -> None:
 
 if __name__ == "__main__":
     if any(os.environ.get(name) != value for name, value in ENVIRONMENT.items()):
-        os.execve(sys.executable, [sys.executable, "-m", "benchmarks.labfail.generate", *sys.argv[1:]], os.environ | ENVIRONMENT)  # noqa: S606
+        os.execve(sys.executable, [sys.executable, "-m", "benchmarks.labfail.make.generate", *sys.argv[1:]], os.environ | ENVIRONMENT)  # noqa: S606
     main()

@@ -10,10 +10,10 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from benchmarks.labfail import data
-from benchmarks.labfail.causes import DATA, MODELS, TINY
-from benchmarks.labfail.causes_numbers import _weights
-from benchmarks.labfail.setups import Setup, usual
+from benchmarks.labfail.make import data
+from benchmarks.labfail.make.causes_numbers import change_weights
+from benchmarks.labfail.make.setups import Setup, usual
+from benchmarks.labfail.records import DATA, MODELS, TINY
 from tests.support import troubles
 
 PLAIN = "usual"
@@ -61,7 +61,7 @@ def _by_heart(setup: Setup, draw: Random) -> Setup:
 
 
 def _shouting(folder: Path) -> None:
-    _weights(_loud_end, folder)
+    change_weights(_loud_end, folder)
 
 
 def _loud_end(weights: dict[str, Any]) -> None:

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from benchmarks.labfail import records
-from benchmarks.labfail.bases import base
+from benchmarks.labfail.make.bases import base
 from benchmarks.labfail.records import LabRun
 from loralab.core.errors import LabError
 from loralab.datasets.profile import load_examples, profile_dataset

@@ -1,7 +1,7 @@
 """How often “test three settings first” picks another setting although all three are the same.
 
-    python -m benchmarks.labfail.alike OUT [N]      N tests, and how far apart pilots that are alike end
-    python -m benchmarks.labfail.alike OUT --again  the same from the reports kept in OUT/alike.jsonl
+    python -m benchmarks.labfail.make.alike OUT [N]      N tests, and how far apart pilots that are alike end
+    python -m benchmarks.labfail.make.alike OUT --again  the same from the reports kept in OUT/alike.jsonl
 
 Each test is three real pilots of one plan that differ only in the order of their examples, which is the noise a setting must stand out of.
 Tests of the first seed are dev: the noise in advisor/proposals/trials.py was taken from them; the others are held out. OUT is the folder
@@ -22,9 +22,9 @@ from unittest import mock
 import numpy as np
 
 from advisor.proposals.trials import FEWEST, MEASURES, decide, loss_of
-from benchmarks.labfail.causes import DATA, TINY
+from benchmarks.labfail.make.setups import run, usual
+from benchmarks.labfail.records import DATA, TINY
 from benchmarks.labfail.replay import wilson
-from benchmarks.labfail.setups import run, usual
 
 PILOTS = 3
 

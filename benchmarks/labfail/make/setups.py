@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from benchmarks.labfail import data
-from benchmarks.labfail.bases import base
+from benchmarks.labfail.make import data
+from benchmarks.labfail.make.bases import base
 from loralab.core import events
 from loralab.core.events import Event, RunView, fold
 from loralab.core.records import DatasetProfile, Example, Job

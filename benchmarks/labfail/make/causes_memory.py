@@ -13,9 +13,10 @@ from random import Random
 from typing import Any
 from unittest import mock
 
-from benchmarks.labfail import data
-from benchmarks.labfail.causes import PAIRS, TINY, Cause, told
-from benchmarks.labfail.setups import Setup, limited
+from benchmarks.labfail.make import data
+from benchmarks.labfail.make.cause import Cause, told
+from benchmarks.labfail.make.setups import Setup, limited
+from benchmarks.labfail.records import PAIRS, TINY
 from tests.support.faults import CPU
 from tests.support.troubles import kills_when_large
 

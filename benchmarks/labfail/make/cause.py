@@ -1,4 +1,4 @@
-"""Owns the list of causes: what each does to a healthy run, which rows of the table of causes are right answers, and whether it acted.
+"""What a cause is: what it does to a healthy run, which rows of the table of causes are right answers, and whether it acted.
 
 Invariant: the right answers follow from the cause alone and were written down before any rule was asked about a run with it.
 A cause that made nothing worse in a run is no failure there: such a run is thrown away (see generate).
@@ -8,20 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 from random import Random
 
-from benchmarks.labfail.setups import Setup
+from benchmarks.labfail.make.setups import Setup
+from benchmarks.labfail.records import DATA, TINY
 from loralab.core.events import RunView
 from loralab.datasets.run_facts import Facts, noted
 
 Inject = Callable[[Setup, Random], Setup]
 Acts = Callable[[RunView, RunView], bool]  # (the run, its healthy twin)
 
-TINY = ("llama", "qwen3", "gpt2", "gemma2", "phi3", "falcon")
-MODELS = (*TINY, "starter")
-PAIRS = ("numbers", "support", "labels", "chat", "desk")  # data sets with a question and an answer
-DATA = (*PAIRS, "plain")
 WORSE = 0.15  # of the twin's held-out loss, or of what it gained where that is less: what counts as really worse
 LEAST = 0.1  # nats
 
@@ -45,15 +41,6 @@ class Cause:
     def mended(self, view: RunView, twin: RunView) -> bool:
         """Whether a run with this cause, repaired, is what its twin is."""
         return self.gone(view, twin) if self.gone else not worse(view, twin)
-
-
-@cache
-def causes() -> dict[str, Cause]:
-    """All causes by name."""
-    from benchmarks.labfail import causes_data, causes_learning, causes_memory, causes_numbers
-
-    modules = (causes_numbers, causes_memory, causes_learning, causes_data)
-    return {cause.name: cause for module in modules for cause in module.CAUSES}
 
 
 # ---- whether it acted --------------------------------------------------------------------------------------------------------

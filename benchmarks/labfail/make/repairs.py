@@ -1,6 +1,6 @@
 """Repairs LabFail's failing runs for real: each is run again with what the advisor offers, at most twice.
 
-    python -m benchmarks.labfail.repairs OUT [--each N] [--only CAUSE,CAUSE] [--part dev|heldout]
+    python -m benchmarks.labfail.make.repairs OUT [--each N] [--only CAUSE,CAUSE] [--part dev|heldout]
 
 The trouble stays in: the memory is as small, the row as broken, the kernel as wrong. A run that failed is tried again with what the app
 would change by itself (advisor/repair, with the limits that its failures teach), one that came out badly with the first way out that
@@ -29,13 +29,14 @@ from advisor.diagnosis.findings import Diagnosis, Fix
 from advisor.proposals.learned import OUT_OF_MEMORY, RAN_AWAY
 from advisor.repair.repair import KEPT, repair
 from advisor.text import text_plan
-from benchmarks.labfail.bases import base
-from benchmarks.labfail.causes import base_loss, best, causes
-from benchmarks.labfail.generate import LEARNED
-from benchmarks.labfail.healthy import PLAIN, setup_of
+from benchmarks.labfail.make.bases import base
+from benchmarks.labfail.make.cause import base_loss, best
+from benchmarks.labfail.make.causes import causes
+from benchmarks.labfail.make.generate import LEARNED
+from benchmarks.labfail.make.healthy import PLAIN, setup_of
+from benchmarks.labfail.make.setups import Ran, Setup, changed, dumped, run
 from benchmarks.labfail.records import HEALTHY, LabRun, corpus
 from benchmarks.labfail.replay import case_of, wilson
-from benchmarks.labfail.setups import Ran, Setup, changed, dumped, run
 from loralab.core.events import RunView
 from loralab.datasets.fixes import OPERATIONS, Reading, apply
 from loralab.planning.limits import Limits, points, tame

@@ -8,9 +8,10 @@ from random import Random
 from typing import Any
 from unittest import mock
 
-from benchmarks.labfail import data
-from benchmarks.labfail.causes import LEAST, PAIRS, TINY, Cause, best, either, fact, last, no_longer, worse
-from benchmarks.labfail.setups import Setup
+from benchmarks.labfail.make import data
+from benchmarks.labfail.make.cause import LEAST, Cause, best, either, fact, last, no_longer, worse
+from benchmarks.labfail.make.setups import Setup
+from benchmarks.labfail.records import PAIRS, TINY
 from loralab.core.events import RunView
 from loralab.datasets.run_facts import Facts
 

@@ -1,0 +1,1 @@
+"""How LabFail's runs are made: base models, data sets, causes, and the trainings themselves."""
