@@ -141,12 +141,12 @@ def measure(cell: Cell) -> dict[str, Any]:
     from loralab.runtimes.base_model import DTYPES
     from loralab.sessions.head import TextHead
     from loralab.sessions.lora import attach_adapter
+    from loralab.sessions.recompute import set_mode
     from loralab.sessions.trace import Pack, trace
     from loralab.tasks.text import TextPlan
     from loralab.train import memory
     from loralab.train.optim import adamw
     from loralab.train.probe import TRIES, Fit
-    from loralab.train.recompute import set_mode
 
     torch.manual_seed(0)
     plan = TextPlan.model_validate(

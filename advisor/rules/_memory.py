@@ -64,7 +64,7 @@ def said(incident: Incident) -> dict[str, int]:
 
 def tokens(incident: Incident) -> int:
     """Padded tokens that were computed at once."""
-    return int(incident.data.get("tokens", 0))
+    return int(incident.data.get("cost", incident.data.get("tokens", 0)))  # “tokens” in the logs of older runs
 
 
 def row_length(incident: Incident) -> int:

@@ -6,6 +6,7 @@ Invariant: pure functions of the case; where something is not known they say so 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from advisor.diagnosis.case import Case
 from advisor.diagnosis.usual import USUAL_SCALE, rate_words, usual_rate
@@ -88,10 +89,17 @@ def ended_well(case: Case) -> bool:
 
 def planned_updates(case: Case, batch: int) -> int:
     """Updates the plan makes with so many examples behind each; 0 where the number of examples is not known."""
-    if case.asked.max_steps:
+    if case.facts is None or not case.facts.n_train:
         return case.asked.max_steps
+    return case.asked.updates(math.ceil(case.facts.n_train / batch))
+
+
+def allow_updates(case: Case, updates: int) -> dict[str, Any]:
+    """Settings under which a plan with a limit makes so many: the limit, and the rounds where those would end it before."""
     n = case.facts.n_train if case.facts else 0
-    return math.ceil(math.ceil(n / batch) * case.asked.epochs)
+    needed = math.ceil(updates / math.ceil(n / case.plan.effective_batch)) if n else 0
+    more = {"epochs": float(min(needed, 1000))} if needed > case.plan.epochs else {}
+    return {"max_steps": updates, **more}
 
 
 def share_gained(case: Case) -> float:

@@ -45,8 +45,7 @@ from loralab.core.words import size
 from loralab.lab import Lab
 from loralab.machine.checkup import checkup, letter
 from loralab.planning.estimate import disk_words, stage_words
-from loralab.setup.opened import running_link
-from loralab.setup.opening import choose_port
+from loralab.setup.opened import choose_port, running_link
 from loralab.tasks import parse_plan
 
 app = typer.Typer(

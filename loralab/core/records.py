@@ -6,6 +6,7 @@ validation, the plan file and the command line's `--set` are made from it.
 
 from __future__ import annotations
 
+import math
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -33,14 +34,35 @@ class Message(Record):
     content: str
 
 
+class Region(Record):
+    """A thing in a picture: what it is, and where."""
+
+    label: str
+    box: tuple[float, float, float, float] | None = None  # left, top, right, bottom in pixels
+    mask: str = ""  # a picture that marks it, by its file
+
+
+class Target(Record):
+    """What is to be learned about an example where no words say it: things in a picture, a mask of the whole of it, a number."""
+
+    regions: tuple[Region, ...] = ()
+    mask: str = ""
+    value: float | None = None
+
+
 class Example(Record):
-    """One thing to learn from: a conversation, or a stretch of plain text (then `messages` is empty)."""
+    """One thing to learn from: a conversation, a stretch of plain text (then `messages` is empty), or media with what they show.
+
+    Files are named relative to what was opened.
+    """
 
     row: int  # position in the file as a person counts it, from 1
-    source: str = ""  # file the row came from, relative to what was opened
+    source: str = ""  # file the row came from
     messages: tuple[Message, ...] = ()
     text: str = ""
     label: str | None = None  # the class, when the task is classification; it is also the last message
+    media: tuple[str, ...] = ()  # pictures, by their files
+    target: Target | None = None
 
 
 class LeftOut(Record):
@@ -52,12 +74,14 @@ class LeftOut(Record):
 
 
 class Preview(Record):
-    """An example exactly as the model will see it: pieces of text, each learned from or only read."""
+    """An example exactly as the model will see it: pieces of text, each learned from or only read, and media."""
 
     row: int
-    pieces: tuple[tuple[str, bool], ...]
-    tokens: int
-    learned_tokens: int
+    pieces: tuple[tuple[str, bool], ...] = ()
+    media: tuple[str, ...] = ()
+    cost: int
+    learned: int  # of the cost
+    unit: str = "tokens"  # what costs are counted in
 
 
 class DatasetProfile(Record):
@@ -78,7 +102,8 @@ class DatasetProfile(Record):
     n_heldout: int = 0
     n_duplicates: int = 0
     labels: dict[str, int] = Field(default_factory=dict)
-    tokens: dict[str, int] = Field(default_factory=dict)  # p50, p90, p95, p99, max, total, learned; in tokens of `tokenizer`
+    tokens: dict[str, int] = Field(default_factory=dict)  # what examples cost: p50, p90, p95, p99, max, total, learned; in `unit`
+    unit: str = "tokens"  # of `tokenizer`; pixels of pictures
     tokenizer: str = ""
     previews: tuple[Preview, ...] = ()
     findings: tuple[dict[str, Any], ...] = ()  # Problems of the data doctor, as plain dicts
@@ -115,7 +140,12 @@ class Plan(Record):
         3.0, "How many times the model sees every example.", group="basics", label="Rounds over the examples", unit="epochs", gt=0, le=1000
     )
     max_steps: int = setting(
-        0, "Stop after this many updates; 0 means: as many as the epochs need.", group="learning", label="Most updates", unit="steps", ge=0
+        0,
+        "No more updates than this, however many the rounds would need; 0 means no limit.",
+        group="learning",
+        label="Most updates",
+        unit="steps",
+        ge=0,
     )
     max_minutes: float = setting(
         0.0,
@@ -216,6 +246,14 @@ class Plan(Record):
         0.1, "Share of the examples kept aside to test on. They are never trained on.", group="saving", label="Held-out share", gt=0, le=0.5
     )
     seed: int = setting(0, "The same seed gives the same run.", group="saving", label="Seed", ge=0)
+
+    def updates(self, per_epoch: int) -> int:
+        """Updates of a whole run with `per_epoch` of them in an epoch: what the epochs need, but no more than the limit.
+
+        Part of an update is one; the hair's breadth by which 1.1 times 10 exceeds 11 is none.
+        """
+        needed = max(1, math.ceil(round(self.epochs * per_epoch, 6)))
+        return min(needed, self.max_steps) if self.max_steps else needed
 
 
 class Footprint(Record):

@@ -29,9 +29,14 @@ class Belonging(NamedTuple):
     slipped: int = 0  # links at that distance
 
 
+def conversations(examples: Sequence[Example]) -> list[Example]:
+    """Examples whose answer may have slipped: a class is no answer of its own to anything."""
+    return [example for example in examples if len(example.messages) > 1 and example.label is None]
+
+
 def belonging(examples: Sequence[Example]) -> Belonging:
     """Count over the first LOOK conversations of `examples`, which stand in file order."""
-    talks = [example for example in examples if len(example.messages) > 1 and example.label is None][:LOOK]
+    talks = conversations(examples)[:LOOK]
     asked: dict[str, int] = {}
     answered: dict[str, int] = {}
     for row, example in enumerate(talks):

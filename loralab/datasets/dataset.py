@@ -8,9 +8,12 @@ from __future__ import annotations
 import random
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TypeVar
+
+import numpy as np
 
 from loralab.core.errors import UserError
 from loralab.core.records import Example, LeftOut, Record
@@ -102,13 +105,17 @@ def normalised(text: str) -> str:
 
 def fingerprint(example: Example) -> str:
     """Equal for examples that say the same."""
+    if example.media:
+        return "\n".join([*example.media, example.text, example.label or "", repr(example.target)])
     if not example.messages:
         return normalised(example.text)
     return "\n".join(f"{message.role}: {normalised(message.content)}" for message in example.messages)
 
 
 def _question(example: Example) -> str:
-    """What the model is asked: everything before the last answer."""
+    """What the model is asked: everything before the last answer, or what it is shown."""
+    if example.media:
+        return "\n".join(example.media)
     if not example.messages:
         return normalised(example.text)
     return "\n".join(f"{message.role}: {normalised(message.content)}" for message in example.messages[:-1])
@@ -118,6 +125,19 @@ def count_duplicates(examples: Iterable[Example]) -> int:
     """Examples that say the same as one before them."""
     prints = [fingerprint(example) for example in examples]
     return len(prints) - len(set(prints))
+
+
+def spread(count: int, most: int) -> list[int]:
+    """At most `most` of the positions 0..count-1, evenly spread, always the same ones."""
+    return sorted({int(i) for i in np.linspace(0, count - 1, min(count, most))}) if count else []
+
+
+def stratified(examples: Sequence[Example], most: int) -> list[int]:
+    """Positions of at most `most` examples, in file order: evenly spread, each class or repeated answer with about its share."""
+    answers = [e.label if e.label is not None else e.messages[-1].content.strip() if e.messages else "" for e in examples]
+    repeated = Counter(answers)
+    order = sorted(range(len(examples)), key=lambda place: answers[place] if repeated[answers[place]] > 1 else "")
+    return sorted(order[place] for place in spread(len(order), most))
 
 
 def split(examples: Sequence[Example], share: float = 0.1, seed: int = 0) -> tuple[tuple[Example, ...], tuple[Example, ...]]:

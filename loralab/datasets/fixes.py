@@ -17,7 +17,7 @@ from pathlib import Path
 from loralab.core.errors import UserError
 from loralab.core.paths import room, write_atomic
 from loralab.core.records import Example, Message, Record
-from loralab.datasets.answer_alignment import belonging
+from loralab.datasets.answer_alignment import belonging, conversations
 from loralab.datasets.checks import answer, everything
 from loralab.datasets.checks.empty_answers import PLACEHOLDERS
 from loralab.datasets.checks.garbled import is_garbled
@@ -160,14 +160,17 @@ def fold_system(examples: Examples, _reading: Reading, _encoder: TextEncoder) ->
 
 
 def realign(examples: Examples, _reading: Reading, _encoder: TextEncoder) -> list[Example]:
-    """Answers moved back by as many rows as they have slipped; rows that are left without one go."""
-    slip = belonging(examples).slip
-    talks = [example for example in examples if len(example.messages) > 1]
-    return [
-        e.model_copy(update={"messages": (*e.messages[:-1], talks[place + slip].messages[-1])})
-        for place, e in enumerate(talks)
-        if 0 <= place + slip < len(talks)
-    ]
+    """Answers moved back by as many rows as they have slipped; those that are left without one go, all other examples stay."""
+    slip, talks = belonging(examples).slip, conversations(examples)
+    places = {id(talk): place + slip for place, talk in enumerate(talks)}
+    moved: list[Example] = []
+    for e in examples:
+        place = places.get(id(e))
+        if place is None:
+            moved.append(e)
+        elif 0 <= place < len(talks):
+            moved.append(e.model_copy(update={"messages": (*e.messages[:-1], talks[place].messages[-1])}))
+    return moved
 
 
 def balance(examples: Examples, _reading: Reading, _encoder: TextEncoder) -> list[Example]:

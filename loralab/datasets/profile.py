@@ -102,7 +102,9 @@ def content_id(examples: Sequence[Example]) -> str:
     """Hash of what is learned from; names of files and positions do not matter."""
     digest = hashlib.sha256()
     for example in examples:
-        content = [[message.role, message.content] for message in example.messages] or example.text
+        content: Any = [[message.role, message.content] for message in example.messages] or example.text
+        if example.media or example.target:  # the ids of texts are what they always were
+            content = [content, example.label, *example.media, example.target and example.target.model_dump(mode="json")]
         digest.update(json.dumps(content, ensure_ascii=False).encode("utf-8") + b"\n")
     return digest.hexdigest()[:16]
 
@@ -132,7 +134,7 @@ def _previews(encoder: TextEncoder, examples: Sequence[Example], learn_from: str
 
     def preview(example: Example, encoded: Encoded) -> Preview:
         pieces = tuple((text, learned) for text, learned in encoded.pieces)
-        return Preview(row=example.row, pieces=pieces, tokens=len(encoded.ids), learned_tokens=sum(encoded.learned))
+        return Preview(row=example.row, pieces=pieces, cost=len(encoded.ids), learned=sum(encoded.learned))
 
     return tuple(preview(example, encoded) for example, encoded in zip(chosen, encoder.many(chosen, _WHOLE, learn_from), strict=True))
 

@@ -46,7 +46,8 @@ class Facts(Record):
     data: str = ""  # content id of all examples: the same examples give the same id
     n_train: int = 0
     n_heldout: int = 0
-    tokens: dict[str, int] = Field(default_factory=dict)  # of training rows as cut: p50, p90, p95, p99, max, total, learned
+    tokens: dict[str, int] = Field(default_factory=dict)  # cost of training rows as cut: p50, p90, p95, p99, max, total, learned; in `unit`
+    unit: str = "tokens"
     cut: int = 0  # lose their end at max_length
     unended: int = 0  # conversations whose learned part has no token that ends an answer
     unlearned: int = 0  # left out: nothing to learn from within max_length

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from loralab.core import plugins
 from loralab.core.errors import LabError
+from loralab.core.judgement import Note
 from loralab.core.records import Example, Message, Plan, Score
 
 if TYPE_CHECKING:
@@ -21,11 +22,9 @@ if TYPE_CHECKING:
 
     from loralab.evaluations.shared.second_opinion import Opinion
     from loralab.models.tokenize import TextEncoder
-    from loralab.train.session import Batch
 
 
 APART = ("shared",)  # holds no measure
-Note = Callable[[str, float | None], None]  # tells people what is being measured and how far it is, 0..1
 
 
 class Judged(Protocol):
@@ -37,11 +36,11 @@ class Judged(Protocol):
     train_examples: list[Example]
     heldout_examples: list[Example]
 
-    def batch(self, rows: Sequence[Any], chosen: Sequence[int], examples: Sequence[Example]) -> Batch:
+    def batch(self, rows: Sequence[Any], chosen: Sequence[int], examples: Sequence[Example]) -> Any:
         """The chosen rows as one micro-batch."""
         ...
 
-    def loss(self, batch: Batch) -> tuple[Tensor, int]:
+    def loss(self, batch: Any) -> tuple[Tensor, int]:
         """Summed loss and number of targets."""
         ...
 
@@ -156,3 +155,10 @@ def switched(model: nn.Module, *, adapter: bool) -> AbstractContextManager[Any]:
     from loralab.serve.generate import adapter_off
 
     return nullcontext() if adapter else adapter_off(model)
+
+
+def answered(model: nn.Module, encoder: TextEncoder, messages: Sequence[Message], limit: int) -> str:
+    """What a model says to a conversation, in at most `limit` tokens."""
+    from loralab.serve.generate import answer
+
+    return answer(model, encoder, list(messages), limit)[0]

@@ -97,7 +97,7 @@ def _moment(incident: Incident, changes: tuple[Adjusted, ...]) -> Moment:
         step=incident.step,
         text=bare(incident.text),
         changed=plain({change.setting: change.after for change in changes if change.time < incident.time}),
-        tokens=int(_number(data.get("tokens")) or 0),
+        tokens=int(_number(data.get("cost", data.get("tokens"))) or 0),
         rows=len(rows) if isinstance(rows, list | tuple) else 0,
     )
 

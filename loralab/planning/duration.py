@@ -33,9 +33,7 @@ _QUANTILES = (("p50", 0.5), ("p90", 0.4), ("p95", 0.05), ("p99", 0.04), ("max", 
 
 def total_steps(plan: TextPlan, profile: DatasetProfile | None) -> int:
     """Updates of the whole run."""
-    rows = load(plan, profile).rows
-    steps = max(1, round(plan.epochs * -(-rows // plan.effective_batch)))
-    return min(steps, plan.max_steps) if plan.max_steps else steps
+    return plan.updates(-(-load(plan, profile).rows // plan.effective_batch))
 
 
 def seconds(

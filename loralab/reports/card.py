@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from loralab import __version__
-from loralab.core.events import Evaluated, RunView
-from loralab.core.records import Record, Sample
+from loralab.core.events import Evaluated, RunView, fold, read
+from loralab.core.paths import write_atomic
+from loralab.core.records import Plan, Record, Sample
 from loralab.models.catalog import hub_entry
+from loralab.runs.run_folder import RunFolder
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 MOST = 600  # characters of a sample shown
@@ -205,3 +207,11 @@ def _quoted(text: str) -> str:
 def _line(text: str) -> str:
     """One line that cannot break a table or a heading."""
     return " ".join(text.split()).replace("|", "\\|")
+
+
+def write(plan: Plan, folder: RunFolder, adapter: Path) -> None:
+    """Into an adapter's folder: its card (PEFT leaves an empty form), and the plan that repeats the run."""
+    view = fold(folder.job.run, read(folder.path / "events.jsonl")[0])
+    base = origin_of(plan.base_model, Path(str(folder.job.options.get("model", ""))))
+    write_atomic(adapter / "README.md", model_card(folder.job.run, plan.model_dump(), base, view))
+    write_atomic(adapter / "plan.json", plan.model_dump_json(indent=2) + "\n")

@@ -12,10 +12,11 @@ from typing import Any
 
 from loralab.core.errors import UserError
 from loralab.core.events import Noted
+from loralab.core.judgement import tell
 from loralab.core.records import Job
 from loralab.evaluations import Judging
 from loralab.evaluations.shared.second_opinion import LocalJudge, Opinion
-from loralab.evaluations.shared.verdict import judge, tell
+from loralab.evaluations.shared.verdict import judge
 from loralab.models import fingerprint
 from loralab.runs.run_folder import RunFolder
 from loralab.tasks import parse_plan, tasks

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -12,9 +13,9 @@ from transformers import PreTrainedModel
 
 from loralab.core.digest import digest
 from loralab.core.errors import UserError
+from loralab.core.judgement import Judgement, Note
 from loralab.core.records import Artifact, Sample, Score
-from loralab.evaluations import Note
-from loralab.evaluations.shared.verdict import Judgement
+from loralab.evaluations import answered
 from loralab.runtimes.base_model import load_base
 from loralab.sessions.lora import TOKENIZER_FILES
 from loralab.sessions.text import TextSession
@@ -27,6 +28,11 @@ class FullSession(TextSession):
     """See loralab.sessions.text.TextSession. The base is loaded in fp32, whatever its file holds: these are the master
     weights, and bf16 only computes with rounded copies of them.
     """
+
+    safe_rate = math.inf
+
+    def worst_batch(self, cost: int = 0) -> None:
+        """All of its weights learn, which the books do not cover."""
 
     def open_model(self) -> nn.Module:
         if self.plan.precision == "nf4":
@@ -45,12 +51,10 @@ class FullSession(TextSession):
 
     def _samples(self, count: int) -> tuple[Sample, ...]:
         """Held-out prompts answered; the base is another model by now, so there is no “before” in this process."""
-        from loralab.serve.generate import answer
-
         samples = []
         for example in [e for e in self.heldout_examples if e.messages][:count]:
             *asked, reference = example.messages
-            text, _ = answer(self.model, self.encoder, asked, 80)
+            text = answered(self.model, self.encoder, asked, 80)
             samples.append(Sample(prompt=asked[-1].content, reference=reference.content, base="", adapter=text))
         return tuple(samples)
 

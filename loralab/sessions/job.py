@@ -1,4 +1,4 @@
-"""Owns the Train job: from a plan to the session or engine that runs it, and the papers that lie with an adapter."""
+"""Owns the Train job: from a plan to the session or engine that runs it, and the card that lies with an adapter."""
 
 from __future__ import annotations
 
@@ -6,13 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from loralab.core.errors import UserError
-from loralab.core.events import adjusted, fold, read
-from loralab.core.paths import write_atomic
+from loralab.core.events import adjusted, read
 from loralab.core.records import Plan
 from loralab.machine.hardware import fingerprint, measure_machine
 from loralab.machine.speed import keep
 from loralab.models import fingerprint as base_print
-from loralab.reports.card import model_card, origin_of
 from loralab.runs.run_folder import RunFolder
 from loralab.tasks import parse_plan, tasks
 
@@ -25,8 +23,7 @@ def run(folder: RunFolder) -> dict[str, Any]:
     if model := folder.job.options.get("model"):
         base_print.keep(folder.path, Path(str(model)))
     result = _train(plan, folder)
-    if plan.task == "text":
-        write_papers(plan, folder, Path(result["adapter"]))
+    tasks()[plan.task].describe(plan, folder, Path(result["adapter"]))
     return result
 
 
@@ -34,7 +31,7 @@ def _train(plan: Plan, folder: RunFolder) -> dict[str, Any]:
     task = tasks()[plan.task]
     engine = getattr(plan, "engine", OURS)
     if engine in task.engines:
-        return task.engines[engine](plan, folder)
+        return task.train_with(engine, plan, folder)
     if engine != OURS:
         raise UserError(f"“{engine}” cannot do this kind of training.", f"Set engine to {OURS}.", code="unknown_engine")
     from loralab.train.loop import train
@@ -50,11 +47,3 @@ def _know_speed(home: Path) -> None:
         from loralab.train.matmul import probe
 
         keep(home, probe().model_copy(update={"fingerprint": fingerprint(machine)}))
-
-
-def write_papers(plan: Plan, folder: RunFolder, adapter: Path) -> None:
-    """Model card (PEFT leaves an empty form) and the plan that repeats the run, into the adapter's folder."""
-    view = fold(folder.job.run, read(folder.path / "events.jsonl")[0])
-    base = origin_of(plan.base_model, Path(str(folder.job.options.get("model", ""))))
-    write_atomic(adapter / "README.md", model_card(folder.job.run, plan.model_dump(), base, view))
-    write_atomic(adapter / "plan.json", plan.model_dump_json(indent=2) + "\n")

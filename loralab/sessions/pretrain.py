@@ -20,13 +20,13 @@ from torch import Tensor
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from loralab.core.digest import digest
-from loralab.core.errors import UserError
+from loralab.core.errors import Unavailable, UserError
 from loralab.core.events import Noted
+from loralab.core.judgement import Judgement, Note
 from loralab.core.paths import DATA, write_atomic
 from loralab.core.records import Artifact, Plan, Sample, Score
-from loralab.evaluations import Note
-from loralab.evaluations.shared.verdict import Judgement
 from loralab.runs.run_folder import RunFolder
+from loralab.runtimes.base_model import device
 from loralab.sessions import corpus
 from loralab.tasks.pretrain import PretrainPlan
 from loralab.train.finite import refuse_broken
@@ -34,11 +34,15 @@ from loralab.train.loop import artifact_of
 from loralab.train.optim import Optimizers, adamw, muon
 from loralab.train.session import Batch
 
+OPENING, MARGIN = 32, 1000  # tokens of a held-out opening that is gone on from; left out at both ends of the corpus where it is long
 HELDOUT_ROWS = 192  # rows looked at per evaluation: enough for a loss to +-0.02, a few seconds on two cores
 
 
 class PretrainSession:
     """See loralab.train.session.Session."""
+
+    unit = "tokens"
+    safe_rate = math.inf
 
     def __init__(self, plan: PretrainPlan, folder: RunFolder) -> None:
         self.plan = plan
@@ -47,7 +51,7 @@ class PretrainSession:
         self._take_tokenizer()
         self.corpus = corpus.build(Path(plan.dataset), folder.path / "corpus", plan.vocabulary, plan.heldout_share, self._note)
         torch.manual_seed(plan.seed)
-        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.device = device()
         self.model: Any = LlamaForCausalLM(self.config()).to(self.device)  # pyright: ignore[reportArgumentType]
         if plan.base_model:
             self.model.load_state_dict(load_file(Path(plan.base_model) / "model.safetensors"), strict=False)
@@ -110,7 +114,7 @@ class PretrainSession:
 
     def _part(self, batch: Batch, which: slice) -> Batch:
         ids = batch.tensors["ids"][which]
-        return Batch({"ids": ids}, ids[:, 1:].numel(), ids[:, 1:].numel(), batch.rows[which], batch.sizes[which])
+        return Batch({"ids": ids}, ids[:, 1:].numel(), ids[:, 1:].numel(), batch.rows[which], batch.costs[which])
 
     def reconfigure(self, plan: Plan) -> None:
         self.plan = type(self.plan).model_validate(plan.model_dump())
@@ -125,6 +129,22 @@ class PretrainSession:
         for i in range(0, len(rows), micro):
             yield self._batch(self.corpus.heldout, rows[i : i + micro], 0)
 
+    @property
+    def cost_limit(self) -> int:
+        return self.plan.token_budget
+
+    def limit_cost(self, cost: int) -> dict[str, Any]:
+        return {"token_budget": cost}
+
+    def smaller_words(self, cost: int) -> str:
+        return f"set “Row length” to {max(16, cost // 8 * 8):,} tokens"
+
+    def worst_batch(self, cost: int = 0) -> None:
+        """Every row is as long as the others: the first update shows what a step takes."""
+
+    def predicted_bytes(self, batch: Batch, *, again: bool = False) -> float:  # noqa: ARG002  (whatever it is asked about)
+        raise Unavailable("all of its weights learn, which the books do not cover", code="not_countable")
+
     def _at_once(self) -> int:
         """Rows of a micro-batch: the plan's, as far as its token budget allows."""
         allowed = self.plan.token_budget // self.plan.max_length or 1
@@ -135,7 +155,7 @@ class PretrainSession:
         starts = np.minimum(rows * length + offset, len(tokens) - length - 1)
         ids = torch.from_numpy(np.stack([tokens[s : s + length + 1] for s in starts]).astype(np.int64)).to(self.device)
         count = ids[:, 1:].numel()
-        return Batch({"ids": ids}, n_tokens=count, n_targets=count, rows=tuple(int(r) for r in rows), sizes=(length,) * len(rows))
+        return Batch({"ids": ids}, n_units=count, n_targets=count, rows=tuple(int(r) for r in rows), costs=(length,) * len(rows))
 
     def loss(self, batch: Batch) -> tuple[Tensor, int]:
         ids = batch.tensors["ids"]
@@ -159,9 +179,11 @@ class PretrainSession:
     def _samples(self, count: int) -> tuple[Sample, ...]:
         """A few held-out openings continued; there is no “before” for a model that did not exist."""
         samples = []
-        for row in np.linspace(1000, len(self.corpus.heldout) - 1000, count).astype(int):
-            ids = torch.tensor(self.corpus.heldout[row : row + 32].astype(np.int64))[None].to(self.device)
-            written = self.model.generate(ids, max_new_tokens=60, do_sample=False, pad_token_id=1)[0, 32:].tolist()
+        last = len(self.corpus.heldout) - OPENING  # the last place where a whole opening begins
+        margin = min(MARGIN, max(0, last) // 4)
+        for row in np.unique(np.linspace(margin, max(margin, last - margin), count).astype(int)):
+            ids = torch.tensor(self.corpus.heldout[row : row + OPENING].astype(np.int64))[None].to(self.device)
+            written = self.model.generate(ids, max_new_tokens=60, do_sample=False, pad_token_id=1)[0, ids.shape[1] :].tolist()
             decode = self.corpus.tokenizer.decode
             samples.append(Sample(prompt=decode(ids[0].tolist()), base="", adapter=decode(written)))
         return tuple(samples)

@@ -1,4 +1,4 @@
-"""Owns the text session: examples -> token batches -> next-token loss of a causal language model with a LoRA adapter.
+"""The text session: examples -> token batches -> next-token loss of a causal language model with a LoRA adapter.
 
 Invariants: every example is seen once per epoch, in an order that depends on seed and epoch alone; held-out examples are never among
 them; only the positions the plan learns from go through the output head.
@@ -17,34 +17,39 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from loralab.core.errors import UserError
+from loralab.core.errors import Unavailable, UserError
 from loralab.core.events import Noted
+from loralab.core.judgement import Judgement, Note
 from loralab.core.records import Artifact, Example, Plan
 from loralab.datasets import run_facts
-from loralab.datasets.profile import load_examples, split
-from loralab.evaluations import Judging, Note
+from loralab.datasets.dataset import load_examples, split, stratified
+from loralab.evaluations import Judging
 from loralab.evaluations.shared.controls import SHUFFLED, shuffle_answers
-from loralab.evaluations.shared.verdict import Judgement, judge
+from loralab.evaluations.shared.verdict import judge
 from loralab.machine.hardware import fingerprint, measure_machine
 from loralab.models.tokenize import Encoded, TextEncoder
 from loralab.runs.run_folder import RunFolder
 from loralab.runtimes.base_model import device, load_base
 from loralab.sessions.head import TextHead
 from loralab.sessions.lora import attach_adapter, brought_in, save_adapter
+from loralab.sessions.recompute import keeping, offload_words, set_mode
+from loralab.sessions.trace import Pack, trace
 from loralab.tasks.text import TextPlan
 from loralab.train import memory
 from loralab.train.optim import Optimizers, adamw
-from loralab.train.recompute import keeping, offload_words, set_mode
 from loralab.train.rollback import copied
 from loralab.train.session import Batch
 
 BUCKET = 32  # effective batches sorted by length together: little padding, and the order stays random
 MOST_ANSWERS, AFTER_RUN_SECONDS = 200, 120.0  # written by base and adapter for the verdict after a run; judging again has no limit
-LOOK_ROWS = 128  # held-out examples looked at during a run; the verdict uses all of them
+EVAL_ROWS = 128  # held-out examples of an evaluation during a run; the verdict uses all of them
 
 
 class TextSession:
     """See loralab.train.session.Session."""
+
+    unit = "tokens"
+    safe_rate = 1e-3  # of an adapter: 72 of 80 wrecked runs of Tinker's LoRA sweep had 3e-3 or more
 
     def __init__(self, plan: TextPlan, folder: RunFolder) -> None:
         self.plan = plan
@@ -177,25 +182,46 @@ class TextSession:
         self.heldout_examples = [self.heldout_examples[i] for i in kept]
 
     def heldout(self) -> Iterator[Batch]:
-        yield from self.heldout_batches(LOOK_ROWS)
+        yield from self.heldout_batches(stratified(self.heldout_examples, EVAL_ROWS))
 
-    def heldout_batches(self, limit: int | None = None) -> Iterator[Batch]:
-        """Held-out rows in file order, at most `limit` of them, in micro-batches."""
-        for rows in self.micro_batches(self.heldout_rows, range(len(self.heldout_rows))[:limit]):
+    def heldout_batches(self, chosen: Sequence[int] | None = None) -> Iterator[Batch]:
+        """Held-out rows in file order, all or those `chosen`, in micro-batches."""
+        for rows in self.micro_batches(self.heldout_rows, range(len(self.heldout_rows)) if chosen is None else chosen):
             yield self.batch(self.heldout_rows, rows, self.heldout_examples)
 
-    def largest(self, tokens: int = 0) -> Batch:
-        """The largest micro-batch an epoch can have, of at most `tokens` padded tokens where given; a row too long for that is cut."""
+    # ---- what a batch costs ----------------------------------------------------------------------------------------------
+    @property
+    def cost_limit(self) -> int:
+        return self.plan.token_budget
+
+    def limit_cost(self, cost: int) -> dict[str, Any]:
+        return {"token_budget": cost}
+
+    def smaller_words(self, cost: int) -> str:
+        return f"set “Longest example” to {max(16, cost // 8 * 8):,} tokens, so that longer ones are cut"
+
+    def worst_batch(self, cost: int = 0) -> Batch | None:
+        """The costliest micro-batch an epoch can have, of at most `cost` padded tokens where given; a row too long for that is cut."""
         lengths = [len(row.ids) for row in self.train_rows]
         order = sorted(range(len(lengths)), key=lambda i: lengths[i], reverse=True)
         whole = self.micro_batches(self.train_rows, order[: self.plan.effective_batch])[0]
-        rows = whole[: max(1, tokens // lengths[order[0]])] if tokens else whole
+        rows = whole[: max(1, cost // lengths[order[0]])] if cost else whole
         batch = self.batch(self.train_rows, rows, self.train_examples)
-        if not tokens or batch.tensors["ids"].shape[1] * len(rows) <= tokens:
+        if not cost or batch.cost <= cost:
             return batch
-        tensors = {name: tensor[:, :tokens] for name, tensor in batch.tensors.items()}
+        tensors = {name: tensor[:, :cost] for name, tensor in batch.tensors.items()}
         tensors["learned"][:, -1] = True  # whatever was cut off, there is something to learn
-        return Batch(tensors, tokens, int(tensors["learned"].sum()), batch.rows, (tokens,))
+        return Batch(tensors, cost, int(tensors["learned"].sum()), batch.rows, (cost,))
+
+    def predicted_bytes(self, batch: Batch, *, again: bool = False) -> float:
+        """By the books of a model without weights. Any model's code may fail in any way on tensors without content."""
+        pack = Pack(len(batch.rows), batch.largest, max(1, batch.n_targets), again)
+        try:
+            parts = trace(self.plan, self.model_folder, pack, self.device.type)
+        except Exception as error:
+            what = f"its model cannot be counted without its weights ({type(error).__name__}: {error})"
+            raise Unavailable(what, code="not_countable") from error
+        return float(parts["activations"] + parts["head"] + parts["adapter"])
 
     def batch(self, rows: Sequence[Encoded], chosen: Sequence[int], examples: Sequence[Example]) -> Batch:
         """Rows padded on the right to the longest. No attention mask is needed: causal attention never looks at what follows."""
@@ -208,10 +234,10 @@ class TextSession:
         learned[:, 0] = False  # nothing comes before the first token, so it cannot be predicted
         return Batch(
             {"ids": ids.to(self.device), "learned": learned.to(self.device)},
-            n_tokens=sum(len(rows[i].ids) for i in chosen),
+            n_units=sum(len(rows[i].ids) for i in chosen),
             n_targets=int(learned.sum()),
             rows=tuple(examples[i].row for i in chosen),
-            sizes=tuple(len(rows[i].ids) for i in chosen),
+            costs=tuple(len(rows[i].ids) for i in chosen),
         )
 
     # ---- learning --------------------------------------------------------------------------------------------------------
@@ -244,6 +270,6 @@ class TextSession:
 
 def _part(batch: Batch, which: slice) -> Batch:
     """Some rows of a micro-batch, without the padding only the others needed."""
-    sizes = batch.sizes[which]
-    tensors = {name: tensor[which, : max(sizes)] for name, tensor in batch.tensors.items()}
-    return Batch(tensors, sum(sizes), int(tensors["learned"].sum()), batch.rows[which], sizes)
+    costs = batch.costs[which]
+    tensors = {name: tensor[which, : max(costs)] for name, tensor in batch.tensors.items()}
+    return Batch(tensors, sum(costs), int(tensors["learned"].sum()), batch.rows[which], costs)

@@ -21,10 +21,10 @@ from transformers import AutoConfig, AutoModelForCausalLM
 from loralab.runtimes.base_model import DTYPES, kernel
 from loralab.sessions.head import TextHead
 from loralab.sessions.lora import attach_adapter
+from loralab.sessions.recompute import set_mode
 from loralab.sessions.trace_ledger import Ledger, fused_attention
 from loralab.tasks.text import TextPlan
 from loralab.train.memory import SETTLED_FROM
-from loralab.train.recompute import set_mode
 
 DEPTHS = (2, 3)  # the first block differs (nothing learns below it), so one alone would mislead
 _NF4 = 0.5 + 1 / 64 + 4 / (64 * 256)  # bytes of a weight in 4 bits: half a byte, a byte of scale for 64, its own scale for 256 of those

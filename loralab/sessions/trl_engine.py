@@ -1,7 +1,7 @@
-"""Owns `engine = "trl"`: the same plan trained by TRL's SFTTrainer, as the reference our own loop is held against.
+"""`engine = "trl"`: the same plan trained by TRL's SFTTrainer, as the reference our own loop is held against.
 
 Invariants: TRL gets the very token ids, batches, starting weights, optimiser and learning rates our loop would use, and the forward
-pass, the loss, the accumulation, the clipping and the update are TRL's; the events, the looks, the safety copies and the ending are
+pass, the loss, the accumulation, the clipping and the update are TRL's; the events, the evaluations, the checkpoints and the ending are
 our loop's own functions. Nothing is templated twice, packed, logged elsewhere or sent anywhere.
 """
 
@@ -27,7 +27,7 @@ from loralab.runs.run_folder import RunFolder
 from loralab.sessions.text import TextSession
 from loralab.tasks.text import TextPlan
 from loralab.train import guard, loop
-from loralab.train.loop import Run
+from loralab.train.state import Run
 
 UNLEARNED = -100  # the label transformers leaves out of the loss
 
@@ -39,7 +39,7 @@ def train(plan: TextPlan, folder: RunFolder) -> dict[str, Any]:
     """
     session = TextSession(plan, folder)
     run = loop.prepare(session, plan, folder)
-    run.watch.hands_off = True
+    run.watch.external_engine = True
     folder.emit(Noted(step=run.progress.step, text=f"Trained by the SFTTrainer of TRL {trl_version}.", phase="training"))
     if run.progress.step < run.total_steps:
         weights = {name: parameter.data for name, parameter in session.state().items()}
@@ -75,11 +75,11 @@ class _Trainer(SFTTrainer):
         done = run.progress.step
         super().__init__(
             model=session.model,
-            args=_arguments(run, session),
+            args=_arguments(run, session, self.batches.most),
             data_collator=DataCollatorForLanguageModeling(pad_token_id=session.encoder.pad_id),
             train_dataset=_dataset(session),
             processing_class=_tokenizer(session),
-            optimizers=(optimizer, torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: loop.rate_factor(run, done + step))),
+            optimizers=(optimizer, torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: run.rate_factor(done + step))),
             callbacks=[_Told(self)],
         )
         self.remove_callback(PrinterCallback)
@@ -121,7 +121,7 @@ class _Trainer(SFTTrainer):
 
 
 class _Told(TrainerCallback):
-    """After each update of TRL's: count it, tell it, look, save and stop as our loop does."""
+    """After each update of TRL's: count it, tell it, evaluate, save and stop as our loop does."""
 
     def __init__(self, trainer: _Trainer) -> None:
         self.trainer = trainer
@@ -129,39 +129,44 @@ class _Told(TrainerCallback):
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:  # noqa: ARG002
         run, made = self.trainer.run, self.trainer.update
         seconds = time.monotonic() - made.begun
-        loop.count_update(run, loss=made.loss, norm=made.norm, rate=made.rate, tokens=made.tokens, seconds=seconds)
-        loop.look_and_save(run)
+        loop.count_update(run, loss=made.loss, norm=made.norm, rate=made.rate, units=made.tokens, seconds=seconds)
+        loop.evaluate_and_save(run)
         control.should_training_stop = bool(run.why) or run.progress.step >= run.total_steps
 
 
 class _Batches:
     """Row numbers of every micro-batch from where the run is to its end, the same number of micro-batches in every update.
 
-    TRL counts micro-batches to know where an update ends; one with fewer rows is filled up with a row that teaches nothing, which
+    TRL counts micro-batches to know where an update ends; one with fewer of them is filled up with a row that teaches nothing, which
     comes after the real ones. `chosen` are the rows of the update last begun.
     """
 
     def __init__(self, run: Run, session: TextSession) -> None:
         self.run, self.session, self.chosen = run, session, list[int]()
+        self.most = max((len(self._parts(chosen)) for chosen in self._updates()), default=1)  # micro-batches of an update
 
     def __len__(self) -> int:
-        return (self.run.total_steps - self.run.progress.step) * _micro_batches(self.run)
+        return (self.run.total_steps - self.run.progress.step) * self.most
 
     def __iter__(self) -> Iterator[list[int]]:
+        for chosen in self._updates():
+            self.chosen = chosen
+            parts = self._parts(chosen)
+            yield from parts + [[len(self.session.train_rows)]] * (self.most - len(parts))
+
+    def _updates(self) -> Iterator[list[int]]:
+        """The rows of every update that is left."""
         epoch, start = self.run.progress.epoch, self.run.progress.step_in_epoch
-        left, micro = self.run.total_steps - self.run.progress.step, self.run.plan.micro_batch
+        left = self.run.total_steps - self.run.progress.step
         while left > 0:
             for chosen in self.session.order(epoch)[start:][:left]:
-                self.chosen = chosen
-                parts = [chosen[i : i + micro] for i in range(0, len(chosen), micro)]
-                filler = [[len(self.session.train_rows)]] * (_micro_batches(self.run) - len(parts))
-                yield from parts + filler
+                yield chosen
                 left -= 1
             epoch, start = epoch + 1, 0
 
-
-def _micro_batches(run: Run) -> int:
-    return math.ceil(run.plan.effective_batch / run.plan.micro_batch)
+    def _parts(self, chosen: list[int]) -> list[list[int]]:
+        """Rows computed at once: our loop's own micro-batches, so that the token budget holds here, too."""
+        return self.session.micro_batches(self.session.train_rows, chosen)
 
 
 def _dataset(session: TextSession) -> Dataset:
@@ -179,13 +184,13 @@ def _tokenizer(session: TextSession) -> PreTrainedTokenizerFast:
     return PreTrainedTokenizerFast(tokenizer_object=session.encoder.tokenizer, **special)
 
 
-def _arguments(run: Run, session: TextSession) -> SFTConfig:
+def _arguments(run: Run, session: TextSession, micro_batches: int) -> SFTConfig:
     plan = run.plan
     return SFTConfig(
         output_dir=str(run.folder.checkpoints),
         max_steps=run.total_steps - run.progress.step,
         per_device_train_batch_size=plan.micro_batch,
-        gradient_accumulation_steps=_micro_batches(run),
+        gradient_accumulation_steps=micro_batches,
         learning_rate=plan.learning_rate,
         max_grad_norm=plan.max_grad_norm or math.inf,  # a norm is always wanted
         seed=plan.seed,

@@ -1,6 +1,6 @@
-"""Owns the note that says how to open the app of a workspace (app.json).
+"""Owns where the app is: its port, and the note that says how to open the app of a workspace (app.json).
 
-Invariant: it holds the secret of this start, so only this user may read it; it is believed only after the link it names has answered.
+Invariant: the note holds the secret of this start, so only this user may read it; it is believed only after the link it names has answered.
 """
 
 from __future__ import annotations
@@ -8,11 +8,15 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import socket
 import tempfile
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from loralab.setup.progress import SetupProblem
+
 HOST = "127.0.0.1"
+PREFERRED_PORT = 7860
 _NOTE = "app.json"
 
 
@@ -55,3 +59,14 @@ def opens(link: str, patience_s: float = 5) -> bool:
         return asked.getresponse().status in (200, 303)
     except (OSError, ValueError, http.client.HTTPException):
         return False
+
+
+def choose_port(asked: int | None) -> int:
+    """The asked port; unasked the usual one or any that is free. Raises SetupProblem when the asked one is taken."""
+    for port in (asked,) if asked is not None else (PREFERRED_PORT, 0):
+        try:
+            with socket.create_server((HOST, port)) as found:
+                return found.getsockname()[1]
+        except OSError:
+            continue
+    raise SetupProblem(f"Port {asked} is used by another program: leave --port away and a free one is taken.")

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import secrets
 import signal
-import socket
 import subprocess
 import threading
 import time
@@ -18,11 +17,10 @@ from pathlib import Path
 
 from loralab.setup.environment import Place, find_whole
 from loralab.setup.machine import has_screen
-from loralab.setup.opened import HOST, opens, remove_note, running_link, write_note
+from loralab.setup.opened import HOST, choose_port, opens, remove_note, running_link, write_note
 from loralab.setup.progress import Progress, SetupProblem, Terminal
 from loralab.setup.splash import Splash
 
-PREFERRED_PORT = 7860
 _START_S = 180  # a first start on a slow disk with a virus scanner; a start takes 2 to 5
 
 
@@ -74,17 +72,6 @@ def open_app(opening: Opening) -> int:
         return 1
     finally:
         remove_note(opening.home)
-
-
-def choose_port(asked: int | None) -> int:
-    """The asked port; unasked the usual one or any that is free. Raises SetupProblem when the asked one is taken."""
-    for port in (asked,) if asked is not None else (PREFERRED_PORT, 0):
-        try:
-            with socket.create_server((HOST, port)) as found:
-                return found.getsockname()[1]
-        except OSError:
-            continue
-    raise SetupProblem(f"Port {asked} is used by another program: leave --port away and a free one is taken.")
 
 
 def _live(opening: Opening, splash: Splash, terminal: Terminal) -> int:

@@ -1,37 +1,49 @@
-"""Owns the task kinds: one file per kind, found by discovery. A kind is light (no torch): its Plan, its checks, which session runs it.
+"""The kinds of training: one file per kind, found by discovery. A kind is data (no torch): its Plan, and by name what runs it.
 
-To add a kind write `loralab/tasks/<kind>.py` with a `TASK` constant; nothing else is edited.
+To add a kind write `loralab/tasks/<kind>.py` with a `TASK` constant, and its session; nothing else is edited.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import importlib
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
 from loralab.core import plugins
-from loralab.core.errors import Problem, UserError
-from loralab.core.records import DatasetProfile, Plan
-
-if TYPE_CHECKING:
-    from loralab.runs.run_folder import RunFolder
-    from loralab.train.session import Session
+from loralab.core.errors import UserError
+from loralab.core.records import Plan
 
 
 @dataclass(frozen=True)
 class Task:
-    """What the app and the worker must know about a kind of training."""
+    """What app and worker must know about a kind of training. What runs it is named `module:thing`; only a worker resolves that."""
 
     kind: str
     plan: type[Plan]
-    label: str
-    check: Callable[[Plan, DatasetProfile | None], list[Problem]]
-    open: Callable[[Any, RunFolder], Session]  # called in the worker only; imports torch inside
-    engines: dict[str, Callable[[Any, RunFolder], dict[str, Any]]] = field(
-        default_factory=dict
-    )  # plan.engine -> trains instead of our loop
+    session: str  # a class made with (plan, run folder); see loralab.train.session.Session
+    engines: dict[str, str] = field(default_factory=dict)  # plan.engine -> a function of (plan, run folder) that trains instead of our loop
+    card: str = ""  # a function of (plan, run folder, what was saved) that writes beside it what others must know
+
+    def open(self, plan: Plan, folder: Any) -> Any:
+        """The session of a plan."""
+        return _resolved(self.session)(plan, folder)
+
+    def train_with(self, engine: str, plan: Plan, folder: Any) -> dict[str, Any]:
+        """The run's result, from another engine than our loop."""
+        return _resolved(self.engines[engine])(plan, folder)
+
+    def describe(self, plan: Plan, folder: Any, saved: Path) -> None:
+        """Put the card beside what was saved, where this kind has one."""
+        if self.card:
+            _resolved(self.card)(plan, folder, saved)
+
+
+def _resolved(name: str) -> Any:
+    module, _, thing = name.partition(":")
+    return getattr(importlib.import_module(module), thing)
 
 
 def tasks() -> dict[str, Task]:

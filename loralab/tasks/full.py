@@ -1,16 +1,12 @@
-"""Owns full tuning: all weights learn and the result is a new model, not an adapter. How the starter learned to chat; for small models."""
+"""Full tuning: all weights learn and the result is a new model, not an adapter. How the starter learned to chat; for small models."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from loralab.core.records import setting
 from loralab.tasks import Task
-from loralab.tasks.text import TextPlan, check
-
-if TYPE_CHECKING:
-    from loralab.runs.run_folder import RunFolder
-    from loralab.train.session import Session
+from loralab.tasks.text import TextPlan
 
 
 class FullPlan(TextPlan):
@@ -20,10 +16,4 @@ class FullPlan(TextPlan):
     learning_rate: float = setting(3e-4, "How big each correction is.", group="learning", label="Learning rate", gt=0, lt=1)
 
 
-def _open(plan: FullPlan, folder: RunFolder) -> Session:
-    from loralab.sessions.full import FullSession
-
-    return FullSession(plan, folder)
-
-
-TASK = Task(kind="full", plan=FullPlan, label="All weights", check=check, open=_open)
+TASK = Task(kind="full", plan=FullPlan, session="loralab.sessions.full:FullSession")

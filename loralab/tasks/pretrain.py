@@ -1,16 +1,11 @@
-"""Owns pretraining: make a small language model from plain text, all weights trainable. This is how the bundled starter is made."""
+"""Pretraining: make a small language model from plain text, all weights trainable. This is how the bundled starter is made."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
-from loralab.core.errors import Problem
-from loralab.core.records import DatasetProfile, Plan, Precision, Schedule, setting
+from loralab.core.records import Plan, Precision, Schedule, setting
 from loralab.tasks import Task
-
-if TYPE_CHECKING:
-    from loralab.runs.run_folder import RunFolder
-    from loralab.train.session import Session
 
 
 class PretrainPlan(Plan):
@@ -46,7 +41,7 @@ class PretrainPlan(Plan):
         False, "Fuse the small operations; needs a C++ compiler and a minute at the start.", group="memory", label="Compile"
     )
     learning_rate: float = setting(6e-3, "How big each correction is.", group="learning", label="Learning rate", gt=0, lt=1)
-    schedule: Schedule = setting("wsd", "Constant, then falling over the last fifth.", group="learning", label="Schedule")
+    schedule: Schedule = setting("wsd", "Constant, then falling over the last quarter.", group="learning", label="Schedule")
     warmup: float = setting(
         0.01, "Share of the run in which the learning rate rises.", group="learning", label="Warm-up", unit="of the run", ge=0, le=1
     )
@@ -59,15 +54,4 @@ class PretrainPlan(Plan):
     heldout_share: float = setting(0.01, "Share of the documents kept aside.", group="saving", label="Held-out share", gt=0, le=0.5)
 
 
-def check(plan: Plan, profile: DatasetProfile | None) -> list[Problem]:
-    """A corpus is read in the worker; nothing to refuse beforehand."""
-    return []
-
-
-def _open(plan: PretrainPlan, folder: RunFolder) -> Session:
-    from loralab.sessions.pretrain import PretrainSession
-
-    return PretrainSession(plan, folder)
-
-
-TASK = Task(kind="pretrain", plan=PretrainPlan, label="Pretraining", check=check, open=_open)
+TASK = Task(kind="pretrain", plan=PretrainPlan, session="loralab.sessions.pretrain:PretrainSession")

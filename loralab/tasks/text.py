@@ -1,16 +1,11 @@
-"""Owns the text task: tune a language model on conversations, labelled texts or plain text with a LoRA adapter."""
+"""The text task: tune a language model on conversations, labelled texts or plain text with a LoRA adapter."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Literal
 
-from loralab.core.errors import Problem
-from loralab.core.records import Attention, DatasetProfile, Plan, Recompute, setting
+from loralab.core.records import Attention, Plan, Recompute, setting
 from loralab.tasks import Task
-
-if TYPE_CHECKING:
-    from loralab.runs.run_folder import RunFolder
-    from loralab.train.session import Session
 
 
 class TextPlan(Plan):
@@ -72,23 +67,10 @@ class TextPlan(Plan):
     roles: dict[str, str] = setting({}, "Which column of the file plays which role.", group="basics", label="Columns")
 
 
-def check(plan: Plan, profile: DatasetProfile | None) -> list[Problem]:
-    """What would make this plan fail or teach nothing, known before it starts."""
-    from loralab.planning.planner import check_text  # the planner knows models and machine; imported late to keep tasks light
-
-    return check_text(plan, profile)
-
-
-def _open(plan: TextPlan, folder: RunFolder) -> Session:
-    from loralab.sessions.text import TextSession
-
-    return TextSession(plan, folder)
-
-
-def _trl(plan: TextPlan, folder: RunFolder) -> dict[str, Any]:
-    from loralab.sessions.trl_engine import train
-
-    return train(plan, folder)
-
-
-TASK = Task(kind="text", plan=TextPlan, label="Text", check=check, open=_open, engines={"trl": _trl})
+TASK = Task(
+    kind="text",
+    plan=TextPlan,
+    session="loralab.sessions.text:TextSession",
+    engines={"trl": "loralab.sessions.trl_engine:train"},
+    card="loralab.reports.card:write",
+)

@@ -131,8 +131,8 @@ def _tensors(value: Any, name: str) -> Iterator[tuple[str, Tensor]]:
 
 
 def _forget(folder: Path, keep: int) -> None:
-    """Remove all copies but the newest and the one of the step `keep`, and what a killed process left half-written."""
-    for old in copies(folder)[:-KEEP]:
+    """Remove all checkpoints but the newest and the one of the step `keep`, and what a killed process left half-written."""
+    for old in saved_in(folder)[:-KEEP]:
         if step_of(old) != keep:
             old.unlink(missing_ok=True)
     for half in folder.glob("*.writing"):
@@ -142,7 +142,7 @@ def _forget(folder: Path, keep: int) -> None:
 # ---- reading ---------------------------------------------------------------------------------------------------------------
 
 
-def copies(folder: Path) -> list[Path]:
+def saved_in(folder: Path) -> list[Path]:
     """The checkpoints in a folder, oldest first; files of other names are none of ours."""
     return sorted((path for path in folder.glob("step-*.pt") if _NAME.fullmatch(path.name)), key=step_of)
 
@@ -168,7 +168,7 @@ def put_aside(folder: Path) -> list[Path]:
 
 def newest(folder: Path) -> dict[str, Any] | None:
     """The newest checkpoint that can be read, or None. A damaged one is put aside for the one before."""
-    for path in reversed(copies(folder)):
+    for path in reversed(saved_in(folder)):
         try:
             _verify(path)
             return _sorted_out(torch.load(path, map_location="cpu", weights_only=True))

@@ -1,49 +1,37 @@
-"""Owns when a safety copy is written, and what a run does when the disk does not take it or the computer sleeps.
+"""When a checkpoint is written, and what a run does when the disk does not take it or the computer sleeps.
 
-Invariants: a copy that could not be written is told, costs nothing that was saved before, and is tried again; while the run's own log
+Invariants: one that could not be written is told, costs nothing that was saved before, and is tried again; while the run's own log
 cannot be written the run waits where it is, so that nothing happens that nobody can read.
 """
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from loralab.core import disk
 from loralab.core.errors import Problem
 from loralab.core.events import Incident, Noted, Saved
 from loralab.core.records import Artifact
 from loralab.core.words import duration
+from loralab.runs.run_folder import RunFolder
 from loralab.train import checkpoint
+from loralab.train.state import Run
 
-if TYPE_CHECKING:
-    from loralab.runs.run_folder import RunFolder
-    from loralab.train.loop import Run
-
-QUICK, SHARE = 0.5, 0.05  # seconds, share of the time that a copy at a look may take; the plan's minutes hold whatever it takes
+QUICK, SHARE = 0.5, 0.05  # seconds, share of the time that one at an evaluation may take; the plan's minutes hold whatever it takes
 AGAIN = 60.0  # seconds until a copy that failed is tried again
-LOOK_EVERY = 1.0  # seconds between two looks whether there is room again
+RETRY_EVERY = 1.0  # seconds between two tries whether there is room again
 
 
-@dataclass
-class Copies:
-    """What a run knows about its safety copies. Times by its clock."""
-
-    last: float = 0.0  # when one was written, or the run began
-    cost: float = 0.0  # seconds the last one took
-    failed: float | None = None  # when the last try failed
-
-
-def due(run: Run, *, looked: bool) -> bool:
-    """Whether it is time for a copy: by the plan's minutes; at each look, where copies are as quick as those of an adapter; at the end."""
-    copies, now = run.copies, run.clock.now()
+def due(run: Run, *, evaluated: bool) -> bool:
+    """Whether it is time for one: by the plan's minutes; at each evaluation, where they are as quick as those of an adapter; at the end."""
+    state, now = run.checkpoints, run.clock.now()
     if run.progress.ended or run.progress.step >= run.total_steps:
         return True
-    if copies.failed is not None:
-        return now - copies.failed >= AGAIN
-    since = now - copies.last
-    return since > 60 * run.plan.checkpoint_minutes or (looked and copies.cost <= max(QUICK, SHARE * since))
+    if state.failed is not None:
+        return now - state.failed >= AGAIN
+    since = now - state.last
+    return since > 60 * run.plan.checkpoint_minutes or (evaluated and state.seconds <= max(QUICK, SHARE * since))
 
 
 def newest(folder: RunFolder) -> dict[str, Any] | None:
@@ -61,31 +49,31 @@ def newest(folder: RunFolder) -> dict[str, Any] | None:
 
 def save(run: Run) -> bool:
     """Write a copy of where the run is; False when the disk did not take it, which is told once until it does again."""
-    step, copies, begun = run.progress.step, run.copies, time.monotonic()
+    step, state, begun = run.progress.step, run.checkpoints, time.monotonic()
     try:
         path = checkpoint.save(run.folder.checkpoints, run.progress, run.session.state(), run.best, run.optimizer)
     except OSError as error:
-        if copies.failed is None:
+        if state.failed is None:
             problem = disk.told(error, run.folder.checkpoints).problem
             text = f"No safety copy could be written: {problem.what} The run goes on and tries again; the older copies are kept."
             run.folder.emit(Incident(step=step, code=problem.code, text=text, data={"error": str(error)}))
-        copies.failed = run.clock.now()
+        state.failed = run.clock.now()
         return False
-    if copies.failed is not None:
+    if state.failed is not None:
         run.folder.emit(Noted(step=step, text="Safety copies can be written again."))
-    copies.failed, copies.last, copies.cost = None, run.clock.now(), time.monotonic() - begun
+    state.failed, state.last, state.seconds = None, run.clock.now(), time.monotonic() - begun
     run.folder.emit(Saved(step=step, artifact=Artifact(kind="checkpoint", path=str(path), step=step, bytes=path.stat().st_size)))
     return True
 
 
-def save_to_stop(run: Run) -> None:
-    """A copy before the run ends because it was asked to; where there is none, its last words say from where it will go on."""
+def save_to_stop(run: Run) -> Problem | None:
+    """A copy before the run ends because it was asked to; where there is none, what to say about from where it will go on."""
     if save(run):
-        return
-    left = checkpoint.copies(run.folder.checkpoints)
+        return None
+    left = checkpoint.saved_in(run.folder.checkpoints)
     where = f"update {checkpoint.step_of(left[-1])}" if left else "the beginning"
     what = f"Stopped as you asked, but the last safety copy could not be written: it will go on from {where}."
-    run.reason = Problem(code="copy_not_written", what=what, todo="Free some space, then resume it.")
+    return Problem(code="copy_not_written", what=what, todo="Free some space, then resume it.")
 
 
 def computed(run: Run, seconds: float) -> float:
@@ -106,7 +94,7 @@ def wait_for_room(run: Run) -> None:
     run.folder.emit(Incident(step=step, code="disk_full", text=text))
     run.folder.emit(Noted(step=step, text="", phase="waiting for room on the disk"))
     while not run.folder.make_room() and not run.folder.stop_asked:
-        time.sleep(LOOK_EVERY)
+        time.sleep(RETRY_EVERY)
     run.clock.skip(time.monotonic() - begun)
     if not run.folder.short_of_room:
         run.folder.emit(Noted(step=step, text="There is room on the disk again: the run goes on.", phase="training"))

@@ -1,10 +1,10 @@
-"""Owns what a run does when its numbers go wrong: not finite, or running away.
+"""What a run does when its numbers go wrong: not finite, or running away.
 
 Invariants: an update that is not finite never reaches the weights; one example that breaks is told from a setting that does by trying
 each alone; what is changed is changed because of what was found, is told, and is at most CHANCES times; a run that does well is left alone.
 
 A suspicion costs nothing and does nothing: an update whose loss is far above the start, or whose gradient is far outside its own history.
-If most of the PATIENCE updates from there on are such, the held-out examples are asked, the very ones looked at before training: only if
+If most of the PATIENCE updates from there on are such, the held-out examples are asked, those evaluated before training: only if
 they got as much worse, too, the run goes back. That is why noise in a batch, however loud, is no alarm. A long gradient alone is harmless
 (it is clipped, and AdamW divides by its size), so it counts only while the loss is above where it began.
 """
@@ -12,19 +12,15 @@ they got as much worse, too, the run goes back. That is why noise in a batch, ho
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from statistics import median
-from typing import TYPE_CHECKING
 
-from loralab.train import recovery
+from loralab.train import oom, recovery, rollback
+from loralab.train.find_bad_rows import broken_rows, known_good, without
 from loralab.train.finite import broken_base, broken_tensor
-from loralab.train.recovery import CHANCES, HISTORY, Change, named, narrow
-from loralab.train.replay import broken_rows, known_good, without
-from loralab.train.rollback import LastGood
+from loralab.train.recovery import CHANCES, named, narrow
 from loralab.train.session import Batch
-
-if TYPE_CHECKING:
-    from loralab.train.loop import Run
+from loralab.train.state import HISTORY, Run
 
 PATIENCE = 3  # updates from the first sign on: a spike that recovers takes one or two (Axolotl, training stability: “not recovering”)
 BEYOND, RECOVERED = 3.0, 1.1  # times the start: a loss that was beyond is suspicious until it has recovered (Soup, Axolotl: 3)
@@ -37,13 +33,12 @@ ENOUGH = 20  # updates that make a history
 FEW = 0.1  # of the examples: more than these being broken is no longer about examples
 
 TOO_BIG = "the corrections were too big"
-Look = Callable[["Run"], tuple[float, int]]  # loop.evaluate: mean held-out loss and number of examples
 
 
 def begin(run: Run) -> None:
     """Before the first update of an attempt."""
     run.session.leave_out(run.progress.heldout_left_out)
-    run.watch.last_good = LastGood(run)
+    run.watch.last_good = rollback.begin(run)
 
 
 # ---- every update ------------------------------------------------------------------------------------------------------------
@@ -66,25 +61,24 @@ def usable(run: Run, micro_batches: Sequence[Batch]) -> Sequence[Batch]:
     return []
 
 
-def is_sound(run: Run, micro_batches: Sequence[Batch], loss: float, norm: float, look: Look, change: Change) -> bool:
+def is_update_ok(run: Run, micro_batches: Sequence[Batch], loss: float, norm: float) -> bool:
     """Whether the update being made may reach the weights. Where not, what is to be done about it is done here."""
     if not (math.isfinite(loss) and math.isfinite(norm)):
-        _not_finite(run, micro_batches, loss, norm, change)
+        _not_finite(run, micro_batches, loss, norm)
         return False
     progress, watch = run.progress, run.watch
     sign = _is_sign(run, loss, norm)
     if not sign and not watch.suspicion:
         if norm > 0:
             watch.norms.append(math.log(norm))
-        if watch.last_good:
-            watch.last_good.sound(run)
+        rollback.confirm(run)
         return True
     watch.suspicion.append((loss, sign))
     if len(watch.suspicion) < PATIENCE:
         return True
     most = sum(sign for _, sign in watch.suspicion) > PATIENCE / 2
     if most and progress.step >= watch.quiet_until:
-        return _asked_heldout(run, loss, norm, look, change)
+        return _is_cleared(run, loss, norm)
     watch.suspicion.clear()
     return True
 
@@ -93,7 +87,7 @@ def is_finite(run: Run, loss: float, norm: float, rows: Sequence[int]) -> bool:
     """The same for an engine whose optimiser is out of reach: a broken update is told and left out, and too many end the run."""
     if math.isfinite(loss) and math.isfinite(norm):
         return True
-    recovery.tell_broken(run, rows, loss, norm, "")
+    recovery.report_broken(run, rows, loss, norm, "")
     run.watch.broken.append(run.progress.step)
     if len(run.watch.broken) > CHANCES:
         recovery.end(
@@ -127,10 +121,10 @@ def _above(start: float, times: float) -> float:
     return start + max((times - 1) * abs(start), FLOOR)
 
 
-def _asked_heldout(run: Run, loss: float, norm: float, look: Look, change: Change) -> bool:
-    """A suspicion is checked: whether the held-out examples got as much worse as the update says."""
+def _is_cleared(run: Run, loss: float, norm: float) -> bool:
+    """Whether an update under suspicion may be made: unless the held-out examples got as much worse as it says; then the run goes back."""
     progress, watch = run.progress, run.watch
-    now, _ = look(run)
+    now, _ = oom.evaluate(run)
     if math.isfinite(now) and now <= _level(run):
         watch.suspicion.clear()
         watch.norms.clear()  # it may be at home in other lengths now
@@ -138,38 +132,38 @@ def _asked_heldout(run: Run, loss: float, norm: float, look: Look, change: Chang
         return True
     text = f"The training ran away: the loss on the held-out examples was {progress.base_loss:.3g} before it began and is {now:.3g} now."
     data = {"loss": loss, "grad_norm": norm, "heldout": now, "start": progress.base_loss, "losses": [loss for loss, _ in watch.suspicion]}
-    recovery.tell(run, "diverged", text, data)
-    recovery.gentler_steps(run, "diverged", TOO_BIG, change)
+    recovery.report(run, "diverged", text, data)
+    recovery.lower_learning_rate(run, "diverged", TOO_BIG)
     return False
 
 
 # ---- an update that is not finite --------------------------------------------------------------------------------------------
 
 
-def _not_finite(run: Run, micro_batches: Sequence[Batch], loss: float, norm: float, change: Change) -> None:
+def _not_finite(run: Run, micro_batches: Sequence[Batch], loss: float, norm: float) -> None:
     """Find out why: the base model's file, the adapter, an example, too big corrections, or the arithmetic; and act on that."""
     rows, session = [row for batch in micro_batches for row in batch.rows], run.session
     if (name := broken_base(session.model)) and not narrow(run.plan):  # fp16 may be too narrow for a sound weight
         recovery.corrupt(run, name)
         return
     if name := broken_tensor(session.state()):
-        recovery.tell_broken(run, rows, loss, norm, f" A number in the adapter is not finite ({name}).")
-        recovery.gentler_steps(run, "non_finite", TOO_BIG, change, changed=False)
+        recovery.report_broken(run, rows, loss, norm, f" A number in the adapter is not finite ({name}).")
+        recovery.lower_learning_rate(run, "non_finite", TOO_BIG, changed=False)
         return
     bad = broken_rows(session, micro_batches)
     reference = known_good(session)
     if not bad:
-        _unexplained(run, rows, loss, norm, change)
+        _unexplained(run, rows, loss, norm)
     elif len(broken_rows(session, reference)) < len(reference) and not _about_all(run, bad, rows):
-        recovery.tell_broken(run, rows, loss, norm, "")
+        recovery.report_broken(run, rows, loss, norm, "")
         recovery.leave_out(run, bad, "bad_row", f"{named(bad, 'gives', 'give')} a loss that is not a number")
     else:
-        recovery.tell_broken(run, rows, loss, norm, "" if narrow(run.plan) else " Other examples fare no better: it is not about these.")
-        recovery.go_back(run)
+        recovery.report_broken(run, rows, loss, norm, "" if narrow(run.plan) else " Other examples fare no better: it is not about these.")
+        recovery.roll_back(run)
         if narrow(run.plan) or broken_rows(session, reference):
-            recovery.gentler_arithmetic(run, change)
+            recovery.raise_precision(run)
         else:
-            recovery.gentler_steps(run, "non_finite", TOO_BIG, change)
+            recovery.lower_learning_rate(run, "non_finite", TOO_BIG)
 
 
 def _about_all(run: Run, bad: Sequence[int], rows: Sequence[int]) -> bool:
@@ -178,35 +172,35 @@ def _about_all(run: Run, bad: Sequence[int], rows: Sequence[int]) -> bool:
     return narrow(run.plan) or len(run.progress.left_out) + len(bad) > most
 
 
-def _unexplained(run: Run, rows: Sequence[int], loss: float, norm: float, change: Change) -> None:
+def _unexplained(run: Run, rows: Sequence[int], loss: float, norm: float) -> None:
     """Each example alone is fine: once is left at that, PATIENCE times within HISTORY updates is a setting."""
     broken, step = run.watch.broken, run.progress.step
     broken.append(step)
     while broken[0] < step - HISTORY:
         broken.popleft()
-    recovery.tell_broken(run, rows, loss, norm, " Tried again, each of its examples alone is fine.")
+    recovery.report_broken(run, rows, loss, norm, " Tried again, each of its examples alone is fine.")
     if len(broken) >= PATIENCE:
         broken.clear()
-        recovery.go_back(run)
+        recovery.roll_back(run)
         if recovery.wider(run.plan):
-            recovery.gentler_arithmetic(run, change)
+            recovery.raise_precision(run)
         else:
-            recovery.gentler_steps(run, "non_finite", "numbers that are not finite kept coming back", change)
+            recovery.lower_learning_rate(run, "non_finite", "numbers that are not finite kept coming back")
 
 
-# ---- a look that is not finite -----------------------------------------------------------------------------------------------
+# ---- an evaluation that is not finite -----------------------------------------------------------------------------------------------
 
 
-def look(run: Run, evaluate: Look, change: Change) -> tuple[float, int]:
+def evaluate(run: Run) -> tuple[float, int]:
     """Held-out loss and number of examples; where it is not finite, why, and again. What cannot be helped ends the run."""
-    loss, rows = evaluate(run)
+    loss, rows = oom.evaluate(run)
     while not math.isfinite(loss) and not run.why:
-        _look_not_finite(run, change)
-        loss, rows = evaluate(run) if not run.why else (math.inf, rows)
+        _evaluation_not_finite(run)
+        loss, rows = oom.evaluate(run) if not run.why else (math.inf, rows)
     return loss, rows
 
 
-def _look_not_finite(run: Run, change: Change) -> None:
+def _evaluation_not_finite(run: Run) -> None:
     session = run.session
     if (name := broken_base(session.model)) and not narrow(run.plan):  # fp16 may be too narrow for a sound weight
         recovery.corrupt(run, name)
@@ -217,11 +211,11 @@ def _look_not_finite(run: Run, change: Change) -> None:
         run.progress.heldout_left_out += bad
         session.leave_out(run.progress.heldout_left_out)
         text = f"{named(bad, 'gives', 'give')} a loss that is not a number; no longer among the held-out ones."
-        recovery.tell(run, "bad_row", text, {"rows": bad})
+        recovery.report(run, "bad_row", text, {"rows": bad})
         return
-    recovery.tell(run, "non_finite", "The loss on the held-out examples is not finite.", {"rows": bad})
-    begun = recovery.go_back(run) >= 0
+    recovery.report(run, "non_finite", "The loss on the held-out examples is not finite.", {"rows": bad})
+    begun = recovery.roll_back(run) >= 0
     if begun and not broken_rows(session, known_good(session)) and not narrow(run.plan):
-        recovery.gentler_steps(run, "non_finite", TOO_BIG, change)
+        recovery.lower_learning_rate(run, "non_finite", TOO_BIG)
     else:
-        recovery.gentler_arithmetic(run, change)
+        recovery.raise_precision(run)

@@ -1,59 +1,27 @@
-"""Owns the one training loop. What is trained, on what, and how it is judged stands behind the Session.
+"""The one training loop. What is trained, on what, and how it is judged stands behind the Session.
 
 Invariants: the gradient of an update is the mean over all its targets, however it was split into micro-batches; a stop, a crash or
-a resume changes nothing in the order of the data; the adapter that is kept is the best one seen on the held-out examples.
+a resume changes nothing in the order of the data; what is kept is the best version seen on the held-out examples.
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from loralab.core.errors import Problem
-from loralab.core.events import Adjusted, Evaluated, Noted, Saved, Stepped
+from loralab.core.events import Evaluated, Noted, Saved, Stepped
+from loralab.core.judgement import tell
 from loralab.core.records import Artifact, Plan
-from loralab.evaluations.shared.verdict import tell
 from loralab.runs.run_folder import RunFolder
 from loralab.train import checkpoint, checkpointing, guard, memory, oom, pause, windows_vram
 from loralab.train.checkpoint import Progress
-from loralab.train.clock import Clock
-from loralab.train.optim import factor
 from loralab.train.probe import probe
-from loralab.train.recovery import Watch
 from loralab.train.session import Batch, Session
-
-RELEARNED = frozenset({"learning_rate", "precision", "attention", "optimizer"})  # settings whose change makes a new optimiser necessary
-
-ASKED = Problem(code="", what="Stopped as you asked. It can go on from here.")
-
-
-@dataclass
-class Run:
-    """The moving parts of one training, passed between the steps below."""
-
-    session: Session
-    plan: Plan  # as it now is; only `change` replaces it
-    folder: RunFolder
-    optimizer: Any
-    progress: Progress
-    total_steps: int
-    eval_every: int
-    best: dict[str, torch.Tensor] | None = None
-    started: float = 0.0  # by its clock, when it began, had it never been interrupted
-    why: str = ""  # reason for ending before the last step
-    loaded: int = field(default_factory=memory.used)  # bytes held before the first update: the model, torch and the examples
-    room: oom.Room = field(default_factory=oom.Room)
-    watch: Watch = field(default_factory=Watch)
-    reason: Problem = ASKED  # for having stopped, in words
-    clock: Clock = field(default_factory=Clock)
-    copies: checkpointing.Copies = field(default_factory=checkpointing.Copies)
-    sensors: pause.Sensors = field(default_factory=pause.Sensors)
+from loralab.train.state import ASKED, Run
 
 
 def train(session: Session, plan: Plan, folder: RunFolder) -> dict[str, Any]:
@@ -64,7 +32,7 @@ def train(session: Session, plan: Plan, folder: RunFolder) -> dict[str, Any]:
         while run.progress.step < run.total_steps and not run.why:
             for micro_batches in session.steps(run.progress.epoch, run.progress.step_in_epoch):
                 if _update(run, guard.usable(run, micro_batches)):
-                    look_and_save(run)
+                    evaluate_and_save(run)
                 if run.why or run.progress.step >= run.total_steps:
                     break
             else:
@@ -76,15 +44,15 @@ def train(session: Session, plan: Plan, folder: RunFolder) -> dict[str, Any]:
 
 
 def prepare(session: Session, plan: Plan, folder: RunFolder) -> Run:
-    """A run where it was left, or at its beginning with a first look at the held-out examples."""
-    per_epoch = session.steps_per_epoch()
-    total = plan.max_steps or max(1, math.ceil(per_epoch * plan.epochs))
+    """A run where it was left, or at its beginning with a first evaluation."""
+    total = plan.updates(session.steps_per_epoch())
     every = plan.eval_every or max(1, math.ceil(total / 10))
     run = Run(session, plan, folder, session.optimizer(), Progress(), total, every)
     saved = checkpointing.newest(folder)
     if saved:
         run.progress = Progress(**saved["progress"])
-        run.best, run.why = saved["best"], run.progress.ended
+        run.best = saved["best"]
+        run.end(run.progress.ended)
         session.load_state(saved["state"])
         run.optimizer.load_state_dict(saved["optimizer"])
         run.optimizer.set_base(plan.learning_rate)  # it may have been lowered since
@@ -92,11 +60,11 @@ def prepare(session: Session, plan: Plan, folder: RunFolder) -> Run:
         folder.emit(Noted(step=run.progress.step, text=f"Went on from update {run.progress.step} of {total}."))
     else:
         folder.emit(Noted(text="", phase="looking at the held-out examples before training"))
-        run.progress.base_loss, rows = guard.look(run, evaluate, change)
+        run.progress.base_loss, rows = guard.evaluate(run)
         folder.emit(Evaluated(split="base", loss=run.progress.base_loss, n=rows))
-        probe(run, change)
+        probe(run)
     guard.begin(run)
-    run.copies.last = run.clock.now()
+    run.checkpoints.last = run.clock.now()
     run.started = run.clock.now() - run.progress.seconds
     return run
 
@@ -106,47 +74,25 @@ def _update(run: Run, micro_batches: Sequence[Batch]) -> bool:
     if not micro_batches:
         return False
     begun = time.monotonic()
-    rate = rate_factor(run, run.progress.step)
+    rate = run.rate_factor(run.progress.step)
     run.optimizer.set_factor(rate)
-    loss, norm, _ = oom.learn(run, micro_batches, backward, change)
-    if guard.is_sound(run, micro_batches, loss, norm, evaluate, change):
-        oom.step(run, micro_batches, change)
+    loss, norm = oom.learn(run, micro_batches)
+    if guard.is_update_ok(run, micro_batches, loss, norm):
+        oom.step(run, micro_batches)
     run.optimizer.zero_grad()
-    tokens = sum(batch.n_tokens for batch in micro_batches)
-    seconds = count_update(run, loss=loss, norm=norm, rate=rate, tokens=tokens, seconds=time.monotonic() - begun)
-    windows_vram.watch(run, seconds, micro_batches, change)
+    units = sum(batch.n_units for batch in micro_batches)
+    seconds = count_update(run, loss=loss, norm=norm, rate=rate, units=units, seconds=time.monotonic() - begun)
+    windows_vram.watch(run, seconds, micro_batches)
     return True
 
 
-def change(run: Run, reason: str, **settings: Any) -> None:
-    """Go on with other settings: told as Adjusted events, so that a resume finds them again, and taken up by the session."""
-    before, after = run.plan, run.plan.model_copy(update=settings)
-    run.session.reconfigure(after)
-    run.plan = after
-    for name, value in settings.items():
-        run.folder.emit(Adjusted(step=run.progress.step, setting=name, before=getattr(before, name), after=value, reason=reason))
-    if RELEARNED & settings.keys():
-        notes, run.optimizer = run.optimizer.state_dict(), run.session.optimizer()
-        run.optimizer.load_state_dict(notes)
-        run.optimizer.set_base(run.plan.learning_rate)
-        run.optimizer.set_factor(rate_factor(run, run.progress.step))
-
-
-def rate_factor(run: Run, step: int) -> float:
-    """Share (0..1) of the plan's learning rate for the update after `step` updates; under a time limit it falls with the clock."""
-    fraction = step / run.total_steps
-    if run.plan.max_minutes:
-        fraction = max(fraction, (run.clock.now() - run.started) / (60 * run.plan.max_minutes))
-    return factor(run.plan, min(1.0, fraction), _warmup(run.plan, run.total_steps))
-
-
-def count_update(run: Run, *, loss: float, norm: float, rate: float, tokens: int, seconds: float) -> float:
+def count_update(run: Run, *, loss: float, norm: float, rate: float, units: int, seconds: float) -> float:
     """Count an update that was made (or left out) and tell its numbers; `seconds` is what it took. Returns those it was computed in."""
     progress = run.progress
     seconds = checkpointing.computed(run, seconds)
     progress.step += 1
     progress.step_in_epoch += 1
-    progress.tokens += tokens
+    progress.tokens += units
     progress.seconds = run.clock.now() - run.started
     progress.peak_memory = max(progress.peak_memory, memory.peak())
     run.folder.emit(
@@ -155,8 +101,8 @@ def count_update(run: Run, *, loss: float, norm: float, rate: float, tokens: int
             loss=loss,
             grad_norm=norm,
             learning_rate=run.plan.learning_rate * rate,
-            tokens=tokens,
-            tokens_per_second=tokens / max(seconds, 1e-9),
+            tokens=units,
+            tokens_per_second=units / max(seconds, 1e-9),
             memory_bytes=memory.used(),
             total_steps=run.total_steps,
             epoch=progress.epoch + progress.step_in_epoch / run.session.steps_per_epoch(),
@@ -166,57 +112,23 @@ def count_update(run: Run, *, loss: float, norm: float, rate: float, tokens: int
     return seconds
 
 
-def backward(session: Session, micro_batches: Iterable[Batch], max_grad_norm: float) -> tuple[float, float, int]:
-    """Accumulate the gradient of one effective batch: (mean loss, gradient norm before clipping, number of targets).
-
-    Each micro-batch adds the gradient of its summed loss; dividing once by the whole count makes any split equal to one big batch.
-    """
-    total, count = 0.0, 0
-    for batch in micro_batches:
-        loss, n = session.loss(batch)
-        loss.backward()
-        total += loss.item()
-        count += n
-    parameters = [p for p in session.model.parameters() if p.grad is not None]
-    for parameter in parameters:
-        parameter.grad.div_(max(count, 1))  # type: ignore[union-attr]
-    norm = torch.nn.utils.clip_grad_norm_(parameters, max_grad_norm or math.inf)
-    return total / max(count, 1), norm.item(), count
-
-
-@torch.no_grad()
-def evaluate(run: Run) -> tuple[float, int]:
-    """Mean held-out loss per target and the number of examples."""
-    run.session.model.eval()
-    total, count, rows = 0.0, 0, 0
-    for batch in run.session.heldout():
-        loss, n = oom.look(run, batch)
-        total, count, rows = total + loss, count + n, rows + len(batch.rows)
-        if run.folder.stop_asked and run.progress.step == 0:
-            break
-    run.session.model.train()
-    return total / max(count, 1), rows
-
-
-def look_and_save(run: Run) -> None:
-    """After an update: look at the held-out examples, stop early, wait where that was asked for, save, answer a stop request."""
+def evaluate_and_save(run: Run) -> None:
+    """After an update: evaluate, stop early, wait where that was asked for, save, answer a stop request."""
     plan, progress = run.plan, run.progress
     checkpointing.wait_for_room(run)
     last = progress.step >= run.total_steps
     out_of_time = bool(plan.max_minutes) and run.clock.now() - run.started >= 60 * plan.max_minutes
-    looks = progress.step % run.eval_every == 0 or last or out_of_time
-    if looks:
-        _look(run)
+    evaluates = progress.step % run.eval_every == 0 or last or out_of_time
+    if evaluates:
+        _evaluate(run)
     if out_of_time and not last:
-        run.why = run.why or "the time limit was reached"
+        run.end("the time limit was reached")
     progress.ended = run.why if run.why != "failed" else ""
     if not run.why:
         pause.wait(run)
-    if run.folder.stop_asked:
-        run.why = "stopped"
-    if run.why == "stopped":
-        checkpointing.save_to_stop(run)
-    elif checkpointing.due(run, looked=looks):
+    if run.folder.stop_asked and not run.why:
+        run.end("stopped", checkpointing.save_to_stop(run) or ASKED)
+    elif checkpointing.due(run, evaluated=evaluates):
         checkpointing.save(run)
 
 
@@ -225,22 +137,22 @@ def _pause(run: Run, question: Problem) -> Run:
     if not math.isnan(run.progress.base_loss) and not run.optimizer.done:
         run.optimizer.zero_grad()
         checkpointing.save(run)
-    run.why, run.reason = "stopped", question
+    run.end("stopped", question)
     return run
 
 
-def _look(run: Run) -> None:
-    loss, count = guard.look(run, evaluate, change)
+def _evaluate(run: Run) -> None:
+    loss, count = guard.evaluate(run)
     progress = run.progress
     better = loss < progress.best_loss
     run.folder.emit(Evaluated(step=progress.step, loss=loss, n=count, best=better))
     if better:
         progress.best_loss, progress.best_step, progress.looks_without_gain = loss, progress.step, 0
-        run.best = {name: tensor.detach().clone() for name, tensor in run.session.state().items()}
+        run.keep_best()
         return
     progress.looks_without_gain += 1
     if run.plan.patience and progress.looks_without_gain >= run.plan.patience:
-        run.why = f"the held-out loss has not improved for {progress.looks_without_gain} looks"
+        run.end(f"the held-out loss has not improved for {progress.looks_without_gain} looks")
 
 
 def finish(run: Run) -> dict[str, Any]:
@@ -281,14 +193,9 @@ def _judge(run: Run) -> None:
         tell(found, folder, step, run.progress.best_loss)
 
 
-def _warmup(plan: Plan, total_steps: int) -> float:
-    """Share of the run that warms up: the plan's, but at least five updates where there are that many to spare."""
-    return max(plan.warmup, min(5 / total_steps, 0.2)) if plan.warmup else 0.0
-
-
 def _seconds_left(run: Run) -> float:
     progress = run.progress
-    per_step = progress.seconds / max(progress.step, 1)  # looks and checkpoints included, as they will be again
+    per_step = progress.seconds / max(progress.step, 1)  # evaluations and checkpoints included, as they will be again
     left = per_step * (run.total_steps - progress.step)
     return min(left, 60 * run.plan.max_minutes - progress.seconds) if run.plan.max_minutes else left
 

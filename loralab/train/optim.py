@@ -100,13 +100,20 @@ def muon(model: nn.Module, plan: Plan) -> Optimizers:
     )
 
 
+def warmup_share(plan: Plan, total_steps: int) -> float:
+    """Share of the run that warms up: the plan's, but at least five updates where there are that many to spare."""
+    return max(plan.warmup, min(5 / total_steps, 0.2)) if plan.warmup else 0.0
+
+
 def factor(plan: Plan, fraction: float, warmup: float) -> float:
-    """Learning-rate factor at `fraction` (0..1) of the run, the first `warmup` of which rises linearly.
+    """Learning-rate factor (0..1) at `fraction` (0..1) of the run, the first `warmup` of which rises linearly.
+
+    The first update is not made with nothing: it begins at a thousandth of the run, or a tenth of a warm-up that is shorter than that.
 
     cosine: to zero; linear: to zero; constant; wsd: constant, then linear to zero over the last quarter (Hägele 2024).
     """
     if warmup > 0 and fraction < warmup:
-        return max(fraction, 1e-3) / warmup
+        return max(fraction, min(1e-3, warmup / 10)) / warmup
     position = min(1.0, (fraction - warmup) / max(1e-9, 1 - warmup))
     match plan.schedule:
         case "cosine":

@@ -1,4 +1,4 @@
-"""Owns what is done about a run whose numbers went wrong: back to the last good state, gentler settings, an example left out, an end.
+"""What is done about a run whose numbers went wrong: back to the last good state, gentler settings, an example left out, an end.
 
 Invariant: everything done is told, in the order in which it was done; a run is helped at most CHANCES times, and ends with a diagnosis.
 """
@@ -6,79 +6,55 @@ Invariant: everything done is told, in the order in which it was done; a run is 
 from __future__ import annotations
 
 import math
-from collections import deque
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any
 
 from loralab.core.errors import Problem, RunFailed
 from loralab.core.events import Incident, Noted
 from loralab.core.records import Plan
-from loralab.train.rollback import LastGood
-
-if TYPE_CHECKING:
-    from loralab.train.loop import Run
+from loralab.train import rollback
+from loralab.train.state import Run
 
 CHANCES = 3  # gentler settings, then the run ends with a diagnosis
 GENTLER = 5.0  # the learning rate is divided by this (Axolotl: 3 to 5; Soup: 5)
-MOST_RATE = 1e-3  # an adapter's learning rate after running away once: 72 of 80 wrecked runs of Tinker's LoRA sweep had 3e-3 or more
 LONGER_WARMUP = 0.1  # of the run (Google's tuning playbook: 5 to 10 %)
-HISTORY = 50  # updates remembered
-QUIET = 10  # updates before the held-out examples are asked again after they said all is well; doubles each time
-
-Change = Callable[..., None]  # loop.change: (run, reason, **settings)
 
 
-@dataclass
-class Watch:
-    """What the guard remembers between two updates. What must survive a resume is in Progress."""
-
-    last_good: LastGood | None = None
-    norms: deque[float] = field(default_factory=lambda: deque(maxlen=HISTORY))  # logarithms, of sound updates
-    suspicion: list[tuple[float, bool]] = field(default_factory=list)  # losses from the first sign on, and which were signs
-    broken: deque[int] = field(default_factory=deque)  # updates that were not finite though each of their examples is
-    back: tuple[int, int] = (-1, -1)  # in which update it last went back, and to which
-    empty: int = 0  # updates in a row without anything to learn from
-    quiet_until: int = 0
-    quiet: int = QUIET
-    hands_off: bool = False  # another engine holds model and optimiser: nothing can be changed under it
-
-
-def gentler_steps(run: Run, code: str, reason: str, change: Change, *, changed: bool = True) -> None:
+def lower_learning_rate(run: Run, code: str, reason: str, *, changed: bool = True) -> None:
     """Go back and make smaller corrections from there; the second time with a new warm-up, the third as exactly as possible.
 
     With `changed` false nothing is made gentler the first time: going back alone may do.
     """
-    back = go_back(run)
+    back = roll_back(run)
     run.progress.troubles += 1
-    if back < 0 or run.watch.hands_off or run.progress.troubles > CHANCES:
+    if back < 0 or run.watch.external_engine or run.progress.troubles > CHANCES:
         rate = run.plan.learning_rate / GENTLER
-        what = (
-            "The training ran away." if run.watch.hands_off else "The training ran away again and again, with gentler settings each time."
-        )
+        what = "The training ran away."
+        if not run.watch.external_engine:
+            what = "The training ran away again and again, with gentler settings each time."
         end(run, code, what, f"Start again with a learning rate of {rate:.1g}; if that goes wrong too, look through the examples.")
         return
-    settings = {"learning_rate": smaller(run.plan)}
+    settings = {"learning_rate": min(run.plan.learning_rate / GENTLER, run.session.safe_rate)}
     if run.progress.troubles == 1 and not changed:
         return
     if run.progress.troubles == 2:
         settings["warmup"] = round(min(0.5, run.progress.step / run.total_steps + LONGER_WARMUP), 3)
     if run.progress.troubles == CHANCES:
         settings |= wider(run.plan)
-    change(run, reason, **settings)
+    run.change(reason, **settings)
 
 
-def gentler_arithmetic(run: Run, change: Change) -> None:
+def raise_precision(run: Run) -> None:
     """The weights are in order and still the numbers are not: compute in wider numbers, then without the fast attention kernel."""
     settings, reason = wider(run.plan), f"{run.plan.precision} cannot hold the numbers this model computes with"
     if not settings and getattr(run.plan, "attention", "") == "sdpa":
         settings, reason = {"attention": "eager"}, "the fast way to compute attention gave numbers that are not finite"
     run.progress.troubles += 1
-    if not settings or run.watch.hands_off or run.progress.troubles > CHANCES:
+    if not settings or run.watch.external_engine or run.progress.troubles > CHANCES:
         what = "The model computes numbers that are not finite, although its weights are in order, even as exactly as possible."
         end(run, "non_finite", what, "Choose another base model, or download this one again.")
         return
-    change(run, reason, **settings)
+    run.change(reason, **settings)
 
 
 def wider(plan: Plan) -> dict[str, Any]:
@@ -91,20 +67,14 @@ def narrow(plan: Plan) -> bool:
     return plan.precision == "fp16"
 
 
-def smaller(plan: Plan) -> float:
-    """The next learning rate to try."""
-    rate = plan.learning_rate / GENTLER
-    return min(rate, MOST_RATE) if plan.task == "text" else rate
-
-
-def go_back(run: Run) -> int:
+def roll_back(run: Run) -> int:
     """Adapter and optimiser as they last were in order; the number of that update, -1 where there is no way back."""
     watch, now = run.watch, run.progress.step
     watch.suspicion.clear()
     watch.norms.clear()
     if watch.last_good is None or watch.back[0] == now:  # there already
         return watch.back[1]
-    watch.back = (now, watch.last_good.restore(run))
+    watch.back = (now, rollback.restore(run, watch.last_good))
     if watch.back[1] >= 0:
         where = f"after update {watch.back[1]}" if watch.back[1] else "at the start"
         run.folder.emit(Noted(step=now, text=f"Went back to what had been learned {where}."))
@@ -114,7 +84,7 @@ def go_back(run: Run) -> int:
 def leave_out(run: Run, rows: Sequence[int], code: str, what: str) -> None:
     """Examples never to be learned from again; a resume knows them from the safety copy."""
     run.progress.left_out += rows
-    tell(run, code, f"{what}; left out from here on.", {"rows": list(rows)})
+    report(run, code, f"{what}; left out from here on.", {"rows": list(rows)})
 
 
 def corrupt(run: Run, name: str) -> None:
@@ -123,13 +93,13 @@ def corrupt(run: Run, name: str) -> None:
     end(run, "corrupt_weights", what, "Delete this model and download it again, or choose another.")
 
 
-def tell_broken(run: Run, rows: Sequence[int], loss: float, norm: float, why: str) -> None:
+def report_broken(run: Run, rows: Sequence[int], loss: float, norm: float, why: str) -> None:
     """The update under way is not finite; `rows` are the examples in it."""
     text = f"Update {run.progress.step + 1} gave numbers that are not finite; it was left out.{why}"
-    tell(run, "non_finite", text, {"rows": list(rows), "loss": loss, "grad_norm": norm})
+    report(run, "non_finite", text, {"rows": list(rows), "loss": loss, "grad_norm": norm})
 
 
-def tell(run: Run, code: str, text: str, data: dict[str, Any]) -> None:
+def report(run: Run, code: str, text: str, data: dict[str, Any]) -> None:
     """Something was noticed in the update under way."""
     run.folder.emit(Incident(step=run.progress.step + 1, code=code, text=text, data=data))
 
@@ -139,13 +109,13 @@ def end(run: Run, code: str, what: str, todo: str) -> None:
     if math.isnan(run.progress.base_loss):
         raise RunFailed(what, todo, code=code)
     if run.best is None:
-        go_back(run)
+        roll_back(run)
     progress = run.progress
     if progress.best_loss < progress.base_loss:
         what += f" The best version so far, from update {progress.best_step}, is kept."
     else:
         what += " No version was better yet than the model was before."
-    run.why, run.reason = "failed", Problem(code=code, what=what, todo=todo)
+    run.end("failed", Problem(code=code, what=what, todo=todo))
 
 
 def named(rows: Sequence[int], one: str, many: str) -> str:

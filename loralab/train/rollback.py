@@ -1,4 +1,4 @@
-"""Owns the last good state of a run: what is trained and the optimiser's notes, kept in main memory to go back to.
+"""The last good state of a run: what is trained and the optimiser's notes, kept in main memory to go back to.
 
 Invariant: what is gone back to was followed by at least EVERY updates without a sign of trouble, or is the state the run began with.
 Two copies are kept, the one to go back to and a younger one on probation. With AdamW that is six times the bytes of what is trained:
@@ -8,62 +8,50 @@ the free memory no copies are kept and the best version so far, which the run ho
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import psutil
 from torch import Tensor
 
-if TYPE_CHECKING:
-    from loralab.train.loop import Run
+from loralab.train.state import GoodState, LastGood, Run
 
-EVERY = 5  # sound updates between two copies, and before one counts as good: trouble shows within three (guard.PATIENCE)
+EVERY = 5  # updates in order between two copies, and before one counts as good: trouble shows within three (guard.PATIENCE)
 SHARE = 0.25  # of the free main memory that copies may take
 
 
-@dataclass
-class State:
-    """What a run can go back to."""
-
-    step: int
-    weights: dict[str, Tensor]
-    notes: dict[str, Any] | None  # the optimiser's; None: they start anew
+def begin(run: Run) -> LastGood:
+    """The state a run begins with, where there is memory for it."""
+    size = sum(tensor.nbytes for tensor in run.session.state().values())
+    return LastGood(_now(run) if 6 * size <= SHARE * psutil.virtual_memory().available else None)
 
 
-class LastGood:
-    """The state to go back to, and the younger one that is to replace it."""
-
-    def __init__(self, run: Run) -> None:
-        size = sum(tensor.nbytes for tensor in run.session.state().values())
-        self.room = 6 * size <= SHARE * psutil.virtual_memory().available
-        self.good: State | None = _now(run) if self.room else None
-        self.younger: State | None = None
-
-    def sound(self, run: Run) -> None:
-        """An update without a sign of trouble was made: every so often the younger copy has proved itself, and a new one is taken."""
-        newest = self.younger or self.good
-        if self.room and newest and run.progress.step - newest.step >= EVERY:
-            self.good, self.younger = newest, _now(run)
-
-    def restore(self, run: Run) -> int:
-        """Go back; the updates since then count as made. Returns the update whose state it is, -1 where there is none."""
-        self.younger = None
-        state = self.good
-        if state is None and run.best is not None:
-            state = State(run.progress.best_step, run.best, None)
-        if state is None:
-            return -1
-        run.session.load_state(state.weights)
-        if state.notes is None:
-            run.optimizer = run.session.optimizer()
-        else:
-            run.optimizer.load_state_dict(copied(state.notes))  # a copy: the optimiser goes on writing into what it is given
-        run.optimizer.set_base(run.plan.learning_rate)
-        return state.step
+def confirm(run: Run) -> None:
+    """An update without a sign of trouble was made: every so often the younger copy has proved itself, and a new one is taken."""
+    kept = run.watch.last_good
+    newest = kept and (kept.younger or kept.good)
+    if kept and newest and run.progress.step - newest.step >= EVERY:
+        kept.good, kept.younger = newest, _now(run)
 
 
-def _now(run: Run) -> State:
-    return State(run.progress.step, copied(run.session.state()), copied(run.optimizer.state_dict()))
+def restore(run: Run, kept: LastGood) -> int:
+    """Go back; the updates since then count as made. Returns the update whose state it is, -1 where there is none."""
+    kept.younger = None
+    state = kept.good
+    if state is None and run.best is not None:
+        state = GoodState(run.progress.best_step, run.best, None)
+    if state is None:
+        return -1
+    run.session.load_state(state.weights)
+    if state.notes is None:
+        run.optimizer = run.session.optimizer()
+    else:
+        run.optimizer.load_state_dict(copied(state.notes))  # a copy: the optimiser goes on writing into what it is given
+    run.optimizer.set_base(run.plan.learning_rate)
+    return state.step
+
+
+def _now(run: Run) -> GoodState:
+    return GoodState(run.progress.step, copied(run.session.state()), copied(run.optimizer.state_dict()))
 
 
 def copied(value: Any) -> Any:

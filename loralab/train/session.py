@@ -1,4 +1,7 @@
-"""Owns the contract between the one loop and a kind of training. Text and image differ only in what stands behind it."""
+"""The contract between the one loop and a kind of training. What differs between text and pictures stands behind it.
+
+Invariant: the loop counts costs and names rows; what a cost is of (tokens, pixels) and how it is made smaller only the session knows.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,8 @@ from typing import Any, Protocol
 
 from torch import Tensor
 
+from loralab.core.judgement import Judgement, Note
 from loralab.core.records import Artifact, Plan
-from loralab.evaluations import Note
-from loralab.evaluations.shared.verdict import Judgement
 
 
 @dataclass
@@ -19,16 +21,28 @@ class Batch:
     """A micro-batch: what is computed at once. `tensors` are what the session's loss needs."""
 
     tensors: dict[str, Tensor]
-    n_tokens: int  # real tokens read, padding not counted
-    n_targets: int  # positions learned from
+    n_units: int  # what is really read, padding not counted
+    n_targets: int  # what is learned from: positions, pictures
     rows: tuple[int, ...] = ()  # which examples these are, so that an incident can name them
-    sizes: tuple[int, ...] = ()  # tokens of each row, padding not counted
+    costs: tuple[int, ...] = ()  # of each row alone
+
+    @property
+    def cost(self) -> int:
+        """What is computed at once: all rows are padded to the largest."""
+        return len(self.costs) * self.largest
+
+    @property
+    def largest(self) -> int:
+        """Cost of the costliest row."""
+        return max(self.costs, default=0)
 
 
 class Session(Protocol):
     """What a kind of training gives the loop. `loss` is a sum with its count: accumulated micro-batches equal one big batch exactly."""
 
     model: Any  # a torch module
+    unit: str  # what costs are counted in, in words: tokens
+    safe_rate: float  # highest learning rate to go on with after running away; inf: whatever is left of the plan's
 
     @property
     def plan(self) -> Plan:
@@ -36,11 +50,35 @@ class Session(Protocol):
         ...
 
     def reconfigure(self, plan: Plan) -> None:
-        """Go on with a changed plan: token budget, recomputation, precision, attention. What was learned so far stays."""
+        """Go on with a changed plan: cost at once, recomputation, precision, attention. What was learned so far stays."""
         ...
 
     def split(self, batch: Batch) -> tuple[Batch, Batch] | None:
         """The same examples in two smaller micro-batches; None for a single example."""
+        ...
+
+    @property
+    def cost_limit(self) -> int:
+        """Most cost at once under the plan as it is; 0 where only the number of rows bounds it."""
+        ...
+
+    def limit_cost(self, cost: int) -> dict[str, Any]:
+        """Settings under which no micro-batch costs more than `cost`, but for a single example that does. The result stays the same."""
+        ...
+
+    def smaller_words(self, cost: int) -> str:
+        """What a person can do so that no example costs more than `cost`, as the first half of a sentence."""
+        ...
+
+    def worst_batch(self, cost: int = 0) -> Batch | None:
+        """The costliest micro-batch of an epoch, or one of at most `cost`; None where there is nothing to try out."""
+        ...
+
+    def predicted_bytes(self, batch: Batch, *, again: bool = False) -> float:
+        """What a micro-batch will hold by the model's own measures; `again`: gradients of another are there already.
+
+        Raises Unavailable, with the reason, where this model's cannot be told.
+        """
         ...
 
     def steps_per_epoch(self) -> int:
@@ -49,7 +87,7 @@ class Session(Protocol):
 
     def steps(self, epoch: int, start: int = 0) -> Iterator[Sequence[Batch]]:
         """Updates of an epoch in their seeded order, from the `start`-th on; each is the micro-batches of one effective batch,
-        none larger than the plan's token budget (but for a single example that is).
+        none costlier than the plan allows (but for a single example that is).
         """
         ...
 

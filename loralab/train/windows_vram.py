@@ -1,4 +1,4 @@
-"""Owns what Windows does instead of failing: it moves what does not fit on the graphics card into main memory, and training crawls.
+"""What Windows does instead of failing: it moves what does not fit on the graphics card into main memory, and training crawls.
 
 Since driver 536 nothing is raised then; an update merely takes five to twenty times as long. So torch is told to stop before the card
 is full, and where other programs fill it all the same, the crawl is taken for what it is: out of memory. Invariant: on a system that
@@ -11,23 +11,20 @@ import platform
 import sys
 from collections.abc import Callable, Sequence
 from statistics import median
-from typing import TYPE_CHECKING
 
 import torch
 
 from loralab.train.allocation import make_room
-from loralab.train.oom import Change, padded, shrink, told
+from loralab.train.oom import report, shrink
 from loralab.train.session import Batch
-
-if TYPE_CHECKING:
-    from loralab.train.loop import Run
+from loralab.train.state import Run
 
 FULL = 0.02  # share of the card left free below which it counts as full
 KEPT_FREE = 0.03  # share torch leaves alone, so that it never makes the card look full by itself
 SLOWER = 3.0  # times the usual
 ENOUGH, MOST = 5, 50  # updates behind “the usual”: fewer say nothing, older ones no longer hold
 
-Pace = tuple[float, float]  # seconds of an update, seconds for each of its tokens
+Pace = tuple[float, float]  # seconds of an update, seconds for each unit of it
 Reading = tuple[int, int]  # bytes of the card: free, in all
 
 
@@ -49,30 +46,30 @@ def bound_card() -> None:
 
 
 def spilled(now: Pace, before: Sequence[Pace], card: Reading) -> bool:
-    """Whether an update took so long because the card is full: slow as a whole and by the token, which a long example is not."""
+    """Whether an update took so long because the card is full: slow as a whole and by the unit, which a long example is not."""
     free, total = card
     if len(before) < ENOUGH or free >= FULL * total:
         return False
     return all(taken > SLOWER * median(usual) for taken, usual in zip(now, zip(*before, strict=True), strict=True))
 
 
-def watch(run: Run, seconds: float, micro_batches: Sequence[Batch], change: Change, card: Callable[[], Reading] | None = None) -> None:
+def watch(run: Run, seconds: float, micro_batches: Sequence[Batch], card: Callable[[], Reading] | None = None) -> None:
     """After an update that took `seconds`: where it crawled because the card spilled over, less is computed at once from here on."""
     if not (card or can_spill()):
         return
-    room, step = run.room, run.progress.step
-    now = (seconds, seconds / max(1, sum(batch.n_tokens for batch in micro_batches)))
-    if room.last == step:
+    state, step = run.oom, run.progress.step
+    now = (seconds, seconds / max(1, sum(batch.n_units for batch in micro_batches)))
+    if state.last == step:
         return  # it was done twice, so its time says nothing
-    if not spilled(now, room.paces, (card or torch.cuda.mem_get_info)()):
-        room.paces = [*room.paces, now][-MOST:]
+    if not spilled(now, state.paces, (card or torch.cuda.mem_get_info)()):
+        state.paces = [*state.paces, now][-MOST:]
         return
-    usual = median(pace[0] for pace in room.paces)
+    usual = median(pace[0] for pace in state.paces)
     text = (
         f"Update {step} took {seconds:.1f} s instead of {usual:.1f} s: the graphics card is full and Windows uses main memory in its place."
     )
-    largest = max(micro_batches, key=padded)
-    told(run, text, "spilled into system memory", largest, code="memory_spill")
-    room.paces = []
+    largest = max(micro_batches, key=lambda batch: batch.cost)
+    report(run, text, "spilled into system memory", largest, code="memory_spill")
+    state.paces = []
     make_room()
-    shrink(run, padded(largest), change, at_once=True)
+    shrink(run, largest.cost, at_once=True)

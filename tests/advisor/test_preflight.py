@@ -12,6 +12,7 @@ from advisor.advisor import Advisor
 from advisor.diagnosis import preflight
 from loralab.cli import app
 from loralab.core.errors import UserError
+from loralab.core.records import Example, Message
 from loralab.datasets import fixes, run_facts
 from loralab.datasets.fixes import OPERATIONS, DataFix, Reading
 from loralab.datasets.profile import load_examples
@@ -144,6 +145,22 @@ def test_realigned_answers_belong_to_their_questions_again(tmp_path, home) -> No
     assert belonging(plan.dataset) < 0.1 * healthy
     done = put_right("realign", plan, tmp_path / "model", home)
     assert belonging(done.path) > 0.95 * healthy
+
+
+def test_classes_among_the_conversations_are_no_answers_to_move() -> None:
+    """The slip was counted over conversations alone, and what is labelled keeps its class."""
+    question, label = spoiled.rows(12), Message(role="assistant", content="good")
+    asked = [Message(role="user", content=str(row["prompt"])) for row in question]
+    said = [Message(role="assistant", content=f"{row['completion']} {row['prompt']}") for row in question]
+    examples: list[Example] = []
+    for at, prompt in enumerate(asked):
+        examples.append(Example(row=2 * at + 1, messages=(prompt, said[at - 2])))
+        examples.append(Example(row=2 * at + 2, messages=(Message(role="user", content=f"a {at}"), label), label="good"))
+    found = fixes.realign(examples, Reading(), None)  # type: ignore[arg-type]
+    talks = [e for e in found if e.label is None]
+    assert len(talks) == 10
+    assert all(e.messages[0].content in e.messages[1].content for e in talks)
+    assert [e for e in found if e.label] == [e for e in examples if e.label]
 
 
 def test_where_nothing_is_wrong_nothing_is_written(tmp_path, home) -> None:

@@ -3,6 +3,7 @@ did well, and which of several explanations is named."""
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -45,6 +46,18 @@ def test_a_handful_of_updates_is_an_alarm_where_more_would_have_helped() -> None
     assert some is not None
     assert not some.alarm  # better, and not by a handful: told
     assert said(ran(150, *FALLING, max_steps=150), "R37") is None
+
+
+@pytest.mark.parametrize(("epochs", "changed"), [(0.1, {"max_steps", "epochs"}), (50.0, {"max_steps"})])
+def test_a_higher_limit_comes_with_the_rounds_that_reach_it(epochs: float, changed: set[str]) -> None:
+    """Most updates are a limit: raised alone, it changes nothing where the rounds end the run before."""
+    one = ran(8, *FALLING, max_steps=8, epochs=epochs)
+    found = said(one, "R37")
+    assert found is not None
+    assert found.settings.keys() == changed
+    assert one.facts is not None
+    repaired = one.plan.model_copy(update=found.settings)
+    assert repaired.updates(math.ceil(one.facts.n_train / repaired.effective_batch)) == found.settings["max_steps"]
 
 
 def test_updates_far_smaller_than_usual_count_as_fewer() -> None:

@@ -190,7 +190,7 @@ def test_a_profile_shows_examples_exactly_as_the_model_sees_them(tmp_path: Path,
     first = profile.previews[0]
     learned = "".join(text for text, is_learned in first.pieces if is_learned)
     assert learned == "It is 0.<|im_end|>"
-    assert 0 < first.learned_tokens < first.tokens
+    assert 0 < first.learned < first.cost
     assert "What is number 0?" in "".join(text for text, is_learned in first.pieces if not is_learned)
     assert profile.tokens["p50"] <= profile.tokens["max"] <= profile.tokens["total"]
     assert DatasetProfile.model_validate_json(profile.model_dump_json()) == profile

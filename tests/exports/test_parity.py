@@ -104,7 +104,7 @@ def test_where_the_runtime_is_missing_nothing_is_claimed(place: Place, monkeypat
     result, _ = export(place, "gguf", "bf16")
     assert (result["parity"], result["checked_with"]) == ("untried", "")
     assert "not proven: llama.cpp is not installed" in result["parity_words"].lower()
-    assert "pip install" in json.loads((Path(result["folder"]) / "parity.json").read_text())["todo"]
+    assert "Start LoRALab again" in json.loads((Path(result["folder"]) / "parity.json").read_text())["todo"]
 
 
 # ---- every format is green, and every fault is caught ----------------------------------------------------------------------

@@ -229,7 +229,7 @@ def at_once(count, code, *arguments):
 
 def test_several_apps_that_start_look_and_die_at_once_never_run_two(home, fake):
     code = (
-        "import sys, time; from pathlib import Path; from loralab.runs.runs import runs\n"
+        "import sys, time; from pathlib import Path; from loralab.runs import runs\n"
         "home = Path(sys.argv[1])\n"
         "plan = {'task': 'fake', 'max_steps': 3, 'step_seconds': 0.02}\n"
         "print('ready', flush=True); sys.stdin.readline()\n"
@@ -255,7 +255,7 @@ def test_two_apps_that_resume_the_same_run_at_once_start_it_once(home, fake):
     until(lambda: runs.view(home, run).step == 2)
     runs.stop(home, run, force=True)
     code = (
-        "import sys; from pathlib import Path; from loralab.runs.runs import runs; from loralab.core.errors import UserError\n"
+        "import sys; from pathlib import Path; from loralab.runs import runs; from loralab.core.errors import UserError\n"
         "print('ready', flush=True); sys.stdin.readline()\n"
         "try: runs.resume(Path(sys.argv[1]), sys.argv[2]); print('started', flush=True)\n"
         "except UserError as error: print(error.problem.code, flush=True)"

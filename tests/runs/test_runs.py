@@ -84,7 +84,7 @@ def test_a_killed_run_is_resumed_and_what_came_after_the_checkpoint_is_done_agai
 
 def test_a_run_goes_on_when_the_app_is_killed_and_a_new_app_attaches(home, fake):
     app = python(
-        "import sys, time; from pathlib import Path; from loralab.runs.runs import runs\n"
+        "import sys, time; from pathlib import Path; from loralab.runs import runs\n"
         "plan = {'task': 'fake', 'max_steps': 40, 'step_seconds': 0.05}\n"
         "print(runs.start(Path(sys.argv[1]), 'train', plan), flush=True); time.sleep(600)",
         home,

@@ -139,7 +139,7 @@ def test_a_real_kill_by_the_system_for_want_of_memory_is_told_as_such(home, fake
         for limit in limits:
             limit.write_text(str(300 << 20))
         join = "Path(sys.argv[3], 'cgroup.procs').write_text(str(os.getpid())); runs.resume(Path(sys.argv[1]), sys.argv[2])"
-        python(f"import os, sys; from pathlib import Path; from loralab.runs.runs import runs; {join}", home, run, folder).wait(60)
+        python(f"import os, sys; from pathlib import Path; from loralab.runs import runs; {join}", home, run, folder).wait(60)
         view = ended(home, run)
     finally:
         until(lambda: not (folder / "cgroup.procs").read_text().strip())
@@ -242,7 +242,7 @@ def test_keeper_and_worker_killed_at_once_as_by_a_power_cut(home, fake):
 
 def test_with_the_app_gone_a_killed_worker_still_goes_on_and_a_new_app_sees_it_all(home, fake):
     app = python(
-        "import sys, time; from pathlib import Path; from loralab.runs.runs import runs\n"
+        "import sys, time; from pathlib import Path; from loralab.runs import runs\n"
         "plan = {'task': 'fake', 'max_steps': 8, 'step_seconds': 0.05, 'breaks': 'kill', 'breaks_above': 60, 'breaks_at': 4}\n"
         "print(runs.start(Path(sys.argv[1]), 'train', plan), flush=True); time.sleep(600)",
         home,

@@ -28,7 +28,7 @@ def test_many_apps_that_find_a_run_dead_at_once_write_one_ending(home, fake):
     run = fake(breaks="hang")
     until(lambda: runs.view(home, run).step == 2)
     look = (
-        "import sys, time; from pathlib import Path; from loralab.runs.runs import runs\n"
+        "import sys, time; from pathlib import Path; from loralab.runs import runs\n"
         "home, run = Path(sys.argv[1]), sys.argv[2]\n"
         "while runs.view(home, run).active: pass\n"
         "print(runs.view(home, run).state)"

@@ -158,6 +158,18 @@ def test_hanging_up_stops_the_writing(adapted: tuple[Any, Any], monkeypatch: pyt
     talks.close()
 
 
+def test_a_page_that_points_its_name_at_this_computer_is_not_answered() -> None:
+    """Not even with the token."""
+    from starlette.testclient import TestClient
+
+    from loralab.serve import app
+
+    web: Any = app.make_app(None, "secret", {"name": "tiny", "created": 0.0})  # pyright: ignore[reportArgumentType]
+    told = {"Authorization": "Bearer secret"}
+    for host, status in (("evil.example", 403), ("127.0.0.1.evil.example:80", 403), ("127.0.0.1:8000", 200), ("[::1]:8000", 200)):
+        assert TestClient(web).get("/health", headers=told | {"Host": host}).status_code == status, host
+
+
 def test_before_and_after_grow_beside_each_other(adapted: tuple[Any, Any]) -> None:
     """Two answers take turns piece by piece, each as it is alone; the adapter is on again after all, a third waits."""
     import asyncio

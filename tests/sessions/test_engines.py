@@ -52,6 +52,27 @@ def test_both_engines_agree_update_by_update(tmp_path: Path, data: Path, family:
     assert our_result.keys() == their_result.keys()
 
 
+@pytest.mark.usefixtures("no_verdict")
+def test_trl_computes_no_more_at_once_than_the_plan_allows(
+    tmp_path: Path, llama: Path, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the fit was foretold for, and what a worker that ran out of memory is started again with."""
+    at_once: list[int] = []
+    compute = trl_engine.SFTTrainer.compute_loss
+
+    def watched(self: Any, model: Any, inputs: Any, *args: Any, **settings: Any) -> Any:
+        at_once.append(inputs["input_ids"].numel())
+        return compute(self, model, inputs, *args, **settings)
+
+    monkeypatch.setattr(trl_engine.SFTTrainer, "compute_loss", watched)
+    settings = {"token_budget": 130, "micro_batch": 8, "max_steps": 8}
+    ours, _ = train(tmp_path / "ours", llama, data, engine="loralab", **settings)
+    theirs, _ = train(tmp_path / "theirs", llama, data, engine="trl", **settings)
+    assert max(at_once) <= 130
+    assert models.losses(theirs) == pytest.approx(models.losses(ours), abs=1e-3)
+    assert [step.tokens for step in models.told(theirs, Stepped)] == [step.tokens for step in models.told(ours, Stepped)]
+
+
 def test_trl_tells_the_same_kinds_of_events_and_saves_an_adapter(tmp_path: Path, llama: Path, data: Path) -> None:
     folder, result = train(tmp_path / "run", llama, data, engine="trl", max_steps=3)
     assert result["steps"] == 3

@@ -17,6 +17,10 @@ from loralab.core.paths import STARTER
 from loralab.lab import Lab
 from loralab.runs import runs
 from loralab.sessions import corpus
+from loralab.sessions.pretrain import PretrainSession
+from loralab.tasks.pretrain import PretrainPlan
+from loralab.train.optim import factor
+from tests.support import models
 
 pytestmark = pytest.mark.worker
 
@@ -94,6 +98,25 @@ def test_a_model_is_gone_on_from_with_its_own_tokenizer_on_another_corpus(lab, t
     ending = lab.wait(run).ending
     assert ending is not None
     assert (ending.code, ending.todo) == ("other_tokenizer", "Set vocabulary to 8192.")
+
+
+def test_samples_of_a_small_corpus_are_whole_openings_of_it(text, tmp_path):
+    few = tmp_path / "few.jsonl"
+    few.write_text("".join(text.read_text("utf-8").splitlines(keepends=True)[:40]), "utf-8")
+    plan = PretrainPlan(dataset=str(few), heldout_share=0.1, **SHAPE)
+    session = PretrainSession(plan, models.run_folder(tmp_path / "run", plan, tmp_path))
+    heldout = session.corpus.heldout
+    assert 32 < len(heldout) < 1000
+    samples = session._samples(3)
+    whole = session.corpus.tokenizer.decode(heldout.tolist())
+    assert len(samples) == 3
+    assert all(len(sample.prompt) > 32 and sample.prompt in whole for sample in samples)
+
+
+def test_the_schedule_is_what_its_help_says():
+    plan = PretrainPlan()
+    falls = next(step for step in range(1000) if factor(plan, step / 1000, 0.0) < 1)
+    assert (falls, "last quarter" in str(PretrainPlan.model_fields["schedule"].description)) == (751, True)
 
 
 def test_whole_documents_are_held_out_and_adding_one_moves_no_other(text, tmp_path):

@@ -15,11 +15,11 @@ from loralab.core.events import Adjusted, Noted
 from loralab.sessions.full import FullSession
 from loralab.sessions.head import TextHead
 from loralab.sessions.lora import attach_adapter
+from loralab.sessions.recompute import keeping, set_mode
 from loralab.sessions.text import TextSession
 from loralab.sessions.trace import Pack, Setting, record
 from loralab.train import loop
 from loralab.train.optim import adamw
-from loralab.train.recompute import keeping, set_mode
 from tests.support import models
 from tests.support.tiers import grid
 
@@ -93,7 +93,7 @@ def test_a_run_takes_up_another_mode_and_goes_on_as_if_nothing_had_been(tmp_path
             if number == 4:
                 break
             if name == "changed":
-                loop.change(run, "to see whether it matters", recompute=MODES[(number + 1) % 3])
+                run.change("to see whether it matters", recompute=MODES[(number + 1) % 3])
                 assert session.causal_model().is_activation_checkpointing == (session.plan.recompute != "none")
             loop._update(run, batches)
         results.append((models.losses(folder), {k: v.clone() for k, v in session.state().items()}, len(models.told(folder, Adjusted))))

@@ -118,6 +118,20 @@ def test_every_example_is_seen_once_per_epoch_and_held_out_ones_never(
         assert all(len(batch.rows) <= micro for update in updates for batch in update)
 
 
+def test_an_evaluation_sees_every_class_of_a_sorted_file_with_its_share(tmp_path: Path, llama: Path) -> None:
+    """Early stopping and the version that is kept rest on it: the first rows alone would speak for the first classes alone."""
+    lines = [json.dumps({"text": f"Say it, number {row}.", "label": f"class {row // 120}"}) for row in range(1200)]
+    data = tmp_path / "sorted.jsonl"
+    data.write_text("\n".join(lines) + "\n", "utf-8")
+    session = opened(tmp_path / "run", llama, data, heldout_share=0.3, token_budget=0)
+    seen = [row for batch in session.heldout() for row in batch.rows]
+    assert len(seen) == len(set(seen)) == 128
+    assert seen == sorted(seen)
+    held, looked = (Counter((row - 1) // 120 for row in rows) for rows in ([e.row for e in session.heldout_examples], seen))
+    assert all(abs(looked[each] / 128 - held[each] / 360) < 0.02 for each in range(10))
+    assert [row for batch in session.heldout() for row in batch.rows] == seen
+
+
 def test_the_order_depends_on_seed_and_epoch_alone(tmp_path: Path, llama: Path, data: Path) -> None:
     session, again = (opened(tmp_path / name, llama, data, seed=3) for name in ("a", "b"))
     assert session.order(0) == again.order(0)
@@ -138,12 +152,12 @@ def test_batches_hold_the_tokens_of_their_examples_and_nothing_is_learned_from_p
         assert set(ids[at, len(row.ids) :].tolist()) <= {session.encoder.pad_id}
         assert not learned[at, len(row.ids) :].any()
     assert batch.n_targets == int(learned.sum())
-    assert batch.n_tokens == sum(len(session.train_rows[i].ids) for i in (0, 5, 9))
+    assert batch.n_units == sum(len(session.train_rows[i].ids) for i in (0, 5, 9))
 
 
 def test_rows_of_like_length_share_a_batch(tmp_path: Path, llama: Path, data: Path) -> None:
     session = opened(tmp_path, llama, data)
-    padding = sum(batch.tensors["ids"].numel() - batch.n_tokens for update in session.steps(0) for batch in update)
+    padding = sum(batch.tensors["ids"].numel() - batch.n_units for update in session.steps(0) for batch in update)
     assert padding < 0.15 * sum(len(row.ids) for row in session.train_rows)
 
 

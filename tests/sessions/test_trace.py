@@ -14,9 +14,9 @@ from transformers import AutoConfig, AutoModelForCausalLM
 from loralab.runtimes.base_model import DTYPES, kernel
 from loralab.sessions.head import TextHead
 from loralab.sessions.lora import attach_adapter
+from loralab.sessions.recompute import set_mode
 from loralab.sessions.trace import Pack, Setting, _plain, count, record, trace
 from loralab.sessions.trace_ledger import Ledger
-from loralab.train.recompute import set_mode
 from tests.support import models
 from tests.support.tiers import grid
 

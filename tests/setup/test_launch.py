@@ -23,8 +23,7 @@ import psutil
 import pytest
 
 from loralab.core.paths import CHECKOUT
-from loralab.setup.opened import running_link, write_note
-from loralab.setup.opening import choose_port
+from loralab.setup.opened import choose_port, running_link, write_note
 
 pytestmark = pytest.mark.worker
 

@@ -29,6 +29,8 @@ from loralab.setup.machine import Card, parse_card, short_of_space, torch_build
 from loralab.setup.progress import Progress, SetupProblem, Terminal, explain
 from loralab.setup.steps import ensure
 
+pytestmark = pytest.mark.worker
+
 
 @pytest.mark.parametrize(
     ("system", "card", "name", "index"),

@@ -52,8 +52,8 @@ def same(ours: dict[str, torch.Tensor], theirs: dict[str, torch.Tensor]) -> bool
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(answers, "LONGEST", 4)
     monkeypatch.setattr(text, "MOST_ANSWERS", 3)
-    monkeypatch.setattr(checkpointing, "LOOK_EVERY", 0.01)
-    monkeypatch.setattr(pause, "LOOK_EVERY", 0.0)
+    monkeypatch.setattr(checkpointing, "RETRY_EVERY", 0.01)
+    monkeypatch.setattr(pause, "READ_EVERY", 0.0)
     monkeypatch.setattr(pause, "ANSWER_EVERY", 0.01)
 
 

@@ -11,12 +11,11 @@ import os
 import signal
 import sys
 import time
-from typing import Any, Literal, NoReturn
+from typing import Any, Literal
 
-from loralab.core.errors import Problem
 from loralab.core.events import Evaluated, Previewed, Saved, Stepped
 from loralab.core.paths import write_atomic
-from loralab.core.records import Artifact, DatasetProfile, Plan, Sample, Score, setting
+from loralab.core.records import Artifact, Plan, Sample, Score, setting
 from loralab.runs.run_folder import RunFolder
 from loralab.tasks import Task
 
@@ -35,14 +34,6 @@ class FakePlan(Plan):
     breaks_above: int = setting(0, "Tokens at once above which to break.", group="learning", label="Breaks above", ge=0)
     saves_every: int = setting(0, "Updates between two safety copies.", group="saving", label="Saves every", ge=0)
     nan_at: int = setting(0, "Update whose loss is not a number.", group="learning", label="NaN at")
-
-
-def check(plan: Plan, profile: DatasetProfile | None) -> list[Problem]:
-    return []
-
-
-def _open(plan: Plan, folder: RunFolder) -> NoReturn:
-    raise AssertionError("the fake task has its own engine")
 
 
 def train(plan: FakePlan, folder: RunFolder) -> dict[str, Any]:
@@ -129,4 +120,4 @@ def _break(how: str, folder: RunFolder) -> None:
             os.kill(os.getpid(), 9)  # SIGKILL; on Windows the same number ends it as hard
 
 
-TASK = Task(kind="fake", plan=FakePlan, label="Pretending", check=check, open=_open, engines={"fake": train})
+TASK = Task(kind="fake", plan=FakePlan, session=f"{__name__}:NoSession", engines={"fake": f"{__name__}:train"})  # there is no session

@@ -13,6 +13,7 @@ from typing import Any
 
 from loralab.runs import worker
 from loralab.train import loop
+from loralab.train.state import Run
 
 # Every tensor gets pages of its own and gives them back: otherwise what a limit of so many megabytes allows would be left to chance.
 ENVIRONMENT = {"MALLOC_MMAP_THRESHOLD_": "65536", "OMP_NUM_THREADS": "1"}
@@ -22,7 +23,7 @@ def main(folder: str, megabytes: int) -> int:
     """The worker's exit code."""
     prepare, finish, taken = loop.prepare, loop.finish, 0
 
-    def limited(*arguments: Any) -> loop.Run:
+    def limited(*arguments: Any) -> Run:
         nonlocal taken
         run = prepare(*arguments)
         taken = _virtual("VmSize:")
@@ -30,7 +31,7 @@ def main(folder: str, megabytes: int) -> int:
             resource.setrlimit(resource.RLIMIT_AS, (taken + megabytes * 2**20, resource.RLIM_INFINITY))
         return run
 
-    def unlimited(run: loop.Run) -> dict[str, Any]:
+    def unlimited(run: Run) -> dict[str, Any]:
         resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
         return finish(run)
 

@@ -71,7 +71,7 @@ def plan(dataset: Path, **settings: Any) -> TextPlan:
         "effective_batch": 8,
         "patience": 0,
         "learning_rate": 1e-2,
-        "epochs": 2.0,
+        "epochs": 100.0 if settings.get("max_steps") else 2.0,  # most updates are a limit, never more than the rounds need
         "eval_every": 100,
         **settings,
     }

@@ -20,9 +20,10 @@ from loralab.sessions import job
 from loralab.sessions.lora import attach_adapter, save_adapter
 from loralab.sessions.text import TextSession
 from loralab.tasks.text import TextPlan
-from loralab.train import checkpoint, guard, loop, recovery, replay
+from loralab.train import checkpoint, find_bad_rows, gradient, guard, loop, recovery
 from loralab.train.checkpoint import Progress
 from loralab.train.optim import adamw
+from loralab.train.state import Run
 from tests.support import healthy, models, troubles
 from tests.support.tiers import grid
 
@@ -80,7 +81,7 @@ def test_looking_into_a_bad_update_changes_nothing_but_itself(tmp_path: Path, wh
     session = _session(tmp_path / "s", where, **settings)
     batch = session.batch(session.train_rows, range(6), session.train_examples)
     before, weights = torch.get_rng_state(), {name: tensor.clone() for name, tensor in session.state().items()}
-    assert replay.broken_rows(session, [batch]) == []
+    assert find_bad_rows.broken_rows(session, [batch]) == []
     assert torch.equal(torch.get_rng_state(), before)
     assert all(torch.equal(tensor, weights[name]) for name, tensor in session.state().items())
     assert all(p.grad is None for p in session.model.parameters())
@@ -89,11 +90,11 @@ def test_looking_into_a_bad_update_changes_nothing_but_itself(tmp_path: Path, wh
 def test_only_the_named_rows_are_taken_out_of_a_batch(tmp_path: Path, where: dict[str, Path]) -> None:
     session = _session(tmp_path / "s", where)
     batch = session.batch(session.train_rows, range(7), session.train_examples)
-    kept = replay.without(session, [batch], {batch.rows[2], batch.rows[6]})
+    kept = find_bad_rows.without(session, [batch], {batch.rows[2], batch.rows[6]})
     assert sorted(row for part in kept for row in part.rows) == sorted(set(batch.rows) - {batch.rows[2], batch.rows[6]})
     total = sum(session.loss(part)[0].item() for part in kept)
     alone = sum(
-        session.loss(part)[0].item() for part in replay.alone(session, [batch]) if part.rows[0] not in (batch.rows[2], batch.rows[6])
+        session.loss(part)[0].item() for part in find_bad_rows.alone(session, [batch]) if part.rows[0] not in (batch.rows[2], batch.rows[6])
     )
     assert total == pytest.approx(alone, rel=1e-5)
 
@@ -113,7 +114,7 @@ def test_a_broken_held_out_row_is_left_out_of_looks_and_verdict(tmp_path: Path, 
 @pytest.mark.nightly
 def test_the_third_time_is_the_last_and_the_end_says_why(tmp_path: Path, where: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
     """Corrections that go the wrong way, and a guard whose gentler settings are not gentle: nothing helps."""
-    monkeypatch.setattr(recovery, "MOST_RATE", 0.1)
+    monkeypatch.setattr(TextSession, "safe_rate", 0.1)
     monkeypatch.setattr(recovery, "GENTLER", 1.0)
     settings = troubles.STARTER_RUN | {"learning_rate": 0.1, "schedule": "constant", "warmup": 0.0, "max_steps": 60, "eval_every": 30}
     with troubles.uphill():
@@ -144,7 +145,7 @@ def test_going_back_is_to_an_earlier_adapter_and_its_notes_exactly(tmp_path: Pat
         loop._update(run, next(steps))
     with torch.no_grad():
         troubles.break_adapter(run)
-    at = recovery.go_back(run)
+    at = recovery.roll_back(run)
     assert at == 0  # the copy taken at update 5 has not proved itself for five updates yet
     assert all(torch.equal(a, b) for a, b in zip(_copy(run)[0], seen[at][0], strict=True))
     for _ in range(12):
@@ -152,14 +153,14 @@ def test_going_back_is_to_an_earlier_adapter_and_its_notes_exactly(tmp_path: Pat
         run.optimizer.zero_grad()
         loop._update(run, next(steps, None) or next(steps := run.session.steps(1)))
     run.watch.back = (-1, -1)
-    at = recovery.go_back(run)
+    at = recovery.roll_back(run)
     assert 7 <= at <= run.progress.step - 5
     weights, moment = _copy(run)
     assert all(torch.equal(a, b) for a, b in zip(weights, seen[at][0], strict=True))
     assert torch.equal(moment, seen[at][1])
 
 
-def _copy(run: loop.Run) -> tuple[list[torch.Tensor], torch.Tensor]:
+def _copy(run: Run) -> tuple[list[torch.Tensor], torch.Tensor]:
     """Weights, and one of the optimiser's notes."""
     state = run.optimizer.parts[0].state
     moments = [notes["exp_avg"] for notes in state.values()]
@@ -178,7 +179,7 @@ def test_another_precision_or_attention_reopens_the_model_and_keeps_what_was_lea
         for parameter in session.state().values():
             parameter.normal_(std=0.05)
     before, old = {name: tensor.clone() for name, tensor in session.state().items()}, session.model
-    loss = loop.backward(session, [session.batch(session.train_rows, range(4), session.train_examples)], 0.0)[0]
+    loss = gradient.backward(session, [session.batch(session.train_rows, range(4), session.train_examples)], 0.0)[0]
     random = torch.get_rng_state()
     session.reconfigure(session.plan.model_copy(update={setting: value}))
     assert torch.equal(torch.get_rng_state(), random)
@@ -187,7 +188,7 @@ def test_another_precision_or_attention_reopens_the_model_and_keeps_what_was_lea
     assert {p.dtype for p in session.model.parameters() if not p.requires_grad} == {torch.bfloat16 if value == "bf16" else torch.float32}
     assert session.causal_model().config._attn_implementation == session.plan.attention
     assert all(torch.equal(tensor, before[name]) for name, tensor in session.state().items())
-    again = loop.backward(session, [session.batch(session.train_rows, range(4), session.train_examples)], 0.0)[0]
+    again = gradient.backward(session, [session.batch(session.train_rows, range(4), session.train_examples)], 0.0)[0]
     assert again == pytest.approx(loss, abs=0.02 if value == "bf16" else 1e-5)
 
 
@@ -221,7 +222,7 @@ def test_what_is_not_finite_is_never_written(tmp_path: Path) -> None:
 def test_a_resumed_run_still_knows_what_was_left_out_and_made_gentler(tmp_path: Path, where: dict[str, Path]) -> None:
     chosen = models.plan(where["uneven"], effective_batch=1, micro_batch=1, epochs=2.0, schedule="constant", warmup=0.0)
     folder = models.run_folder(tmp_path / "run", chosen, where["tiny"])
-    gentler = troubles.before_update(30, lambda run: loop.change(run, "a test", learning_rate=1e-3))
+    gentler = troubles.before_update(30, lambda run: run.change("a test", learning_rate=1e-3))
     stopped = troubles.before_update(40, lambda run: (run.folder.path / "stop").touch())
     with troubles.nan_row(), gentler, stopped:
         assert job.run(folder)["outcome"] == "stopped"
@@ -275,6 +276,6 @@ def _session(path: Path, where: dict[str, Path], **settings: Any) -> TextSession
     return TextSession(chosen, models.run_folder(path, chosen, where["tiny"]))
 
 
-def _run(path: Path, where: dict[str, Path], **settings: Any) -> loop.Run:
+def _run(path: Path, where: dict[str, Path], **settings: Any) -> Run:
     session = _session(path / "run", where, **settings)
     return loop.prepare(session, session.plan, session.folder)

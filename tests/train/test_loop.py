@@ -9,15 +9,19 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from safetensors.torch import load_file
 
 from loralab.core.events import Evaluated, Noted, Saved, Stepped
 from loralab.core.records import Plan
+from loralab.datasets.profile import profile_dataset
+from loralab.planning.duration import total_steps
 from loralab.sessions import job
 from loralab.sessions.text import TextSession
-from loralab.train import checkpoint, loop
+from loralab.train import checkpoint, gradient, loop
 from loralab.train.checkpoint import Progress
-from loralab.train.optim import adamw, factor
+from loralab.train.optim import adamw, factor, warmup_share
 from tests.support import models
 
 pytestmark = [pytest.mark.usefixtures("short_answers"), pytest.mark.worker]
@@ -38,11 +42,11 @@ def session(tmp_path_factory: pytest.TempPathFactory, llama: Path, data: Path) -
 # ---- accumulation ----------------------------------------------------------------------------------------------------------
 
 
-def gradient(session: TextSession, rows: list[int], micro: int, max_grad_norm: float = 0.0) -> tuple[float, float, list[torch.Tensor]]:
+def gradient_of(session: TextSession, rows: list[int], micro: int, max_grad_norm: float = 0.0) -> tuple[float, float, list[torch.Tensor]]:
     session.model.zero_grad()
     parts = [rows[i : i + micro] for i in range(0, len(rows), micro)]
     batches = [session.batch(session.train_rows, part, session.train_examples) for part in parts]
-    loss, norm, _ = loop.backward(session, batches, max_grad_norm)
+    loss, norm = gradient.backward(session, batches, max_grad_norm)
     return loss, norm, [p.grad.clone() for p in session.state().values() if p.grad is not None]
 
 
@@ -52,8 +56,8 @@ def test_accumulated_micro_batches_equal_one_big_batch(session: TextSession, mic
     rows = order[:4] + order[-4:]  # a mean of means would be far off
     targets = [sum(session.train_rows[i].learned) for i in rows]
     assert max(targets) > 5 * min(targets)
-    whole, whole_norm, expected = gradient(session, rows, len(rows))
-    split, split_norm, found = gradient(session, rows, micro)
+    whole, whole_norm, expected = gradient_of(session, rows, len(rows))
+    split, split_norm, found = gradient_of(session, rows, micro)
     assert split == pytest.approx(whole, abs=1e-6)
     assert split_norm == pytest.approx(whole_norm, abs=1e-6)
     assert max((a - b).abs().max().item() for a, b in zip(expected, found, strict=True)) <= 1e-6
@@ -61,8 +65,8 @@ def test_accumulated_micro_batches_equal_one_big_batch(session: TextSession, mic
 
 
 def test_clipping_shortens_the_update_and_tells_the_length_it_had(session: TextSession) -> None:
-    _, free, _ = gradient(session, [0, 1, 2], 3)
-    _, told, clipped = gradient(session, [0, 1, 2], 3, max_grad_norm=free / 10)
+    _, free, _ = gradient_of(session, [0, 1, 2], 3)
+    _, told, clipped = gradient_of(session, [0, 1, 2], 3, max_grad_norm=free / 10)
     assert told == pytest.approx(free, rel=1e-5)
     assert math.sqrt(sum(g.square().sum().item() for g in clipped)) == pytest.approx(free / 10, rel=1e-3)
 
@@ -92,10 +96,40 @@ def test_wsd_falls_over_the_last_quarter_only() -> None:
     assert factor(plan, 0.875, 0.0) == pytest.approx(0.5)
 
 
+@given(
+    st.sampled_from(["cosine", "linear", "constant", "wsd"]),
+    st.floats(0, 1),
+    st.integers(1, 100_000),
+    st.lists(st.floats(0, 1), min_size=2, max_size=6),
+)
+def test_no_update_is_larger_than_the_plan_says_and_a_warm_up_only_rises(schedule: str, warmup: float, total: int, at: list[float]) -> None:
+    plan = Plan.model_validate({"schedule": schedule, "warmup": warmup})
+    share = warmup_share(plan, total)
+    rates = [factor(plan, fraction, share) for fraction in (0.0, *sorted(at))]
+    assert all(0 <= rate <= 1 for rate in rates)
+    if share:
+        assert 0 < rates[0] <= 0.1
+        rising = [rate for fraction, rate in zip((0.0, *sorted(at)), rates, strict=True) if fraction < share]
+        assert rising == sorted(rising)
+
+
+@pytest.mark.parametrize(
+    "settings", [{"epochs": 1.0, "max_steps": 500}, {"epochs": 1.24}, {"epochs": 1.1}, {"epochs": 9.0, "max_steps": 5}]
+)
+def test_a_run_makes_as_many_updates_as_were_foretold(tmp_path: Path, llama: Path, data: Path, settings: dict[str, Any]) -> None:
+    """What the plan page counts, and what the loop plans its warm-up and its evaluations for."""
+    chosen = models.plan(data, **settings)
+    run = loop.prepare(TextSession(chosen, folder := models.run_folder(tmp_path / "run", chosen, llama)), chosen, folder)
+    profile = profile_dataset(data, llama)
+    assert total_steps(chosen, profile) == run.total_steps
+    assert run.total_steps <= (chosen.max_steps or 99)
+    assert run.total_steps <= math.ceil(chosen.epochs * run.session.steps_per_epoch())
+
+
 def test_short_runs_warm_up_for_five_updates_at_most_a_fifth(tmp_path: Path, llama: Path, data: Path) -> None:
     chosen = models.plan(data, max_steps=50, warmup=0.01, schedule="constant")
     run = loop.prepare(TextSession(chosen, folder := models.run_folder(tmp_path / "run", chosen, llama)), chosen, folder)
-    rates = [loop.rate_factor(run, step) for step in range(50)]
+    rates = [run.rate_factor(step) for step in range(50)]
     assert 0 < rates[0] < 0.05
     assert rates[2] == pytest.approx(0.4)
     assert rates[5:] == [1.0] * 45

@@ -118,8 +118,8 @@ def test_the_second_time_soon_lowers_the_budget_by_a_fifth_of_what_failed(train:
     sizes = too_large(monkeypatch, 500)
     folder = train("run")
     first, second, *_ = models.told(folder, Incident)
-    assert budgets(folder)[0] == (0, int(0.8 * second.data["tokens"]))
-    assert min(first.data["tokens"], second.data["tokens"]) > 500
+    assert budgets(folder)[0] == (0, int(0.8 * second.data["cost"]))
+    assert min(first.data["cost"], second.data["cost"]) > 500
     assert all(before > after for before, after in budgets(folder)[1:])
     assert max(sizes[-10:]) <= budgets(folder)[-1][1]
     assert [step.step for step in models.told(folder, Stepped)] == list(range(1, STEPS + 1))
@@ -227,7 +227,7 @@ def test_the_verdict_asks_for_less_at_once_and_leaves_the_plan_alone(
     run = loop.prepare(TextSession(chosen, folder), chosen, folder)
 
     def judge() -> int:
-        if max(map(oom.padded, run.session.heldout())) > max(most, 1) * 5 or not most:
+        if max(batch.cost for batch in run.session.heldout()) > max(most, 1) * 5 or not most:
             raise RuntimeError(CPU)
         return 7
 

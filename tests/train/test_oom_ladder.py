@@ -20,7 +20,7 @@ from loralab.tasks.full import FullPlan
 from loralab.tasks.pretrain import PretrainPlan
 from loralab.tasks.text import TextPlan
 from loralab.train import loop, oom
-from loralab.train.oom import next_rung
+from loralab.train.oom import next_saving
 from loralab.train.session import Batch
 from tests.conftest import ending
 from tests.support import models
@@ -50,7 +50,7 @@ def opened(path: Path, data: Path, llama: Path, **settings: Any) -> RunFolder:
 def climb(plan: Plan) -> list[tuple[str, Any]]:
     """Every rung to the end of the ladder."""
     found = []
-    while rung := next_rung(plan):
+    while rung := next_saving(plan):
         found.append(rung)
         plan = plan.model_copy(update=dict([rung]))
     return found
@@ -112,7 +112,7 @@ def too_long(monkeypatch: pytest.MonkeyPatch, most: int, *, learning: bool = Tru
     healthy = TextSession.loss
 
     def loss(self: TextSession, batch: Batch) -> Any:
-        if torch.is_grad_enabled() == learning and max(batch.sizes) > most:
+        if torch.is_grad_enabled() == learning and batch.largest > most:
             raise RuntimeError(CPU)
         return healthy(self, batch)
 
@@ -126,7 +126,7 @@ def test_at_the_end_of_the_ladder_the_run_pauses_with_a_question_and_can_go_on(
     first = models.told(whole, Stepped)[0].tokens
     folder = opened(tmp_path / "run", data, llama)
     with monkeypatch.context() as patch:
-        longest = sorted({size for batches in TextSession(models.plan(data), folder).steps(0) for b in batches for size in b.sizes})
+        longest = sorted({size for batches in TextSession(models.plan(data), folder).steps(0) for b in batches for size in b.costs})
         too_long(patch, longest[-2])
         result = train(folder)
     assert (result["outcome"], result["code"]) == ("stopped", "does_not_fit")

@@ -11,9 +11,9 @@ import pytest
 
 from loralab.core.events import Noted, Saved, Stepped
 from loralab.sessions import job
-from loralab.train import clock, loop, pause
+from loralab.train import clock, gradient, pause, sensors
 from loralab.train.clock import Clock
-from loralab.train.pause import Reading
+from loralab.train.sensors import Reading
 from tests.support import models
 from tests.support.disturbed import adapter, at, data, open_run, same, short, undisturbed
 
@@ -95,14 +95,14 @@ def test_an_hour_in_which_nothing_was_computed_does_not_count(
     """A stopped process, or Windows' sleep: the steady clock itself runs on."""
     folder, hour, steady = open_run(tmp_path / "run", data, llama, max_steps=12), list[float](), time.monotonic
     monkeypatch.setattr(clock.time, "monotonic", lambda: steady() + sum(hour))
-    healthy = loop.backward
+    healthy = gradient.backward
 
     def backward(session: Any, *rest: Any) -> Any:
         if len(models.told(folder, Stepped)) == 8 and not hour:
             hour.append(3600.0)
         return healthy(session, *rest)
 
-    monkeypatch.setattr(loop, "backward", backward)
+    monkeypatch.setattr(gradient, "backward", backward)
     result = job.run(folder)
     assert hour
     assert [event.step for event in models.told(folder, Noted) if "stood still" in event.text] == [9 - 1]
@@ -117,7 +117,9 @@ def readings(monkeypatch: pytest.MonkeyPatch, *given: Reading) -> list[Reading]:
     """Sensors that say `given` one after the other, then the last for ever."""
     left = list(given)
     monkeypatch.setattr(
-        pause.Sensors, "__init__", lambda self: self.__dict__.update(looked=-1e9, read=lambda: left.pop(0) if len(left) > 1 else left[0])
+        sensors.Sensors,
+        "__init__",
+        lambda self: self.__dict__.update(last_read=-1e9, read=lambda: left.pop(0) if len(left) > 1 else left[0]),
     )
     return left
 
@@ -144,7 +146,7 @@ def test_a_hot_machine_waits_and_a_stop_is_answered_while_it_does(
     readings(monkeypatch, Reading(temperature=60), Reading(temperature=97))
     folder = open_run(tmp_path / "run", data, llama, pause_above_temperature=90)
     monkeypatch.setattr(pause.time, "sleep", lambda _: (folder.path / "stop").touch())
-    monkeypatch.setattr(pause, "LOOK_EVERY", 0.05)
+    monkeypatch.setattr(pause, "READ_EVERY", 0.05)
     result = job.run(folder)
     assert result["outcome"] == "stopped"
     assert result["steps"] < 8
@@ -164,20 +166,20 @@ def test_no_limit_no_reading(tmp_path: Path, data: Path, llama: Path, monkeypatc
     def never() -> Reading:
         raise AssertionError("nobody asked for it")
 
-    monkeypatch.setattr(pause, "read", never)
+    monkeypatch.setattr(sensors.Sensors, "__init__", lambda self: self.__dict__.update(last_read=-1e9, read=never))
     assert job.run(open_run(tmp_path / "run", data, llama))["steps"] == 8
 
 
 def test_broken_sensors_are_not_believed(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert pause._hottest([-1, 255, 65_261, float("nan"), 0]) is None
-    assert pause._hottest([-1, 48.5, 255]) == 48.5
+    assert sensors._hottest([-1, 255, 65_261, float("nan"), 0]) is None
+    assert sensors._hottest([-1, 48.5, 255]) == 48.5
 
     def broken() -> Any:
         raise OSError("the driver is gone")
 
-    monkeypatch.setattr(pause.psutil, "sensors_battery", broken, raising=False)
-    monkeypatch.setattr(pause.psutil, "sensors_temperatures", broken, raising=False)
-    assert pause._battery() is None
-    assert pause._processor() == []
-    reading = pause.read()
+    monkeypatch.setattr(sensors.psutil, "sensors_battery", broken, raising=False)
+    monkeypatch.setattr(sensors.psutil, "sensors_temperatures", broken, raising=False)
+    assert sensors._battery() is None
+    assert sensors._processor() == []
+    reading = sensors.read()
     assert reading.battery is None

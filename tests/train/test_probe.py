@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from loralab.core.events import Adjusted, Noted, Stepped
-from loralab.sessions import job
+from loralab.sessions import job, text
 from loralab.sessions.text import TextSession
 from loralab.train import loop, memory, probe
 from loralab.train.probe import Fit
@@ -65,12 +65,12 @@ def test_a_budget_that_would_not_fit_is_lowered_in_words(
 ) -> None:
     """The machine is said to have just enough for one row; the run goes on with fewer tokens at once and the same effective batch."""
     monkeypatch.setattr(probe, "_free", lambda run: 100_000_000)
-    monkeypatch.setattr(probe, "_measure", lambda run: (Fit((0.0, 1.0), (memory.used(), memory.used() + 60.0)), 100_000_000))
+    monkeypatch.setattr(probe, "_measure", lambda run, worst: (Fit((0.0, 1.0), (memory.used(), memory.used() + 60.0)), 100_000_000))
     chosen = models.plan(data, max_steps=2, micro_batch=8, recompute="none")
     folder = models.run_folder(tmp_path / "run", chosen, llama)
     result = job.run(folder)
     (change,) = models.told(folder, Adjusted)
-    longest = TextSession(chosen, folder).largest().tensors["ids"].shape[1]
+    longest = TextSession(chosen, folder).worst_batch().largest
     assert change.setting == "token_budget"
     assert change.step == 0
     assert longest <= change.after < 8 * longest
@@ -94,14 +94,14 @@ def test_the_larger_try_is_not_made_where_the_smaller_says_no(
     tried: list[int] = []
 
     def thirsty(session: Any, batch: Any) -> int:
-        tried.append(batch.tensors["ids"].numel())
+        tried.append(batch.cost)
         return memory.used() + 10**15
 
     monkeypatch.setattr(probe, "_try", thirsty)
     chosen = models.plan(data, max_steps=2)
     folder = models.run_folder(tmp_path / "run", chosen, llama)
     session = TextSession(chosen, folder)
-    whole = session.largest().tensors["ids"].numel()
+    whole = session.worst_batch().cost
     loop.prepare(session, chosen, folder)
     assert len(tried) == 1
     assert tried[0] <= whole / 2
@@ -122,10 +122,10 @@ def test_a_try_that_runs_out_of_memory_ends_the_probe_and_not_the_run(
 def test_a_model_that_cannot_be_counted_is_not_probed(
     tmp_path: Path, llama: Path, data: Path, eager: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def strange(*_: Any, **__: Any) -> float:
+    def strange(*_: Any, **__: Any) -> Any:
         raise NotImplementedError("no kernel for meta")
 
-    monkeypatch.setattr(probe, "_count", strange)
+    monkeypatch.setattr(text, "trace", strange)
     folder = models.run_folder(tmp_path / "run", models.plan(data, max_steps=2), llama)
     assert job.run(folder)["steps"] == 2
     assert "cannot be counted" in notes(folder)[0]["skipped"]
@@ -163,7 +163,7 @@ def test_the_prediction_holds_on_a_model_of_some_size(tmp_path: Path, monkeypatc
     before = memory.used()
     run = loop.prepare(session, chosen, folder)
     (found,) = notes(folder)
-    largest = session.largest()
+    largest = session.worst_batch()
     memory.reset_peak()
     loop._update(run, [largest])
     loop._update(run, [largest, largest])  # the optimiser's notes are there by now, and gradients beside the second part

@@ -12,8 +12,8 @@ import torch
 from loralab.core.events import Adjusted, Incident
 from loralab.core.records import Plan
 from loralab.train import windows_vram
-from loralab.train.oom import Room
 from loralab.train.session import Batch
+from loralab.train.state import OomState
 
 GB = 2**30
 FULL, FREE = (GB // 10, 8 * GB), (2 * GB, 8 * GB)  # bytes free and in all
@@ -24,26 +24,29 @@ def batch(tokens: int = 1000, rows: int = 4) -> Batch:
     return Batch({}, tokens, tokens, tuple(range(rows)), (tokens // rows,) * rows)
 
 
-class _Run(SimpleNamespace):
+class _Run:
     """What the watch needs of a run."""
 
     def __init__(self, **plan: Any) -> None:
         self.events: list[Any] = []
-        folder = SimpleNamespace(emit=self.events.append)
-        super().__init__(room=Room(), plan=Plan(**plan), progress=SimpleNamespace(step=0), folder=folder)
+        self.folder = SimpleNamespace(emit=self.events.append)
+        self.oom, self.plan, self.progress = OomState(), Plan(**plan), SimpleNamespace(step=0)
+
+    @property
+    def session(self) -> Any:
+        return SimpleNamespace(unit="tokens", cost_limit=self.plan.token_budget, limit_cost=lambda cost: {"token_budget": cost})
 
     def update(self, seconds: float, card: tuple[int, int] | None, tokens: int = 1000) -> None:
         self.progress.step += 1
-        windows_vram.watch(self, seconds, [batch(tokens)], _change, card and (lambda: card))  # type: ignore[arg-type]
+        windows_vram.watch(self, seconds, [batch(tokens)], card and (lambda: card))  # type: ignore[arg-type]
 
     def told(self, kind: type[Any]) -> list[Any]:
         return [event for event in self.events if isinstance(event, kind)]
 
-
-def _change(run: _Run, reason: str, **settings: Any) -> None:
-    run.plan = run.plan.model_copy(update=settings)
-    for name, value in settings.items():
-        run.folder.emit(Adjusted(setting=name, after=value, reason=reason))
+    def change(self, reason: str, **settings: Any) -> None:
+        self.plan = self.plan.model_copy(update=settings)
+        for name, value in settings.items():
+            self.folder.emit(Adjusted(setting=name, after=value, reason=reason))
 
 
 def test_a_crawl_on_a_full_card_lowers_the_budget_at_once_and_is_told_as_what_it_is() -> None:
@@ -88,7 +91,7 @@ def test_an_update_done_twice_is_not_slow() -> None:
     run = _Run()
     for _ in range(8):
         run.update(1.0, FULL)
-    run.room.last = 9
+    run.oom.last = 9
     run.update(9.0, FULL)
     assert run.events == []
 

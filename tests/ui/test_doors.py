@@ -9,8 +9,10 @@ import socket
 import subprocess
 import sys
 import time
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -18,6 +20,7 @@ import pytest
 from loralab.core.paths import CHECKOUT
 from loralab.lab import Lab
 from ui.app import web
+from ui.desk import Desk
 from ui.doors import MAX_UPLOAD, Doors, tidy
 
 pytestmark = pytest.mark.worker
@@ -216,6 +219,20 @@ def test_the_oldest_uploads_make_room(tmp_path):
     tidy(folder, 15)
     assert [path.name for path in folder.iterdir()] == ["new"]
     tidy(folder / "gone", 0)
+
+
+def test_a_large_upload_is_kept_without_being_held_in_memory(home, tmp_path):
+    with (tmp_path / "large.jsonl").open("wb") as file:
+        file.truncate(64 << 20)
+    desk: Any = Desk(SimpleNamespace(lab=SimpleNamespace(home=home)))  # pyright: ignore[reportArgumentType]
+    tracemalloc.start()
+    try:
+        kept = desk.keep(str(tmp_path / "large.jsonl"))
+        assert tracemalloc.get_traced_memory()[1] < 8 << 20
+    finally:
+        tracemalloc.stop()
+    assert Path(kept).stat().st_size == 64 << 20
+    assert desk.keep(str(tmp_path / "large.jsonl")) == kept
 
 
 def test_a_stream_is_not_held_back(ask):

@@ -19,6 +19,7 @@ from advisor.rules._reading import (
     ENOUGH_UPDATES,
     FEW_UPDATES,
     TIMID,
+    allow_updates,
     boldness,
     cut_short,
     ended_well,
@@ -90,7 +91,7 @@ def _more(case: Case, updates: int) -> tuple[Fix, ...]:
         minutes = math.ceil(case.asked.max_minutes * ENOUGH_UPDATES / updates)
         return (Fix(words=f"Give it {minutes} minutes: the time limit ended it.", settings={"max_minutes": minutes}),)
     if case.asked.max_steps:
-        return (Fix(words=f"Make {ENOUGH_UPDATES} updates.", settings={"max_steps": ENOUGH_UPDATES}),)
+        return (Fix(words=f"Make {ENOUGH_UPDATES} updates.", settings=allow_updates(case, ENOUGH_UPDATES)),)
     rounds = math.ceil(case.plan.epochs * ENOUGH_UPDATES / updates)
     if rounds <= MOST_ROUNDS or case.plan.effective_batch == 1:
         return (Fix(words=f"Go over the examples {rounds} times.", settings={"epochs": float(min(rounds, 1000))}),)

@@ -13,7 +13,7 @@ import math
 from advisor.diagnosis.case import Case
 from advisor.diagnosis.findings import Evidence, Fix, Found
 from advisor.rules import Rule
-from advisor.rules._reading import LEFT, ended_well, improved, planned_updates, ran_away, short, timid, too_large
+from advisor.rules._reading import LEFT, allow_updates, ended_well, improved, planned_updates, ran_away, short, timid, too_large
 
 FALLING = 0.02  # of the start, over the last third of the run: one that has settled falls by less
 STEEP, STRAIGHT = 0.06, 0.33  # so much, with a third of the gain in the second half, that it had not begun to slow down
@@ -36,7 +36,7 @@ def check(case: Case) -> Found | None:
     updates = len(signals.steps)
     settings: dict[str, object] = {"epochs": min(1000.0, 2 * case.plan.epochs)}
     if case.plan.max_steps:
-        settings = {"max_steps": 2 * case.plan.max_steps}
+        settings = allow_updates(case, 2 * case.plan.max_steps)
     evidence = [
         Evidence(what="fall of the held-out loss over the last third, of its start", value=signals.fall),
         Evidence(what="held-out loss at the end, the best", value=signals.last, step=int(signals.looks[-1].step)),

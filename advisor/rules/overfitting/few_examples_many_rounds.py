@@ -26,7 +26,8 @@ def check(case: Case) -> Found | None:
     different = max(1, facts.n_train - facts.repeated)
     rounds = case.plan.epochs
     if case.plan.max_steps:
-        rounds = case.plan.max_steps * case.plan.effective_batch / facts.n_train
+        limit = case.plan.max_steps * case.plan.effective_batch / facts.n_train
+        rounds = limit if case.ran else min(rounds, limit)
     times = rounds * facts.n_train / different
     if different >= MANY or times < TIMES:
         return None

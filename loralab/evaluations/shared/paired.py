@@ -111,11 +111,6 @@ def verdict(found: Difference, *, lower_is_better: bool, small: float = 0.0) -> 
     return "no difference seen" if within else "cannot tell yet"
 
 
-def spread(count: int, most: int) -> list[int]:
-    """At most `most` of the positions 0..count-1, evenly spread, always the same ones."""
-    return sorted({int(i) for i in np.linspace(0, count - 1, min(count, most))}) if count else []
-
-
 def _t_over_z(degrees: int) -> float:
     """Ratio of Student's t to the normal quantile at 97.5 %, by the Cornish-Fisher expansion (Abramowitz & Stegun 26.7.5)."""
     z = 1.959963984540054

@@ -6,41 +6,21 @@ correction; a judging that was stopped gives what it has and says on how many ex
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from loralab.core.events import Evaluated, Previewed, Saved
-from loralab.core.paths import write_atomic
-from loralab.core.records import Artifact, Sample, Score
+from loralab.core.judgement import Judgement
+from loralab.core.records import Sample, Score
 from loralab.evaluations import Evaluation, Judging, Measured, evaluations
 from loralab.evaluations.shared.answer_scores import shorten
 from loralab.evaluations.shared.paired import SURE, holm
-
-if TYPE_CHECKING:
-    from loralab.runs.run_folder import RunFolder
 
 SHOWN = 5  # answers shown side by side
 LONGEST_QUESTION = 2000  # characters of a question that are kept to look at
 STYLE_ONLY = "It writes more like your examples, but there is no proof yet that it knows better which answer belongs to which question."
 GATE = "question_fit"  # without it a gain may be one in tone alone, or come from always giving the commonest answer
 BUT = 2  # things that got worse named in the sentence
-
-
-@dataclass(frozen=True)
-class Judgement:
-    """The verdict word, its sentence, the scores (the main one first), what was measured per example, and answers to look at."""
-
-    verdict: str
-    words: str
-    scores: tuple[Score, ...]
-    rows: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
-    tables: dict[str, Any] = field(default_factory=dict)
-    samples: tuple[Sample, ...] = ()
-    complete: bool = True
 
 
 def judge(judging: Judging) -> Judgement:
@@ -68,36 +48,6 @@ def judge(judging: Judging) -> Judgement:
         samples=samples(judging),
         complete=len(measured) == len(fitting) and not judging.cut_short,
     )
-
-
-def tell(found: Judgement, folder: RunFolder, step: int = 0, loss: float = math.nan) -> Path:
-    """Emit a judgement and write what it rests on, example by example, beside it; returns that file. `loss`: told where none was judged."""
-    judged = next((s for s in found.scores if s.name == "loss"), None)
-    folder.emit(
-        Evaluated(
-            step=step,
-            split="final",
-            loss=judged.adapter if judged else loss,
-            n=judged.n if judged else 0,
-            scores=found.scores,
-            verdict=found.verdict,
-            words=found.words,
-        )
-    )
-    folder.emit(Previewed(step=step, samples=found.samples))
-    report = {
-        "verdict": found.verdict,
-        "words": found.words,
-        "complete": found.complete,
-        "rows": found.rows,
-        "tables": found.tables,
-        "scores": [score.model_dump() for score in found.scores],
-        "samples": [sample.model_dump() for sample in found.samples],
-    }
-    path = folder.artifacts / "evaluation.json"
-    write_atomic(path, json.dumps(report, ensure_ascii=False, indent=1))
-    folder.emit(Saved(step=step, artifact=Artifact(kind="report", path=str(path), step=step, bytes=path.stat().st_size)))
-    return path
 
 
 def corrected(fitting: Sequence[Evaluation], measured: dict[str, Measured]) -> tuple[Score, ...]:

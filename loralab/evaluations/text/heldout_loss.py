@@ -11,8 +11,9 @@ from collections.abc import Sequence
 
 from loralab.core.errors import LabError
 from loralab.core.records import Example, Score
+from loralab.datasets.dataset import spread
 from loralab.evaluations import Evaluation, Judged, Judging, Measured, switched
-from loralab.evaluations.shared.paired import Difference, paired_difference, spread, verdict
+from loralab.evaluations.shared.paired import Difference, paired_difference, verdict
 from loralab.evaluations.text import TEXT
 
 MANY_TIMES = 100  # a larger factor says that the base had no idea of the form of the answers, and nothing more

@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 
 from loralab.core.records import Example, Message
+from loralab.datasets.dataset import spread
 from loralab.evaluations import Evaluation, Judging, Measured, switched
 from loralab.evaluations.shared.answer_scores import Trait, shorten
 from loralab.evaluations.shared.answers import asked
-from loralab.evaluations.shared.paired import spread
 from loralab.evaluations.text import TEXT
 from loralab.models.tokenize import Encoded
 

@@ -16,11 +16,10 @@ from typing import Any
 
 from loralab.core.errors import LabError, UserError
 from loralab.core.events import Noted, fold, read
+from loralab.core.judgement import Judgement, tell
 from loralab.core.records import Example
-from loralab.datasets.dataset import load_examples, split
+from loralab.datasets.dataset import load_examples, split, spread
 from loralab.evaluations.shared.answers import LONGEST, SHORTEST, asked
-from loralab.evaluations.shared.paired import spread
-from loralab.evaluations.shared.verdict import Judgement, tell
 from loralab.evaluations.text import exact_match, json_match, label_accuracy, number_match
 from loralab.exports import Source, formats
 from loralab.exports._files import encoder_of

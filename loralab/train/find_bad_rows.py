@@ -1,6 +1,6 @@
-"""Owns looking into an update that went wrong, one example at a time.
+"""Looks into an update that went wrong, one example at a time.
 
-Invariant: looking changes nothing: gradients are dropped and random numbers are as they were, so a run goes on as if nobody had looked.
+Invariant: looking changes nothing: gradients are dropped and random numbers are as they were, so a run goes on as if nothing had been.
 """
 
 from __future__ import annotations
@@ -43,11 +43,11 @@ def broken_rows(session: Session, batches: Iterable[Batch]) -> list[int]:
     for single in alone(session, batches):
         session.model.zero_grad(set_to_none=True)
         loss, _ = session.loss(single)
-        sound = math.isfinite(loss.item())
-        if sound and loss.requires_grad:
+        finite = math.isfinite(loss.item())
+        if finite and loss.requires_grad:
             loss.backward()
-            sound = all(bool(p.grad.isfinite().all()) for p in parameters if p.grad is not None)
-        if not sound:
+            finite = all(bool(p.grad.isfinite().all()) for p in parameters if p.grad is not None)
+        if not finite:
             found.extend(single.rows)
     session.model.zero_grad(set_to_none=True)
     checkpoint.restore_random_state(random)

@@ -1,4 +1,4 @@
-"""Owns the memory modes: what a forward pass keeps for the way back, what it forgets and does again, and what it puts into main memory.
+"""The memory modes of a language model: what is kept for the way back, forgotten and done again, or put into main memory.
 
 Invariant: a mode changes memory and time, never the loss or a gradient; it can be changed between any two micro-batches.
 """

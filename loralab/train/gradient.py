@@ -1,0 +1,28 @@
+"""The gradient of one update. Invariant: it is the mean over all its targets, however the update was split into micro-batches."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+import torch
+
+from loralab.train.session import Batch, Session
+
+
+def backward(session: Session, micro_batches: Iterable[Batch], max_grad_norm: float) -> tuple[float, float]:
+    """Accumulate the gradient of one effective batch: (mean loss, gradient norm before clipping).
+
+    Each micro-batch adds the gradient of its summed loss; dividing once by the whole count makes any split equal to one big batch.
+    """
+    total, count = 0.0, 0
+    for batch in micro_batches:
+        loss, n = session.loss(batch)
+        loss.backward()
+        total += loss.item()
+        count += n
+    parameters = [p for p in session.model.parameters() if p.grad is not None]
+    for parameter in parameters:
+        parameter.grad.div_(max(count, 1))  # type: ignore[union-attr]
+    norm = torch.nn.utils.clip_grad_norm_(parameters, max_grad_norm or math.inf)
+    return total / max(count, 1), norm.item()
