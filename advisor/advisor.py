@@ -15,22 +15,20 @@ from advisor.assistant.assistant import AnswerPart, Assistant
 from advisor.diagnosis import case, preflight
 from advisor.diagnosis.diagnose import diagnose
 from advisor.diagnosis.findings import Diagnosis
-from advisor.diagnosis.limits import Limits
-from advisor.proposals import trials
-from advisor.proposals.describe import Described, describe
+from advisor.proposals import learned, trials
+from advisor.proposals.describe import Described, Goal, describe
+from advisor.proposals.keywords import Understood, understand
 from advisor.proposals.propose import begin, propose, rules_out
-from advisor.proposals.wishes import Chosen
-from advisor.repair import again, data_fixes
-from advisor.repair.data_fixes import Advice
+from advisor.repair import again
 from advisor.repair.repair import Repair
 from advisor.repair.tries import Told
-from advisor.text import TextPlan, text_plan
+from advisor.text import text_plan
 from advisor.words.annotations import Annotation, notes
 from advisor.words.remembered import Remembered, note, remembered
 from advisor.words.story import Story, story
 from advisor.words.summary import RunSummary
-from loralab.core.records import DatasetProfile, Proposal
-from loralab.lab import Lab
+from loralab.core.records import DatasetProfile, Plan, Proposal
+from loralab.lab import DataFix, Lab, Limits
 
 
 class Advisor:
@@ -56,7 +54,7 @@ class Advisor:
         """What the memory holds, in plain words. Searching, forgetting, export and import: `lab.history.memories`."""
         return remembered(self.lab)
 
-    def preflight(self, plan: TextPlan | dict[str, Any], profile: DatasetProfile | None = None) -> Diagnosis:
+    def preflight(self, plan: Plan | dict[str, Any], profile: DatasetProfile | None = None) -> Diagnosis:
         """What would go wrong with a plan, known before the first update. Raises UserError where its examples cannot be read."""
         typed = text_plan(plan)
         return preflight.preflight(self.lab, typed, profile)
@@ -66,7 +64,7 @@ class Advisor:
         """As Lab.propose, moved by what this computer's own runs say and out of what is remembered to fail; the reasons name the runs."""
         return propose(self.lab, profile, model, changes, self.limits())
 
-    def start(self, plan: TextPlan | dict[str, Any], *, profile: DatasetProfile | None = None, anyway: bool = False) -> str:
+    def start(self, plan: Plan | dict[str, Any], *, profile: DatasetProfile | None = None, anyway: bool = False) -> str:
         """As Lab.start, unless the preflight finds what is certain to spoil the run or a remembered failure rules the plan out.
 
         Raises UserError then; `anyway` overrules both.
@@ -75,7 +73,7 @@ class Advisor:
             preflight.insist(self.preflight(plan, profile))
         return begin(self.lab, plan, self.limits(), anyway=anyway)
 
-    def test_first(self, plan: TextPlan | dict[str, Any], total_steps: int, profile: DatasetProfile | None = None) -> tuple[str, ...]:
+    def test_first(self, plan: Plan | dict[str, Any], profile: DatasetProfile) -> tuple[str, ...]:
         """Three short runs with other learning rates; the best begins the whole run by itself (`tend`). Their ids, the usual one first.
 
         Raises UserError as `start` does where the preflight finds what is certain to spoil them.
@@ -83,20 +81,23 @@ class Advisor:
         preflight.insist(self.preflight(plan, profile))
         typed = text_plan(plan)
         tried = [rate for rate in trials.values(typed.learning_rate, trials.LEAST, trials.LARGEST) if self._may_be(typed, rate)]
-        return trials.begin(self.lab, typed, total_steps, tried)
+        return trials.begin(self.lab, typed, self.lab.updates(typed, profile), tried)
 
-    def _may_be(self, plan: TextPlan, rate: float) -> bool:
+    def _may_be(self, plan: Plan, rate: float) -> bool:
         """Whether no remembered failure rules this learning rate out. The usual one is the plan's own affair."""
         return rate == plan.learning_rate or not rules_out(self.lab, plan.model_copy(update={"learning_rate": rate}), self.limits())
 
-    def put_right(self, operation: str, plan: TextPlan | dict[str, Any]) -> Advice:
+    def put_right(self, operation: str, plan: Plan | dict[str, Any]) -> DataFix:
         """Do with a plan's examples what a finding advises, into a new file. Raises UserError where nothing would change."""
-        typed = text_plan(plan)
-        return data_fixes.apply(operation, typed, self.lab.catalog.folder(typed.base_model), self.lab.home)
+        return self.lab.fix_data(operation, self.lab.typed(plan))
 
-    def describe(self, wish: str, model: str = "", kind: Chosen = "") -> Described:
-        """A complete plan for a wish in words, before there is any data, and the examples it takes. `kind`: where the person chose it."""
-        return describe(self.lab, wish, model, kind)
+    def understand(self, text: str) -> Understood:
+        """Which kind of thing a line of plain words names, or what to ask about it. Nothing is guessed."""
+        return understand(text)
+
+    def describe(self, goal: Goal, model: str = "") -> Described:
+        """A complete plan for a goal before there is any data, and the examples it takes. `model`: where the person chose one."""
+        return describe(self.lab, goal, model)
 
     # ---- trying again ----------------------------------------------------------------------------------------------------
     def limits(self) -> Limits:
@@ -105,7 +106,7 @@ class Advisor:
         newest = [(memory.run, memory.ended) for memory in memories.recent(1)]
         stamp = str((memories.counts(), newest))
         if self._limits[0] != stamp:
-            self._limits = (stamp, again.limits(self.lab))
+            self._limits = (stamp, learned.limits(self.lab))
         return self._limits[1]
 
     def repair(self, run: str) -> Repair | None:

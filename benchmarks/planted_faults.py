@@ -57,7 +57,7 @@ FAULTS = (
     Fault("many measures", "loralab/evaluations/shared/paired.py", "* (len(chances) - rank)", "", "tests/evaluations/test_verdict.py"),
     Fault(
         "never twice",
-        "advisor/diagnosis/limits.py",
+        "loralab/planning/limits.py",
         "return self.at_or_beyond(failed) and not",
         "return False and not",
         "tests/advisor/test_limits.py",

@@ -20,21 +20,29 @@ from loralab.adapters import importer
 from loralab.core import disk, paths
 from loralab.core.errors import UserError
 from loralab.core.events import RunView
+from loralab.core.facts import Facts
 from loralab.core.jobs import Control, DownloadJob, EvaluateExportJob, EvaluateJob, ExportJob, Job, TrainJob, is_control
 from loralab.core.records import DatasetProfile, Footprint, Plan, Predicted, Proposal
 from loralab.core.report import run_report
+from loralab.datasets import fixes
+from loralab.datasets.fixes import OPERATIONS, DataFix, Reading
 from loralab.datasets.profile import SampleSet, profile_dataset, samples
 from loralab.exports import label_of
 from loralab.exports.offers import Offer, offers
-from loralab.history import History
+from loralab.history import History, Memory
+from loralab.history import Point as MemoryPoint
 from loralab.machine import speed
 from loralab.machine.hardware import Machine, fingerprint, measure_machine
 from loralab.machine.speed import Speed
 from loralab.models.catalog import Catalog, ModelCheck, ModelEntry
 from loralab.models.hub import check_on_hub, look_up_file
-from loralab.planning.calibration import gather
+from loralab.planning.calibration import Experience, gather
 from loralab.planning.duration import speeds
-from loralab.planning.planner import propose
+from loralab.planning.limits import NAMES as POINT_NAMES
+from loralab.planning.limits import Limits, Point, against, never_twice, tame
+from loralab.planning.limits import of_settings as limit_points
+from loralab.planning.planner import propose, updates
+from loralab.planning.priors import DISTINCT, SETTINGS, Priors, Sweep, likeness
 from loralab.planning.tracer import Tracer, traced
 from loralab.reports import compare
 from loralab.reports.card import model_card, origin_of
@@ -44,7 +52,29 @@ from loralab.runs import queue, runs
 from loralab.runs.queue import Turn
 from loralab.runtimes.speech.local_model import LocalModel
 from loralab.serve.client import ChatServer
-from loralab.tasks import parse_plan
+from loralab.tasks import parse_plan, tasks
+
+# Besides the Lab, what it hands out and takes: the advisor reaches no further than this.
+__all__ = [
+    "DISTINCT",
+    "OPERATIONS",
+    "POINT_NAMES",
+    "SETTINGS",
+    "DataFix",
+    "Lab",
+    "Limits",
+    "Memory",
+    "MemoryPoint",
+    "ModelCheck",
+    "ModelEntry",
+    "Point",
+    "Priors",
+    "Sweep",
+    "likeness",
+    "limit_points",
+    "never_twice",
+    "tame",
+]
 
 FORESEEN = 64  # plans whose predictions are remembered until they are started
 
@@ -106,25 +136,29 @@ class Lab:
             Path(path).expanduser(), self.catalog.tokenizer_folder(model), roles=roles, learn_from=learn_from, home=self.home
         )
 
-    def propose(self, profile: DatasetProfile, model: str = "starter", **changes: Any) -> Proposal:
-        """A complete plan with a reason for each choice; `changes` are settings the person has fixed. Its time is what runs took here."""
-        found = propose(profile, self.catalog.check(model), self._experienced(), changes)
+    def propose(self, profile: DatasetProfile, model: str = "starter", priors: Priors | None = None, **changes: Any) -> Proposal:
+        """A complete plan with a reason for each choice; `changes` are settings the person has fixed. Its time is what runs took here.
+
+        `priors`: what past runs say about settings (Advisor.propose gives it).
+        """
+        machine, past = self._experienced()
+        found = propose(profile, self.catalog.check(model), machine, changes, priors, past)
         self._foresee(found.plan, found.footprint)
         return found
 
     def trace(self, plan: Plan | dict[str, Any], profile: DatasetProfile | None = None) -> Footprint:
         """What a plan will need, counted on its model without weights (stage “trace”); where that cannot be, the closed form's answer."""
         typed = parse_plan(plan if isinstance(plan, dict) else plan.model_dump())
-        found = traced(self.tracer, typed, self.catalog.check(typed.base_model), self._experienced(), profile)
+        machine, past = self._experienced()
+        found = traced(self.tracer, typed, self.catalog.check(typed.base_model), machine, profile, past)
         self._foresee(typed.model_dump(), found)
         return found
 
-    def _experienced(self) -> Machine:
-        """This computer with what past runs taught about it."""
-        machine = self.machine()
-        past = self.history.measured()
-        learned = {"tokens_per_second": machine.speed.tokens_per_second | speeds(past), "past": gather(past)}
-        return machine.model_copy(update={"speed": machine.speed.model_copy(update=learned)})
+    def _experienced(self) -> tuple[Machine, Experience]:
+        """This computer with how fast past runs were on it, and what they taught about estimates."""
+        machine, past = self.machine(), self.history.measured()
+        learned = {"tokens_per_second": machine.speed.tokens_per_second | speeds(past)}
+        return machine.model_copy(update={"speed": machine.speed.model_copy(update=learned)}), gather(past)
 
     def _foresee(self, plan: dict[str, Any], needs: Footprint) -> None:
         """Remember what was said about a plan before any correction, so that a run started on it can be held against it."""
@@ -324,3 +358,27 @@ class Lab:
         if not view.adapter:
             raise UserError("This run has not made an adapter yet.", "Let it finish first, or resume it.", code="no_adapter")
         return view.adapter
+
+    # ---- plans as data, and what past runs rule out ----------------------------------------------------------------------
+    def typed(self, plan: Plan | dict[str, Any]) -> Plan:
+        """A plan of its kind, checked. Raises UserError naming the setting that is not possible."""
+        return parse_plan(plan if isinstance(plan, dict) else plan.model_dump())
+
+    def ruled_out(self, plan: Plan, facts: Facts, limits: Limits) -> Point | None:
+        """The failure among `limits` that says this plan would fail again here; None where none does."""
+        machine = self.machine()
+        here = {"place": fingerprint(machine), "room": machine.training_memory_free}
+        return against(plan, facts.model_copy(update=here), limits)
+
+    def fix_data(self, operation: str, plan: Plan) -> DataFix:
+        """Do with a plan's examples what a finding advises, into a new file. Raises UserError where nothing would change."""
+        reads = plan.model_dump(include={"max_length", "learn_from", "roles"})
+        return fixes.apply(operation, Path(plan.dataset), Reading(**reads), self.catalog.folder(plan.base_model), self.home)
+
+    def updates(self, plan: Plan, profile: DatasetProfile) -> int:
+        """Updates that a plan makes on these examples."""
+        return updates(plan, profile)
+
+    def plan_type(self, task: str = "text") -> type[Plan]:
+        """The settings of a kind of training."""
+        return tasks()[task].plan

@@ -5,6 +5,7 @@ Invariant: an answer is remembered for one file as it is now, one model and one 
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import tempfile
@@ -23,12 +24,17 @@ from ui.runs.run_names import spoken
 _KEPT = 16  # profiles held in memory; one is a few hundred kilobytes at most
 
 
+Choice = tuple[str, str, str]  # dataset, model, goal
+
+
 class Desk:
     """The advisor over the lab, with the last profiles at hand so that a click does not read the whole file again."""
 
     def __init__(self, advisor: Advisor) -> None:
         self.advisor, self.lab = advisor, advisor.lab
         self._profiles: OrderedDict[tuple[str, float, str, str], DatasetProfile] = OrderedDict()
+        self._filled: dict[Choice, Proposal] = {}  # what forms were filled with
+        self._weighed: dict[str, Proposal] = {}  # by choice and form
 
     def profile(self, dataset: str, model: str, goal: str = "", roles: dict[str, str] | None = None) -> DatasetProfile:
         """What the file holds. `roles` says which column is what, and is remembered for this file."""
@@ -56,16 +62,28 @@ class Desk:
             if problem.severity == "error" and not (anyway and problem.code == "never_twice"):
                 raise UserError(problem.what, problem.todo, code=problem.code)
 
-    def propose(self, dataset: str, model: str, goal: str, fixed: dict[str, Any] | None = None) -> Proposal:
-        """A plan for this file, model and goal; `fixed` are settings a person has chosen."""
+    def propose(self, dataset: str, model: str, goal: str, changes: dict[str, Any] | None = None) -> Proposal:
+        """A plan made anew for this file, model and goal, to fill the form with; `changes` are settings that must be so."""
         profile = self.profile(dataset, model, goal)
-        wanted = goals.changes(goal, profile)
-        own = self.advisor.propose(profile, model=model, **wanted)
-        if not fixed:
-            return self._spoken(own)
-        asked = self.advisor.propose(profile, model=model, **{**wanted, **fixed})
-        kept = {name: why for name, why in own.reasons.items() if asked.plan.get(name) == own.plan.get(name)}
-        return self._spoken(asked.model_copy(update={"reasons": {**asked.reasons, **kept}}))
+        found = self.advisor.propose(profile, model=model, **{**goals.changes(goal, profile), **(changes or {})})
+        self._filled = _kept(self._filled, (dataset, model, goal), found)
+        return self._spoken(found)
+
+    def weigh(self, dataset: str, model: str, goal: str, form: dict[str, Any]) -> Proposal:
+        """What the plan on the form needs and what is wrong with it; a setting that is as it was proposed keeps its reason."""
+        profile, choice = self.profile(dataset, model, goal), (dataset, model, goal)
+        found = self.advisor.propose(profile, model=model, **{**goals.changes(goal, profile), **form})
+        if own := self._filled.get(choice):
+            kept = {name: why for name, why in own.reasons.items() if found.plan.get(name) == own.plan.get(name)}
+            found = found.model_copy(update={"reasons": {**found.reasons, **kept}})
+        found = self._spoken(found)
+        self._weighed = _kept(self._weighed, _asked(choice, form), found)
+        return found
+
+    def weighed(self, dataset: str, model: str, goal: str, form: dict[str, Any]) -> Proposal:
+        """The last answer about this very form, for who comes after the form changed; weighed now where there is none."""
+        known = self._weighed.get(_asked((dataset, model, goal), form))
+        return known or self.weigh(dataset, model, goal, form)
 
     def _spoken(self, proposal: Proposal) -> Proposal:
         """The same with runs named as a person knows them."""
@@ -85,3 +103,13 @@ class Desk:
             shutil.copyfile(source, temporary)
             os.replace(temporary, target)
         return str(target)
+
+
+def _kept(known: dict[Any, Proposal], key: Any, value: Proposal) -> dict[Any, Proposal]:
+    """The last answers, this one the newest. A new dict: several windows ask at once."""
+    return dict([*((k, v) for k, v in known.items() if k != key), (key, value)][-_KEPT:])
+
+
+def _asked(choice: Choice, form: dict[str, Any]) -> str:
+    stamp = Path(choice[0]).stat().st_mtime if Path(choice[0]).exists() else 0
+    return json.dumps([choice, stamp, form], sort_keys=True, default=str)

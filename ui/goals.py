@@ -1,33 +1,24 @@
-"""Owns the question “what should it do?”. Invariant: a goal is only a name for settings of the plan; nothing else depends on it."""
+"""The question “what should it do?” about examples that are there: of the seven kinds those that teach differently.
+
+Invariant: a goal is only a name for settings of the plan; nothing else depends on it.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
+from advisor.proposals.kinds import KINDS, KindName
 from loralab.core.errors import UserError
 from loralab.core.records import DatasetProfile
 
-
-@dataclass(frozen=True)
-class Goal:
-    """One answer, in a person's words, and the settings it stands for."""
-
-    label: str
-    changes: tuple[tuple[str, Any], ...]
-
-
-GOALS = {
-    "answer": Goal("Answer like these examples", (("learn_from", "replies"),)),
-    "sort": Goal("Sort texts into labels", (("learn_from", "replies"),)),
-    "write": Goal("Write like this", (("learn_from", "everything"),)),
-}
-CHOICES = [(goal.label, name) for name, goal in GOALS.items()]
+# Questions and answers of any kind are learned alike: “answer” stands for all of them.
+LABELS: dict[KindName, str] = {"answer": "Answer like these examples", "sort": "Sort texts into labels", "write": "Write like this"}
+CHOICES = [(label, kind) for kind, label in LABELS.items()]
 
 
 def fitting(profile: DatasetProfile) -> str:
     """The goal that the shape of the examples suggests."""
-    return {"label": "sort", "text": "write"}.get(profile.shape, "answer")
+    return next((kind for kind in LABELS if KINDS[kind].shape == profile.shape), "answer")
 
 
 def changes(goal: str, profile: DatasetProfile) -> dict[str, Any]:
@@ -38,9 +29,9 @@ def changes(goal: str, profile: DatasetProfile) -> dict[str, Any]:
         )
     if goal == "answer" and profile.shape == "text":
         raise UserError("This is running text without questions and answers.", "Choose “Write like this”.", code="goal_mismatch")
-    return dict(GOALS[goal].changes)
+    return {"learn_from": learn_from(goal)}
 
 
 def learn_from(goal: str) -> str:
     """Which part of an example is learned under this goal."""
-    return str(dict(GOALS[goal].changes).get("learn_from", "replies"))
+    return next(kind.learn_from for name, kind in KINDS.items() if name == goal)

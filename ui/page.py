@@ -1,4 +1,4 @@
-"""Owns what the tabs share: the choices, the current run and the one timer. Invariant: a state holds an id or a path, never a thing.
+"""Owns what the tabs share: the choices, the current run and the one timer. Invariant: a state holds an id, a path or a frozen value.
 
 Tabs do not know each other. Each reads and changes these shared parts, and listens to their changes.
 """
@@ -12,10 +12,7 @@ import gradio as gr
 
 from advisor.advisor import Advisor
 from loralab.core.errors import UserError
-from loralab.lab import Lab
-from loralab.models.catalog import ModelEntry
-from loralab.planning.duration import total_steps
-from loralab.tasks.text import TextPlan
+from loralab.lab import Lab, ModelEntry
 from ui import goals
 from ui.desk import Desk
 from ui.errors import told
@@ -73,7 +70,7 @@ def shared_parts(lab: Lab) -> dict[str, Any]:
         "timer": gr.Timer(1.0),
         "goal": gr.Radio(goals.CHOICES, value="answer", show_label=False, container=False, render=False, elem_classes="goals"),
         "model": gr.Dropdown(models, value=known, label="Base model", info=MODEL_INFO, allow_custom_value=True, render=False),
-        "form": make_form(TextPlan, skip=ASKED_ELSEWHERE),
+        "form": make_form(lab.plan_type(), skip=ASKED_ELSEWHERE),
     }
 
 
@@ -148,11 +145,10 @@ def start_on_click(button: gr.Button, page: Page, refused: Refusal, *, test_firs
 
 def _begin(page: Page, choice: tuple[str, str, str], fixed: dict[str, Any], *, test_first: bool, anyway: bool) -> str:
     """Begin the run of a plan, or the tests before it; the id of what is to be seen first."""
-    proposal, profile = page.desk.propose(*choice, fixed), page.desk.profile(*choice)
+    proposal, profile = page.desk.weigh(*choice, fixed), page.desk.profile(*choice)
     page.desk.insist(proposal, anyway=anyway)
     if not test_first:
         return page.advisor.start(proposal.plan, profile=profile, anyway=anyway)
-    plan = TextPlan.model_validate(proposal.plan)
-    names = page.advisor.test_first(plan, total_steps(plan, profile), profile=profile)
+    names = page.advisor.test_first(proposal.plan, profile)
     gr.Info(f"{len(names)} short tests, then the whole run begins by itself with what did best.", title="Testing first")
     return names[0]

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated, cast
+from typing import Annotated
 
 import typer
 
 from advisor.advisor import Advisor
-from advisor.proposals.describe import MEANS
+from advisor.proposals.describe import Goal
+from advisor.proposals.keywords import understand
+from advisor.proposals.kinds import KINDS, LENGTHS
 from advisor.proposals.trials import chosen_because
-from advisor.proposals.wishes import Chosen
-from advisor.text import text_plan
 from loralab.cli.console import Detach, File, Home, Json, Model, Output, Run, Set, chosen, conclude, follow, newest, source
 from loralab.core.errors import UserError
 from loralab.lab import Lab
-from loralab.planning.duration import total_steps
 
-Wish = Annotated[str, typer.Argument(metavar="WISH", help="What it shall do: “answer like our support team, in German, short”")]
+Words = Annotated[str, typer.Argument(metavar="GOAL", help="What it shall do, in a few words: “answer like our support team”")]
 
 
 def retry(run: Run = "last", detach: Detach = False, json: Json = False, home: Home = None) -> None:
@@ -33,18 +32,41 @@ def retry(run: Run = "last", detach: Detach = False, json: Json = False, home: H
     out.give({"run": begun, "tries": [one.model_dump() for one in told]}, "\n".join(" ".join(line.split()) for line in lines))
 
 
-Kind = Annotated[str, typer.Option("--kind", help=f"What kind of task it is: {', '.join(MEANS)}. Left out, it is read from the words.")]
+Kind = Annotated[str, typer.Option("--kind", help=f"What it shall do: {', '.join(KINDS)}. Left out, plain words in GOAL say it.")]
+Language = Annotated[str, typer.Option("--language", help="The language it writes, such as German. Left out: that of the examples.")]
+HowLong = Annotated[str, typer.Option("--length", help="short or long. Left out: as long as the examples.")]
 
 
-def describe(wish: Wish, model: Model = "", kind: Kind = "", json: Json = False, home: Home = None) -> None:
+def describe(
+    goal: Words = "",
+    model: Model = "",
+    kind: Kind = "",
+    language: Language = "",
+    length: HowLong = "",
+    json: Json = False,
+    home: Home = None,
+) -> None:
     """Describe what you want: a complete plan that fits this computer, and the examples it takes."""
-    if kind and kind not in MEANS:
-        raise UserError(f"There is no kind of task “{kind}”.", f"It may be: {', '.join(MEANS)}.", code="no_kind")
-    found = Advisor(Lab(home)).describe(wish, model, cast("Chosen", kind))
-    others = "".join(f"\n  --kind {one:<10} {MEANS[one]}" for one in found.wish.likely[1:])
+    if not kind:
+        kind = _kind_of(goal)
+    if kind not in KINDS:
+        raise UserError(f"There is no kind “{kind}”.", f"It may be: {', '.join(KINDS)}.", code="no_kind")
+    if length not in LENGTHS:
+        raise UserError(f"There is no length “{length}”.", "It may be: short, long.", code="no_length")
+    wanted = Goal.model_validate({"kind": kind, "language": language.strip()[:40], "length": length, "text": goal[:300]})
+    found = Advisor(Lab(home)).describe(wanted, model)
     needs = "\n".join(f"  - {line}" for line in found.needs)
     row = ", ".join(f"{column}: “{text}”" for column, text in found.sample.items())
-    Output(json).give(found.model_dump(), f"{found.words}{others}\n{needs}\n  One row as an example: {row}")
+    Output(json).give(found.model_dump(), f"{found.words}\n{needs}\n  One row as an example: {row}")
+
+
+def _kind_of(goal: str) -> str:
+    """The kind that plain words name. Raises UserError with what to choose from where they do not."""
+    found = understand(goal)
+    if found.kind:
+        return found.kind
+    ways = "; ".join(f"--kind {name} ({KINDS[name].means})" for name in found.ask)
+    raise UserError(found.words, f"Say which: {ways}.", code="which_kind")
 
 
 def pilot(
@@ -54,8 +76,7 @@ def pilot(
     lab, out = Lab(home), Output(json)
     advisor = Advisor(lab)
     profile = lab.profile(source(lab, str(file)), model)
-    plan = text_plan(advisor.propose(profile, model, **chosen(settings)).plan)
-    names = advisor.test_first(plan, total_steps(plan, profile))
+    names = advisor.test_first(advisor.propose(profile, model, **chosen(settings)).plan, profile)
     if detach:
         out.give({"tests": names}, f"{len(names)} tests have begun: {', '.join(names)}. The app begins the whole run after them.")
         return

@@ -15,7 +15,7 @@ from advisor.diagnosis.findings import Diagnosis, Finding
 from advisor.text import TextPlan, text_plan
 from loralab.core.errors import UserError
 from loralab.core.facts import Facts
-from loralab.core.records import DatasetProfile
+from loralab.core.records import DatasetProfile, Plan
 from loralab.datasets.profile import load_examples
 from loralab.datasets.run_facts import of_plan
 from loralab.lab import Lab
@@ -29,8 +29,10 @@ READS = ("dataset", "roles", "max_length", "learn_from", "heldout_share", "seed"
 Stamp = tuple[tuple[str, int, int], ...]
 
 
-def preflight(lab: Lab, plan: TextPlan, profile: DatasetProfile | None = None) -> Diagnosis:
+def preflight(lab: Lab, plan: Plan, profile: DatasetProfile | None = None) -> Diagnosis:
     """What would go wrong with a plan. Raises UserError where its examples or its model's tokenizer cannot be read."""
+    if not isinstance(plan, TextPlan):
+        raise UserError("Only plans for texts can be looked at before they start.", code="bad_task")
     facts, read = examined(plan, lab.catalog.tokenizer_folder(plan.base_model))
     profile, machine = profile or read, lab.machine()
     needs = estimate.footprint(plan, lab.check_model(plan.base_model), machine, profile)
@@ -50,7 +52,7 @@ def insist(diagnosis: Diagnosis) -> None:
         raise UserError(f"{found.title}. {found.words}", todo, code=f"preflight_{found.rule}")
 
 
-def examined(plan: TextPlan, model_folder: Path) -> tuple[Facts, DatasetProfile]:
+def examined(plan: Plan, model_folder: Path) -> tuple[Facts, DatasetProfile]:
     """Facts of a plan, and what reading its file found; remembered as long as neither the file, the model nor a setting changes."""
     read = text_plan({name: getattr(plan, name) for name in READS})
     return _examined(read.model_dump_json(include=set(READS)), _stamp(Path(plan.dataset)), model_folder, _stamp(model_folder))

@@ -13,10 +13,9 @@ import secrets
 from collections.abc import Sequence
 from typing import Any
 
-from advisor.text import TextPlan
 from loralab.core.errors import UserError
 from loralab.core.jobs import AfterTrials, Job, TrainJob, Trial
-from loralab.core.records import Record
+from loralab.core.records import Plan, Record
 from loralab.lab import Lab
 from loralab.reports.compare import compare
 
@@ -45,7 +44,7 @@ def values(usual: float, least: float, most: float) -> tuple[float, ...]:
     return usual, *[value for value in others if least <= value <= most and value != usual]
 
 
-def begin(lab: Lab, plan: TextPlan, total_steps: int, tried: Sequence[float], *, follow: bool = True) -> tuple[str, ...]:
+def begin(lab: Lab, plan: Plan, total_steps: int, tried: Sequence[float], *, follow: bool = True) -> tuple[str, ...]:
     """Start one short run for each learning rate, the usual one first; they queue behind each other. Returns their ids."""
     group, count = secrets.token_hex(4), len(tried)
     steps = min(total_steps, max(FEWEST, min(MOST, round(SHARE * total_steps))))

@@ -13,8 +13,8 @@ from filelock import FileLock, Timeout
 from advisor.diagnosis import case
 from advisor.diagnosis.diagnose import diagnose
 from advisor.diagnosis.findings import Finding
-from advisor.diagnosis.limits import Limits, remembered
 from advisor.proposals import trials
+from advisor.proposals.learned import limits
 from advisor.repair import tries
 from advisor.repair.repair import Repair, repair
 from loralab.core import disk
@@ -23,12 +23,6 @@ from loralab.core.jobs import AfterTrials, Retry, TrainJob
 from loralab.lab import Lab
 
 WEEK = 7 * 24 * 3600.0  # seconds that a try may take which a person asks for
-
-
-def limits(lab: Lab) -> Limits:
-    """What failed and what is known to fit, of all runs that are remembered."""
-    memories = lab.history.memories
-    return remembered([*memories.points("memory"), *memories.points("rate")])
 
 
 def repair_of(lab: Lab, run: str) -> Repair | None:

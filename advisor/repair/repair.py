@@ -11,9 +11,9 @@ from typing import Any
 
 from advisor.diagnosis.case import Case
 from advisor.diagnosis.findings import Diagnosis, Finding, Fix
-from advisor.diagnosis.limits import Limits, tame
 from advisor.text import TextPlan, text_plan
 from loralab.core.records import Plan, Record
+from loralab.lab import Limits, tame
 
 KEPT = frozenset({"task", "dataset", "base_model", "title", "seed", "heldout_share"})  # what a person asked for, not how it is done
 

@@ -8,16 +8,14 @@ from __future__ import annotations
 from contextlib import suppress
 from datetime import datetime
 
-from advisor.diagnosis import limits
 from advisor.diagnosis.findings import Diagnosis
-from advisor.diagnosis.limits import Limits
-from advisor.repair import again
+from advisor.proposals import learned
 from advisor.text import TextPlan
 from loralab.core.errors import Unavailable
 from loralab.core.incident_kinds import KINDS
 from loralab.core.records import Record
 from loralab.history import Act, Memory
-from loralab.lab import Lab
+from loralab.lab import POINT_NAMES, Lab, Limits, Point
 
 RUNS, ROWS = 20, 30  # shown
 SHOWN = {"memory": 4, "rate": 1}  # numbers of a point that are told
@@ -45,7 +43,7 @@ class Remembered(Record):
 
 def remembered(lab: Lab) -> Remembered:
     """What the memory of this workspace holds."""
-    memories, known = lab.history.memories, again.limits(lab)
+    memories, known = lab.history.memories, learned.limits(lab)
     counts = memories.counts()
     sections = (
         _runs("Runs of this workspace", memories.recent(RUNS), counts["run"] + counts["kept"]),
@@ -114,8 +112,8 @@ def _fits(known: Limits) -> Section:
     )
 
 
-def _place(point: limits.Point) -> tuple[str, str, str]:
-    shown = list(zip(limits.NAMES[point.kind], point.vector, strict=True))[: SHOWN[point.kind]]
+def _place(point: Point) -> tuple[str, str, str]:
+    shown = list(zip(POINT_NAMES[point.kind], point.vector, strict=True))[: SHOWN[point.kind]]
     numbers = ", ".join(f"{name} {value:,.4g}" for name, value in shown if value)
     return {"memory": "memory", "rate": "learning rate"}[point.kind], point.key.partition(" | ")[0], numbers
 

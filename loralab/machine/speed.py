@@ -18,7 +18,6 @@ from pydantic import ConfigDict, Field, ValidationError
 from loralab.core.child import ENVIRONMENT
 from loralab.core.paths import CHECKOUT, write_atomic
 from loralab.core.records import Record
-from loralab.planning.calibration import Experience
 
 FILE = "machine.json"
 MEASURED = {"bf16_tflops", "fp32_tflops", "device", "fingerprint"}
@@ -36,7 +35,6 @@ class Speed(Record):
     device: str = ""  # what was measured: cpu, cuda or mps
     fingerprint: str = ""  # of the computer it was measured on
     tokens_per_second: dict[str, float] = Field(default_factory=dict)  # by model name, filled in from past runs
-    past: Experience = Experience()  # what past runs taught about predictions, filled in likewise
 
     @property
     def known(self) -> bool:

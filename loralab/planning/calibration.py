@@ -36,6 +36,9 @@ class Experience(Record):
     speeds: dict[str, tuple[float, ...]] = Field(default_factory=dict)  # “model mode” -> tokens per second
 
 
+NOTHING = Experience()  # of a computer on which nothing ran
+
+
 def mode(plan: TextPlan) -> str:
     """A plan's way with memory in a few words: runs of one mode are off by about the same."""
     words = [plan.precision, plan.recompute]

@@ -12,7 +12,7 @@ from typing import Any
 from loralab.core.records import DatasetProfile
 from loralab.machine.hardware import Machine
 from loralab.models.model_check import ModelCheck
-from loralab.planning.calibration import TELLING, mode
+from loralab.planning.calibration import NOTHING, TELLING, Experience, mode
 from loralab.planning.memory import adapter_weights, block_bytes, load, rows_at_once
 from loralab.tasks.text import TextPlan
 
@@ -36,9 +36,11 @@ def total_steps(plan: TextPlan, profile: DatasetProfile | None) -> int:
     return plan.updates(-(-load(plan, profile).rows // plan.effective_batch))
 
 
-def seconds(plan: TextPlan, model: ModelCheck, machine: Machine, profile: DatasetProfile | None) -> float | None:
+def seconds(
+    plan: TextPlan, model: ModelCheck, machine: Machine, profile: DatasetProfile | None, past: Experience = NOTHING
+) -> float | None:
     """Training time with its looks at the held-out rows; None when the model or the data is not known."""
-    speed = tokens_per_second(plan, model, machine, profile)
+    speed = tokens_per_second(plan, model, machine, profile, past)
     if speed is None or profile is None:
         return None
     amount = load(plan, profile)
@@ -56,11 +58,13 @@ def speeds(measured: Iterable[dict[str, Any]]) -> dict[str, float]:
     return {model: median(known[:LAST_RUNS]) for model, known in found.items()}
 
 
-def tokens_per_second(plan: TextPlan, model: ModelCheck, machine: Machine, profile: DatasetProfile | None) -> float | None:
+def tokens_per_second(
+    plan: TextPlan, model: ModelCheck, machine: Machine, profile: DatasetProfile | None, past: Experience = NOTHING
+) -> float | None:
     """Tokens trained on per second: what past runs reached here in this mode or another of this model, otherwise modelled."""
-    past = machine.speed.past.speeds.get(f"{plan.base_model} {mode(plan)}", ())
-    if past:
-        return median(past[:LAST_RUNS])
+    reached = past.speeds.get(f"{plan.base_model} {mode(plan)}", ())
+    if reached:
+        return median(reached[:LAST_RUNS])
     known = machine.speed.tokens_per_second.get(plan.base_model)
     if known:
         return known / (RECOMPUTE_WORK[plan.recompute] * (1.25 if plan.offload and machine.accelerator == "cuda" else 1.0))
@@ -68,9 +72,9 @@ def tokens_per_second(plan: TextPlan, model: ModelCheck, machine: Machine, profi
     return None if spent is None else plan.effective_batch * load(plan, profile).mean / spent
 
 
-def basis(plan: TextPlan, machine: Machine) -> str:
+def basis(plan: TextPlan, machine: Machine, past: Experience = NOTHING) -> str:
     """What a time is foretold from: measured (past runs of this model) or modelled."""
-    known = f"{plan.base_model} {mode(plan)}" in machine.speed.past.speeds or plan.base_model in machine.speed.tokens_per_second
+    known = f"{plan.base_model} {mode(plan)}" in past.speeds or plan.base_model in machine.speed.tokens_per_second
     return "measured" if known else "modelled"
 
 

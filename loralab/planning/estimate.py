@@ -12,7 +12,7 @@ from loralab.core.records import DatasetProfile, Footprint, Predicted
 from loralab.core.words import about, size
 from loralab.machine.hardware import Machine
 from loralab.models.model_check import ModelCheck
-from loralab.planning.calibration import ENOUGH, Experience, correction, error_words, key, margin, middle, usual_error
+from loralab.planning.calibration import ENOUGH, NOTHING, Experience, correction, error_words, key, margin, middle, usual_error
 from loralab.planning.duration import basis, seconds, tokens_per_second, total_steps
 from loralab.planning.memory import Load, adapter_weights, host_bytes, load, parts, reserve, scattered
 from loralab.tasks.text import TextPlan
@@ -53,23 +53,24 @@ def footprint(
     profile: DatasetProfile | None = None,
     measured: dict[str, int] | None = None,
     stage: str = "closed form",
+    past: Experience = NOTHING,
 ) -> Footprint:
-    """What a plan will need on this machine. `measured` are parts that a trace or probe (`stage`) found, in bytes."""
+    """What a plan will need on this machine, corrected by `past` runs. `measured`: parts in bytes that a trace or probe (`stage`) found."""
     free = machine.training_memory_free
     if model.shape is None:
         return Footprint(memory_bytes=0, free_bytes=free, stage="unknown", words="What it needs is known once the model is here.")
     found = dict(measured) if measured else parts(plan, model, machine, profile)
     if "reserve" not in found:
         found["reserve"] = reserve(machine, sum(found.values()))
-    past, where = machine.speed.past, device(machine)
-    training = seconds(plan, model, machine, profile)
-    duration, off = _duration(training, past, f"{where} | {basis(plan, machine)}", plan.base_model)
+    where = device(machine)
+    training = seconds(plan, model, machine, profile, past)
+    duration, off = _duration(training, past, f"{where} | {basis(plan, machine, past)}", plan.base_model)
     counted = _counted(found, machine)
     name = key(where, model.architecture, plan)
     said = Predicted(
         key=name,
         device=where,
-        pace=basis(plan, machine),
+        pace=basis(plan, machine, past),
         memory={stage: counted["memory"]},
         step={stage: counted["step"]},
         weights=counted["weights"],

@@ -16,6 +16,7 @@ from loralab.machine.hardware import Machine
 from loralab.models.catalog import catalogue
 from loralab.models.model_check import ModelCheck, absent
 from loralab.planning import duration, estimate
+from loralab.planning.calibration import NOTHING, Experience
 from loralab.planning.memory import load, rows_at_once
 from loralab.tasks.text import TextPlan
 
@@ -50,7 +51,7 @@ def budgets(plan: TextPlan, profile: DatasetProfile | None, fixed: dict[str, Any
 
 
 def choose(
-    plan: TextPlan, model: ModelCheck, machine: Machine, profile: DatasetProfile | None, fixed: dict[str, Any]
+    plan: TextPlan, model: ModelCheck, machine: Machine, profile: DatasetProfile | None, fixed: dict[str, Any], past: Experience = NOTHING
 ) -> dict[str, Any] | None:
     """The settings of MODES under which the plan fits with headroom, fast and small; None when there are none."""
     found: list[tuple[float, int, dict[str, Any]]] = []
@@ -63,7 +64,7 @@ def choose(
         for budget in budgets(plan, profile, fixed):
             change = rung | {"token_budget": budget}
             asked = plan.model_copy(update=change)
-            if not estimate.fits(estimate.footprint(asked, model, machine, profile), machine, estimate.HEADROOM):
+            if not estimate.fits(estimate.footprint(asked, model, machine, profile, past=past), machine, estimate.HEADROOM):
                 break
             found.append((duration.update_seconds(asked, model, machine, profile) or 0.0, order, change))
     if not found:
@@ -74,7 +75,7 @@ def choose(
 
 
 def nearest(
-    plan: TextPlan, model: ModelCheck, machine: Machine, profile: DatasetProfile | None, fixed: dict[str, Any]
+    plan: TextPlan, model: ModelCheck, machine: Machine, profile: DatasetProfile | None, fixed: dict[str, Any], past: Experience = NOTHING
 ) -> list[dict[str, Any]]:
     """Changes that make a plan fit when they are fixed beside what the person fixed, the least intrusive first.
 
@@ -93,12 +94,12 @@ def nearest(
         row = load(changed, profile).row
         bare = {"recompute": "full", "token_budget": row} if memory else {}
         asked = changed.model_copy(update=bare)
-        if not estimate.fits(estimate.footprint(asked, model, machine, profile), machine, estimate.HEADROOM):
+        if not estimate.fits(estimate.footprint(asked, model, machine, profile, past=past), machine, estimate.HEADROOM):
             continue
         if memory:  # something in between may do
             kept = {name: value for name, value in fixed.items() if name not in ("recompute", "token_budget", "offload")}
             kept |= {"precision": precision, "optimizer": plan.optimizer}
-            bare = choose(changed, model, machine, profile, kept) or bare
+            bare = choose(changed, model, machine, profile, kept, past) or bare
         change = {name: value for name, value in (wanted | bare).items() if value != getattr(plan, name)}
         cost = 0.1 * memory + 1.0 * i + 1.5 * j + 0.5 * sum(name in fixed for name in change)
         weighed.append((cost, change))
@@ -106,28 +107,34 @@ def nearest(
     for _, change in sorted(weighed, key=lambda w: w[0]):
         if change and not any(set(other.items()) <= set(change.items()) or _shorter(other, change) for other in found):
             found.append(change)
-    smaller = smaller_adapter(plan, model, machine, profile)
+    smaller = smaller_adapter(plan, model, machine, profile, past)
     found += [smaller] if smaller else []
-    found += [{"base_model": name} for name in smaller_models(plan, model, machine, profile)]
+    found += [{"base_model": name} for name in smaller_models(plan, model, machine, profile, past)]
     return found
 
 
-def smaller_adapter(plan: TextPlan, model: ModelCheck, machine: Machine, profile: DatasetProfile | None) -> dict[str, Any]:
+def smaller_adapter(
+    plan: TextPlan, model: ModelCheck, machine: Machine, profile: DatasetProfile | None, past: Experience = NOTHING
+) -> dict[str, Any]:
     """The largest lower rank, just as loud, that fits with all else as it is; empty where none does or the rank is no larger than usual."""
     for rank in (128, 64, 32, 16):
         change = {"rank": rank, "alpha": plan.alpha * rank / plan.rank}
-        needs = estimate.footprint(plan.model_copy(update=change), model, machine, profile)
+        needs = estimate.footprint(plan.model_copy(update=change), model, machine, profile, past=past)
         if rank < plan.rank and estimate.fits(needs, machine, estimate.HEADROOM):
             return change
     return {}
 
 
-def smaller_models(plan: TextPlan, model: ModelCheck, machine: Machine, profile: DatasetProfile | None) -> list[str]:
+def smaller_models(
+    plan: TextPlan, model: ModelCheck, machine: Machine, profile: DatasetProfile | None, past: Experience = NOTHING
+) -> list[str]:
     """The two largest models of the catalogue below this one that fit with the same settings."""
     found: list[str] = []
     for entry in reversed([e for e in catalogue() if e.parameters < model.parameters]):
         shorter = plan.model_copy(update={"base_model": entry.name, "max_length": min(plan.max_length, entry.context)})
-        if estimate.fits(estimate.footprint(shorter, absent(entry.name, Path(), entry), machine, profile), machine, estimate.HEADROOM):
+        if estimate.fits(
+            estimate.footprint(shorter, absent(entry.name, Path(), entry), machine, profile, past=past), machine, estimate.HEADROOM
+        ):
             found.append(entry.name)
     return found[:2]
 

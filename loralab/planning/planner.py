@@ -6,19 +6,26 @@ that does not fit the machine is never proposed in silence.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from loralab.core.records import Alternative, DatasetProfile, Proposal
+from loralab.core.facts import Facts
+from loralab.core.paths import model_name
+from loralab.core.records import Alternative, DatasetProfile, Plan, Proposal
 from loralab.core.words import about
-from loralab.machine.hardware import Machine
+from loralab.datasets.run_facts import of_model
+from loralab.machine.hardware import Machine, fingerprint
 from loralab.models.catalog import hub_entry
 from loralab.models.model_check import ModelCheck, absent
 from loralab.planning import estimate, fit
+from loralab.planning.calibration import Experience
+from loralab.planning.limits import because, never_twice, points, tame
 from loralab.planning.memory import load
 from loralab.planning.plan_checks import check_text, does_not_fit, machine_problems, mode_reason
+from loralab.planning.priors import SETTINGS, Priors, Sweep, learn, likeness
 from loralab.tasks import parse_plan
 from loralab.tasks.text import TextPlan
 
@@ -34,6 +41,7 @@ TINY_SECONDS = 110.0  # a run on a tiny model should be over in a minute or two
 PATIENT_SECONDS = 3600.0  # of a run on a larger model before rounds are taken away
 SHORTEST = 256  # tokens: rows are not cut below this to make them fit
 LARGEST_AT_ONCE = 64
+WHOLE = ("rank", "effective_batch")  # settings that are whole numbers
 WAYS = 2  # that are offered where a plan does not fit
 
 
@@ -44,18 +52,51 @@ class _Draft:
     profile: DatasetProfile
     model: ModelCheck
     machine: Machine
+    past: Experience
+    priors: Priors
+    facts: Facts
     fixed: dict[str, Any]
+    moved: dict[str, Any] = field(default_factory=dict[str, Any])  # out of the way of a remembered failure
+    why_moved: str = ""
+    learned: set[str] = field(default_factory=set[str])
     values: dict[str, Any] = field(default_factory=dict[str, Any])
     reasons: dict[str, str] = field(default_factory=dict[str, str])
 
     def choose(self, name: str, value: Any, reason: str) -> None:
-        """Set a field unless the person did."""
+        """Set a field unless the person did; what failed before moves it, then what did best."""
         if name in self.fixed:
-            self.values[name] = self.fixed[name]
-            self.reasons[name] = "You chose this."
-        else:
-            self.values[name] = value
-            self.reasons[name] = reason
+            value, reason = self.fixed[name], "You chose this."
+        elif name in self.moved:
+            value, reason = self.moved[name], self.why_moved
+        elif name in SETTINGS:
+            value, reason = self._from_history(name, value, reason)
+        self.values[name], self.reasons[name] = value, reason
+
+    def _from_history(self, name: str, value: Any, reason: str) -> tuple[Any, str]:
+        """The value that runs like this one did best with, where they are to be believed."""
+        history = self.priors.sweeps.get(name, ())
+        if not history:
+            return value, reason
+        batch = self.fixed.get("effective_batch", _usual_batch(self.rows))
+        steps = round(self.fixed.get("epochs", _usual_rounds(self.rows, batch)) * self.rows / batch)
+        like = likeness(self.model.parameters, max(1, steps), batch)
+        here = Sweep(name, 0.0, (), model_name(self.model.name), self.facts.data, self.facts.architecture, like)
+        unit = self.scale if name == "learning_rate" else 1.0  # runs are compared by rate times scale
+
+        def usual(sweep: Sweep) -> float:
+            return usual_rate(round(math.exp(sweep.like[0]))) * 2 if name == "learning_rate" else value * unit
+
+        found = learn(here, value * unit, history, usual)
+        if found is None:
+            return value, reason
+        self.learned.add(name)
+        best = found.value / unit
+        return round(best) if name in WHOLE else float(f"{best:.2g}"), found.words
+
+    @property
+    def scale(self) -> float:
+        """How loudly the adapter speaks."""
+        return self.values["alpha"] / self.values["rank"] ** (0.5 if self.fixed.get("use_rslora") else 1.0)
 
     @property
     def plan(self) -> TextPlan:
@@ -72,53 +113,81 @@ class _Draft:
 
 
 def propose(
-    profile: DatasetProfile, model: ModelCheck, machine: Machine, changes: dict[str, Any], *, look_further: bool = True
+    profile: DatasetProfile,
+    model: ModelCheck,
+    machine: Machine,
+    changes: dict[str, Any],
+    priors: Priors | None = None,
+    past: Experience | None = None,
+    *,
+    look_further: bool = True,
 ) -> Proposal:
     """A complete text plan. `changes` are settings the person has fixed; a UserError names one that is not possible.
 
-    Where it does not fit, `look_further` finds the two nearest that do.
+    `priors` is what past runs say about settings, `past` what they say about estimates. Where a plan does not fit, `look_further` finds
+    the two nearest that do.
     """
-    fixed = _fixed(changes)
-    draft = _Draft(profile, model, machine, fixed)
-    draft.values |= {"dataset": profile.path, "base_model": model.name, "roles": profile.roles}
-    draft.reasons |= {
-        "dataset": "The examples you gave.",
-        "base_model": f"The model you chose. {model.words}",
-        "roles": "As found in the file.",
-    }
-    steps: tuple[Callable[[_Draft], None], ...] = (_data, _adapter, _precision, _length, _batch, _memory, _rate, _rounds, _pace)
-    for step in steps:
-        step(draft)
-    for name, setting in TextPlan.model_fields.items():  # whatever no rule spoke about keeps its default and its own explanation
-        draft.choose(
-            name,
-            draft.values.get(name, setting.get_default()),
-            draft.reasons.get(name, f"The usual choice. {setting.description or ''}".strip()),
-        )
+    draft = _Draft(profile, model, machine, past or Experience(), priors or Priors(), _facts(profile, model, machine), _fixed(changes))
+    _fill(draft)
+    away = tame(draft.plan, draft.facts, draft.priors.limits, frozenset(draft.fixed))
+    if away.settings:
+        draft.moved, draft.why_moved = away.settings, because(away)
+        _fill(draft)
     plan = draft.plan
-    needs = estimate.footprint(plan, model, machine, profile)
+    if fits := draft.priors.limits.known_to_fit(points(plan, draft.facts)[0]):
+        draft.reasons["token_budget"] += f" It is known to fit: {fits.run} ran with as much."
+    needs = estimate.footprint(plan, model, machine, profile, past=draft.past)
     problems = [*model.problems, *check_text(plan, profile), *machine_problems(plan, machine, needs)]
     ways: tuple[Alternative, ...] = ()
     if not estimate.fits(needs, machine):
         nearest = _ways(draft, plan) if look_further else ()
         ways = tuple(Alternative(settings=change, words=fit.words(plan, change, profile)) for change in nearest)
         problems.append(does_not_fit(plan, model, needs, [way.words for way in ways]))
+    problems += [] if away.possible else [never_twice(away.because[-1])]
     return Proposal(plan=plan.model_dump(), reasons=draft.reasons, footprint=needs, problems=tuple(problems), ways=ways)
+
+
+def updates(plan: Plan, profile: DatasetProfile) -> int:
+    """Updates that a plan makes on these examples, as far as they are planned here; a plan of another kind says only its most."""
+    return estimate.total_steps(plan, profile) if isinstance(plan, TextPlan) else plan.max_steps
+
+
+def _fill(draft: _Draft) -> None:
+    """Choose every setting, each after those it depends on."""
+    profile, model = draft.profile, draft.model
+    for chosen in (draft.values, draft.reasons, draft.learned):
+        chosen.clear()
+    draft.choose("dataset", profile.path, "The examples you gave.")
+    draft.choose("base_model", model.name, f"The model you chose. {model.words}")
+    draft.choose("roles", profile.roles, "As found in the file.")
+    steps: tuple[Callable[[_Draft], None], ...] = (_data, _adapter, _precision, _length, _batch, _memory, _rate, _rounds, _pace)
+    for step in steps:
+        step(draft)
+    for name, setting in TextPlan.model_fields.items():  # whatever no rule spoke about keeps its default and its own explanation
+        if name not in draft.reasons:
+            draft.choose(name, setting.get_default(), f"The usual choice. {setting.description or ''}".strip())
 
 
 def _ways(draft: _Draft, plan: TextPlan) -> tuple[dict[str, Any], ...]:
     """The two nearest plans that fit; each was proposed again and fitted then."""
     found: list[dict[str, Any]] = []
-    for change in fit.nearest(plan, draft.model, draft.machine, draft.profile, draft.fixed):
+    for change in fit.nearest(plan, draft.model, draft.machine, draft.profile, draft.fixed, draft.past):
         name = change.get("base_model")
         model = absent(name, Path(), hub_entry(name)) if name else draft.model
         settings = {n: value for n, value in (draft.fixed | change).items() if n != "base_model"}
-        again = propose(draft.profile, model, draft.machine, settings, look_further=False)
+        again = propose(draft.profile, model, draft.machine, settings, draft.priors, draft.past, look_further=False)
         if estimate.fits(again.footprint, draft.machine):
             found.append(change)
         if len(found) == WAYS:
             break
     return tuple(found)
+
+
+def _facts(profile: DatasetProfile, model: ModelCheck, machine: Machine) -> Facts:
+    """The facts of a run as far as a profile tells them: enough for what memory and rate depend on."""
+    known = {"data": profile.id, "n_train": profile.n_train, "n_heldout": profile.n_heldout, "tokens": profile.tokens}
+    known |= {"place": fingerprint(machine), "room": machine.training_memory_free, "parameters": model.parameters}
+    return Facts.model_validate(of_model(model.folder) | known)
 
 
 def _fixed(changes: dict[str, Any]) -> dict[str, Any]:
@@ -178,14 +247,18 @@ def _cut_words(profile: DatasetProfile, length: int, more: str = "") -> str:
     return f"More than half of the {n:,} examples are longer and are cut at the end.{more}"
 
 
+def _usual_batch(rows: int) -> int:
+    return SMALL_BATCH if rows < 100 else 16 if rows > 5000 else 8
+
+
 def _batch(draft: _Draft) -> None:
     rows = draft.rows
-    if rows < 100:
-        draft.choose("effective_batch", SMALL_BATCH, f"Small steps make the most of {rows:,} examples.")
-    elif rows > 5000:
-        draft.choose("effective_batch", 16, f"With {rows:,} examples, averaging over more of them makes each correction surer.")
-    else:
-        draft.choose("effective_batch", 8, "A correction after every eight examples: steady, and still many corrections.")
+    why = {
+        SMALL_BATCH: f"Small steps make the most of {rows:,} examples.",
+        8: "A correction after every eight examples: steady, and still many corrections.",
+        16: f"With {rows:,} examples, averaging over more of them makes each correction surer.",
+    }
+    draft.choose("effective_batch", _usual_batch(rows), why[_usual_batch(rows)])
     draft.choose(
         "micro_batch",
         min(LARGEST_AT_ONCE, draft.values["effective_batch"]),
@@ -196,7 +269,7 @@ def _batch(draft: _Draft) -> None:
 def _memory(draft: _Draft) -> None:
     """Make it fit with headroom: the fastest way to use memory, then, when there is none, shorter examples."""
     chosen = _mode(draft)
-    while chosen is None and "max_length" not in draft.fixed and draft.values["max_length"] > SHORTEST:
+    while chosen is None and "max_length" not in draft.fixed.keys() | draft.moved.keys() and draft.values["max_length"] > SHORTEST:
         length = max(SHORTEST, draft.values["max_length"] // 2 // 64 * 64)
         draft.choose("max_length", length, _cut_words(draft.profile, length, " Longer ones do not fit in the free memory."))
         chosen = _mode(draft)
@@ -208,7 +281,7 @@ def _memory(draft: _Draft) -> None:
 
 
 def _mode(draft: _Draft) -> dict[str, Any] | None:
-    return fit.choose(draft.plan, draft.model, draft.machine, draft.profile, draft.fixed)
+    return fit.choose(draft.plan, draft.model, draft.machine, draft.profile, draft.moved | draft.fixed, draft.past)
 
 
 def usual_rate(parameters: int) -> float:
@@ -224,25 +297,34 @@ def _rate(draft: _Draft) -> None:
         USUAL_RATE: "The rate that works for most models with adapters.",
     }[rate]
     # the prior holds for alpha / rank = 2: an adapter that speaks louder is corrected more gently
-    loud = draft.values["alpha"] / draft.values["rank"] ** (0.5 if draft.fixed.get("use_rslora") else 1.0) / 2
+    loud = draft.scale / 2
     if loud > 1.01:
         rate, why = rate / loud, f"{why} Lowered because the adapter speaks louder than usual."
     draft.choose("learning_rate", float(f"{rate:.2g}"), why)
 
 
+def _usual_rounds(rows: int, batch: int) -> int:
+    usual = 3 if rows <= 5000 else 2 if rows <= 20000 else 1
+    return max(usual, min(10, -(-ENOUGH_UPDATES * batch // rows)))
+
+
 def _rounds(draft: _Draft) -> None:
     rows, batch = draft.rows, draft.values["effective_batch"]
-    usual = 3 if rows <= 5000 else 2 if rows <= 20000 else 1
-    wanted = max(usual, min(10, -(-ENOUGH_UPDATES * batch // rows)))
+    wanted = _usual_rounds(rows, batch)
     why = f"{rows:,} examples seen {wanted} times give about {wanted * -(-rows // batch):,} corrections."
-    one = estimate.seconds(draft.plan.model_copy(update={"epochs": 1.0}), draft.model, draft.machine, draft.profile)
+    one = estimate.seconds(draft.plan.model_copy(update={"epochs": 1.0}), draft.model, draft.machine, draft.profile, draft.past)
     limit = TINY_SECONDS if draft.tiny else PATIENT_SECONDS
     if one and wanted * one > limit:
         affordable = max(1, int(limit / one))
         if affordable < wanted:
             wanted, why = affordable, f"More rounds would take more than {about(limit)} on this computer."
     draft.choose("epochs", float(wanted), why)
-    if batch > SMALL_BATCH and "micro_batch" not in draft.fixed and draft.values["epochs"] * -(-rows // batch) < ENOUGH_UPDATES * 0.6:
+    own = draft.learned | draft.moved.keys() | draft.fixed.keys()
+    if (
+        batch > SMALL_BATCH
+        and not own & {"micro_batch", "effective_batch"}
+        and draft.values["epochs"] * -(-rows // batch) < ENOUGH_UPDATES * 0.6
+    ):
         draft.choose("effective_batch", SMALL_BATCH, "Small steps, because there is only time for few of them.")
         draft.choose("micro_batch", min(SMALL_BATCH, draft.values["micro_batch"]), draft.reasons["micro_batch"])
 

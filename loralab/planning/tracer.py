@@ -29,6 +29,7 @@ from loralab.machine.hardware import Machine
 from loralab.models.model_check import ModelCheck
 from loralab.models.model_folder import Shape, read_json
 from loralab.planning import estimate
+from loralab.planning.calibration import NOTHING, Experience
 from loralab.planning.memory import load
 from loralab.tasks.text import TextPlan
 
@@ -101,17 +102,19 @@ def _made(shape: Shape) -> dict[str, Any]:
     return {"model_type": _KINDS[shape.architecture], "bos_token_id": 0, "eos_token_id": 1, "pad_token_id": 0, **sizes}
 
 
-def traced(tracer: Tracer, plan: Plan, model: ModelCheck, machine: Machine, profile: DatasetProfile | None) -> Footprint:
+def traced(
+    tracer: Tracer, plan: Plan, model: ModelCheck, machine: Machine, profile: DatasetProfile | None, past: Experience = NOTHING
+) -> Footprint:
     """A plan's footprint from a trace, or from the closed form where there can be none. Raises UserError for a plan that is not of text."""
     if not isinstance(plan, TextPlan):
         raise UserError("Only plans for texts can be looked at before they start.", code="bad_task")
     try:
         found = tracer.parts(plan, config_of(model), pack(plan, profile), machine.accelerator)
     except Unavailable:
-        return estimate.footprint(plan, model, machine, profile)
+        return estimate.footprint(plan, model, machine, profile, past=past)
     beside = found.pop("allocator", 0)
     found["reserve"] = beside + estimate.reserve(machine, 0)
-    return estimate.footprint(plan, model, machine, profile, found, "trace")
+    return estimate.footprint(plan, model, machine, profile, found, "trace", past)
 
 
 class Tracer:
@@ -124,7 +127,7 @@ class Tracer:
 
     def parts(self, plan: TextPlan, config: dict[str, Any], largest: Pack, where: str = "cpu") -> dict[str, int]:
         """Bytes at the worst moment of a step: weights, adapter, optimiser, activations, head, allocator. Raises Unavailable."""
-        if plan.task != "text" or plan.engine != "loralab" or (plan.offload and where == "cuda"):
+        if type(plan) is not TextPlan or plan.engine != "loralab" or (plan.offload and where == "cuda"):
             raise Unavailable("This kind of plan cannot be traced; the closed form is used.", code="not_traced")
         settings = {name: getattr(plan, name) for name in SETTINGS}
         question = {"plan": settings, "config": config, "pack": asdict(largest), "where": where}

@@ -209,6 +209,7 @@ def assert_measured(sentences: Sequence[str], values: Sequence[float]) -> None:
         assert sentence.isprintable()
 
 
+@pytest.mark.nightly
 def test_ten_thousand_attempts_show_no_number_that_was_not_measured() -> None:
     chance, values = random.Random(20261121), _numbers(PACK)
     shown = dropped = 0

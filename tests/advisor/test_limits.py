@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 
-from advisor.diagnosis import limits
-from advisor.diagnosis.limits import Limits, Point
+from advisor.proposals import learned
 from loralab.core.events import Adjusted, Ended, Incident, Measured, Started, Stepped, fold
 from loralab.core.facts import Facts
 from loralab.core.jobs import TrainJob
 from loralab.core.report import run_report
 from loralab.history.derive import memory_of, points_of
+from loralab.planning import limits
+from loralab.planning.limits import Limits, Point
 from loralab.tasks.text import TextPlan
 
 FACTS = Facts(architecture="LlamaForCausalLM", hidden=64, layers=2, tokens={"max": 500, "p95": 300}, place="cpu | torch 2 | ", room=10**9)
@@ -98,7 +99,7 @@ def ran(*events: Any, **settings: Any) -> list[Point]:
     view = fold("amber-otter", [Started(pid=1, time=1), facts.model_copy(update={"time": 2}), *events])
     job = TrainJob(run="amber-otter", plan=plan(**settings).model_dump())
     told = points_of(memory_of(job, view, run_report(view, Path())))
-    return [point for one in told if (point := limits._from_memory(one)) is not None]
+    return [point for one in told if (point := learned._from_memory(one)) is not None]
 
 
 def step(number: int, time: float) -> Stepped:

@@ -10,12 +10,11 @@ import pytest
 
 from advisor.advisor import Advisor
 from advisor.diagnosis import preflight
-from advisor.repair import data_fixes
-from advisor.repair.data_fixes import OPERATIONS
 from loralab.cli import app
 from loralab.core.errors import UserError
 from loralab.core.records import Example, Message
-from loralab.datasets import run_facts
+from loralab.datasets import fixes, run_facts
+from loralab.datasets.fixes import OPERATIONS, DataFix, Reading
 from loralab.datasets.profile import load_examples
 from loralab.lab import Lab
 from loralab.tasks.text import TextPlan
@@ -30,6 +29,10 @@ def planned(tmp_path: Path, data: list[spoiled.Row], template: str = tiny.TEMPLA
     return TextPlan.model_validate(models.plan(file).model_dump() | {"base_model": str(folder), "max_length": 512} | settings)
 
 
+def put_right(operation: str, plan: TextPlan, folder: Path, home: Path) -> DataFix:
+    return fixes.apply(operation, Path(plan.dataset), Reading(plan.max_length, plan.learn_from, plan.roles), folder, home)
+
+
 def test_what_is_certain_to_go_wrong_is_not_begun_unless_it_is_wanted(tmp_path, lab: Lab, monkeypatch) -> None:
     begun: list[object] = []
     monkeypatch.setattr(Lab, "start", lambda self, plan: begun.append(plan) or "run")
@@ -39,7 +42,7 @@ def test_what_is_certain_to_go_wrong_is_not_begun_unless_it_is_wanted(tmp_path, 
         advisor.start(plan)
     assert told.value.problem.code == "preflight_template_refuses"
     assert not begun
-    fixed = data_fixes.apply("drop_refused", plan, tmp_path / "model", lab.home)
+    fixed = put_right("drop_refused", plan, tmp_path / "model", lab.home)
     assert preflight.blocking(advisor.preflight(plan.model_copy(update={"dataset": fixed.path}))) is None
 
 
@@ -116,7 +119,7 @@ def test_data_are_put_right_in_a_file_of_their_own(operation: str, tmp_path, hom
     plan = planned(tmp_path, data, template, **settings)
     before = Path(plan.dataset).read_bytes()
     folder = tmp_path / "model"
-    done = data_fixes.apply(operation, plan, folder, home)
+    done = put_right(operation, plan, folder, home)
     assert done.concerned == concerned
     assert Path(plan.dataset).read_bytes() == before
     assert Path(done.path).parent == home / "datasets"
@@ -127,7 +130,7 @@ def test_data_are_put_right_in_a_file_of_their_own(operation: str, tmp_path, hom
     assert (len(again), found.certain) == (done.after, True)  # nobody is asked which column is what in a file of ours
     if operation != "realign":
         with pytest.raises(UserError, match="nothing to change"):
-            data_fixes.apply(operation, plan.model_copy(update={"dataset": done.path}), folder, home)
+            put_right(operation, plan.model_copy(update={"dataset": done.path}), folder, home)
 
 
 def test_realigned_answers_belong_to_their_questions_again(tmp_path, home) -> None:
@@ -140,7 +143,7 @@ def test_realigned_answers_belong_to_their_questions_again(tmp_path, home) -> No
     healthy = belonging(plan.dataset)
     plan = planned(tmp_path, slipped(OK, 2))
     assert belonging(plan.dataset) < 0.1 * healthy
-    done = data_fixes.apply("realign", plan, tmp_path / "model", home)
+    done = put_right("realign", plan, tmp_path / "model", home)
     assert belonging(done.path) > 0.95 * healthy
 
 
@@ -153,7 +156,7 @@ def test_classes_among_the_conversations_are_no_answers_to_move() -> None:
     for at, prompt in enumerate(asked):
         examples.append(Example(row=2 * at + 1, messages=(prompt, said[at - 2])))
         examples.append(Example(row=2 * at + 2, messages=(Message(role="user", content=f"a {at}"), label), label="good"))
-    found = data_fixes.realign(examples, TextPlan(), None)  # type: ignore[arg-type]
+    found = fixes.realign(examples, Reading(), None)  # type: ignore[arg-type]
     talks = [e for e in found if e.label is None]
     assert len(talks) == 10
     assert all(e.messages[0].content in e.messages[1].content for e in talks)
@@ -163,7 +166,7 @@ def test_classes_among_the_conversations_are_no_answers_to_move() -> None:
 def test_where_nothing_is_wrong_nothing_is_written(tmp_path, home) -> None:
     plan = planned(tmp_path, OK)
     with pytest.raises(UserError, match="nothing to change"):
-        data_fixes.apply("deduplicate", plan, tmp_path / "model", home)
+        put_right("deduplicate", plan, tmp_path / "model", home)
     assert not list((home / "datasets").glob("*-deduplicate-*")) if (home / "datasets").is_dir() else True
 
 

@@ -12,17 +12,14 @@ import pytest
 from advisor.advisor import Advisor
 from advisor.proposals import learned
 from advisor.proposals import trials as pilots
-from advisor.proposals.describe import describe
-from advisor.proposals.learned import Sweep
-from advisor.proposals.propose import known_facts
-from advisor.proposals.wishes import understand
 from loralab.core.errors import UserError
 from loralab.core.events import Ended, Evaluated, Incident, Measured, Started, Stepped
 from loralab.core.facts import Facts
 from loralab.core.jobs import TrainJob
 from loralab.history.record import Memory
 from loralab.lab import Lab
-from loralab.planning import estimate
+from loralab.planning import planner, priors
+from loralab.planning.priors import Sweep
 from loralab.reports.compare import compare
 from loralab.tasks.text import TextPlan
 from tests.support import models
@@ -51,7 +48,7 @@ def memory(name: str, rate: float, loss: float, *, data: str = "poems", model: s
 def sweep(
     best: float, *, data: str = "poems", setting: str = "learning_rate", size: int = 8_000_000, runs: tuple[str, ...] = ("a",)
 ) -> Sweep:
-    return Sweep(setting, best, runs, "starter", data, "LlamaForCausalLM", learned.describe(size, 100, 8))
+    return Sweep(setting, best, runs, "starter", data, "LlamaForCausalLM", priors.likeness(size, 100, 8))
 
 
 def always(value: float) -> Any:
@@ -96,38 +93,38 @@ def test_an_optimum_outside_of_what_was_tried_is_not_invented():
 
 def test_history_that_predicts_itself_better_than_the_prior_moves_it_and_names_its_runs():
     history = [sweep(4e-4, data=f"d{i}", runs=(f"run-{i}",)) for i in range(5)]
-    found = learned.learn(sweep(0, data="new"), 4e-3, history, always(4e-3))
+    found = priors.learn(sweep(0, data="new"), 4e-3, history, always(4e-3))
     assert found is not None
     assert 4e-4 < found.value < 4e-3
     assert found.runs[:2] == ("run-0", "run-1")
     assert "run-0" in found.words
     assert "smaller" in found.words
-    assert found.value >= 4e-3 / learned.FAR
+    assert found.value >= 4e-3 / priors.FAR
 
 
 def test_history_that_predicts_itself_worse_is_not_believed():
     wild = [sweep(best, data=f"d{i}") for i, best in enumerate((4e-2, 4e-4, 4e-3, 3e-2, 5e-4))]
-    assert learned.learn(sweep(0, data="new"), 4e-3, wild, always(4e-3)) is None
+    assert priors.learn(sweep(0, data="new"), 4e-3, wild, always(4e-3)) is None
 
 
 def test_one_sweep_is_believed_about_itself_only():
     one = [sweep(1e-3, data="poems")]
-    assert learned.learn(sweep(0, data="poems"), 4e-3, one, always(4e-3)) is not None
-    assert learned.learn(sweep(0, data="other"), 4e-3, one, always(4e-3)) is None
+    assert priors.learn(sweep(0, data="poems"), 4e-3, one, always(4e-3)) is not None
+    assert priors.learn(sweep(0, data="other"), 4e-3, one, always(4e-3)) is None
 
 
 def test_what_is_not_alike_says_nothing():
     far = [sweep(4e-4, data=f"d{i}", size=8_000_000_000) for i in range(5)]
-    assert learned.learn(sweep(0), 4e-3, far, always(4e-3)) is None
+    assert priors.learn(sweep(0), 4e-3, far, always(4e-3)) is None
 
 
 def test_history_cannot_go_far_and_does_not_speak_of_trifles():
     wild = [sweep(1e-7, data=f"d{i}") for i in range(30)]
-    found = learned.learn(sweep(0, data="new"), 4e-3, wild, always(4e-3))
+    found = priors.learn(sweep(0, data="new"), 4e-3, wild, always(4e-3))
     assert found is not None
-    assert found.value == pytest.approx(4e-3 / learned.FAR)
+    assert found.value == pytest.approx(4e-3 / priors.FAR)
     near = [sweep(3.9e-3, data=f"d{i}") for i in range(5)]
-    assert learned.learn(sweep(0, data="new"), 4e-3, near, always(4e-3)) is None
+    assert priors.learn(sweep(0, data="new"), 4e-3, near, always(4e-3)) is None
 
 
 # ---- a test of three settings ----------------------------------------------------------------------------------------------
@@ -214,7 +211,7 @@ def test_a_test_of_which_all_failed_says_so(lab: Lab):
 def remember(lab: Lab, name: str, base: Path, data: Path, events: list[Any], **settings: Any) -> None:
     """A run of the past on this computer, as its files are."""
     plan = models.plan(data, base_model=str(base), **settings)
-    known = known_facts(lab, lab.profile(data, str(base)), str(base))
+    known = planner._facts(lab.profile(data, str(base)), lab.check_model(str(base)), lab.machine())
     facts = Measured(time=2.0, text="Learning from 54 examples.", facts=known)
     folder = lab.home / "runs" / name
     folder.mkdir(parents=True)
@@ -263,38 +260,3 @@ def test_a_sweep_on_the_same_examples_moves_the_rate_and_names_its_runs(lab: Lab
     assert found.plan["learning_rate"] < usual
     assert "low" in found.reasons["learning_rate"]
     assert advisor.propose(profile, str(base), learning_rate=usual).plan["learning_rate"] == usual
-
-
-# ---- wishes ----------------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("text", "task", "language", "length"),
-    [
-        ("answer like our support team, in German, short", "answer", "German", "short"),
-        ("Antworte wie unser Support-Team, kurz", "answer", "", "short"),
-        ("sort incoming mails into billing, tech and other", "sort", "", ""),
-        ("turn invoices into JSON", "extract", "", ""),
-        ("write poems like Emily Dickinson", "write", "", ""),
-        ("translate our manuals from English to French", "translate", "French", ""),
-        ("write SQL from questions", "code", "", ""),
-        ("summarize meeting notes in bullet points", "summarise", "", ""),
-    ],
-)
-def test_a_wish_gives_a_complete_plan_that_fits_and_what_it_takes(lab: Lab, text: str, task: str, language: str, length: str):
-    found = describe(lab, text)
-    assert (found.wish.task, found.wish.language, found.wish.length) == (task, language, length)
-    plan = TextPlan.model_validate(found.proposal.plan)
-    assert plan.title == text
-    assert estimate.fits(found.proposal.footprint, lab.machine())
-    assert not [p for p in found.proposal.problems if p.severity == "error" and p.code != "not_downloaded"]
-    assert found.rows >= 100
-    assert set(found.sample) == set(found.columns)
-    assert any(f"{found.rows:,}" in need for need in found.needs)
-    if language:
-        assert any(language in need for need in found.needs)
-
-
-def test_a_wish_that_says_nothing_is_asked_about(lab: Lab):
-    assert not understand("").sure
-    assert "say what it gets" in describe(lab, "make it good").words

@@ -14,8 +14,8 @@ from advisor.diagnosis.case import Case
 from advisor.diagnosis.diagnose import diagnose
 from advisor.diagnosis.findings import Finding
 from advisor.diagnosis.preflight import CERTAIN
-from advisor.repair.data_fixes import OPERATIONS
 from loralab.core.paths import STARTER
+from loralab.datasets.fixes import OPERATIONS
 from loralab.datasets.profile import samples
 from tests.support import spoiled, tiny
 from tests.support.spoiled import Row, rows

@@ -11,7 +11,6 @@ import pytest
 from advisor.advisor import Advisor
 from advisor.diagnosis.case import of_view
 from advisor.diagnosis.diagnose import diagnose
-from advisor.diagnosis.limits import Limits, points
 from advisor.repair import tries
 from advisor.repair.repair import repair
 from loralab.core.errors import UserError
@@ -19,6 +18,7 @@ from loralab.core.events import Adjusted, Ended, Event, Incident, Measured, Star
 from loralab.core.facts import Facts
 from loralab.core.jobs import AfterTrials, Control, Retry, TrainJob
 from loralab.lab import Lab
+from loralab.planning.limits import Limits, points
 from loralab.tasks.text import TextPlan
 from tests.support import models
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from typing import Any
 
 import pytest
 
@@ -156,7 +157,7 @@ def test_three_real_runs_bring_the_next_estimate_closer_to_what_is_measured(home
     lab = Lab(home)
     model = str(tiny.model_folder(tmp_path / "model"))
     data = lab.profile(tiny.examples_file(tmp_path / "examples.jsonl"), model=model)
-    chosen = {"max_steps": TELLING, "patience": 0, "eval_every": 100, "rank": 4}
+    chosen: dict[str, Any] = {"max_steps": TELLING, "patience": 0, "eval_every": 100, "rank": 4}
     before = lab.propose(data, model=model, **chosen)
     peaks = []
     for _ in range(ENOUGH):

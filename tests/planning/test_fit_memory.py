@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from loralab.core.records import Footprint, Predicted
 from loralab.core.words import size
-from loralab.machine.hardware import Speed
 from loralab.planning.calibration import CAP, Experience, correction, error_words, key, margin, usual_error
 from loralab.planning.estimate import MARGINS, device, disk_words, footprint, stage_words
 from loralab.planning.memory import host_bytes, optimiser, parts
@@ -54,7 +53,7 @@ TAUGHT = key(device(laptop()), MODEL.architecture, PLAN)
 def after(step=(), process=(), plan=PLAN, **changes):
     """The footprint on a laptop with such a past."""
     past = Experience(memory={f"closed form | {TAUGHT}": step}, process={"cpu": process}, **changes)
-    return footprint(plan, MODEL, laptop(speed=Speed(past=past)), DATA)
+    return footprint(plan, MODEL, laptop(), DATA, past=past)
 
 
 def test_without_past_runs_nothing_changes():
@@ -81,8 +80,8 @@ def test_runs_like_this_one_correct_the_number_and_say_so_and_others_do_not():
 
 def test_the_weights_of_a_model_are_never_corrected_by_what_small_ones_taught():
     large, plan = here("smollm2-135m"), PLAN.model_copy(update={"base_model": "smollm2-135m"})
-    tiny_process = laptop(speed=Speed(past=Experience(process={"cpu": (0.1,) * 30})))
-    bare, found = footprint(plan, large, laptop(), DATA), footprint(plan, large, tiny_process, DATA)
+    tiny_process = Experience(process={"cpu": (0.1,) * 30})
+    bare, found = footprint(plan, large, laptop(), DATA), footprint(plan, large, laptop(), DATA, past=tiny_process)
     assert bare.parts["weights"] == found.parts["weights"]
     assert bare.memory_bytes - found.memory_bytes == pytest.approx(CAP * predicted(bare).process, abs=10)
 
@@ -139,8 +138,8 @@ def test_disk_is_corrected_too_and_the_download_of_a_model_is_not():
     entry = here("smollm2-135m").entry
     assert entry is not None
     absent = MODEL.model_copy(update={"present": False, "entry": entry})
-    past = laptop(speed=Speed(past=Experience(disk=(0.9,) * 3)))
-    fetched = footprint(PLAN, absent, past, DATA).disk_bytes - found.disk_bytes
+    past = Experience(disk=(0.9,) * 3)
+    fetched = footprint(PLAN, absent, laptop(), DATA, past=past).disk_bytes - found.disk_bytes
     assert fetched == entry.download_bytes
 
 

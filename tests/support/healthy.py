@@ -89,6 +89,6 @@ def live(case: Healthy, path: Path) -> tuple[Outcome, int]:
     """Train; how it went, and how often the held-out examples were asked because of a suspicion."""
     path.mkdir(parents=True, exist_ok=True)
     base, files = healthy_files(path, case.base)
-    with mock.patch.object(guard, "_asked_heldout", wraps=guard._asked_heldout) as asked:
+    with mock.patch.object(guard, "_is_cleared", wraps=guard._is_cleared) as asked:
         outcome = train(path / "run", base, files[case.data], **{"max_steps": 24, "eval_every": 6, "patience": 0} | case.settings)
     return outcome, asked.call_count

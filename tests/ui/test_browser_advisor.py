@@ -107,19 +107,26 @@ def test_what_is_remembered_can_be_searched_taken_along_and_forgotten(window, lo
     assert (home / "runs" / lost / "job.json").exists()
 
 
-def test_a_wish_becomes_a_plan_and_an_empty_table(window, home):
+def test_a_goal_becomes_a_plan_and_an_empty_table_and_what_is_not_plain_is_asked(window, home):
     shown = window()
     shown.page.get_by_text("No examples yet? Describe what you want").click()
-    shown.page.locator("#wish-text textarea, #wish-text input").first.fill("sort mails into billing and other")
-    shown.page.keyboard.press("Enter")
-    shown.sees("#wish-plan", "Examples to collect")
-    shown.sees("#wish-plan", "“text” and “label”")
+    words = shown.page.locator("#goal-text textarea, #goal-text input").first
+    words.fill("asdf qwer")
+    words.press("Enter")
+    shown.sees("#goal-asked", "do not say what it should do")
+    words.fill("make pictures of cats")
+    words.press("Enter")
+    shown.sees("#goal-asked", "Pictures: not yet. Text: yes.")
+    assert not shown.page.locator("#goal-plan").inner_text().strip(), "nothing is guessed"
+    words.fill("sort mails into billing and other")
+    words.press("Enter")
+    shown.sees("#goal-plan", "Examples to collect")
+    shown.sees("#goal-plan", "“text” and “label”")
     with shown.page.expect_download() as got:
-        shown.page.locator("#wish-table").click()
+        shown.page.locator("#goal-table").click()
     assert Path(got.value.path()).read_text("utf-8-sig").splitlines()[0] == "text,label"
-    shown.page.locator("#wish-kind").get_by_text("Something else").click()
-    shown.page.locator("#wish-kind").get_by_text("Make texts shorter").click()
-    shown.sees("#wish-plan", "“text” and “summary”")
+    shown.page.locator("#goal-kind").get_by_text("Make texts shorter").click()
+    shown.sees("#goal-plan", "“text” and “summary”")
     with shown.page.expect_download() as got:
-        shown.page.locator("#wish-table").click()
+        shown.page.locator("#goal-table").click()
     assert Path(got.value.path()).read_text("utf-8-sig").splitlines()[0] == "text,summary"

@@ -1,4 +1,4 @@
-"""More ways through the advisor in a real browser: settings as they are typed, a start that is refused, another window, a wish's model."""
+"""More ways through the advisor in a real browser: settings as they are typed, a start that is refused, another window, a goal's model."""
 
 from __future__ import annotations
 
@@ -66,17 +66,21 @@ def test_the_memory_page_shows_what_was_changed_elsewhere_and_takes_what_is_left
 
 
 @pytest.mark.nightly
-def test_a_wish_changes_the_model_only_when_asked_and_gives_it_back(window, home):
+def test_a_goal_changes_the_model_only_when_asked_and_gives_it_back(window, home):
     shown = window()
     shown.page.get_by_text("No examples yet? Describe what you want").click()
-    shown.page.locator("#wish-text textarea, #wish-text input").first.fill("answer like our support team, in German, short")
+    shown.page.locator("#goal-text textarea, #goal-text input").first.fill("answer like our support team")
     shown.page.keyboard.press("Enter")
-    shown.sees("#wish-plan", "in German and in few words")
+    shown.sees("#goal-plan", "It shall answer")
+    shown.page.locator("#goal-length").get_by_text("Short").click()
+    shown.page.locator("#goal-language input").first.click()
+    shown.page.get_by_role("option", name="German").click()
+    shown.sees("#goal-plan", "in German and in few words")
     model = shown.page.get_by_label("Base model")
     shown.tab("Plan")
     until(lambda: model.input_value().startswith("starter"))
     shown.tab("Dataset")
-    shown.page.locator("#wish-model").click()
+    shown.page.locator("#goal-model").click()
     until(lambda: model.input_value().startswith("qwen"))
-    shown.page.locator("#wish-undo").click()
+    shown.page.locator("#goal-undo").click()
     until(lambda: model.input_value().startswith("starter"))

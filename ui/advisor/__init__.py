@@ -1,1 +1,1 @@
-"""The advisor on the screen: its panel, notes, questions, wishes and the page of what it remembers."""
+"""The advisor on the screen: its panel, notes, questions, goals and the page of what it remembers."""

@@ -14,11 +14,10 @@ from advisor.advisor import Advisor
 from advisor.diagnosis.findings import Diagnosis, Finding
 from advisor.proposals import trials
 from advisor.repair import tries
-from advisor.repair.data_fixes import OPERATIONS, Advice
 from advisor.repair.tries import FAILED, Told
 from loralab.core.errors import UserError
 from loralab.core.records import Record
-from loralab.lab import Lab
+from loralab.lab import OPERATIONS, DataFix, Lab
 from loralab.tasks.text import TextPlan
 from ui.form import label_of
 from ui.runs.run_names import spoken
@@ -134,7 +133,7 @@ def tested_html(words: str) -> str:
     return f'<div class="note done"><h3>Tested first</h3><p>{esc(words)}</p></div>' if words else ""
 
 
-def put_right_html(advice: Advice) -> str:
+def put_right_html(advice: DataFix) -> str:
     """What was just done with the examples."""
     where = esc(advice.path.rpartition("/")[2])
     return f'<div class="note done"><p>Done. {esc(advice.words)} The new file is {where}; yours is as it was.</p></div>'

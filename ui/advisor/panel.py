@@ -148,7 +148,9 @@ def _notes(page: Page, here: Where) -> list[Note]:
     if not dataset or not page.lab.check_model(model).present or (here.tab == "plan" and not here.weighed):
         return []
     try:
-        proposal = page.desk.propose(dataset, model, goal, read(page.form, here.raw) if here.tab == "plan" else None)
+        choice = dataset, model, goal
+        on_form = here.tab == "plan"
+        proposal = page.desk.weighed(*choice, read(page.form, here.raw)) if on_form else page.desk.propose(*choice)
         return before(page.advisor.preflight(proposal.plan, page.desk.profile(dataset, model, goal)), dataset, model)
     except LabError as error:
         LOG.info("advisor: %s", error)

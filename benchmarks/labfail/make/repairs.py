@@ -26,9 +26,9 @@ from typing import Any
 from advisor.diagnosis.case import Case
 from advisor.diagnosis.diagnose import diagnose
 from advisor.diagnosis.findings import Diagnosis, Fix
-from advisor.diagnosis.limits import OUT_OF_MEMORY, RAN_AWAY, Limits, points, tame
-from advisor.repair import data_fixes
+from advisor.proposals.learned import OUT_OF_MEMORY, RAN_AWAY
 from advisor.repair.repair import KEPT, repair
+from advisor.text import text_plan
 from benchmarks.labfail.make.bases import base
 from benchmarks.labfail.make.cause import base_loss, best
 from benchmarks.labfail.make.causes import causes
@@ -38,6 +38,8 @@ from benchmarks.labfail.make.setups import Ran, Setup, changed, dumped, run
 from benchmarks.labfail.records import HEALTHY, LabRun, corpus
 from benchmarks.labfail.replay import case_of, wilson
 from loralab.core.events import RunView
+from loralab.datasets.fixes import OPERATIONS, Reading, apply
+from loralab.planning.limits import Limits, points, tame
 from loralab.tasks.text import TextPlan
 
 TRIES = 2
@@ -54,7 +56,7 @@ def failures(case: Case, limits: Limits) -> None:
     """What a failed run teaches never to try again."""
     code = case.view.ending.code if case.view and case.view.ending else ""
     if case.facts:
-        memory, rate = points(case.plan, case.facts, failed=True)
+        memory, rate = points(text_plan(case.plan), case.facts, failed=True)
         if code in (*OUT_OF_MEMORY, *RAN_AWAY):
             limits.learn(memory if code in OUT_OF_MEMORY else rate)
 
@@ -68,7 +70,7 @@ def way_out(case: Case, found: Diagnosis, limits: Limits, tried: list[dict[str, 
         for fix in finding.fixes:
             wanted = {n: v for n, v in fix.settings.items() if n not in KEPT}
             settings = {n: v for n, v in (wanted | moved(case, wanted, limits)).items() if getattr(case.asked, n) != v}
-            data = fix.data if fix.data in data_fixes.OPERATIONS else ""
+            data = fix.data if fix.data in OPERATIONS else ""
             if (settings or data) and not any(old["settings"] == settings and old["data"] == data for old in tried):
                 return Fix(words=fix.words, settings=settings, data=data)
     return None
@@ -90,7 +92,7 @@ def applied(setup: Setup, fix: Fix, plan: TextPlan, root: Path) -> Setup:
     if setup.change:  # the operation reads the template that the run read
         model = changed(model, made.with_name("model-before"), setup.change)
     made.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in setup.rows))
-    advice = data_fixes.apply(fix.data, plan.model_copy(update={"dataset": str(made)}), model, root / "work")
+    advice = apply(fix.data, made, Reading(plan.max_length, plan.learn_from, plan.roles), model, root / "work")
     return replace(after, rows=tuple(json.loads(line) for line in Path(advice.path).read_text("utf-8").splitlines()))
 
 
@@ -110,7 +112,7 @@ def repaired(failed: LabRun, twin: RunView, root: Path) -> tuple[int, str]:
         if fix is None:
             return NEVER, "; ".join([*said, "no way out is offered"])
         tried.append({"settings": fix.settings, "data": fix.data})
-        setup = applied(setup, fix, case.plan, root)
+        setup = applied(setup, fix, text_plan(case.plan), root)
         now = again(failed, setup, run(setup, root, f"repair-{failed.cause}-{failed.model}-{failed.data}-{failed.number}-{number}"), root)
         view = now.view
         said.append(f"{fix.data} {fix.settings}: {view.state}, {base_loss(view):.2f} to {best(view):.2f} beside {best(twin):.2f}")

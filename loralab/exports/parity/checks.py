@@ -136,7 +136,11 @@ def _logits(runtime: Runtime, wanted: Wanted, bound: Bound) -> Check:
     }
     if wanted.bare is not None:
         numbers |= _strength(there, here, log_softmax(wanted.bare)[:, : here.shape[1]])
-    limits = {"largest": bound.largest, "divergence": bound.divergence, "same likeliest token at least": bound.top1}
+    limits: dict[str, float | None] = {
+        "largest": bound.largest,
+        "divergence": bound.divergence,
+        "same likeliest token at least": bound.top1,
+    }
     far, divergence, top1 = (numbers[n] for n in ("max_logit_difference", "divergence", "top1_agreement"))
     ok = far <= bound.largest and divergence <= bound.divergence and top1 >= bound.top1  # not a number: no
     words = f"its numbers are off by up to {far:.2g} (divergence {divergence:.2g}, the same likeliest token {top1:.0%})"

@@ -12,7 +12,7 @@ import gradio as gr
 from loralab.core.errors import UserError
 from loralab.lab import Lab
 from ui import goals
-from ui.advisor.wish import wish_box
+from ui.advisor.describe import goal_box
 from ui.errors import told
 from ui.markup import markup
 from ui.page import Page, choice_key, go_to, refusal, start_on_click
@@ -44,7 +44,7 @@ def build(lab: Lab, page: Page) -> None:
         upload = gr.File(label="Drop your file here", file_count="single", height=150, elem_id="drop", elem_classes="drop")
         markup('<div class="fine">Text, Markdown, JSON, CSV, TSV, Parquet or Excel; a zip of them works too.</div>')
         cards = markup(samples_html(lab.samples()), elem_id="samples")
-        wish_box(page)
+        goal_box(page)
     with gr.Column(visible=False, elem_classes="found") as found:
         summary = markup()
         again = gr.Button("Choose other examples", size="sm", scale=0, min_width=190, elem_classes="quiet")

@@ -16,6 +16,7 @@ from loralab.core.errors import UserError
 from loralab.core.records import Proposal
 from loralab.lab import Lab
 from ui.charts import memory_bar
+from ui.desk import Choice
 from ui.errors import tell, told
 from ui.form import changes, draw, fill, read
 from ui.markup import markup
@@ -23,10 +24,11 @@ from ui.page import Page, refusal, start_on_click
 from ui.runs.work import follow
 from ui.settings import remember
 from ui.tabs.plan.downloaded import draw_cache
-from ui.tabs.plan.view import can_download, download_question, fit_html, model_html, way_words
+from ui.tabs.plan.view import can_download, download_question, fit_html, model_html
+from ui.tabs.plan.weighing import Answered, Effect, Emptied, Left, Refused, Show, Traced, Weigh, Weighing, due, step
 from ui.words import empty, heading
 
-SAID = 5  # outputs of an answer: the card, its ticket, the plans that fit and their two buttons
+WAYS = 2  # buttons for the nearest plans that fit
 EMPTY = empty("No examples yet", "Choose a file or a sample on the first page. The plan is made for them and for this computer.")
 
 
@@ -48,7 +50,7 @@ def build(lab: Lab, page: Page) -> None:
         draw_cache(lab, page)
     fit = markup(EMPTY, elem_id="fit")
     with gr.Row(elem_classes="actions"):
-        first, second = (gr.Button(visible=False, scale=0, min_width=260, elem_classes="way") for _ in range(2))
+        first, second = (gr.Button(visible=False, scale=0, min_width=260, elem_classes="way") for _ in range(WAYS))
     with gr.Column(elem_classes="card settings"):
         markup(heading("Settings", "Folded away because they are chosen for you. Each says what it does and why it has its value."))
         draw(page.form)
@@ -76,52 +78,52 @@ def build(lab: Lab, page: Page) -> None:
 
 
 def _wire(page: Page, parts: dict[str, Any]) -> None:
+    """Every change goes through `weighing.step`; the state is the session's, the answer of a trace lies beside it until it is heard."""
     _wire_model(page, parts)
-    ways, traced, weighed = gr.State([]), gr.State((0, "")), gr.State("")
+    state, traced = gr.State(Weighing()), gr.State(Traced())
 
     @told
     def propose(dataset: str, model: str, goal: str, pending: dict[str, Any]) -> list[Any]:
         if not dataset:
-            return [EMPTY, 0, [], *_no_ways(), {}, *[gr.skip()] * len(page.form.names)]
+            return [*_shown(*step(Weighing(), Emptied())), {}, *[gr.skip()] * len(page.form.names)]
         proposal = page.desk.propose(dataset, model, goal, pending)
-        return [*_answer(proposal), {}, *fill(page.form, proposal.plan, proposal.reasons)]
+        # what is not asked of a form: the inputs that are filled give their values back in other types
+        answered = _answered(page, proposal, model, asked="")
+        return [*_shown(*step(Weighing(), answered)), {}, *fill(page.form, proposal.plan, proposal.reasons)]
 
     @told
-    def weigh(before: str, dataset: str, model: str, goal: str, *raw: Any) -> list[Any]:
-        return _weighed(page, before, (dataset, model, goal), raw) if dataset else [before, EMPTY, 0, [], *_no_ways()]
+    def weigh(now: Weighing, dataset: str, model: str, goal: str, *raw: Any) -> list[Any]:
+        return _shown(*_weighed(page, now, (dataset, model, goal), raw))
 
     @told
-    def refine(ticket: int, known: tuple[int, str], dataset: str, model: str, goal: str, *raw: Any) -> tuple[int, str]:
-        if ticket == known[0]:
-            return known
-        if not ticket or not page.lab.check_model(model).present:
-            return 0, ""
-        proposal = page.desk.propose(dataset, model, goal, read(page.form, raw))
-        found = page.lab.trace(proposal.plan, page.desk.profile(dataset, model, goal))
-        return ticket, _fit(proposal.model_copy(update={"footprint": found}))
+    def trace(now: Weighing, dataset: str, model: str, goal: str) -> Traced:
+        if not due(now) or now.proposal is None:
+            return Traced()
+        return Traced(now.number, page.lab.trace(now.proposal.plan, page.desk.profile(dataset, model, goal)))
 
-    def show(ticket: int, answer: tuple[int, str]) -> Any:
-        return answer[1] if ticket and answer[0] == ticket else gr.skip()  # what was asked about an older plan is dropped
+    def hear(now: Weighing, answer: Traced) -> list[Any]:
+        after, effects = step(now, answer)
+        _, _, *shown = _shown(after, tuple(effect for effect in effects if isinstance(effect, Show)))
+        return [gr.skip() if after == now else after, *shown]
 
     choice = [page.dataset, page.model, page.goal]
-    said = [parts["fit"], page.ticket, ways, *parts["ways"]]
+    card = [parts["fit"], *parts["ways"]]
+    shown = [state, page.ticket, *card]
 
     def then_trace(event: Any) -> None:
         # a change while a trace is under way is traced after it: by default Gradio would drop the second question, not the first
-        finer = event.success(
-            refine, [page.ticket, traced, *choice, *page.form.inputs], traced, show_progress="hidden", trigger_mode="always_last"
-        )
-        finer.then(show, [page.ticket, traced], parts["fit"], show_progress="hidden", trigger_mode="multiple")
+        finer = event.success(trace, [state, *choice], traced, show_progress="hidden", trigger_mode="always_last")
+        finer.success(hear, [state, traced], [state, *card], show_progress="hidden", trigger_mode="multiple")
 
-    first = [*said, page.pending, *page.form.inputs]
+    first = [*shown, page.pending, *page.form.inputs]
     then_trace(page.choice.change(propose, [*choice, page.pending], first, show_progress="hidden"))
-    asking, answered = [weighed, *choice, *page.form.inputs], [weighed, *said]
-    then_trace(page.nudge.change(weigh, asking, answered, show_progress="hidden"))
+    asking = [state, *choice, *page.form.inputs]
+    then_trace(page.nudge.change(weigh, asking, shown, show_progress="hidden"))
     for at, button in enumerate(parts["ways"]):
-        used = button.click(partial(_use, page, at), ways, [page.model, *page.form.inputs], show_progress="hidden")
-        then_trace(used.then(weigh, asking, answered, show_progress="hidden"))
+        used = button.click(partial(_use, page, at), state, [page.model, *page.form.inputs], show_progress="hidden")
+        then_trace(used.then(weigh, asking, shown, show_progress="hidden"))
     for done in changes(page.form):
-        then_trace(done(weigh, asking, answered, show_progress="hidden"))
+        then_trace(done(weigh, asking, shown, show_progress="hidden"))
 
 
 def _wire_model(page: Page, parts: dict[str, Any]) -> None:
@@ -150,32 +152,38 @@ def _wire_model(page: Page, parts: dict[str, Any]) -> None:
     hidden.then(fetch, page.model, parts["fetching"], show_progress="hidden").then(describe, page.model, about)
 
 
-def _weighed(page: Page, before: str, choice: tuple[str, str, str], raw: tuple[Any, ...]) -> list[Any]:
-    """What was weighed, and the answer; nothing new where an input was only entered and left."""
-    now, same = str((choice, raw)), [gr.skip()] * SAID
-    if now == before:
-        return [gr.skip(), *same]
+def _weighed(page: Page, now: Weighing, choice: Choice, raw: tuple[Any, ...]) -> tuple[Weighing, tuple[Effect, ...]]:
+    """The state after a form was left, and what is to be done; nothing new where an input was only entered and left."""
+    asked = str((choice, raw))
+    left, effects = step(now, Left(asked)) if choice[0] else step(now, Emptied())
+    if Weigh() not in effects:
+        return left, effects
     try:
-        return [now, *_answer(page.desk.propose(*choice, read(page.form, raw)))]
+        return step(left, _answered(page, page.desk.weigh(*choice, read(page.form, raw)), choice[1], asked))
     except UserError as error:  # said once, not again when the input is left
         tell("weigh", error)
-        return [now, *same]
+        return step(left, Refused(asked))
 
 
-def _answer(proposal: Proposal) -> list[Any]:
-    """The card, a new ticket for the trace that follows, and the nearest plans that fit with their buttons."""
-    words = way_words(proposal)
+def _answered(page: Page, proposal: Proposal, model: str, asked: str) -> Answered:
+    return Answered(time.time_ns(), asked, proposal, page.lab.check_model(model).present)
+
+
+def _shown(state: Weighing, effects: tuple[Effect, ...]) -> list[Any]:
+    """Updates for the state, the plan's number that the advisor waits for, the card and the buttons of the plans that fit."""
+    shown = next((effect for effect in effects if isinstance(effect, Show)), None)
+    if shown is None:
+        return [state, state.number, gr.skip(), gr.skip(), gr.skip()]
+    words = [f"Use {way.words}" for way in shown.proposal.ways] if shown.proposal else []
     buttons = [gr.Button(value=word, visible=True) for word in words]
-    return [_fit(proposal), time.time_ns(), [way.settings for way in proposal.ways], *buttons, *_no_ways()[len(buttons) :]]
+    card = _fit(shown.proposal) if shown.proposal else EMPTY
+    return [state, state.number, card, *buttons, *[gr.Button(visible=False)] * (WAYS - len(words))]
 
 
-def _no_ways() -> list[Any]:
-    return [gr.Button(visible=False), gr.Button(visible=False)]
-
-
-def _use(page: Page, at: int, ways: list[dict[str, Any]]) -> list[Any]:
+def _use(page: Page, at: int, state: Weighing) -> list[Any]:
     """Put one of the nearest plans into the form; a setting it does not change stays."""
-    way = ways[at] if at < len(ways) else {}
+    ways = state.proposal.ways if state.proposal else ()
+    way = ways[at].settings if at < len(ways) else {}
     return [way.get("base_model", gr.skip()), *(way.get(name, gr.skip()) for name in page.form.names)]
 
 

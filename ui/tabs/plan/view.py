@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from loralab.core.records import Proposal
-from loralab.models.catalog import ModelCheck
+from loralab.lab import ModelCheck
 from ui.words import esc, heading, notice, parameters, sentence, size, term
 
 MAIN = {
@@ -76,11 +76,6 @@ def reasons_html(proposal: Proposal) -> str:
         if name in proposal.reasons
     )
     return f'<table class="reasons">{rows}</table>' if rows else ""
-
-
-def way_words(proposal: Proposal) -> list[str]:
-    """What stands on the buttons of the nearest plans that fit."""
-    return [f"Use {way.words}" for way in proposal.ways]
 
 
 def _shown(value: object) -> object:

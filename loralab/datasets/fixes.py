@@ -1,4 +1,4 @@
-"""Owns what can be done with examples that are not as they should be: functions from examples to examples, by the name a Fix gives them.
+"""What can be done with examples that are not as they should be: functions from examples to examples, by the name a Fix gives them.
 
 Invariants: the person's file is never touched, a new one is written beside the workspace's other data sets, whole or not at all; every row
 in it says where it came from; an operation that changes nothing writes nothing.
@@ -11,10 +11,9 @@ import json
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from advisor.text import TextPlan
 from loralab.core.errors import UserError
 from loralab.core.paths import room, write_atomic
 from loralab.core.records import Example, Message, Record
@@ -37,8 +36,17 @@ BALANCE = 3  # times the second commonest answer: more of the commonest are left
 Examples = Sequence[Example]
 
 
-class Advice(Record):
-    """What an operation would do, or has done: the new file is empty until it is written."""
+@dataclass(frozen=True)
+class Reading:
+    """How a plan reads its examples."""
+
+    max_length: int = 512
+    learn_from: str = "replies"
+    roles: dict[str, str] = field(default_factory=dict[str, str])
+
+
+class DataFix(Record):
+    """What an operation has done."""
 
     operation: str
     words: str
@@ -54,55 +62,55 @@ class Operation:
     """One thing that can be done with examples."""
 
     words: str  # in the imperative
-    apply: Callable[[Examples, TextPlan, TextEncoder], list[Example]]
+    apply: Callable[[Examples, Reading, TextEncoder], list[Example]]
 
 
 # ---- operations --------------------------------------------------------------------------------------------------------------
 
 
-def deduplicate(examples: Examples, _plan: TextPlan, _encoder: TextEncoder) -> list[Example]:
+def deduplicate(examples: Examples, _reading: Reading, _encoder: TextEncoder) -> list[Example]:
     """The first of each kind."""
     seen: set[str] = set()
     return [e for e in examples if not ((mark := fingerprint(e)) in seen or seen.add(mark))]
 
 
-def drop_near_copies(examples: Examples, plan: TextPlan, encoder: TextEncoder) -> list[Example]:
+def drop_near_copies(examples: Examples, reading: Reading, encoder: TextEncoder) -> list[Example]:
     """The first of those that are nearly or wholly the same, so that none is on both sides of the split.
 
     Looked at again until there are none: what belonged to the form of many texts may be a likeness of the few that are left.
     """
-    left = deduplicate(examples, plan, encoder)
+    left = deduplicate(examples, reading, encoder)
     while later := {second for _, second in near_pairs([fingerprint(example) for example in left])}:
         left = [example for place, example in enumerate(left) if place not in later]
     return left
 
 
-def drop_empty(examples: Examples, _plan: TextPlan, _encoder: TextEncoder) -> list[Example]:
+def drop_empty(examples: Examples, _reading: Reading, _encoder: TextEncoder) -> list[Example]:
     """Without answers that say nothing; a class may well be called “none”."""
     return [e for e in examples if answer(e).strip() and (e.label is not None or answer(e).strip().lower() not in PLACEHOLDERS)]
 
 
-def drop_too_long(examples: Examples, plan: TextPlan, encoder: TextEncoder) -> list[Example]:
+def drop_too_long(examples: Examples, reading: Reading, encoder: TextEncoder) -> list[Example]:
     """Without those the plan would cut."""
-    encoded = encoder.many(list(examples), plan.max_length, plan.learn_from)
+    encoded = encoder.many(list(examples), reading.max_length, reading.learn_from)
     return [example for example, row in zip(examples, encoded, strict=True) if not row.truncated]
 
 
-def split_long(examples: Examples, plan: TextPlan, encoder: TextEncoder) -> list[Example]:
+def split_long(examples: Examples, reading: Reading, encoder: TextEncoder) -> list[Example]:
     """Plain texts that the plan would cut as passages that fit; a conversation cannot be split and stays."""
-    encoded = encoder.many(list(examples), plan.max_length, plan.learn_from)
+    encoded = encoder.many(list(examples), reading.max_length, reading.learn_from)
     parts: list[Example] = []
     for example, row in zip(examples, encoded, strict=True):
         if row.truncated and not example.messages:
             per_token = len(example.text) / max(1, len(encoder.encode(example, WHOLE).ids))
-            limit = max(1, int(ROOM * per_token * plan.max_length))
+            limit = max(1, int(ROOM * per_token * reading.max_length))
             parts += [example.model_copy(update={"text": passage}) for passage in passages(example.text, limit)]
         else:
             parts.append(example)
     return parts
 
 
-def drop_contradicting(examples: Examples, _plan: TextPlan, _encoder: TextEncoder) -> list[Example]:
+def drop_contradicting(examples: Examples, _reading: Reading, _encoder: TextEncoder) -> list[Example]:
     """To each question only the answer that is given most often; where two are given as often, the first."""
     given: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for example in examples:
@@ -110,7 +118,7 @@ def drop_contradicting(examples: Examples, _plan: TextPlan, _encoder: TextEncode
     return [e for e in examples if not e.messages or given[_asked(e)].most_common(1)[0][0] == answer(e).strip()]
 
 
-def drop_refused(examples: Examples, _plan: TextPlan, encoder: TextEncoder) -> list[Example]:
+def drop_refused(examples: Examples, _reading: Reading, encoder: TextEncoder) -> list[Example]:
     """Without conversations that the model's chat template refuses."""
 
     def accepted(example: Example) -> bool:
@@ -123,35 +131,35 @@ def drop_refused(examples: Examples, _plan: TextPlan, encoder: TextEncoder) -> l
     return [example for example in examples if accepted(example)]
 
 
-def drop_garbled(examples: Examples, _plan: TextPlan, _encoder: TextEncoder) -> list[Example]:
+def drop_garbled(examples: Examples, _reading: Reading, _encoder: TextEncoder) -> list[Example]:
     """Without those whose letters are garbled."""
     return [example for example in examples if not is_garbled(everything(example))]
 
 
-def drop_odd_script(examples: Examples, _plan: TextPlan, _encoder: TextEncoder) -> list[Example]:
+def drop_odd_script(examples: Examples, _reading: Reading, _encoder: TextEncoder) -> list[Example]:
     """Without answers in other letters than most."""
     odd = set(odd_scripts(examples)[0])
     return [example for example in examples if example.row not in odd]
 
 
-def strip_marks(examples: Examples, _plan: TextPlan, _encoder: TextEncoder) -> list[Example]:
+def strip_marks(examples: Examples, _reading: Reading, _encoder: TextEncoder) -> list[Example]:
     """Without the marks of chat templates in what is said; what would say nothing then is left out."""
     clean = [_changed(e, lambda text: re.sub(r"[ \t]*\n[ \t]*\n\s*", "\n\n", MARKS.sub("", text)).strip()) for e in examples]
     return [e for e in clean if (e.text or all(message.content for message in e.messages))]
 
 
-def restructure(examples: Examples, _plan: TextPlan, _encoder: TextEncoder) -> list[Example]:
+def restructure(examples: Examples, _reading: Reading, _encoder: TextEncoder) -> list[Example]:
     """Conversations that were written down as text, as conversations; other texts stay."""
     taken = [(e, turns(e.text) if not e.messages else ()) for e in examples]
     return [e.model_copy(update={"messages": said, "text": ""}) if said else e for e, said in taken]
 
 
-def fold_system(examples: Examples, _plan: TextPlan, _encoder: TextEncoder) -> list[Example]:
+def fold_system(examples: Examples, _reading: Reading, _encoder: TextEncoder) -> list[Example]:
     """What a system message says in front of the first question."""
     return [_folded(example) for example in examples]
 
 
-def realign(examples: Examples, _plan: TextPlan, _encoder: TextEncoder) -> list[Example]:
+def realign(examples: Examples, _reading: Reading, _encoder: TextEncoder) -> list[Example]:
     """Answers moved back by as many rows as they have slipped; those that are left without one go, all other examples stay."""
     slip, talks = belonging(examples).slip, conversations(examples)
     places = {id(talk): place + slip for place, talk in enumerate(talks)}
@@ -165,7 +173,7 @@ def realign(examples: Examples, _plan: TextPlan, _encoder: TextEncoder) -> list[
     return moved
 
 
-def balance(examples: Examples, _plan: TextPlan, _encoder: TextEncoder) -> list[Example]:
+def balance(examples: Examples, _reading: Reading, _encoder: TextEncoder) -> list[Example]:
     """Of the commonest answer at most BALANCE times as many as of the next, spread over the file."""
     counted = Counter(answer(example).strip() for example in examples).most_common(2)
     if len(counted) < 2:
@@ -200,29 +208,28 @@ OPERATIONS: dict[str, Operation] = {
 # ---- doing it ------------------------------------------------------------------------------------------------------------------
 
 
-def apply(operation: str, plan: TextPlan, model_folder: Path, home: Path) -> Advice:
+def apply(operation: str, source: Path, reading: Reading, model_folder: Path, home: Path) -> DataFix:
     """Do it, into a new file in the workspace. Raises UserError where it would change nothing or leave nothing."""
-    advice, after = _applied(operation, plan, model_folder)
-    if not advice.concerned or not after:
+    fixed, after = _applied(operation, source, reading, model_folder)
+    if not fixed.concerned or not after:
         what = "There is nothing to change in these examples." if after else "Nothing would be left of these examples."
         raise UserError(what, "Choose another way.", code="no_data_change")
-    source = Path(plan.dataset)
     rows = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in _written(after, source, operation))
     name = f"{source.stem[:60]}-{operation}-{hashlib.sha256(rows.encode()).hexdigest()[:8]}.jsonl"
     path = room("datasets", home) / name
     write_atomic(path, rows)
-    return advice.model_copy(update={"path": str(path)})
+    return fixed.model_copy(update={"path": str(path)})
 
 
-def _applied(operation: str, plan: TextPlan, model_folder: Path) -> tuple[Advice, list[Example]]:
+def _applied(operation: str, source: Path, reading: Reading, model_folder: Path) -> tuple[DataFix, list[Example]]:
     if operation not in OPERATIONS:
         raise UserError(f"Nobody but you can do this: “{operation}”.", f"There are: {', '.join(OPERATIONS)}.", code="no_data_operation")
-    examples, _ = load_examples(Path(plan.dataset), plan.roles or None)
-    after = OPERATIONS[operation].apply(examples, plan, TextEncoder(model_folder))
+    examples, _ = load_examples(source, reading.roles or None)
+    after = OPERATIONS[operation].apply(examples, reading, TextEncoder(model_folder))
     kept = set(after)
     concerned = [example for example in examples if example not in kept]
     words = f"{OPERATIONS[operation].words}: {len(concerned):,} of {len(examples):,} examples are concerned, {len(after):,} are left."
-    return Advice(
+    return DataFix(
         operation=operation,
         words=words,
         concerned=len(concerned),

@@ -1,4 +1,4 @@
-"""Owns what must not be tried twice: points that failed, points that are known to fit, and which plans they rule out.
+"""What must not be tried twice: points that failed, points that are known to fit, and which plans they rule out.
 
 Two kinds of failure get worse with every one of a few numbers, whatever the others are: want of memory (tokens at once, longest row, what
 learns, bytes a number, what is kept) and running away (how big a correction is, how abrupt its start, how few examples are behind it). So
@@ -16,16 +16,15 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
-from advisor.text import TextPlan, text_plan
+from loralab.core.errors import Problem
 from loralab.core.facts import Facts
-from loralab.core.records import Record
-from loralab.history import named, record
+from loralab.core.paths import model_name
+from loralab.core.records import Plan, Record
 from loralab.planning.memory import WEIGHT_BYTES
+from loralab.tasks.text import TextPlan
 
 Kind = Literal["memory", "rate"]
 
-OUT_OF_MEMORY = ("out_of_memory", "killed_for_memory", "does_not_fit")
-RAN_AWAY = ("diverged",)
 MORE_ROOM = 1.1  # times the memory that was free then: below that it is the same computer with the same programs open
 KEEPS = {"none": 2.0, "selective": 1.0, "full": 0.0}  # results kept for the way back, in order
 # A little more warm-up or a few more examples behind an update are no new hope: only what is of another order is another point.
@@ -125,7 +124,7 @@ def _says_all(failure: Point, other: Point) -> bool:
 def points(plan: TextPlan, facts: Facts, *, failed: bool = False, at: tuple[str, int, float] = ("", 0, 0.0)) -> tuple[Point, Point]:
     """Where a plan lies: its point of memory and its point of rate. `at`: run, update and time, where it has run."""
     run, step, time = at
-    model = f"{named(plan.base_model)} | {facts.architecture} {facts.hidden} x {facts.layers}"
+    model = f"{model_name(plan.base_model)} | {facts.architecture} {facts.hidden} x {facts.layers}"
     memory = Point(
         kind="memory",
         key=f"{model} | {facts.place} | {plan.engine} | {_odd_targets(plan)}",
@@ -145,25 +144,18 @@ def points(plan: TextPlan, facts: Facts, *, failed: bool = False, at: tuple[str,
     return memory, rate
 
 
-def remembered(points_of_runs: Iterable[record.Point]) -> Limits:
-    """The limits that the memory of all runs gives. What a version of long ago cannot be read from says nothing."""
-    return Limits(point for one in points_of_runs if (point := _from_memory(one)) is not None)
+def against(plan: Plan, facts: Facts, limits: Limits) -> Point | None:
+    """The failure that rules a plan out. A plan of a kind that leaves no points is never ruled out."""
+    return limits.against(points(plan, facts)) if isinstance(plan, TextPlan) else None
 
 
-def _from_memory(one: record.Point) -> Point | None:
-    if not one.ok and one.code not in (OUT_OF_MEMORY if one.kind == "memory" else RAN_AWAY):
-        return None  # numbers that were not finite are seldom about the size of the corrections
-    if one.ok and one.kind == "memory" and one.epochs < 1:
-        return None  # it may not have met its longest examples yet
-    known = {name: value for name, value in one.settings.items() if name in TextPlan.model_fields}
+def of_settings(settings: dict[str, Any], facts: Facts, *, failed: bool, at: tuple[str, int, float]) -> tuple[Point, Point] | None:
+    """Where the settings of a past run lie; None where a version of long ago cannot be read."""
     try:
-        plan = text_plan(known | {"base_model": one.model})
+        plan = TextPlan.model_validate({name: value for name, value in settings.items() if name in TextPlan.model_fields})
     except ValidationError:
         return None
-    tokens = {"max": one.longest} if one.longest else {}
-    facts = Facts(architecture=one.architecture, hidden=one.hidden, layers=one.layers, tokens=tokens, place=one.place, room=one.room)
-    where = points(plan, facts, failed=not one.ok, at=(one.run, one.step, one.time))
-    return where[0] if one.kind == "memory" else where[1]
+    return points(plan, facts, failed=failed, at=at)
 
 
 def _memory(plan: TextPlan, facts: Facts) -> tuple[float, ...]:
@@ -249,3 +241,22 @@ def _smaller(plan: TextPlan, facts: Facts, failure: Point) -> Iterable[dict[str,
         yield {"rank": plan.rank // 2, "alpha": plan.alpha / 2}  # the scale stays, and with it the rate's meaning
     if longest > 4 * LEAST_TOKENS:
         yield {"max_length": longest // 2}
+
+
+def because(tamed: Tamed) -> str:
+    """Why a setting was moved away from a failure."""
+    runs = list(dict.fromkeys(point.run for point in tamed.because if point.run))
+    shown = " and ".join(runs[:2]) or "An earlier run"
+    memory = any(point.kind == "memory" for point in tamed.because)
+    return f"{shown} {'ran out of memory' if memory else 'ran away'} with more, so this stays well below it."
+
+
+def never_twice(failure: Point) -> Problem:
+    """The error of a plan that a remembered failure rules out and that may not be moved."""
+    run = failure.run or "an earlier run"
+    how = "ran out of memory" if failure.kind == "memory" else "ran away"
+    count = 2 if failure.kind == "memory" else 1
+    numbers = zip(NAMES[failure.kind][:count], failure.vector[:count], strict=True)
+    shown = ", ".join(f"{name} {value:g}" for name, value in numbers)
+    what = f"These settings would fail again: {run} {how} with no more than this ({shown})."
+    return Problem(code="never_twice", what=what, todo="Let go of what you fixed, or choose smaller values.")

@@ -1,0 +1,49 @@
+"""What one changed setting costs: one proposal, one look at the machine; and what the answer says about each setting."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+import loralab.lab
+from advisor.advisor import Advisor
+from loralab.lab import Lab
+from loralab.planning import estimate
+from ui.desk import Desk
+from ui.page import ASKED_ELSEWHERE
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """How often each dear thing was done."""
+    counted: Counter[str] = Counter()
+
+    def counting(name, real):
+        def call(*args, **more):
+            counted[name] += 1
+            return real(*args, **more)
+
+        return call
+
+    for module, name in ((loralab.lab, "propose"), (loralab.lab, "measure_machine"), (estimate, "footprint")):
+        monkeypatch.setattr(module, name, counting(name, getattr(module, name)))
+    return counted
+
+
+def test_one_changed_setting_is_one_proposal_and_one_measurement_of_the_machine(home, asked):
+    desk = Desk(Advisor(Lab(home)))
+    data = str(desk.lab.samples()[0].path)
+    own = desk.propose(data, "starter", "answer")
+    assert (asked["propose"], asked["measure_machine"]) == (1, 1)
+    form = {name: value for name, value in own.plan.items() if name not in ASKED_ELSEWHERE}
+    for change in ({"rank": 8}, {"rank": 8, "epochs": 2.0}):
+        asked.clear()
+        found = desk.weigh(data, "starter", "answer", form | change)
+        assert (asked["propose"], asked["measure_machine"]) == (1, 1)
+        assert asked["footprint"] <= 2
+        assert {name for name, why in found.reasons.items() if why == "You chose this."} - {"learn_from"} == change.keys()
+        assert found.reasons["learning_rate"] == own.reasons["learning_rate"]
+    asked.clear()
+    assert desk.weighed(data, "starter", "answer", form | change) == found
+    assert not asked, "who comes after the form changed asks nobody"
