@@ -32,20 +32,26 @@ from loralab.exports.offers import Offer, offers
 from loralab.history import History, Memory
 from loralab.history import Point as MemoryPoint
 from loralab.machine import speed
+from loralab.machine.checkup import Finding, checkup
+from loralab.machine.gpu import Gpu
 from loralab.machine.hardware import Machine, fingerprint, measure_machine
 from loralab.machine.speed import Speed
 from loralab.models.catalog import Catalog, ModelCheck, ModelEntry
 from loralab.models.hub import check_on_hub, look_up_file
 from loralab.planning.calibration import Experience, gather
 from loralab.planning.duration import speeds
+from loralab.planning.estimate import disk_words, stage_words
 from loralab.planning.limits import NAMES as POINT_NAMES
 from loralab.planning.limits import Limits, Point, against, never_twice, tame
 from loralab.planning.limits import of_settings as limit_points
 from loralab.planning.planner import propose, updates
 from loralab.planning.priors import DISTINCT, SETTINGS, Priors, Sweep, likeness
 from loralab.planning.tracer import Tracer, traced
-from loralab.reports import compare
 from loralab.reports.card import model_card, origin_of
+from loralab.reports.compare import Comparison, Controls, compare, controls, judged, judgement
+from loralab.reports.incidents import Told as IncidentStory
+from loralab.reports.incidents import adjustment as adjustment_words
+from loralab.reports.incidents import told as describe_incidents
 from loralab.reports.report_page import report_html, report_markdown
 from loralab.reports.subjects import Subject, parts_of, subject
 from loralab.runs import queue, runs
@@ -54,25 +60,36 @@ from loralab.runtimes.speech.local_model import LocalModel
 from loralab.serve.client import ChatServer
 from loralab.tasks import parse_plan, tasks
 
-# Besides the Lab, what it hands out and takes: the advisor reaches no further than this.
+# Besides the Lab, what it hands out and takes: the advisor and the screen reach no further than this.
 __all__ = [
     "DISTINCT",
     "OPERATIONS",
     "POINT_NAMES",
     "SETTINGS",
+    "Comparison",
+    "Controls",
     "DataFix",
+    "Gpu",
+    "IncidentStory",
     "Lab",
     "Limits",
     "Memory",
     "MemoryPoint",
     "ModelCheck",
     "ModelEntry",
+    "Offer",
     "Point",
     "Priors",
+    "SampleSet",
     "Sweep",
+    "Turn",
+    "adjustment_words",
+    "describe_incidents",
+    "disk_words",
     "likeness",
     "limit_points",
     "never_twice",
+    "stage_words",
     "tame",
 ]
 
@@ -95,6 +112,10 @@ class Lab:
     def machine(self) -> Machine:
         """This computer: processor, memory, GPU, disk, and what is optional and absent."""
         return measure_machine(self.home)
+
+    def checkup(self, machine: Machine | None = None) -> tuple[Finding, ...]:
+        """What is fine here, worth doing or wrong, each with what to do about it; `machine`: as it was just measured."""
+        return checkup(machine or self.machine(), self.check_model("starter"))
 
     def measure_speed(self, *, quietly: bool = False) -> Speed:
         """How fast this computer multiplies; measured once (a tenth of a second, and torch's start), then read from machine.json."""
@@ -295,16 +316,16 @@ class Lab:
     def judgement(self, run: str) -> dict[str, Any]:
         """What the newest judging of a run, checkpoint or export measured: verdict, words, scores, tables, samples, rows by example."""
         what = self.subject(run)
-        return compare.judgement(runs.folder(self.home, what.run), what.checkpoint, what.export)
+        return judgement(runs.folder(self.home, what.run), what.checkpoint, what.export)
 
     def measured(self, run: str) -> bool:
         """Whether a run, a checkpoint or an export has been judged example by example, so that it can be compared."""
         what = self.subject(run)
-        return compare.judged(runs.folder(self.home, what.run), what.checkpoint, what.export)
+        return judged(runs.folder(self.home, what.run), what.checkpoint, what.export)
 
-    def compare(self, first: str, second: str) -> compare.Comparison:
+    def compare(self, first: str, second: str) -> Comparison:
         """The second against the first on the examples both were judged on: runs, checkpoints, exports, also of different base models."""
-        return compare.compare(self.judgement(first), self.judgement(second))
+        return compare(self.judgement(first), self.judgement(second))
 
     def prove(self, run: str) -> str:
         """Start the control of a run: the same plan on shuffled answers, which must not come out as better; returns its id."""
@@ -312,10 +333,10 @@ class Lab:
         plan = job.plan | {"title": f"Control of {job.plan.get('title') or run}"[:80]}
         return self.begin(TrainJob(plan=plan, model=job.model, origin=Control(of=run)))
 
-    def controls(self, run: str) -> compare.Controls:
+    def controls(self, run: str) -> Controls:
         """What the controls of a run found: sides swapped 200 times (at once), and its run on shuffled answers, where there is one."""
         shuffled = next((other for other in reversed(runs.list_runs(self.home)) if is_control(self.job(other), run)), "")
-        return compare.controls(self.judgement(run), shuffled, self.report(shuffled)["judgement"] if shuffled else {})
+        return controls(self.judgement(run), shuffled, self.report(shuffled)["judgement"] if shuffled else {})
 
     def offers(self, run: str) -> tuple[Offer, ...]:
         """Every form a run can be taken away in: size, about its time, or why not. Nothing is loaded or made."""

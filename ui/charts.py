@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 from loralab.core.events import RunView, Stepped
 from loralab.core.records import DatasetProfile, Footprint
-from loralab.planning.estimate import disk_words, stage_words
-from loralab.reports.incidents import told
+from loralab.lab import describe_incidents, disk_words, stage_words
 from ui.markup import draw
 from ui.tabs.train.incident_markers import MARKS, annotate, mark_incidents
 from ui.words import count
@@ -80,7 +79,7 @@ def legend(view: RunView) -> str:
     lines = [("raw", "each update"), ("smooth", "while learning"), ("held", "on held-out examples")]
     if any(e.split == "base" for e in view.evaluations):
         lines.append(("base", "before training"))
-    kinds = {each.kind for each in told(view)}
+    kinds = {each.kind for each in describe_incidents(view)}
     lines += [(f"mark {style.name}", style.words) for kind, style in MARKS.items() if kind in kinds]
     return draw("dataset", "legend", lines)
 

@@ -17,8 +17,7 @@ from advisor.repair import tries
 from advisor.words.remembered import Section
 from loralab.core.errors import UserError
 from loralab.core.paths import room
-from loralab.history import Memory
-from loralab.lab import Lab
+from loralab.lab import Lab, Memory
 from ui.advisor.assistant_choice import assistant_choice, choices_now
 from ui.errors import told
 from ui.markup import draw, markup

@@ -16,9 +16,8 @@ from advisor.proposals import trials
 from advisor.repair import tries
 from advisor.repair.tries import FAILED, Told
 from loralab.core.errors import UserError
-from loralab.core.records import Record
+from loralab.core.records import Plan, Record
 from loralab.lab import OPERATIONS, DataFix, Lab
-from loralab.tasks.text import TextPlan
 from ui.form import label_of
 from ui.runs.run_names import spoken
 from ui.words import esc
@@ -139,15 +138,15 @@ def put_right_html(advice: DataFix) -> str:
     return f'<div class="note done"><p>Done. {esc(advice.words)} The new file is {where}; yours is as it was.</p></div>'
 
 
-def applied_html(before_: dict[str, Any], after: dict[str, Any]) -> str:
+def applied_html(plan: type[Plan], before_: dict[str, Any], after: dict[str, Any]) -> str:
     """What was just changed in the plan."""
-    parts = [f"{esc(_label(name))}: {_shown(before_.get(name))} → {_shown(value)}" for name, value in after.items()]
+    parts = [f"{esc(_label(plan, name))}: {_shown(before_.get(name))} → {_shown(value)}" for name, value in after.items()]
     return f'<div class="note done"><p>Changed in the plan: {"; ".join(parts)}. Nothing runs before you press Start.</p></div>'
 
 
-def _label(name: str) -> str:
+def _label(plan: type[Plan], name: str) -> str:
     """What the form calls a setting."""
-    field = TextPlan.model_fields.get(name)
+    field = plan.model_fields.get(name)
     return (label_of(field) if field else "") or name.replace("_", " ")
 
 

@@ -229,12 +229,12 @@ def _use(page: Page, at: int) -> Callable[..., list[Any]]:
         dataset = str(plan.get("dataset", ""))
         if note.run and dataset != here.choice[0] and Path(dataset).exists():  # the plan on the screen is about something else
             kept = {name: plan.get(name) for name in change}
-            shown_ = [gr.Column(visible=True), applied_html(kept, change)]
+            shown_ = [gr.Column(visible=True), applied_html(form.plan, kept, change)]
             return [gr.skip(), dataset, plan.get("base_model", gr.skip()), change, go_to("plan"), gr.skip(), kept | advice, *shown_, *same]
         now = read(form, here.raw)
         kept = {name: now.get(name) for name in change}
         filled = [change.get(name, gr.skip()) for name in form.names]
-        return [*nothing[:4], go_to("plan"), _new(), kept | advice, gr.Column(visible=True), applied_html(kept, change), *filled]
+        return [*nothing[:4], go_to("plan"), _new(), kept | advice, gr.Column(visible=True), applied_html(form.plan, kept, change), *filled]
 
     return use
 

@@ -16,8 +16,7 @@ from loralab.core.events import RunView
 from loralab.core.jobs import is_control
 from loralab.core.paths import room, write_atomic
 from loralab.core.records import Score
-from loralab.lab import Lab
-from loralab.reports.compare import Comparison, Controls
+from loralab.lab import Comparison, Controls, Lab
 from ui.errors import told
 from ui.markup import draw, markup
 from ui.page import Page

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from loralab.core.events import RunView
 from loralab.core.incident_kinds import Kind
-from loralab.reports.incidents import Told, told
+from loralab.lab import IncidentStory, describe_incidents
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -48,8 +48,8 @@ MARKS: dict[Kind, Style] = {
 
 def mark_incidents(figure: Figure, view: RunView, x: Sequence[int], y: Sequence[float]) -> None:
     """Put a mark for each kind of incident at each update onto the line through `x`, `y`."""
-    grouped: dict[Kind, dict[int, list[Told]]] = {}
-    for each in told(view):
+    grouped: dict[Kind, dict[int, list[IncidentStory]]] = {}
+    for each in describe_incidents(view):
         grouped.setdefault(each.kind, {}).setdefault(each.incident.step, []).append(each)
     for kind, style in MARKS.items():
         steps = grouped.get(kind, {})
@@ -104,7 +104,7 @@ def height(step: int, x: Sequence[int], y: Sequence[float]) -> float:
     return y[right - 1] + share * (y[right] - y[right - 1])
 
 
-def said(step: int, these: Sequence[Told]) -> str:
+def said(step: int, these: Sequence[IncidentStory]) -> str:
     """What a mark says when pointed at: what happened, then what was done."""
     lines = [f"<b>Update {step:,}</b>"]
     for each in these[:MOST_TOLD]:

@@ -11,8 +11,7 @@ import gradio as gr
 from advisor.words.annotations import Annotation
 from loralab.core.errors import UserError
 from loralab.core.events import Adjusted, Incident, Noted, RunView
-from loralab.reports.incidents import adjustment
-from loralab.runs.queue import Turn
+from loralab.lab import Turn, adjustment_words
 from ui.charts import legend, loss_chart
 from ui.errors import told
 from ui.markup import draw, esc, markup
@@ -193,4 +192,4 @@ def _line(event: Noted | Incident | Adjusted, started: float) -> tuple[str, str,
         case Incident():
             return "trouble", when, event.text
         case Adjusted():
-            return "change", when, adjustment(event)
+            return "change", when, adjustment_words(event)
