@@ -39,6 +39,7 @@ from ui.tabs.plan import tab as plan
 from ui.tabs.share import tab as share
 from ui.tabs.train import tab as train
 from ui.theme import CSS, FOLD_SIDE_JS, HEAD, make_theme, set_theme_js
+from ui.words import small_title
 
 HOST = "127.0.0.1"
 BUILD = {"dataset": dataset.build, "plan": plan.build, "train": train.build, "evaluate": evaluate.build, "share": share.build}
@@ -76,7 +77,7 @@ def build(lab: Lab) -> gr.Blocks:
         advisor_panel(page)
         markup(told(lambda: machine_strip(page)), elem_id="machine")
         with side:
-            markup('<div class="small-title">Your runs</div>')
+            markup(small_title("Your runs"))
             run_list(page)
             remembered = gr.Button("What I remember", size="sm", elem_id="side-memory", elem_classes="quiet")
             remembered.click(lambda: go_to("memory"), None, page.tabs, show_progress="hidden")

@@ -39,6 +39,10 @@ class Form:
     names: tuple[str, ...]
     inputs: tuple[Component, ...]
 
+    def updates(self, values: dict[str, Any]) -> dict[Any, Any]:
+        """The inputs of those settings that have one -> their new values."""
+        return {component: values[name] for name, component in zip(self.names, self.inputs, strict=True) if name in values}
+
 
 def make_form(plan: type[Plan], skip: tuple[str, ...] = ()) -> Form:
     """Inputs for every setting of `plan` that a person can type; `skip` names those asked elsewhere."""

@@ -25,6 +25,7 @@ from ui.words import notice, parameters, size
 TABS = ("dataset", "plan", "train", "evaluate", "share")
 MODEL_INFO = "The ready-made model that learns from your examples. A Hugging Face name or a folder on this computer can be typed too."
 REFUSED = ("preflight_", "never_twice")  # how the codes of what a person may insist on begin
+Updates = dict[Any, Any]  # what a callback returns: component -> its new value or properties; the others stay as they are
 ASKED_ELSEWHERE = ("task", "base_model", "dataset", "learn_from", "roles")  # by the first page and the model choice
 
 

@@ -18,7 +18,7 @@ from advisor.proposals.kinds import KINDS, LANGUAGES, KindName
 from loralab.core.errors import UserError
 from loralab.core.paths import room, write_atomic
 from ui.errors import told
-from ui.markup import markup
+from ui.markup import draw, markup
 from ui.page import Page
 from ui.tabs.plan.view import reasons_html
 from ui.words import duration, esc, fact, facts, notice, size
@@ -99,13 +99,9 @@ def described_html(found: Described) -> str:
         fact("Memory", size(needs.memory_bytes), f"{size(needs.free_bytes)} free"),
         fact("Time", duration(needs.seconds), "of learning"),
     )
-    lines = "".join(f"<li>{esc(line)}</li>" for line in found.needs)
     wrong = [p for p in found.proposal.problems if p.severity == "error" and p.code not in SAID_ALREADY]
-    problems = "".join(f"<li>{esc(p.what)} {esc(p.todo)}</li>" for p in wrong)
-    trouble = f'<div class="notice warning"><ul>{problems}</ul></div>' if problems else ""
-    plan = f"<details><summary>The whole plan, and why</summary>{reasons_html(found.proposal)}</details>"
-    needs_ = f'<div class="small-title">What it takes</div><ul class="needs">{lines}</ul>'
-    return f'<p class="lead">{esc(found.words)}</p>{tiles}{trouble}{needs_}{plan}'
+    problems = [f"{p.what} {p.todo}" for p in wrong]
+    return draw("advisor", "described", found.words, tiles, problems, found.needs, reasons_html(found.proposal))
 
 
 def table_file(page: Page, found: Described) -> str:

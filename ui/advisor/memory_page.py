@@ -24,11 +24,11 @@ from ui.markup import draw, markup
 from ui.page import Page
 from ui.runs.run_names import spoken
 from ui.tabs.train.live import STATES
-from ui.words import count, empty, esc, figure, heading, notice
+from ui.words import count, empty, figure, heading, notice, paragraph
 
 LEAD = "From every run here the advisor learns what fits on this computer, what went wrong, and what helped. It never holds your examples."
 NOTHING = empty("Nothing is remembered yet", "After the first run this page tells what was learned from it.")
-ALL = "<p>Everything the advisor has learned here will be forgotten. Your runs, adapters and examples stay as they are.</p>"
+ALL = "Everything the advisor has learned here will be forgotten. Your runs, adapters and examples stay as they are."
 NONE = "None."  # what a section says that has nothing to list
 TOLD_BY_NAME = ("name", "examples", "day")  # columns that the name of a run says already
 WHY = "why"
@@ -69,7 +69,7 @@ def memory_page(page: Page) -> None:
         done(told(lambda *values: _allow(page, values)), bounds, said, show_progress="hidden")
     make.click(told(lambda: _export(page)), None, [file, came])
     bring.upload(told(lambda path: _import(page, path)), bring, came).then(show, None, body, show_progress="hidden")
-    forget.click(lambda: [gr.Column(visible=True), ALL], None, [everything.column, everything.words], show_progress="hidden")
+    forget.click(lambda: [gr.Column(visible=True), paragraph(ALL)], None, [everything.column, everything.words], show_progress="hidden")
 
     @told
     def ask(event: gr.EventData) -> list[Any]:
@@ -102,7 +102,7 @@ def _asking(name: str) -> _Asking:
 def _ask(page: Page, run: str) -> list[Any]:
     """Ask about the run whose button was pressed."""
     words = f"What was learned from {_name(page.lab, run)} will be forgotten, and it is not learned from again. The run itself stays."
-    return [gr.Column(visible=True), f"<p>{esc(words)}</p>", run]
+    return [gr.Column(visible=True), paragraph(words), run]
 
 
 def _opened(page: Page, tab: str) -> list[Any]:
@@ -122,7 +122,7 @@ def memory_html(page: Page) -> str:
     if not sum(held.counts.values()):
         return NOTHING
     parts = "".join(_section(page.lab, section) for section in held.sections if section.rows or section.words not in ("", NONE))
-    return f'<p class="lead">{esc(held.words)}</p>{parts}'
+    return paragraph(held.words, "lead") + parts
 
 
 def _section(lab: Lab, section: Section) -> str:
@@ -148,7 +148,7 @@ def found_html(page: Page, text: str) -> str:
     """Runs that a search finds."""
     found = page.lab.history.memories.search(text, FOUND) if text.strip() else ()
     if not found:
-        return f'<p class="fine">{"No run that is remembered has these words." if text.strip() else "Write what you look for."}</p>'
+        return paragraph("No run that is remembered has these words." if text.strip() else "Write what you look for.", "fine")
     return draw("memory", "found", [_hit(page.lab, one) for one in found])
 
 

@@ -13,9 +13,8 @@ import gradio as gr
 
 from loralab.core.errors import UserError
 from ui.errors import told
-from ui.markup import markup
+from ui.markup import draw, markup
 from ui.page import Page, run_title
-from ui.words import esc
 
 THINKS = "The language model is reading and thinking. What it can say comes here."
 BETWEEN = {"rules": "\n", "model": " "}  # its parts: an answer the rules give is a paragraph, a model's sentences go on
@@ -67,11 +66,5 @@ def _about(page: Page, run: str) -> list[Any]:
 
 def _answer_html(said: dict[str, str], note: str) -> str:
     """The rules' words, then a model's own in a box that says so."""
-    paragraphs = "".join(f"<p>{esc(part)}</p>" for part in said["rules"].split("\n") if part.strip())
-    model = (
-        f'<div class="of-model"><span class="pill quiet">in the language model’s own words</span><p>{esc(said["model"])}</p></div>'
-        if said["model"]
-        else ""
-    )
-    why = f'<p class="fine">{esc(note)}</p>' if note else ""
-    return f'<div class="advice" aria-live="polite">{paragraphs}{model}{why}</div>'
+    paragraphs = [part for part in said["rules"].split("\n") if part.strip()]
+    return draw("advisor", "answer", paragraphs, said["model"], note)

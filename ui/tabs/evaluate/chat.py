@@ -17,7 +17,7 @@ import gradio as gr
 from ui.errors import told
 from ui.markup import markup
 from ui.page import Page
-from ui.words import heading
+from ui.words import heading, small_title
 
 WHO = [("Both side by side", "both"), ("With what it learned", "adapter"), ("Base model, before training", "base")]
 SILENT = "(it ended its turn without a word)"
@@ -57,7 +57,7 @@ def chat(page: Page) -> Talk:
 
 
 def _chatbot(title: str, placeholder: str, elem_id: str) -> gr.Chatbot:
-    markup(f'<div class="small-title">{title}</div>')
+    markup(small_title(title))
     return gr.Chatbot(
         show_label=False,
         height=320,

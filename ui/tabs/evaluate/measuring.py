@@ -20,7 +20,7 @@ from ui.runs.work import follow, progress_line
 from ui.tabs.evaluate.judged import Found
 from ui.tabs.evaluate.section import Section
 from ui.tabs.evaluate.view import state_of
-from ui.words import notice
+from ui.words import notice, paragraph
 
 ASKED = (
     "Name the file of a model you have (.gguf) and it is asked, here on this computer, which answers it prefers: every pair twice, with "
@@ -75,7 +75,7 @@ def buttons() -> tuple[gr.Button, gr.Button]:
 def judge_field() -> gr.Textbox:
     """Where a local judge is named."""
     with gr.Accordion("Ask a second opinion", open=False, elem_classes="fold"):
-        markup(f'<p class="fine">{ASKED}</p>')
+        markup(paragraph(ASKED, "fine"))
         return gr.Textbox("", label="A model of yours as the judge", placeholder="/path/to/model.gguf", elem_id="judge", max_lines=1)
 
 

@@ -25,10 +25,10 @@ from ui.tabs.evaluate.intervals import between, interval_bar, two_runs, value
 from ui.tabs.evaluate.judged import Found, other_judged, parts_of_run
 from ui.tabs.evaluate.measuring import measured_first
 from ui.tabs.evaluate.section import Section
-from ui.words import count, duration, heading, notice, term
+from ui.words import count, duration, heading, notice, paragraph, term
 
 ALONE = "There is no other run that was tested. Train once more, with other settings or other examples, and compare here."
-ALONE_HTML = f'<p class="fine">{ALONE}</p>'
+ALONE_HTML = paragraph(ALONE, "fine")
 SIDES = ("first is better", "second is better")
 REPORTS = {"html": "as a web page", "markdown": "as Markdown"}
 SAVE_JS = "() => setTimeout(() => document.querySelector('#report-file')?.click(), 300)"
@@ -129,8 +129,8 @@ def proof_section(page: Page) -> Section:
     def fill(_run: str, view: RunView | None, found: Found | None) -> list[Any]:
         shown = found is not None and found.detailed and view is not None and not view.active
         took = duration(view.ended - view.started) if view and view.ended and view.started else ""
-        words = f'<p class="fine">The first takes a moment. The second takes about as long as the run did ({took}).</p>' if took else ""
-        return [gr.Column(visible=shown), words, "", "", gr.Button(visible=False)]
+        words = f"The first takes a moment. The second takes about as long as the run did ({took})." if took else ""
+        return [gr.Column(visible=shown), paragraph(words, "fine") if words else "", "", "", gr.Button(visible=False)]
 
     proving = prove.click(proven, page.run, [work, progress, result, stop], show_progress="hidden", trigger_mode="once")
     proving.then(ended, [page.run, work], [work, result, stop], show_progress="hidden")

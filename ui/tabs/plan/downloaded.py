@@ -12,7 +12,7 @@ from ui.errors import told
 from ui.markup import markup
 from ui.page import Page
 from ui.settings import read_settings, remember
-from ui.words import count, notice, size
+from ui.words import count, notice, paragraph, size
 
 GB = 1_000_000_000
 
@@ -44,7 +44,9 @@ def cache_html(lab: Lab) -> str:
     """What downloaded models take now, and a warning when that is over the limit."""
     taken, limit = lab.cache_bytes(), read_settings(lab.home).cache_gb * GB
     here = sum(entry.present and bool(entry.hub_id) for entry in lab.models())
-    words = f"<p>{count(here, 'model')} from the list, {size(taken)} in all. The starter model is part of LoRALab and does not count.</p>"
+    words = paragraph(
+        f"{count(here, 'model')} from the list, {size(taken)} in all. The starter model is part of LoRALab and does not count."
+    )
     if taken > limit:
         words += notice(f"That is {size(taken - limit)} over your limit.", "Make room, or allow more.", "warning")
     return words

@@ -22,7 +22,7 @@ from ui.page import Page
 from ui.runs.work import progress_line
 from ui.tabs.share import import_adapter
 from ui.tabs.share import view as view_of
-from ui.words import heading, notice
+from ui.words import heading, notice, paragraph, small_title
 
 TAKE = "What was learned is yours. Say where you want to use it, and it is made ready for that, on this computer."
 KEEP = "Everything about this run on one page: settings, curves, time, the verdict and examples."
@@ -55,7 +55,7 @@ def build(lab: Lab, page: Page) -> None:
 def _draw_choices(parts: dict[str, Any]) -> None:
     markup(heading("Where do you want to use it?"))
     parts["way"] = gr.Radio(view_of.way_choices(), value=FIRST.key, show_label=False, container=False, elem_classes="goals", elem_id="ways")
-    parts["words"] = markup(f'<p class="lead">{FIRST.words}</p>', elem_id="way-words")
+    parts["words"] = markup(paragraph(FIRST.words, "lead"), elem_id="way-words")
     sizes = view_of.size_choices(FIRST.key)
     parts["size"] = gr.Radio(sizes, value=sizes[0][1], show_label=False, container=False, elem_classes="goals", elem_id="sizes")
     parts["cost"] = markup(elem_id="cost")
@@ -72,7 +72,7 @@ def _draw_made(parts: dict[str, Any]) -> None:
         parts["open"] = gr.Button("Open the folder", scale=0, min_width=160)
         parts["take"] = gr.DownloadButton("Download", visible=False, scale=0, min_width=160)
     with gr.Column() as parts["lines"]:
-        markup('<div class="small-title">Lines to copy</div>')
+        markup(small_title("Lines to copy"))
         parts["guide"] = gr.Markdown("", elem_classes="model-card guide", elem_id="guide")
 
 
@@ -164,7 +164,7 @@ def _shown(lab: Lab, run: str, way: str, size: str) -> list[Any]:
     updates = {
         "place": view_of.warning_html(view),
         "ready": gr.Column(visible=True),
-        "words": f'<p class="lead">{view_of.BY_KEY[way].words}</p>',
+        "words": paragraph(view_of.BY_KEY[way].words, "lead"),
         "cost": view_of.cost_html(offer, exports.get(size)),
         "install": gr.Checkbox(label=f"Also give it to {program} on this computer", visible=bool(program)),
         "make": gr.Button(
