@@ -49,13 +49,13 @@ def test_values_go_to_the_screen_and_back_unchanged(form):
         "title": "Übung",
         "targets": "mlp",
     }
-    shown = [update["value"] for update in fill(form, wanted, {})]
+    shown = [update["value"] for update in fill(form, wanted, {}).values()]
     assert read(form, tuple(shown)) == wanted
     TextPlan.model_validate(wanted)
 
 
 def test_a_reason_stands_under_its_input(form):
-    updates = dict(zip(form.names, fill(form, defaults(form), {"rank": "A few hundred examples need no more."}), strict=True))
+    updates = dict(zip(form.names, fill(form, defaults(form), {"rank": "A few hundred examples need no more."}).values(), strict=True))
     assert "A few hundred examples need no more." in updates["rank"]["info"]
     assert updates["alpha"]["info"] == TextPlan.model_fields["alpha"].description
 

@@ -21,7 +21,7 @@ from loralab.lab import Lab, Memory
 from ui.advisor.assistant_choice import assistant_choice, choices_now
 from ui.errors import told
 from ui.markup import draw, markup
-from ui.page import Page
+from ui.page import Page, Updates
 from ui.runs.run_names import spoken
 from ui.tabs.train.live import STATES
 from ui.words import count, empty, figure, heading, notice, paragraph
@@ -63,7 +63,16 @@ def memory_page(page: Page) -> None:
 
     show = told(lambda: memory_html(page))
     bounds = [retry, most, minutes]
-    page.tab.change(told(lambda tab: _opened(page, tab)), page.tab, [body, *bounds, who], show_progress="hidden")
+
+    @told
+    def opened(tab: str) -> Updates:
+        """All of the page that another window or the command line may have changed since."""
+        if tab != "memory":
+            return gr.skip()
+        now = tries.policy(page.lab.home)
+        return {body: memory_html(page), retry: now.retry, most: now.tries, minutes: now.minutes, who: choices_now(page)}
+
+    page.tab.change(opened, page.tab, [body, *bounds, who], show_progress="hidden")
     words.submit(told(lambda text: found_html(page, text)), words, hits, show_progress="hidden")
     for done in (retry.input, most.release, minutes.submit, minutes.blur):
         done(told(lambda *values: _allow(page, values)), bounds, said, show_progress="hidden")
@@ -103,14 +112,6 @@ def _ask(page: Page, run: str) -> list[Any]:
     """Ask about the run whose button was pressed."""
     words = f"What was learned from {_name(page.lab, run)} will be forgotten, and it is not learned from again. The run itself stays."
     return [gr.Column(visible=True), paragraph(words), run]
-
-
-def _opened(page: Page, tab: str) -> list[Any]:
-    """All of the page that another window or the command line may have changed since."""
-    if tab != "memory":
-        return [gr.skip()] * 5
-    allowed = tries.policy(page.lab.home)
-    return [memory_html(page), allowed.retry, allowed.tries, allowed.minutes, choices_now(page)]
 
 
 # ---- what is shown -----------------------------------------------------------------------------------------------------------

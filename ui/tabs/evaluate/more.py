@@ -19,7 +19,7 @@ from loralab.core.records import Score
 from loralab.lab import Comparison, Controls, Lab
 from ui.errors import told
 from ui.markup import draw, markup
-from ui.page import Page
+from ui.page import Page, Updates
 from ui.runs.work import follow
 from ui.tabs.evaluate.intervals import between, interval_bar, two_runs, value
 from ui.tabs.evaluate.judged import Found, other_judged, parts_of_run
@@ -76,10 +76,14 @@ def compare_section(page: Page) -> Section:
         except LabError as error:  # a reason to read where one looks, not a warning that goes away
             yield notice(error.problem.what, error.problem.todo, "warning")
 
-    def fill(run: str, view: RunView | None, found: Found | None) -> list[Any]:
+    def fill(run: str, view: RunView | None, found: Found | None) -> Updates:
         others = [*other_judged(page.lab, run), *parts_of_run(page.lab, run)] if found and found.detailed else []
-        shown = found is not None and view is not None and not view.active
-        return [gr.Column(visible=shown), gr.Dropdown(others, value=None, visible=bool(others)), "" if others else ALONE_HTML, ""]
+        return {
+            whole: gr.Column(visible=found is not None and view is not None and not view.active),
+            other: gr.Dropdown(others, value=None, visible=bool(others)),
+            alone: "" if others else ALONE_HTML,
+            result: "",
+        }
 
     other.input(compared, [page.run, other], result, show_progress="minimal")
     return Section([whole, other, alone, result], fill)
@@ -114,23 +118,25 @@ def proof_section(page: Page) -> Section:
         result = markup(elem_id="controls")
 
     @told
-    def proven(run: str) -> Iterator[Any]:
+    def proven(run: str) -> Iterator[Updates]:
         found = page.lab.controls(run)
         control = _control(page.lab, run, found)
-        yield control, "", controls_html(found), gr.Button(visible=not found.shuffled_verdict)
+        yield {work: control, progress: "", result: controls_html(found), stop: gr.Button(visible=not found.shuffled_verdict)}
         for line in until_done(page.lab, control, "Learning from shuffled answers"):
-            yield control, line, gr.skip(), gr.skip()
+            yield {work: control, progress: line}
 
     @told
-    def ended(run: str, control: str) -> list[Any]:
+    def ended(run: str, control: str) -> Updates:
         about = is_control(page.lab.job(control), run) if control else False  # another run may be looked at by then
-        return ["", controls_html(page.lab.controls(run)) if about else gr.skip(), gr.Button(visible=False)]
+        found = {result: controls_html(page.lab.controls(run))} if about else {}
+        return {work: "", stop: gr.Button(visible=False), **found}
 
-    def fill(_run: str, view: RunView | None, found: Found | None) -> list[Any]:
+    def fill(_run: str, view: RunView | None, found: Found | None) -> Updates:
         shown = found is not None and found.detailed and view is not None and not view.active
         took = duration(view.ended - view.started) if view and view.ended and view.started else ""
-        words = f"The first takes a moment. The second takes about as long as the run did ({took})." if took else ""
-        return [gr.Column(visible=shown), paragraph(words, "fine") if words else "", "", "", gr.Button(visible=False)]
+        words = f"The first takes a moment. The second takes about as long as the run did ({took})."
+        updates: Updates = {whole: gr.Column(visible=shown), cost: paragraph(words, "fine") if took else ""}
+        return updates | {progress: "", result: "", stop: gr.Button(visible=False)}
 
     proving = prove.click(proven, page.run, [work, progress, result, stop], show_progress="hidden", trigger_mode="once")
     proving.then(ended, [page.run, work], [work, result, stop], show_progress="hidden")

@@ -18,7 +18,7 @@ from loralab.lab import Lab
 from ui.errors import told
 from ui.markup import markup
 from ui.opening import open_folder
-from ui.page import Page
+from ui.page import Page, Updates
 from ui.runs.work import progress_line
 from ui.tabs.share import import_adapter
 from ui.tabs.share import view as view_of
@@ -76,46 +76,29 @@ def _draw_made(parts: dict[str, Any]) -> None:
         parts["guide"] = gr.Markdown("", elem_classes="model-card guide", elem_id="guide")
 
 
-SHOWN = (
-    "place",
-    "ready",
-    "words",
-    "cost",
-    "install",
-    "make",
-    "stop",
-    "progress",
-    "made_card",
-    "made",
-    "take",
-    "lines",
-    "guide",
-    "card",
-    "work",
-    "clock",
-)
+ACTED_ON = ("way", "size", "report", "report_file", "open")  # parts that a run does not change by itself
 
 
 def _wire(lab: Lab, page: Page, parts: dict[str, Any]) -> None:
-    outputs = [parts[name] for name in SHOWN]
+    outputs = [part for name, part in parts.items() if name not in ACTED_ON]
     asked = [page.run, parts["way"], parts["size"]]
 
     @told
-    def show(run: str, way: str, size: str) -> list[Any]:
-        return _shown(lab, run, way, size)
+    def show(run: str, way: str, size: str) -> Updates:
+        return {parts[name]: update for name, update in _shown(lab, run, way, size).items()}
 
     @told
-    def make(run: str, way: str, size: str, install: bool) -> list[Any]:
+    def make(run: str, way: str, size: str, install: bool) -> Updates:
         form, _, variant = size.partition(":")
         lab.export(run, form, variant, install=bool(install and view_of.BY_KEY[way].program))
-        return _shown(lab, run, way, size)
+        return show(run, way, size)
 
     @told
-    def tick(run: str, way: str, size: str, work: str) -> list[Any]:
+    def tick(run: str, way: str, size: str, work: str) -> Updates:
         view = lab.view(work) if work else None
         if view is None or not view.active:
-            return _shown(lab, run, way, size)
-        return [progress_line(view, "Making it") if name == "progress" else gr.skip() for name in SHOWN]
+            return show(run, way, size)
+        return {parts["progress"]: progress_line(view, "Making it")}
 
     @told
     def report(run: str) -> str:
@@ -147,13 +130,12 @@ def _sizes(way: str) -> Any:
     return gr.Radio(choices, value=choices[0][1])
 
 
-def _shown(lab: Lab, run: str, way: str, size: str) -> list[Any]:
-    """One update for each of SHOWN."""
+def _shown(lab: Lab, run: str, way: str, size: str) -> dict[str, Any]:
+    """Updates for the parts, by their names."""
     view = lab.view(run) if run else None
     words = view_of.state_html(view)
     if words or view is None:
-        hidden: dict[str, Any] = {"place": words, "ready": gr.Column(visible=False), "clock": gr.Timer(active=False), "work": ""}
-        return [hidden.get(name, gr.skip()) for name in SHOWN]
+        return {"place": words, "ready": gr.Column(visible=False), "clock": gr.Timer(active=False), "work": ""}
     exports = view_of.exports_of(lab, run)
     working = next((found for found in exports.values() if found.active), None)
     offer = view_of.offer_for(lab.offers(run), size)
@@ -161,7 +143,7 @@ def _shown(lab: Lab, run: str, way: str, size: str) -> list[Any]:
     file = view_of.download_of(result)
     good = bool(result) and view_of.parity_of(result).outcome != "differs"  # nobody is shown how to use what is not to be used
     guide = view_of.guide_of(result, lab.job(run).model) if good else ""
-    updates = {
+    return {
         "place": view_of.warning_html(view),
         "ready": gr.Column(visible=True),
         "words": paragraph(view_of.BY_KEY[way].words, "lead"),
@@ -183,7 +165,6 @@ def _shown(lab: Lab, run: str, way: str, size: str) -> list[Any]:
         "work": working.run if working else "",
         "clock": gr.Timer(active=working is not None),
     }
-    return [updates[name] for name in SHOWN]
 
 
 def _ended_html(export: RunView | None) -> str:
