@@ -26,7 +26,7 @@ from loralab.lab import Lab
 from ui.advisor.memory_page import memory_page
 from ui.advisor.panel import advisor_panel
 from ui.doors import MAX_UPLOAD, Doors, tidy
-from ui.errors import LOG, told, write_log
+from ui.errors import LOG, show_errors, write_log
 from ui.idle import measuring
 from ui.markup import markup
 from ui.page import TABS, Page, go_to, shared_parts
@@ -75,7 +75,7 @@ def build(lab: Lab) -> gr.Blocks:
                 memory_page(page)
             memory.select(lambda: "memory", None, page.tab, show_progress="hidden")
         advisor_panel(page)
-        markup(told(lambda: machine_strip(page)), elem_id="machine")
+        markup(show_errors(lambda: machine_strip(page)), elem_id="machine")
         with side:
             markup(small_title("Your runs"))
             run_list(page)
@@ -86,7 +86,7 @@ def build(lab: Lab) -> gr.Blocks:
 
 
 def _remember_tab(page: Page, name: str) -> Any:
-    @told
+    @show_errors
     def seen() -> str:
         remember(page.lab.home, {"tab": name})
         return name
@@ -98,7 +98,7 @@ def _wire_page(demo: gr.Blocks, page: Page, theme: gr.Radio, welcome: Greeting) 
     """What happens when the page is opened, and the choice of light or dark."""
     measure = measuring(page.lab)
 
-    @told
+    @show_errors
     def attach() -> list[Any]:
         settings = read_settings(page.lab.home)
         rows = [row for row in page.lab.runs() if row.get("kind", "train") == "train"]
@@ -114,7 +114,7 @@ def _wire_page(demo: gr.Blocks, page: Page, theme: gr.Radio, welcome: Greeting) 
     demo.load(attach, None, [page.run, page.tabs, page.tab, theme, *welcome.outputs], show_progress="hidden")
     demo.load(None, None, None, js=FOLD_SIDE_JS)
     theme.change(None, theme, None, js=set_theme_js())
-    theme.input(told(lambda look: remember(page.lab.home, {"theme": look})), theme, None, show_progress="hidden")
+    theme.input(show_errors(lambda look: remember(page.lab.home, {"theme": look})), theme, None, show_progress="hidden")
 
 
 def web(lab: Lab, port: int, secret: str) -> Doors:

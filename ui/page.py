@@ -15,7 +15,7 @@ from loralab.core.errors import UserError
 from loralab.lab import Lab, ModelEntry
 from ui import goals
 from ui.desk import Desk
-from ui.errors import told
+from ui.errors import show_errors
 from ui.form import Form, make_form, read
 from ui.markup import markup
 from ui.runs.run_names import spoken
@@ -139,9 +139,9 @@ def start_on_click(button: gr.Button, page: Page, refused: Refusal, *, test_firs
         return [run, go_to("train"), gr.Column(visible=False), ""]
 
     asked, changed = [page.dataset, page.goal, page.model, *page.form.inputs], [page.run, page.tabs, refused.whole, refused.words]
-    button.click(told(lambda *values: start(False, *values)), asked, changed, trigger_mode="once")
+    button.click(show_errors(lambda *values: start(False, *values)), asked, changed, trigger_mode="once")
     if not test_first:
-        refused.anyway.click(told(lambda *values: start(True, *values)), asked, changed, trigger_mode="once")
+        refused.anyway.click(show_errors(lambda *values: start(True, *values)), asked, changed, trigger_mode="once")
 
 
 def _begin(page: Page, choice: tuple[str, str, str], fixed: dict[str, Any], *, test_first: bool, anyway: bool) -> str:

@@ -13,7 +13,7 @@ import gradio as gr
 
 from advisor.assistant import models, offers
 from loralab.core.errors import UserError
-from ui.errors import told
+from ui.errors import show_errors
 from ui.markup import markup
 from ui.page import Page
 from ui.runs.work import follow
@@ -44,12 +44,12 @@ def assistant_choice(page: Page) -> gr.Dropdown:
                 no = gr.Button("Not now", scale=0, min_width=100)
         said, wanted = markup(), gr.State("")
 
-    @told
+    @show_errors
     def choose(path: str | None) -> Any:
         same = (path or NOBODY) == _here(page)[1]  # the choice is set anew whenever the page is opened
         return gr.skip() if same else _choose(page, path or NOBODY)
 
-    @told
+    @show_errors
     def download(name: str) -> Iterator[str]:
         one = offers.offer(name)
         if one is None:
@@ -59,13 +59,15 @@ def assistant_choice(page: Page) -> gr.Dropdown:
     who.input(choose, who, said, show_progress="hidden")
     for button, one in zip(fetch, offers.OFFERS, strict=True):
         button.click(
-            told(lambda one=one: [gr.Column(visible=True), notice(offers.question(page.lab, one)), one.name]),
+            show_errors(lambda one=one: [gr.Column(visible=True), notice(offers.question(page.lab, one)), one.name]),
             None,
             [asking, question, wanted],
         )
     no.click(lambda: gr.Column(visible=False), None, asking, show_progress="hidden")
     begun = yes.click(lambda: gr.Column(visible=False), None, asking, show_progress="hidden")
-    begun.then(download, wanted, said, show_progress="hidden").then(told(lambda: _refreshed(page)), None, who, show_progress="hidden")
+    begun.then(download, wanted, said, show_progress="hidden").then(
+        show_errors(lambda: _refreshed(page)), None, who, show_progress="hidden"
+    )
     return who
 
 

@@ -17,7 +17,7 @@ from advisor.proposals.describe import Described, Goal
 from advisor.proposals.kinds import KINDS, LANGUAGES, KindName
 from loralab.core.errors import UserError
 from loralab.core.paths import room, write_atomic
-from ui.errors import told
+from ui.errors import show_errors
 from ui.markup import draw, markup
 from ui.page import Page, Updates
 from ui.tabs.plan.view import reasons_html
@@ -85,7 +85,7 @@ class Answer:
 def _wire(page: Page, asked: Asked, answer: Answer) -> None:
     """The line of words and each control give a plan as soon as it is plain what it shall do."""
 
-    @told
+    @show_errors
     def understand(said: str, language: str, length: str, model: str) -> Updates:
         """The plan where the words name a kind; a question where they do not."""
         if not said.strip():
@@ -97,7 +97,7 @@ def _wire(page: Page, asked: Asked, answer: Answer) -> None:
             return {**question, answer.plan: "", answer.actions: gr.Row(visible=False)}
         return describe(found.kind, language, length, said, model)
 
-    @told
+    @show_errors
     def describe(kind: KindName | None, language: str, length: str, said: str, model: str) -> Updates:
         """The plan for what was chosen; nothing yet where no kind is."""
         if not kind:

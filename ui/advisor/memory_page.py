@@ -19,7 +19,7 @@ from loralab.core.errors import UserError
 from loralab.core.paths import room
 from loralab.lab import Lab, Memory
 from ui.advisor.assistant_choice import assistant_choice, choices_now
-from ui.errors import told
+from ui.errors import show_errors
 from ui.markup import draw, markup
 from ui.page import Page, Updates
 from ui.runs.run_names import spoken
@@ -61,10 +61,10 @@ def memory_page(page: Page) -> None:
         everything = _asking("forget")
         came = markup()
 
-    show = told(lambda: memory_html(page))
+    show = show_errors(lambda: memory_html(page))
     bounds = [retry, most, minutes]
 
-    @told
+    @show_errors
     def opened(tab: str) -> Updates:
         """All of the page that another window or the command line may have changed since."""
         if tab != "memory":
@@ -73,22 +73,22 @@ def memory_page(page: Page) -> None:
         return {body: memory_html(page), retry: now.retry, most: now.tries, minutes: now.minutes, who: choices_now(page)}
 
     page.tab.change(opened, page.tab, [body, *bounds, who], show_progress="hidden")
-    words.submit(told(lambda text: found_html(page, text)), words, hits, show_progress="hidden")
+    words.submit(show_errors(lambda text: found_html(page, text)), words, hits, show_progress="hidden")
     for done in (retry.input, most.release, minutes.submit, minutes.blur):
-        done(told(lambda *values: _allow(page, values)), bounds, said, show_progress="hidden")
-    make.click(told(lambda: _export(page)), None, [file, came])
-    bring.upload(told(lambda path: _import(page, path)), bring, came).then(show, None, body, show_progress="hidden")
+        done(show_errors(lambda *values: _allow(page, values)), bounds, said, show_progress="hidden")
+    make.click(show_errors(lambda: _export(page)), None, [file, came])
+    bring.upload(show_errors(lambda path: _import(page, path)), bring, came).then(show, None, body, show_progress="hidden")
     forget.click(lambda: [gr.Column(visible=True), paragraph(ALL)], None, [everything.column, everything.words], show_progress="hidden")
 
-    @told
+    @show_errors
     def ask(event: gr.EventData) -> list[Any]:
         return _ask(page, str(event.pick))
 
     for listed in (body, hits):
         listed.click(ask, None, [single.column, single.words, run], show_progress="hidden")
-    everything.yes.click(told(lambda: _forget(page)), None, [everything.column, came]).then(show, None, body, show_progress="hidden")
-    gone = single.yes.click(told(lambda name: _forget(page, name)), run, [single.column, came])
-    gone.then(told(lambda text: [memory_html(page), found_html(page, text)]), words, [body, hits], show_progress="hidden")
+    everything.yes.click(show_errors(lambda: _forget(page)), None, [everything.column, came]).then(show, None, body, show_progress="hidden")
+    gone = single.yes.click(show_errors(lambda name: _forget(page, name)), run, [single.column, came])
+    gone.then(show_errors(lambda text: [memory_html(page), found_html(page, text)]), words, [body, hits], show_progress="hidden")
 
 
 class _Asking(NamedTuple):

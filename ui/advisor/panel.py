@@ -22,7 +22,7 @@ from loralab.core.errors import LabError
 from ui.advisor.notes import MOST, Note, applied_html, before, note_html, of_run, put_right_html, shown, tested_html, tries_html
 from ui.advisor.questions import question_box
 from ui.advisor.retries import Tending
-from ui.errors import LOG, told
+from ui.errors import LOG, show_errors
 from ui.form import read
 from ui.markup import markup
 from ui.page import Page, Updates, go_to
@@ -137,13 +137,13 @@ def _wire(page: Page, panel: Panel) -> None:
     """What is looked at again when something changed, and what the app does for runs by itself."""
     ticks, heard, tending = gr.State(0), gr.State(""), Tending(page.advisor)
 
-    @told
+    @show_errors
     def look(*values: Any) -> Updates:
         here = Where.of(values)
         left = shown(_notes(page, here), here.put_off)
         return {**_draw(page, panel, here, left), panel.known: _stamp(page, here.tab, here.run)}
 
-    @told
+    @show_errors
     def tick(count: int, before: str, tab: str, run: str) -> Updates:
         updates: Updates = {ticks: count + 1}
         if news := tending.look() if count % TEND_EVERY == 0 else "":
@@ -232,10 +232,10 @@ def _wire_cards(page: Page, panel: Panel, back: gr.Button) -> None:
     asked = [panel.keys, *panel.asked]
     changed = [page.run, page.dataset, page.model, page.pending, page.tabs, page.nudge, *undone, *form.inputs]
     for at, slot in enumerate(panel.slots):
-        slot.use.click(told(_use(page, panel, at)), asked, changed, show_progress="hidden")
-        slot.later.click(told(_later(page, panel, at)), asked, [panel.put_off, *panel.drawn], show_progress="hidden")
+        slot.use.click(show_errors(_use(page, panel, at)), asked, changed, show_progress="hidden")
+        slot.later.click(show_errors(_later(page, panel, at)), asked, [panel.put_off, *panel.drawn], show_progress="hidden")
 
-    @told
+    @show_errors
     def go_back(kept: dict[str, Any]) -> Updates:
         _taken_back(page.advisor, kept.get(ADVICE, ""))
         dataset = {page.dataset: kept["dataset"]} if "dataset" in kept else {}

@@ -12,7 +12,7 @@ from typing import Any
 import gradio as gr
 
 from loralab.core.errors import UserError
-from ui.errors import told
+from ui.errors import show_errors
 from ui.markup import draw, markup
 from ui.page import Page, run_title
 
@@ -30,7 +30,7 @@ def question_box(page: Page) -> None:
         answer = markup(elem_id="advice")
         enough = gr.Button("Enough", size="sm", scale=0, min_width=90, visible=False, elem_id="advice-stop")
 
-    @told
+    @show_errors
     def ask(text: str, run: str) -> Iterator[list[Any]]:
         if not text.strip():
             raise UserError("There is no question.", f"Write one, such as “{ASK[0]}”", code="no_question")
@@ -44,7 +44,7 @@ def question_box(page: Page) -> None:
             yield [_answer_html(said, note or (THINKS if thinks else "")), gr.Button(visible=thinks)]
         yield [_answer_html(said, note), gr.Button(visible=False)]
 
-    @told
+    @show_errors
     def stop() -> None:
         page.advisor.assistant.cancel()  # the one that answers now: it may have been changed
 
@@ -54,7 +54,9 @@ def question_box(page: Page) -> None:
         typed = chip.click(lambda text=text: text, None, question, show_progress="hidden")
         answering.append(typed.then(ask, asked, shown, show_progress="hidden"))
     enough.click(stop, None, None, show_progress="hidden")
-    page.run.change(told(lambda run: _about(page, run)), page.run, [box, question, *shown], show_progress="hidden", cancels=answering)
+    page.run.change(
+        show_errors(lambda run: _about(page, run)), page.run, [box, question, *shown], show_progress="hidden", cancels=answering
+    )
 
 
 def _about(page: Page, run: str) -> list[Any]:

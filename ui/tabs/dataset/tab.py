@@ -15,7 +15,7 @@ from loralab.core.records import DatasetProfile
 from loralab.lab import Lab
 from ui import goals
 from ui.advisor.describe import goal_box
-from ui.errors import told
+from ui.errors import show_errors
 from ui.markup import markup
 from ui.page import Page, Updates, choice_key, go_to, refusal, start_on_click
 from ui.tabs.dataset.view import doctor_notes, left_out_rows, previews_html, samples_html, summary_html
@@ -127,7 +127,7 @@ def _roles_form() -> tuple[list[gr.Dropdown], gr.Button]:
 
 
 def _wire(page: Page, parts: dict[str, Any], shown: Shown) -> None:
-    @told
+    @show_errors
     def take_upload(uploaded: str | None, model: str) -> Any:
         if not uploaded:
             return gr.skip()
@@ -135,14 +135,14 @@ def _wire(page: Page, parts: dict[str, Any], shown: Shown) -> None:
         page.desk.profile(kept, model)  # refuses here, before the page is about this file
         return kept
 
-    @told
+    @show_errors
     def take_sample(event: gr.EventData) -> str:
         known = {sample.name: sample for sample in page.lab.samples()}
         if event.pick not in known:
             raise UserError("There is no such sample.", "Choose one of the cards.", code="no_sample")
         return str(known[event.pick].path)
 
-    @told
+    @show_errors
     def look(dataset: str, model: str) -> Updates:
         if not dataset:
             return gr.skip()
@@ -153,7 +153,7 @@ def _wire(page: Page, parts: dict[str, Any], shown: Shown) -> None:
         shows = shown.updates(page.desk.profile(dataset, model, goal))
         return {**shows, page.goal: goal, page.choice: choice_key(dataset, model, goal) + columns}
 
-    @told
+    @show_errors
     def change(dataset: str, model: str, goal: str) -> Updates:
         if not dataset:
             return gr.skip()
@@ -162,7 +162,7 @@ def _wire(page: Page, parts: dict[str, Any], shown: Shown) -> None:
         del updates[page.goal]  # it is the person's
         return updates
 
-    @told
+    @show_errors
     def use_columns(dataset: str, model: str, goal: str, *columns: str) -> Updates:
         chosen = {role: column for role, column in zip(ROLE_WORDS, columns, strict=True) if column != NONE}
         goal = goals.fitting(page.desk.profile(dataset, model, goal, roles=chosen))

@@ -14,7 +14,7 @@ from typing import Any
 
 import gradio as gr
 
-from ui.errors import told
+from ui.errors import show_errors
 from ui.markup import markup
 from ui.page import Page
 from ui.words import heading, small_title
@@ -71,14 +71,14 @@ def _chatbot(title: str, placeholder: str, elem_id: str) -> gr.Chatbot:
 
 
 def _wire(page: Page, talk: Talk, who: gr.Radio, sides: tuple[gr.Column, gr.Column]) -> None:
-    @told
+    @show_errors
     def say(asked: str, who: str, base: list[Any], adapter: list[Any]) -> tuple[str, list[Any], list[Any]]:
         if not asked.strip():
             return "", base, adapter
         said = [{"role": "user", "content": asked}]
         return "", base + said if who != "adapter" else base, adapter + said if who != "base" else adapter
 
-    @told
+    @show_errors
     def answer(run: str, base: list[Any], adapter: list[Any]) -> Iterator[Any]:
         if not run:
             return

@@ -13,7 +13,7 @@ import gradio as gr
 
 from loralab.core.events import RunView
 from loralab.lab import Lab
-from ui.errors import told
+from ui.errors import show_errors
 from ui.markup import markup
 from ui.page import Page, Updates
 from ui.runs.work import follow, progress_line
@@ -101,13 +101,13 @@ def section(page: Page, parts: Measuring) -> Section:
 def wire(page: Page, parts: Measuring, outputs: list[Any], filled: Any) -> None:
     """`filled(run)` updates `outputs`, among which are the parts."""
 
-    @told
+    @show_errors
     def begin(run: str, judge: str) -> Updates:
         if not measuring_of(page.lab, run):
             page.lab.evaluate(run, judge=judge.strip().strip("\"'"))
         return filled(run)
 
-    @told
+    @show_errors
     def tick(run: str, work: str) -> Updates:
         view = page.lab.view(work) if work else None
         if view is not None and view.active:
@@ -116,7 +116,7 @@ def wire(page: Page, parts: Measuring, outputs: list[Any], filled: Any) -> None:
 
     parts.measure.click(begin, [page.run, parts.judge], outputs, show_progress="hidden", trigger_mode="once")
     parts.clock.tick(tick, [page.run, parts.work], outputs, show_progress="hidden")
-    parts.stop.click(told(lambda work: page.lab.stop(work) if work else None), parts.work, None, show_progress="hidden")
+    parts.stop.click(show_errors(lambda work: page.lab.stop(work) if work else None), parts.work, None, show_progress="hidden")
 
 
 def _ended(view: RunView) -> str:

@@ -17,7 +17,7 @@ from loralab.core.jobs import is_control
 from loralab.core.paths import room, write_atomic
 from loralab.core.records import Score
 from loralab.lab import Comparison, Controls, Lab
-from ui.errors import told
+from ui.errors import show_errors
 from ui.markup import draw, markup
 from ui.page import Page, Updates
 from ui.runs.work import follow
@@ -65,7 +65,7 @@ def compare_section(page: Page) -> Section:
         alone = markup(ALONE_HTML)
         result = markup(elem_id="comparison")
 
-    @told
+    @show_errors
     def compared(run: str, other: str | None) -> Iterator[str]:
         yield ""
         if not run or not other:
@@ -117,7 +117,7 @@ def proof_section(page: Page) -> Section:
         progress = markup()
         result = markup(elem_id="controls")
 
-    @told
+    @show_errors
     def proven(run: str) -> Iterator[Updates]:
         found = page.lab.controls(run)
         control = _control(page.lab, run, found)
@@ -125,7 +125,7 @@ def proof_section(page: Page) -> Section:
         for line in until_done(page.lab, control, "Learning from shuffled answers"):
             yield {work: control, progress: line}
 
-    @told
+    @show_errors
     def ended(run: str, control: str) -> Updates:
         about = is_control(page.lab.job(control), run) if control else False  # another run may be looked at by then
         found = {result: controls_html(page.lab.controls(run))} if about else {}
@@ -140,7 +140,7 @@ def proof_section(page: Page) -> Section:
 
     proving = prove.click(proven, page.run, [work, progress, result, stop], show_progress="hidden", trigger_mode="once")
     proving.then(ended, [page.run, work], [work, result, stop], show_progress="hidden")
-    stop.click(told(lambda control: page.lab.stop(control) if control else None), work, None)
+    stop.click(show_errors(lambda control: page.lab.stop(control) if control else None), work, None)
     return Section([whole, cost, progress, result, stop], fill)
 
 
@@ -174,7 +174,7 @@ def report_buttons(page: Page) -> None:
 
 
 def _saver(page: Page, format: str) -> Any:  # noqa: A002  (the field's own word)
-    @told
+    @show_errors
     def save(run: str) -> Any:
         with writing(page.lab.home):
             path = room("exports", page.lab.home) / "reports" / f"{run}.{'html' if format == 'html' else 'md'}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gradio as gr
 
 from loralab.core.events import RunView
-from ui.errors import told
+from ui.errors import show_errors
 from ui.markup import markup
 from ui.page import Page, Updates
 from ui.tabs.evaluate.judged import Found, examples_of, found_of
@@ -42,7 +42,7 @@ def rows_section(page: Page) -> Section:
         }
 
     outputs = [shown, listing, more]
-    change.input(told(lambda run, which: listed(run, which, PAGE)), [page.run, change], outputs, show_progress="hidden")
-    further = told(lambda run, which, most: listed(run, which, most + PAGE))
+    change.input(show_errors(lambda run, which: listed(run, which, PAGE)), [page.run, change], outputs, show_progress="hidden")
+    further = show_errors(lambda run, which, most: listed(run, which, most + PAGE))
     more.click(further, [page.run, change, shown], outputs, show_progress="hidden")
     return Section([whole, lead, change, *outputs], fill)

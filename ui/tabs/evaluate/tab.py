@@ -7,7 +7,7 @@ import gradio as gr
 from loralab.core.events import RunView
 from loralab.core.jobs import is_control
 from loralab.lab import Lab
-from ui.errors import told
+from ui.errors import show_errors
 from ui.markup import markup
 from ui.page import Page, Updates
 from ui.tabs.evaluate import measuring
@@ -66,5 +66,5 @@ def _wire(page: Page, sections: list[Section], parts: measuring.Measuring) -> No
         found = found_of(page.lab, run, view) if view and not view.active else None
         return {part: update for section in sections for part, update in section.fill(run, view, found).items()}
 
-    page.moment.change(told(filled), page.run, outputs, show_progress="hidden")
+    page.moment.change(show_errors(filled), page.run, outputs, show_progress="hidden")
     measuring.wire(page, parts, outputs, filled)

@@ -19,7 +19,7 @@ from loralab.core.records import Proposal
 from loralab.lab import Lab
 from ui.charts import memory_bar
 from ui.desk import Choice
-from ui.errors import tell, told
+from ui.errors import show_errors, tell
 from ui.form import changes, draw, fill, read
 from ui.markup import markup
 from ui.page import Page, Updates, refusal, start_on_click
@@ -111,7 +111,7 @@ def _wire(page: Page, card: Card) -> None:
     """Every change goes through `weighing.step`; the state is the session's, the answer of a trace lies beside it until it is heard."""
     traced = gr.State(Traced())
 
-    @told
+    @show_errors
     def propose(dataset: str, model: str, goal: str, pending: dict[str, Any]) -> Updates:
         if not dataset:
             return {**card.updates(*step(Weighing(), Emptied())), page.pending: {}}
@@ -121,11 +121,11 @@ def _wire(page: Page, card: Card) -> None:
         filled = fill(page.form, proposal.plan, proposal.reasons)
         return {**card.updates(*step(Weighing(), answered)), page.pending: {}, **filled}
 
-    @told
+    @show_errors
     def weigh(now: Weighing, dataset: str, model: str, goal: str, *raw: Any) -> Updates:
         return card.updates(*_weighed(page, now, (dataset, model, goal), raw))
 
-    @told
+    @show_errors
     def trace(now: Weighing, dataset: str, model: str, goal: str) -> Traced:
         if not due(now) or now.proposal is None:
             return Traced()
@@ -157,14 +157,14 @@ def _wire(page: Page, card: Card) -> None:
 
 
 def _wire_model(page: Page, parts: Model) -> None:
-    @told
+    @show_errors
     def describe(model: str) -> Updates:
         check = page.lab.check_model(model)
         remember(page.lab.home, {"model": model})
         offer = gr.Row(visible=can_download(check))
         return {parts.about: model_html(check), parts.offer: offer, parts.asking: gr.Column(visible=False)}
 
-    @told
+    @show_errors
     def ask(model: str) -> Updates:
         check = page.lab.check_model(model, ask_hub=True)
         possible = can_download(check)
@@ -172,7 +172,7 @@ def _wire_model(page: Page, parts: Model) -> None:
         seen = {parts.asking: gr.Column(visible=True), parts.offer: gr.Row(visible=False)}
         return {**seen, parts.question: said, parts.fetch: gr.Button(visible=possible)}
 
-    @told
+    @show_errors
     def fetch(model: str) -> Iterator[str]:
         yield from follow(page.lab, page.lab.download(model), "Downloading")
 

@@ -13,7 +13,7 @@ import gradio as gr
 from loralab.core.errors import UserError
 from loralab.core.jobs import TrainJob
 from loralab.lab import Lab
-from ui.errors import told
+from ui.errors import show_errors
 from ui.markup import markup
 from ui.page import Page, entry_label
 from ui.settings import remember
@@ -43,7 +43,7 @@ def draw(lab: Lab, page: Page) -> None:
             bring = gr.Button("Bring it in", variant="primary", scale=0, min_width=180)
         said = markup(elem_id="brought")
 
-    @told
+    @show_errors
     def take(given: list[str] | None, model: str, tested: bool, dataset: str) -> list[Any]:
         if tested and not dataset:
             raise UserError(

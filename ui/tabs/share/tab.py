@@ -15,7 +15,7 @@ from loralab.core.errors import UserError
 from loralab.core.events import RunView
 from loralab.core.paths import room, write_atomic
 from loralab.lab import Lab
-from ui.errors import told
+from ui.errors import show_errors
 from ui.markup import markup
 from ui.opening import open_folder
 from ui.page import Page, Updates
@@ -83,24 +83,24 @@ def _wire(lab: Lab, page: Page, parts: dict[str, Any]) -> None:
     outputs = [part for name, part in parts.items() if name not in ACTED_ON]
     asked = [page.run, parts["way"], parts["size"]]
 
-    @told
+    @show_errors
     def show(run: str, way: str, size: str) -> Updates:
         return {parts[name]: update for name, update in _shown(lab, run, way, size).items()}
 
-    @told
+    @show_errors
     def make(run: str, way: str, size: str, install: bool) -> Updates:
         form, _, variant = size.partition(":")
         lab.export(run, form, variant, install=bool(install and view_of.BY_KEY[way].program))
         return show(run, way, size)
 
-    @told
+    @show_errors
     def tick(run: str, way: str, size: str, work: str) -> Updates:
         view = lab.view(work) if work else None
         if view is None or not view.active:
             return show(run, way, size)
         return {parts["progress"]: progress_line(view, "Making it")}
 
-    @told
+    @show_errors
     def report(run: str) -> str:
         with writing(lab.home):
             path = room("exports", lab.home) / "reports" / f"{run}.html"
@@ -108,7 +108,7 @@ def _wire(lab: Lab, page: Page, parts: dict[str, Any]) -> None:
             write_atomic(path, lab.report_page(run, "html"))
         return str(path)
 
-    @told
+    @show_errors
     def look(run: str, size: str) -> None:
         result = view_of.result_of(view_of.exports_of(lab, run).get(size))
         if not result:
@@ -116,11 +116,13 @@ def _wire(lab: Lab, page: Page, parts: dict[str, Any]) -> None:
         open_folder(lab.home, Path(str(result["folder"])))
 
     page.moment.change(show, asked, outputs, show_progress="hidden")
-    parts["way"].input(told(_sizes), parts["way"], parts["size"], show_progress="hidden").then(show, asked, outputs, show_progress="hidden")
+    parts["way"].input(show_errors(_sizes), parts["way"], parts["size"], show_progress="hidden").then(
+        show, asked, outputs, show_progress="hidden"
+    )
     parts["size"].input(show, asked, outputs, show_progress="hidden")
     parts["make"].click(make, [*asked, parts["install"]], outputs, show_progress="hidden", trigger_mode="once")
     parts["clock"].tick(tick, [*asked, parts["work"]], outputs, show_progress="hidden")
-    parts["stop"].click(told(lambda work: lab.stop(work) if work else None), parts["work"], None, show_progress="hidden")
+    parts["stop"].click(show_errors(lambda work: lab.stop(work) if work else None), parts["work"], None, show_progress="hidden")
     parts["open"].click(look, [page.run, parts["size"]], None, show_progress="hidden")
     parts["report"].click(report, page.run, parts["report_file"], show_progress="hidden").success(None, None, None, js=SAVE_JS)
 

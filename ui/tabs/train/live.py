@@ -13,7 +13,7 @@ from loralab.core.errors import UserError
 from loralab.core.events import Adjusted, Incident, Noted, RunView
 from loralab.lab import Turn, adjustment_words
 from ui.charts import legend, loss_chart
-from ui.errors import told
+from ui.errors import show_errors
 from ui.markup import draw, esc, markup
 from ui.page import Page, Updates, run_title
 from ui.words import count, duration, empty, fact, facts, figure, notice, size, term
@@ -44,7 +44,7 @@ def live_panel(page: Page) -> None:
 
     parts = Live(top, picture, lines, chart, story, stop, resume, proof)
 
-    @told
+    @show_errors
     def tick(run: str, shown: str) -> Updates:
         view = page.lab.view(run) if run else None
         mark = stamp(view)
@@ -55,8 +55,8 @@ def live_panel(page: Page) -> None:
 
     out = [seen, page.moment, *vars(parts).values()]
     gr.on([page.timer.tick, page.run.change], tick, [page.run, seen], out, show_progress="hidden", concurrency_limit=None)
-    stop.click(told(page.lab.stop), page.run, None)
-    resume.click(told(page.lab.resume), page.run, page.run)
+    stop.click(show_errors(page.lab.stop), page.run, None)
+    resume.click(show_errors(page.lab.resume), page.run, page.run)
     proof.click(lambda: gr.Tabs(selected="evaluate"), None, page.tabs)
 
 
