@@ -107,14 +107,14 @@ def _wire_page(demo: gr.Blocks, page: Page, theme: gr.Radio, welcome: Greeting) 
         current = active or lost or next((row["id"] for row in rows if row["id"] == settings.run), rows[0]["id"] if rows else "")
         tab = "train" if active else settings.tab if current and not lost and settings.tab in TABS else "dataset"
         measure()
-        turn, look = tab != TABS[0], settings.theme != "auto"  # what is so already is left alone: a quick person may have changed it
+        turn, themed = tab != TABS[0], settings.theme != "auto"  # what is so already is left alone: a quick person may have changed it
         turned = [go_to(tab), tab] if turn else [gr.skip(), gr.skip()]
-        return [current, *turned, settings.theme if look else gr.skip(), *card]
+        return [current, *turned, settings.theme if themed else gr.skip(), *card]
 
     demo.load(attach, None, [page.run, page.tabs, page.tab, theme, *welcome.outputs], show_progress="hidden")
     demo.load(None, None, None, js=FOLD_SIDE_JS)
     theme.change(None, theme, None, js=set_theme_js())
-    theme.input(show_errors(lambda look: remember(page.lab.home, {"theme": look})), theme, None, show_progress="hidden")
+    theme.input(show_errors(lambda theme: remember(page.lab.home, {"theme": theme})), theme, None, show_progress="hidden")
 
 
 def web(lab: Lab, port: int, secret: str) -> Doors:

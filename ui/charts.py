@@ -43,14 +43,14 @@ def loss_chart(view: RunView, notes: Sequence[Annotation] = ()) -> Figure:
     x, y = [step.step for step in steps], [step.loss for step in steps]
     figure.add_scatter(x=x, y=y, name="each update", mode="lines", line={"color": RAW, "width": 1}, hovertemplate="%{y:.3f}")
     figure.add_scatter(x=x, y=smooth(y), name="learning", mode="lines", line={"color": SMOOTH, "width": 2.5}, hovertemplate="%{y:.3f}")
-    looks = [e for e in view.evaluations if e.split != "base" and math.isfinite(e.loss)]
+    evaluations = [e for e in view.evaluations if e.split != "base" and math.isfinite(e.loss)]
     before = next((e.loss for e in view.evaluations if e.split == "base"), None)
     if before is not None and math.isfinite(before):
         figure.add_hline(y=before, line={"color": HELDOUT, "width": 1.5, "dash": "dot"})
-    if looks:
+    if evaluations:
         figure.add_scatter(
-            x=[e.step for e in looks],
-            y=[e.loss for e in looks],
+            x=[e.step for e in evaluations],
+            y=[e.loss for e in evaluations],
             name="held-out examples",
             mode="lines+markers",
             line={"color": HELDOUT, "width": 3},

@@ -45,8 +45,8 @@ def goal_box(page: Page) -> None:
             use = gr.Button("Plan with this model", scale=0, min_width=190, elem_id="goal-model")
             back = gr.Button("Undo", visible=False, scale=0, min_width=90, elem_id="goal-undo")
         wanted, before = gr.State(""), gr.State("")
-    answer = Answer(found, next_, table, use, back, wanted)
-    _wire(page, Asked(text, kind, language, length, asked), answer)
+    answer = GoalPlan(found, next_, table, use, back, wanted)
+    _wire(page, GoalInputs(text, kind, language, length, asked), answer)
     chosen = [page.model, before, use, back]
 
     def take(name: str, was: str) -> Updates:
@@ -60,7 +60,7 @@ def goal_box(page: Page) -> None:
 
 
 @dataclass(frozen=True)
-class Asked:
+class GoalInputs:
     """Where it is described."""
 
     text: gr.Textbox
@@ -71,7 +71,7 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Answer:
+class GoalPlan:
     """The plan, what can be done with it, and its model."""
 
     plan: gr.HTML
@@ -82,7 +82,7 @@ class Answer:
     model: gr.State
 
 
-def _wire(page: Page, asked: Asked, answer: Answer) -> None:
+def _wire(page: Page, asked: GoalInputs, answer: GoalPlan) -> None:
     """The line of words and each control give a plan as soon as it is plain what it shall do."""
 
     @show_errors
@@ -112,7 +112,7 @@ def _wire(page: Page, asked: Asked, answer: Answer) -> None:
         control.input(describe, [*controls, asked.text, page.model], outputs)
 
 
-def _plan(page: Page, goal: Goal, model: str, answer: Answer) -> Updates:
+def _plan(page: Page, goal: Goal, model: str, answer: GoalPlan) -> Updates:
     """What is shown of a goal's plan: the words, the buttons under it, and the name of its model."""
     made = page.advisor.describe(goal)
     name = str(made.proposal.plan["base_model"])

@@ -21,7 +21,7 @@ from advisor.proposals import trials
 from loralab.core.errors import LabError
 from ui.advisor.notes import MOST, Note, applied_html, before, note_html, of_run, put_right_html, shown, tested_html, tries_html
 from ui.advisor.questions import question_box
-from ui.advisor.retries import Tending
+from ui.advisor.retries import AutoRetry
 from ui.errors import LOG, show_errors
 from ui.form import read
 from ui.markup import markup
@@ -54,7 +54,7 @@ OPEN_JS = """(said) => {
 FOLD_JS = "() => { if (window.innerWidth < 900) document.querySelectorAll('.sidebar.open .toggle-button').forEach((it) => it.click()); }"
 
 
-class Where(NamedTuple):
+class Context(NamedTuple):
     """What the page is about at this moment: the values of `asked`."""
 
     tab: str
@@ -65,7 +65,7 @@ class Where(NamedTuple):
     raw: tuple[Any, ...]  # of the form
 
     @classmethod
-    def of(cls, values: Sequence[Any]) -> Where:
+    def of(cls, values: Sequence[Any]) -> Context:
         """From the values in the order of the inputs."""
         tab, run, dataset, model, goal, off, weighed, *raw = values
         return cls(tab, run, (dataset, model, goal), off, weighed, tuple(raw))
@@ -95,7 +95,7 @@ class Panel:
     done: gr.HTML
     undo: gr.State  # settings as they were
     known: gr.State  # the stamp of what was looked at last
-    asked: tuple[Any, ...]  # what `Where` is made of
+    asked: tuple[Any, ...]  # what `Context` is made of
 
     @property
     def drawn(self) -> list[Any]:
@@ -135,20 +135,20 @@ def advisor_panel(page: Page) -> None:
 
 def _wire(page: Page, panel: Panel) -> None:
     """What is looked at again when something changed, and what the app does for runs by itself."""
-    ticks, heard, tending = gr.State(0), gr.State(""), Tending(page.advisor)
+    ticks, heard, auto_retry = gr.State(0), gr.State(""), AutoRetry(page.advisor)
 
     @show_errors
-    def look(*values: Any) -> Updates:
-        here = Where.of(values)
+    def recheck(*values: Any) -> Updates:
+        here = Context.of(values)
         left = shown(_notes(page, here), here.put_off)
         return {**_draw(page, panel, here, left), panel.known: _stamp(page, here.tab, here.run)}
 
     @show_errors
     def tick(count: int, before: str, tab: str, run: str) -> Updates:
         updates: Updates = {ticks: count + 1}
-        if news := tending.look() if count % TEND_EVERY == 0 else "":
+        if news := auto_retry.start_due() if count % TEND_EVERY == 0 else "":
             updates[heard] = f"{count}\n{news}"
-        next_ = tending.successor(run)
+        next_ = auto_retry.successor(run)
         if next_:
             remember(page.lab.home, {"run": next_})
         now = _stamp(page, tab, run)
@@ -158,7 +158,7 @@ def _wire(page: Page, panel: Panel) -> None:
         return updates
 
     moved = [page.ticket.change, page.tab.change, page.run.change, panel.known.change]
-    gr.on(moved, look, list(panel.asked), [*panel.drawn, panel.known], show_progress="hidden", trigger_mode="always_last")
+    gr.on(moved, recheck, list(panel.asked), [*panel.drawn, panel.known], show_progress="hidden", trigger_mode="always_last")
     page.timer.tick(tick, [ticks, panel.known, page.tab, page.run], [ticks, panel.known, page.run, heard], show_progress="hidden")
     heard.change(lambda text: gr.Info(text.partition("\n")[2], title="The advisor"), heard, None)  # the next tick would clear its own
 
@@ -175,7 +175,7 @@ def _slot(at: int) -> Slot:
 # ---- what is said ------------------------------------------------------------------------------------------------------------
 
 
-def _notes(page: Page, here: Where) -> list[Note]:
+def _notes(page: Page, here: Context) -> list[Note]:
     """What there is to say on a tab. A file that cannot be read is the page's own matter: it says so itself."""
     if here.tab not in PLANNING:
         return of_run(page.advisor, here.run, page.lab.view(here.run).state) if here.run else []
@@ -192,7 +192,7 @@ def _notes(page: Page, here: Where) -> list[Note]:
         return []
 
 
-def _draw(page: Page, panel: Panel, here: Where, left: list[Note]) -> Updates:
+def _draw(page: Page, panel: Panel, here: Context, left: list[Note]) -> Updates:
     """The number, the silence, the story, the cards, and which notes these are."""
     chain = page.advisor.tries(here.run) if here.run and here.tab not in PLANNING else ()
     tested = ""
@@ -249,7 +249,7 @@ def _use(page: Page, panel: Panel, at: int) -> Callable[..., Updates]:
     """Put a note's settings into the plan, or try a failed run again with them."""
 
     def use(keys: list[str], *values: Any) -> Updates:
-        here = Where.of(values)
+        here = Context.of(values)
         note = _clicked(page, at, keys, here)
         if note is None or not (note.settings or note.data):
             return gr.skip()
@@ -264,7 +264,7 @@ def _use(page: Page, panel: Panel, at: int) -> Callable[..., Updates]:
     return use
 
 
-def _apply(page: Page, panel: Panel, here: Where, note: Note) -> Updates:
+def _apply(page: Page, panel: Panel, here: Context, note: Note) -> Updates:
     """Put a note's settings into the form, or into the next plan where the one on the screen is about something else."""
     form = page.form
     advice = {ADVICE: _noted(page.advisor, note, taken=True)}
@@ -281,7 +281,7 @@ def _apply(page: Page, panel: Panel, here: Where, note: Note) -> Updates:
     return {page.nudge: _new(), **form.updates(change), **said}
 
 
-def _put_right(page: Page, panel: Panel, here: Where, note: Note) -> Updates:
+def _put_right(page: Page, panel: Panel, here: Context, note: Note) -> Updates:
     """Change the examples as a note advises, in a new file, and go on with that."""
     plan = page.lab.job(note.run).plan if note.run else page.desk.propose(*here.choice).plan
     advice = page.advisor.put_right(note.data, plan)
@@ -294,7 +294,7 @@ def _later(page: Page, panel: Panel, at: int) -> Callable[..., Updates]:
     """Put a note off."""
 
     def later(keys: list[str], *values: Any) -> Updates:
-        here = Where.of(values)
+        here = Context.of(values)
         note = _clicked(page, at, keys, here)
         if note is None:
             return gr.skip()
@@ -305,7 +305,7 @@ def _later(page: Page, panel: Panel, at: int) -> Callable[..., Updates]:
     return later
 
 
-def _clicked(page: Page, at: int, keys: list[str], here: Where) -> Note | None:
+def _clicked(page: Page, at: int, keys: list[str], here: Context) -> Note | None:
     """The note on the card that was clicked, as it is now; None where it is gone."""
     return next((note for note in _notes(page, here) if at < len(keys) and note.key == keys[at]), None)
 

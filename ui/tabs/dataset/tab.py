@@ -69,14 +69,14 @@ def build(lab: Lab, page: Page) -> None:
     _wire(
         page,
         {"upload": upload, "cards": cards, "again": again, "apply": apply, "plan": plan},
-        Shown(chooser, found, summary, notes, previews, left_fold, left, asking, tuple(roles)),
+        FileView(chooser, found, summary, notes, previews, left_fold, left, asking, tuple(roles)),
     )
     again.click(lambda: (gr.Column(visible=True), gr.Column(visible=False), None, ""), None, [chooser, found, upload, page.dataset])
     start_on_click(start, page, refused)
 
 
 @dataclass(frozen=True)
-class Shown:
+class FileView:
     """What describes the file."""
 
     chooser: gr.Column
@@ -126,7 +126,7 @@ def _roles_form() -> tuple[list[gr.Dropdown], gr.Button]:
     return roles, gr.Button("Use these columns", variant="primary", scale=0, min_width=180)
 
 
-def _wire(page: Page, parts: dict[str, Any], shown: Shown) -> None:
+def _wire(page: Page, parts: dict[str, Any], shown: FileView) -> None:
     @show_errors
     def take_upload(uploaded: str | None, model: str) -> Any:
         if not uploaded:
@@ -143,7 +143,7 @@ def _wire(page: Page, parts: dict[str, Any], shown: Shown) -> None:
         return str(known[event.pick].path)
 
     @show_errors
-    def look(dataset: str, model: str) -> Updates:
+    def describe_file(dataset: str, model: str) -> Updates:
         if not dataset:
             return gr.skip()
         return described(dataset, model, goals.fitting(page.desk.profile(dataset, model)))
@@ -172,7 +172,7 @@ def _wire(page: Page, parts: dict[str, Any], shown: Shown) -> None:
     taken = parts["upload"].upload(take_upload, [parts["upload"], page.model], page.dataset)
     taken.then(lambda: None, None, parts["upload"], show_progress="hidden")
     parts["cards"].click(take_sample, None, page.dataset, show_progress="hidden")
-    page.dataset.change(look, [page.dataset, page.model], [*outputs, page.goal])
+    page.dataset.change(describe_file, [page.dataset, page.model], [*outputs, page.goal])
     gr.on([page.goal.input, page.model.change], change, [page.dataset, page.model, page.goal], outputs)
     parts["apply"].click(use_columns, [page.dataset, page.model, page.goal, *shown.roles], [*outputs, page.goal])
     parts["plan"].click(lambda: go_to("plan"), None, page.tabs)

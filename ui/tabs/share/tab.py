@@ -27,7 +27,7 @@ from ui.words import heading, notice, paragraph, small_title
 TAKE = "What was learned is yours. Say where you want to use it, and it is made ready for that, on this computer."
 KEEP = "Everything about this run on one page: settings, curves, time, the verdict and examples."
 SAVE_JS = "() => setTimeout(() => document.querySelector('#share-report')?.click(), 300)"
-FIRST = view_of.WAYS[0]
+FIRST = view_of.DESTINATIONS[0]
 
 
 def build(lab: Lab, page: Page) -> None:
@@ -54,7 +54,9 @@ def build(lab: Lab, page: Page) -> None:
 
 def _draw_choices(parts: dict[str, Any]) -> None:
     markup(heading("Where do you want to use it?"))
-    parts["way"] = gr.Radio(view_of.way_choices(), value=FIRST.key, show_label=False, container=False, elem_classes="goals", elem_id="ways")
+    parts["destination"] = gr.Radio(
+        view_of.destination_choices(), value=FIRST.key, show_label=False, container=False, elem_classes="goals", elem_id="ways"
+    )
     parts["words"] = markup(paragraph(FIRST.words, "lead"), elem_id="way-words")
     sizes = view_of.size_choices(FIRST.key)
     parts["size"] = gr.Radio(sizes, value=sizes[0][1], show_label=False, container=False, elem_classes="goals", elem_id="sizes")
@@ -76,28 +78,28 @@ def _draw_made(parts: dict[str, Any]) -> None:
         parts["guide"] = gr.Markdown("", elem_classes="model-card guide", elem_id="guide")
 
 
-ACTED_ON = ("way", "size", "report", "report_file", "open")  # parts that a run does not change by itself
+ACTED_ON = ("destination", "size", "report", "report_file", "open")  # parts that a run does not change by itself
 
 
 def _wire(lab: Lab, page: Page, parts: dict[str, Any]) -> None:
     outputs = [part for name, part in parts.items() if name not in ACTED_ON]
-    asked = [page.run, parts["way"], parts["size"]]
+    asked = [page.run, parts["destination"], parts["size"]]
 
     @show_errors
-    def show(run: str, way: str, size: str) -> Updates:
-        return {parts[name]: update for name, update in _shown(lab, run, way, size).items()}
+    def show(run: str, destination: str, size: str) -> Updates:
+        return {parts[name]: update for name, update in _shown(lab, run, destination, size).items()}
 
     @show_errors
-    def make(run: str, way: str, size: str, install: bool) -> Updates:
+    def make(run: str, destination: str, size: str, install: bool) -> Updates:
         form, _, variant = size.partition(":")
-        lab.export(run, form, variant, install=bool(install and view_of.BY_KEY[way].program))
-        return show(run, way, size)
+        lab.export(run, form, variant, install=bool(install and view_of.BY_KEY[destination].program))
+        return show(run, destination, size)
 
     @show_errors
-    def tick(run: str, way: str, size: str, work: str) -> Updates:
+    def tick(run: str, destination: str, size: str, work: str) -> Updates:
         view = lab.view(work) if work else None
         if view is None or not view.active:
-            return show(run, way, size)
+            return show(run, destination, size)
         return {parts["progress"]: progress_line(view, "Making it")}
 
     @show_errors
@@ -109,30 +111,30 @@ def _wire(lab: Lab, page: Page, parts: dict[str, Any]) -> None:
         return str(path)
 
     @show_errors
-    def look(run: str, size: str) -> None:
+    def open_result(run: str, size: str) -> None:
         result = view_of.result_of(view_of.exports_of(lab, run).get(size))
         if not result:
             raise UserError("This folder is not there any more.", "Make it again.", code="gone")
         open_folder(lab.home, Path(str(result["folder"])))
 
     page.moment.change(show, asked, outputs, show_progress="hidden")
-    parts["way"].input(show_errors(_sizes), parts["way"], parts["size"], show_progress="hidden").then(
+    parts["destination"].input(show_errors(_sizes), parts["destination"], parts["size"], show_progress="hidden").then(
         show, asked, outputs, show_progress="hidden"
     )
     parts["size"].input(show, asked, outputs, show_progress="hidden")
     parts["make"].click(make, [*asked, parts["install"]], outputs, show_progress="hidden", trigger_mode="once")
     parts["clock"].tick(tick, [*asked, parts["work"]], outputs, show_progress="hidden")
     parts["stop"].click(show_errors(lambda work: lab.stop(work) if work else None), parts["work"], None, show_progress="hidden")
-    parts["open"].click(look, [page.run, parts["size"]], None, show_progress="hidden")
+    parts["open"].click(open_result, [page.run, parts["size"]], None, show_progress="hidden")
     parts["report"].click(report, page.run, parts["report_file"], show_progress="hidden").success(None, None, None, js=SAVE_JS)
 
 
-def _sizes(way: str) -> Any:
-    choices = view_of.size_choices(way)
+def _sizes(destination: str) -> Any:
+    choices = view_of.size_choices(destination)
     return gr.Radio(choices, value=choices[0][1])
 
 
-def _shown(lab: Lab, run: str, way: str, size: str) -> dict[str, Any]:
+def _shown(lab: Lab, run: str, destination: str, size: str) -> dict[str, Any]:
     """Updates for the parts, by their names."""
     view = lab.view(run) if run else None
     words = view_of.state_html(view)
@@ -141,14 +143,14 @@ def _shown(lab: Lab, run: str, way: str, size: str) -> dict[str, Any]:
     exports = view_of.exports_of(lab, run)
     working = next((found for found in exports.values() if found.active), None)
     offer = view_of.offer_for(lab.offers(run), size)
-    program, result = view_of.BY_KEY[way].program, view_of.result_of(exports.get(size))
+    program, result = view_of.BY_KEY[destination].program, view_of.result_of(exports.get(size))
     file = view_of.download_of(result)
     good = bool(result) and view_of.parity_of(result).outcome != "differs"  # nobody is shown how to use what is not to be used
     guide = view_of.guide_of(result, lab.job(run).model) if good else ""
     return {
         "place": view_of.warning_html(view),
         "ready": gr.Column(visible=True),
-        "words": paragraph(view_of.BY_KEY[way].words, "lead"),
+        "words": paragraph(view_of.BY_KEY[destination].words, "lead"),
         "cost": view_of.cost_html(offer, exports.get(size)),
         "install": gr.Checkbox(label=f"Also give it to {program} on this computer", visible=bool(program)),
         "make": gr.Button(

@@ -37,7 +37,7 @@ class Choice:
 
 
 @dataclass(frozen=True)
-class Way:
+class Destination:
     """Where somebody wants to use it."""
 
     key: str
@@ -55,16 +55,18 @@ def _sizes(form: str) -> tuple[Choice, ...]:
     )
 
 
-WAYS = (
-    Way("ollama", "In Ollama", "One folder with all that Ollama needs. Your words stay on your computer.", _sizes("ollama"), "Ollama"),
-    Way("lm_studio", "In LM Studio", "One file to choose in LM Studio's window.", _sizes("lm_studio"), "LM Studio"),
-    Way(
+DESTINATIONS = (
+    Destination(
+        "ollama", "In Ollama", "One folder with all that Ollama needs. Your words stay on your computer.", _sizes("ollama"), "Ollama"
+    ),
+    Destination("lm_studio", "In LM Studio", "One file to choose in LM Studio's window.", _sizes("lm_studio"), "LM Studio"),
+    Destination(
         "llama_cpp",
         "In llama.cpp",
         "One GGUF file, also for Jan and other programs built on llama.cpp.",
         (*_sizes("gguf"), Choice("gguf_adapter", "", "Only what was learned, to lay over the base model")),
     ),
-    Way(
+    Destination(
         "python",
         "In Python",
         "For programs of your own, or a server such as vLLM.",
@@ -74,7 +76,7 @@ WAYS = (
             Choice("pt", "", "The whole model as one .pt file"),
         ),
     ),
-    Way(
+    Destination(
         "onnx",
         "On a website or phone",
         "ONNX, for browsers, phones and servers. Small is four times smaller, not faster.",
@@ -85,7 +87,7 @@ WAYS = (
             Choice("onnx", "uint8", "Small, for devices that ask for unsigned bytes"),
         ),
     ),
-    Way(
+    Destination(
         "keep",
         "Keep it",
         "To store it, pass it on, or go on from it later.",
@@ -95,17 +97,17 @@ WAYS = (
         ),
     ),
 )
-BY_KEY = {way.key: way for way in WAYS}
+BY_KEY = {place.key: place for place in DESTINATIONS}
 
 
-def way_choices() -> list[tuple[str, str]]:
+def destination_choices() -> list[tuple[str, str]]:
     """The places, as a Radio wants them."""
-    return [(way.title, way.key) for way in WAYS]
+    return [(place.title, place.key) for place in DESTINATIONS]
 
 
-def size_choices(way: str) -> list[tuple[str, str]]:
+def size_choices(destination: str) -> list[tuple[str, str]]:
     """The forms for a place, as a Radio wants them: words, and format and variant in one string."""
-    return [(choice.title, choice_key(choice)) for choice in BY_KEY[way].choices]
+    return [(choice.title, choice_key(choice)) for choice in BY_KEY[destination].choices]
 
 
 def choice_key(choice: Choice) -> str:

@@ -170,12 +170,12 @@ def _ended(view: RunView) -> str:
 
 def _numbers(view: RunView) -> str:
     last = view.steps[-1] if view.steps else None
-    looks = [e for e in view.evaluations if e.split != "base"]
+    evaluations = [e for e in view.evaluations if e.split != "base"]
     before = next((e.loss for e in view.evaluations if e.split == "base"), None)
     note = f"{figure(before)} before training" if before is not None else ""
     large = facts(
         fact(term("loss", "Loss while learning"), figure(last.loss) if last else "–"),
-        fact(term("held-out", "Loss on held-out"), figure(looks[-1].loss) if looks else "–", note),
+        fact(term("held-out", "Loss on held-out"), figure(evaluations[-1].loss) if evaluations else "–", note),
         fact("Speed", f"{last.tokens_per_second:,.0f}" if last else "–", term("token", "tokens") + " per second"),
         fact("Memory", size(last.memory_bytes) if last else "–", "used by this run"),
     )
