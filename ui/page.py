@@ -14,10 +14,10 @@ from advisor.advisor import Advisor
 from loralab.core.errors import UserError
 from loralab.lab import Lab, ModelEntry
 from ui import goals
+from ui.asking import Question, question
 from ui.desk import Desk
 from ui.errors import show_errors
 from ui.form import Form, make_form, read
-from ui.markup import markup
 from ui.runs.run_names import spoken
 from ui.settings import read_settings, remember
 from ui.words import notice, parameters, size
@@ -86,44 +86,23 @@ def choice_key(dataset: str, model: str, goal: str) -> str:
     return f"{dataset}\n{model}\n{goal}"
 
 
-def run_title(lab: Lab, run: str) -> str:
-    """What a person knows a run by."""
-    plan = lab.job(run).plan if run else {}
-    return str(plan.get("title") or plan.get("dataset", "").rpartition("/")[2] or run)
-
-
 def go_to(tab: str) -> Any:
     """An update that turns to a tab."""
     return gr.Tabs(selected=tab)
 
 
-@dataclass(frozen=True)
-class Refusal:
-    """Where it is said why a start was refused, and where a person may insist on it."""
-
-    whole: gr.Column
-    words: gr.HTML
-    anyway: gr.Button
+def refusal() -> Question:
+    """Where it is said why a start was refused, and where a person may insist on it; hidden."""
+    return question("Start anyway", "Change it first", ("secondary", "primary"), "refusal")
 
 
-def refusal() -> Refusal:
-    """Draw it, hidden."""
-    with gr.Column(visible=False, elem_classes="asking refusal") as whole:
-        words = markup()
-        with gr.Row(elem_classes="actions"):
-            anyway = gr.Button("Start anyway", scale=0, min_width=150)
-            no = gr.Button("Change it first", variant="primary", scale=0, min_width=150)
-    no.click(lambda: gr.Column(visible=False), None, whole, show_progress="hidden")
-    return Refusal(whole, words, anyway)
-
-
-def start_on_click(button: gr.Button, page: Page, refused: Refusal, *, test_first: bool = False) -> None:
+def start_on_click(button: gr.Button, page: Page, refused: Question, *, test_first: bool = False) -> None:
     """Make a button start a run with the choices on the screen, and turn to the live view; `test_first` begins with three short ones.
 
     What the advisor refuses is said in `refused`, and begun from there where the person insists.
     """
 
-    def start(anyway: bool, dataset: str, goal: str, model: str, *raw: Any) -> list[Any]:
+    def start(anyway: bool, dataset: str, goal: str, model: str, *raw: Any) -> Updates:
         if not dataset:
             raise UserError("There are no examples yet.", "Drop a file or take a sample first.", code="no_dataset")
         try:
@@ -132,16 +111,16 @@ def start_on_click(button: gr.Button, page: Page, refused: Refusal, *, test_firs
             if not error.problem.code.startswith(REFUSED):
                 raise
             said = notice(spoken(page.lab, error.problem.what), error.problem.todo, "warning")
-            return [gr.skip(), gr.skip(), gr.Column(visible=True), said]
+            return refused.ask(said)
         remember(page.lab.home, {"run": run, "model": model})
         if page.lab.view(run).queued:
             gr.Info("Another run has the machine. This one waits for its turn and begins by itself.", title="In the queue")
-        return [run, go_to("train"), gr.Column(visible=False), ""]
+        return {page.run: run, page.tabs: go_to("train"), refused.column: refused.hide(), refused.words: ""}
 
-    asked, changed = [page.dataset, page.goal, page.model, *page.form.inputs], [page.run, page.tabs, refused.whole, refused.words]
+    asked, changed = [page.dataset, page.goal, page.model, *page.form.inputs], [page.run, page.tabs, refused.column, refused.words]
     button.click(show_errors(lambda *values: start(False, *values)), asked, changed, trigger_mode="once")
     if not test_first:
-        refused.anyway.click(show_errors(lambda *values: start(True, *values)), asked, changed, trigger_mode="once")
+        refused.yes.click(show_errors(lambda *values: start(True, *values)), asked, changed, trigger_mode="once")
 
 
 def _begin(page: Page, choice: tuple[str, str, str], fixed: dict[str, Any], *, test_first: bool, anyway: bool) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import gradio as gr
 
@@ -19,6 +19,7 @@ from loralab.core.errors import UserError
 from loralab.core.paths import room
 from loralab.lab import Lab, Memory
 from ui.advisor.assistant_choice import assistant_choice, choices_now
+from ui.asking import Question, question
 from ui.errors import show_errors
 from ui.markup import draw, markup
 from ui.page import Page, Updates
@@ -78,11 +79,14 @@ def memory_page(page: Page) -> None:
         done(show_errors(lambda *values: _allow(page, values)), bounds, said, show_progress="hidden")
     make.click(show_errors(lambda: _export(page)), None, [file, came])
     bring.upload(show_errors(lambda path: _import(page, path)), bring, came).then(show, None, body, show_progress="hidden")
-    forget.click(lambda: [gr.Column(visible=True), paragraph(ALL)], None, [everything.column, everything.words], show_progress="hidden")
+    forget.click(lambda: everything.ask(paragraph(ALL)), None, [everything.column, everything.words], show_progress="hidden")
 
     @show_errors
-    def ask(event: gr.EventData) -> list[Any]:
-        return _ask(page, str(event.pick))
+    def ask(event: gr.EventData) -> Updates:
+        """Ask about the run whose button was pressed."""
+        asked = str(event.pick)
+        words = f"What was learned from {_name(page.lab, asked)} will be forgotten, and it is not learned from again. The run itself stays."
+        return {**single.ask(paragraph(words)), run: asked}
 
     for listed in (body, hits):
         listed.click(ask, None, [single.column, single.words, run], show_progress="hidden")
@@ -91,27 +95,9 @@ def memory_page(page: Page) -> None:
     gone.then(show_errors(lambda text: [memory_html(page), found_html(page, text)]), words, [body, hits], show_progress="hidden")
 
 
-class _Asking(NamedTuple):
-    column: gr.Column
-    words: gr.HTML
-    yes: gr.Button
-
-
-def _asking(name: str) -> _Asking:
+def _asking(name: str) -> Question:
     """A question that is asked before something is forgotten."""
-    with gr.Column(visible=False, elem_classes="card asking") as column:
-        words = markup()
-        with gr.Row(elem_classes="actions"):
-            yes = gr.Button("Yes, forget it", variant="stop", scale=0, min_width=150, elem_id=f"{name}-yes")
-            no = gr.Button("Keep it", scale=0, min_width=110)
-    no.click(lambda: gr.Column(visible=False), None, column, show_progress="hidden")
-    return _Asking(column, words, yes)
-
-
-def _ask(page: Page, run: str) -> list[Any]:
-    """Ask about the run whose button was pressed."""
-    words = f"What was learned from {_name(page.lab, run)} will be forgotten, and it is not learned from again. The run itself stays."
-    return [gr.Column(visible=True), paragraph(words), run]
+    return question("Yes, forget it", "Keep it", ("stop", "secondary"), "card", name)
 
 
 # ---- what is shown -----------------------------------------------------------------------------------------------------------

@@ -14,7 +14,8 @@ import gradio as gr
 from loralab.core.errors import UserError
 from ui.errors import show_errors
 from ui.markup import draw, markup
-from ui.page import Page, run_title
+from ui.page import Page
+from ui.runs.run_names import run_title
 
 THINKS = "The language model is reading and thinking. What it can say comes here."
 BETWEEN = {"rules": "\n", "model": " "}  # its parts: an answer the rules give is a paragraph, a model's sentences go on

@@ -16,6 +16,7 @@ from loralab.lab import Lab
 from ui.errors import show_errors
 from ui.markup import draw, markup
 from ui.page import Page, go_to
+from ui.runs.run_names import run_title
 from ui.settings import Settings, read_settings, remember
 from ui.words import count
 
@@ -74,9 +75,7 @@ def greet(lab: Lab) -> tuple[str, list[Any]]:
     if not lost:
         return "", [gr.Column(visible=False), "", ""]
     view = lost[0]
-    plan = lab.job(view.run).plan
-    title = str(plan.get("title") or str(plan.get("dataset", "")).rpartition("/")[2] or view.run)
-    return view.run, [gr.Column(visible=True), greeting_html(view, title, len(lost) - 1), view.run]
+    return view.run, [gr.Column(visible=True), greeting_html(view, run_title(lab, view.run), len(lost) - 1), view.run]
 
 
 def lost_runs(lab: Lab, settings: Settings) -> list[RunView]:

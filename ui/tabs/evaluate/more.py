@@ -6,20 +6,18 @@ Invariant: a control that is at work goes on without the page; pressing again fi
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import gradio as gr
 
-from loralab.core.disk import writing
 from loralab.core.errors import LabError, RunFailed
 from loralab.core.events import RunView
 from loralab.core.jobs import is_control
-from loralab.core.paths import room, write_atomic
 from loralab.core.records import Score
 from loralab.lab import Comparison, Controls, Lab
 from ui.errors import show_errors
 from ui.markup import draw, markup
 from ui.page import Page, Updates
+from ui.runs.saved_report import report_file, save_on_click
 from ui.runs.work import follow
 from ui.tabs.evaluate.intervals import between, interval_bar, two_runs, value
 from ui.tabs.evaluate.judged import Found, other_judged, parts_of_run
@@ -31,7 +29,6 @@ ALONE = "There is no other run that was tested. Train once more, with other sett
 ALONE_HTML = paragraph(ALONE, "fine")
 SIDES = ("first is better", "second is better")
 REPORTS = {"html": "as a web page", "markdown": "as Markdown"}
-SAVE_JS = "() => setTimeout(() => document.querySelector('#report-file')?.click(), 300)"
 CONTROLS = (
     "A test that calls everything better is worth nothing. So the test itself is tested where there is nothing to find: first before and "
     "after are swapped at random, then a copy of the run learns from shuffled answers. Neither may come out as better."
@@ -166,20 +163,8 @@ def controls_html(found: Controls) -> str:
 
 
 def report_buttons(page: Page) -> None:
-    """Two buttons that write the report and hand it over to the browser."""
-    buttons = [(gr.Button(f"Save the report {name}", scale=0, min_width=170), key) for key, name in REPORTS.items()]
-    file = gr.DownloadButton("Report", elem_id="report-file", visible="hidden")
-    for button, key in buttons:
-        button.click(_saver(page, key), page.run, file, show_progress="hidden").success(None, None, None, js=SAVE_JS)
-
-
-def _saver(page: Page, format: str) -> Any:  # noqa: A002  (the field's own word)
-    @show_errors
-    def save(run: str) -> Any:
-        with writing(page.lab.home):
-            path = room("exports", page.lab.home) / "reports" / f"{run}.{'html' if format == 'html' else 'md'}"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_atomic(path, page.lab.report_page(run, format))
-        return gr.DownloadButton(value=str(path))
-
-    return save
+    """Two buttons that save the report."""
+    buttons = {kind: gr.Button(f"Save the report {name}", scale=0, min_width=170) for kind, name in REPORTS.items()}
+    file = report_file("report-file")
+    for kind, button in buttons.items():
+        save_on_click(button, page, file, kind)

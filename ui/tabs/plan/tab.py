@@ -17,6 +17,7 @@ import gradio as gr
 from loralab.core.errors import UserError
 from loralab.core.records import Proposal
 from loralab.lab import Lab
+from ui.asking import Question, question
 from ui.charts import memory_bar
 from ui.desk import Choice
 from ui.errors import show_errors, tell
@@ -43,11 +44,7 @@ def build(lab: Lab, page: Page) -> None:
         about = markup(model_html(check), elem_id="about-model")
         with gr.Row(visible=can_download(check), elem_classes="actions") as offer:
             want = gr.Button("Download this model …", scale=0, min_width=250)
-        with gr.Column(visible=False, elem_classes="asking") as asking:
-            question = markup()
-            with gr.Row(elem_classes="actions"):
-                fetch = gr.Button("Yes, download it", variant="primary", scale=0, min_width=180)
-                no = gr.Button("Not now", scale=0, min_width=120)
+        asking = question("Yes, download it", "Not now")
         fetching = markup()
         draw_cache(lab, page)
     fit = markup(EMPTY, elem_id="fit")
@@ -63,7 +60,7 @@ def build(lab: Lab, page: Page) -> None:
     start_on_click(start, page, refused)
     start_on_click(test, page, refused, test_first=True)
     card = Card(gr.State(Weighing()), page.ticket, fit, (first, second))
-    _wire_model(page, Model(about, offer, want, asking, question, fetch, no, fetching))
+    _wire_model(page, Model(about, offer, want, asking, fetching))
     _wire(page, card)
 
 
@@ -74,10 +71,7 @@ class Model:
     about: gr.HTML
     offer: gr.Row
     want: gr.Button
-    asking: gr.Column
-    question: gr.HTML
-    fetch: gr.Button
-    no: gr.Button
+    asking: Question
     fetching: gr.HTML
 
 
@@ -162,25 +156,24 @@ def _wire_model(page: Page, parts: Model) -> None:
         check = page.lab.check_model(model)
         remember(page.lab.home, {"model": model})
         offer = gr.Row(visible=can_download(check))
-        return {parts.about: model_html(check), parts.offer: offer, parts.asking: gr.Column(visible=False)}
+        return {parts.about: model_html(check), parts.offer: offer, parts.asking.column: parts.asking.hide()}
 
     @show_errors
     def ask(model: str) -> Updates:
         check = page.lab.check_model(model, ask_hub=True)
         possible = can_download(check)
         said = download_question(check) if possible else model_html(check)
-        seen = {parts.asking: gr.Column(visible=True), parts.offer: gr.Row(visible=False)}
-        return {**seen, parts.question: said, parts.fetch: gr.Button(visible=possible)}
+        return {**parts.asking.ask(said), parts.offer: gr.Row(visible=False), parts.asking.yes: gr.Button(visible=possible)}
 
     @show_errors
     def fetch(model: str) -> Iterator[str]:
         yield from follow(page.lab, page.lab.download(model), "Downloading")
 
-    about = [parts.about, parts.offer, parts.asking]
+    asking, about = parts.asking, [parts.about, parts.offer, parts.asking.column]
     gr.on([page.model.change], describe, page.model, about, show_progress="hidden")
-    parts.want.click(ask, page.model, [parts.question, parts.asking, parts.offer, parts.fetch])
-    parts.no.click(describe, page.model, about)
-    hidden = parts.fetch.click(lambda: gr.Column(visible=False), None, parts.asking)
+    parts.want.click(ask, page.model, [asking.words, asking.column, parts.offer, asking.yes])
+    asking.no.click(describe, page.model, about)
+    hidden = asking.yes.click(asking.hide, None, asking.column)
     hidden.then(fetch, page.model, parts.fetching, show_progress="hidden").then(describe, page.model, about)
 
 

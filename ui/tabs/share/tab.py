@@ -10,15 +10,14 @@ from typing import Any
 
 import gradio as gr
 
-from loralab.core.disk import writing
 from loralab.core.errors import UserError
 from loralab.core.events import RunView
-from loralab.core.paths import room, write_atomic
 from loralab.lab import Lab
 from ui.errors import show_errors
 from ui.markup import markup
 from ui.opening import open_folder
 from ui.page import Page, Updates
+from ui.runs.saved_report import report_file, save_on_click
 from ui.runs.work import progress_line
 from ui.tabs.share import import_adapter
 from ui.tabs.share import view as view_of
@@ -26,7 +25,6 @@ from ui.words import heading, notice, paragraph, small_title
 
 TAKE = "What was learned is yours. Say where you want to use it, and it is made ready for that, on this computer."
 KEEP = "Everything about this run on one page: settings, curves, time, the verdict and examples."
-SAVE_JS = "() => setTimeout(() => document.querySelector('#share-report')?.click(), 300)"
 FIRST = view_of.DESTINATIONS[0]
 
 
@@ -43,12 +41,11 @@ def build(lab: Lab, page: Page) -> None:
         with gr.Column(elem_classes="card"):
             markup(heading("Its report", KEEP))
             with gr.Row(elem_classes="actions"):
-                parts["report"] = gr.Button("Save the run's report", scale=0, min_width=190)
+                report = gr.Button("Save the run's report", scale=0, min_width=190)
         with gr.Accordion("Its card: what it was made from, how, and how good it is", open=False, elem_classes="fold"):
             parts["card"] = gr.Markdown("", elem_classes="model-card")
     import_adapter.draw(lab, page)
-    # not inside what is hidden at first: Gradio shows all of that when it is shown
-    parts["report_file"] = gr.DownloadButton("Report", elem_id="share-report", visible="hidden")
+    save_on_click(report, page, report_file("share-report"))
     _wire(lab, page, parts)
 
 
@@ -78,7 +75,7 @@ def _draw_made(parts: dict[str, Any]) -> None:
         parts["guide"] = gr.Markdown("", elem_classes="model-card guide", elem_id="guide")
 
 
-ACTED_ON = ("destination", "size", "report", "report_file", "open")  # parts that a run does not change by itself
+ACTED_ON = ("destination", "size", "open")  # parts that a run does not change by itself
 
 
 def _wire(lab: Lab, page: Page, parts: dict[str, Any]) -> None:
@@ -103,14 +100,6 @@ def _wire(lab: Lab, page: Page, parts: dict[str, Any]) -> None:
         return {parts["progress"]: progress_line(view, "Making it")}
 
     @show_errors
-    def report(run: str) -> str:
-        with writing(lab.home):
-            path = room("exports", lab.home) / "reports" / f"{run}.html"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_atomic(path, lab.report_page(run, "html"))
-        return str(path)
-
-    @show_errors
     def open_result(run: str, size: str) -> None:
         result = view_of.result_of(view_of.exports_of(lab, run).get(size))
         if not result:
@@ -126,7 +115,6 @@ def _wire(lab: Lab, page: Page, parts: dict[str, Any]) -> None:
     parts["clock"].tick(tick, [*asked, parts["work"]], outputs, show_progress="hidden")
     parts["stop"].click(show_errors(lambda work: lab.stop(work) if work else None), parts["work"], None, show_progress="hidden")
     parts["open"].click(open_result, [page.run, parts["size"]], None, show_progress="hidden")
-    parts["report"].click(report, page.run, parts["report_file"], show_progress="hidden").success(None, None, None, js=SAVE_JS)
 
 
 def _sizes(destination: str) -> Any:

@@ -15,7 +15,8 @@ from loralab.lab import Turn, adjustment_words
 from ui.charts import legend, loss_chart
 from ui.errors import show_errors
 from ui.markup import draw, esc, markup
-from ui.page import Page, Updates, run_title
+from ui.page import Page, Updates
+from ui.runs.run_names import run_title
 from ui.words import count, duration, empty, fact, facts, figure, notice, size, term
 
 STATES = {
