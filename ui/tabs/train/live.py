@@ -103,7 +103,7 @@ class Live:
             self.story: story_lines(view),
             self.stop: gr.Button("Take out of the queue" if view.queued else "Stop and save", visible=view.active),
             self.resume: gr.Button("Put back in the queue" if left_queue else "Resume", visible=can_go_on),
-            self.proof: gr.Button(visible=bool(view.adapter) and not view.active),
+            self.proof: gr.Button(visible=bool(view.made("adapter")) and not view.active),
         }
 
 
