@@ -58,7 +58,7 @@ def loss_chart(view: RunView, notes: Sequence[Annotation] = ()) -> Figure:
             hovertemplate="%{y:.3f}",
         )
     mark_incidents(figure, view, x, smooth(y))
-    annotate(figure, notes, x, smooth(y))
+    annotate(figure, notes, (x, smooth(y)), ([e.step for e in evaluations], [e.loss for e in evaluations]))
     figure.update_layout(
         height=320,
         margin={"l": 48, "r": 16, "t": 12, "b": 40},

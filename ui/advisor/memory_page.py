@@ -44,13 +44,7 @@ def memory_page(page: Page) -> None:
     with gr.Column(elem_classes="card"):
         words = gr.Textbox(label="Search", placeholder="ran out of memory", max_length=200, submit_btn=True, elem_id="search-memory")
         hits = markup()
-    with gr.Column(elem_classes="card bounds"):
-        markup(heading("What the advisor may do by itself"))
-        allowed = tries.policy(page.lab.home)
-        retry = gr.Checkbox(allowed.retry, label="Try a failed run again, with other settings", info="Each try is a run of its own.")
-        most = gr.Slider(0, 2, value=allowed.tries, step=1, label="Tries", info="At most two for one run.")
-        minutes = gr.Number(allowed.minutes, label="Minutes for all tries of a run together", info="Then it is left to you.", precision=0)
-        said = markup()
+    retry, most, minutes = bounds = _bounds(page)
     who = assistant_choice(page)
     with gr.Column(elem_classes="card"):
         markup(heading("Take it along, or forget it", "A memory file holds numbers, settings and names of runs; no example, no answer."))
@@ -63,7 +57,6 @@ def memory_page(page: Page) -> None:
         came = markup()
 
     show = show_errors(lambda: memory_html(page))
-    bounds = [retry, most, minutes]
 
     @show_errors
     def opened(tab: str) -> Updates:
@@ -75,8 +68,6 @@ def memory_page(page: Page) -> None:
 
     page.tab.change(opened, page.tab, [body, *bounds, who], show_progress="hidden")
     words.submit(show_errors(lambda text: found_html(page, text)), words, hits, show_progress="hidden")
-    for done in (retry.input, most.release, minutes.submit, minutes.blur):
-        done(show_errors(lambda *values: _allow(page, values)), bounds, said, show_progress="hidden")
     make.click(show_errors(lambda: _export(page)), None, [file, came])
     bring.upload(show_errors(lambda path: _import(page, path)), bring, came).then(show, None, body, show_progress="hidden")
     forget.click(lambda: everything.ask(paragraph(ALL)), None, [everything.column, everything.words], show_progress="hidden")
@@ -93,6 +84,20 @@ def memory_page(page: Page) -> None:
     everything.yes.click(show_errors(lambda: _forget(page)), None, [everything.column, came]).then(show, None, body, show_progress="hidden")
     gone = single.yes.click(show_errors(lambda name: _forget(page, name)), run, [single.column, came])
     gone.then(show_errors(lambda text: [memory_html(page), found_html(page, text)]), words, [body, hits], show_progress="hidden")
+
+
+def _bounds(page: Page) -> tuple[gr.Checkbox, gr.Slider, gr.Number]:
+    """What the advisor may do by itself: whether, how often and how long failed runs are tried again."""
+    with gr.Column(elem_classes="card bounds"):
+        markup(heading("What the advisor may do by itself"))
+        allowed = tries.policy(page.lab.home)
+        retry = gr.Checkbox(allowed.retry, label="Try a failed run again, with other settings", info="Each try is a run of its own.")
+        most = gr.Slider(0, 2, value=allowed.tries, step=1, label="Tries", info="At most two for one run.")
+        minutes = gr.Number(allowed.minutes, label="Minutes for all tries of a run together", info="Then it is left to you.", precision=0)
+        said = markup()
+    for done in (retry.input, most.release, minutes.submit, minutes.blur):
+        done(show_errors(lambda *values: _allow(page, values)), [retry, most, minutes], said, show_progress="hidden")
+    return retry, most, minutes
 
 
 def _asking(name: str) -> Question:
