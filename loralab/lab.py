@@ -26,18 +26,20 @@ from loralab.core.records import DatasetProfile, Footprint, Plan, Predicted, Pro
 from loralab.core.report import run_report
 from loralab.datasets import fixes
 from loralab.datasets.fixes import OPERATIONS, DataFix, Reading
-from loralab.datasets.profile import SampleSet, profile_dataset, samples
+from loralab.datasets.profile import SampleSet, profile_dataset, sample, samples
 from loralab.exports import label_of
 from loralab.exports.offers import Offer, offers
 from loralab.history import History, Memory
 from loralab.history import Point as MemoryPoint
 from loralab.machine import speed
+from loralab.machine.checkup import Finding, checkup, letter
 from loralab.machine.hardware import Machine, fingerprint, measure_machine
 from loralab.machine.speed import Speed
 from loralab.models.catalog import Catalog, ModelCheck, ModelEntry
 from loralab.models.hub import check_on_hub, look_up_file
 from loralab.planning.calibration import Experience, gather
 from loralab.planning.duration import speeds
+from loralab.planning.estimate import disk_words, stage_words
 from loralab.planning.limits import NAMES as POINT_NAMES
 from loralab.planning.limits import Limits, Point, against, never_twice, tame
 from loralab.planning.limits import of_settings as limit_points
@@ -46,6 +48,7 @@ from loralab.planning.priors import DISTINCT, SETTINGS, Priors, Sweep, likeness
 from loralab.planning.tracer import Tracer, traced
 from loralab.reports import compare
 from loralab.reports.card import model_card, origin_of
+from loralab.reports.incidents import adjustment
 from loralab.reports.report_page import report_html, report_markdown
 from loralab.reports.subjects import Subject, parts_of, subject
 from loralab.runs import queue, runs
@@ -54,12 +57,13 @@ from loralab.runtimes.speech.local_model import LocalModel
 from loralab.serve.client import ChatServer
 from loralab.tasks import parse_plan, tasks
 
-# Besides the Lab, what it hands out and takes: the advisor reaches no further than this.
+# Besides the Lab, what it hands out and takes, and the words for it: advisor, app and command line reach no further than this.
 __all__ = [
     "DISTINCT",
     "OPERATIONS",
     "POINT_NAMES",
     "SETTINGS",
+    "ChatServer",
     "DataFix",
     "Lab",
     "Limits",
@@ -70,10 +74,17 @@ __all__ = [
     "Point",
     "Priors",
     "Sweep",
+    "adjustment",
+    "disk_words",
+    "letter",
     "likeness",
     "limit_points",
     "never_twice",
+    "parse_plan",
+    "sample",
+    "stage_words",
     "tame",
+    "tasks",
 ]
 
 FORESEEN = 64  # plans whose predictions are remembered until they are started
@@ -95,6 +106,11 @@ class Lab:
     def machine(self) -> Machine:
         """This computer: processor, memory, GPU, disk, and what is optional and absent."""
         return measure_machine(self.home)
+
+    def checkup(self, machine: Machine) -> tuple[Finding, ...]:
+        """What is fine about this computer, what is missing, and what to do about it."""
+        starter = self.check_model("starter")
+        return checkup(machine, starter.words, starter_ok=starter.ok)
 
     def measure_speed(self, *, quietly: bool = False) -> Speed:
         """How fast this computer multiplies; measured once (a tenth of a second, and torch's start), then read from machine.json."""

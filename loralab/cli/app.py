@@ -42,11 +42,8 @@ from loralab.core import paths
 from loralab.core.errors import LabError, Problem, RunFailed, UserError, classify
 from loralab.core.records import Proposal
 from loralab.core.words import size
-from loralab.lab import Lab
-from loralab.machine.checkup import checkup, letter
-from loralab.planning.estimate import disk_words, stage_words
+from loralab.lab import Lab, disk_words, letter, stage_words
 from loralab.setup.opened import choose_port, running_link
-from loralab.tasks import parse_plan
 
 app = typer.Typer(
     help="LoRALab: teach a language model your examples, on this computer.",
@@ -62,7 +59,7 @@ def doctor(json: Json = False, home: Home = None) -> None:
     lab = Lab(home)
     lab.measure_speed()
     machine, starter = lab.machine(), lab.check_model("starter")
-    found = checkup(machine, starter)
+    found = lab.checkup(machine)
     data = {"home": str(lab.home), "starter": starter.ok, "machine": machine, "packages": machine.versions, "findings": found}
     Output(json).give(data, letter(machine, found, lab.home, terminal.width()))
 
@@ -190,7 +187,7 @@ def pretrain(
     if not corpus.is_file():
         raise UserError(f"There is no file {corpus}.", "Give a .jsonl or .jsonl.xz file with a “text” field per line.", code="no_file")
     values = {"task": "pretrain", "dataset": str(corpus.resolve()), **chosen(settings, "pretrain")}
-    conclude(lab, lab.start(parse_plan(values)), Output(json), detach=detach)
+    conclude(lab, lab.start(values), Output(json), detach=detach)
 
 
 @app.command()

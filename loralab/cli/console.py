@@ -18,8 +18,7 @@ from loralab.cli.terminal import LiveLine, verdict
 from loralab.core.errors import RunFailed, UserError
 from loralab.core.events import RunView
 from loralab.core.strict_json import plain
-from loralab.lab import Lab
-from loralab.tasks import parse_plan, tasks
+from loralab.lab import Lab, parse_plan, tasks
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
 Home = Annotated[Path | None, typer.Option("--home", help="Workspace folder (default: LORALAB_HOME, or LoRALab in your home).")]

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from loralab.datasets.profile import sample
-from loralab.lab import Lab
+from loralab.lab import Lab, sample
 
 SAMPLE = "customer_messages"  # the bundled data set whose lesson shows at a glance: an answer is right or wrong, not just other
 MINUTES = 1.2  # of training; reading, judging and answering come on top, and all of it stays under three minutes on two cores

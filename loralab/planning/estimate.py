@@ -60,32 +60,27 @@ def footprint(
     if model.shape is None:
         return Footprint(memory_bytes=0, free_bytes=free, stage="unknown", words="What it needs is known once the model is here.")
     found = dict(measured) if measured else parts(plan, model, machine, profile)
-    if "reserve" not in found:
-        found["reserve"] = reserve(machine, sum(found.values()))
+    found.setdefault("reserve", reserve(machine, sum(found.values())))
     where = device(machine)
-    training = seconds(plan, model, machine, profile, past)
-    duration, off = _duration(training, past, f"{where} | {basis(plan, machine, past)}", plan.base_model)
     counted = _counted(found, machine)
-    name = key(where, model.architecture, plan)
     said = Predicted(
-        key=name,
+        key=key(where, model.architecture, plan),
         device=where,
         pace=basis(plan, machine, past),
         memory={stage: counted["memory"]},
         step={stage: counted["step"]},
         weights=counted["weights"],
         process=counted["process"],
-        seconds=training,
+        seconds=seconds(plan, model, machine, profile, past),
         disk=run_bytes(plan, model),
     )
-    step, process = past.memory.get(f"{stage} | {name}", ()), past.process.get(where, ())
+    duration, off = _duration(said.seconds, past, f"{where} | {said.pace}", plan.base_model)
+    takes = "" if duration is None else f"; takes {about(duration)}{f' ({off})' if off else ''}"
+    step, process = past.memory.get(f"{stage} | {said.key}", ()), past.process.get(where, ())
     found = _corrected(found, counted, correction(step), correction(process))
     needed = sum(found.values())
     careful = _careful(counted, step, process, MARGINS.get(stage, MARGINS["closed form"]))
     fetch = model.entry.download_bytes if model.entry and not model.present else 0
-    words = f"needs about {size(needed)}, you have {size(free)} free: {verdict(needed, free, careful)}"
-    if duration is not None:
-        words += f"; takes {about(duration)}{f' ({off})' if off else ''}"
     return Footprint(
         memory_bytes=needed,
         careful_bytes=careful,
@@ -99,7 +94,7 @@ def footprint(
         runs=_runs(step, process),
         error=_usual(counted, step, process, rough=stage == "trace" and scattered(model, machine)),
         predicted=said,
-        words=words,
+        words=f"needs about {size(needed)}, you have {size(free)} free: {verdict(needed, free, careful)}{takes}",
     )
 
 

@@ -12,7 +12,6 @@ import gradio as gr
 
 from loralab.core.errors import UserError
 from loralab.lab import Lab
-from loralab.machine.checkup import checkup
 from loralab.machine.gpu import Gpu
 from loralab.runs.queue import Turn
 from ui.errors import told
@@ -121,7 +120,7 @@ def machine_strip(page: Page) -> str:
         f"{size(machine.disk_free)} free on disk",
         *([f"{fastest:.2g} TFLOP/s measured"] if fastest else []),
     ]
-    found = checkup(machine, page.lab.check_model("starter"))
+    found = page.lab.checkup(machine)
     wrong, advice = (sum(finding.state == state for finding in found) for state in ("wrong", "worth doing"))
     words = count(wrong, "thing") + " to put right" if wrong else count(advice, "suggestion") if advice else "all is well"
     return draw("runs", "machine", parts, words, wrong, [(finding, TONES[finding.state]) for finding in found])
