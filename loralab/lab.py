@@ -3,14 +3,13 @@
 lab = Lab()
 profile = lab.profile("examples.csv")
 proposal = lab.propose(profile, model="starter")
-run = lab.start(proposal.plan)
+run = lab.start(proposal)
 lab.wait(run)
 lab.report(run)["adapter_loss"]
 """
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,7 +17,7 @@ from typing import Any
 
 from loralab.adapters import importer
 from loralab.core import disk, paths
-from loralab.core.errors import UserError
+from loralab.core.errors import LabError, UserError
 from loralab.core.events import RunView
 from loralab.core.facts import Facts
 from loralab.core.jobs import Control, DownloadJob, EvaluateExportJob, EvaluateJob, ExportJob, Job, TrainJob, is_control
@@ -39,7 +38,7 @@ from loralab.models.catalog import Catalog, ModelCheck, ModelEntry
 from loralab.models.hub import check_on_hub, look_up_file
 from loralab.planning.calibration import Experience, gather
 from loralab.planning.duration import speeds
-from loralab.planning.estimate import disk_words, stage_words
+from loralab.planning.estimate import disk_words, predicted, stage_words
 from loralab.planning.limits import NAMES as POINT_NAMES
 from loralab.planning.limits import Limits, Point, against, never_twice, tame
 from loralab.planning.limits import of_settings as limit_points
@@ -87,8 +86,6 @@ __all__ = [
     "tasks",
 ]
 
-FORESEEN = 64  # plans whose predictions are remembered until they are started
-
 
 class Lab:
     """One workspace on one machine. Cheap to make; holds no work of its own: runs live in their worker processes."""
@@ -99,7 +96,6 @@ class Lab:
             self.home.mkdir(parents=True, exist_ok=True)
         self.catalog = Catalog(self.home)
         self.history = History(self.home)
-        self._foreseen: dict[str, Predicted] = {}
         self.tracer = Tracer(self.home)  # starts its process with the first question
 
     # ---- what there is ---------------------------------------------------------------------------------------------------
@@ -158,17 +154,18 @@ class Lab:
         `priors`: what past runs say about settings (Advisor.propose gives it).
         """
         machine, past = self._experienced()
-        found = propose(profile, self.catalog.check(model), machine, changes, priors, past)
-        self._foresee(found.plan, found.footprint)
-        return found
+        return propose(profile, self.catalog.check(model), machine, changes, priors, past)
 
-    def trace(self, plan: Plan | dict[str, Any], profile: DatasetProfile | None = None) -> Footprint:
-        """What a plan will need, counted on its model without weights (stage “trace”); where that cannot be, the closed form's answer."""
-        typed = parse_plan(plan if isinstance(plan, dict) else plan.model_dump())
+    def trace(self, plan: Plan | dict[str, Any] | Proposal, profile: DatasetProfile | None = None) -> Footprint:
+        """What a plan will need, counted on its model without weights (stage “trace”); where that cannot be, the closed form's answer.
+
+        Of a proposal, what was predicted of it so far is in the answer beside the new: a run can be held against both.
+        """
+        typed = self.typed(plan)
         machine, past = self._experienced()
         found = traced(self.tracer, typed, self.catalog.check(typed.base_model), machine, profile, past)
-        self._foresee(typed.model_dump(), found)
-        return found
+        earlier = plan.footprint.predicted if isinstance(plan, Proposal) else None
+        return found.model_copy(update={"predicted": found.predicted.beside(earlier)}) if found.predicted else found
 
     def _experienced(self) -> tuple[Machine, Experience]:
         """This computer with how fast past runs were on it, and what they taught about estimates."""
@@ -176,20 +173,27 @@ class Lab:
         learned = {"tokens_per_second": machine.speed.tokens_per_second | speeds(past)}
         return machine.model_copy(update={"speed": machine.speed.model_copy(update=learned)}), gather(past)
 
-    def _foresee(self, plan: dict[str, Any], needs: Footprint) -> None:
-        """Remember what was said about a plan before any correction, so that a run started on it can be held against it."""
-        if needs.predicted is None:
-            return
-        name = json.dumps(plan, sort_keys=True, default=str)
-        self._foreseen[name] = needs.predicted.beside(self._foreseen.pop(name, None))
-        while len(self._foreseen) > FORESEEN:
-            self._foreseen.pop(next(iter(self._foreseen)), None)
+    def start(self, plan: Plan | dict[str, Any] | Proposal) -> str:
+        """Start a worker on this plan, or queue it while another job has the machine; returns the run's id. It survives this process.
 
-    def start(self, plan: Plan | dict[str, Any]) -> str:
-        """Start a worker on this plan, or queue it while another job has the machine; returns the run's id. It survives this process."""
-        typed = parse_plan(plan if isinstance(plan, dict) else plan.model_dump())
-        said = self._foreseen.get(json.dumps(typed.model_dump(), sort_keys=True, default=str))
-        return self.begin(TrainJob(plan=typed.model_dump(), model=self._folder_of(typed), predicted=said))
+        The run is held against what its proposal predicts; what starts as a bare plan is predicted now.
+        """
+        typed = self.typed(plan)
+        expected = plan.footprint.predicted if isinstance(plan, Proposal) else self._predicted(typed)
+        return self.begin(TrainJob(plan=typed.model_dump(), model=self._folder_of(typed), predicted=expected))
+
+    def _profile_of(self, plan: Plan) -> DatasetProfile:
+        reads = plan.model_dump(include={"roles", "learn_from"})
+        return self.profile(plan.dataset, plan.base_model, **reads)
+
+    def _predicted(self, plan: Plan) -> Predicted | None:
+        """What a plan that nobody weighed will need, before any correction; None where that cannot be said."""
+        try:
+            machine, past = self._experienced()
+            check = self.catalog.check(plan.base_model)
+            return predicted(plan, check, machine, self._profile_of, past)
+        except LabError:  # the worker meets it, too, and says it as the run's own problem
+            return None
 
     def begin(self, job: Job) -> str:
         """Start a worker on any job, or queue it while another has the machine; returns the run's id."""
@@ -376,9 +380,10 @@ class Lab:
         return view.adapter
 
     # ---- plans as data, and what past runs rule out ----------------------------------------------------------------------
-    def typed(self, plan: Plan | dict[str, Any]) -> Plan:
+    def typed(self, plan: Plan | dict[str, Any] | Proposal) -> Plan:
         """A plan of its kind, checked. Raises UserError naming the setting that is not possible."""
-        return parse_plan(plan if isinstance(plan, dict) else plan.model_dump())
+        values = plan.plan if isinstance(plan, Proposal) else plan
+        return parse_plan(values if isinstance(values, dict) else values.model_dump())
 
     def ruled_out(self, plan: Plan, facts: Facts, limits: Limits) -> Point | None:
         """The failure among `limits` that says this plan would fail again here; None where none does."""

@@ -126,7 +126,7 @@ def plan(file: File, model: Model = "starter", settings: Set = None, role: Role 
     rows = [(name, value, proposal.reasons.get(name, "")) for name, value in proposal.plan.items()]
     found = proposal.footprint
     if lab.check_model(model).present:
-        found = lab.trace(proposal.plan, lab.profile(source(lab, file), model, proposal.plan["roles"], proposal.plan["learn_from"]))
+        found = lab.trace(proposal, lab.profile(source(lab, file), model, proposal.plan["roles"], proposal.plan["learn_from"]))
     text = [terminal.table(rows, ("setting", "value", "why")), found.words, f"{stage_words(found)} {disk_words(found)}".strip()]
     text += [str(problem) for problem in proposal.problems]
     Output(json).give(proposal.model_copy(update={"footprint": found}).model_dump(), "\n".join(text))
@@ -155,23 +155,23 @@ def train(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     """Train an adapter on a file of examples."""
     lab, out = Lab(home), Output(json)
     if plan is not None:
-        values = repeated(lab, plan, settings, file)
+        values: dict[str, Any] | Proposal = repeated(lab, plan, settings, file)
     elif file:
         proposal = propose_for(lab, file, model, chosen(settings), role)
         for problem in proposal.problems:
             if problem.severity == "error":
                 raise UserError(problem.what, problem.todo, code=problem.code)
             out.say(str(problem))
-        values = proposal.plan
+        values = proposal
     else:
         raise UserError("There is nothing to train on.", "Name a file of examples: python -m loralab train FILE.", code="no_file")
     begin: Begin = ctx.obj or _begin
     conclude(lab, begin(lab, values, out, anyway), out, detach=detach)
 
 
-def _begin(lab: Lab, values: dict[str, Any], _out: Output, _anyway: bool) -> str:
+def _begin(lab: Lab, plan: dict[str, Any] | Proposal, _out: Output, _anyway: bool) -> str:
     """Start a run without asking anybody."""
-    return lab.start(values)
+    return lab.start(plan)
 
 
 @app.command()

@@ -17,6 +17,7 @@ import typer
 from loralab.cli.terminal import LiveLine, verdict
 from loralab.core.errors import RunFailed, UserError
 from loralab.core.events import RunView
+from loralab.core.records import Proposal
 from loralab.core.strict_json import plain
 from loralab.lab import Lab, parse_plan, tasks
 
@@ -51,7 +52,7 @@ class Output:
         sys.stdout.flush()
 
 
-Begin = Callable[[Lab, dict[str, Any], Output, bool], str]  # (lab, plan, where to speak, start anyway) -> run
+Begin = Callable[[Lab, dict[str, Any] | Proposal, Output, bool], str]  # (lab, plan, where to speak, start anyway) -> run
 
 
 def pairs(given: Sequence[str] | None, option: str = "--set") -> dict[str, str]:

@@ -17,7 +17,7 @@ def start(lab: Lab, changes: dict[str, Any], name: str = SAMPLE) -> str:
     """Profile the sample, let the planner plan, start the run; returns its id. `changes` are settings the person has fixed."""
     profile = lab.profile(sample(name).path)
     proposal = lab.propose(profile, **{"title": f"Demo: {sample(name).title}", "max_minutes": MINUTES, **changes})
-    return lab.start(proposal.plan)
+    return lab.start(proposal)
 
 
 def result(report: dict[str, Any]) -> dict[str, Any]:

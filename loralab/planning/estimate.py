@@ -6,9 +6,9 @@ trace or a probe measured replaces the closed form part by part and nothing else
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from loralab.core.records import DatasetProfile, Footprint, Predicted
+from loralab.core.records import DatasetProfile, Footprint, Plan, Predicted
 from loralab.core.words import about, size
 from loralab.machine.hardware import Machine
 from loralab.models.model_check import ModelCheck
@@ -26,6 +26,7 @@ __all__ = [
     "fits",
     "footprint",
     "load",
+    "predicted",
     "seconds",
     "stage_words",
     "tokens_per_second",
@@ -96,6 +97,13 @@ def footprint(
         predicted=said,
         words=f"needs about {size(needed)}, you have {size(free)} free: {verdict(needed, free, careful)}{takes}",
     )
+
+
+def predicted(
+    plan: Plan, model: ModelCheck, machine: Machine, profile: Callable[[Plan], DatasetProfile], past: Experience
+) -> Predicted | None:
+    """What the closed form says of a plan, uncorrected; None of a plan that it knows nothing about. Only then are its examples read."""
+    return footprint(plan, model, machine, profile(plan), past=past).predicted if type(plan) is TextPlan else None
 
 
 def _counted(found: dict[str, int], machine: Machine) -> dict[str, int]:
