@@ -160,7 +160,6 @@ def ours(bases: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Pa
     log(Evaluated(step=3, split="final", loss=2.5, n=30, scores=(SCORE,), verdict="better", words="Better: much likelier than before."))
     log(Saved(step=3, artifact=Artifact(kind="adapter", path=str(adapter))))
     log(Ended(step=3, outcome="finished", result={"steps": 3, "seconds": 12.5, "adapter": str(adapter)}))
-    log.close()
     folder = home / "runs" / "away"
     folder.mkdir()
     options = {"of": run.name, "format": "adapter", "model": str(bases["base"]), "adapter": str(adapter)}

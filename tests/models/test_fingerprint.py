@@ -40,7 +40,6 @@ def workspace(tmp_path: Path) -> Workspace:
     paths.write_atomic(run / "job.json", TrainJob(run=run.name, plan=plan.model_dump(), model=str(base)).model_dump_json())
     log = EventLog(run / "events.jsonl")
     log(Started(pid=1))
-    log.close()
     fingerprint.keep(run, base)
     return home, base, adapter
 
@@ -165,7 +164,6 @@ def test_a_run_that_saved_nothing_has_nothing_to_take_away(workspace: Workspace)
     home, *_ = workspace
     log = EventLog(home / "runs" / "tiny-run" / "events.jsonl")
     log(Ended(outcome="stopped"))
-    log.close()
     lab = Lab(home)
     for ask in (lab.export, lab.evaluate, lab.offers, lab.chat):
         with pytest.raises(UserError, match="has not made an adapter yet"):

@@ -51,7 +51,6 @@ def past(home, name, plan, predicted, *, step=1.0, process=1.0, outcome: Outcome
     for event in more:
         log(event)
     log(Ended(outcome=outcome, result=result, time=100.0 + result["seconds"] + 25.0, step=STEPS))
-    log.close()
 
 
 def test_what_was_foretold_and_what_was_are_indexed_with_their_key(home, lab, proposal):

@@ -46,13 +46,14 @@ def test_a_stop_request_after_early_stopping_cuts_the_verdict_short_and_not_the_
     folder = models.run_folder(tmp_path / "run", chosen, llama)
     emit = folder.log
 
-    def asked_at_the_end(event: Any) -> None:
-        emit(event)
+    def asked_at_the_end(event: Any) -> bool:
+        written = emit(event)
         if isinstance(event, Evaluated) and event.step and not event.best:
             (folder.path / "stop").touch()
+        return written
 
     folder.log = asked_at_the_end  # type: ignore[assignment]
-    folder.log.unwritten = []  # type: ignore[attr-defined]
+    folder.log.unwritten = ()  # type: ignore[attr-defined]
     result = job.run(folder)
     assert "outcome" not in result
     assert any("has not improved" in note.text for note in models.told(folder, Noted))

@@ -30,7 +30,6 @@ def run_that(lab: Lab, name: str, **ending) -> str:
     log(Started(pid=1))
     if ending:
         log(Ended(**ending))
-    log.close()
     return name
 
 
