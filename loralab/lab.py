@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -180,18 +181,16 @@ class Lab:
         """
         typed = self.typed(plan)
         expected = plan.footprint.predicted if isinstance(plan, Proposal) else self._predicted(typed)
-        return self.begin(TrainJob(plan=typed.model_dump(), model=self._folder_of(typed), predicted=expected))
-
-    def _profile_of(self, plan: Plan) -> DatasetProfile:
-        reads = plan.model_dump(include={"roles", "learn_from"})
-        return self.profile(plan.dataset, plan.base_model, **reads)
+        model = str(self.catalog.folder(typed.base_model)) if typed.base_model else ""
+        return self.begin(TrainJob(plan=typed.model_dump(), model=model, predicted=expected))
 
     def _predicted(self, plan: Plan) -> Predicted | None:
         """What a plan that nobody weighed will need, before any correction; None where that cannot be said."""
+        reads = plan.model_dump(include={"roles", "learn_from"})
         try:
             machine, past = self._experienced()
-            check = self.catalog.check(plan.base_model)
-            return predicted(plan, check, machine, self._profile_of, past)
+            read = partial(self.profile, plan.dataset, plan.base_model, **reads)
+            return predicted(plan, self.catalog.check(plan.base_model), machine, read, past)
         except LabError:  # the worker meets it, too, and says it as the run's own problem
             return None
 
@@ -200,9 +199,6 @@ class Lab:
         disk.check_writable(self.home)
         with disk.writing(self.home):
             return runs.start(self.home, job)
-
-    def _folder_of(self, plan: Plan) -> str:
-        return str(self.catalog.folder(plan.base_model)) if plan.base_model else ""
 
     def import_adapter(self, *given: Path | str, base: str = "", data: str = "") -> str:
         """Make a run of an adapter from elsewhere (its folder, its zip or its files), checked against its base; returns its id.

@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from loralab.core import paths
 from loralab.core.errors import UserError
 from loralab.core.events import Ended, Evaluated, EventLog, Measured, Saved, Started, Stepped
-from loralab.core.jobs import ExportJob, TrainJob, job_of
+from loralab.core.jobs import ExportJob, TrainJob, parse_job
 from loralab.core.records import Artifact, Score
 from loralab.exports import job
 from loralab.lab import Lab
@@ -52,7 +52,8 @@ def answers_as(lab: Lab, run: str, adapter: Path, base: Path) -> None:
 def worker(lab: Lab, kind: str, run: str, **options: Any) -> dict[str, Any]:
     folder = lab.home / "runs" / f"{run}-{kind}"
     folder.mkdir()
-    asked = job_of({"kind": kind, "run": folder.name, "of": run, "model": lab.job(run).model, "adapter": lab._adapter(run), **options})
+    values = {"kind": kind, "run": folder.name, "of": run, "model": lab.job(run).model, "adapter": lab._adapter(run), **options}
+    asked = parse_job(json.dumps(values).encode())
     return (job if kind == "export" else judging).run(RunFolder(folder, asked, EventLog(folder / "events.jsonl")))
 
 

@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from loralab.core import paths
 from loralab.core.errors import LabError, UserError
 from loralab.core.events import EventLog, Started
-from loralab.core.jobs import TrainJob, job_of, parse_job
+from loralab.core.jobs import TrainJob, parse_job
 from loralab.exports import formats, job
 from loralab.exports.offers import offers
 from loralab.models import fingerprint
@@ -76,7 +76,8 @@ CHANGES = (
 def worker(home: Path, kind: str, options: dict[str, Any]) -> RunFolder:
     folder = home / "runs" / kind
     folder.mkdir(exist_ok=True)
-    return RunFolder(folder, job_of({"kind": kind.removesuffix("-again"), "run": kind, **options}), EventLog(folder / "events.jsonl"))
+    asked = parse_job(json.dumps({"kind": kind.removesuffix("-again"), "run": kind, **options}).encode())
+    return RunFolder(folder, asked, EventLog(folder / "events.jsonl"))
 
 
 @pytest.mark.parametrize(("change", "part"), CHANGES, ids=[change.__name__ for change, _ in CHANGES])
