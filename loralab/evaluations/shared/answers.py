@@ -33,13 +33,13 @@ class Answer:
 
 @dataclass(frozen=True)
 class Answered:
-    """A held-out example answered by the base and by the adapter: greedy, the same template, in the same process."""
+    """A held-out example answered before and after training: greedy, the same template, in the same process."""
 
     example: Example
     prompt: list[Message] | str
     reference: str
-    base: Answer
-    adapter: Answer
+    before: Answer
+    after: Answer
 
     @property
     def question(self) -> str:
@@ -79,12 +79,12 @@ def write_both(session: Any, example: Example) -> Answered:
     else:
         size, penalty = min(LONGEST, max(SHORTEST, 2 * wanted)), default_penalty(session.model)
     with switched(session.model, adapter=False):
-        base = _one(session, prompt, size, penalty)
+        before = _one(session, prompt, size, penalty)
     with switched(session.model, adapter=True):
-        adapter = _one(session, prompt, size, penalty)
-    if base.active or not adapter.active:
+        after = _one(session, prompt, size, penalty)
+    if before.active or not after.active:
         raise LabError("The adapter could not be switched for a fair comparison.", "Train it again.", code="adapter_switch")
-    return Answered(example, prompt, reference, base, adapter)
+    return Answered(example, prompt, reference, before, after)
 
 
 def _one(session: Any, prompt: str | list[Message], size: int, penalty: float) -> Answer:
