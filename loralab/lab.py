@@ -41,7 +41,7 @@ from loralab.planning.calibration import Experience, gather
 from loralab.planning.duration import speeds
 from loralab.planning.estimate import disk_words, predicted, stage_words
 from loralab.planning.limits import NAMES as POINT_NAMES
-from loralab.planning.limits import Limits, Point, against, never_twice, tame
+from loralab.planning.limits import Limits, Point, against, avoid_known_failures, never_twice
 from loralab.planning.limits import of_settings as limit_points
 from loralab.planning.planner import propose, updates
 from loralab.planning.priors import DISTINCT, SETTINGS, Priors, Sweep, likeness
@@ -52,7 +52,7 @@ from loralab.reports.incidents import adjustment
 from loralab.reports.report_page import report_html, report_markdown
 from loralab.reports.subjects import Subject, parts_of, subject
 from loralab.runs import queue, runs
-from loralab.runs.queue import Turn
+from loralab.runs.queue import QueueEntry
 from loralab.runtimes.speech.local_model import LocalModel
 from loralab.serve.client import ChatServer
 from loralab.tasks import parse_plan, tasks
@@ -75,6 +75,7 @@ __all__ = [
     "Priors",
     "Sweep",
     "adjustment",
+    "avoid_known_failures",
     "disk_words",
     "letter",
     "likeness",
@@ -83,7 +84,6 @@ __all__ = [
     "parse_plan",
     "sample",
     "stage_words",
-    "tame",
     "tasks",
 ]
 
@@ -223,11 +223,11 @@ class Lab:
             runs.stop(self.home, run, force=force)
 
     # ---- the queue: one training, evaluation or export at a time ---------------------------------------------------------
-    def queue(self) -> tuple[Turn, ...]:
+    def queue(self) -> tuple[QueueEntry, ...]:
         """The run that has the machine (position 0), then those that wait, next first; starts the next where the machine is free."""
         return queue.listed(self.home)
 
-    def move(self, run: str, position: int) -> tuple[Turn, ...]:
+    def move(self, run: str, position: int) -> tuple[QueueEntry, ...]:
         """Put a waiting run at `position` (1 is the next); returns the queue. Raises UserError when it is not waiting."""
         with disk.writing(self.home):
             queue.move(self.home, run, position)

@@ -84,7 +84,7 @@ def footprint(
     fetch = model.entry.download_bytes if model.entry and not model.present else 0
     return Footprint(
         memory_bytes=needed,
-        careful_bytes=careful,
+        upper_bytes=careful,
         free_bytes=free,
         seconds=duration,
         disk_bytes=fetch + int(run_bytes(plan, model) * correction(past.disk)),
@@ -167,7 +167,7 @@ def run_bytes(plan: TextPlan, model: ModelCheck) -> int:
 
 def fits(needs: Footprint, machine: Machine, share: float = FITS) -> bool:
     """Whether a run may begin, or with `share` HEADROOM, whether the planner would choose it; unknown models are taken to fit."""
-    return needs.careful_bytes <= share * needs.free_bytes and needs.host_bytes <= HEADROOM * machine.memory_free
+    return needs.upper_bytes <= share * needs.free_bytes and needs.host_bytes <= HEADROOM * machine.memory_free
 
 
 def verdict(needed: int, free: int, careful: int | None = None) -> str:

@@ -22,7 +22,7 @@ from loralab.models.catalog import hub_entry
 from loralab.models.model_check import ModelCheck, absent
 from loralab.planning import estimate, fit
 from loralab.planning.calibration import Experience
-from loralab.planning.limits import because, never_twice, points, tame
+from loralab.planning.limits import avoid_known_failures, because, never_twice, points
 from loralab.planning.memory import load
 from loralab.planning.plan_checks import check_text, does_not_fit, machine_problems, mode_reason
 from loralab.planning.priors import SETTINGS, Priors, Sweep, learn, likeness
@@ -129,7 +129,7 @@ def propose(
     """
     draft = _Draft(profile, model, machine, past or Experience(), priors or Priors(), _facts(profile, model, machine), _fixed(changes))
     _fill(draft)
-    away = tame(draft.plan, draft.facts, draft.priors.limits, frozenset(draft.fixed))
+    away = avoid_known_failures(draft.plan, draft.facts, draft.priors.limits, frozenset(draft.fixed))
     if away.settings:
         draft.moved, draft.why_moved = away.settings, because(away)
         _fill(draft)
