@@ -209,7 +209,7 @@ class Lab:
         disk.check_writable(self.home)
         examples = str(self.profile(data, base or "starter").path) if data else ""
         with disk.writing(self.home):
-            return importer.bring(self.home, self.catalog, [Path(path).expanduser() for path in given], parse_plan, base, examples)
+            return importer.import_adapter(self.home, self.catalog, [Path(path).expanduser() for path in given], parse_plan, base, examples)
 
     def resume(self, run: str) -> str:
         """Go on from the last checkpoint of a stopped, killed or failed run, when its turn comes."""

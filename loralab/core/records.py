@@ -310,7 +310,7 @@ class Proposal(Record):
     reasons: dict[str, str]
     footprint: Footprint
     problems: tuple[Problem, ...] = ()
-    ways: tuple[Alternative, ...] = ()  # where it does not fit, the nearest first
+    alternatives: tuple[Alternative, ...] = ()  # where it does not fit, the nearest first
 
 
 class Provenance(Record):

@@ -138,13 +138,13 @@ def propose(
         draft.reasons["token_budget"] += f" It is known to fit: {fits.run} ran with as much."
     needs = estimate.footprint(plan, model, machine, profile, past=draft.past)
     problems = [*model.problems, *check_text(plan, profile), *machine_problems(plan, machine, needs)]
-    ways: tuple[Alternative, ...] = ()
+    alternatives: tuple[Alternative, ...] = ()
     if not estimate.fits(needs, machine):
         nearest = _ways(draft, plan) if look_further else ()
-        ways = tuple(Alternative(settings=change, words=fit.words(plan, change, profile)) for change in nearest)
-        problems.append(does_not_fit(plan, model, needs, [way.words for way in ways]))
+        alternatives = tuple(Alternative(settings=change, words=fit.words(plan, change, profile)) for change in nearest)
+        problems.append(does_not_fit(plan, model, needs, [way.words for way in alternatives]))
     problems += [] if away.possible else [never_twice(away.because[-1])]
-    return Proposal(plan=plan.model_dump(), reasons=draft.reasons, footprint=needs, problems=tuple(problems), ways=ways)
+    return Proposal(plan=plan.model_dump(), reasons=draft.reasons, footprint=needs, problems=tuple(problems), alternatives=alternatives)
 
 
 def updates(plan: Plan, profile: DatasetProfile) -> int:

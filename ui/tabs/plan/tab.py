@@ -176,7 +176,7 @@ def _shown(state: Weighing, effects: tuple[Effect, ...]) -> list[Any]:
     shown = next((effect for effect in effects if isinstance(effect, Show)), None)
     if shown is None:
         return [state, state.number, gr.skip(), gr.skip(), gr.skip()]
-    words = [f"Use {way.words}" for way in shown.proposal.ways] if shown.proposal else []
+    words = [f"Use {way.words}" for way in shown.proposal.alternatives] if shown.proposal else []
     buttons = [gr.Button(value=word, visible=True) for word in words]
     card = _fit(shown.proposal) if shown.proposal else EMPTY
     return [state, state.number, card, *buttons, *[gr.Button(visible=False)] * (WAYS - len(words))]
@@ -184,7 +184,7 @@ def _shown(state: Weighing, effects: tuple[Effect, ...]) -> list[Any]:
 
 def _use(page: Page, at: int, state: Weighing) -> list[Any]:
     """Put one of the nearest plans into the form; a setting it does not change stays."""
-    ways = state.proposal.ways if state.proposal else ()
+    ways = state.proposal.alternatives if state.proposal else ()
     way = ways[at].settings if at < len(ways) else {}
     return [way.get("base_model", gr.skip()), *(way.get(name, gr.skip()) for name in page.form.names)]
 
