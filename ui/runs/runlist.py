@@ -11,7 +11,7 @@ from typing import Any
 import gradio as gr
 
 from loralab.core.errors import UserError
-from loralab.lab import Gpu, Lab, Turn
+from loralab.lab import Gpu, Lab, QueueEntry
 from ui.errors import show_errors
 from ui.markup import draw, markup
 from ui.page import Page
@@ -63,7 +63,7 @@ def _listed(page: Page, current: str) -> str:
     return runs_html(page.lab.runs(), current, page.lab.queue())
 
 
-def runs_html(rows: Sequence[dict[str, Any]], current: str, turns: Sequence[Turn] = ()) -> str:
+def runs_html(rows: Sequence[dict[str, Any]], current: str, turns: Sequence[QueueEntry] = ()) -> str:
     """Training runs, each a button with its state and what came of it: at work, waiting in their order, then newest first."""
     trained = [row for row in rows if row.get("kind", "train") == "train"]
     waiting = [turn for turn in turns if turn.position]
@@ -83,7 +83,7 @@ def _row(row: dict[str, Any], current: str) -> str:
     return draw("runs", "button", row["id"], name_of(row), lines, tone, row["id"] == current)
 
 
-def _waiting(turn: Turn, known: dict[str, dict[str, Any]], current: str, *, last: bool) -> str:
+def _waiting(turn: QueueEntry, known: dict[str, dict[str, Any]], current: str, *, last: bool) -> str:
     """A run that waits, with its place and three small buttons; other work (a comparison, an export) is named but not opened."""
     doing = {"evaluate": "Comparison of ", "export": "Export of "}.get(turn.kind, "")
     name = name_of(known.get(turn.title, known.get(turn.run, {"id": turn.title})) if doing else known.get(turn.run, {"id": turn.title}))

@@ -57,9 +57,9 @@ def build(lab: Lab, page: Page) -> None:
         start = gr.Button("Start", variant="primary", scale=0, min_width=200, elem_id="start-plan")
         test = gr.Button("Test three settings first", scale=0, min_width=210, elem_id="test-first")
     refused = refusal()
-    start_on_click(start, page, refused)
-    start_on_click(test, page, refused, test_first=True)
     card = Card(gr.State(Weighing()), page.ticket, fit, (first, second))
+    start_on_click(start, page, refused, card.state)
+    start_on_click(test, page, refused, card.state, test_first=True)
     _wire_model(page, Model(about, offer, want, asking, fetching))
     _wire(page, card)
 
@@ -95,8 +95,8 @@ class Card:
         shown = next((effect for effect in effects if isinstance(effect, Show)), None)
         if shown is None:
             return updates
-        ways = shown.proposal.ways if shown.proposal else ()
-        buttons = [gr.Button(value=f"Use {way.words}", visible=True) for way in ways[: len(self.alternatives)]]
+        alternatives = shown.proposal.alternatives if shown.proposal else ()
+        buttons = [gr.Button(value=f"Use {plan.words}", visible=True) for plan in alternatives[: len(self.alternatives)]]
         updates |= dict(zip_longest(self.alternatives, buttons, fillvalue=gr.Button(visible=False)))
         return updates | {self.fit: fit_html(shown.proposal, memory_bar(shown.proposal.footprint)) if shown.proposal else EMPTY}
 
@@ -123,7 +123,7 @@ def _wire(page: Page, card: Card) -> None:
     def trace(now: Weighing, dataset: str, model: str, goal: str) -> Traced:
         if not due(now) or now.proposal is None:
             return Traced()
-        return Traced(now.number, page.lab.trace(now.proposal.plan, page.desk.profile(dataset, model, goal)))
+        return Traced(now.number, page.lab.trace(now.proposal, page.desk.profile(dataset, model, goal)))
 
     def hear(now: Weighing, answer: Traced) -> Updates:
         after, effects = step(now, answer)
@@ -196,7 +196,7 @@ def _answered(page: Page, proposal: Proposal, model: str, asked: str) -> Answere
 
 def _use(page: Page, at: int, state: Weighing) -> Updates:
     """Put one of the nearest plans into the form; a setting it does not change stays."""
-    ways = state.proposal.ways if state.proposal else ()
-    settings = ways[at].settings if at < len(ways) else {}
+    alternatives = state.proposal.alternatives if state.proposal else ()
+    settings = alternatives[at].settings if at < len(alternatives) else {}
     model = {page.model: settings["base_model"]} if "base_model" in settings else {}
     return {**model, **page.form.updates(settings)} or gr.skip()

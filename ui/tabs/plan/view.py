@@ -54,11 +54,10 @@ def _download_words(check: ModelCheck) -> str:
 
 def fit_html(proposal: Proposal, bar: str) -> str:
     """Whether it fits, in words and as a bar; then why the main settings are what they are."""
-    problems = [
-        notice(p.what, p.todo, p.severity) for p in proposal.problems if p.code != "not_downloaded"
-    ]  # said where the model is chosen
+    new = [p for p in proposal.problems if p.code != "not_downloaded"]  # that is said where the model is chosen
+    problems = [notice(p.what, p.todo, p.severity) for p in new]
     # a plan that does not fit is not argued for: what comes next are the buttons of those that do
-    reasons = "" if proposal.ways else reasons_html(proposal)
+    reasons = "" if proposal.alternatives else reasons_html(proposal)
     return draw("plan", "fit", heading("Does it fit?", esc(sentence(proposal.footprint.words))), problems, bar, reasons)
 
 

@@ -11,7 +11,7 @@ import gradio as gr
 from advisor.words.annotations import Annotation
 from loralab.core.errors import UserError
 from loralab.core.events import Adjusted, Incident, Noted, RunView
-from loralab.lab import Turn, adjustment_words
+from loralab.lab import QueueEntry, adjustment
 from ui.charts import legend, loss_chart
 from ui.errors import show_errors
 from ui.markup import draw, esc, markup
@@ -121,7 +121,7 @@ def _whose_turn(page: Page, view: RunView | None) -> str:
     return whose_turn(page.lab.queue(), view.run) if view is not None and view.queued else ""
 
 
-def whose_turn(turns: Sequence[Turn], run: str) -> str:
+def whose_turn(turns: Sequence[QueueEntry], run: str) -> str:
     """What has the machine now, and how many are before this run."""
     place = next((turn.position for turn in turns if turn.run == run), 0)
     if not place:
@@ -210,4 +210,4 @@ def _line(event: Noted | Incident | Adjusted, started: float) -> tuple[str, str,
         case Incident():
             return "trouble", when, event.text
         case Adjusted():
-            return "change", when, adjustment_words(event)
+            return "change", when, adjustment(event)
