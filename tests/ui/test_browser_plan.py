@@ -26,9 +26,9 @@ import sys, time
 from loralab import lab
 real, trace = lab.measure_machine, lab.Lab.trace
 lab.measure_machine = lambda home: real(home).model_copy(update={"memory_free": 700_000_000, "gpus": (), "torch_cuda": ""})
-def late(self, plan, profile=None):
-    found = trace(self, plan, profile)
-    time.sleep(5 if plan["rank"] == 17 else 0)
+def late(self, shown, profile=None):
+    found = trace(self, shown, profile)
+    time.sleep(5 if shown.plan["rank"] == 17 else 0)
     return found
 lab.Lab.trace = late
 from ui.app import main
