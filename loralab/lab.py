@@ -181,16 +181,14 @@ class Lab:
         """
         typed = self.typed(plan)
         expected = plan.footprint.predicted if isinstance(plan, Proposal) else self._predicted(typed)
-        model = str(self.catalog.folder(typed.base_model)) if typed.base_model else ""
-        return self.begin(TrainJob(plan=typed.model_dump(), model=model, predicted=expected))
+        model = self.catalog.folder(typed.base_model) if typed.base_model else ""
+        return self.begin(TrainJob(plan=typed.model_dump(), model=str(model), predicted=expected))
 
     def _predicted(self, plan: Plan) -> Predicted | None:
         """What a plan that nobody weighed will need, before any correction; None where that cannot be said."""
-        reads = plan.model_dump(include={"roles", "learn_from"})
+        read = partial(self.profile, plan.dataset, plan.base_model, **plan.model_dump(include={"roles", "learn_from"}))
         try:
-            machine, past = self._experienced()
-            read = partial(self.profile, plan.dataset, plan.base_model, **reads)
-            return predicted(plan, self.catalog.check(plan.base_model), machine, read, past)
+            return predicted(plan, self.catalog.check(plan.base_model), read, *self._experienced())
         except LabError:  # the worker meets it, too, and says it as the run's own problem
             return None
 
