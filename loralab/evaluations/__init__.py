@@ -104,7 +104,7 @@ class Judging:
     def answers(self) -> list[Answered]:
         """The answers both wrote; written on first use."""
         if self.written is None:
-            from loralab.evaluations.shared.answers import write_answers
+            from loralab.evaluations.shared.answers import write_answers  # noqa: PLC0415  (it is made of what is defined here)
 
             self.written = write_answers(self)
         return self.written

@@ -13,6 +13,8 @@ import threading
 import warnings
 from typing import Any
 
+from loralab.tasks.text import TextPlan
+
 
 def main(arguments: list[str]) -> int:
     """Answer until the input closes."""
@@ -42,8 +44,7 @@ def _leave_after(seconds: float) -> threading.Timer:
 
 def _answer(line: str) -> dict[str, Any]:
     try:
-        from loralab.sessions.trace import Pack, count
-        from loralab.tasks.text import TextPlan
+        from loralab.sessions.trace import Pack, count  # noqa: PLC0415  (that it cannot be imported is an answer, too)
 
         question = json.loads(line)
         plan = TextPlan.model_validate(question["plan"])
