@@ -141,7 +141,7 @@ def test_without_a_judge_nothing_is_said_and_a_bad_file_is_a_sentence(tmp_path: 
     assert judge.measure(judging(pairs(), None)).tables == {}
     (tmp_path / "bad.gguf").write_bytes(b"GGUF no model")
     for path, words in ((tmp_path / "bad.gguf", "cut short, damaged"), (tmp_path / "gone.gguf", "There is no file gone.gguf")):
-        asked = Judging(SESSION, PLAN, written=pairs(), judge=_judge_of({"judge": str(path)}))
+        asked = Judging(SESSION, PLAN, written=pairs(), judge=_judge_of(str(path)))
         found = judge.measure(asked)
         assert found.scores == ()
         assert words in found.tables["judge"]["words"]
@@ -154,7 +154,7 @@ def test_without_llama_cpp_it_says_how_to_get_it(tmp_path: Path, monkeypatch: py
 
     gguf_models.written(gguf_models.model_folder(tmp_path / "base"), tmp_path / "tiny.gguf")
     monkeypatch.setattr(parent, "BACKENDS", ("no_such_binding",))
-    asked = Judging(SESSION, PLAN, written=pairs(), judge=_judge_of({"judge": str(tmp_path / "tiny.gguf")}))
+    asked = Judging(SESSION, PLAN, written=pairs(), judge=_judge_of(str(tmp_path / "tiny.gguf")))
     assert "llama.cpp is not installed" in judge.measure(asked).tables["judge"]["words"]
 
 

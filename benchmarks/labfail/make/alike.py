@@ -92,7 +92,7 @@ def main(arguments: Sequence[str]) -> None:
         tell(kept)
         return
     most = int(arguments[1]) if len(arguments) > 1 else 72
-    for module in ("train.job", "train.text", "worker"):
+    for module in ("sessions.job", "sessions.text", "runs.worker"):
         importlib.import_module(f"loralab.{module}")
     done = {tuple(one["cell"]) for one in kept}
     cells = [(model, data, number) for number in range(5) for data in DATA for model in TINY]
