@@ -52,7 +52,7 @@ from loralab.runs import queue, runs
 from loralab.runs.queue import Turn
 from loralab.runtimes.speech.local_model import LocalModel
 from loralab.serve.client import ChatServer
-from loralab.tasks import parse_plan, tasks
+from loralab.tasks import parse_plan, setting_label, tasks
 
 # Besides the Lab, what it hands out and takes: the advisor reaches no further than this.
 __all__ = [
@@ -73,6 +73,7 @@ __all__ = [
     "likeness",
     "limit_points",
     "never_twice",
+    "setting_label",
     "tame",
 ]
 

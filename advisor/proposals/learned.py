@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from advisor.text import is_text
 from loralab.datasets.run_facts import Facts
 from loralab.lab import DISTINCT, SETTINGS, Lab, Limits, Memory, MemoryPoint, Point, Priors, Sweep, likeness, limit_points
 
@@ -27,7 +28,7 @@ RAN_AWAY = ("diverged",)
 
 def priors(lab: Lab, known: Limits) -> Priors:
     """All that past runs say about the next plan."""
-    memories = [memory for memory in lab.history.memories.recent(READ) if memory.task == "text"]
+    memories = [memory for memory in lab.history.memories.recent(READ) if is_text({"task": memory.task})]
     return Priors({setting: tuple(sweeps(memories, setting)) for setting in SETTINGS}, known)
 
 

@@ -10,12 +10,11 @@ from datetime import datetime
 
 from advisor.diagnosis.findings import Diagnosis
 from advisor.proposals import learned
-from advisor.text import TextPlan
 from loralab.core.errors import Unavailable
 from loralab.core.incident_kinds import KINDS
 from loralab.core.records import Record
 from loralab.history import Act, Memory
-from loralab.lab import POINT_NAMES, Lab, Limits, Point
+from loralab.lab import POINT_NAMES, Lab, Limits, Point, setting_label
 
 RUNS, ROWS = 20, 30  # shown
 SHOWN = {"memory": 4, "rate": 1}  # numbers of a point that are told
@@ -147,9 +146,8 @@ def _changes(act: Act) -> str:
 
 def _setting(name: str) -> str:
     """What the plan calls a setting."""
-    field = TextPlan.model_fields.get(name)
-    label = str((field.json_schema_extra or {}).get("label", "")) if field and isinstance(field.json_schema_extra, dict) else ""
-    return f"{label[:1].lower()}{label[1:]}" if label else name.replace("_", " ")
+    label = setting_label(name)
+    return f"{label[:1].lower()}{label[1:]}"
 
 
 def _troubles(memory: Memory) -> str:
