@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import weakref
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from typing import Any
 
@@ -92,7 +92,7 @@ def _tensors(result: Any) -> Iterable[Tensor]:
 
 
 @contextmanager
-def fused_attention(where: str) -> Iterator[None]:
+def fused_attention(where: str) -> Generator[None, None, None]:
     """Attention as the kernel the device `where` would choose, for tensors without content: for them torch falls back to plain arithmetic.
 
     Replaced by name and not by a mode, because modes are not in force while a block is computed again on the way back.
