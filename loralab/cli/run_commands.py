@@ -13,8 +13,7 @@ from loralab.cli import export_commands, terminal
 from loralab.cli.console import Detach, Home, Json, Output, Run, conclude, follow, newest, succeed
 from loralab.core.paths import write_atomic
 from loralab.core.words import figure
-from loralab.lab import Lab
-from loralab.serve.client import ChatServer
+from loralab.lab import ChatServer, Lab
 
 
 def register(app: typer.Typer) -> None:
@@ -110,7 +109,7 @@ def evaluate(
     succeed(view)
     looks = [look for look in view.evaluations if look.split == "final"]
     scores = looks[-1].scores if looks else ()
-    text = [s.words or f"{s.name}: {figure(s.base)} before, {figure(s.adapter)} after" for s in scores]
+    text = [s.words or f"{s.name}: {figure(s.before)} before, {figure(s.after)} after" for s in scores]
     found = lab.judgement(work) if scores else {}
     second = [table for name in ("judge", "entailment") if (table := found.get("tables", {}).get(name, {}).get(name))]
     text += [f"{table['words']} {table.get('warning', '')}".strip() for table in second if table["silent"] or table.get("warning")]

@@ -11,7 +11,7 @@ from typing import Any, TextIO
 
 from loralab.core.events import Adjusted, RunView
 from loralab.core.words import duration, figure
-from loralab.reports.incidents import adjustment
+from loralab.lab import adjustment
 
 PLAIN_EVERY = 5.0  # seconds between two lines where the output is a file and a line cannot be written over
 BAR = 24
@@ -115,7 +115,7 @@ def answers(samples: Sequence[dict[str, Any]], columns: int) -> str:
         asked = "\n".join(textwrap.wrap(f"{number}. {prompt}", columns))
         wanted = textwrap.shorten(sample["reference"], columns - 12, placeholder=" …")
         asked += f"\n   (expected: {wanted})" if wanted else ""
-        blocks.append(f"{asked}\n\n{side_by_side(sample['base'], sample['adapter'], ('before', 'after'), columns)}")
+        blocks.append(f"{asked}\n\n{side_by_side(sample['before'], sample['after'], ('before', 'after'), columns)}")
     return "\n\n".join(blocks)
 
 

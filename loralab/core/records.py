@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
 from loralab.core.errors import Problem
 
@@ -283,7 +283,7 @@ class Footprint(Record):
 
     memory_bytes: int  # the middle estimate, which is shown
     free_bytes: int
-    careful_bytes: int = 0  # what it hardly ever goes beyond: it decides whether a run may begin
+    upper_bytes: int = 0  # what it hardly ever goes beyond: it decides whether a run may begin
     host_bytes: int = 0  # main memory beside the card's, where something is offloaded
     runs: int = 0  # of this kind on this computer that corrected the number
     error: float | None = None  # share by which the number is usually off, where it is not the stage's own
@@ -310,7 +310,7 @@ class Proposal(Record):
     reasons: dict[str, str]
     footprint: Footprint
     problems: tuple[Problem, ...] = ()
-    ways: tuple[Alternative, ...] = ()  # where it does not fit, the nearest first
+    alternatives: tuple[Alternative, ...] = ()  # where it does not fit, the nearest first
 
 
 class Provenance(Record):
@@ -324,6 +324,11 @@ class Provenance(Record):
 # ---- results ---------------------------------------------------------------------------------------------------------------
 
 
+def _once_named(name: str, old: str, default: Any = ...) -> Any:
+    """A field that files of earlier versions have under another name."""
+    return Field(default, validation_alias=AliasChoices(name, old))
+
+
 class Artifact(Record):
     """A file or folder a worker made."""
 
@@ -335,22 +340,22 @@ class Artifact(Record):
 
 
 class Sample(Record):
-    """One held-out prompt answered by base and adapter; `active` names the adapters that were on for each answer (checked, not assumed)."""
+    """One held-out prompt answered before and after; `active` names the adapters that were on for each answer (checked, not assumed)."""
 
     prompt: str
     reference: str = ""
-    base: str
-    adapter: str
-    base_active: tuple[str, ...] = ()
-    adapter_active: tuple[str, ...] = ()
+    before: str = _once_named("before", "base")
+    after: str = _once_named("after", "adapter")
+    before_active: tuple[str, ...] = _once_named("before_active", "base_active", ())
+    after_active: tuple[str, ...] = _once_named("after_active", "adapter_active", ())
 
 
 class Score(Record):
-    """Base against adapter on held-out examples, paired per row. `low`..`high`: 95 % interval of the difference (adapter - base)."""
+    """Before against after on held-out examples, paired per row. `low`..`high`: 95 % interval of the difference (after - before)."""
 
     name: str
-    base: float
-    adapter: float
+    before: float = _once_named("before", "base")
+    after: float = _once_named("after", "adapter")
     n: int
     difference: float = 0.0
     low: float = 0.0

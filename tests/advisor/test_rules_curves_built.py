@@ -33,15 +33,12 @@ def _card(**changes: Any) -> Any:
 
 def _needs(memory: float, free: float, weights: float) -> Footprint:
     return Footprint(
-        memory_bytes=int(memory * GB),
-        careful_bytes=int(1.08 * memory * GB),
-        free_bytes=int(free * GB),
-        parts={"weights": int(weights * GB)},
+        memory_bytes=int(memory * GB), upper_bytes=int(1.08 * memory * GB), free_bytes=int(free * GB), parts={"weights": int(weights * GB)}
     )
 
 
 def _judged(difference: float) -> Evaluated:
-    score = Score(name="loss", base=3.0, adapter=3.0 + difference, n=50, difference=difference, verdict="no difference seen")
+    score = Score(name="loss", before=3.0, after=3.0 + difference, n=50, difference=difference, verdict="no difference seen")
     return Evaluated(step=200, split="final", loss=3.0, n=50, scores=(score,), verdict="no difference seen")
 
 

@@ -47,14 +47,14 @@ def check(case: Case) -> Found | None:
 def _unrelated(case: Case, facts: Facts) -> Found | None:
     """Questions foretell nothing of their answers, before the training and for what came of it."""
     fit = case.signals.score("question_fit")
-    if fit is None or fit.adapter >= HELPS or facts.foretold_pairs < PAIRS or facts.foretold >= CHANCE * facts.foretold_pairs:
+    if fit is None or fit.after >= HELPS or facts.foretold_pairs < PAIRS or facts.foretold >= CHANCE * facts.foretold_pairs:
         return None
     if max(facts.commonest, facts.same_question) > ALIKE * facts.n_train or facts.questions_repeated > AGAIN * facts.n_train:
         return None
     evidence = (
         Evidence(what="deviations above chance by which like questions have like answers", value=facts.foretold),
         Evidence(what="questions and answers that were compared", value=facts.foretold_pairs),
-        Evidence(what="likelier is an answer after its own question than after another, with the adapter", value=fit.adapter, unit="nats"),
+        Evidence(what="likelier is an answer after its own question than after another, with the adapter", value=fit.after, unit="nats"),
     )
     words = (
         "Like questions have no more like answers than chance would have it, and after the training an answer is hardly likelier after its "

@@ -32,7 +32,7 @@ def check(case: Case) -> Found | None:
     evidence = (
         seen(facts, "hollow", "answers of a placeholder only"),
         seen(facts, "empty", "answers without a word"),
-        *((Evidence(what="empty answers after training", value=silent.adapter),) if silent and worse else ()),
+        *((Evidence(what="empty answers after training", value=silent.after),) if silent and worse else ()),
     )
     words = f"{examples(number)} of {facts.n_train:,} have an answer that says nothing."
     fix = Fix(words="Remove the examples whose answer says nothing.", data="drop_empty", rows=number)

@@ -27,7 +27,7 @@ def check(case: Case) -> Found | None:
     evidence = (
         seen(facts, "odd_script", "answers in other letters than most"),
         Evidence(what="kinds of letters", value=facts.scripts),
-        *((Evidence(what="answers in the wrong language after training", value=score.adapter),) if score and worse else ()),
+        *((Evidence(what="answers in the wrong language after training", value=score.after),) if score and worse else ()),
     )
     words = f"{examples(facts.odd_script)} of {facts.n_train + facts.n_heldout:,} are answered in other letters than the rest."
     fix = Fix(words="Leave these examples out.", data="drop_odd_script", rows=facts.odd_script)

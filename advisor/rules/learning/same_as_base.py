@@ -20,7 +20,7 @@ def check(case: Case) -> Found | None:
     """The verdict's loss is the same to rounding though the training moved it, or the answers were written without the adapter."""
     score = case.signals.score("loss")
     samples = case.view.samples if case.view else ()
-    asleep = [one for one in samples if not one.adapter_active]
+    asleep = [one for one in samples if not one.after_active]
     same = score is not None and abs(score.difference) < NOTHING and share_gained(case) > MOVED
     if not same and not (samples and len(asleep) == len(samples)):
         return None
@@ -28,8 +28,8 @@ def check(case: Case) -> Found | None:
         return None
     evidence = [Evidence(what="held-out loss at best", value=case.signals.best, step=case.signals.best_step)]
     if score is not None:
-        evidence.append(Evidence(what="loss in the verdict without the adapter", value=score.base))
-        evidence.append(Evidence(what="loss in the verdict with it", value=score.adapter))
+        evidence.append(Evidence(what="loss in the verdict without the adapter", value=score.before))
+        evidence.append(Evidence(what="loss in the verdict with it", value=score.after))
     evidence += [Evidence(what="answers written without the adapter switched on", value=len(asleep))] if asleep else []
     fixes = (Fix(words="Judge it again."), Fix(words="Train with all linear parts.", settings={"targets": "all-linear"}))
     words = "The training moved the loss, and in the verdict the adapter makes no difference at all."

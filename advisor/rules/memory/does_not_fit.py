@@ -23,11 +23,11 @@ def check(case: Case) -> Found | None:
     needs = case.needs
     if case.view is not None or needs is None or not needs.free_bytes or needs.parts.get("weights", 0) > needs.free_bytes:
         return None
-    if needs.careful_bytes <= FITS * needs.free_bytes:
+    if needs.upper_bytes <= FITS * needs.free_bytes:
         return None
     evidence = (
         Evidence(what="it will need", value=needs.memory_bytes / 1e9, unit="GB"),
-        Evidence(what="it may need at times", value=needs.careful_bytes / 1e9, unit="GB"),
+        Evidence(what="it may need at times", value=needs.upper_bytes / 1e9, unit="GB"),
         Evidence(what="memory that is free", value=needs.free_bytes / 1e9, unit="GB"),
     )
     sure = needs.memory_bytes > needs.free_bytes
@@ -42,7 +42,7 @@ def _fixes(case: Case, needs: Footprint) -> tuple[Fix, ...]:
     row = load(case.text, case.profile).row
     rows = rows_at_once(case.text, row)
     grows = needs.parts.get("activations", 0) + needs.parts.get("head", 0)
-    room = FILLED * needs.free_bytes - (needs.careful_bytes - grows)
+    room = FILLED * needs.free_bytes - (needs.upper_bytes - grows)
     fitting = int(rows * room / grows) if grows else 0
     found: list[Fix] = []
     if 0 < fitting < rows:

@@ -23,19 +23,19 @@ def check(case: Case) -> Found | None:
     if score is None or score.verdict != "worse":
         return None
     evidence = (
-        Evidence(what="loss on everyday tasks before", value=score.base),
-        Evidence(what="loss on everyday tasks after", value=score.adapter),
+        Evidence(what="loss on everyday tasks before", value=score.before),
+        Evidence(what="loss on everyday tasks after", value=score.after),
         Evidence(what="learning rate", value=case.plan.learning_rate),
         Evidence(what="rounds over the examples", value=float(case.plan.epochs)),
     )
-    words = f"On {score.n} everyday tasks its loss went from {score.base:.2f} to {score.adapter:.2f}."
+    words = f"On {score.n} everyday tasks its loss went from {score.before:.2f} to {score.after:.2f}."
     rate = float(f"{case.plan.learning_rate / 3:.2g}")
     rounds = max(1.0, round(case.plan.epochs / 2, 1))
     fixes = (
         Fix(words=f"Use a learning rate of {rate:g}.", settings={"learning_rate": rate}),
         Fix(words=f"Use {rounds:g} rounds over the examples.", settings={"epochs": rounds}),
     )
-    knew = score.base <= KNEW
+    knew = score.before <= KNEW
     return Found(confidence=0.7 if knew else UNSURE, words=words, evidence=evidence, fixes=fixes, severity="warning" if knew else "info")
 
 

@@ -19,10 +19,10 @@ def check(case: Case) -> Found | None:
     if score is None or score.verdict != "worse" or (case.facts is not None and share(case.facts, "marked") >= 0.02):
         return None
     evidence = (
-        Evidence(what="answers with marks, before training", value=score.base),
-        Evidence(what="the same after training", value=score.adapter),
+        Evidence(what="answers with marks, before training", value=score.before),
+        Evidence(what="the same after training", value=score.after),
     )
-    words = f"{score.adapter:.0%} of its answers hold marks that are not meant to be read; before training it was {score.base:.0%}."
+    words = f"{score.after:.0%} of its answers hold marks that are not meant to be read; before training it was {score.before:.0%}."
     fix = Fix(words="Remove marks of templates from the examples.", data="strip_marks")
     return Found(confidence=0.6, words=words, evidence=evidence, fixes=(fix,))
 

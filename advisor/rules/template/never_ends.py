@@ -19,15 +19,15 @@ SELDOM = 0.5
 def check(case: Case) -> Found | None:
     """The verdict's share of ended answers got worse and is low, while the examples do have ends."""
     score = case.signals.score("ends_turn")
-    if score is None or score.adapter >= SELDOM or score.verdict != "worse":
+    if score is None or score.after >= SELDOM or score.verdict != "worse":
         return None
     if case.facts is not None and share(case.facts, "unended") > SELDOM:
         return None  # then the cause is known: see end_not_learned and end_cut_off
     evidence = (
-        Evidence(what="answers that ended by themselves, before training", value=score.base),
-        Evidence(what="the same after training", value=score.adapter),
+        Evidence(what="answers that ended by themselves, before training", value=score.before),
+        Evidence(what="the same after training", value=score.after),
     )
-    words = f"{score.adapter:.0%} of its answers ended by themselves; before training it was {score.base:.0%}."
+    words = f"{score.after:.0%} of its answers ended by themselves; before training it was {score.before:.0%}."
     fix = Fix(words=f"Use {case.plan.epochs * 2:g} rounds.", settings={"epochs": case.plan.epochs * 2})
     return Found(confidence=0.55, words=words, evidence=evidence, fixes=(fix,))
 

@@ -26,7 +26,7 @@ def check(case: Case) -> Found | None:
     worse = leaks is not None and leaks.verdict == "worse"
     evidence = (
         seen(facts, "marked", "examples with marks of a template"),
-        *((Evidence(what="answers with such marks after training", value=leaks.adapter),) if leaks and worse else ()),
+        *((Evidence(what="answers with such marks after training", value=leaks.after),) if leaks and worse else ()),
     )
     words = f"{examples(facts.marked)} of {facts.n_train:,} hold marks of a chat template in their own words."
     fix = Fix(words="Remove the marks from the examples.", data="strip_marks", rows=facts.marked)
