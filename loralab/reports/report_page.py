@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from loralab.core.events import Adjusted, Evaluated, Incident, RunView
+from loralab.core.events import Adjusted, Incident, RunView
 from loralab.core.paths import DATA
 from loralab.core.records import Score
 from loralab.core.report import judged, run_report
@@ -229,7 +229,7 @@ def _ticks(view: RunView) -> list[tuple[str, str]]:
 
 def _story(view: RunView) -> Iterator[str]:
     """What happened besides learning, in order."""
-    happened: list[Incident | Adjusted | Evaluated] = sorted((*view.incidents, *view.adjustments), key=lambda e: e.time)
+    happened: list[Incident | Adjusted] = sorted((*view.incidents, *view.adjustments), key=lambda e: e.time)
     for event in happened:
         match event:
             case Incident():

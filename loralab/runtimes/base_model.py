@@ -53,7 +53,7 @@ def _quantised(precision: str, where: torch.device) -> dict[str, Any]:
     if precision != "nf4":
         return {}
     try:
-        import bitsandbytes  # noqa: F401, PLC0415  # pyright: ignore[reportMissingImports]  (an optional part, for 4-bit plans)
+        import bitsandbytes  # noqa: F401, PLC0415  # pyright: ignore[reportMissingImports, reportUnusedImport]  (an optional part, for 4-bit plans)
     except ImportError as error:
         todo = "Install it (pip install bitsandbytes) or choose bf16."
         raise Unavailable("4-bit training needs the bitsandbytes package, which is not installed.", todo, code="no_bitsandbytes") from error

@@ -57,7 +57,7 @@ class Ledger(TorchDispatchMode):
     def count(self, tensor: Tensor, part: str = "") -> None:
         """Take a tensor's storage into the books, if it is not there, or move it to another part."""
         storage = tensor.untyped_storage()
-        key = storage._cdata  # noqa: SLF001  (the address of the storage itself: one without content has no data pointer)
+        key = storage._cdata  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  (the address of the storage itself: one without content has no data pointer)
         size = -(-storage.nbytes() // self.rounding) * self.rounding
         if key in self._held:
             if part:
