@@ -29,7 +29,7 @@ from loralab.datasets.fixes import OPERATIONS, DataFix, Reading
 from loralab.datasets.profile import SampleSet, profile_dataset, samples
 from loralab.exports import label_of
 from loralab.exports.offers import Offer, offers
-from loralab.history import History, Memory
+from loralab.history import Act, History, Memory
 from loralab.history import Point as MemoryPoint
 from loralab.machine import speed
 from loralab.machine.hardware import Machine, fingerprint, measure_machine
@@ -38,14 +38,18 @@ from loralab.models.catalog import Catalog, ModelCheck, ModelEntry
 from loralab.models.hub import check_on_hub, look_up_file
 from loralab.planning.calibration import Experience, gather
 from loralab.planning.duration import speeds
+from loralab.planning.estimate import footprint
+from loralab.planning.examined import what_is_learned
+from loralab.planning.fit import rows_that_fit
 from loralab.planning.limits import NAMES as POINT_NAMES
 from loralab.planning.limits import Limits, Point, against, never_twice, tame
 from loralab.planning.limits import of_settings as limit_points
-from loralab.planning.planner import propose, updates
+from loralab.planning.planner import propose, updates, usual_rate
 from loralab.planning.priors import DISTINCT, SETTINGS, Priors, Sweep, likeness
 from loralab.planning.tracer import Tracer, traced
 from loralab.reports import compare
 from loralab.reports.card import model_card, origin_of
+from loralab.reports.incidents import adjustment, told
 from loralab.reports.report_page import report_html, report_markdown
 from loralab.reports.subjects import Subject, parts_of, subject
 from loralab.runs import queue, runs
@@ -53,28 +57,12 @@ from loralab.runs.queue import Turn
 from loralab.runtimes.speech.local_model import LocalModel
 from loralab.serve.client import ChatServer
 from loralab.tasks import parse_plan, tasks
+from loralab.tasks.text import TextPlan
 
 # Besides the Lab, what it hands out and takes: the advisor reaches no further than this.
-__all__ = [
-    "DISTINCT",
-    "OPERATIONS",
-    "POINT_NAMES",
-    "SETTINGS",
-    "DataFix",
-    "Lab",
-    "Limits",
-    "Memory",
-    "MemoryPoint",
-    "ModelCheck",
-    "ModelEntry",
-    "Point",
-    "Priors",
-    "Sweep",
-    "likeness",
-    "limit_points",
-    "never_twice",
-    "tame",
-]
+__all__ = ["OPERATIONS", "DataFix", "Lab", "Machine", "ModelCheck", "ModelEntry", "TextPlan", "adjustment", "compare", "told"]
+__all__ += ["DISTINCT", "POINT_NAMES", "SETTINGS", "Limits", "Point", "Priors", "Sweep", "likeness", "limit_points", "never_twice", "tame"]
+__all__ += ["Act", "Memory", "MemoryPoint", "footprint", "rows_that_fit", "usual_rate", "what_is_learned"]
 
 FORESEEN = 64  # plans whose predictions are remembered until they are started
 
@@ -235,6 +223,10 @@ class Lab:
         """Every run in the workspace, newest first: id, title, kind, state, model, dataset, losses, started."""
         return self.history.runs()
 
+    def names(self) -> list[str]:
+        """The ids of all runs, oldest first."""
+        return runs.list_runs(self.home)
+
     def view(self, run: str) -> RunView:
         """What a run is doing now, from its event log."""
         return runs.view(self.home, run)
@@ -242,6 +234,10 @@ class Lab:
     def job(self, run: str) -> Job:
         """What a run was asked to do."""
         return runs.job(self.home, run)
+
+    def log(self, run: str) -> str:
+        """The end of what a run's process wrote beside its events."""
+        return runs.log_tail(self.home, run)
 
     def wait(self, run: str, watch: Callable[[RunView], None] | None = None, every: float = 0.3) -> RunView:
         """Block until the run ends, calling `watch` with each new view."""

@@ -10,8 +10,7 @@ from advisor.advisor import Advisor
 from advisor.diagnosis.findings import Diagnosis, Finding
 from advisor.diagnosis.preflight import blocking
 from advisor.text import is_text
-from loralab.cli.app import propose_for
-from loralab.cli.console import File, Home, Json, Model, Output, RepeatedPlan, Role, Set, chosen, repeated
+from loralab.cli.console import File, Home, Json, Model, Output, RepeatedPlan, Role, Set, chosen, propose_for, repeated
 from loralab.core.errors import UserError
 from loralab.lab import Lab
 

@@ -16,7 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from loralab.datasets.run_facts import Facts
+from advisor.text import TEXT_TASKS
+from loralab.core.facts import Facts
 from loralab.lab import DISTINCT, SETTINGS, Lab, Limits, Memory, MemoryPoint, Point, Priors, Sweep, likeness, limit_points
 
 TELLS = 0.003  # of the loss: a smaller difference between two runs is noise
@@ -27,7 +28,7 @@ RAN_AWAY = ("diverged",)
 
 def priors(lab: Lab, known: Limits) -> Priors:
     """All that past runs say about the next plan."""
-    memories = [memory for memory in lab.history.memories.recent(READ) if memory.task == "text"]
+    memories = [memory for memory in lab.history.memories.recent(READ) if memory.task in TEXT_TASKS]
     return Priors({setting: tuple(sweeps(memories, setting)) for setting in SETTINGS}, known)
 
 

@@ -16,8 +16,7 @@ from typing import Any
 from loralab.core.errors import UserError
 from loralab.core.jobs import AfterTrials, Job, TrainJob, Trial
 from loralab.core.records import Plan, Record
-from loralab.lab import Lab
-from loralab.reports.compare import compare
+from loralab.lab import Lab, compare
 
 SHARE, FEWEST, MOST = 0.1, 20, 60  # of the updates of the whole run; updates of a pilot
 APART = 3.0  # times: how far the others are from the usual value (the public sweep: 3 times off costs about 1 % of the loss)
@@ -124,7 +123,7 @@ def decide(judgements: dict[str, dict[str, Any]], usual: str) -> tuple[str, str]
     if best == usual:
         return usual, "The learning rate {usual} did best in the test."
     others = len(judgements) - 1
-    found = next(score for score in compare(judgements[usual], judgements[best]).scores if score.name == "bits_per_byte")
+    found = next(score for score in compare.compare(judgements[usual], judgements[best]).scores if score.name == "bits_per_byte")
     ahead = loss_of(judgements[usual]) - loss_of(judgements[best])
     if found.verdict == "better" and others * found.p <= SURE and ahead > luck(judgements[usual]):
         return best, "In the test the learning rate {chosen} did better than {usual}, by more than chance."

@@ -21,7 +21,6 @@ from loralab.core.jobs import Job, Retry, TrainJob
 from loralab.core.paths import write_atomic
 from loralab.core.records import Record
 from loralab.lab import Lab
-from loralab.runs import runs
 
 NEW = 50  # runs at the end of the list among which a run of this app's time is looked for
 LOCK_SECONDS = 5.0
@@ -87,7 +86,7 @@ def chain(lab: Lab, run: str) -> tuple[str, ...]:
 
 def _tries(lab: Lab, first: str) -> list[tuple[str, Retry]]:
     """Tries of the chain that began with `first`: they were made after it."""
-    names = runs.list_runs(lab.home)
+    names = lab.names()
     after = names[names.index(first) + 1 :] if first in names else names
     found: list[tuple[str, Retry]] = []
     for name in after:

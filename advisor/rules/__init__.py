@@ -12,9 +12,8 @@ from dataclasses import dataclass
 
 from advisor.diagnosis.case import Case
 from advisor.diagnosis.findings import Action, Finding, Found, Group, Severity
+from advisor.text import TEXT_TASKS
 from loralab.core import plugins
-
-TEXT_TASKS = frozenset({"text"})
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import Literal
 from advisor.diagnosis.findings import Finding
 from advisor.words.summary import RunSummary
 from loralab.core.records import Record
-from loralab.reports.incidents import told
+from loralab.lab import told
 
 MOST, LONGEST = 12, 40
 

@@ -14,8 +14,7 @@ from advisor.text import TextPlan
 from loralab.core.errors import Unavailable
 from loralab.core.incident_kinds import KINDS
 from loralab.core.records import Record
-from loralab.history import Act, Memory
-from loralab.lab import POINT_NAMES, Lab, Limits, Point
+from loralab.lab import POINT_NAMES, Act, Lab, Limits, Memory, Point
 
 RUNS, ROWS = 20, 30  # shown
 SHOWN = {"memory": 4, "rate": 1}  # numbers of a point that are told

@@ -17,6 +17,7 @@ import typer
 from loralab.cli.terminal import LiveLine, verdict
 from loralab.core.errors import RunFailed, UserError
 from loralab.core.events import RunView
+from loralab.core.records import Proposal
 from loralab.core.strict_json import plain
 from loralab.lab import Lab
 from loralab.tasks import parse_plan, tasks
@@ -118,6 +119,13 @@ def _is_there(path: Path) -> bool:
         return path.expanduser().exists()
     except (OSError, ValueError, RuntimeError):  # too long a name, a zero byte, a home that nobody has
         return False
+
+
+def propose_for(lab: Lab, file: str, model: str, changes: dict[str, Any], role: list[str] | None) -> Proposal:
+    """The plan proposed for a file, with the settings and columns a person fixed."""
+    roles = pairs(role, "--role") or changes.get("roles")
+    profile = lab.profile(source(lab, file), model=model, roles=roles or None, learn_from=changes.get("learn_from", "replies"))
+    return lab.propose(profile, model=model, **changes)
 
 
 def newest(lab: Lab, run: str, *, trained: bool = False) -> str:

@@ -199,7 +199,7 @@ def test_three_short_runs_by_real_workers_pick_a_setting_and_are_told_apart_from
 
 def test_a_test_of_which_all_failed_says_so(lab: Lab):
     plan = TextPlan(dataset=str(lab.home / "absent.csv"))
-    names = pilots.begin(lab, plan, 100, (1e-4,), {"model": "absent"}, follow=False)
+    names = pilots.begin(lab, plan, 100, (1e-4,), follow=False)
     lab.wait(names[0])
     with pytest.raises(UserError, match="None of the tests"):
         pilots.pick(lab, names)

@@ -44,7 +44,7 @@ def _in_vain(case: Case) -> bool:
 def check(case: Case) -> Found | None:
     """Few updates are planned; after a run only where it learned little with a usual learning rate, or was over in a handful of them."""
     ended = short(case)
-    updates = len(case.signals.steps) if ended else planned_updates(case, case.asked.effective_batch)
+    updates = planned_updates(case, case.asked.effective_batch) if case.view is None else len(case.signals.steps)
     if not 0 < updates < ENOUGH_UPDATES or too_large(case):
         return None
     if case.view is not None and not ended and not _in_vain(case):
