@@ -5,6 +5,8 @@ Invariant: every number a person is told is the value of an Evidence, so that pr
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from pydantic import Field
@@ -53,13 +55,29 @@ class Fix(Record):
     rows: int = 0  # examples it concerns
 
 
-class Found(Record):
+def fact(what: str, value: float | str | None = None, unit: str = "", **where: Any) -> Evidence:
+    """A fact as evidence; `where`: its step, rows, run or line."""
+    return Evidence(what=what, value=value, unit=unit, **where)
+
+
+def change(words: str, /, **settings: Any) -> Fix:
+    """A way out by other settings."""
+    return Fix(words=words, settings=settings)
+
+
+def advice(words: str, data: str = "", rows: int = 0) -> Fix:
+    """A way out for a person, or one that changes the examples."""
+    return Fix(words=words, data=data, rows=rows)
+
+
+@dataclass(frozen=True)
+class Found:
     """What a rule's check says; the rule adds its own name, title and class."""
 
-    confidence: float = Field(ge=0, le=1)  # that this is what went wrong; of information: that it bears on what came of the run
+    confidence: float  # that this is what went wrong; of information: that it bears on what came of the run
     words: str  # what was seen here, one or two sentences with their numbers
-    evidence: tuple[Evidence, ...] = ()
-    fixes: tuple[Fix, ...] = ()  # the first is what a retry does
+    evidence: Sequence[Evidence] = ()
+    fixes: Sequence[Fix] = ()  # the first is what a retry does
     severity: Severity | None = None  # where it is not the rule's usual one
     action: Action | None = None
 

@@ -7,6 +7,7 @@ no clock, no file and no memory, and gives None where it sees nothing or is not 
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -22,13 +23,18 @@ class Rule:
 
     id: str  # its row in the table of causes: R02
     group: Group
-    title: str  # the cause as a short sentence without a full stop
     severity: Severity
     action: Action
     check: Callable[[Case], Found | None]
     before: bool = False  # asks nothing of a run: it is asked before the first update, too
     during: bool = True  # also asked while the run goes on
     tasks: frozenset[str] | None = TEXT_TASKS  # kinds of training it knows; None: every kind, for it reads no setting of one of them
+
+    @property
+    def title(self) -> str:
+        """The cause as a short sentence without a full stop: how its page begins."""
+        page = sys.modules[self.check.__module__].__doc__ or ""
+        return " ".join(page.partition("\n\n")[0].split()).removesuffix(".")
 
     def find(self, name: str, case: Case) -> Finding | None:
         """The finding of this rule, which lives in the module `name`."""
@@ -44,8 +50,8 @@ class Rule:
             severity=found.severity or self.severity,
             action=found.action or self.action,
             confidence=found.confidence,
-            evidence=found.evidence,
-            fixes=found.fixes,
+            evidence=tuple(found.evidence),
+            fixes=tuple(found.fixes),
         )
 
 

@@ -6,7 +6,7 @@ Invariant: what is not odd stays as the person asked for it.
 from __future__ import annotations
 
 from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Fix
+from advisor.diagnosis.findings import Fix, change
 from advisor.diagnosis.usual import USUAL_SCALE, rate_words, usual_rate
 from advisor.rules._reading import BEYOND, LOUD
 
@@ -21,7 +21,7 @@ def usual_corrections(case: Case) -> Fix:
     """
     if QUIET < case.scale < LOUD:
         rate = rate_words(usual_rate(case))
-        return Fix(words=f"Use a learning rate of {rate:g}.", settings={"learning_rate": rate})
+        return change(f"Use a learning rate of {rate:g}.", learning_rate=rate)
     alpha, usual, asked = USUAL_SCALE * case.text.rank, usual_rate(case) * case.scale / USUAL_SCALE, case.asked.learning_rate
     settings: dict[str, object] = {"alpha": alpha, **({"use_rslora": False} if case.text.use_rslora else {})}
     if usual / BEYOND <= asked <= usual * BEYOND:
@@ -32,4 +32,4 @@ def usual_corrections(case: Case) -> Fix:
         words = f"Use an alpha of {alpha:g}, twice the rank, and a learning rate of {rate:g}."
     if rate != case.plan.learning_rate:
         settings["learning_rate"] = rate
-    return Fix(words=words, settings=settings)
+    return change(words, **settings)

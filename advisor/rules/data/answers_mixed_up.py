@@ -12,7 +12,7 @@ What to do: look at some rows, then make the file again from where it comes from
 """
 
 from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Evidence, Fix, Found
+from advisor.diagnosis.findings import Found, advice, fact
 from advisor.rules import Rule
 from loralab.core.facts import Facts
 
@@ -35,13 +35,13 @@ def check(case: Case) -> Found | None:
     if facts.ties < FEWEST or facts.own_ties >= DOUBTFUL * facts.ties:
         return _unrelated(case, facts)
     evidence = (
-        Evidence(what="questions tied to an answer by a word that stands in no other", value=facts.ties),
-        Evidence(what="of these, tied to their own answer", value=facts.own_ties),
+        fact("questions tied to an answer by a word that stands in no other", facts.ties),
+        fact("of these, tied to their own answer", facts.own_ties),
     )
     words = f"Of {facts.ties:,} questions that share a rare word with one answer, {facts.own_ties:,} share it with their own."
-    fix = Fix(words="Make the file again, and sort whole rows only.", rows=facts.n_train)
+    fix = advice("Make the file again, and sort whole rows only.", rows=facts.n_train)
     sure = 0.9 if facts.own_ties < BELONG * facts.ties else 0.7
-    return Found(confidence=sure, words=words, evidence=evidence, fixes=(fix,))
+    return Found(sure, words, evidence, (fix,))
 
 
 def _unrelated(case: Case, facts: Facts) -> Found | None:
@@ -52,16 +52,16 @@ def _unrelated(case: Case, facts: Facts) -> Found | None:
     if max(facts.commonest, facts.same_question) > ALIKE * facts.n_train or facts.questions_repeated > AGAIN * facts.n_train:
         return None
     evidence = (
-        Evidence(what="deviations above chance by which like questions have like answers", value=facts.foretold),
-        Evidence(what="questions and answers that were compared", value=facts.foretold_pairs),
-        Evidence(what="likelier is an answer after its own question than after another, with the adapter", value=fit.adapter, unit="nats"),
+        fact("deviations above chance by which like questions have like answers", facts.foretold),
+        fact("questions and answers that were compared", facts.foretold_pairs),
+        fact("likelier is an answer after its own question than after another, with the adapter", fit.adapter, "nats"),
     )
     words = (
         "Like questions have no more like answers than chance would have it, and after the training an answer is hardly likelier after its "
         "own question than after another one."
     )
-    fix = Fix(words="Look at some rows; where answers belong elsewhere, make the file again and sort whole rows only.", rows=facts.n_train)
-    return Found(confidence=UNRELATED, words=words, evidence=evidence, fixes=(fix,), severity="warning")
+    fix = advice("Look at some rows; where answers belong elsewhere, make the file again and sort whole rows only.", rows=facts.n_train)
+    return Found(UNRELATED, words, evidence, (fix,), severity="warning")
 
 
-RULE = Rule("R85", "data", "The answers do not belong to the questions", "error", "propose", check, before=True)
+RULE = Rule("R85", "data", "error", "propose", check, before=True)

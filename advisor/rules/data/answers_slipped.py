@@ -9,7 +9,7 @@ What to do: move the answers back by that many rows, which can be done for you, 
 """
 
 from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Evidence, Fix, Found
+from advisor.diagnosis.findings import Found, advice, fact
 from advisor.rules import Rule
 
 FEWEST, MOST = 15, 0.2  # ties at one distance, and of all ties
@@ -24,13 +24,13 @@ def check(case: Case) -> Found | None:
     side = "below" if facts.slip > 0 else "above"
     where = f"{abs(facts.slip)} {'row' if abs(facts.slip) == 1 else 'rows'} {side} it"
     evidence = (
-        Evidence(what="questions tied to an answer by a word that stands in no other", value=facts.ties),
-        Evidence(what="of these, tied to their own answer", value=facts.own_ties),
-        Evidence(what=f"of these, tied to the answer {abs(facts.slip)} rows {side}", value=facts.slip_ties),
+        fact("questions tied to an answer by a word that stands in no other", facts.ties),
+        fact("of these, tied to their own answer", facts.own_ties),
+        fact(f"of these, tied to the answer {abs(facts.slip)} rows {side}", facts.slip_ties),
     )
     words = f"{facts.slip_ties:,} of {facts.ties:,} questions share a rare word with the answer {where}, {facts.own_ties:,} with their own."
-    fix = Fix(words=f"Move the answers back by {abs(facts.slip)}.", data="realign", rows=facts.n_train)
-    return Found(confidence=0.95, words=words, evidence=evidence, fixes=(fix,))
+    fix = advice(f"Move the answers back by {abs(facts.slip)}.", "realign", facts.n_train)
+    return Found(0.95, words, evidence, (fix,))
 
 
-RULE = Rule("R86", "data", "The column of answers has slipped against the questions", "error", "propose", check, before=True)
+RULE = Rule("R86", "data", "error", "propose", check, before=True)

@@ -9,7 +9,7 @@ What to do: decide for one answer where only one is right, and remove the others
 """
 
 from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Evidence, Fix, Found
+from advisor.diagnosis.findings import Found, advice, fact
 from advisor.rules import Rule
 from advisor.rules._examples import SMALL, examples, seen
 
@@ -27,20 +27,17 @@ def check(case: Case) -> Found | None:
     sorted_texts = facts.classes > 1
     if facts.questions_repeated < 2 or part < SOME:
         return None
-    evidence = (
-        seen(facts, "questions_repeated", "examples whose question had another answer before"),
-        Evidence(what="classes", value=facts.classes),
-    )
+    evidence = (seen(facts, "questions_repeated", "examples whose question had another answer before"), fact("classes", facts.classes))
     words = f"{examples(facts.questions_repeated)} of {facts.n_train:,} answer a question that an earlier one answers otherwise."
-    fix = Fix(words="Keep one answer to each question.", data="drop_contradicting", rows=facts.questions_repeated)
+    fix = advice("Keep one answer to each question.", "drop_contradicting", facts.questions_repeated)
     loud = part >= (MANY if sorted_texts else TALK)
     return Found(
-        confidence=min(0.95, 0.7 + part) if sorted_texts else 0.5 if loud else SMALL + part / 2,
-        words=words,
-        evidence=evidence,
-        fixes=(fix,),
+        min(0.95, 0.7 + part) if sorted_texts else 0.5 if loud else SMALL + part / 2,
+        words,
+        evidence,
+        (fix,),
         severity="warning" if loud else "info",
     )
 
 
-RULE = Rule("R84", "data", "The same question is answered in different ways", "warning", "propose", check, before=True)
+RULE = Rule("R84", "data", "warning", "propose", check, before=True)

@@ -10,7 +10,7 @@ leave them as they are.
 """
 
 from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Fix, Found
+from advisor.diagnosis.findings import Found, advice
 from advisor.rules import Rule
 from advisor.rules._examples import examples, seen, share
 
@@ -24,10 +24,8 @@ def check(case: Case) -> Found | None:
         return None
     part = share(facts, "written_down")
     words = f"{examples(facts.written_down)} of {facts.n_train:,} are texts that hold a conversation, and are read as plain text."
-    fix = Fix(words="Take them apart into questions and answers.", data="restructure", rows=facts.written_down)
-    return Found(
-        confidence=0.5 + 0.4 * part, words=words, evidence=(seen(facts, "written_down", "conversations written down"),), fixes=(fix,)
-    )
+    fix = advice("Take them apart into questions and answers.", "restructure", facts.written_down)
+    return Found(0.5 + 0.4 * part, words, (seen(facts, "written_down", "conversations written down"),), (fix,))
 
 
-RULE = Rule("R101", "data", "The texts are conversations written down", "warning", "propose", check, before=True)
+RULE = Rule("R101", "data", "warning", "propose", check, before=True)

@@ -8,7 +8,7 @@ What to do: remove these rows or write real answers.
 """
 
 from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Evidence, Fix, Found
+from advisor.diagnosis.findings import Found, advice, fact
 from advisor.rules import Rule
 from advisor.rules._examples import examples, seen, share
 
@@ -32,12 +32,12 @@ def check(case: Case) -> Found | None:
     evidence = (
         seen(facts, "hollow", "answers of a placeholder only"),
         seen(facts, "empty", "answers without a word"),
-        *((Evidence(what="empty answers after training", value=silent.adapter),) if silent and worse else ()),
+        *((fact("empty answers after training", silent.adapter),) if silent and worse else ()),
     )
     words = f"{examples(number)} of {facts.n_train:,} have an answer that says nothing."
-    fix = Fix(words="Remove the examples whose answer says nothing.", data="drop_empty", rows=number)
+    fix = advice("Remove the examples whose answer says nothing.", "drop_empty", number)
     loud = part >= MANY or worse
-    return Found(confidence=min(0.95, 0.6 + part), words=words, evidence=evidence, fixes=(fix,), severity="warning" if loud else "info")
+    return Found(min(0.95, 0.6 + part), words, evidence, (fix,), severity="warning" if loud else "info")
 
 
 def _lost(case: Case, rows: list[int]) -> Found | None:
@@ -46,11 +46,11 @@ def _lost(case: Case, rows: list[int]) -> Found | None:
     part = len(rows) / max(1, read)
     if not rows or part < FEW:
         return None
-    evidence = (Evidence(what="examples left out because their answer is empty", value=len(rows), rows=tuple(rows[:20])),)
+    evidence = (fact("examples left out because their answer is empty", len(rows), rows=tuple(rows[:20])),)
     words = f"{len(rows):,} of {read:,} rows have no answer and are left out."
-    fix = Fix(words="Fill in the missing answers, or choose another column for them.", rows=len(rows))
+    fix = advice("Fill in the missing answers, or choose another column for them.", rows=len(rows))
     loud = part >= MANY
-    return Found(confidence=min(0.95, 0.6 + part), words=words, evidence=evidence, fixes=(fix,), severity="warning" if loud else "info")
+    return Found(min(0.95, 0.6 + part), words, evidence, (fix,), severity="warning" if loud else "info")
 
 
-RULE = Rule("R64", "data", "Answers that say nothing are among the examples", "warning", "propose", check, before=True)
+RULE = Rule("R64", "data", "warning", "propose", check, before=True)

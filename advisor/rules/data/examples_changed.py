@@ -8,7 +8,7 @@ What to do: open it again. A run always learns from the file as it is when it be
 """
 
 from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Evidence, Fix, Found
+from advisor.diagnosis.findings import Found, advice, fact
 from advisor.rules import Rule
 
 
@@ -20,11 +20,11 @@ def check(case: Case) -> Found | None:
     if profile.path != case.plan.dataset or profile.roles != (case.text.roles or profile.roles):
         return None
     evidence = (
-        Evidence(what="examples when it was looked at", value=profile.n_kept),
-        Evidence(what="examples now", value=facts.n_train + facts.n_heldout + facts.unlearned),
+        fact("examples when it was looked at", profile.n_kept),
+        fact("examples now", facts.n_train + facts.n_heldout + facts.unlearned),
     )
     words = "The file is not the one that was looked at: its content changed."
-    return Found(confidence=0.9, words=words, evidence=evidence, fixes=(Fix(words="Open the file again."),))
+    return Found(0.9, words, evidence, (advice("Open the file again."),))
 
 
-RULE = Rule("R67", "data", "The file of examples changed since it was looked at", "info", "inform", check, before=True)
+RULE = Rule("R67", "data", "info", "inform", check, before=True)

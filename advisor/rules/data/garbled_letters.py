@@ -8,7 +8,7 @@ What to do: export the file again as UTF-8 from where it comes from, or leave th
 """
 
 from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Fix, Found
+from advisor.diagnosis.findings import Found, advice
 from advisor.rules import Rule
 from advisor.rules._examples import examples, seen, share
 
@@ -23,16 +23,16 @@ def check(case: Case) -> Found | None:
     part = share(facts, "garbled")
     words = f"{examples(facts.garbled)} of {facts.n_train:,} hold garbled letters."
     fixes = (
-        Fix(words="Save the file again as UTF-8 from where it comes from.", rows=facts.garbled),
-        Fix(words="Leave these examples out.", data="drop_garbled", rows=facts.garbled),
+        advice("Save the file again as UTF-8 from where it comes from.", rows=facts.garbled),
+        advice("Leave these examples out.", "drop_garbled", facts.garbled),
     )
     return Found(
-        confidence=min(0.95, 0.7 + part),
-        words=words,
-        evidence=(seen(facts, "garbled", "examples with garbled letters"),),
-        fixes=fixes,
+        min(0.95, 0.7 + part),
+        words,
+        (seen(facts, "garbled", "examples with garbled letters"),),
+        fixes,
         severity="warning" if part >= MANY else "info",
     )
 
 
-RULE = Rule("R88", "data", "Letters of the examples are garbled", "warning", "propose", check, before=True)
+RULE = Rule("R88", "data", "warning", "propose", check, before=True)

@@ -10,7 +10,7 @@ the verdict with that in mind.
 """
 
 from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Evidence, Fix, Found
+from advisor.diagnosis.findings import Found, advice, fact
 from advisor.rules import Rule
 from advisor.rules._examples import SMALL, examples, seen
 
@@ -28,13 +28,13 @@ def check(case: Case) -> Found | None:
         return None
     evidence = (
         seen(facts, "near_shared", "held-out examples with a near copy among those learned from"),
-        Evidence(what="held-out examples", value=facts.n_heldout),
+        fact("held-out examples", facts.n_heldout),
         seen(facts, "near_repeated", "near copies among those learned from"),
     )
     words = f"{examples(number)} of {facts.n_heldout:,} held out are nearly the same as one that is learned from."
-    fix = Fix(words="Remove examples that are nearly the same.", data="drop_near_copies", rows=number + facts.near_repeated)
+    fix = advice("Remove examples that are nearly the same.", "drop_near_copies", number + facts.near_repeated)
     sure = min(0.95, (0.5 if part >= MANY else SMALL) + part / 2)
-    return Found(confidence=sure, words=words, evidence=evidence, fixes=(fix,), severity="warning" if part >= MANY else "info")
+    return Found(sure, words, evidence, (fix,), severity="warning" if part >= MANY else "info")
 
 
-RULE = Rule("R63", "data", "Held-out examples are nearly the same as some that are learned from", "warning", "propose", check, before=True)
+RULE = Rule("R63", "data", "warning", "propose", check, before=True)

@@ -9,7 +9,7 @@ What to do: add examples of the others, or leave out some of the commonest.
 """
 
 from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Evidence, Fix, Found
+from advisor.diagnosis.findings import Found, advice, fact
 from advisor.rules import Rule
 
 CLASS, FREE = 0.8, 0.5  # of sorted texts, of free answers
@@ -25,16 +25,16 @@ def check(case: Case) -> Found | None:
         return None
     others = facts.n_train - facts.commonest
     evidence = (
-        Evidence(what="examples with the commonest answer", value=facts.commonest),
-        Evidence(what="examples with any other", value=others),
-        Evidence(what="different answers", value=facts.answers),
+        fact("examples with the commonest answer", facts.commonest),
+        fact("examples with any other", others),
+        fact("different answers", facts.answers),
     )
     words = f"{facts.commonest:,} of {facts.n_train:,} examples have the same answer."
     fixes = (
-        Fix(words="Add examples with other answers.", data="add", rows=others),
-        Fix(words="Leave out some of the commonest.", data="balance", rows=max(0, facts.commonest - max(1, others))),
+        advice("Add examples with other answers.", "add", others),
+        advice("Leave out some of the commonest.", "balance", max(0, facts.commonest - max(1, others))),
     )
-    return Found(confidence=0.95 if facts.answers <= 1 else 0.7, words=words, evidence=evidence, fixes=fixes)
+    return Found(0.95 if facts.answers <= 1 else 0.7, words, evidence, fixes)
 
 
-RULE = Rule("R87", "data", "One answer dominates the examples", "warning", "propose", check, before=True)
+RULE = Rule("R87", "data", "warning", "propose", check, before=True)

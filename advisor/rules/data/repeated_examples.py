@@ -8,7 +8,7 @@ What to do: remove the copies. (Copies are never used for learning and testing a
 """
 
 from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Evidence, Fix, Found
+from advisor.diagnosis.findings import Found, advice, fact
 from advisor.rules import Rule
 from advisor.rules._examples import SMALL, examples, seen
 
@@ -24,11 +24,11 @@ def check(case: Case) -> Found | None:
     if part < SOME:
         return None
     left = facts.n_train - facts.repeated
-    evidence = (seen(facts, "repeated", "examples that repeat an earlier one"), Evidence(what="different examples", value=left))
+    evidence = (seen(facts, "repeated", "examples that repeat an earlier one"), fact("different examples", left))
     words = f"{examples(facts.repeated)} of {facts.n_train:,} to learn from are copies; {left:,} {'is' if left == 1 else 'are'} different."
-    fix = Fix(words="Remove the copies.", data="deduplicate", rows=facts.repeated)
+    fix = advice("Remove the copies.", "deduplicate", facts.repeated)
     sure = min(0.95, (0.5 if part >= MANY else SMALL) + part / 2)
-    return Found(confidence=sure, words=words, evidence=evidence, fixes=(fix,), severity="warning" if part >= MANY else "info")
+    return Found(sure, words, evidence, (fix,), severity="warning" if part >= MANY else "info")
 
 
-RULE = Rule("R83", "data", "The same examples stand in the file again and again", "warning", "propose", check, before=True)
+RULE = Rule("R83", "data", "warning", "propose", check, before=True)

@@ -9,7 +9,7 @@ giving the model the text beside the question works better than training.
 """
 
 from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Evidence, Fix, Found
+from advisor.diagnosis.findings import Found, advice, fact
 from advisor.rules import Rule
 
 FEW = 50  # Soup: least rows for training
@@ -21,8 +21,8 @@ def check(case: Case) -> Found | None:
         return None
     n = case.facts.n_train
     words = f"There are {n} examples to learn from: enough for a tone, hardly for facts."
-    fix = Fix(words=f"Add examples until there are at least {FEW}.", data="add", rows=n)
-    return Found(confidence=0.6, words=words, evidence=(Evidence(what="examples to learn from", value=n),), fixes=(fix,))
+    fix = advice(f"Add examples until there are at least {FEW}.", "add", n)
+    return Found(0.6, words, (fact("examples to learn from", n),), (fix,))
 
 
-RULE = Rule("R66", "data", "There are too few examples to learn more than a tone", "warning", "propose", check, before=True)
+RULE = Rule("R66", "data", "warning", "propose", check, before=True)

@@ -8,7 +8,7 @@ What to do: download the base model again, or put it back where it was. If the n
 """
 
 from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Fix, Found
+from advisor.diagnosis.findings import Found, advice
 from advisor.rules import Rule
 from advisor.rules._examples import code, last_words
 
@@ -30,8 +30,8 @@ def check(case: Case) -> Found | None:
     words = CODES.get(code(case))
     if words is None:
         return None
-    fixes = (Fix(words="Download the base model again."), Fix(words="Start a new run on the model there is."))
-    return Found(confidence=0.97, words=words, evidence=(last_words(case),), fixes=fixes)
+    fixes = (advice("Download the base model again."), advice("Start a new run on the model there is."))
+    return Found(0.97, words, (last_words(case),), fixes)
 
 
-RULE = Rule("R98", "environment", "The base model is gone, damaged or not the one the run began with", "error", "inform", check, tasks=None)
+RULE = Rule("R98", "environment", "error", "inform", check, tasks=None)

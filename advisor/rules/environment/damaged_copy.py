@@ -10,7 +10,7 @@ folders that are synchronised.
 """
 
 from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Evidence, Fix, Found
+from advisor.diagnosis.findings import Found, advice, fact
 from advisor.rules import Rule
 
 
@@ -19,10 +19,10 @@ def check(case: Case) -> Found | None:
     told = case.signals.incidents("damaged_copy")
     if not told:
         return None
-    evidence = tuple(Evidence(what="what the run found", step=one.step, line=one.text) for one in told[:3])
+    evidence = tuple(fact("what the run found", step=one.step, line=one.text) for one in told[:3])
     words = f"A safety copy could not be read; the run went on from update {told[-1].step:,}."
-    fix = Fix(words="Keep the workspace out of synchronised folders, and have the disk checked if it happens again.")
-    return Found(confidence=0.95, words=words, evidence=evidence, fixes=(fix,), severity="warning" if len(told) > 1 else "info")
+    fix = advice("Keep the workspace out of synchronised folders, and have the disk checked if it happens again.")
+    return Found(0.95, words, evidence, (fix,), severity="warning" if len(told) > 1 else "info")
 
 
-RULE = Rule("R97", "environment", "A safety copy was damaged", "info", "inform", check, tasks=None)
+RULE = Rule("R97", "environment", "info", "inform", check, tasks=None)

@@ -8,7 +8,7 @@ What to do: put it back, or open the file where it is now and start again.
 """
 
 from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Evidence, Fix, Found
+from advisor.diagnosis.findings import Found, advice, fact
 from advisor.rules import Rule
 from advisor.rules._examples import code, last_words
 
@@ -35,9 +35,9 @@ def check(case: Case) -> Found | None:
     """The run ended while it read its examples."""
     if code(case) not in CODES or case.ran:
         return None
-    evidence = (Evidence(what="file of examples", value=case.plan.dataset), last_words(case))
-    fix = Fix(words="Open the file where it is now, and start again.")
-    return Found(confidence=0.95, words="The examples could not be read.", evidence=evidence, fixes=(fix,))
+    evidence = (fact("file of examples", case.plan.dataset), last_words(case))
+    fix = advice("Open the file where it is now, and start again.")
+    return Found(0.95, "The examples could not be read.", evidence, (fix,))
 
 
-RULE = Rule("R99", "environment", "The file of examples cannot be read any more", "error", "inform", check, tasks=None)
+RULE = Rule("R99", "environment", "error", "inform", check, tasks=None)

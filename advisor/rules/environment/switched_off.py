@@ -9,7 +9,7 @@ notebook set a battery level at which it waits.
 """
 
 from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Evidence, Fix, Found
+from advisor.diagnosis.findings import Found, advice, change, fact
 from advisor.rules import Rule
 from advisor.rules._examples import code, last_words
 
@@ -19,21 +19,12 @@ def check(case: Case) -> Found | None:
     if code(case) not in ("worker_gone", "keeper_gone") or case.view is None:
         return None
     saved = max((a.step for a in case.view.artifacts if a.kind == "checkpoint"), default=0)
-    evidence = (
-        last_words(case),
-        Evidence(what="updates made", value=case.view.step),
-        Evidence(what="update of the last safety copy", value=saved),
-    )
+    evidence = (last_words(case), fact("updates made", case.view.step), fact("update of the last safety copy", saved))
     words = f"It ended from outside at update {case.view.step:,}; the last safety copy is from update {saved:,}."
     minutes = max(0.5, round(case.plan.checkpoint_minutes / 2, 1))
-    fixes = (
-        Fix(words="Resume it."),
-        Fix(words=f"Write a safety copy every {minutes:g} minutes.", settings={"checkpoint_minutes": minutes}),
-    )
+    fixes = (advice("Resume it."), change(f"Write a safety copy every {minutes:g} minutes.", checkpoint_minutes=minutes))
     sure = code(case) == "keeper_gone" or "computer was switched off" in last_words(case).line
-    return Found(confidence=0.9 if sure else 0.75, words=words, evidence=evidence, fixes=fixes)
+    return Found(0.9 if sure else 0.75, words, evidence, fixes)
 
 
-RULE = Rule(
-    "R94", "environment", "The computer was switched off, or the program was ended from outside", "warning", "inform", check, tasks=None
-)
+RULE = Rule("R94", "environment", "warning", "inform", check, tasks=None)

@@ -9,7 +9,7 @@ What to do: a smaller learning rate, by two to three times. A tighter limit woul
 """
 
 from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Evidence, Fix, Found
+from advisor.diagnosis.findings import Found, change, fact
 from advisor.diagnosis.usual import rate_words
 from advisor.rules import Rule
 from advisor.rules._reading import boldness, ran_away, worse
@@ -25,14 +25,14 @@ def check(case: Case) -> Found | None:
         return None
     rate = rate_words(case.plan.learning_rate / SMALLER)
     evidence = (
-        Evidence(what="share of updates that were clipped", value=float(share)),
-        Evidence(what="held-out loss before training", value=case.signals.base),
-        Evidence(what="held-out loss at the end", value=case.signals.last),
-        Evidence(what="learning rate", value=case.plan.learning_rate),
+        fact("share of updates that were clipped", float(share)),
+        fact("held-out loss before training", case.signals.base),
+        fact("held-out loss at the end", case.signals.last),
+        fact("learning rate", case.plan.learning_rate),
     )
     words = f"{share:.0%} of the updates were clipped, and the held-out loss rose from {case.signals.base:.3g} to {case.signals.last:.3g}."
-    fix = Fix(words=f"Use a learning rate of {rate:g}.", settings={"learning_rate": rate})
-    return Found(confidence=0.6, words=words, evidence=evidence, fixes=(fix,))
+    fix = change(f"Use a learning rate of {rate:g}.", learning_rate=rate)
+    return Found(0.6, words, evidence, (fix,))
 
 
-RULE = Rule("R24", "instability", "Nearly every correction was cut short, and it still got worse", "warning", "retry", check)
+RULE = Rule("R24", "instability", "warning", "retry", check)

@@ -12,7 +12,7 @@ retry begins with what it came to.
 import math
 
 from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Evidence, Fix, Found
+from advisor.diagnosis.findings import Found, change, fact
 from advisor.rules import Rule
 from advisor.rules._reading import abrupt, boldness, gentler, loud, never_right, ran_away, repaired
 
@@ -30,18 +30,18 @@ def check(case: Case) -> Found | None:
     far = float(away[0].data.get("heldout", math.nan)) if away else signals.worst
     rate = gentler(case, SMALLER)
     evidence = [
-        Evidence(what="learning rate", value=case.asked.learning_rate),
-        Evidence(what="held-out loss before training", value=signals.base),
-        Evidence(what="held-out loss when it had run away", value=far, step=step),
+        fact("learning rate", case.asked.learning_rate),
+        fact("held-out loss before training", signals.base),
+        fact("held-out loss when it had run away", far, step=step),
     ]
-    evidence += [Evidence(what="times the usual size of corrections", value=times)] if math.isfinite(times) else []
+    evidence += [fact("times the usual size of corrections", times)] if math.isfinite(times) else []
     words = (
         f"By update {step} the training had run away with a learning rate of {case.asked.learning_rate:g}.{repaired(case) if away else ''}"
     )
     settings = {"learning_rate": rate, "warmup": max(case.plan.warmup, WARMUP)}
-    fix = Fix(words=f"Use a learning rate of {rate:g} with a slow start.", settings=settings)
+    fix = change(f"Use a learning rate of {rate:g} with a slow start.", **settings)
     other = abrupt(case) or loud(case) or never_right(case)
-    return Found(confidence=0.5 if other else 0.9, words=words, evidence=tuple(evidence), fixes=(fix,))
+    return Found(0.5 if other else 0.9, words, evidence, (fix,))
 
 
-RULE = Rule("R26", "instability", "The corrections were too big: the training ran away", "error", "retry", check)
+RULE = Rule("R26", "instability", "error", "retry", check)

@@ -14,7 +14,7 @@ What to do: the rate proposed here, which is usual for a model of this size.
 import math
 
 from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Evidence, Fix, Found
+from advisor.diagnosis.findings import Evidence, Fix, Found, fact
 from advisor.diagnosis.usual import rate_words, usual_rate
 from advisor.rules import Rule
 from advisor.rules._reading import DONE, HIGH_RATE, LOUD, boldness, ended_well, improved, ran_away, thrown_off
@@ -47,8 +47,8 @@ def _before(case: Case, times: float) -> Found | None:
     evidence, fix, words = _said(case, times)
     words += ": the training will most likely run away." if times >= HIGH_RATE else ": it will hardly change anything."
     if times >= WRECKED:
-        return Found(confidence=0.9, words=words, evidence=evidence, fixes=(fix,), severity="error")
-    return Found(confidence=0.7, words=words, evidence=evidence, fixes=(fix,))
+        return Found(0.9, words, evidence, (fix,), severity="error")
+    return Found(0.7, words, evidence, (fix,))
 
 
 def _after(case: Case, times: float) -> Found | None:
@@ -57,19 +57,19 @@ def _after(case: Case, times: float) -> Found | None:
     evidence, fix, words = _said(case, times)
     words += ": it moved too far at each step to settle where a gentler one does."
     if times < HIGH_RATE:
-        return Found(confidence=PERHAPS, words=words, evidence=evidence, fixes=(fix,), severity="info")
+        return Found(PERHAPS, words, evidence, (fix,), severity="info")
     seen = (thrown_off(case) or stuck(case)) and not ran_away(case)  # running away is another rule's to tell
     fine = improved(case) and not seen
-    return Found(confidence=SETTLED_BADLY, words=words, evidence=evidence, fixes=(fix,), severity="info" if fine else None)
+    return Found(SETTLED_BADLY, words, evidence, (fix,), severity="info" if fine else None)
 
 
 def _said(case: Case, times: float) -> tuple[tuple[Evidence, ...], Fix, str]:
     """What is said at any time: the rate, the usual one, and how they compare."""
     rate = rate_words(usual_rate(case))
     evidence = (
-        Evidence(what="learning rate", value=case.asked.learning_rate),
-        Evidence(what="usual for a model of this size", value=rate),
-        Evidence(what="times the usual", value=float(f"{times:.3g}")),
+        fact("learning rate", case.asked.learning_rate),
+        fact("usual for a model of this size", rate),
+        fact("times the usual", float(f"{times:.3g}")),
     )
     return (
         evidence,
@@ -78,4 +78,4 @@ def _said(case: Case, times: float) -> tuple[tuple[Evidence, ...], Fix, str]:
     )
 
 
-RULE = Rule("R27", "instability", "The learning rate is far outside what works", "warning", "propose", check, before=True)
+RULE = Rule("R27", "instability", "warning", "propose", check, before=True)

@@ -10,7 +10,7 @@ one weighs less.
 """
 
 from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Evidence, Fix, Found
+from advisor.diagnosis.findings import Found, change, fact
 from advisor.rules import Rule
 from advisor.rules._reading import ran_away
 
@@ -21,11 +21,11 @@ def check(case: Case) -> Found | None:
     if not spikes or ran_away(case):
         return None
     loss = {step.step: step.loss for step in case.view.steps} if case.view else {}
-    evidence = tuple(Evidence(what="loss of an update that stands out", value=loss[at], step=at) for at in spikes[:5])
+    evidence = tuple(fact("loss of an update that stands out", loss[at], step=at) for at in spikes[:5])
     words = f"{len(spikes)} update{'s were' if len(spikes) > 1 else ' was'} far off, and the run recovered each time."
     batch = min(64, 2 * case.plan.effective_batch)
-    fix = Fix(words=f"Put {batch} examples behind an update, so that an odd one weighs less.", settings={"effective_batch": batch})
-    return Found(confidence=0.7, words=words, evidence=evidence, fixes=(fix,))
+    fix = change(f"Put {batch} examples behind an update, so that an odd one weighs less.", effective_batch=batch)
+    return Found(0.7, words, evidence, (fix,))
 
 
-RULE = Rule("R22", "instability", "A single update was far off and the run recovered", "info", "propose", check)
+RULE = Rule("R22", "instability", "info", "propose", check)

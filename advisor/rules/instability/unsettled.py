@@ -11,7 +11,7 @@ What to do: a learning rate about three times smaller with a slow start; more ex
 import math
 
 from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Evidence, Fix, Found
+from advisor.diagnosis.findings import Found, change, fact
 from advisor.rules import Rule
 from advisor.rules._reading import boldness, gentler, ran_away, worse
 
@@ -35,19 +35,19 @@ def check(case: Case) -> Found | None:
         return None
     rate = gentler(case, SMALLER)
     evidence = [
-        Evidence(what="learning rate", value=case.asked.learning_rate),
-        Evidence(what="held-out loss before training", value=signals.base),
-        Evidence(what="held-out loss at the end", value=signals.last),
+        fact("learning rate", case.asked.learning_rate),
+        fact("held-out loss before training", signals.base),
+        fact("held-out loss at the end", signals.last),
     ]
     if math.isfinite(signals.rebound):
-        evidence.append(Evidence(what="training loss at the end, above its lowest", value=signals.rebound, unit="nats"))
-    evidence += [Evidence(what="updates whose gradient jumped", value=signals.jumps)] if jumping else []
-    evidence += [Evidence(what="times the usual size of corrections", value=times)] if math.isfinite(times) else []
+        evidence.append(fact("training loss at the end, above its lowest", signals.rebound, "nats"))
+    evidence += [fact("updates whose gradient jumped", signals.jumps)] if jumping else []
+    evidence += [fact("times the usual size of corrections", times)] if math.isfinite(times) else []
     words = f"The loss did not settle with a learning rate of {case.asked.learning_rate:g}, not even on the examples it learns from."
     settings = {"learning_rate": rate, "warmup": max(case.plan.warmup, WARMUP)}
-    fix = Fix(words=f"Use a learning rate of {rate:g} with a slow start.", settings=settings)
+    fix = change(f"Use a learning rate of {rate:g} with a slow start.", **settings)
     sure = 0.85 if signals.gain <= 0 or stuck else 0.7  # not one look was better than the model had been before
-    return Found(confidence=sure, words=words, evidence=tuple(evidence), fixes=(fix,))
+    return Found(sure, words, evidence, (fix,))
 
 
-RULE = Rule("R25", "instability", "The corrections are too big for the training to settle", "warning", "retry", check)
+RULE = Rule("R25", "instability", "warning", "retry", check)

@@ -9,7 +9,7 @@ What to do: switch “Recompute” off and let all linear parts learn. With the 
 """
 
 from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Evidence, Fix, Found
+from advisor.diagnosis.findings import Found, change, fact
 from advisor.rules import Rule
 
 SIGNS = ("does not require grad", "none of the inputs have requires_grad", "one of the differentiated tensors does not require")
@@ -27,13 +27,9 @@ def check(case: Case) -> Found | None:
     settings: dict[str, object] = {"recompute": "none", "offload": False, "targets": "all-linear"}
     if case.text.engine != "loralab":
         settings["engine"] = "loralab"
-    evidence = (
-        Evidence(what="it said", line=line),
-        Evidence(what="recompute", value=case.text.recompute),
-        Evidence(what="parts that learn", value=case.text.targets),
-    )
-    fix = Fix(words="Let all linear parts learn, without recomputing.", settings=settings)
-    return Found(confidence=0.95, words="The loss has no way back to the adapter.", evidence=evidence, fixes=(fix,))
+    evidence = (fact("it said", line=line), fact("recompute", case.text.recompute), fact("parts that learn", case.text.targets))
+    fix = change("Let all linear parts learn, without recomputing.", **settings)
+    return Found(0.95, "The loss has no way back to the adapter.", evidence, (fix,))
 
 
-RULE = Rule("R32", "no learning", "What learns is not connected to what is computed", "error", "retry", check)
+RULE = Rule("R32", "no learning", "error", "retry", check)

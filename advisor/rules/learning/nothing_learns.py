@@ -9,7 +9,7 @@ What to do: let all linear parts learn and switch “Recompute” off.
 """
 
 from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Evidence, Fix, Found
+from advisor.diagnosis.findings import Found, change, fact
 from advisor.rules import Rule
 from advisor.rules._reading import ended_well
 
@@ -23,13 +23,13 @@ def check(case: Case) -> Found | None:
     zero = len(norms) >= ENOUGH and not norms.any()
     if not (zero or none):
         return None
-    evidence = [Evidence(what="longest gradient of all updates", value=float(norms.max()) if len(norms) else 0.0, step=len(norms))]
-    evidence += [Evidence(what="weights that learn", value=case.facts.trainable)] if case.facts else []
-    evidence.append(Evidence(what="parts that learn", value=case.text.targets))
+    evidence = [fact("longest gradient of all updates", float(norms.max()) if len(norms) else 0.0, step=len(norms))]
+    evidence += [fact("weights that learn", case.facts.trainable)] if case.facts else []
+    evidence.append(fact("parts that learn", case.text.targets))
     settings = {"targets": "all-linear", "recompute": "none", "offload": False}
-    fix = Fix(words="Let all linear parts learn, without recomputing.", settings=settings)
+    fix = change("Let all linear parts learn, without recomputing.", **settings)
     words = f"In {len(norms)} updates nothing was corrected at all{': the adapter is what it was' if ended_well(case) else ''}."
-    return Found(confidence=0.97, words=words, evidence=tuple(evidence), fixes=(fix,))
+    return Found(0.97, words, evidence, (fix,))
 
 
-RULE = Rule("R31", "no learning", "Nothing in the model learns: the corrections are exactly zero", "error", "retry", check)
+RULE = Rule("R31", "no learning", "error", "retry", check)

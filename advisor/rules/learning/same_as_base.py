@@ -1,4 +1,4 @@
-"""The adapter changes nothing: with it and without it the model says the same.
+"""The adapter changes nothing.
 
 What it looks like: the training ran and its loss moved, and in the verdict every measure is exactly the same with and without the adapter.
 
@@ -8,7 +8,7 @@ What to do: judge the run again. If it stays the same, train again with all line
 """
 
 from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Evidence, Fix, Found
+from advisor.diagnosis.findings import Found, advice, change, fact
 from advisor.rules import Rule
 from advisor.rules._reading import share_gained, timid
 
@@ -26,14 +26,14 @@ def check(case: Case) -> Found | None:
         return None
     if timid(case):
         return None
-    evidence = [Evidence(what="held-out loss at best", value=case.signals.best, step=case.signals.best_step)]
+    evidence = [fact("held-out loss at best", case.signals.best, step=case.signals.best_step)]
     if score is not None:
-        evidence.append(Evidence(what="loss in the verdict without the adapter", value=score.base))
-        evidence.append(Evidence(what="loss in the verdict with it", value=score.adapter))
-    evidence += [Evidence(what="answers written without the adapter switched on", value=len(asleep))] if asleep else []
-    fixes = (Fix(words="Judge it again."), Fix(words="Train with all linear parts.", settings={"targets": "all-linear"}))
+        evidence.append(fact("loss in the verdict without the adapter", score.base))
+        evidence.append(fact("loss in the verdict with it", score.adapter))
+    evidence += [fact("answers written without the adapter switched on", len(asleep))] if asleep else []
+    fixes = (advice("Judge it again."), change("Train with all linear parts.", targets="all-linear"))
     words = "The training moved the loss, and in the verdict the adapter makes no difference at all."
-    return Found(confidence=0.9, words=words, evidence=tuple(evidence), fixes=fixes)
+    return Found(0.9, words, evidence, fixes)
 
 
-RULE = Rule("R40", "no learning", "The adapter changes nothing", "error", "propose", check, during=False)
+RULE = Rule("R40", "no learning", "error", "propose", check, during=False)

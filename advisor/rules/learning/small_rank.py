@@ -11,7 +11,7 @@ all of them learn first.
 """
 
 from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Evidence, Fix, Found
+from advisor.diagnosis.findings import Found, change, fact
 from advisor.diagnosis.usual import USUAL_RANK
 from advisor.rules import Rule
 from advisor.rules._reading import ended_well, learned_little, narrow, no_room
@@ -30,17 +30,15 @@ def check(case: Case) -> Found | None:
     settled = learned_little(case) and abs(signals.train_slope) < FLAT and signals.last_loss > LEFT
     rank = min(256, max(USUAL_RANK, LARGER * case.text.rank))
     evidence = (
-        Evidence(what="tokens to be learned", value=facts.tokens["learned"]),
-        Evidence(what="weights that learn", value=facts.trainable),
-        Evidence(what="rank", value=case.text.rank),
-        Evidence(what="training loss at the end", value=signals.last_loss),
+        fact("tokens to be learned", facts.tokens["learned"]),
+        fact("weights that learn", facts.trainable),
+        fact("rank", case.text.rank),
+        fact("training loss at the end", signals.last_loss),
     )
     words = f"{facts.tokens['learned']:,} tokens are to be learned by {facts.trainable:,} weights: more than they can hold."
     settings = {"rank": rank, "alpha": min(1024.0, case.text.alpha * rank / case.text.rank)}
-    fix = Fix(words=f"Use a rank of {rank}, with alpha raised alike.", settings=settings)
-    return Found(
-        confidence=0.5 if settled else 0.4, words=words, evidence=evidence, fixes=(fix,), severity="warning" if settled else "info"
-    )
+    fix = change(f"Use a rank of {rank}, with alpha raised alike.", **settings)
+    return Found(0.5 if settled else 0.4, words, evidence, (fix,), severity="warning" if settled else "info")
 
 
-RULE = Rule("R36", "no learning", "The adapter is too small for what there is to learn", "info", "propose", check, during=False)
+RULE = Rule("R36", "no learning", "info", "propose", check, during=False)

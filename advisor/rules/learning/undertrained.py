@@ -11,7 +11,7 @@ What to do: about twice as many rounds over the examples.
 import math
 
 from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Evidence, Fix, Found
+from advisor.diagnosis.findings import Found, change, fact
 from advisor.rules import Rule
 from advisor.rules._reading import LEFT, allow_updates, ended_well, improved, planned_updates, ran_away, short, timid, too_large
 
@@ -38,20 +38,18 @@ def check(case: Case) -> Found | None:
     if case.plan.max_steps:
         settings = allow_updates(case, 2 * case.plan.max_steps)
     evidence = [
-        Evidence(what="fall of the held-out loss over the last third, of its start", value=signals.fall),
-        Evidence(what="held-out loss at the end, the best", value=signals.last, step=int(signals.looks[-1].step)),
-        Evidence(what="updates", value=updates),
+        fact("fall of the held-out loss over the last third, of its start", signals.fall),
+        fact("held-out loss at the end, the best", signals.last, step=int(signals.looks[-1].step)),
+        fact("updates", updates),
     ]
     planned = planned_updates(case, case.asked.effective_batch)
     words = f"After {updates} updates the held-out loss still fell, by {signals.fall:.0%} of its start over the last third."
     if math.isfinite(planned) and case.asked.max_minutes and updates < planned:
         words += f" The time limit of {case.asked.max_minutes:g} minutes ended it."
         settings = {"max_minutes": 2 * case.asked.max_minutes}
-    fix = Fix(words="Train about twice as long.", settings=settings)
+    fix = change("Train about twice as long.", **settings)
     fine = improved(case) and (signals.fall < STEEP or signals.late < STRAIGHT)
-    return Found(
-        confidence=TOLD if fine else 0.7, words=words, evidence=tuple(evidence), fixes=(fix,), severity="info" if fine else "warning"
-    )
+    return Found(TOLD if fine else 0.7, words, evidence, (fix,), severity="info" if fine else "warning")
 
 
-RULE = Rule("R34", "no learning", "The training ended while it was still getting better", "warning", "propose", check, during=False)
+RULE = Rule("R34", "no learning", "warning", "propose", check, during=False)

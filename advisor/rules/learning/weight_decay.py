@@ -11,7 +11,7 @@ What to do: a weight decay of 0.01 or none.
 import math
 
 from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Evidence, Fix, Found
+from advisor.diagnosis.findings import Found, change, fact
 from advisor.rules import Rule
 from advisor.rules._reading import ended_well, learned_little, timid
 
@@ -28,13 +28,13 @@ def check(case: Case) -> Found | None:
         return None
     little = learned_little(case) and not timid(case)
     evidence = (
-        Evidence(what="weight decay", value=decay),
-        Evidence(what="share of the adapter that it took over the run", value=shrunk),
-        Evidence(what="held-out loss at best", value=case.signals.best, step=case.signals.best_step),
+        fact("weight decay", decay),
+        fact("share of the adapter that it took over the run", shrunk),
+        fact("held-out loss at best", case.signals.best, step=case.signals.best_step),
     )
     words = f"A weight decay of {decay:g} took {shrunk:.0%} of what the adapter was at the start of the run."
-    fix = Fix(words=f"Use a weight decay of {USUAL:g}.", settings={"weight_decay": USUAL})
-    return Found(confidence=0.65 if little else 0.4, words=words, evidence=evidence, fixes=(fix,), severity="warning" if little else "info")
+    fix = change(f"Use a weight decay of {USUAL:g}.", weight_decay=USUAL)
+    return Found(0.65 if little else 0.4, words, evidence, (fix,), severity="warning" if little else "info")
 
 
-RULE = Rule("R39", "no learning", "Weight decay pulls the adapter back as fast as it learns", "info", "propose", check, during=False)
+RULE = Rule("R39", "no learning", "info", "propose", check, during=False)

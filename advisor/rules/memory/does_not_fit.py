@@ -10,7 +10,7 @@ offers the nearest plans that fit.
 """
 
 from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Evidence, Fix, Found
+from advisor.diagnosis.findings import Fix, Found, advice, change, fact
 from advisor.rules import Rule
 from loralab.core.records import Footprint
 from loralab.lab import rows_that_fit
@@ -25,13 +25,13 @@ def check(case: Case) -> Found | None:
     if not fixes:
         return None
     evidence = (
-        Evidence(what="it will need", value=needs.memory_bytes / 1e9, unit="GB"),
-        Evidence(what="it may need at times", value=needs.careful_bytes / 1e9, unit="GB"),
-        Evidence(what="memory that is free", value=needs.free_bytes / 1e9, unit="GB"),
+        fact("it will need", needs.memory_bytes / 1e9, "GB"),
+        fact("it may need at times", needs.careful_bytes / 1e9, "GB"),
+        fact("memory that is free", needs.free_bytes / 1e9, "GB"),
     )
     sure = needs.memory_bytes > needs.free_bytes
     words = f"It will need about {needs.memory_bytes / 1e9:.1f} GB and {needs.free_bytes / 1e9:.1f} GB are free."
-    return Found(confidence=0.9 if sure else 0.6, words=words, evidence=evidence, fixes=fixes, action="block" if sure else "propose")
+    return Found(0.9 if sure else 0.6, words, evidence, fixes, action="block" if sure else "propose")
 
 
 def _fixes(case: Case, needs: Footprint) -> tuple[Fix, ...]:
@@ -42,11 +42,11 @@ def _fixes(case: Case, needs: Footprint) -> tuple[Fix, ...]:
     found: list[Fix] = []
     if 0 < rows.fitting < rows.now:
         budget = rows.fitting * rows.tokens
-        found.append(Fix(words=f"Compute at most {budget:,} tokens at once.", settings={"token_budget": budget}))
+        found.append(change(f"Compute at most {budget:,} tokens at once.", token_budget=budget))
     if case.text.recompute != "full":
         settings = {"token_budget": max(1, rows.fitting) * rows.tokens, "recompute": "full"}
-        found.append(Fix(words="Compute results twice instead of keeping them.", settings=settings))
-    return (*found, Fix(words="Choose a smaller base model."), Fix(words="Close other programs."))
+        found.append(change("Compute results twice instead of keeping them.", **settings))
+    return (*found, advice("Choose a smaller base model."), advice("Close other programs."))
 
 
-RULE = Rule("R75", "memory", "This plan needs more memory than is free", "error", "propose", check, before=True)
+RULE = Rule("R75", "memory", "error", "propose", check, before=True)

@@ -9,7 +9,7 @@ What to do: fewer tokens at once; below 1,024 positions it shrinks with them. A 
 """
 
 from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Evidence, Fix, Found
+from advisor.diagnosis.findings import Found, change, fact
 from advisor.rules import Rule
 from advisor.rules._memory import TILE, said, tokens, wide_vocabulary
 from advisor.rules._reading import repaired
@@ -22,12 +22,12 @@ def check(case: Case) -> Found | None:
         return None
     budget = max(1, min(TILE, case.plan.token_budget or TILE, tokens(incident)) // 2)
     evidence = (
-        Evidence(what="words of the vocabulary", value=case.facts.vocabulary),
-        Evidence(what="wanted at once", value=said(incident)["wanted"] / 1e9, unit="GB", step=incident.step + 1),
+        fact("words of the vocabulary", case.facts.vocabulary),
+        fact("wanted at once", said(incident)["wanted"] / 1e9, "GB", step=incident.step + 1),
     )
     words = f"Numbers for all {case.facts.vocabulary:,} words at every position did not fit into memory.{repaired(case)}"
-    fix = Fix(words=f"Compute at most {budget:,} tokens at once.", settings={"token_budget": budget})
-    return Found(confidence=0.75, words=words, evidence=evidence, fixes=(fix,))
+    fix = change(f"Compute at most {budget:,} tokens at once.", token_budget=budget)
+    return Found(0.75, words, evidence, (fix,))
 
 
-RULE = Rule("R15", "memory", "The model's large vocabulary filled the memory", "warning", "retry", check)
+RULE = Rule("R15", "memory", "warning", "retry", check)

@@ -9,7 +9,7 @@ What to do: the run goes back to its last good state by itself. If it happens ag
 """
 
 from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Evidence, Fix, Found
+from advisor.diagnosis.findings import Found, advice, fact
 from advisor.rules import Rule
 from advisor.rules._reading import repaired
 
@@ -21,10 +21,10 @@ def check(case: Case) -> Found | None:
     found = [one for one in case.signals.incidents("non_finite") if SIGN in one.text]
     if not found:
         return None
-    evidence = (Evidence(what="times a number of the adapter was lost", value=len(found), step=found[0].step),)
+    evidence = (fact("times a number of the adapter was lost", len(found), step=found[0].step),)
     words = f"Just before update {found[0].step} a number of the adapter was lost.{repaired(case)}"
-    fix = Fix(words="Train it again; if it comes back, have the computer's memory tested.")
-    return Found(confidence=0.85, words=words, evidence=evidence, fixes=(fix,), action="inform" if repaired(case) else "retry")
+    fix = advice("Train it again; if it comes back, have the computer's memory tested.")
+    return Found(0.85, words, evidence, (fix,), action="inform" if repaired(case) else "retry")
 
 
-RULE = Rule("R71", "non-finite", "A number of the adapter was lost in the middle of the run", "warning", "retry", check)
+RULE = Rule("R71", "non-finite", "warning", "retry", check)

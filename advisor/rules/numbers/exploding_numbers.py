@@ -11,7 +11,7 @@ What to do: a learning rate three to five times smaller with a slow start, and g
 import math
 
 from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Evidence, Fix, Found
+from advisor.diagnosis.findings import Found, change, fact
 from advisor.rules import Rule
 from advisor.rules._reading import answer, gentler, repaired
 
@@ -36,15 +36,12 @@ def check(case: Case) -> Found | None:
         return None
     rate = gentler(case, SMALLER)
     settings = {"learning_rate": rate, "warmup": max(case.plan.warmup, WARMUP), "max_grad_norm": case.plan.max_grad_norm or 1.0}
-    evidence = [
-        Evidence(what="learning rate", value=case.asked.learning_rate),
-        Evidence(what="update that was not finite", value=first.step, step=first.step),
-    ]
+    evidence = [fact("learning rate", case.asked.learning_rate), fact("update that was not finite", first.step, step=first.step)]
     if math.isfinite(growth) and growth > 1:
-        evidence.append(Evidence(what="growth of the corrections just before", value=float(growth), unit="times", step=first.step))
+        evidence.append(fact("growth of the corrections just before", float(growth), "times", step=first.step))
     words = f"In update {first.step} the numbers became too large to compute with; from an earlier state they were fine.{repaired(case)}"
-    fix = Fix(words=f"Use a learning rate of {rate:g}, with a slow start and gradient clipping.", settings=settings)
-    return Found(confidence=0.85 if softened else 0.7, words=words, evidence=tuple(evidence), fixes=(fix,))
+    fix = change(f"Use a learning rate of {rate:g}, with a slow start and gradient clipping.", **settings)
+    return Found(0.85 if softened else 0.7, words, evidence, (fix,))
 
 
-RULE = Rule("R02", "non-finite", "The adapter's numbers grew until they were too large to compute with", "error", "retry", check)
+RULE = Rule("R02", "non-finite", "error", "retry", check)

@@ -9,7 +9,7 @@ What to do: compute in bf16, which reaches as far as fp32, or in fp32 where the 
 """
 
 from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Evidence, Fix, Found
+from advisor.diagnosis.findings import Fix, Found, change, fact
 from advisor.rules import Rule
 from advisor.rules._reading import repaired
 
@@ -28,28 +28,28 @@ def check(case: Case) -> Found | None:
         return None
     first = broken[0].step if broken else 1
     after = [one for one in case.signals.incidents("non_finite", "bad_row") if one.step > first] if widened else []
-    evidence = (Evidence(what="precision", value="fp16"), Evidence(what="update that was not finite", value=first, step=first))
+    evidence = (fact("precision", "fp16"), fact("update that was not finite", first, step=first))
     words = f"Update {first} gave numbers that are not finite, and the model computes in fp16."
     if widened:
         words += f" It was in order in {widened[1]} {'only for a while' if after else 'from there on'}.{repaired(case)}"
     confidence = 0.4 if after else 0.95 if widened else 0.8
-    return Found(confidence=confidence, words=words, evidence=evidence, fixes=_fixes(case))
+    return Found(confidence, words, evidence, _fixes(case))
 
 
 def _before(case: Case) -> Found | None:
     family = case.facts.architecture if case.facts else ""
     if not family.lower().startswith(LOUD):
         return None
-    evidence = (Evidence(what="precision", value="fp16"), Evidence(what="family of the model", value=family))
+    evidence = (fact("precision", "fp16"), fact("family of the model", family))
     words = f"Models of the family {family} compute with numbers that are larger than fp16 can hold."
-    return Found(confidence=0.8, words=words, evidence=evidence, fixes=_fixes(case), severity="warning")
+    return Found(0.8, words, evidence, _fixes(case), severity="warning")
 
 
 def _fixes(case: Case) -> tuple[Fix, ...]:
     """bf16 where the machine is quick in it or nothing is known; fp32 where it is not; the other as the second choice."""
-    bf16 = Fix(words="Compute in bf16, which has room for large numbers.", settings={"precision": "bf16"})
-    fp32 = Fix(words="Compute in fp32, the exact numbers.", settings={"precision": "fp32"})
+    bf16 = change("Compute in bf16, which has room for large numbers.", precision="bf16")
+    fp32 = change("Compute in fp32, the exact numbers.", precision="fp32")
     return (fp32, bf16) if case.machine is not None and not case.machine.fast_bf16 else (bf16, fp32)
 
 
-RULE = Rule("R03", "non-finite", "The numbers of this model do not fit into fp16", "error", "retry", check, before=True)
+RULE = Rule("R03", "non-finite", "error", "retry", check, before=True)

@@ -10,7 +10,7 @@ temperature; “Pause above” makes a run wait while it is hot.
 """
 
 from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Evidence, Fix, Found
+from advisor.diagnosis.findings import Found, change, fact
 from advisor.diagnosis.usual import rate_words
 from advisor.rules import Rule
 from advisor.rules._reading import repaired
@@ -26,18 +26,15 @@ def check(case: Case) -> Found | None:
     if not found:
         return None
     often = len(found) >= OFTEN
-    evidence = tuple(Evidence(what="update that was not finite, and was when tried again", step=one.step) for one in found[:8])
+    evidence = tuple(fact("update that was not finite, and was when tried again", step=one.step) for one in found[:8])
     words = f"{len(found)} update{'s were' if len(found) > 1 else ' was'} not finite, and fine when tried again.{repaired(case)}"
     if case.asked.precision in ("bf16", "fp16"):
-        fix = Fix(words="Keep numbers exactly (fp32).", settings={"precision": "fp32"})
+        fix = change("Keep numbers exactly (fp32).", precision="fp32")
     else:
         rate = rate_words(min(case.plan.learning_rate, case.asked.learning_rate / 2))
-        fix = Fix(
-            words=f"Use a learning rate of {rate:g} and pause above {HOT} °C.",
-            settings={"learning_rate": rate, "pause_above_temperature": HOT},
-        )
+        fix = change(f"Use a learning rate of {rate:g} and pause above {HOT} °C.", learning_rate=rate, pause_above_temperature=HOT)
     severity = "warning" if often else "info"
-    return Found(confidence=0.8 if often else 0.9, words=words, evidence=evidence, fixes=(fix,), severity=severity)
+    return Found(0.8 if often else 0.9, words, evidence, (fix,), severity=severity)
 
 
-RULE = Rule("R72", "non-finite", "Numbers were lost for a moment and came back", "info", "propose", check)
+RULE = Rule("R72", "non-finite", "info", "propose", check)

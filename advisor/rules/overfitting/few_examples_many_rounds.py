@@ -10,7 +10,7 @@ What to do: one to five rounds are usual, ten with a few hundred examples. Add d
 """
 
 from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Evidence, Fix, Found
+from advisor.diagnosis.findings import Found, advice, change, fact
 from advisor.rules import Rule
 
 TIMES = 30.0  # times each different example is seen
@@ -33,20 +33,20 @@ def check(case: Case) -> Found | None:
         return None
     better = max(1.0, float(round(USUAL * different / facts.n_train)))
     evidence = (
-        Evidence(what="different examples", value=different),
-        Evidence(what="rounds over the examples", value=float(round(rounds, 1))),
-        Evidence(what="times each example is seen", value=round(times)),
+        fact("different examples", different),
+        fact("rounds over the examples", float(round(rounds, 1))),
+        fact("times each example is seen", round(times)),
     )
     words = f"Each of {different:,} different examples is seen about {times:,.0f} times."
     if different == 1:
         words = f"There is one example, and it is seen about {times:,.0f} times."
-    fixes = [Fix(words="Add examples that differ from those there are.", data="add")]
+    fixes = [advice("Add examples that differ from those there are.", "add")]
     if better < rounds:  # one round is the least: then it is the copies that must go
         many = "1 round" if better == 1 else f"{better:g} rounds"
-        fixes.insert(0, Fix(words=f"Use {many} over the examples.", settings={"epochs": better, "max_steps": 0}))
+        fixes.insert(0, change(f"Use {many} over the examples.", epochs=better, max_steps=0))
     elif facts.repeated:
-        fixes.insert(0, Fix(words="Remove the copies.", data="deduplicate", rows=facts.repeated))
-    return Found(confidence=0.6, words=words, evidence=evidence, fixes=tuple(fixes))
+        fixes.insert(0, advice("Remove the copies.", "deduplicate", facts.repeated))
+    return Found(0.6, words, evidence, fixes)
 
 
-RULE = Rule("R46", "overfitting", "Every example is shown so often that it is learned by heart", "warning", "propose", check, before=True)
+RULE = Rule("R46", "overfitting", "warning", "propose", check, before=True)

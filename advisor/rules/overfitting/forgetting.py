@@ -10,7 +10,7 @@ small model knew little of such things to begin with; then this is told and is n
 """
 
 from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Evidence, Fix, Found
+from advisor.diagnosis.findings import Found, change, fact
 from advisor.rules import Rule
 
 KNEW = 3.5  # nats a token on everyday tasks: a base model above knew little that it could forget
@@ -23,20 +23,20 @@ def check(case: Case) -> Found | None:
     if score is None or score.verdict != "worse":
         return None
     evidence = (
-        Evidence(what="loss on everyday tasks before", value=score.base),
-        Evidence(what="loss on everyday tasks after", value=score.adapter),
-        Evidence(what="learning rate", value=case.plan.learning_rate),
-        Evidence(what="rounds over the examples", value=float(case.plan.epochs)),
+        fact("loss on everyday tasks before", score.base),
+        fact("loss on everyday tasks after", score.adapter),
+        fact("learning rate", case.plan.learning_rate),
+        fact("rounds over the examples", float(case.plan.epochs)),
     )
     words = f"On {score.n} everyday tasks its loss went from {score.base:.2f} to {score.adapter:.2f}."
     rate = float(f"{case.plan.learning_rate / 3:.2g}")
     rounds = max(1.0, round(case.plan.epochs / 2, 1))
     fixes = (
-        Fix(words=f"Use a learning rate of {rate:g}.", settings={"learning_rate": rate}),
-        Fix(words=f"Use {rounds:g} rounds over the examples.", settings={"epochs": rounds}),
+        change(f"Use a learning rate of {rate:g}.", learning_rate=rate),
+        change(f"Use {rounds:g} rounds over the examples.", epochs=rounds),
     )
     knew = score.base <= KNEW
-    return Found(confidence=0.7 if knew else UNSURE, words=words, evidence=evidence, fixes=fixes, severity="warning" if knew else "info")
+    return Found(0.7 if knew else UNSURE, words, evidence, fixes, severity="warning" if knew else "info")
 
 
-RULE = Rule("R47", "overfitting", "It forgot everyday things while it learned yours", "warning", "propose", check)
+RULE = Rule("R47", "overfitting", "warning", "propose", check)

@@ -13,7 +13,7 @@ different examples help most. A smaller rank or some dropout puts it off a littl
 import math
 
 from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Evidence, Fix, Found
+from advisor.diagnosis.findings import Found, advice, change, fact
 from advisor.rules import Rule
 
 LOOKS = 2  # after the best one: one look alone may be chance
@@ -32,28 +32,22 @@ def check(case: Case) -> Found | None:
     steps = case.view.total_steps or case.view.step
     rounds = max(1.0, round(case.plan.epochs * signals.best_step / max(1, steps), 1))
     evidence = (
-        Evidence(what="lowest loss on held-out examples", value=signals.best, step=signals.best_step),
-        Evidence(what="last loss on held-out examples", value=signals.last, step=signals.looks[-1].step),
-        Evidence(what="loss on the examples it learns from, at the end", value=signals.last_loss),
-        Evidence(what="rounds over the examples", value=float(case.plan.epochs)),
+        fact("lowest loss on held-out examples", signals.best, step=signals.best_step),
+        fact("last loss on held-out examples", signals.last, step=signals.looks[-1].step),
+        fact("loss on the examples it learns from, at the end", signals.last_loss),
+        fact("rounds over the examples", float(case.plan.epochs)),
     )
     words = (
         f"From update {signals.best_step} on it got better only on examples it has seen: the others went from {signals.best:.2f} to "
         f"{signals.last:.2f}. The version from update {signals.best_step} is the one that is kept."
     )
     fixes = (
-        Fix(words=f"Use about {rounds:g} rounds over the examples.", settings={"epochs": rounds, "max_steps": 0}),
-        Fix(words="Add examples that differ from those there are.", data="add"),
-        Fix(words="Use a smaller rank and some dropout.", settings={"rank": max(4, case.text.rank // 2), "dropout": 0.1}),
+        change(f"Use about {rounds:g} rounds over the examples.", epochs=rounds, max_steps=0),
+        advice("Add examples that differ from those there are.", "add"),
+        change("Use a smaller rank and some dropout.", rank=max(4, case.text.rank // 2), dropout=0.1),
     )
     loud = rise >= LOUD
-    return Found(
-        confidence=0.85 if loud and signals.since_best > LOOKS else 0.7,
-        words=words,
-        evidence=evidence,
-        fixes=fixes,
-        severity="warning" if loud else "info",
-    )
+    return Found(0.85 if loud and signals.since_best > LOOKS else 0.7, words, evidence, fixes, severity="warning" if loud else "info")
 
 
-RULE = Rule("R44", "overfitting", "It began to learn the examples by heart", "warning", "propose", check)
+RULE = Rule("R44", "overfitting", "warning", "propose", check)

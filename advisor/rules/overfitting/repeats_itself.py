@@ -9,7 +9,7 @@ What to do: if it does not end its answers, cure that first. Otherwise fewer rou
 """
 
 from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Evidence, Fix, Found
+from advisor.diagnosis.findings import Found, change, fact
 from advisor.rules import Rule
 
 MUCH = 0.15  # of the runs of four words; people's answers lie below a hundredth
@@ -22,18 +22,18 @@ def check(case: Case) -> Found | None:
         return None
     ends = case.signals.score("ends_turn")
     evidence = (
-        Evidence(what="share of an answer that was said before, before training", value=score.base),
-        Evidence(what="the same after training", value=score.adapter),
-        *((Evidence(what="answers that end by themselves", value=ends.adapter),) if ends else ()),
+        fact("share of an answer that was said before, before training", score.base),
+        fact("the same after training", score.adapter),
+        *((fact("answers that end by themselves", ends.adapter),) if ends else ()),
     )
     words = f"{score.adapter:.0%} of what it writes it has said before in the same answer; before training it was {score.base:.0%}."
     rounds = max(1.0, round(case.plan.epochs / 2, 1))
     rate = float(f"{case.plan.learning_rate / 3:.2g}")
     fixes = (
-        Fix(words=f"Use {rounds:g} rounds over the examples.", settings={"epochs": rounds, "max_steps": 0}),
-        Fix(words=f"Use a learning rate of {rate:g}.", settings={"learning_rate": rate}),
+        change(f"Use {rounds:g} rounds over the examples.", epochs=rounds, max_steps=0),
+        change(f"Use a learning rate of {rate:g}.", learning_rate=rate),
     )
-    return Found(confidence=0.5 if ends and ends.adapter < 0.5 else 0.65, words=words, evidence=evidence, fixes=fixes)
+    return Found(0.5 if ends and ends.adapter < 0.5 else 0.65, words, evidence, fixes)
 
 
-RULE = Rule("R49", "overfitting", "Its answers say the same again and again", "warning", "propose", check)
+RULE = Rule("R49", "overfitting", "warning", "propose", check)

@@ -9,7 +9,7 @@ What to do: allow longer examples where there is memory for it, split long texts
 """
 
 from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Evidence, Fix, Found
+from advisor.diagnosis.findings import Fix, Found, advice, fact
 from advisor.rules import Rule
 from advisor.rules._examples import examples, seen, share
 
@@ -35,26 +35,20 @@ def check(case: Case) -> Found | None:
     room = facts.context or case.text.max_length
     longer = min(room, _wanted(case))
     fixes = [
-        Fix(words="Leave out the examples that are too long.", data="drop_too_long", rows=facts.cut),
-        Fix(words="Split texts that are too long into passages.", data="split_long", rows=facts.cut),
+        advice("Leave out the examples that are too long.", "drop_too_long", facts.cut),
+        advice("Split texts that are too long into passages.", "split_long", facts.cut),
     ]
     if longer > case.text.max_length:
         fixes.insert(0, Fix(words=f"Allow examples of {longer:,} tokens.", settings={"max_length": longer}, rows=facts.cut))
     evidence = (
         seen(facts, "cut", "examples cut at the end"),
-        Evidence(what="longest length", value=case.text.max_length, unit="tokens"),
-        Evidence(what="longest text the model can read", value=facts.context, unit="tokens"),
+        fact("longest length", case.text.max_length, "tokens"),
+        fact("longest text the model can read", facts.context, "tokens"),
     )
     words = f"{examples(facts.cut)} of {facts.n_train:,} ({part:.0%}) are longer than {case.text.max_length:,} tokens."
     words += " Plain text only loses words by it." if facts.plain else " What is cut off includes the end of the answer."
     loud = part >= MANY and not facts.plain
-    return Found(
-        confidence=0.6 + 0.35 * part if loud else 0.6,
-        words=words,
-        evidence=evidence,
-        fixes=tuple(fixes),
-        severity="warning" if loud else "info",
-    )
+    return Found(0.6 + 0.35 * part if loud else 0.6, words, evidence, fixes, severity="warning" if loud else "info")
 
 
-RULE = Rule("R53", "template", "The ends of many answers are cut off", "warning", "propose", check, before=True)
+RULE = Rule("R53", "template", "warning", "propose", check, before=True)

@@ -10,7 +10,7 @@ this model.
 """
 
 from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Evidence, Fix, Found
+from advisor.diagnosis.findings import Found, advice, fact
 from advisor.rules import Rule
 from advisor.rules._examples import seen, share
 
@@ -24,20 +24,20 @@ def check(case: Case) -> Found | None:
         return None
     endless = share(facts, "unended") >= ALL and facts.cut <= 0.5 * facts.unended
     evidence = (
-        Evidence(what="marks the tokenizer takes apart", value=" ".join(facts.split_marks)),
+        fact("marks the tokenizer takes apart", " ".join(facts.split_marks)),
         seen(facts, "unended", "examples whose answer has no learned end"),
     )
     words = f"The template writes {', '.join(facts.split_marks)}, which this model reads letter by letter."
     words += " No answer would ever end." if endless else ""
-    fix = Fix(words="Choose the instruct or chat version of this model.")
+    fix = advice("Choose the instruct or chat version of this model.")
     return Found(
-        confidence=0.97 if endless else 0.6,
-        words=words,
-        evidence=evidence,
-        fixes=(fix,),
+        0.97 if endless else 0.6,
+        words,
+        evidence,
+        (fix,),
         severity="error" if endless else "warning",
         action="block" if endless else "propose",
     )
 
 
-RULE = Rule("R58", "template", "The marks of the chat template are not words of this model", "error", "block", check, before=True)
+RULE = Rule("R58", "template", "error", "block", check, before=True)

@@ -8,7 +8,7 @@ What to do: look for such marks in the examples and remove them; then train agai
 """
 
 from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Evidence, Fix, Found
+from advisor.diagnosis.findings import Found, advice, fact
 from advisor.rules import Rule
 from advisor.rules._examples import share
 
@@ -18,13 +18,10 @@ def check(case: Case) -> Found | None:
     score = case.signals.score("leaks")
     if score is None or score.verdict != "worse" or (case.facts is not None and share(case.facts, "marked") >= 0.02):
         return None
-    evidence = (
-        Evidence(what="answers with marks, before training", value=score.base),
-        Evidence(what="the same after training", value=score.adapter),
-    )
+    evidence = (fact("answers with marks, before training", score.base), fact("the same after training", score.adapter))
     words = f"{score.adapter:.0%} of its answers hold marks that are not meant to be read; before training it was {score.base:.0%}."
-    fix = Fix(words="Remove marks of templates from the examples.", data="strip_marks")
-    return Found(confidence=0.6, words=words, evidence=evidence, fixes=(fix,))
+    fix = advice("Remove marks of templates from the examples.", "strip_marks")
+    return Found(0.6, words, evidence, (fix,))
 
 
-RULE = Rule("R82", "template", "Marks that nobody is meant to read stand in its answers", "warning", "propose", check)
+RULE = Rule("R82", "template", "warning", "propose", check)

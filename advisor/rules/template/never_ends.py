@@ -9,7 +9,7 @@ What to do: more rounds, or more and shorter answers. In the chat you can set a 
 """
 
 from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Evidence, Fix, Found
+from advisor.diagnosis.findings import Found, change, fact
 from advisor.rules import Rule
 from advisor.rules._examples import share
 
@@ -23,13 +23,10 @@ def check(case: Case) -> Found | None:
         return None
     if case.facts is not None and share(case.facts, "unended") > SELDOM:
         return None  # then the cause is known: see end_not_learned and end_cut_off
-    evidence = (
-        Evidence(what="answers that ended by themselves, before training", value=score.base),
-        Evidence(what="the same after training", value=score.adapter),
-    )
+    evidence = (fact("answers that ended by themselves, before training", score.base), fact("the same after training", score.adapter))
     words = f"{score.adapter:.0%} of its answers ended by themselves; before training it was {score.base:.0%}."
-    fix = Fix(words=f"Use {case.plan.epochs * 2:g} rounds.", settings={"epochs": case.plan.epochs * 2})
-    return Found(confidence=0.55, words=words, evidence=evidence, fixes=(fix,))
+    fix = change(f"Use {case.plan.epochs * 2:g} rounds.", epochs=case.plan.epochs * 2)
+    return Found(0.55, words, evidence, (fix,))
 
 
-RULE = Rule("R50", "template", "Its answers do not end by themselves", "warning", "propose", check)
+RULE = Rule("R50", "template", "warning", "propose", check)

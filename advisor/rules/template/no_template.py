@@ -10,7 +10,7 @@ template that is exported with the model.
 """
 
 from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Evidence, Fix, Found
+from advisor.diagnosis.findings import Found, advice, fact
 from advisor.rules import Rule
 
 
@@ -20,8 +20,8 @@ def check(case: Case) -> Found | None:
     if facts is None or facts.plain or facts.template:
         return None
     words = "The model brings no chat template; the examples are written as “User: … Assistant: …”."
-    fix = Fix(words="Choose the instruct or chat version of this model.")
-    return Found(confidence=0.9, words=words, evidence=(Evidence(what="chat template of the model", value="none"),), fixes=(fix,))
+    fix = advice("Choose the instruct or chat version of this model.")
+    return Found(0.9, words, (fact("chat template of the model", "none"),), (fix,))
 
 
-RULE = Rule("R56", "template", "This model brings no chat template of its own", "info", "inform", check, before=True)
+RULE = Rule("R56", "template", "info", "inform", check, before=True)

@@ -9,7 +9,7 @@ What to do: remove them. If a whole conversation stands in one column, split it 
 """
 
 from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Evidence, Fix, Found
+from advisor.diagnosis.findings import Found, advice, fact
 from advisor.rules import Rule
 from advisor.rules._examples import examples, seen, share
 
@@ -26,12 +26,12 @@ def check(case: Case) -> Found | None:
     worse = leaks is not None and leaks.verdict == "worse"
     evidence = (
         seen(facts, "marked", "examples with marks of a template"),
-        *((Evidence(what="answers with such marks after training", value=leaks.adapter),) if leaks and worse else ()),
+        *((fact("answers with such marks after training", leaks.adapter),) if leaks and worse else ()),
     )
     words = f"{examples(facts.marked)} of {facts.n_train:,} hold marks of a chat template in their own words."
-    fix = Fix(words="Remove the marks from the examples.", data="strip_marks", rows=facts.marked)
+    fix = advice("Remove the marks from the examples.", "strip_marks", facts.marked)
     loud = part >= MANY or worse
-    return Found(confidence=0.6 + 0.35 * part, words=words, evidence=evidence, fixes=(fix,), severity="warning" if loud else "info")
+    return Found(0.6 + 0.35 * part, words, evidence, (fix,), severity="warning" if loud else "info")
 
 
-RULE = Rule("R81", "template", "The examples hold the marks of a chat template already", "warning", "propose", check, before=True)
+RULE = Rule("R81", "template", "warning", "propose", check, before=True)

@@ -10,7 +10,7 @@ What to do: leave these conversations out, or change them: join two questions in
 """
 
 from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Fix, Found
+from advisor.diagnosis.findings import Found, advice
 from advisor.rules import Rule
 from advisor.rules._examples import code, examples, last_words, seen
 
@@ -20,16 +20,13 @@ def check(case: Case) -> Found | None:
     facts = case.facts
     if code(case) in ("template_refuses", "bad_template"):
         words = "The model's chat template refused a conversation, and the run ended."
-        fixes = (Fix(words="Leave out the conversations it refuses.", data="drop_refused"), Fix(words="Choose another model."))
-        return Found(confidence=0.97, words=words, evidence=(last_words(case),), fixes=fixes)
+        fixes = (advice("Leave out the conversations it refuses.", "drop_refused"), advice("Choose another model."))
+        return Found(0.97, words, (last_words(case),), fixes)
     if facts is None or not facts.refused:
         return None
     words = f"The model's chat template refuses {examples(facts.refused)}; a run would end there."
-    fixes = (
-        Fix(words="Leave out the conversations it refuses.", data="drop_refused", rows=facts.refused),
-        Fix(words="Choose another model."),
-    )
-    return Found(confidence=0.99, words=words, evidence=(seen(facts, "refused", "conversations refused"),), fixes=fixes)
+    fixes = (advice("Leave out the conversations it refuses.", "drop_refused", facts.refused), advice("Choose another model."))
+    return Found(0.99, words, (seen(facts, "refused", "conversations refused"),), fixes)
 
 
-RULE = Rule("R57", "template", "The model's chat template refuses some conversations", "error", "block", check, before=True)
+RULE = Rule("R57", "template", "error", "block", check, before=True)

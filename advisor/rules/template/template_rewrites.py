@@ -9,7 +9,7 @@ What to do: look at one of the rows. Blanks and marks inside answers are the usu
 """
 
 from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Fix, Found
+from advisor.diagnosis.findings import Found, advice
 from advisor.rules import Rule
 from advisor.rules._examples import examples, seen, share
 
@@ -23,10 +23,8 @@ def check(case: Case) -> Found | None:
         return None
     words = f"In {examples(facts.rewritten)} of {facts.n_train:,} the answer cannot be told from the question; all of it is learned."
     evidence = (seen(facts, "rewritten", "examples learned whole"),)
-    fixes = (Fix(words="Look at these rows in the preview."), Fix(words="Choose another model."))
-    return Found(confidence=0.5 + 0.4 * share(facts, "rewritten"), words=words, evidence=evidence, fixes=fixes)
+    fixes = (advice("Look at these rows in the preview."), advice("Choose another model."))
+    return Found(0.5 + 0.4 * share(facts, "rewritten"), words, evidence, fixes)
 
 
-RULE = Rule(
-    "R59", "template", "The chat template changes the answers, so that questions are learned, too", "warning", "propose", check, before=True
-)
+RULE = Rule("R59", "template", "warning", "propose", check, before=True)
