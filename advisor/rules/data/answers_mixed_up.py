@@ -11,9 +11,7 @@ there it means that the model did not learn to solve them.
 What to do: look at some rows, then make the file again from where it comes from, and sort whole rows only.
 """
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Found, advice, fact
-from advisor.rules import Rule
+from advisor.rules import Case, Found, advice, fact, rule
 from loralab.core.facts import Facts
 
 FEWEST = 25  # ties: fewer say nothing
@@ -27,6 +25,7 @@ ALIKE, AGAIN = 0.5, 0.2  # of the examples with one answer or one question, or a
 HELPS = 0.1  # nats a token: an answer that is no likelier than this after its own question was not learned as an answer to it
 
 
+@rule("R85", "data", "error", "propose", before=True)
 def check(case: Case) -> Found | None:
     """Rare words tie questions to answers of others, at no fixed distance; or nothing ties them, and the run learned to tell none apart."""
     facts = case.facts
@@ -62,6 +61,3 @@ def _unrelated(case: Case, facts: Facts) -> Found | None:
     )
     fix = advice("Look at some rows; where answers belong elsewhere, make the file again and sort whole rows only.", rows=facts.n_train)
     return Found(UNRELATED, words, evidence, (fix,), severity="warning")
-
-
-RULE = Rule("R85", "data", "error", "propose", check, before=True)

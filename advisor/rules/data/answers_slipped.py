@@ -8,14 +8,13 @@ Why: a cell was deleted or inserted in one column of a spreadsheet only, so that
 What to do: move the answers back by that many rows, which can be done for you, or put the missing cell back in the spreadsheet.
 """
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Found, advice, fact
-from advisor.rules import Rule
+from advisor.rules import Case, Found, advice, fact, rule
 
 FEWEST, MOST = 15, 0.2  # ties at one distance, and of all ties
 OWN = 0.3  # a slip in the last part of a file leaves the first in order
 
 
+@rule("R86", "data", "error", "propose", before=True)
 def check(case: Case) -> Found | None:
     """Rare words tie questions to the answers a fixed number of rows further on."""
     facts = case.facts
@@ -31,6 +30,3 @@ def check(case: Case) -> Found | None:
     words = f"{facts.slip_ties:,} of {facts.ties:,} questions share a rare word with the answer {where}, {facts.own_ties:,} with their own."
     fix = advice(f"Move the answers back by {abs(facts.slip)}.", "realign", facts.n_train)
     return Found(0.95, words, evidence, (fix,))
-
-
-RULE = Rule("R86", "data", "error", "propose", check, before=True)

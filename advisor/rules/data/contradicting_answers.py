@@ -8,9 +8,7 @@ to one question are normal.
 What to do: decide for one answer where only one is right, and remove the others.
 """
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Found, advice, fact
-from advisor.rules import Rule
+from advisor.rules import Case, Found, advice, fact, rule
 from advisor.rules._examples import SMALL, examples, seen
 
 SOME, MANY = 0.02, 0.1  # of classified texts
@@ -18,6 +16,7 @@ TALK = 0.5  # of free answers: many are normal
 ONE = 0.05  # a question that more examples share is an instruction, not a question
 
 
+@rule("R84", "data", "warning", "propose", before=True)
 def check(case: Case) -> Found | None:
     """Share of the examples that ask what was asked before and answer otherwise."""
     facts = case.facts
@@ -38,6 +37,3 @@ def check(case: Case) -> Found | None:
         (fix,),
         severity="warning" if loud else "info",
     )
-
-
-RULE = Rule("R84", "data", "warning", "propose", check, before=True)

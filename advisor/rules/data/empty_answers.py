@@ -7,9 +7,7 @@ Why: rows without an answer are left out on reading, but placeholders are words 
 What to do: remove these rows or write real answers.
 """
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Found, advice, fact
-from advisor.rules import Rule
+from advisor.rules import Case, Found, advice, fact, rule
 from advisor.rules._examples import examples, seen, share
 
 MANY = 0.05
@@ -17,6 +15,7 @@ FEW = 0.01
 EMPTY, ANSWER = "is empty", "answer"  # in the reason for which a row is left out: loralab/datasets/examples.py
 
 
+@rule("R64", "data", "warning", "propose", before=True)
 def check(case: Case) -> Found | None:
     """Answers without a word or with a placeholder only; also those that were left out for it when the file was read."""
     facts = case.facts
@@ -51,6 +50,3 @@ def _lost(case: Case, rows: list[int]) -> Found | None:
     fix = advice("Fill in the missing answers, or choose another column for them.", rows=len(rows))
     loud = part >= MANY
     return Found(min(0.95, 0.6 + part), words, evidence, (fix,), severity="warning" if loud else "info")
-
-
-RULE = Rule("R64", "data", "warning", "propose", check, before=True)

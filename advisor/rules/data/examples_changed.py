@@ -7,11 +7,10 @@ Why: the file was saved again after it was opened here.
 What to do: open it again. A run always learns from the file as it is when it begins.
 """
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Found, advice, fact
-from advisor.rules import Rule
+from advisor.rules import Case, Found, advice, fact, rule
 
 
+@rule("R67", "data", "info", "inform", before=True)
 def check(case: Case) -> Found | None:
     """The content id of the profile is not that of what would be learned from; only where all of it was read."""
     facts, profile = case.facts, case.profile
@@ -25,6 +24,3 @@ def check(case: Case) -> Found | None:
     )
     words = "The file is not the one that was looked at: its content changed."
     return Found(0.9, words, evidence, (advice("Open the file again."),))
-
-
-RULE = Rule("R67", "data", "info", "inform", check, before=True)

@@ -7,14 +7,13 @@ Why: with a handful of examples to test on, one that happens to be easy decides.
 What to do: add examples, or keep a larger share of them aside. Nothing is wrong with the training itself.
 """
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Found, advice, change, fact
-from advisor.rules import Rule
+from advisor.rules import Case, Found, advice, change, fact, rule
 
 FEW = 30
 LARGER = 0.2
 
 
+@rule("R68", "data", "info", "propose", before=True)
 def check(case: Case) -> Found | None:
     """Fewer than FEW held-out examples."""
     facts = case.facts
@@ -27,6 +26,3 @@ def check(case: Case) -> Found | None:
     if case.plan.heldout_share < LARGER and facts.n_train >= 100:
         fixes.insert(0, change(f"Keep {LARGER:.0%} of the examples aside.", heldout_share=LARGER))
     return Found(0.8 if verdict == "cannot tell yet" else 0.5, words, evidence, fixes)
-
-
-RULE = Rule("R68", "data", "info", "propose", check, before=True)

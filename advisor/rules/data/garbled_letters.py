@@ -7,14 +7,13 @@ Why: the file was once opened or saved in the wrong encoding, mostly by a spread
 What to do: export the file again as UTF-8 from where it comes from, or leave these rows out.
 """
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Found, advice
-from advisor.rules import Rule
+from advisor.rules import Case, Found, advice, rule
 from advisor.rules._examples import examples, seen, share
 
 MANY = 0.05
 
 
+@rule("R88", "data", "warning", "propose", before=True)
 def check(case: Case) -> Found | None:
     """Examples with garbled or lost letters."""
     facts = case.facts
@@ -33,6 +32,3 @@ def check(case: Case) -> Found | None:
         fixes,
         severity="warning" if part >= MANY else "info",
     )
-
-
-RULE = Rule("R88", "data", "warning", "propose", check, before=True)

@@ -7,13 +7,12 @@ Why: every word counts the same. An example a hundred times as long as the other
 What to do: split the long ones into passages, cut them shorter, or leave them out.
 """
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Found, advice, fact
-from advisor.rules import Rule
+from advisor.rules import Case, Found, advice, fact, rule
 
 HALF = 0.4  # of all learned tokens, in the longest hundredth of the examples
 
 
+@rule("R90", "data", "warning", "propose", before=True)
 def check(case: Case) -> Found | None:
     """The longest hundredth of the examples holds a good part of what is learned."""
     facts = case.facts
@@ -31,6 +30,3 @@ def check(case: Case) -> Found | None:
         advice("Leave the longest examples out.", "drop_too_long", few),
     )
     return Found(0.6, words, evidence, fixes)
-
-
-RULE = Rule("R90", "data", "warning", "propose", check, before=True)

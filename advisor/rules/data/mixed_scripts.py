@@ -8,12 +8,11 @@ elsewhere, the model learns to switch.
 What to do: look at these rows, and remove them if they do not belong there.
 """
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Found, advice, fact
-from advisor.rules import Rule
+from advisor.rules import Case, Found, advice, fact, rule
 from advisor.rules._examples import examples, seen, share
 
 
+@rule("R89", "data", "warning", "propose", before=True)
 def check(case: Case) -> Found | None:
     """Answers in other letters than most; an alarm only where the verdict saw the wrong language."""
     facts = case.facts
@@ -32,6 +31,3 @@ def check(case: Case) -> Found | None:
     words = f"{examples(facts.odd_script)} of {facts.n_train + facts.n_heldout:,} are answered in other letters than the rest."
     fix = advice("Leave these examples out.", "drop_odd_script", facts.odd_script)
     return Found(0.75 if worse else 0.5, words, evidence, (fix,), severity="warning" if worse else "info")
-
-
-RULE = Rule("R89", "data", "warning", "propose", check, before=True)

@@ -9,14 +9,13 @@ What to do: remove the near copies and train again; the result on the rest can b
 the verdict with that in mind.
 """
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Found, advice, fact
-from advisor.rules import Rule
+from advisor.rules import Case, Found, advice, fact, rule
 from advisor.rules._examples import SMALL, examples, seen
 
 SOME, MANY = 0.05, 0.2  # of the held-out examples
 
 
+@rule("R63", "data", "warning", "propose", before=True)
 def check(case: Case) -> Found | None:
     """Share of the held-out examples with a near copy among those learned from."""
     facts = case.facts
@@ -35,6 +34,3 @@ def check(case: Case) -> Found | None:
     fix = advice("Remove examples that are nearly the same.", "drop_near_copies", number + facts.near_repeated)
     sure = min(0.95, (0.5 if part >= MANY else SMALL) + part / 2)
     return Found(sure, words, evidence, (fix,), severity="warning" if part >= MANY else "info")
-
-
-RULE = Rule("R63", "data", "warning", "propose", check, before=True)

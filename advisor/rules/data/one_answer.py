@@ -8,13 +8,12 @@ Why: whatever is commonest is learned first. Where one class or one answer makes
 What to do: add examples of the others, or leave out some of the commonest.
 """
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Found, advice, fact
-from advisor.rules import Rule
+from advisor.rules import Case, Found, advice, fact, rule
 
 CLASS, FREE = 0.8, 0.5  # of sorted texts, of free answers
 
 
+@rule("R87", "data", "warning", "propose", before=True)
 def check(case: Case) -> Found | None:
     """Share of the commonest answer; certain where there is only one."""
     facts = case.facts
@@ -35,6 +34,3 @@ def check(case: Case) -> Found | None:
         advice("Leave out some of the commonest.", "balance", max(0, facts.commonest - max(1, others))),
     )
     return Found(0.95 if facts.answers <= 1 else 0.7, words, evidence, fixes)
-
-
-RULE = Rule("R87", "data", "warning", "propose", check, before=True)

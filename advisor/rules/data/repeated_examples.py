@@ -7,14 +7,13 @@ Why: files that were put together from others often hold the same rows several t
 What to do: remove the copies. (Copies are never used for learning and testing at once, so the verdict stays honest.)
 """
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Found, advice, fact
-from advisor.rules import Rule
+from advisor.rules import Case, Found, advice, fact, rule
 from advisor.rules._examples import SMALL, examples, seen
 
 SOME, MANY = 0.05, 0.3
 
 
+@rule("R83", "data", "warning", "propose", before=True)
 def check(case: Case) -> Found | None:
     """Share of the training examples that repeat an earlier one."""
     facts = case.facts
@@ -29,6 +28,3 @@ def check(case: Case) -> Found | None:
     fix = advice("Remove the copies.", "deduplicate", facts.repeated)
     sure = min(0.95, (0.5 if part >= MANY else SMALL) + part / 2)
     return Found(sure, words, evidence, (fix,), severity="warning" if part >= MANY else "info")
-
-
-RULE = Rule("R83", "data", "warning", "propose", check, before=True)

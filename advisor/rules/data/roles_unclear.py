@@ -7,15 +7,14 @@ Why: the columns have names that say little, or turns are by speakers other than
 What to do: look at the preview and choose the columns. Speakers are understood when they are called user and assistant (or human and gpt).
 """
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Found, advice, fact
-from advisor.rules import Rule
+from advisor.rules import Case, Found, advice, fact, rule
 from advisor.rules._examples import code, last_words
 
 CODES = frozenset(("no_such_column", "roles_incomplete"))
 MANY = 0.1  # of the rows; Soup blocks from here on
 
 
+@rule("R65", "data", "warning", "propose", before=True)
 def check(case: Case) -> Found | None:
     """The plan names columns that are not there, or the reader guessed, or lost a tenth of the rows to speakers it does not know."""
     if code(case) in CODES and not case.ran:
@@ -40,6 +39,3 @@ def check(case: Case) -> Found | None:
         words = f"The columns were guessed ({chosen})."
     fix = advice("Look at the preview and choose the columns.", "fix_columns", len(strange) or profile.n_kept)
     return Found(0.5 if not strange else 0.8, words, evidence, (fix,))
-
-
-RULE = Rule("R65", "data", "warning", "propose", check, before=True)

@@ -8,13 +8,12 @@ What to do: add examples, at best from real use; a few hundred that are right be
 giving the model the text beside the question works better than training.
 """
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Found, advice, fact
-from advisor.rules import Rule
+from advisor.rules import Case, Found, advice, fact, rule
 
 FEW = 50  # Soup: least rows for training
 
 
+@rule("R66", "data", "warning", "propose", before=True)
 def check(case: Case) -> Found | None:
     """Fewer than FEW examples are learned from."""
     if case.facts is None or not 0 < case.facts.n_train < FEW:
@@ -23,6 +22,3 @@ def check(case: Case) -> Found | None:
     words = f"There are {n} examples to learn from: enough for a tone, hardly for facts."
     fix = advice(f"Add examples until there are at least {FEW}.", "add", n)
     return Found(0.6, words, (fact("examples to learn from", n),), (fix,))
-
-
-RULE = Rule("R66", "data", "warning", "propose", check, before=True)

@@ -7,9 +7,7 @@ Why: an adapter only fits the very model it was trained on. The model's folder w
 What to do: download the base model again, or put it back where it was. If the new one is meant, start a new run on it.
 """
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Found, advice
-from advisor.rules import Rule
+from advisor.rules import Case, Found, advice, rule
 from advisor.rules._examples import code, last_words
 
 CODES = {
@@ -25,6 +23,7 @@ CODES = {
 }
 
 
+@rule("R98", "environment", "error", "inform", tasks=None)
 def check(case: Case) -> Found | None:
     """The run ended with one of these words."""
     words = CODES.get(code(case))
@@ -32,6 +31,3 @@ def check(case: Case) -> Found | None:
         return None
     fixes = (advice("Download the base model again."), advice("Start a new run on the model there is."))
     return Found(0.97, words, (last_words(case),), fixes)
-
-
-RULE = Rule("R98", "environment", "error", "inform", check, tasks=None)

@@ -8,12 +8,11 @@ Why: models, safety copies and exports take room, and so does everything else on
 What to do: free some space, then resume. `python -m loralab models --clean-up` removes downloaded models that are not used any more.
 """
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Found, advice, fact
-from advisor.rules import Rule
+from advisor.rules import Case, Found, advice, fact, rule
 from advisor.rules._examples import code, last_words
 
 
+@rule("R91", "environment", "error", "inform", tasks=None)
 def check(case: Case) -> Found | None:
     """The run said that there was no room, while running or at its end."""
     told = case.signals.incidents("disk_full")
@@ -32,6 +31,3 @@ def check(case: Case) -> Found | None:
         (fix,),
         severity="info" if over and not ended else "error",
     )
-
-
-RULE = Rule("R91", "environment", "error", "inform", check, tasks=None)

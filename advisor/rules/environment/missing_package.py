@@ -11,14 +11,13 @@ starting launch.py again repairs it.
 
 import re
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Found, advice, change, fact
-from advisor.rules import Rule
+from advisor.rules import Case, Found, advice, change, fact, rule
 from advisor.rules._examples import code, last_words
 
 _ABSENT = re.compile(r"(?:ModuleNotFoundError|ImportError): .{1,160}")
 
 
+@rule("R96", "environment", "error", "propose")
 def check(case: Case) -> Found | None:
     """A code that names a package, an import that failed, or a process that never spoke."""
     ended = code(case)
@@ -38,6 +37,3 @@ def check(case: Case) -> Found | None:
     fixes = (advice("Start launch.py again: it repairs the installation."), advice("Run: python -m loralab doctor."))
     words = "A part of the installation is missing." if absent else "The process ended before it could say anything."
     return Found(0.9 if absent else 0.7, words, evidence, fixes)
-
-
-RULE = Rule("R96", "environment", "error", "propose", check)

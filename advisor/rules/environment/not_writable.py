@@ -8,14 +8,13 @@ holds a file. A disk that is breaking down says the same.
 What to do: choose another workspace folder with --home, or change the folder's rights; then start again.
 """
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Found, advice, fact
-from advisor.rules import Rule
+from advisor.rules import Case, Found, advice, fact, rule
 from advisor.rules._examples import code, last_words
 
 CODES = ("no_permission", "disk_error")
 
 
+@rule("R92", "environment", "error", "inform", tasks=None)
 def check(case: Case) -> Found | None:
     """A write was refused, for another reason than want of room."""
     told = case.signals.incidents(*CODES)
@@ -32,6 +31,3 @@ def check(case: Case) -> Found | None:
         (fix,),
         severity="error" if ended else "warning",
     )
-
-
-RULE = Rule("R92", "environment", "error", "inform", check, tasks=None)

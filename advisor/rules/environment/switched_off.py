@@ -8,12 +8,11 @@ What to do: resume it; it goes on from its last safety copy. Where this happens 
 notebook set a battery level at which it waits.
 """
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Found, advice, change, fact
-from advisor.rules import Rule
+from advisor.rules import Case, Found, advice, change, fact, rule
 from advisor.rules._examples import code, last_words
 
 
+@rule("R94", "environment", "warning", "inform", tasks=None)
 def check(case: Case) -> Found | None:
     """The worker, or who watched over it, was gone; an exit for want of memory is told apart from it by those who saw it end."""
     if code(case) not in ("worker_gone", "keeper_gone") or case.view is None:
@@ -25,6 +24,3 @@ def check(case: Case) -> Found | None:
     fixes = (advice("Resume it."), change(f"Write a safety copy every {minutes:g} minutes.", checkpoint_minutes=minutes))
     sure = code(case) == "keeper_gone" or "computer was switched off" in last_words(case).line
     return Found(0.9 if sure else 0.75, words, evidence, fixes)
-
-
-RULE = Rule("R94", "environment", "warning", "inform", check, tasks=None)

@@ -8,11 +8,10 @@ counted as training and change nothing in the result.
 What to do: plug it in, let air to it, or switch off sleep for the time of a run. The limits are in the plan under “Saving”.
 """
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Found, advice, fact
-from advisor.rules import Rule
+from advisor.rules import Case, Found, advice, fact, rule
 
 
+@rule("R95", "environment", "info", "inform", tasks=None)
 def check(case: Case) -> Found | None:
     """Notes of waiting or of sleep in the run's log."""
     notes = case.view.notes if case.view else ()
@@ -25,6 +24,3 @@ def check(case: Case) -> Found | None:
     parts += [f"lost {len(sleeps)} stretches of time to sleep"] if sleeps else []
     words = f"The run {' and '.join(parts)}. The result is the same."
     return Found(0.95, words, evidence, (advice("Plug the computer in and switch off its sleep."),))
-
-
-RULE = Rule("R95", "environment", "info", "inform", check, tasks=None)

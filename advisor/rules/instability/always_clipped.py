@@ -8,16 +8,15 @@ still all overshoot.
 What to do: a smaller learning rate, by two to three times. A tighter limit would only hide it better.
 """
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Found, change, fact
 from advisor.diagnosis.usual import rate_words
-from advisor.rules import Rule
+from advisor.rules import Case, Found, change, fact, rule
 from advisor.rules._reading import boldness, ran_away, worse
 
 MOST = 0.5  # Google's tuning playbook: with more than half of the updates clipped, the learning rate is what to look at
 SMALLER = 3.0
 
 
+@rule("R24", "instability", "warning", "retry")
 def check(case: Case) -> Found | None:
     """Most updates were clipped, the held-out examples got worse, and it did not run away."""
     share = case.signals.clipped(case.plan.max_grad_norm)
@@ -33,6 +32,3 @@ def check(case: Case) -> Found | None:
     words = f"{share:.0%} of the updates were clipped, and the held-out loss rose from {case.signals.base:.3g} to {case.signals.last:.3g}."
     fix = change(f"Use a learning rate of {rate:g}.", learning_rate=rate)
     return Found(0.6, words, evidence, (fix,))
-
-
-RULE = Rule("R24", "instability", "warning", "retry", check)

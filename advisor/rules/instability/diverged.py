@@ -11,15 +11,14 @@ retry begins with what it came to.
 
 import math
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Found, change, fact
-from advisor.rules import Rule
+from advisor.rules import Case, Found, change, fact, rule
 from advisor.rules._reading import abrupt, boldness, gentler, loud, never_right, ran_away, repaired
 
 SMALLER = 5.0  # Axolotl, training stability: 3 to 5; Soup: 5
 WARMUP = 0.1  # Google's tuning playbook: 5 to 10 % of the run
 
 
+@rule("R26", "instability", "error", "retry")
 def check(case: Case) -> Found | None:
     """The guard saw the run leave its start far behind on held-out examples, too; where it had its hands off, the curves show it."""
     if not ran_away(case):
@@ -42,6 +41,3 @@ def check(case: Case) -> Found | None:
     fix = change(f"Use a learning rate of {rate:g} with a slow start.", **settings)
     other = abrupt(case) or loud(case) or never_right(case)
     return Found(0.5 if other else 0.9, words, evidence, (fix,))
-
-
-RULE = Rule("R26", "instability", "error", "retry", check)

@@ -8,14 +8,13 @@ Why: adapters bear large batches badly, and each update uses up that many exampl
 What to do: eight to sixteen examples behind an update.
 """
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Found, change, fact
-from advisor.rules import Rule
+from advisor.rules import Case, Found, change, fact, rule
 from advisor.rules._reading import USUAL_BATCH, cut_short, ended_well, learned_little, planned_updates, too_large
 
 HARDLY_ANY = 20  # updates: whatever was learned in them, more would have been in more
 
 
+@rule("R29", "instability", "warning", "propose", before=True)
 def check(case: Case) -> Found | None:
     """A large batch left few updates; after a run only where it learned little, or there were hardly any."""
     if not too_large(case):
@@ -33,6 +32,3 @@ def check(case: Case) -> Found | None:
     fix = change(f"Put {USUAL_BATCH} examples behind an update.", effective_batch=USUAL_BATCH)
     severity = "info" if case.view is not None and not learned_little(case) and not cut_short(case) else None
     return Found(0.75 if case.view else 0.6, words, evidence, (fix,), severity=severity)
-
-
-RULE = Rule("R29", "instability", "warning", "propose", check, before=True)

@@ -8,12 +8,11 @@ mixed up, or a base model whose file is finite and senseless.
 What to do: look through the examples, then try another base model. A still smaller learning rate will not help.
 """
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Found, advice, fact
-from advisor.rules import Rule
+from advisor.rules import Case, Found, advice, fact, rule
 from advisor.rules._reading import never_right
 
 
+@rule("R78", "instability", "error", "inform")
 def check(case: Case) -> Found | None:
     """It ran away again and again with gentler settings."""
     if not never_right(case):
@@ -27,6 +26,3 @@ def check(case: Case) -> Found | None:
     words = f"It ran away {len(away)} times, at last with a learning rate of {case.plan.learning_rate:g}."
     fixes = (advice("Look through the examples for mixed-up answers.", "review"), advice("Try another base model."))
     return Found(0.8, words, evidence, fixes)
-
-
-RULE = Rule("R78", "instability", "error", "inform", check)

@@ -9,10 +9,8 @@ warm-up keeps them small until it does.
 What to do: a warm-up of a tenth of the run, and a learning rate half as large.
 """
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Found, change, fact
 from advisor.diagnosis.usual import rate_words
-from advisor.rules import Rule
+from advisor.rules import Case, Found, change, fact, rule
 from advisor.rules._reading import EARLY, HIGH_RATE, abrupt, boldness, ended_well, ran_away, repaired, thrown_off, worse
 
 WARMUP = 0.1  # Google's tuning playbook: 5 to 10 % of the run
@@ -26,6 +24,7 @@ def shaken(case: Case) -> bool:
     return BOLD_ENOUGH <= boldness(case) < HIGH_RATE and thrown_off(case)
 
 
+@rule("R23", "instability", "error", "retry")
 def check(case: Case) -> Found | None:
     """It ran away at the beginning, without a warm-up; or was thrown off and came back, an alarm where that took much of the run."""
     if not abrupt(case):
@@ -56,6 +55,3 @@ def _shaken(case: Case) -> Found:
     fix = change(f"Warm up for a tenth of the run, with a learning rate of {rate:g}.", warmup=WARMUP, learning_rate=rate)
     severity = "warning" if signals.back > EARLY else "info"
     return Found(0.7, words, evidence, (fix,), severity=severity)
-
-
-RULE = Rule("R23", "instability", "error", "retry", check)

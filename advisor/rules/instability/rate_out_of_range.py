@@ -13,10 +13,8 @@ What to do: the rate proposed here, which is usual for a model of this size.
 
 import math
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Evidence, Fix, Found, fact
 from advisor.diagnosis.usual import rate_words, usual_rate
-from advisor.rules import Rule
+from advisor.rules import Case, Evidence, Fix, Found, fact, rule
 from advisor.rules._reading import DONE, HIGH_RATE, LOUD, boldness, ended_well, improved, ran_away, thrown_off
 from advisor.rules._usual import usual_corrections
 
@@ -33,6 +31,7 @@ def stuck(case: Case) -> bool:
     return signals.late < DONE and signals.last > STUCK * abs(signals.base)
 
 
+@rule("R27", "instability", "warning", "propose", before=True)
 def check(case: Case) -> Found | None:
     """The rate against the usual one for the model's size. After a run its curves tell first; this is for one that only settled badly."""
     times = boldness(case)
@@ -76,6 +75,3 @@ def _said(case: Case, times: float) -> tuple[tuple[Evidence, ...], Fix, str]:
         usual_corrections(case),
         f"A learning rate of {case.asked.learning_rate:g} is {times:.3g} times the usual for a model of this size",
     )
-
-
-RULE = Rule("R27", "instability", "warning", "propose", check, before=True)

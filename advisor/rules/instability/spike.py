@@ -9,12 +9,11 @@ What to do: nothing for this run. If it happens often, look through the examples
 one weighs less.
 """
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Found, change, fact
-from advisor.rules import Rule
+from advisor.rules import Case, Found, change, fact, rule
 from advisor.rules._reading import ran_away
 
 
+@rule("R22", "instability", "info", "propose")
 def check(case: Case) -> Found | None:
     """Spikes after which the loss was as before. They never are an alarm: runs that do well have them."""
     spikes = case.signals.spikes
@@ -26,6 +25,3 @@ def check(case: Case) -> Found | None:
     batch = min(64, 2 * case.plan.effective_batch)
     fix = change(f"Put {batch} examples behind an update, so that an odd one weighs less.", effective_batch=batch)
     return Found(0.7, words, evidence, (fix,))
-
-
-RULE = Rule("R22", "instability", "info", "propose", check)

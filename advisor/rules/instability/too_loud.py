@@ -11,13 +11,12 @@ What to do: alpha of twice the rank, and the learning rate as it is.
 
 import math
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Found, change, fact
 from advisor.diagnosis.usual import USUAL_SCALE
-from advisor.rules import Rule
+from advisor.rules import Case, Found, change, fact, rule
 from advisor.rules._reading import boldness, ended_well, loud, ran_away, repaired, worse
 
 
+@rule("R28", "instability", "error", "retry", before=True)
 def check(case: Case) -> Found | None:
     """Loud, and it went wrong; before a run: so loud that it most likely will."""
     if not loud(case) or not (case.view is None or ran_away(case) or worse(case) or (ended_well(case) and case.signals.gain <= 0)):
@@ -42,6 +41,3 @@ def check(case: Case) -> Found | None:
     if before:
         return Found(sure, words, evidence, (fix,), severity="warning", action="propose")
     return Found(sure, words, evidence, (fix,))
-
-
-RULE = Rule("R28", "instability", "error", "retry", check, before=True)

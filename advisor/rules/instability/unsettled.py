@@ -10,9 +10,7 @@ What to do: a learning rate about three times smaller with a slow start; more ex
 
 import math
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Found, change, fact
-from advisor.rules import Rule
+from advisor.rules import Case, Found, change, fact, rule
 from advisor.rules._reading import boldness, gentler, ran_away, worse
 
 BOLD = 3.0  # times the usual: below, other causes are likelier
@@ -22,6 +20,7 @@ CLEAR = 0.15  # of the start: the training loss came up again by more than noise
 WARMUP = 0.1
 
 
+@rule("R25", "instability", "warning", "retry")
 def check(case: Case) -> Found | None:
     """The training loss itself came up again, or gradients kept jumping, and the held-out examples got worse than they began."""
     signals = case.signals
@@ -48,6 +47,3 @@ def check(case: Case) -> Found | None:
     fix = change(f"Use a learning rate of {rate:g} with a slow start.", **settings)
     sure = 0.85 if signals.gain <= 0 or stuck else 0.7  # not one look was better than the model had been before
     return Found(sure, words, evidence, (fix,))
-
-
-RULE = Rule("R25", "instability", "warning", "retry", check)

@@ -9,10 +9,8 @@ hold what the examples say and the loss shows it, being as high on the examples 
 What to do: let all linear parts learn; half the rank costs about the same.
 """
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Found, change, fact
 from advisor.diagnosis.usual import USUAL_RANK
-from advisor.rules import Rule
+from advisor.rules import Case, Found, change, fact, rule
 from advisor.rules._reading import ended_well, learned_little, narrow, no_room, ran_away, timid, worse
 
 HIGH = 0.5  # nats a token: below this the examples have been learned anyway
@@ -27,6 +25,7 @@ def crowded(case: Case) -> bool:
     return signals.last_loss > HIGH and signals.gap < ALIKE * signals.last_loss
 
 
+@rule("R35", "no learning", "info", "propose", before=True, during=False)
 def check(case: Case) -> Found | None:
     """Attention alone learns; an alarm where a run that ended learned little with a usual learning rate, or its weights had no room."""
     if not narrow(case.text.targets) or (case.view is not None and not ended_well(case)):
@@ -46,6 +45,3 @@ def check(case: Case) -> Found | None:
         more = {"rank": USUAL_RANK, "alpha": case.text.alpha * USUAL_RANK / case.text.rank}
         fix = change(f"Let all linear parts learn, with a rank of {USUAL_RANK}.", **fix.settings, **more)
     return Found(0.55 if little and not tight else 0.6, words, evidence, (fix,), severity="warning" if little or tight else None)
-
-
-RULE = Rule("R35", "no learning", "info", "propose", check, before=True, during=False)

@@ -11,10 +11,8 @@ What to do: more rounds over the examples, or fewer examples behind each update;
 
 import math
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Evidence, Fix, Found, change, fact
 from advisor.diagnosis.usual import rate_words, usual_rate
-from advisor.rules import Rule
+from advisor.rules import Case, Evidence, Fix, Found, change, fact, rule
 from advisor.rules._reading import (
     ENOUGH_UPDATES,
     FEW_UPDATES,
@@ -41,6 +39,7 @@ def _in_vain(case: Case) -> bool:
     return ended_well(case) and learned_little(case) and not (timid(case) or improved(case) or thrown_off(case))
 
 
+@rule("R37", "no learning", "warning", "retry", before=True, during=False)
 def check(case: Case) -> Found | None:
     """Few updates are planned; after a run only where it learned little with a usual learning rate, or was over in a handful of them."""
     ended = short(case)
@@ -98,6 +97,3 @@ def _more(case: Case, updates: int) -> tuple[Fix, ...]:
     )
     words = f"Go over the examples {MOST_ROUNDS:g} times, with {batch} behind each update."
     return (change(words, epochs=max(case.plan.epochs, MOST_ROUNDS), effective_batch=batch),)
-
-
-RULE = Rule("R37", "no learning", "warning", "retry", check, before=True, during=False)

@@ -8,14 +8,13 @@ back.
 What to do: let all linear parts learn and switch “Recompute” off.
 """
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Found, change, fact
-from advisor.rules import Rule
+from advisor.rules import Case, Found, change, fact, rule
 from advisor.rules._reading import ended_well
 
 ENOUGH = 3  # updates
 
 
+@rule("R31", "no learning", "error", "retry")
 def check(case: Case) -> Found | None:
     """Gradients of exactly zero from the first update on, or no weight that learns."""
     norms = case.signals.norms
@@ -30,6 +29,3 @@ def check(case: Case) -> Found | None:
     fix = change("Let all linear parts learn, without recomputing.", **settings)
     words = f"In {len(norms)} updates nothing was corrected at all{': the adapter is what it was' if ended_well(case) else ''}."
     return Found(0.97, words, evidence, (fix,))
-
-
-RULE = Rule("R31", "no learning", "error", "retry", check)

@@ -8,14 +8,13 @@ Why: the model learns to write the answers. Where a question fills the whole len
 What to do: read longer examples, or tell the app which column is the answer.
 """
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Found, advice, change, fact
-from advisor.rules import Rule
+from advisor.rules import Case, Found, advice, change, fact, rule
 
 MANY, MOST = 0.1, 0.9  # of the examples (Unsloth: 90 % and 100 %)
 LENGTHS = (2, 4)  # times the length now
 
 
+@rule("R38", "no learning", "warning", "retry", before=True)
 def check(case: Case) -> Found | None:
     """Examples of which nothing is learned: a tenth of them, nearly all, or so many that the run ended."""
     facts, ended = case.facts, case.signals.code == "nothing_to_learn"
@@ -39,6 +38,3 @@ def check(case: Case) -> Found | None:
     fixes.append(advice("Check which column is the question and which the answer."))
     action = "block" if case.view is None and share >= MOST else None
     return Found(0.95 if most else 0.8, words, evidence, fixes, action=action, severity="error" if most else None)
-
-
-RULE = Rule("R38", "no learning", "warning", "retry", check, before=True)

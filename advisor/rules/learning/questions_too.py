@@ -9,14 +9,13 @@ write.
 What to do: learn from the replies only.
 """
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Found, change, fact
-from advisor.rules import Rule
+from advisor.rules import Case, Found, change, fact, rule
 from advisor.rules._reading import ended_well, improved
 
 MINOR = 0.4  # of the letters: with fewer in the answers most of what is learned is how to ask
 
 
+@rule("R43", "no learning", "info", "propose", before=True, during=False)
 def check(case: Case) -> Found | None:
     """Everything in conversations is learned from; an alarm where most of that is questions, or a run that ended did not get better."""
     facts = case.facts
@@ -34,6 +33,3 @@ def check(case: Case) -> Found | None:
     fix = change("Learn from the replies only.", learn_from="replies")
     severity = "warning" if failed or mostly else None
     return Found(0.75 if mostly else 0.6, words, evidence, (fix,), severity=severity)
-
-
-RULE = Rule("R43", "no learning", "info", "propose", check, before=True, during=False)

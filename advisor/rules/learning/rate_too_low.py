@@ -11,14 +11,13 @@ What to do: the learning rate that is usual for this model's size.
 
 import math
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Found, fact
 from advisor.diagnosis.usual import rate_words, usual_rate
-from advisor.rules import Rule
+from advisor.rules import Case, Found, fact, rule
 from advisor.rules._reading import FAR_TIMID, boldness, share_gained, timid
 from advisor.rules._usual import usual_corrections
 
 
+@rule("R33", "no learning", "warning", "retry", during=False)
 def check(case: Case) -> Found | None:
     """It learned little, or less than it would have, with small corrections and healthy gradients."""
     if not timid(case):
@@ -35,6 +34,3 @@ def check(case: Case) -> Found | None:
     changed = "not at all" if not math.isfinite(gained) or gained < 5e-4 else f"by {gained:.1%}"
     words = f"The held-out loss fell {changed}, with corrections {times:.2g} times the usual size."
     return Found(0.9 if times <= FAR_TIMID else 0.7, words, evidence, (usual_corrections(case),))
-
-
-RULE = Rule("R33", "no learning", "warning", "retry", check, during=False)

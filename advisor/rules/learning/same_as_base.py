@@ -7,15 +7,14 @@ Why: the adapter that was judged is not the one that learned: it was not switche
 What to do: judge the run again. If it stays the same, train again with all linear parts.
 """
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Found, advice, change, fact
-from advisor.rules import Rule
+from advisor.rules import Case, Found, advice, change, fact, rule
 from advisor.rules._reading import share_gained, timid
 
 NOTHING = 1e-6  # nats: less than rounding
 MOVED = 0.02  # of the start: the training itself changed something
 
 
+@rule("R40", "no learning", "error", "propose", during=False)
 def check(case: Case) -> Found | None:
     """The verdict's loss is the same to rounding though the training moved it, or the answers were written without the adapter."""
     score = case.signals.score("loss")
@@ -34,6 +33,3 @@ def check(case: Case) -> Found | None:
     fixes = (advice("Judge it again."), change("Train with all linear parts.", targets="all-linear"))
     words = "The training moved the loss, and in the verdict the adapter makes no difference at all."
     return Found(0.9, words, evidence, fixes)
-
-
-RULE = Rule("R40", "no learning", "error", "propose", check, during=False)

@@ -10,10 +10,8 @@ What to do: two to four times the rank, with alpha raised alike so that the loud
 all of them learn first.
 """
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Found, change, fact
 from advisor.diagnosis.usual import USUAL_RANK
-from advisor.rules import Rule
+from advisor.rules import Case, Found, change, fact, rule
 from advisor.rules._reading import ended_well, learned_little, narrow, no_room
 
 LARGER = 4
@@ -21,6 +19,7 @@ FLAT = 0.02  # change over the last third: the training loss has settled
 LEFT = 0.5  # nats a token: below this it has been learned anyway
 
 
+@rule("R36", "no learning", "info", "propose", during=False)
 def check(case: Case) -> Found | None:
     """The examples hold more than the adapter can; a warning where it settled, hardly better than it began. Left-out parts come first."""
     facts = case.facts
@@ -39,6 +38,3 @@ def check(case: Case) -> Found | None:
     settings = {"rank": rank, "alpha": min(1024.0, case.text.alpha * rank / case.text.rank)}
     fix = change(f"Use a rank of {rank}, with alpha raised alike.", **settings)
     return Found(0.5 if settled else 0.4, words, evidence, (fix,), severity="warning" if settled else "info")
-
-
-RULE = Rule("R36", "no learning", "info", "propose", check, during=False)

@@ -10,9 +10,7 @@ What to do: about twice as many rounds over the examples.
 
 import math
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Found, change, fact
-from advisor.rules import Rule
+from advisor.rules import Case, Found, change, fact, rule
 from advisor.rules._reading import LEFT, allow_updates, ended_well, improved, planned_updates, ran_away, short, timid, too_large
 
 FALLING = 0.02  # of the start, over the last third of the run: one that has settled falls by less
@@ -21,6 +19,7 @@ LOOKS = 4
 TOLD = 0.55  # below what names a setting that held the run back: then it may be why it was slow
 
 
+@rule("R34", "no learning", "warning", "propose", during=False)
 def check(case: Case) -> Found | None:
     """Both curves still fall and the last look is the best; information where the run got better all the same.
 
@@ -50,6 +49,3 @@ def check(case: Case) -> Found | None:
     fix = change("Train about twice as long.", **settings)
     fine = improved(case) and (signals.fall < STEEP or signals.late < STRAIGHT)
     return Found(TOLD if fine else 0.7, words, evidence, (fix,), severity="info" if fine else "warning")
-
-
-RULE = Rule("R34", "no learning", "warning", "propose", check, during=False)

@@ -10,9 +10,7 @@ What to do: a weight decay of 0.01 or none.
 
 import math
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Found, change, fact
-from advisor.rules import Rule
+from advisor.rules import Case, Found, change, fact, rule
 from advisor.rules._reading import ended_well, learned_little, timid
 
 HIGH = 0.1  # Axolotl, training stability
@@ -20,6 +18,7 @@ PULLED = 0.2  # share of an adapter's weight that decay took over the run: less 
 USUAL = 0.01
 
 
+@rule("R39", "no learning", "info", "propose", during=False)
 def check(case: Case) -> Found | None:
     """A high weight decay that took a good share of what was learned, and a run that learned little."""
     decay = case.plan.weight_decay
@@ -35,6 +34,3 @@ def check(case: Case) -> Found | None:
     words = f"A weight decay of {decay:g} took {shrunk:.0%} of what the adapter was at the start of the run."
     fix = change(f"Use a weight decay of {USUAL:g}.", weight_decay=USUAL)
     return Found(0.65 if little else 0.4, words, evidence, (fix,), severity="warning" if little else "info")
-
-
-RULE = Rule("R39", "no learning", "info", "propose", check, during=False)

@@ -8,12 +8,11 @@ Why: writing answers keeps the whole text of every answer in memory, with and wi
 What to do: nothing is lost. Close other programs and press “Judge again” later. There is no reason to train again.
 """
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Found, advice, fact
-from advisor.rules import Rule
+from advisor.rules import Case, Found, advice, fact, rule
 from advisor.rules._memory import ran_out
 
 
+@rule("R19", "memory", "warning", "inform")
 def check(case: Case) -> Found | None:
     """Memory ran out in the verdict."""
     found = ran_out(case, "comparing")
@@ -25,6 +24,3 @@ def check(case: Case) -> Found | None:
     evidence = (fact("times memory ran out while comparing", len(found), step=found[0].step),)
     fixes = (advice("Close other programs and judge it again."),) if lost else ()
     return Found(0.9, words, evidence, fixes, severity="warning" if lost else "info")
-
-
-RULE = Rule("R19", "memory", "warning", "inform", check)

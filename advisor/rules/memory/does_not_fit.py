@@ -9,13 +9,12 @@ What to do: fewer tokens at once, then compute more twice instead of keeping it,
 offers the nearest plans that fit.
 """
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Fix, Found, advice, change, fact
-from advisor.rules import Rule
+from advisor.rules import Case, Fix, Found, advice, change, fact, rule
 from loralab.core.records import Footprint
 from loralab.lab import rows_that_fit
 
 
+@rule("R75", "memory", "error", "propose", before=True)
 def check(case: Case) -> Found | None:
     """The careful estimate is above what is free, and the weights alone are not."""
     needs = case.needs
@@ -47,6 +46,3 @@ def _fixes(case: Case, needs: Footprint) -> tuple[Fix, ...]:
         settings = {"token_budget": max(1, rows.fitting) * rows.tokens, "recompute": "full"}
         found.append(change("Compute results twice instead of keeping them.", **settings))
     return (*found, advice("Choose a smaller base model."), advice("Close other programs."))
-
-
-RULE = Rule("R75", "memory", "error", "propose", check, before=True)

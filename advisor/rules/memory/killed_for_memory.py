@@ -8,12 +8,11 @@ What to do: the run goes on by itself with half as many tokens at once, twice at
 more twice instead of keeping it, shorten examples, or use a smaller model.
 """
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Found, advice, change, fact
-from advisor.rules import Rule
+from advisor.rules import Case, Found, advice, change, fact, rule
 from advisor.rules._reading import repaired
 
 
+@rule("R18", "memory", "error", "retry")
 def check(case: Case) -> Found | None:
     """The keeper saw the worker killed for want of memory."""
     found = case.signals.incidents("killed_for_memory")
@@ -41,6 +40,3 @@ def check(case: Case) -> Found | None:
     confidence = 0.95 if counted else 0.75
     severity = "error" if ended else "warning"
     return Found(confidence, words, evidence, fixes, severity=severity)
-
-
-RULE = Rule("R18", "memory", "error", "retry", check)

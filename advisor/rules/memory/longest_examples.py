@@ -7,13 +7,12 @@ Why: all examples of a batch are filled up to its longest one, so that a single 
 What to do: bound the tokens at once, so that long rows are computed alone; or cut what is longer than nearly all others.
 """
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Fix, Found, change, fact
-from advisor.rules import Rule
+from advisor.rules import Case, Fix, Found, change, fact, rule
 from advisor.rules._memory import held_by_others, only_longest, plain_attention, ran_out, row_length, scattered, tokens, wide_vocabulary
 from advisor.rules._reading import repaired
 
 
+@rule("R12", "memory", "warning", "retry")
 def check(case: Case) -> Found | None:
     """Memory ran out over rows far longer than usual ones, and over no others."""
     if not only_longest(case) or case.facts is None:
@@ -32,6 +31,3 @@ def check(case: Case) -> Found | None:
     words = f"Memory ran out {len(found)} times, always over examples of up to {longest:,} tokens; usual ones have {known['p50']:,}."
     other = held_by_others(case) or scattered(case) or plain_attention(case) or wide_vocabulary(case)  # what the allocator itself says
     return Found(0.5 if other else 0.75, words + repaired(case), evidence, fixes)
-
-
-RULE = Rule("R12", "memory", "warning", "retry", check)

@@ -8,13 +8,12 @@ What to do: nothing. The run looks at fewer at once, and neither the training no
 training smaller.
 """
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Fix, Found, fact
-from advisor.rules import Rule
+from advisor.rules import Case, Fix, Found, fact, rule
 from advisor.rules._memory import ran_out, tokens
 from advisor.rules._reading import repaired
 
 
+@rule("R13", "memory", "info", "propose")
 def check(case: Case) -> Found | None:
     """Memory ran out over held-out examples and never over those learned from."""
     found = ran_out(case, "looking")
@@ -30,6 +29,3 @@ def check(case: Case) -> Found | None:
     words = f"{tokens(found[0]):,} held-out tokens at once did not fit into memory; learning does.{repaired(case)}"
     severity = "error" if stopped else "info"
     return Found(0.9, words, evidence, (fix,) if stopped else (), severity=severity)
-
-
-RULE = Rule("R13", "memory", "info", "propose", check)

@@ -8,13 +8,12 @@ What to do: fewer tokens at once; close programs that show pictures or videos. I
 set to “Prefer No Sysmem Fallback”, so that the run notices at once.
 """
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Found, change, fact
-from advisor.rules import Rule
+from advisor.rules import Case, Found, change, fact, rule
 from advisor.rules._memory import tokens
 from advisor.rules._reading import repaired
 
 
+@rule("R77", "memory", "warning", "retry")
 def check(case: Case) -> Found | None:
     """An update crawled while the card was full."""
     found = case.signals.incidents("memory_spill")
@@ -28,6 +27,3 @@ def check(case: Case) -> Found | None:
     words = f"From update {found[0].step} on the card was full and Windows used main memory in its place.{repaired(case)}"
     fix = change(f"Compute at most {budget:,} tokens at once.", token_budget=budget)
     return Found(0.95, words, evidence, (fix,))
-
-
-RULE = Rule("R77", "memory", "warning", "retry", check)

@@ -7,14 +7,13 @@ Why: every weight takes four bytes in fp32, two in bf16 and half a byte in nf4. 
 What to do: keep the weights in fewer bytes, or choose a smaller model; close other programs first.
 """
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Fix, Found, advice, change, fact
-from advisor.rules import Rule
+from advisor.rules import Case, Fix, Found, advice, change, fact, rule
 
 PHASE = "loading the model"  # loralab/sessions/text.py
 BYTES = {"fp32": 4.0, "bf16": 2.0, "fp16": 2.0, "nf4": 0.6}
 
 
+@rule("R21", "memory", "error", "block", before=True)
 def check(case: Case) -> Found | None:
     """Memory ran out in the loading, or the weights alone are more than there is."""
     if case.view is None:
@@ -44,6 +43,3 @@ def _fixes(case: Case) -> tuple[Fix, ...]:
     now = BYTES[case.plan.precision]
     ways = [change(f"Keep the weights in {name}.", precision=name) for name in thrifty if BYTES[name] < now]
     return (*ways, advice("Choose a smaller base model."), advice("Close other programs."))
-
-
-RULE = Rule("R21", "memory", "error", "block", check, before=True)

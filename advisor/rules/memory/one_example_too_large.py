@@ -8,12 +8,11 @@ What to do: cut examples at the length that is known to fit, or use a smaller mo
 so far is lost.
 """
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Fix, Found, advice, fact
-from advisor.rules import Rule
+from advisor.rules import Case, Fix, Found, advice, fact, rule
 from advisor.rules._memory import ran_out, row_length
 
 
+@rule("R76", "memory", "error", "propose")
 def check(case: Case) -> Found | None:
     """The run asked a question over one example."""
     if case.signals.code != "does_not_fit" or case.view is None or case.view.ending is None:
@@ -37,6 +36,3 @@ def check(case: Case) -> Found | None:
         advice("Close other programs and resume."),
     )
     return Found(0.95, words, evidence, fixes)
-
-
-RULE = Rule("R76", "memory", "error", "propose", check)

@@ -8,15 +8,14 @@ What to do: fewer weights that learn (a lower rank), or the optimiser that keeps
 NVIDIA card).
 """
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Found, change, fact
-from advisor.rules import Rule
+from advisor.rules import Case, Found, change, fact, rule
 from advisor.rules._memory import ran_out
 from advisor.rules._reading import repaired
 
 NOTES = 8  # bytes a weight that learns, in AdamW
 
 
+@rule("R11", "memory", "warning", "retry")
 def check(case: Case) -> Found | None:
     """Memory ran out in the optimiser's own step."""
     found = ran_out(case, "optimiser")
@@ -34,6 +33,3 @@ def check(case: Case) -> Found | None:
     ended = case.signals.code == "does_not_fit"
     fixes = (small, lower) if can else (lower,)
     return Found(0.85, words, evidence, fixes, severity="error" if ended else "warning")
-
-
-RULE = Rule("R11", "memory", "warning", "retry", check)

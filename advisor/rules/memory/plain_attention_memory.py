@@ -7,13 +7,12 @@ Why: plain attention keeps a number for every pair of tokens: twice the length i
 What to do: the fast way (“sdpa”), unless it was switched off because it failed; then cut or split long examples.
 """
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Found, change, fact
-from advisor.rules import Rule
+from advisor.rules import Case, Found, change, fact, rule
 from advisor.rules._memory import plain_attention, row_length
 from advisor.rules._reading import repaired
 
 
+@rule("R20", "memory", "warning", "retry")
 def check(case: Case) -> Found | None:
     """Memory ran out over a long text while attention was plain because the plan says so."""
     incident = plain_attention(case)
@@ -27,6 +26,3 @@ def check(case: Case) -> Found | None:
     fix = change("Compute attention in the fast way.", attention="sdpa")
     words = f"An example of {length:,} tokens did not fit into memory with plain attention.{repaired(case)}"
     return Found(0.8, words, evidence, (fix,))
-
-
-RULE = Rule("R20", "memory", "warning", "retry", check)

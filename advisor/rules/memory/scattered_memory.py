@@ -8,13 +8,12 @@ What to do: start again: a new process begins with whole memory. Fewer tokens at
 PYTORCH_CUDA_ALLOC_CONF to expandable_segments:True before starting LoRALab lets the pieces grow together (Linux).
 """
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Found, advice, change, fact
-from advisor.rules import Rule
+from advisor.rules import Case, Found, advice, change, fact, rule
 from advisor.rules._memory import said, scattered, tokens
 from advisor.rules._reading import repaired
 
 
+@rule("R14", "memory", "warning", "retry")
 def check(case: Case) -> Found | None:
     """What was reserved and not used is more than what was wanted, and a good part of the card."""
     incident = scattered(case)
@@ -33,6 +32,3 @@ def check(case: Case) -> Found | None:
         advice("Set PYTORCH_CUDA_ALLOC_CONF=expandable_segments:True and start LoRALab again."),
     )
     return Found(0.75, words, evidence, fixes)
-
-
-RULE = Rule("R14", "memory", "warning", "retry", check)

@@ -8,14 +8,13 @@ Why: a browser with videos, a game, another training or LoRALab's own chat all s
 What to do: close what is not needed, then resume: nothing learned is lost. There is no reason to make the plan smaller.
 """
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Found, advice, fact
-from advisor.rules import Rule
+from advisor.rules import Case, Found, advice, fact, rule
 from advisor.rules._memory import held_by_others
 
 CODES = ("out_of_memory", "does_not_fit", "memory_spill")
 
 
+@rule("R16", "memory", "warning", "inform", before=True)
 def check(case: Case) -> Found | None:
     """Memory was short, and others held a fifth of the card."""
     others = held_by_others(case)
@@ -29,6 +28,3 @@ def check(case: Case) -> Found | None:
     who = "another run or chat of LoRALab" if ours else "what you do not need"
     words = f"Other programs held {others / 1e9:.1f} GB of the card when memory was short."
     return Found(0.8, words, evidence, (advice(f"Close {who}, then resume."),))
-
-
-RULE = Rule("R16", "memory", "warning", "inform", check, before=True)

@@ -8,15 +8,14 @@ What to do: fewer tokens at once. The result is the same, only the speed may suf
 keeping it (“Recompute”), then keep numbers in half precision.
 """
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Found, change, fact
-from advisor.rules import Rule
+from advisor.rules import Case, Found, change, fact, rule
 from advisor.rules._memory import held_by_others, only_longest, plain_attention, ran_out, scattered, tokens, wide_vocabulary
 from advisor.rules._reading import repaired
 
 SMALLER = 0.8  # of what did not fit: as the run does it (loralab/train/oom.py)
 
 
+@rule("R10", "memory", "error", "retry")
 def check(case: Case) -> Found | None:
     """Memory ran out while several examples were computed together."""
     found = ran_out(case, "learning")
@@ -36,6 +35,3 @@ def check(case: Case) -> Found | None:
     other = held_by_others(case) or scattered(case) or plain_attention(case) or wide_vocabulary(case) or only_longest(case)
     severity = "warning" if repaired(case) else "error"
     return Found(0.5 if other else 0.85, words, evidence, fixes, severity=severity)
-
-
-RULE = Rule("R10", "memory", "error", "retry", check)

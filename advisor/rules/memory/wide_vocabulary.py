@@ -8,13 +8,12 @@ Why: to learn a position the model gives every word it knows a number. With 150,
 What to do: fewer tokens at once; below 1,024 positions it shrinks with them. A model with a smaller vocabulary needs less.
 """
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Found, change, fact
-from advisor.rules import Rule
+from advisor.rules import Case, Found, change, fact, rule
 from advisor.rules._memory import TILE, said, tokens, wide_vocabulary
 from advisor.rules._reading import repaired
 
 
+@rule("R15", "memory", "warning", "retry")
 def check(case: Case) -> Found | None:
     """What was wanted is the size of the numbers for all words."""
     incident = wide_vocabulary(case)
@@ -28,6 +27,3 @@ def check(case: Case) -> Found | None:
     words = f"Numbers for all {case.facts.vocabulary:,} words at every position did not fit into memory.{repaired(case)}"
     fix = change(f"Compute at most {budget:,} tokens at once.", token_budget=budget)
     return Found(0.75, words, evidence, (fix,))
-
-
-RULE = Rule("R15", "memory", "warning", "retry", check)

@@ -8,14 +8,13 @@ clocked too high, or a program that writes where it should not.
 What to do: the run goes back to its last good state by itself. If it happens again, have the memory tested and take back any overclocking.
 """
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Found, advice, fact
-from advisor.rules import Rule
+from advisor.rules import Case, Found, advice, fact, rule
 from advisor.rules._reading import repaired
 
 SIGN = "in the adapter is not finite"  # loralab/train/guard.py
 
 
+@rule("R71", "non-finite", "warning", "retry")
 def check(case: Case) -> Found | None:
     """The guard found a weight of the adapter that is not finite."""
     found = [one for one in case.signals.incidents("non_finite") if SIGN in one.text]
@@ -25,6 +24,3 @@ def check(case: Case) -> Found | None:
     words = f"Just before update {found[0].step} a number of the adapter was lost.{repaired(case)}"
     fix = advice("Train it again; if it comes back, have the computer's memory tested.")
     return Found(0.85, words, evidence, (fix,), action="inform" if repaired(case) else "retry")
-
-
-RULE = Rule("R71", "non-finite", "warning", "retry", check)

@@ -10,12 +10,11 @@ What to do: compute attention in the plain way (“eager”): the same result, s
 driver or torch may bring the fast way back.
 """
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Found, change, fact
-from advisor.rules import Rule
+from advisor.rules import Case, Found, change, fact, rule
 from advisor.rules._reading import repaired
 
 
+@rule("R04", "non-finite", "error", "retry")
 def check(case: Case) -> Found | None:
     """Numbers that were not finite until attention was computed in the plain way."""
     changed = case.signals.changed("attention")
@@ -31,6 +30,3 @@ def check(case: Case) -> Found | None:
     evidence += [fact("version of torch", versions["torch"])] if "torch" in versions else []
     fix = change("Compute attention in the plain way.", attention="eager")
     return Found(0.2 if after else 0.9, words + repaired(case), evidence, (fix,))
-
-
-RULE = Rule("R04", "non-finite", "error", "retry", check)

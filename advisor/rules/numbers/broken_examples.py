@@ -9,12 +9,11 @@ reading what no text is, gives “not a number”, and one such row would spoil 
 What to do: look at the rows named and repair or delete them. A run leaves them out by itself and goes on with the others.
 """
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Found, advice, fact
-from advisor.rules import Rule
+from advisor.rules import Case, Found, advice, fact, rule
 from advisor.rules._reading import repaired
 
 
+@rule("R01", "non-finite", "warning", "propose")
 def check(case: Case) -> Found | None:
     """The guard tried examples alone and found some that break while others do not."""
     found = case.signals.incidents("bad_row", "nothing_to_learn")
@@ -29,6 +28,3 @@ def check(case: Case) -> Found | None:
     words = f"{len(rows)} example{'' if one else 's'} {does}, and the others are fine.{repaired(case)}"
     fix = advice("Look at these rows, and repair or delete them.", "drop", len(rows))
     return Found(0.95, words, evidence, (fix,))
-
-
-RULE = Rule("R01", "non-finite", "warning", "propose", check)

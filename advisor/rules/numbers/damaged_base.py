@@ -9,11 +9,10 @@ What to do: delete the model and download it again, or choose another. Where it 
 have the computer's memory tested.
 """
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Found, advice, fact
-from advisor.rules import Rule
+from advisor.rules import Case, Found, advice, fact, rule
 
 
+@rule("R70", "non-finite", "error", "inform")
 def check(case: Case) -> Found | None:
     """The run looked through the frozen weights and found one that is not finite."""
     if case.signals.code != "corrupt_weights" or case.view is None or case.view.ending is None:
@@ -27,6 +26,3 @@ def check(case: Case) -> Found | None:
     first = "Resume: the model is read from its file again." if midway else "Delete this model and download it again."
     fixes = (advice(first), advice("Choose another base model."))
     return Found(0.97, words, evidence, fixes)
-
-
-RULE = Rule("R70", "non-finite", "error", "inform", check)

@@ -8,11 +8,10 @@ numbers that grow without end inside.
 What to do: download the model again and compare its size with the page it is from; then choose another base model.
 """
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Found, advice, fact
-from advisor.rules import Rule
+from advisor.rules import Case, Found, advice, fact, rule
 
 
+@rule("R73", "non-finite", "error", "inform")
 def check(case: Case) -> Found | None:
     """The run ended as not finite after wider numbers and plain attention had been tried."""
     view = case.view
@@ -29,6 +28,3 @@ def check(case: Case) -> Found | None:
     fixes = (advice("Download this model again."), advice("Choose another base model."))
     words = f"Numbers were not finite even in {case.plan.precision} with {case.text.attention} attention, and every weight is in order."
     return Found(0.8, words, evidence, fixes)
-
-
-RULE = Rule("R73", "non-finite", "error", "inform", check)

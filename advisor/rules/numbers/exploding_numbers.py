@@ -10,9 +10,7 @@ What to do: a learning rate three to five times smaller with a slow start, and g
 
 import math
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Found, change, fact
-from advisor.rules import Rule
+from advisor.rules import Case, Found, change, fact, rule
 from advisor.rules._reading import answer, gentler, repaired
 
 SMALLER = 5.0  # Axolotl, training stability: 3 to 5
@@ -21,6 +19,7 @@ AGAIN = "kept coming"  # the guard's words for numbers that were lost for a mome
 GROWN = 100.0  # times the usual gradient: more than a single odd example makes of it
 
 
+@rule("R02", "non-finite", "error", "retry")
 def check(case: Case) -> Found | None:
     """Numbers that were not finite and that a smaller learning rate, or going back, made finite; or gradients that grew into it."""
     signals = case.signals
@@ -42,6 +41,3 @@ def check(case: Case) -> Found | None:
     words = f"In update {first.step} the numbers became too large to compute with; from an earlier state they were fine.{repaired(case)}"
     fix = change(f"Use a learning rate of {rate:g}, with a slow start and gradient clipping.", **settings)
     return Found(0.85 if softened else 0.7, words, evidence, (fix,))
-
-
-RULE = Rule("R02", "non-finite", "error", "retry", check)

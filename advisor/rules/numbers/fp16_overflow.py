@@ -8,14 +8,13 @@ Why: fp16 ends at 65,504. Some families of models (Gemma, T5, several Qwen) comp
 What to do: compute in bf16, which reaches as far as fp32, or in fp32 where the computer has no bf16. A retry does this by itself.
 """
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Fix, Found, change, fact
-from advisor.rules import Rule
+from advisor.rules import Case, Fix, Found, change, fact, rule
 from advisor.rules._reading import repaired
 
 LOUD = ("gemma2", "gemma3", "gemma4", "t5", "mt5")  # families known for it: unsloth PR 5074, qlora issue 71, LLaMA-Factory issue 482
 
 
+@rule("R03", "non-finite", "error", "retry", before=True)
 def check(case: Case) -> Found | None:
     """fp16, and updates that were not finite, or a precision that the guard had to widen. Before a run: a family known for it."""
     if case.asked.precision != "fp16":
@@ -50,6 +49,3 @@ def _fixes(case: Case) -> tuple[Fix, ...]:
     bf16 = change("Compute in bf16, which has room for large numbers.", precision="bf16")
     fp32 = change("Compute in fp32, the exact numbers.", precision="fp32")
     return (fp32, bf16) if case.machine is not None and not case.machine.fast_bf16 else (bf16, fp32)
-
-
-RULE = Rule("R03", "non-finite", "error", "retry", check, before=True)

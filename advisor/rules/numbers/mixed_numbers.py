@@ -8,13 +8,12 @@ refuses to multiply them.
 What to do: keep everything in fp32; that takes more memory and always works.
 """
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Found, change, fact
-from advisor.rules import Rule
+from advisor.rules import Case, Found, change, fact, rule
 
 SIGNS = ("must have the same dtype", "to have the same dtype", "expected scalar type", "should be the same", "dtype mismatch")
 
 
+@rule("R08", "non-finite", "error", "retry")
 def check(case: Case) -> Found | None:
     """The run failed, and its last words or its log speak of two kinds of numbers."""
     if case.view is None or case.view.ending is None or case.view.state != "failed":
@@ -28,6 +27,3 @@ def check(case: Case) -> Found | None:
     words = "The model mixes two kinds of numbers, and torch cannot multiply them."
     known = case.plan.precision != "fp32"
     return Found(0.9 if known else 0.3, words, evidence, (fix,) if known else ())
-
-
-RULE = Rule("R08", "non-finite", "error", "retry", check)

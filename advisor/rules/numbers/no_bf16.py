@@ -7,13 +7,12 @@ Why: NVIDIA cards before the Ampere generation (GTX, RTX 20, T4, V100) have no a
 What to do: fp32 where the model fits, since it is safe; else fp16, which is fast on these cards but too narrow for some models.
 """
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Found, change, fact
-from advisor.rules import Rule
+from advisor.rules import Case, Found, change, fact, rule
 
 SIGNS = ("bf16/gpu", "bf16 is not supported", "bfloat16 is not supported", "bf16 is only supported")
 
 
+@rule("R07", "non-finite", "info", "propose", before=True)
 def check(case: Case) -> Found | None:
     """bf16 on a card whose capability is below 8.0, or a log that says that it is not there."""
     if case.plan.precision != "bf16":
@@ -37,6 +36,3 @@ def check(case: Case) -> Found | None:
         words = "The run ended because bf16 is not there on this computer."
         return Found(0.95, words, evidence, fixes, severity="error", action="retry")
     return Found(0.9, "This card only imitates bf16, which is slow.", evidence, fixes)
-
-
-RULE = Rule("R07", "non-finite", "info", "propose", check, before=True)

@@ -9,10 +9,8 @@ What to do: nothing if it was once: that update was left out. If it keeps coming
 temperature; “Pause above” makes a run wait while it is hot.
 """
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Found, change, fact
 from advisor.diagnosis.usual import rate_words
-from advisor.rules import Rule
+from advisor.rules import Case, Found, change, fact, rule
 from advisor.rules._reading import repaired
 
 SIGN = "each of its examples alone is fine"  # loralab/train/guard.py
@@ -20,6 +18,7 @@ OFTEN = 3
 HOT = 80  # °C at which a run waits: below what processors and cards slow themselves down at
 
 
+@rule("R72", "non-finite", "info", "propose")
 def check(case: Case) -> Found | None:
     """Updates that were not finite though each of their examples is."""
     found = [one for one in case.signals.incidents("non_finite") if SIGN in one.text]
@@ -35,6 +34,3 @@ def check(case: Case) -> Found | None:
         fix = change(f"Use a learning rate of {rate:g} and pause above {HOT} °C.", learning_rate=rate, pause_above_temperature=HOT)
     severity = "warning" if often else "info"
     return Found(0.8 if often else 0.9, words, evidence, (fix,), severity=severity)
-
-
-RULE = Rule("R72", "non-finite", "info", "propose", check)

@@ -8,11 +8,10 @@ corrections that are too big look all the same.
 What to do: train the same plan with the engine loralab: it finds the cause and mostly goes on by itself.
 """
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Found, change, fact
-from advisor.rules import Rule
+from advisor.rules import Case, Found, change, fact, rule
 
 
+@rule("R74", "non-finite", "error", "retry")
 def check(case: Case) -> Found | None:
     """Updates that were not finite in a run of TRL's."""
     broken = case.signals.incidents("non_finite")
@@ -30,6 +29,3 @@ def check(case: Case) -> Found | None:
     # an fp16 run names its cause itself
     confidence = 0.6 if case.asked.precision == "fp16" else 0.85
     return Found(confidence, words, evidence, (fix,), severity="error" if ended else "warning")
-
-
-RULE = Rule("R74", "non-finite", "error", "retry", check)

@@ -9,15 +9,14 @@ as rounds, too.
 What to do: one to five rounds are usual, ten with a few hundred examples. Add different examples rather than rounds.
 """
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Found, advice, change, fact
-from advisor.rules import Rule
+from advisor.rules import Case, Found, advice, change, fact, rule
 
 TIMES = 30.0  # times each different example is seen
 MANY = 1000  # different examples from which on nobody learns them by heart in that many rounds
 USUAL = 10.0
 
 
+@rule("R46", "overfitting", "warning", "propose", before=True)
 def check(case: Case) -> Found | None:
     """How often the plan shows each different example."""
     facts = case.facts
@@ -47,6 +46,3 @@ def check(case: Case) -> Found | None:
     elif facts.repeated:
         fixes.insert(0, advice("Remove the copies.", "deduplicate", facts.repeated))
     return Found(0.6, words, evidence, fixes)
-
-
-RULE = Rule("R46", "overfitting", "warning", "propose", check, before=True)

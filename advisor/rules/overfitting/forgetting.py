@@ -9,14 +9,13 @@ What to do: a smaller learning rate or fewer rounds keeps more. If the model is 
 small model knew little of such things to begin with; then this is told and is no reason for alarm.
 """
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Found, change, fact
-from advisor.rules import Rule
+from advisor.rules import Case, Found, change, fact, rule
 
 KNEW = 3.5  # nats a token on everyday tasks: a base model above knew little that it could forget
 UNSURE = 0.4  # of such a model: what it lost may be no knowledge at all, and it is no reason for anything else
 
 
+@rule("R47", "overfitting", "warning", "propose")
 def check(case: Case) -> Found | None:
     """The verdict's measure of forgetting says worse, which it says only of a loud change."""
     score = case.signals.score("forgetting")
@@ -37,6 +36,3 @@ def check(case: Case) -> Found | None:
     )
     knew = score.base <= KNEW
     return Found(0.7 if knew else UNSURE, words, evidence, fixes, severity="warning" if knew else "info")
-
-
-RULE = Rule("R47", "overfitting", "warning", "propose", check)

@@ -11,15 +11,14 @@ What to do: fewer rounds, and more examples that differ. Where the same examples
 
 import math
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Found, advice, change, fact
-from advisor.rules import Rule
+from advisor.rules import Case, Found, advice, change, fact, rule
 
 BY_HEART = 0.2  # nats a token: Unsloth's bound, which says nothing without the held-out loss beside it
 TIMES = 5.0  # the held-out loss, of the training loss
 APART = 0.8  # nats between them
 
 
+@rule("R45", "overfitting", "warning", "propose")
 def check(case: Case) -> Found | None:
     """Hardly any loss left on what it learns from, much on what it does not, and no rise that would say overfitting already."""
     signals = case.signals
@@ -42,6 +41,3 @@ def check(case: Case) -> Found | None:
         advice("Add examples that differ from those there are.", "add"),
     )
     return Found(0.55 if gained > 0.3 else 0.75, words, evidence, fixes)
-
-
-RULE = Rule("R45", "overfitting", "warning", "propose", check)

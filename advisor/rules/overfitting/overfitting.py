@@ -12,14 +12,13 @@ different examples help most. A smaller rank or some dropout puts it off a littl
 
 import math
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Found, advice, change, fact
-from advisor.rules import Rule
+from advisor.rules import Case, Found, advice, change, fact, rule
 
 LOOKS = 2  # after the best one: one look alone may be chance
 RISE, LOUD = 0.05, 0.2  # of the best held-out loss: worth knowing, and worth an alarm
 
 
+@rule("R44", "overfitting", "warning", "propose")
 def check(case: Case) -> Found | None:
     """Held-out loss well above its best for some looks, while the training loss fell on."""
     signals = case.signals
@@ -48,6 +47,3 @@ def check(case: Case) -> Found | None:
     )
     loud = rise >= LOUD
     return Found(0.85 if loud and signals.since_best > LOOKS else 0.7, words, evidence, fixes, severity="warning" if loud else "info")
-
-
-RULE = Rule("R44", "overfitting", "warning", "propose", check)

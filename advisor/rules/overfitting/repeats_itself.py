@@ -8,13 +8,12 @@ said before.
 What to do: if it does not end its answers, cure that first. Otherwise fewer rounds or a smaller learning rate, or an earlier version.
 """
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Found, change, fact
-from advisor.rules import Rule
+from advisor.rules import Case, Found, change, fact, rule
 
 MUCH = 0.15  # of the runs of four words; people's answers lie below a hundredth
 
 
+@rule("R49", "overfitting", "warning", "propose")
 def check(case: Case) -> Found | None:
     """The verdict's measure of repetition got worse and is high."""
     score = case.signals.score("repeats")
@@ -34,6 +33,3 @@ def check(case: Case) -> Found | None:
         change(f"Use a learning rate of {rate:g}.", learning_rate=rate),
     )
     return Found(0.5 if ends and ends.adapter < 0.5 else 0.65, words, evidence, fixes)
-
-
-RULE = Rule("R49", "overfitting", "warning", "propose", check)

@@ -8,9 +8,7 @@ examples the model learns that answers just go on.
 What to do: allow longer examples where there is memory for it, split long texts into passages, or leave the longest out.
 """
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Fix, Found, advice, fact
-from advisor.rules import Rule
+from advisor.rules import Case, Fix, Found, advice, fact, rule
 from advisor.rules._examples import examples, seen, share
 
 SOME, MANY = 0.05, 0.2  # of the examples; Soup calls a fifth major
@@ -26,6 +24,7 @@ def _wanted(case: Case) -> int:
     return -(-known // STEP) * STEP if known > case.text.max_length else 2 * case.text.max_length
 
 
+@rule("R53", "template", "warning", "propose", before=True)
 def check(case: Case) -> Found | None:
     """How many examples lose their end at the plan's longest length."""
     facts = case.facts
@@ -49,6 +48,3 @@ def check(case: Case) -> Found | None:
     words += " Plain text only loses words by it." if facts.plain else " What is cut off includes the end of the answer."
     loud = part >= MANY and not facts.plain
     return Found(0.6 + 0.35 * part if loud else 0.6, words, evidence, fixes, severity="warning" if loud else "info")
-
-
-RULE = Rule("R53", "template", "warning", "propose", check, before=True)

@@ -9,14 +9,13 @@ What to do: choose the version of the model that belongs to this template (usual
 this model.
 """
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Found, advice, fact
-from advisor.rules import Rule
+from advisor.rules import Case, Found, advice, fact, rule
 from advisor.rules._examples import seen, share
 
 ALL = 0.95
 
 
+@rule("R58", "template", "error", "block", before=True)
 def check(case: Case) -> Found | None:
     """Marks that the template writes and the tokenizer takes apart; grave where no learned end is left."""
     facts = case.facts
@@ -38,6 +37,3 @@ def check(case: Case) -> Found | None:
         severity="error" if endless else "warning",
         action="block" if endless else "propose",
     )
-
-
-RULE = Rule("R58", "template", "error", "block", check, before=True)

@@ -10,14 +10,13 @@ What to do: choose the instruct or chat version of the model, whose template and
 questions too, helps where only the mark lies outside the learned part.
 """
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Found, advice, change, fact
-from advisor.rules import Rule
+from advisor.rules import Case, Found, advice, change, fact, rule
 from advisor.rules._examples import examples, seen, share
 
 ALL = 0.95
 
 
+@rule("R51", "template", "error", "block", before=True)
 def check(case: Case) -> Found | None:
     """Nearly no conversation has a learned end, and it is not because they were cut."""
     facts = case.facts
@@ -33,6 +32,3 @@ def check(case: Case) -> Found | None:
     if case.text.learn_from == "replies" and facts.stops:
         ways = (change("Learn from everything, so that the end is learned, too.", learn_from="everything"), *ways)
     return Found(0.97, words, evidence, ways)
-
-
-RULE = Rule("R51", "template", "error", "block", check, before=True)

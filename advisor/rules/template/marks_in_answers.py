@@ -7,12 +7,11 @@ Why: the examples taught it: marks stood in their text, or the template's marks 
 What to do: look for such marks in the examples and remove them; then train again.
 """
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Found, advice, fact
-from advisor.rules import Rule
+from advisor.rules import Case, Found, advice, fact, rule
 from advisor.rules._examples import share
 
 
+@rule("R82", "template", "warning", "propose")
 def check(case: Case) -> Found | None:
     """The verdict's measure of leaked markers got worse, and the examples' own marks do not explain it."""
     score = case.signals.score("leaks")
@@ -22,6 +21,3 @@ def check(case: Case) -> Found | None:
     words = f"{score.adapter:.0%} of its answers hold marks that are not meant to be read; before training it was {score.base:.0%}."
     fix = advice("Remove marks of templates from the examples.", "strip_marks")
     return Found(0.6, words, evidence, (fix,))
-
-
-RULE = Rule("R82", "template", "warning", "propose", check)

@@ -8,14 +8,13 @@ end at all, another finding says so.)
 What to do: more rounds, or more and shorter answers. In the chat you can set a shorter limit meanwhile.
 """
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Found, change, fact
-from advisor.rules import Rule
+from advisor.rules import Case, Found, change, fact, rule
 from advisor.rules._examples import share
 
 SELDOM = 0.5
 
 
+@rule("R50", "template", "warning", "propose")
 def check(case: Case) -> Found | None:
     """The verdict's share of ended answers got worse and is low, while the examples do have ends."""
     score = case.signals.score("ends_turn")
@@ -27,6 +26,3 @@ def check(case: Case) -> Found | None:
     words = f"{score.adapter:.0%} of its answers ended by themselves; before training it was {score.base:.0%}."
     fix = change(f"Use {case.plan.epochs * 2:g} rounds.", epochs=case.plan.epochs * 2)
     return Found(0.55, words, evidence, (fix,))
-
-
-RULE = Rule("R50", "template", "warning", "propose", check)

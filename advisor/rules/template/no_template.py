@@ -9,11 +9,10 @@ What to do: if there is an instruct or chat version of the same model, it learns
 template that is exported with the model.
 """
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Found, advice, fact
-from advisor.rules import Rule
+from advisor.rules import Case, Found, advice, fact, rule
 
 
+@rule("R56", "template", "info", "inform", before=True)
 def check(case: Case) -> Found | None:
     """Conversations, and a model without a template."""
     facts = case.facts
@@ -22,6 +21,3 @@ def check(case: Case) -> Found | None:
     words = "The model brings no chat template; the examples are written as “User: … Assistant: …”."
     fix = advice("Choose the instruct or chat version of this model.")
     return Found(0.9, words, (fact("chat template of the model", "none"),), (fix,))
-
-
-RULE = Rule("R56", "template", "info", "inform", check, before=True)

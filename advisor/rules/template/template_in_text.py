@@ -8,14 +8,13 @@ them once more, and the old ones are learned as if they were words.
 What to do: remove them. If a whole conversation stands in one column, split it into question and answer.
 """
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Found, advice, fact
-from advisor.rules import Rule
+from advisor.rules import Case, Found, advice, fact, rule
 from advisor.rules._examples import examples, seen, share
 
 SOME, MANY = 0.02, 0.1  # one question about marks is no fault
 
 
+@rule("R81", "template", "warning", "propose", before=True)
 def check(case: Case) -> Found | None:
     """A good part of the examples hold marks in their own words."""
     facts = case.facts
@@ -32,6 +31,3 @@ def check(case: Case) -> Found | None:
     fix = advice("Remove the marks from the examples.", "strip_marks", facts.marked)
     loud = part >= MANY or worse
     return Found(0.6 + 0.35 * part, words, evidence, (fix,), severity="warning" if loud else "info")
-
-
-RULE = Rule("R81", "template", "warning", "propose", check, before=True)

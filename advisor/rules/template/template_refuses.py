@@ -9,12 +9,11 @@ is put in front of the question by itself).
 What to do: leave these conversations out, or change them: join two questions in a row into one. Another model may accept them.
 """
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Found, advice
-from advisor.rules import Rule
+from advisor.rules import Case, Found, advice, rule
 from advisor.rules._examples import code, examples, last_words, seen
 
 
+@rule("R57", "template", "error", "block", before=True)
 def check(case: Case) -> Found | None:
     """Refused conversations, counted before a run; or a run that ended for one."""
     facts = case.facts
@@ -27,6 +26,3 @@ def check(case: Case) -> Found | None:
     words = f"The model's chat template refuses {examples(facts.refused)}; a run would end there."
     fixes = (advice("Leave out the conversations it refuses.", "drop_refused", facts.refused), advice("Choose another model."))
     return Found(0.99, words, (seen(facts, "refused", "conversations refused"),), fixes)
-
-
-RULE = Rule("R57", "template", "error", "block", check, before=True)

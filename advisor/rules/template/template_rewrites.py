@@ -8,14 +8,13 @@ finished text. Then everything is learned, which is honest but not what was mean
 What to do: look at one of the rows. Blanks and marks inside answers are the usual reason. Or choose another model.
 """
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Found, advice
-from advisor.rules import Rule
+from advisor.rules import Case, Found, advice, rule
 from advisor.rules._examples import examples, seen, share
 
 SOME = 0.05
 
 
+@rule("R59", "template", "warning", "propose", before=True)
 def check(case: Case) -> Found | None:
     """Conversations of which everything is learned although only replies were asked for."""
     facts = case.facts
@@ -25,6 +24,3 @@ def check(case: Case) -> Found | None:
     evidence = (seen(facts, "rewritten", "examples learned whole"),)
     fixes = (advice("Look at these rows in the preview."), advice("Choose another model."))
     return Found(0.5 + 0.4 * share(facts, "rewritten"), words, evidence, fixes)
-
-
-RULE = Rule("R59", "template", "warning", "propose", check, before=True)

@@ -7,11 +7,10 @@ Why: tokenizer and model do not belong together, or words were added to the toke
 What to do: download the model again. If you added words yourself, use the copy of the model that was enlarged with them.
 """
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Found, advice, fact
-from advisor.rules import Rule
+from advisor.rules import Case, Found, advice, fact, rule
 
 
+@rule("R61", "template", "error", "block", before=True)
 def check(case: Case) -> Found | None:
     """A token number in the examples that lies beyond the model's table of words."""
     facts = case.facts
@@ -24,6 +23,3 @@ def check(case: Case) -> Found | None:
     )
     words = f"The examples hold token {facts.highest:,}; the model has places for {facts.vocabulary:,} only. A run would break off."
     return Found(0.98, words, evidence, (advice("Download the model again, or choose another one."),))
-
-
-RULE = Rule("R61", "template", "error", "block", check, before=True)

@@ -9,12 +9,11 @@ model writes it twice.
 What to do: remove the mark from the examples. Where the examples do not hold it, the model's folder is at fault: choose another copy.
 """
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Found, advice, fact
-from advisor.rules import Rule
+from advisor.rules import Case, Found, advice, fact, rule
 from advisor.rules._examples import examples, seen, share
 
 
+@rule("R55", "template", "warning", "propose", before=True)
 def check(case: Case) -> Found | None:
     """Examples whose first two tokens are the same beginning."""
     facts = case.facts
@@ -24,6 +23,3 @@ def check(case: Case) -> Found | None:
     words = f"{examples(facts.begun_twice)} of {facts.n_train:,} begin with two marks of the beginning."
     ways = (advice("Remove the marks of other templates from the examples.", "strip_marks", facts.begun_twice),)
     return Found(0.6 + 0.35 * share(facts, "begun_twice"), words, evidence, ways)
-
-
-RULE = Rule("R55", "template", "warning", "propose", check, before=True)

@@ -8,12 +8,11 @@ What to do: put what the system message says in front of the question, where eve
 system messages.
 """
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Found, advice, fact
-from advisor.rules import Rule
+from advisor.rules import Case, Found, advice, fact, rule
 from advisor.rules._examples import examples, seen, share
 
 
+@rule("R80", "template", "warning", "propose", before=True)
 def check(case: Case) -> Found | None:
     """Messages of which nothing stands in what the model reads."""
     facts = case.facts
@@ -35,6 +34,3 @@ def check(case: Case) -> Found | None:
         severity="error" if blocks else "warning",
         action="block" if blocks else "propose",
     )
-
-
-RULE = Rule("R80", "template", "warning", "propose", check, before=True)
