@@ -1,8 +1,8 @@
 """The failure rules, one per file, what a rule is and the words it is written in. Invariant: the folder is the registry.
 
 A module here has one function `check` under `@rule(...)`. Its docstring is its page in docs/diagnoses.md, for a person who cannot program:
-a first line that names the cause, then “What it looks like:”, “Why:” and “What to do:”, each a short paragraph. `check` is a pure function of
-the case: it reads no clock, no file and no memory, and gives None where it sees nothing or is not told what it needs.
+a first line that names the cause, then “What it looks like:”, “Why:” and “What to do:”, each a short paragraph. `check` is a pure function
+of the case: it reads no clock, no file and no memory, and gives None where it sees nothing or is not told what it needs.
 """
 
 from __future__ import annotations
