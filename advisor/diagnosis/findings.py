@@ -17,8 +17,8 @@ Severity = Literal["error", "warning", "info"]
 Action = Literal["retry", "propose", "block", "inform"]  # done by itself on a retry | offered | stands in the way of a start | told
 Group = Literal["non-finite", "memory", "instability", "no learning", "overfitting", "template", "data", "environment"]
 
-ALARM = 0.5  # confidence from which a finding that is not mere information is an alarm
-CLOSE = 0.1  # two causes whose confidence differs by less “could be either”
+ALARM_CONFIDENCE = 0.5  # confidence from which a finding that is not mere information is an alarm
+CLOSE_CONFIDENCE = 0.1  # two causes whose confidence differs by less “could be either”
 
 
 class Evidence(Record):
@@ -99,7 +99,7 @@ class Finding(Record):
     @property
     def alarm(self) -> bool:
         """Whether something is wrong, rather than worth knowing."""
-        return self.severity != "info" and self.confidence >= ALARM
+        return self.severity != "info" and self.confidence >= ALARM_CONFIDENCE
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -126,4 +126,4 @@ class Diagnosis(Record):
     def could_be(self) -> tuple[Finding, ...]:
         """The causes that cannot be told from the likeliest: one where it is clear, two or more where it could be either."""
         first = self.cause
-        return tuple(f for f in self.alarms if first and first.confidence - f.confidence < CLOSE)
+        return tuple(f for f in self.alarms if first and first.confidence - f.confidence < CLOSE_CONFIDENCE)

@@ -22,7 +22,7 @@ from loralab.core.paths import write_atomic
 from loralab.core.records import Record
 from loralab.lab import Lab
 
-NEW = 50  # runs at the end of the list among which a run of this app's time is looked for
+RECENT_RUNS = 50  # runs at the end of the list among which a run of this app's time is looked for
 LOCK_SECONDS = 5.0
 FAILED = ("failed", "killed")
 
@@ -156,7 +156,7 @@ def left(lab: Lab, run: str, allowed: Policy) -> float:
     return max(1.0, 60 * allowed.minutes - _spent(lab, chain(lab, run), time.time()))
 
 
-def came_of(view: RunView, *, first: bool = False) -> str:
+def outcome_words(view: RunView, *, first: bool = False) -> str:
     """How a run ended, in one sentence; the `first` of a chain did not fail again."""
     if view.active:
         return f"It is at update {view.step:,}." if view.step else "It is starting." if not view.queued else "It waits for its turn."

@@ -9,7 +9,7 @@ from advisor.diagnosis.case import Case
 from advisor.diagnosis.findings import Evidence, fact
 from loralab.core.facts import Facts
 
-SMALL = 0.3  # confidence that a fault of hardly any examples bears on what came of a run; half its share is added to it
+SMALL_CONFIDENCE = 0.3  # confidence that a fault of hardly any examples bears on what came of a run; half its share is added to it
 
 
 def rows(facts: Facts, name: str) -> tuple[int, ...]:

@@ -37,8 +37,8 @@ Topic = Literal[
     "unknown",
 ]
 
-LONGEST = 400  # characters of a question that are looked at
-CLOSE = 0.84  # likeness from which a word of training is taken for one that is misspelt
+MAX_LETTERS = 400  # characters of a question that are looked at
+MIN_LIKENESS = 0.84  # likeness from which a word of training is taken for one that is misspelt
 
 
 class Question(NamedTuple):
@@ -175,10 +175,10 @@ def understand(question: str) -> Question:
 
 def plain(question: str) -> str:
     """Lower case, straight quotes, single spaces, no mark at the end; cut where nobody asks any more."""
-    text = unicodedata.normalize("NFKC", question[: 4 * LONGEST]).casefold()
+    text = unicodedata.normalize("NFKC", question[: 4 * MAX_LETTERS]).casefold()
     text = re.sub(r"[’‘`´]", "'", text)
     text = "".join(c if c.isprintable() else " " for c in text)
-    return re.sub(r"\s+", " ", text).strip(' ?!.,;:"“”')[:LONGEST]
+    return re.sub(r"\s+", " ", text).strip(' ?!.,;:"“”')[:MAX_LETTERS]
 
 
 def _number(text: str) -> float | None:
@@ -194,7 +194,7 @@ def _term(text: str) -> str:
     word = found.group(1).strip(" '\"?")
     if word in NAMES:
         return NAMES[word]
-    close = difflib.get_close_matches(word, NAMES, n=1, cutoff=CLOSE)
+    close = difflib.get_close_matches(word, NAMES, n=1, cutoff=MIN_LIKENESS)
     return NAMES[close[0]] if close and len(word) > 3 else ""
 
 

@@ -10,15 +10,20 @@ What to do: move the answers back by that many rows, which can be done for you, 
 
 from advisor.rules import Case, Found, advice, fact, rule
 
-FEWEST, MOST = 15, 0.2  # ties at one distance, and of all ties
-OWN = 0.3  # a slip in the last part of a file leaves the first in order
+MIN_TIES, MIN_SHARE = 15, 0.2  # ties at one distance, and of all ties
+MIN_TIMES_OWN = 0.3  # a slip in the last part of a file leaves the first in order
 
 
 @rule("R86", "data", "error", "propose", before=True)
 def check(case: Case) -> Found | None:
     """Rare words tie questions to the answers a fixed number of rows further on."""
     facts = case.facts
-    if facts is None or facts.slip_ties < FEWEST or facts.slip_ties < MOST * facts.ties or facts.slip_ties < facts.own_ties * OWN:
+    if (
+        facts is None
+        or facts.slip_ties < MIN_TIES
+        or facts.slip_ties < MIN_SHARE * facts.ties
+        or facts.slip_ties < facts.own_ties * MIN_TIMES_OWN
+    ):
         return None
     side = "below" if facts.slip > 0 else "above"
     where = f"{abs(facts.slip)} {'row' if abs(facts.slip) == 1 else 'rows'} {side} it"

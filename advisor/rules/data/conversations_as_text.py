@@ -12,14 +12,14 @@ leave them as they are.
 from advisor.rules import Case, Found, advice, rule
 from advisor.rules._examples import examples, seen, share
 
-MOST = 0.5  # of the examples: below this they are quotations in texts
+MIN_SHARE = 0.5  # of the examples: below this they are quotations in texts
 
 
 @rule("R101", "data", "warning", "propose", before=True)
 def check(case: Case) -> Found | None:
     """Whether most examples are texts that hold questions and answers."""
     facts = case.facts
-    if facts is None or not facts.plain or facts.written_down < 2 or share(facts, "written_down") < MOST:
+    if facts is None or not facts.plain or facts.written_down < 2 or share(facts, "written_down") < MIN_SHARE:
         return None
     part = share(facts, "written_down")
     words = f"{examples(facts.written_down)} of {facts.n_train:,} are texts that hold a conversation, and are read as plain text."

@@ -10,8 +10,8 @@ What to do: remove these rows or write real answers.
 from advisor.rules import Case, Found, advice, fact, rule
 from advisor.rules._examples import examples, seen, share
 
-MANY = 0.05
-FEW = 0.01
+ALARM_SHARE = 0.05
+MIN_SHARE = 0.01
 EMPTY, ANSWER = "is empty", "answer"  # in the reason for which a row is left out: loralab/datasets/examples.py
 
 
@@ -35,7 +35,7 @@ def check(case: Case) -> Found | None:
     )
     words = f"{examples(number)} of {facts.n_train:,} have an answer that says nothing."
     fix = advice("Remove the examples whose answer says nothing.", "drop_empty", number)
-    loud = part >= MANY or worse
+    loud = part >= ALARM_SHARE or worse
     return Found(min(0.95, 0.6 + part), words, evidence, (fix,), severity="warning" if loud else "info")
 
 
@@ -43,10 +43,10 @@ def _lost(case: Case, rows: list[int]) -> Found | None:
     """All of them were left out already: what is missing is what they should have taught."""
     read = case.profile.n_read if case.profile else 0
     part = len(rows) / max(1, read)
-    if not rows or part < FEW:
+    if not rows or part < MIN_SHARE:
         return None
     evidence = (fact("examples left out because their answer is empty", len(rows), rows=tuple(rows[:20])),)
     words = f"{len(rows):,} of {read:,} rows have no answer and are left out."
     fix = advice("Fill in the missing answers, or choose another column for them.", rows=len(rows))
-    loud = part >= MANY
+    loud = part >= ALARM_SHARE
     return Found(min(0.95, 0.6 + part), words, evidence, (fix,), severity="warning" if loud else "info")

@@ -9,20 +9,20 @@ What to do: add examples, or keep a larger share of them aside. Nothing is wrong
 
 from advisor.rules import Case, Found, advice, change, fact, rule
 
-FEW = 30
-LARGER = 0.2
+MIN_HELDOUT = 30
+LARGER_SHARE = 0.2
 
 
 @rule("R68", "data", "info", "propose", before=True)
 def check(case: Case) -> Found | None:
-    """Fewer than FEW held-out examples."""
+    """Fewer than MIN_HELDOUT held-out examples."""
     facts = case.facts
-    if facts is None or not 0 < facts.n_heldout < FEW:
+    if facts is None or not 0 < facts.n_heldout < MIN_HELDOUT:
         return None
     verdict = case.signals.final.verdict if case.signals.final else ""
     evidence = (fact("examples kept aside", facts.n_heldout), *((fact("verdict", verdict),) if verdict else ()))
     words = f"{facts.n_heldout} examples are kept aside to test on: enough to see a large difference, not a small one."
-    fixes = [advice("Add examples.", "add", FEW - facts.n_heldout)]
-    if case.plan.heldout_share < LARGER and facts.n_train >= 100:
-        fixes.insert(0, change(f"Keep {LARGER:.0%} of the examples aside.", heldout_share=LARGER))
+    fixes = [advice("Add examples.", "add", MIN_HELDOUT - facts.n_heldout)]
+    if case.plan.heldout_share < LARGER_SHARE and facts.n_train >= 100:
+        fixes.insert(0, change(f"Keep {LARGER_SHARE:.0%} of the examples aside.", heldout_share=LARGER_SHARE))
     return Found(0.8 if verdict == "cannot tell yet" else 0.5, words, evidence, fixes)

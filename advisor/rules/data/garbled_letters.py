@@ -10,7 +10,7 @@ What to do: export the file again as UTF-8 from where it comes from, or leave th
 from advisor.rules import Case, Found, advice, rule
 from advisor.rules._examples import examples, seen, share
 
-MANY = 0.05
+ALARM_SHARE = 0.05
 
 
 @rule("R88", "data", "warning", "propose", before=True)
@@ -30,5 +30,5 @@ def check(case: Case) -> Found | None:
         words,
         (seen(facts, "garbled", "examples with garbled letters"),),
         fixes,
-        severity="warning" if part >= MANY else "info",
+        severity="warning" if part >= ALARM_SHARE else "info",
     )

@@ -9,14 +9,14 @@ What to do: split the long ones into passages, cut them shorter, or leave them o
 
 from advisor.rules import Case, Found, advice, fact, rule
 
-HALF = 0.4  # of all learned tokens, in the longest hundredth of the examples
+MIN_SHARE = 0.4  # of all learned tokens, in the longest hundredth of the examples
 
 
 @rule("R90", "data", "warning", "propose", before=True)
 def check(case: Case) -> Found | None:
     """The longest hundredth of the examples holds a good part of what is learned."""
     facts = case.facts
-    if facts is None or facts.n_train < 50 or facts.longest_share < HALF:
+    if facts is None or facts.n_train < 50 or facts.longest_share < MIN_SHARE:
         return None
     few = max(1, facts.n_train // 100)
     evidence = (

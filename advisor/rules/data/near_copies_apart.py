@@ -10,9 +10,9 @@ the verdict with that in mind.
 """
 
 from advisor.rules import Case, Found, advice, fact, rule
-from advisor.rules._examples import SMALL, examples, seen
+from advisor.rules._examples import SMALL_CONFIDENCE, examples, seen
 
-SOME, MANY = 0.05, 0.2  # of the held-out examples
+MIN_SHARE, ALARM_SHARE = 0.05, 0.2  # of the held-out examples
 
 
 @rule("R63", "data", "warning", "propose", before=True)
@@ -23,7 +23,7 @@ def check(case: Case) -> Found | None:
         return None
     number = facts.near_shared + facts.shared
     part = number / facts.n_heldout
-    if number < 2 or part < SOME:
+    if number < 2 or part < MIN_SHARE:
         return None
     evidence = (
         seen(facts, "near_shared", "held-out examples with a near copy among those learned from"),
@@ -32,5 +32,5 @@ def check(case: Case) -> Found | None:
     )
     words = f"{examples(number)} of {facts.n_heldout:,} held out are nearly the same as one that is learned from."
     fix = advice("Remove examples that are nearly the same.", "drop_near_copies", number + facts.near_repeated)
-    sure = min(0.95, (0.5 if part >= MANY else SMALL) + part / 2)
-    return Found(sure, words, evidence, (fix,), severity="warning" if part >= MANY else "info")
+    sure = min(0.95, (0.5 if part >= ALARM_SHARE else SMALL_CONFIDENCE) + part / 2)
+    return Found(sure, words, evidence, (fix,), severity="warning" if part >= ALARM_SHARE else "info")

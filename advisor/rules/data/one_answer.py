@@ -10,7 +10,7 @@ What to do: add examples of the others, or leave out some of the commonest.
 
 from advisor.rules import Case, Found, advice, fact, rule
 
-CLASS, FREE = 0.8, 0.5  # of sorted texts, of free answers
+CLASS_SHARE, FREE_SHARE = 0.8, 0.5  # of sorted texts, of free answers
 
 
 @rule("R87", "data", "warning", "propose", before=True)
@@ -20,7 +20,7 @@ def check(case: Case) -> Found | None:
     if facts is None or facts.plain or facts.n_train < 10:
         return None
     part = facts.commonest / facts.n_train
-    if part < (CLASS if facts.classes else FREE):
+    if part < (CLASS_SHARE if facts.classes else FREE_SHARE):
         return None
     others = facts.n_train - facts.commonest
     evidence = (

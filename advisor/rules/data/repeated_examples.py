@@ -8,9 +8,9 @@ What to do: remove the copies. (Copies are never used for learning and testing a
 """
 
 from advisor.rules import Case, Found, advice, fact, rule
-from advisor.rules._examples import SMALL, examples, seen
+from advisor.rules._examples import SMALL_CONFIDENCE, examples, seen
 
-SOME, MANY = 0.05, 0.3
+MIN_SHARE, ALARM_SHARE = 0.05, 0.3
 
 
 @rule("R83", "data", "warning", "propose", before=True)
@@ -20,11 +20,11 @@ def check(case: Case) -> Found | None:
     if facts is None or not facts.n_train:
         return None
     part = facts.repeated / facts.n_train
-    if part < SOME:
+    if part < MIN_SHARE:
         return None
     left = facts.n_train - facts.repeated
     evidence = (seen(facts, "repeated", "examples that repeat an earlier one"), fact("different examples", left))
     words = f"{examples(facts.repeated)} of {facts.n_train:,} to learn from are copies; {left:,} {'is' if left == 1 else 'are'} different."
     fix = advice("Remove the copies.", "deduplicate", facts.repeated)
-    sure = min(0.95, (0.5 if part >= MANY else SMALL) + part / 2)
-    return Found(sure, words, evidence, (fix,), severity="warning" if part >= MANY else "info")
+    sure = min(0.95, (0.5 if part >= ALARM_SHARE else SMALL_CONFIDENCE) + part / 2)
+    return Found(sure, words, evidence, (fix,), severity="warning" if part >= ALARM_SHARE else "info")

@@ -11,7 +11,7 @@ from advisor.rules import Case, Found, advice, fact, rule
 from advisor.rules._examples import code, last_words
 
 CODES = frozenset(("no_such_column", "roles_incomplete"))
-MANY = 0.1  # of the rows; Soup blocks from here on
+ALARM_SHARE = 0.1  # of the rows; Soup blocks from here on
 
 
 @rule("R65", "data", "warning", "propose", before=True)
@@ -26,7 +26,7 @@ def check(case: Case) -> Found | None:
     if profile is None:
         return None
     strange = [lost for lost in profile.left_out if lost.reason.startswith("Turn") and " is by " in lost.reason]
-    if profile.certain and len(strange) < MANY * max(1, profile.n_read):
+    if profile.certain and len(strange) < ALARM_SHARE * max(1, profile.n_read):
         return None
     chosen = ", ".join(f"{role}: {column}" for role, column in profile.roles.items())
     evidence = (

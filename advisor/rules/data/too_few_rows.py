@@ -10,15 +10,15 @@ giving the model the text beside the question works better than training.
 
 from advisor.rules import Case, Found, advice, fact, rule
 
-FEW = 50  # Soup: least rows for training
+MIN_ROWS = 50  # Soup: least rows for training
 
 
 @rule("R66", "data", "warning", "propose", before=True)
 def check(case: Case) -> Found | None:
-    """Fewer than FEW examples are learned from."""
-    if case.facts is None or not 0 < case.facts.n_train < FEW:
+    """Fewer than MIN_ROWS examples are learned from."""
+    if case.facts is None or not 0 < case.facts.n_train < MIN_ROWS:
         return None
     n = case.facts.n_train
     words = f"There are {n} examples to learn from: enough for a tone, hardly for facts."
-    fix = advice(f"Add examples until there are at least {FEW}.", "add", n)
+    fix = advice(f"Add examples until there are at least {MIN_ROWS}.", "add", n)
     return Found(0.6, words, (fact("examples to learn from", n),), (fix,))

@@ -12,17 +12,23 @@ from advisor.diagnosis.usual import rate_words
 from advisor.rules import Case, Found, change, fact, rule
 from advisor.rules._reading import boldness, ran_away, worse
 
-MOST = 0.5  # Google's tuning playbook: with more than half of the updates clipped, the learning rate is what to look at
-SMALLER = 3.0
+MAX_CLIPPED_SHARE = 0.5  # Google's tuning playbook: with more than half of the updates clipped, the learning rate is what to look at
+RATE_DIVISOR = 3.0
 
 
 @rule("R24", "instability", "warning", "retry")
 def check(case: Case) -> Found | None:
     """Most updates were clipped, the held-out examples got worse, and it did not run away."""
     share = case.signals.clipped(case.plan.max_grad_norm)
-    if not share > MOST or not worse(case) or ran_away(case) or boldness(case) < 1 or case.signals.train_slope < 0 < case.signals.gain:
+    if (
+        not share > MAX_CLIPPED_SHARE
+        or not worse(case)
+        or ran_away(case)
+        or boldness(case) < 1
+        or case.signals.train_slope < 0 < case.signals.gain
+    ):
         return None
-    rate = rate_words(case.plan.learning_rate / SMALLER)
+    rate = rate_words(case.plan.learning_rate / RATE_DIVISOR)
     evidence = (
         fact("share of updates that were clipped", float(share)),
         fact("held-out loss before training", case.signals.base),

@@ -14,8 +14,8 @@ import math
 from advisor.rules import Case, Found, change, fact, rule
 from advisor.rules._reading import abrupt, boldness, gentler, loud, never_right, ran_away, repaired
 
-SMALLER = 5.0  # Axolotl, training stability: 3 to 5; Soup: 5
-WARMUP = 0.1  # Google's tuning playbook: 5 to 10 % of the run
+RATE_DIVISOR = 5.0  # Axolotl, training stability: 3 to 5; Soup: 5
+WARMUP_SHARE = 0.1  # Google's tuning playbook: 5 to 10 % of the run
 
 
 @rule("R26", "instability", "error", "retry")
@@ -27,7 +27,7 @@ def check(case: Case) -> Found | None:
     away = signals.incidents("diverged")
     step = away[0].step if away else next(look.step for look in signals.looks if look.loss == signals.worst)
     far = float(away[0].data.get("heldout", math.nan)) if away else signals.worst
-    rate = gentler(case, SMALLER)
+    rate = gentler(case, RATE_DIVISOR)
     evidence = [
         fact("learning rate", case.asked.learning_rate),
         fact("held-out loss before training", signals.base),
@@ -37,7 +37,7 @@ def check(case: Case) -> Found | None:
     words = (
         f"By update {step} the training had run away with a learning rate of {case.asked.learning_rate:g}.{repaired(case) if away else ''}"
     )
-    settings = {"learning_rate": rate, "warmup": max(case.plan.warmup, WARMUP)}
+    settings = {"learning_rate": rate, "warmup": max(case.plan.warmup, WARMUP_SHARE)}
     fix = change(f"Use a learning rate of {rate:g} with a slow start.", **settings)
     other = abrupt(case) or loud(case) or never_right(case)
     return Found(0.5 if other else 0.9, words, evidence, (fix,))

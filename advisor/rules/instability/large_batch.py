@@ -11,7 +11,7 @@ What to do: eight to sixteen examples behind an update.
 from advisor.rules import Case, Found, change, fact, rule
 from advisor.rules._reading import USUAL_BATCH, cut_short, ended_well, learned_little, planned_updates, too_large
 
-HARDLY_ANY = 20  # updates: whatever was learned in them, more would have been in more
+HARDLY_ANY_UPDATES = 20  # updates: whatever was learned in them, more would have been in more
 
 
 @rule("R29", "instability", "warning", "propose", before=True)
@@ -20,7 +20,7 @@ def check(case: Case) -> Found | None:
     if not too_large(case):
         return None
     updates, more = planned_updates(case, case.asked.effective_batch), planned_updates(case, USUAL_BATCH)
-    if case.view is not None and not learned_little(case) and not (ended_well(case) and updates < HARDLY_ANY):
+    if case.view is not None and not learned_little(case) and not (ended_well(case) and updates < HARDLY_ANY_UPDATES):
         return None
     evidence = (
         fact("examples behind an update", case.asked.effective_batch),

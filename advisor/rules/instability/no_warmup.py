@@ -11,17 +11,17 @@ What to do: a warm-up of a tenth of the run, and a learning rate half as large.
 
 from advisor.diagnosis.usual import rate_words
 from advisor.rules import Case, Found, change, fact, rule
-from advisor.rules._reading import EARLY, HIGH_RATE, abrupt, boldness, ended_well, ran_away, repaired, thrown_off, worse
+from advisor.rules._reading import EARLY_SHARE, HIGH_RATIO, abrupt, boldness, ended_well, ran_away, repaired, thrown_off, worse
 
-WARMUP = 0.1  # Google's tuning playbook: 5 to 10 % of the run
-BOLD_ENOUGH = 3.0  # times the usual: below, a loss that rises at first has other reasons
+WARMUP_SHARE = 0.1  # Google's tuning playbook: 5 to 10 % of the run
+MIN_RATIO = 3.0  # times the usual: below, a loss that rises at first has other reasons
 
 
 def shaken(case: Case) -> bool:
     """Whether a run without a warm-up was thrown off by bold first updates and came back by itself."""
     if case.asked.warmup > 0 or not ended_well(case) or ran_away(case) or worse(case):
         return False
-    return BOLD_ENOUGH <= boldness(case) < HIGH_RATE and thrown_off(case)
+    return MIN_RATIO <= boldness(case) < HIGH_RATIO and thrown_off(case)
 
 
 @rule("R23", "instability", "error", "retry")
@@ -37,7 +37,7 @@ def check(case: Case) -> Found | None:
         fact("learning rate", case.asked.learning_rate),
     )
     words = f"Without a warm-up the training ran away by update {first.step}.{repaired(case)}"
-    fix = change(f"Warm up for a tenth of the run, with a learning rate of {rate:g}.", warmup=WARMUP, learning_rate=rate)
+    fix = change(f"Warm up for a tenth of the run, with a learning rate of {rate:g}.", warmup=WARMUP_SHARE, learning_rate=rate)
     return Found(0.7, words, evidence, (fix,))
 
 
@@ -52,6 +52,6 @@ def _shaken(case: Case) -> Found:
         fact("times the usual size of corrections", boldness(case)),
     )
     words = f"Without a warm-up the first corrections made it worse; {share} % of the run went by until it was back where it began."
-    fix = change(f"Warm up for a tenth of the run, with a learning rate of {rate:g}.", warmup=WARMUP, learning_rate=rate)
-    severity = "warning" if signals.back > EARLY else "info"
+    fix = change(f"Warm up for a tenth of the run, with a learning rate of {rate:g}.", warmup=WARMUP_SHARE, learning_rate=rate)
+    severity = "warning" if signals.back > EARLY_SHARE else "info"
     return Found(0.7, words, evidence, (fix,), severity=severity)

@@ -15,20 +15,20 @@ import math
 
 from advisor.diagnosis.usual import rate_words, usual_rate
 from advisor.rules import Case, Evidence, Fix, Found, fact, rule
-from advisor.rules._reading import DONE, HIGH_RATE, LOUD, boldness, ended_well, improved, ran_away, thrown_off
+from advisor.rules._reading import DONE_SHARE, HIGH_RATIO, LOUD_SCALE, boldness, ended_well, improved, ran_away, thrown_off
 from advisor.rules._usual import usual_corrections
 
-WRECKED = 50.0  # times the usual
-LOW = 0.1
-BOLD = 5.0  # times the usual: where the loss came to rest early and high, a gentler rate is worth a try
-SETTLED_BADLY, PERHAPS = 0.75, 0.6
-STUCK = 0.5  # of the start: more is left, and the second half of the run brought nothing more
+WRECKED_RATIO = 50.0  # times the usual
+LOW_RATIO = 0.1
+STUCK_RATIO = 5.0  # times the usual: where the loss came to rest early and high, a gentler rate is worth a try
+SETTLED_BADLY_CONFIDENCE, PERHAPS_CONFIDENCE = 0.75, 0.6
+STUCK_SHARE = 0.5  # of the start: more is left, and the second half of the run brought nothing more
 
 
 def stuck(case: Case) -> bool:
     """Whether the loss came to rest early and high: steps too wide bounce around a place that gentler ones get into."""
     signals = case.signals
-    return signals.late < DONE and signals.last > STUCK * abs(signals.base)
+    return signals.late < DONE_SHARE and signals.last > STUCK_SHARE * abs(signals.base)
 
 
 @rule("R27", "instability", "warning", "propose", before=True)
@@ -41,25 +41,25 @@ def check(case: Case) -> Found | None:
 
 
 def _before(case: Case, times: float) -> Found | None:
-    if LOW < times < HIGH_RATE or case.scale >= LOUD:
+    if LOW_RATIO < times < HIGH_RATIO or case.scale >= LOUD_SCALE:
         return None
     evidence, fix, words = _said(case, times)
-    words += ": the training will most likely run away." if times >= HIGH_RATE else ": it will hardly change anything."
-    if times >= WRECKED:
+    words += ": the training will most likely run away." if times >= HIGH_RATIO else ": it will hardly change anything."
+    if times >= WRECKED_RATIO:
         return Found(0.9, words, evidence, (fix,), severity="error")
     return Found(0.7, words, evidence, (fix,))
 
 
 def _after(case: Case, times: float) -> Found | None:
-    if times < (BOLD if stuck(case) else HIGH_RATE) or not ended_well(case):
+    if times < (STUCK_RATIO if stuck(case) else HIGH_RATIO) or not ended_well(case):
         return None
     evidence, fix, words = _said(case, times)
     words += ": it moved too far at each step to settle where a gentler one does."
-    if times < HIGH_RATE:
-        return Found(PERHAPS, words, evidence, (fix,), severity="info")
+    if times < HIGH_RATIO:
+        return Found(PERHAPS_CONFIDENCE, words, evidence, (fix,), severity="info")
     seen = (thrown_off(case) or stuck(case)) and not ran_away(case)  # running away is another rule's to tell
     fine = improved(case) and not seen
-    return Found(SETTLED_BADLY, words, evidence, (fix,), severity="info" if fine else None)
+    return Found(SETTLED_BADLY_CONFIDENCE, words, evidence, (fix,), severity="info" if fine else None)
 
 
 def _said(case: Case, times: float) -> tuple[tuple[Evidence, ...], Fix, str]:

@@ -13,11 +13,11 @@ import math
 from advisor.rules import Case, Found, change, fact, rule
 from advisor.rules._reading import boldness, gentler, ran_away, worse
 
-BOLD = 3.0  # times the usual: below, other causes are likelier
-JUMPS = 3
-SMALLER = 3.0
-CLEAR = 0.15  # of the start: the training loss came up again by more than noise
-WARMUP = 0.1
+MIN_RATIO = 3.0  # times the usual: below, other causes are likelier
+MIN_JUMPS = 3
+RATE_DIVISOR = 3.0
+MIN_REBOUND = 0.15  # of the start: the training loss came up again by more than noise
+WARMUP_SHARE = 0.1
 
 
 @rule("R25", "instability", "warning", "retry")
@@ -25,14 +25,14 @@ def check(case: Case) -> Found | None:
     """The training loss itself came up again, or gradients kept jumping, and the held-out examples got worse than they began."""
     signals = case.signals
     times = boldness(case)
-    up = signals.rebound > max(CLEAR * abs(signals.base), 3 * signals.noise)
+    up = signals.rebound > max(MIN_REBOUND * abs(signals.base), 3 * signals.noise)
     stuck = signals.last_loss > min(signals.first_loss, signals.base)
-    if ran_away(case) or times < BOLD or not (worse(case) or (stuck and signals.last > signals.base)):
+    if ran_away(case) or times < MIN_RATIO or not (worse(case) or (stuck and signals.last > signals.base)):
         return None
-    jumping = signals.jumps >= JUMPS
+    jumping = signals.jumps >= MIN_JUMPS
     if not (up or stuck or jumping):
         return None
-    rate = gentler(case, SMALLER)
+    rate = gentler(case, RATE_DIVISOR)
     evidence = [
         fact("learning rate", case.asked.learning_rate),
         fact("held-out loss before training", signals.base),
@@ -43,7 +43,7 @@ def check(case: Case) -> Found | None:
     evidence += [fact("updates whose gradient jumped", signals.jumps)] if jumping else []
     evidence += [fact("times the usual size of corrections", times)] if math.isfinite(times) else []
     words = f"The loss did not settle with a learning rate of {case.asked.learning_rate:g}, not even on the examples it learns from."
-    settings = {"learning_rate": rate, "warmup": max(case.plan.warmup, WARMUP)}
+    settings = {"learning_rate": rate, "warmup": max(case.plan.warmup, WARMUP_SHARE)}
     fix = change(f"Use a learning rate of {rate:g} with a slow start.", **settings)
     sure = 0.85 if signals.gain <= 0 or stuck else 0.7  # not one look was better than the model had been before
     return Found(sure, words, evidence, (fix,))

@@ -13,8 +13,8 @@ from advisor.diagnosis.usual import USUAL_RANK
 from advisor.rules import Case, Found, change, fact, rule
 from advisor.rules._reading import ended_well, learned_little, narrow, no_room, ran_away, timid, worse
 
-HIGH = 0.5  # nats a token: below this the examples have been learned anyway
-ALIKE = 0.1  # of the training loss: a held-out loss no further above it; what was learned by heart lies apart
+HIGH_LOSS = 0.5  # nats a token: below this the examples have been learned anyway
+MAX_GAP_SHARE = 0.1  # of the training loss: a held-out loss no further above it; what was learned by heart lies apart
 
 
 def crowded(case: Case) -> bool:
@@ -22,7 +22,7 @@ def crowded(case: Case) -> bool:
     signals = case.signals
     if not no_room(case) or not signals.gain > 0 or worse(case) or ran_away(case):
         return False
-    return signals.last_loss > HIGH and signals.gap < ALIKE * signals.last_loss
+    return signals.last_loss > HIGH_LOSS and signals.gap < MAX_GAP_SHARE * signals.last_loss
 
 
 @rule("R35", "no learning", "info", "propose", before=True, during=False)

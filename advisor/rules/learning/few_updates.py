@@ -16,7 +16,7 @@ from advisor.rules import Case, Evidence, Fix, Found, change, fact, rule
 from advisor.rules._reading import (
     ENOUGH_UPDATES,
     FEW_UPDATES,
-    TIMID,
+    TIMID_RATIO,
     allow_updates,
     boldness,
     cut_short,
@@ -67,7 +67,7 @@ def check(case: Case) -> Found | None:
 def _unfinished(case: Case, evidence: list[Evidence]) -> str:
     """That it was still getting better, and that its updates were small, where they were; with the evidence for that."""
     times, words = boldness(case), " It was still getting better at its end."
-    if times > TIMID or math.isnan(times):
+    if times > TIMID_RATIO or math.isnan(times):
         return words
     evidence.append(fact("times the usual size of corrections", float(f"{times:.2g}")))
     evidence.append(fact("updates of the usual size that move as far", math.ceil(worth(case))))
@@ -77,7 +77,7 @@ def _unfinished(case: Case, evidence: list[Evidence]) -> str:
 def _fixes(case: Case, updates: int) -> tuple[Fix, ...]:
     """Enough updates, of the usual size where they were far smaller."""
     fixes, rate = _more(case, updates), rate_words(usual_rate(case))
-    if not boldness(case) <= TIMID:
+    if not boldness(case) <= TIMID_RATIO:
         return fixes
     return tuple(change(f"{f.words[:-1]}, with a learning rate of {rate:g}.", **f.settings, learning_rate=rate) for f in fixes)
 

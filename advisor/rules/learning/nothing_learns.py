@@ -11,7 +11,7 @@ What to do: let all linear parts learn and switch “Recompute” off.
 from advisor.rules import Case, Found, change, fact, rule
 from advisor.rules._reading import ended_well
 
-ENOUGH = 3  # updates
+MIN_UPDATES = 3  # updates
 
 
 @rule("R31", "no learning", "error", "retry")
@@ -19,7 +19,7 @@ def check(case: Case) -> Found | None:
     """Gradients of exactly zero from the first update on, or no weight that learns."""
     norms = case.signals.norms
     none = case.facts is not None and case.ran and case.facts.parameters > 0 and case.facts.trainable == 0
-    zero = len(norms) >= ENOUGH and not norms.any()
+    zero = len(norms) >= MIN_UPDATES and not norms.any()
     if not (zero or none):
         return None
     evidence = [fact("longest gradient of all updates", float(norms.max()) if len(norms) else 0.0, step=len(norms))]

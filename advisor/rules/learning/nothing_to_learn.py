@@ -10,7 +10,7 @@ What to do: read longer examples, or tell the app which column is the answer.
 
 from advisor.rules import Case, Found, advice, change, fact, rule
 
-MANY, MOST = 0.1, 0.9  # of the examples (Unsloth: 90 % and 100 %)
+MIN_SHARE, MOST_SHARE = 0.1, 0.9  # of the examples (Unsloth: 90 % and 100 %)
 LENGTHS = (2, 4)  # times the length now
 
 
@@ -21,9 +21,9 @@ def check(case: Case) -> Found | None:
     left_out = facts.unlearned if facts else 0
     everything = left_out + facts.n_train + facts.n_heldout if facts else 0
     share = left_out / everything if everything else float(ended)
-    if share < MANY and not ended:
+    if share < MIN_SHARE and not ended:
         return None
-    most = ended or share >= MOST
+    most = ended or share >= MOST_SHARE
     evidence = [fact("longest example", case.text.max_length, "tokens")]
     if facts:
         evidence.append(fact("examples with nothing to learn from", left_out, rows=facts.rows.get("unlearned", ())))
@@ -36,5 +36,5 @@ def check(case: Case) -> Found | None:
     lengths = dict.fromkeys(min(length, most_read) for length in wanted)
     fixes = [change(f"Read up to {n:,} tokens.", max_length=n) for n in lengths if n > case.text.max_length]
     fixes.append(advice("Check which column is the question and which the answer."))
-    action = "block" if case.view is None and share >= MOST else None
+    action = "block" if case.view is None and share >= MOST_SHARE else None
     return Found(0.95 if most else 0.8, words, evidence, fixes, action=action, severity="error" if most else None)

@@ -12,7 +12,7 @@ What to do: learn from the replies only.
 from advisor.rules import Case, Found, change, fact, rule
 from advisor.rules._reading import ended_well, improved
 
-MINOR = 0.4  # of the letters: with fewer in the answers most of what is learned is how to ask
+MINOR_SHARE = 0.4  # of the letters: with fewer in the answers most of what is learned is how to ask
 
 
 @rule("R43", "no learning", "info", "propose", before=True, during=False)
@@ -22,7 +22,7 @@ def check(case: Case) -> Found | None:
     if case.text.learn_from != "everything" or facts is None or facts.plain or (case.view is not None and not ended_well(case)):
         return None
     failed = case.view is not None and not improved(case)
-    mostly = facts.answer_share < MINOR
+    mostly = facts.answer_share < MINOR_SHARE
     evidence = (
         fact("share of the letters that are answers", facts.answer_share),
         fact("tokens learned from", facts.tokens.get("learned", 0)),

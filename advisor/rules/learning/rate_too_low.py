@@ -13,7 +13,7 @@ import math
 
 from advisor.diagnosis.usual import rate_words, usual_rate
 from advisor.rules import Case, Found, fact, rule
-from advisor.rules._reading import FAR_TIMID, boldness, share_gained, timid
+from advisor.rules._reading import FAR_TIMID_RATIO, boldness, share_gained, timid
 from advisor.rules._usual import usual_corrections
 
 
@@ -33,4 +33,4 @@ def check(case: Case) -> Found | None:
     )
     changed = "not at all" if not math.isfinite(gained) or gained < 5e-4 else f"by {gained:.1%}"
     words = f"The held-out loss fell {changed}, with corrections {times:.2g} times the usual size."
-    return Found(0.9 if times <= FAR_TIMID else 0.7, words, evidence, (usual_corrections(case),))
+    return Found(0.9 if times <= FAR_TIMID_RATIO else 0.7, words, evidence, (usual_corrections(case),))

@@ -10,8 +10,8 @@ What to do: judge the run again. If it stays the same, train again with all line
 from advisor.rules import Case, Found, advice, change, fact, rule
 from advisor.rules._reading import share_gained, timid
 
-NOTHING = 1e-6  # nats: less than rounding
-MOVED = 0.02  # of the start: the training itself changed something
+ROUNDING_NATS = 1e-6  # nats: less than rounding
+MOVED_SHARE = 0.02  # of the start: the training itself changed something
 
 
 @rule("R40", "no learning", "error", "propose", during=False)
@@ -20,7 +20,7 @@ def check(case: Case) -> Found | None:
     score = case.signals.score("loss")
     samples = case.view.samples if case.view else ()
     asleep = [one for one in samples if not one.adapter_active]
-    same = score is not None and abs(score.difference) < NOTHING and share_gained(case) > MOVED
+    same = score is not None and abs(score.difference) < ROUNDING_NATS and share_gained(case) > MOVED_SHARE
     if not same and not (samples and len(asleep) == len(samples)):
         return None
     if timid(case):

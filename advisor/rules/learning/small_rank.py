@@ -14,9 +14,9 @@ from advisor.diagnosis.usual import USUAL_RANK
 from advisor.rules import Case, Found, change, fact, rule
 from advisor.rules._reading import ended_well, learned_little, narrow, no_room
 
-LARGER = 4
-FLAT = 0.02  # change over the last third: the training loss has settled
-LEFT = 0.5  # nats a token: below this it has been learned anyway
+TIMES_LARGER = 4
+FLAT_SLOPE = 0.02  # change over the last third: the training loss has settled
+MIN_LOSS = 0.5  # nats a token: below this it has been learned anyway
 
 
 @rule("R36", "no learning", "info", "propose", during=False)
@@ -26,8 +26,8 @@ def check(case: Case) -> Found | None:
     if facts is None or not no_room(case) or not ended_well(case) or case.text.rank >= 256 or narrow(case.text.targets):
         return None
     signals = case.signals
-    settled = learned_little(case) and abs(signals.train_slope) < FLAT and signals.last_loss > LEFT
-    rank = min(256, max(USUAL_RANK, LARGER * case.text.rank))
+    settled = learned_little(case) and abs(signals.train_slope) < FLAT_SLOPE and signals.last_loss > MIN_LOSS
+    rank = min(256, max(USUAL_RANK, TIMES_LARGER * case.text.rank))
     evidence = (
         fact("tokens to be learned", facts.tokens["learned"]),
         fact("weights that learn", facts.trainable),

@@ -13,9 +13,9 @@ import math
 from advisor.rules import Case, Found, change, fact, rule
 from advisor.rules._reading import ended_well, learned_little, timid
 
-HIGH = 0.1  # Axolotl, training stability
-PULLED = 0.2  # share of an adapter's weight that decay took over the run: less cannot be what holds it back
-USUAL = 0.01
+HIGH_DECAY = 0.1  # Axolotl, training stability
+PULLED_SHARE = 0.2  # share of an adapter's weight that decay took over the run: less cannot be what holds it back
+USUAL_DECAY = 0.01
 
 
 @rule("R39", "no learning", "info", "propose", during=False)
@@ -23,7 +23,7 @@ def check(case: Case) -> Found | None:
     """A high weight decay that took a good share of what was learned, and a run that learned little."""
     decay = case.plan.weight_decay
     shrunk = 1 - math.exp(-decay * case.signals.reach)
-    if decay <= HIGH or shrunk < PULLED or not ended_well(case):
+    if decay <= HIGH_DECAY or shrunk < PULLED_SHARE or not ended_well(case):
         return None
     little = learned_little(case) and not timid(case)
     evidence = (
@@ -32,5 +32,5 @@ def check(case: Case) -> Found | None:
         fact("held-out loss at best", case.signals.best, step=case.signals.best_step),
     )
     words = f"A weight decay of {decay:g} took {shrunk:.0%} of what the adapter was at the start of the run."
-    fix = change(f"Use a weight decay of {USUAL:g}.", weight_decay=USUAL)
+    fix = change(f"Use a weight decay of {USUAL_DECAY:g}.", weight_decay=USUAL_DECAY)
     return Found(0.65 if little else 0.4, words, evidence, (fix,), severity="warning" if little else "info")

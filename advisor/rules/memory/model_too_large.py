@@ -10,7 +10,7 @@ What to do: keep the weights in fewer bytes, or choose a smaller model; close ot
 from advisor.rules import Case, Fix, Found, advice, change, fact, rule
 
 PHASE = "loading the model"  # loralab/sessions/text.py
-BYTES = {"fp32": 4.0, "bf16": 2.0, "fp16": 2.0, "nf4": 0.6}
+BYTES_A_WEIGHT = {"fp32": 4.0, "bf16": 2.0, "fp16": 2.0, "nf4": 0.6}
 
 
 @rule("R21", "memory", "error", "block", before=True)
@@ -40,6 +40,6 @@ def _fixes(case: Case) -> tuple[Fix, ...]:
     """Fewer bytes a weight, as far as the machine can; then a smaller model."""
     card = case.machine is not None and case.machine.accelerator == "cuda" and case.machine.has("bitsandbytes")
     thrifty = ("bf16", "nf4") if card else ("bf16",)
-    now = BYTES[case.plan.precision]
-    ways = [change(f"Keep the weights in {name}.", precision=name) for name in thrifty if BYTES[name] < now]
+    now = BYTES_A_WEIGHT[case.plan.precision]
+    ways = [change(f"Keep the weights in {name}.", precision=name) for name in thrifty if BYTES_A_WEIGHT[name] < now]
     return (*ways, advice("Choose a smaller base model."), advice("Close other programs."))

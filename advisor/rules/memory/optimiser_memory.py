@@ -12,7 +12,7 @@ from advisor.rules import Case, Found, change, fact, rule
 from advisor.rules._memory import ran_out
 from advisor.rules._reading import repaired
 
-NOTES = 8  # bytes a weight that learns, in AdamW
+BYTES_A_WEIGHT = 8  # bytes a weight that learns, in AdamW
 
 
 @rule("R11", "memory", "warning", "retry")
@@ -28,7 +28,7 @@ def check(case: Case) -> Found | None:
     can = can and case.text.optimizer == "adamw"
     evidence = [fact("times memory ran out while an update was being made", len(found), step=found[0].step + 1)]
     if case.facts and case.facts.trainable:
-        evidence.append(fact("the optimiser's notes", case.facts.trainable * NOTES / 1e6, "MB"))
+        evidence.append(fact("the optimiser's notes", case.facts.trainable * BYTES_A_WEIGHT / 1e6, "MB"))
     words = f"Memory ran out while update {found[0].step + 1} was being made.{repaired(case)}"
     ended = case.signals.code == "does_not_fit"
     fixes = (small, lower) if can else (lower,)

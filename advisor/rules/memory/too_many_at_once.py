@@ -12,7 +12,7 @@ from advisor.rules import Case, Found, change, fact, rule
 from advisor.rules._memory import held_by_others, only_longest, plain_attention, ran_out, scattered, tokens, wide_vocabulary
 from advisor.rules._reading import repaired
 
-SMALLER = 0.8  # of what did not fit: as the run does it (loralab/train/oom.py)
+NEXT_SHARE = 0.8  # of what did not fit: as the run does it (loralab/train/oom.py)
 
 
 @rule("R10", "memory", "error", "retry")
@@ -22,7 +22,7 @@ def check(case: Case) -> Found | None:
     if not found:
         return None
     least = min(map(tokens, found))
-    budget = min(case.plan.token_budget or least, max(1, int(SMALLER * least)))
+    budget = min(case.plan.token_budget or least, max(1, int(NEXT_SHARE * least)))
     evidence = (
         fact("times memory ran out while learning", len(found), step=found[0].step + 1),
         fact("tokens at once that did not fit", least, "tokens", rows=tuple(found[0].data.get("rows", ()))[:5]),

@@ -9,7 +9,7 @@ What to do: fewer tokens at once; below 1,024 positions it shrinks with them. A 
 """
 
 from advisor.rules import Case, Found, change, fact, rule
-from advisor.rules._memory import TILE, said, tokens, wide_vocabulary
+from advisor.rules._memory import TILE_POSITIONS, said, tokens, wide_vocabulary
 from advisor.rules._reading import repaired
 
 
@@ -19,7 +19,7 @@ def check(case: Case) -> Found | None:
     incident = wide_vocabulary(case)
     if incident is None or case.facts is None:
         return None
-    budget = max(1, min(TILE, case.plan.token_budget or TILE, tokens(incident)) // 2)
+    budget = max(1, min(TILE_POSITIONS, case.plan.token_budget or TILE_POSITIONS, tokens(incident)) // 2)
     evidence = (
         fact("words of the vocabulary", case.facts.vocabulary),
         fact("wanted at once", said(incident)["wanted"] / 1e9, "GB", step=incident.step + 1),

@@ -13,10 +13,10 @@ import math
 from advisor.rules import Case, Found, change, fact, rule
 from advisor.rules._reading import answer, gentler, repaired
 
-SMALLER = 5.0  # Axolotl, training stability: 3 to 5
-WARMUP = 0.1
-AGAIN = "kept coming"  # the guard's words for numbers that were lost for a moment, see passing_nan
-GROWN = 100.0  # times the usual gradient: more than a single odd example makes of it
+RATE_DIVISOR = 5.0  # Axolotl, training stability: 3 to 5
+WARMUP_SHARE = 0.1
+AGAIN_WORDS = "kept coming"  # the guard's words for numbers that were lost for a moment, see passing_nan
+MIN_GROWTH = 100.0  # times the usual gradient: more than a single odd example makes of it
 
 
 @rule("R02", "non-finite", "error", "retry")
@@ -29,12 +29,12 @@ def check(case: Case) -> Found | None:
     first = broken[0]
     lost = "in the adapter is not finite" in first.text
     changes = filter(None, (answer(case, one, "learning_rate") for one in broken))
-    softened = next((change for change in changes if AGAIN not in change.reason), None)
+    softened = next((change for change in changes if AGAIN_WORDS not in change.reason), None)
     growth = signals.growth_before(first.step)
-    if lost or not (softened or growth > GROWN):
+    if lost or not (softened or growth > MIN_GROWTH):
         return None
-    rate = gentler(case, SMALLER)
-    settings = {"learning_rate": rate, "warmup": max(case.plan.warmup, WARMUP), "max_grad_norm": case.plan.max_grad_norm or 1.0}
+    rate = gentler(case, RATE_DIVISOR)
+    settings = {"learning_rate": rate, "warmup": max(case.plan.warmup, WARMUP_SHARE), "max_grad_norm": case.plan.max_grad_norm or 1.0}
     evidence = [fact("learning rate", case.asked.learning_rate), fact("update that was not finite", first.step, step=first.step)]
     if math.isfinite(growth) and growth > 1:
         evidence.append(fact("growth of the corrections just before", float(growth), "times", step=first.step))

@@ -11,7 +11,8 @@ What to do: compute in bf16, which reaches as far as fp32, or in fp32 where the 
 from advisor.rules import Case, Fix, Found, change, fact, rule
 from advisor.rules._reading import repaired
 
-LOUD = ("gemma2", "gemma3", "gemma4", "t5", "mt5")  # families known for it: unsloth PR 5074, qlora issue 71, LLaMA-Factory issue 482
+# Families known for it: unsloth PR 5074, qlora issue 71, LLaMA-Factory issue 482
+LARGE_FAMILIES = ("gemma2", "gemma3", "gemma4", "t5", "mt5")
 
 
 @rule("R03", "non-finite", "error", "retry", before=True)
@@ -37,7 +38,7 @@ def check(case: Case) -> Found | None:
 
 def _before(case: Case) -> Found | None:
     family = case.facts.architecture if case.facts else ""
-    if not family.lower().startswith(LOUD):
+    if not family.lower().startswith(LARGE_FAMILIES):
         return None
     evidence = (fact("precision", "fp16"), fact("family of the model", family))
     words = f"Models of the family {family} compute with numbers that are larger than fp16 can hold."

@@ -14,8 +14,8 @@ from advisor.rules import Case, Found, change, fact, rule
 from advisor.rules._reading import repaired
 
 SIGN = "each of its examples alone is fine"  # loralab/train/guard.py
-OFTEN = 3
-HOT = 80  # °C at which a run waits: below what processors and cards slow themselves down at
+OFTEN_TIMES = 3
+HOT_DEGREES = 80  # °C at which a run waits: below what processors and cards slow themselves down at
 
 
 @rule("R72", "non-finite", "info", "propose")
@@ -24,13 +24,15 @@ def check(case: Case) -> Found | None:
     found = [one for one in case.signals.incidents("non_finite") if SIGN in one.text]
     if not found:
         return None
-    often = len(found) >= OFTEN
+    often = len(found) >= OFTEN_TIMES
     evidence = tuple(fact("update that was not finite, and was when tried again", step=one.step) for one in found[:8])
     words = f"{len(found)} update{'s were' if len(found) > 1 else ' was'} not finite, and fine when tried again.{repaired(case)}"
     if case.asked.precision in ("bf16", "fp16"):
         fix = change("Keep numbers exactly (fp32).", precision="fp32")
     else:
         rate = rate_words(min(case.plan.learning_rate, case.asked.learning_rate / 2))
-        fix = change(f"Use a learning rate of {rate:g} and pause above {HOT} °C.", learning_rate=rate, pause_above_temperature=HOT)
+        fix = change(
+            f"Use a learning rate of {rate:g} and pause above {HOT_DEGREES} °C.", learning_rate=rate, pause_above_temperature=HOT_DEGREES
+        )
     severity = "warning" if often else "info"
     return Found(0.8 if often else 0.9, words, evidence, (fix,), severity=severity)

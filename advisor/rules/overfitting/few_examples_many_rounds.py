@@ -11,9 +11,9 @@ What to do: one to five rounds are usual, ten with a few hundred examples. Add d
 
 from advisor.rules import Case, Found, advice, change, fact, rule
 
-TIMES = 30.0  # times each different example is seen
-MANY = 1000  # different examples from which on nobody learns them by heart in that many rounds
-USUAL = 10.0
+MIN_TIMES_SEEN = 30.0  # times each different example is seen
+SAFE_EXAMPLES = 1000  # different examples from which on nobody learns them by heart in that many rounds
+USUAL_ROUNDS = 10.0
 
 
 @rule("R46", "overfitting", "warning", "propose", before=True)
@@ -28,9 +28,9 @@ def check(case: Case) -> Found | None:
         limit = case.plan.max_steps * case.plan.effective_batch / facts.n_train
         rounds = limit if case.ran else min(rounds, limit)
     times = rounds * facts.n_train / different
-    if different >= MANY or times < TIMES:
+    if different >= SAFE_EXAMPLES or times < MIN_TIMES_SEEN:
         return None
-    better = max(1.0, float(round(USUAL * different / facts.n_train)))
+    better = max(1.0, float(round(USUAL_ROUNDS * different / facts.n_train)))
     evidence = (
         fact("different examples", different),
         fact("rounds over the examples", float(round(rounds, 1))),

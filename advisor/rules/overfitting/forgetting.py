@@ -11,8 +11,8 @@ small model knew little of such things to begin with; then this is told and is n
 
 from advisor.rules import Case, Found, change, fact, rule
 
-KNEW = 3.5  # nats a token on everyday tasks: a base model above knew little that it could forget
-UNSURE = 0.4  # of such a model: what it lost may be no knowledge at all, and it is no reason for anything else
+MAX_KNOWN_LOSS = 3.5  # nats a token on everyday tasks: a base model above knew little that it could forget
+UNSURE_CONFIDENCE = 0.4  # of such a model: what it lost may be no knowledge at all, and it is no reason for anything else
 
 
 @rule("R47", "overfitting", "warning", "propose")
@@ -34,5 +34,5 @@ def check(case: Case) -> Found | None:
         change(f"Use a learning rate of {rate:g}.", learning_rate=rate),
         change(f"Use {rounds:g} rounds over the examples.", epochs=rounds),
     )
-    knew = score.base <= KNEW
-    return Found(0.7 if knew else UNSURE, words, evidence, fixes, severity="warning" if knew else "info")
+    knew = score.base <= MAX_KNOWN_LOSS
+    return Found(0.7 if knew else UNSURE_CONFIDENCE, words, evidence, fixes, severity="warning" if knew else "info")

@@ -13,9 +13,9 @@ import math
 
 from advisor.rules import Case, Found, advice, change, fact, rule
 
-BY_HEART = 0.2  # nats a token: Unsloth's bound, which says nothing without the held-out loss beside it
-TIMES = 5.0  # the held-out loss, of the training loss
-APART = 0.8  # nats between them
+MAX_TRAIN_LOSS = 0.2  # nats a token: Unsloth's bound, which says nothing without the held-out loss beside it
+MIN_LOSS_RATIO = 5.0  # the held-out loss, of the training loss
+MIN_GAP = 0.8  # nats between them
 
 
 @rule("R45", "overfitting", "warning", "propose")
@@ -25,7 +25,7 @@ def check(case: Case) -> Found | None:
     if case.view is None or not case.ran or not math.isfinite(signals.last):
         return None
     learned, other = signals.last_loss, signals.last
-    if not (learned < BY_HEART and other > TIMES * learned and other - learned > APART):
+    if not (learned < MAX_TRAIN_LOSS and other > MIN_LOSS_RATIO * learned and other - learned > MIN_GAP):
         return None
     gained = (signals.base - signals.best) / max(signals.base, 1e-9)
     evidence = (

@@ -14,19 +14,19 @@ import math
 
 from advisor.rules import Case, Found, advice, change, fact, rule
 
-LOOKS = 2  # after the best one: one look alone may be chance
-RISE, LOUD = 0.05, 0.2  # of the best held-out loss: worth knowing, and worth an alarm
+MIN_LOOKS = 2  # after the best one: one look alone may be chance
+MIN_RISE, ALARM_RISE = 0.05, 0.2  # of the best held-out loss: worth knowing, and worth an alarm
 
 
 @rule("R44", "overfitting", "warning", "propose")
 def check(case: Case) -> Found | None:
     """Held-out loss well above its best for some looks, while the training loss fell on."""
     signals = case.signals
-    if case.view is None or not math.isfinite(signals.best) or signals.since_best < LOOKS or signals.incidents("diverged"):
+    if case.view is None or not math.isfinite(signals.best) or signals.since_best < MIN_LOOKS or signals.incidents("diverged"):
         return None
     rise = (signals.last - signals.best) / max(signals.best, 0.1)
     fell = signals.last_loss < signals.first_loss and signals.last_loss < signals.best
-    if not rise >= RISE or not fell:
+    if not rise >= MIN_RISE or not fell:
         return None
     steps = case.view.total_steps or case.view.step
     rounds = max(1.0, round(case.plan.epochs * signals.best_step / max(1, steps), 1))
@@ -45,5 +45,5 @@ def check(case: Case) -> Found | None:
         advice("Add examples that differ from those there are.", "add"),
         change("Use a smaller rank and some dropout.", rank=max(4, case.text.rank // 2), dropout=0.1),
     )
-    loud = rise >= LOUD
-    return Found(0.85 if loud and signals.since_best > LOOKS else 0.7, words, evidence, fixes, severity="warning" if loud else "info")
+    loud = rise >= ALARM_RISE
+    return Found(0.85 if loud and signals.since_best > MIN_LOOKS else 0.7, words, evidence, fixes, severity="warning" if loud else "info")

@@ -10,14 +10,14 @@ What to do: if it does not end its answers, cure that first. Otherwise fewer rou
 
 from advisor.rules import Case, Found, change, fact, rule
 
-MUCH = 0.15  # of the runs of four words; people's answers lie below a hundredth
+MIN_REPEATED_SHARE = 0.15  # of the runs of four words; people's answers lie below a hundredth
 
 
 @rule("R49", "overfitting", "warning", "propose")
 def check(case: Case) -> Found | None:
     """The verdict's measure of repetition got worse and is high."""
     score = case.signals.score("repeats")
-    if score is None or score.verdict != "worse" or score.adapter < MUCH:
+    if score is None or score.verdict != "worse" or score.adapter < MIN_REPEATED_SHARE:
         return None
     ends = case.signals.score("ends_turn")
     evidence = (

@@ -11,24 +11,24 @@ What to do: allow longer examples where there is memory for it, split long texts
 from advisor.rules import Case, Fix, Found, advice, fact, rule
 from advisor.rules._examples import examples, seen, share
 
-SOME, MANY = 0.05, 0.2  # of the examples; Soup calls a fifth major
-ODD = 2  # times the length of nearly all: from there on the longest are odd ones
-STEP = 64  # tokens that lengths are rounded up to
+MIN_SHARE, ALARM_SHARE = 0.05, 0.2  # of the examples; Soup calls a fifth major
+ODD_RATIO = 2  # times the length of nearly all: from there on the longest are odd ones
+STEP_TOKENS = 64  # tokens that lengths are rounded up to
 
 
 def _wanted(case: Case) -> int:
     """The length that spares nearly all; most where a few are far longer than the rest; twice the plan's where lengths are not known."""
     whole = case.profile.tokens if case.profile else {}
     few, most = whole.get("p99", 0), whole.get("p95", 0)
-    known = few if few <= ODD * most else most
-    return -(-known // STEP) * STEP if known > case.text.max_length else 2 * case.text.max_length
+    known = few if few <= ODD_RATIO * most else most
+    return -(-known // STEP_TOKENS) * STEP_TOKENS if known > case.text.max_length else 2 * case.text.max_length
 
 
 @rule("R53", "template", "warning", "propose", before=True)
 def check(case: Case) -> Found | None:
     """How many examples lose their end at the plan's longest length."""
     facts = case.facts
-    if facts is None or share(facts, "cut") < SOME:
+    if facts is None or share(facts, "cut") < MIN_SHARE:
         return None
     part = share(facts, "cut")
     room = facts.context or case.text.max_length
@@ -46,5 +46,5 @@ def check(case: Case) -> Found | None:
     )
     words = f"{examples(facts.cut)} of {facts.n_train:,} ({part:.0%}) are longer than {case.text.max_length:,} tokens."
     words += " Plain text only loses words by it." if facts.plain else " What is cut off includes the end of the answer."
-    loud = part >= MANY and not facts.plain
+    loud = part >= ALARM_SHARE and not facts.plain
     return Found(0.6 + 0.35 * part if loud else 0.6, words, evidence, fixes, severity="warning" if loud else "info")

@@ -12,7 +12,7 @@ this model.
 from advisor.rules import Case, Found, advice, fact, rule
 from advisor.rules._examples import seen, share
 
-ALL = 0.95
+NEARLY_ALL = 0.95
 
 
 @rule("R58", "template", "error", "block", before=True)
@@ -21,7 +21,7 @@ def check(case: Case) -> Found | None:
     facts = case.facts
     if facts is None or facts.plain or not facts.split_marks:
         return None
-    endless = share(facts, "unended") >= ALL and facts.cut <= 0.5 * facts.unended
+    endless = share(facts, "unended") >= NEARLY_ALL and facts.cut <= 0.5 * facts.unended
     evidence = (
         fact("marks the tokenizer takes apart", " ".join(facts.split_marks)),
         seen(facts, "unended", "examples whose answer has no learned end"),

@@ -13,14 +13,14 @@ questions too, helps where only the mark lies outside the learned part.
 from advisor.rules import Case, Found, advice, change, fact, rule
 from advisor.rules._examples import examples, seen, share
 
-ALL = 0.95
+NEARLY_ALL = 0.95
 
 
 @rule("R51", "template", "error", "block", before=True)
 def check(case: Case) -> Found | None:
     """Nearly no conversation has a learned end, and it is not because they were cut."""
     facts = case.facts
-    if facts is None or facts.plain or share(facts, "unended") < ALL or facts.cut > 0.5 * facts.unended or facts.split_marks:
+    if facts is None or facts.plain or share(facts, "unended") < NEARLY_ALL or facts.cut > 0.5 * facts.unended or facts.split_marks:
         return None
     evidence = (
         seen(facts, "unended", "examples whose answer has no learned end"),

@@ -11,16 +11,16 @@ What to do: more rounds, or more and shorter answers. In the chat you can set a 
 from advisor.rules import Case, Found, change, fact, rule
 from advisor.rules._examples import share
 
-SELDOM = 0.5
+SELDOM_SHARE = 0.5
 
 
 @rule("R50", "template", "warning", "propose")
 def check(case: Case) -> Found | None:
     """The verdict's share of ended answers got worse and is low, while the examples do have ends."""
     score = case.signals.score("ends_turn")
-    if score is None or score.adapter >= SELDOM or score.verdict != "worse":
+    if score is None or score.adapter >= SELDOM_SHARE or score.verdict != "worse":
         return None
-    if case.facts is not None and share(case.facts, "unended") > SELDOM:
+    if case.facts is not None and share(case.facts, "unended") > SELDOM_SHARE:
         return None  # then the cause is known: see end_not_learned and end_cut_off
     evidence = (fact("answers that ended by themselves, before training", score.base), fact("the same after training", score.adapter))
     words = f"{score.adapter:.0%} of its answers ended by themselves; before training it was {score.base:.0%}."

@@ -11,14 +11,14 @@ What to do: remove them. If a whole conversation stands in one column, split it 
 from advisor.rules import Case, Found, advice, fact, rule
 from advisor.rules._examples import examples, seen, share
 
-SOME, MANY = 0.02, 0.1  # one question about marks is no fault
+MIN_SHARE, ALARM_SHARE = 0.02, 0.1  # one question about marks is no fault
 
 
 @rule("R81", "template", "warning", "propose", before=True)
 def check(case: Case) -> Found | None:
     """A good part of the examples hold marks in their own words."""
     facts = case.facts
-    if facts is None or facts.marked < 2 or share(facts, "marked") < SOME:
+    if facts is None or facts.marked < 2 or share(facts, "marked") < MIN_SHARE:
         return None
     part = share(facts, "marked")
     leaks = case.signals.score("leaks")
@@ -29,5 +29,5 @@ def check(case: Case) -> Found | None:
     )
     words = f"{examples(facts.marked)} of {facts.n_train:,} hold marks of a chat template in their own words."
     fix = advice("Remove the marks from the examples.", "strip_marks", facts.marked)
-    loud = part >= MANY or worse
+    loud = part >= ALARM_SHARE or worse
     return Found(0.6 + 0.35 * part, words, evidence, (fix,), severity="warning" if loud else "info")

@@ -11,14 +11,14 @@ What to do: look at one of the rows. Blanks and marks inside answers are the usu
 from advisor.rules import Case, Found, advice, rule
 from advisor.rules._examples import examples, seen, share
 
-SOME = 0.05
+MIN_SHARE = 0.05
 
 
 @rule("R59", "template", "warning", "propose", before=True)
 def check(case: Case) -> Found | None:
     """Conversations of which everything is learned although only replies were asked for."""
     facts = case.facts
-    if facts is None or case.text.learn_from != "replies" or share(facts, "rewritten") < SOME:
+    if facts is None or case.text.learn_from != "replies" or share(facts, "rewritten") < MIN_SHARE:
         return None
     words = f"In {examples(facts.rewritten)} of {facts.n_train:,} the answer cannot be told from the question; all of it is learned."
     evidence = (seen(facts, "rewritten", "examples learned whole"),)
