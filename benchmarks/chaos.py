@@ -120,7 +120,7 @@ def attempt(path: Path, seconds: float | None) -> bool:
 def forked(place: Path, plan: dict[str, Any], kills: int, seed: int = 0, told: Callable[[str], None] = lambda _: None) -> Tally:
     """`kills` kills, at most PER_RUN in a run, each at a moment drawn from the whole length of an undisturbed run."""
     for module in ("job", "text"):
-        importlib.import_module(f"loralab.train.{module}")  # so that a fork begins with it
+        importlib.import_module(f"loralab.sessions.{module}")  # so that a fork begins with it
     whole, begun = new_run(place, "undisturbed", plan), time.monotonic()
     if attempt(whole, None):
         raise RuntimeError((whole / "worker.log").read_text()[-2000:])

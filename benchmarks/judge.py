@@ -45,7 +45,7 @@ def main() -> None:
         seconds = time.monotonic() - begun
         judge.close()
     found = heard(rows, path.stem, "")
-    first = sum(row["first"] == "base" for row in rows) + sum(row["second"] == "adapter" for row in rows)
+    first = sum(row["first"] == "before" for row in rows) + sum(row["second"] == "after" for row in rows)
     told = f"{len(rows)} pairs, {seconds / max(1, 2 * len(rows)):.2f} s a question, place A taken {first} of {2 * len(rows)} times"
     sys.stdout.write(f"{told}\n{found.tables['judge']['words']}\n")
 

@@ -56,7 +56,7 @@ def main() -> None:
                 f"| {report['base_loss']:.3f} | {report['adapter_loss']:.3f} | -{drop:.0%} |"
             )
             sample = report["samples"][0]
-            answers.append(f"| {path.name} | {one_line(sample['prompt'])} | {one_line(sample['base'])} | {one_line(sample['adapter'])} |")
+            answers.append(f"| {path.name} | {one_line(sample['prompt'])} | {one_line(sample['before'])} | {one_line(sample['after'])} |")
     columns = "| file | shape | held out | updates | seconds | tokens/s | loss before | loss after | change |"
     sys.stdout.write(f"{columns}\n|---|---|--:|--:|--:|--:|--:|--:|--:|\n" + "\n".join(rows))
     sys.stdout.write("\n\n| file | held-out prompt | before | after |\n|---|---|---|---|\n" + "\n".join(answers) + "\n")

@@ -350,10 +350,10 @@ class Lab:
         return self.chat(run).stream(messages, base=base, **sampling)
 
     def _adapter(self, run: str) -> str:
-        view = self.view(run)
-        if not view.adapter:
+        made = self.view(run).made("adapter")
+        if not made:
             raise UserError("This run has not made an adapter yet.", "Let it finish first, or resume it.", code="no_adapter")
-        return view.adapter
+        return made
 
     # ---- plans as data, and what past runs rule out ----------------------------------------------------------------------
     def typed(self, plan: Plan | dict[str, Any]) -> Plan:

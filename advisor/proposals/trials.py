@@ -100,8 +100,8 @@ def chosen_because(job: Job) -> str:
     return job.origin.words if isinstance(job, TrainJob) and isinstance(job.origin, AfterTrials) else ""
 
 
-def loss_of(judgement: dict[str, Any], side: str = "adapter_loss") -> float:
-    """Held-out loss of a judged run, nats a token; of its base with `side` "base_loss"."""
+def loss_of(judgement: dict[str, Any], side: str = "after_loss") -> float:
+    """Held-out loss of a judged run, nats a token; of its base with `side` "before_loss"."""
     rows = judgement["rows"]["loss"]
     return sum(row[side] * row["tokens"] for row in rows) / sum(row["tokens"] for row in rows)
 
@@ -111,7 +111,7 @@ def luck(judgement: dict[str, Any]) -> float:
 
     The examples they are judged on tell nothing about it: two runs of one setting differ on all of them alike.
     """
-    gained = loss_of(judgement, "base_loss") - loss_of(judgement)
+    gained = loss_of(judgement, "before_loss") - loss_of(judgement)
     return Z * 2**0.5 * ORDER_NOISE * max(0.0, gained)
 
 

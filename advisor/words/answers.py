@@ -188,12 +188,12 @@ def _resume(summary: RunSummary, asked: Question) -> str:
         return "It is still going on. If the computer stops, it can go on from its last safety copy."
     if view.state == "finished":
         return "It is finished, so there is nothing left to resume. To learn more, start a new run with more rounds over the examples."
-    kept = f"What it had learned by update {view.step:,} was written down" if view.adapter else ""
+    kept = f"What it had learned by update {view.step:,} was written down" if view.trained else ""
     return joined("You can resume it from the Train tab. It goes on from its last safety copy, and nothing before that is lost", kept)
 
 
 def _use(summary: RunSummary, asked: Question) -> str:
-    if not summary.view.adapter:
+    if not summary.view.made("adapter"):
         return "There is nothing to use yet: this run has not written an adapter. Let it finish, or resume it."
     return "On the Evaluate tab you can chat with it. On the Share tab you can take it away as a file, also for Ollama and LM Studio."
 

@@ -78,12 +78,12 @@ def _accuracy(summary: RunSummary, number: float | None) -> str:
     score = summary.accuracy
     if score is None:
         return ""
-    here = f"This run gets {share(score.adapter)} of the held-out examples right. Before it was {share(score.base)}"
+    here = f"This run gets {share(score.after)} of the held-out examples right. Before it was {share(score.before)}"
     if number is None:
         return joined(here, score.words)
     value = number / 100 if number > 1 else number
-    if abs(value - score.base) < 0.01:
+    if abs(value - score.before) < 0.01:
         said = "is about what the model could do before training"
     else:
-        said = "is better than before training" if value > score.base else "is worse than before training"
+        said = "is better than before training" if value > score.before else "is worse than before training"
     return joined(f"{share(value)} {said}", here)

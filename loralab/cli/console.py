@@ -134,7 +134,7 @@ def newest(lab: Lab, run: str, *, trained: bool = False) -> str:
     if run != "last":
         return run + at + part
     for row in lab.runs():
-        if row["kind"] == "train" and (not trained or lab.view(row["id"]).adapter):
+        if row["kind"] == "train" and (not trained or lab.view(row["id"]).made("adapter")):
             return str(row["id"]) + at + part
     raise UserError("There is no run yet.", "Start one: python -m loralab train FILE.", code="no_run")
 

@@ -110,7 +110,7 @@ def evaluate(
     succeed(view)
     looks = [look for look in view.evaluations if look.split == "final"]
     scores = looks[-1].scores if looks else ()
-    text = [s.words or f"{s.name}: {figure(s.base)} before, {figure(s.adapter)} after" for s in scores]
+    text = [s.words or f"{s.name}: {figure(s.before)} before, {figure(s.after)} after" for s in scores]
     found = lab.judgement(work) if scores else {}
     second = [table for name in ("judge", "entailment") if (table := found.get("tables", {}).get(name, {}).get(name))]
     text += [f"{table['words']} {table.get('warning', '')}".strip() for table in second if table["silent"] or table.get("warning")]

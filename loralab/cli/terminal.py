@@ -115,7 +115,7 @@ def answers(samples: Sequence[dict[str, Any]], columns: int) -> str:
         asked = "\n".join(textwrap.wrap(f"{number}. {prompt}", columns))
         wanted = textwrap.shorten(sample["reference"], columns - 12, placeholder=" …")
         asked += f"\n   (expected: {wanted})" if wanted else ""
-        blocks.append(f"{asked}\n\n{side_by_side(sample['base'], sample['adapter'], ('before', 'after'), columns)}")
+        blocks.append(f"{asked}\n\n{side_by_side(sample['before'], sample['after'], ('before', 'after'), columns)}")
     return "\n\n".join(blocks)
 
 

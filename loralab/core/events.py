@@ -280,9 +280,13 @@ class RunView(Record):
         return self.state in ("waiting", "running")
 
     @property
-    def adapter(self) -> str:
-        """Folder of the newest finished adapter, or an empty string."""
-        return next((a.path for a in reversed(self.artifacts) if a.kind == "adapter"), "")
+    def trained(self) -> str:
+        """Folder of the newest finished adapter or model, or an empty string."""
+        return self.made("adapter", "model")
+
+    def made(self, *kinds: str) -> str:
+        """Path of the newest artifact of one of these kinds, or an empty string."""
+        return next((a.path for a in reversed(self.artifacts) if a.kind in kinds), "")
 
 
 def fold(run: str, events: Iterable[Event], into: RunView | None = None) -> RunView:

@@ -49,7 +49,7 @@ def tell(found: Judgement, folder: Folder, step: int = 0, loss: float = math.nan
         Evaluated(
             step=step,
             split="final",
-            loss=judged.adapter if judged else loss,
+            loss=judged.after if judged else loss,
             n=judged.n if judged else 0,
             scores=found.scores,
             verdict=found.verdict,

@@ -1,4 +1,5 @@
-"""Owns reading what earlier versions wrote into a log: facts in a note's `data`, and what a note means in its sentence alone.
+"""Owns reading what earlier versions wrote: into a log, facts in a note's `data`, and what a note means in its sentence alone; into a
+judgement, other names for before and after.
 
 Invariant: the only place where a sentence written for people is read by code; what this returns the present version could have written.
 """
@@ -18,6 +19,7 @@ CODES = {  # how a note began -> what it means
     "Waiting because ": "waiting",
     "The computer slept or stood still": "slept",
 }
+_SIDES = {"base": "before", "adapter": "after"}
 _PROBED = ("bytes", "free", "measured", "seconds", "skipped", "failed")
 
 
@@ -56,3 +58,26 @@ def _fact(data: dict[str, Any]) -> dict[str, Any] | None:
     if isinstance(parity := data.get("parity"), dict):
         return {"type": "compared", "outcome": parity.get("outcome"), "runtime": parity.get("runtime") or ""}
     return None
+
+
+def modern_judgement(raw: dict[str, Any]) -> dict[str, Any]:
+    """A judgement's file as this version writes it: its rows, tables, scores and samples once named their sides base and adapter."""
+    rows = {name: [_modern_row(row) for row in rows] for name, rows in raw.get("rows", {}).items()}
+    tables = {of: {name: _modern_table(table) for name, table in found.items()} for of, found in raw.get("tables", {}).items()}
+    told = {name: [_modern_row(one) for one in raw[name]] for name in ("scores", "samples") if name in raw}
+    return raw | {"rows": rows} | ({"tables": tables} if tables else {}) | told
+
+
+def _modern_row(row: dict[str, Any]) -> dict[str, Any]:
+    named = {_modern_name(name): value for name, value in row.items()}
+    return named | {name: _SIDES.get(named[name], named[name]) for name in ("first", "second", "winner") if name in named}
+
+
+def _modern_name(name: str) -> str:
+    side, mark, rest = name.partition("_")
+    return _SIDES.get(side, side) + mark + rest
+
+
+def _modern_table(table: Any) -> Any:
+    """Only a table of both sides: within one, the names are a person's labels."""
+    return {_SIDES[side]: of for side, of in table.items()} if isinstance(table, dict) and set(table) == set(_SIDES) else table

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
 from loralab.core.errors import Problem
 
@@ -324,6 +324,11 @@ class Provenance(Record):
 # ---- results ---------------------------------------------------------------------------------------------------------------
 
 
+def _once_named(name: str, old: str, default: Any = ...) -> Any:
+    """A field that files of earlier versions have under another name."""
+    return Field(default, validation_alias=AliasChoices(name, old))
+
+
 class Artifact(Record):
     """A file or folder a worker made."""
 
@@ -335,22 +340,22 @@ class Artifact(Record):
 
 
 class Sample(Record):
-    """One held-out prompt answered by base and adapter; `active` names the adapters that were on for each answer (checked, not assumed)."""
+    """One held-out prompt answered before and after; `active` names the adapters that were on for each answer (checked, not assumed)."""
 
     prompt: str
     reference: str = ""
-    base: str
-    adapter: str
-    base_active: tuple[str, ...] = ()
-    adapter_active: tuple[str, ...] = ()
+    before: str = _once_named("before", "base")
+    after: str = _once_named("after", "adapter")
+    before_active: tuple[str, ...] = _once_named("before_active", "base_active", ())
+    after_active: tuple[str, ...] = _once_named("after_active", "adapter_active", ())
 
 
 class Score(Record):
-    """Base against adapter on held-out examples, paired per row. `low`..`high`: 95 % interval of the difference (adapter - base)."""
+    """Before against after on held-out examples, paired per row. `low`..`high`: 95 % interval of the difference (after - before)."""
 
     name: str
-    base: float
-    adapter: float
+    before: float = _once_named("before", "base")
+    after: float = _once_named("after", "adapter")
     n: int
     difference: float = 0.0
     low: float = 0.0

@@ -21,7 +21,7 @@ def run_report(view: RunView, folder: Path) -> dict[str, Any]:
     report = {
         "run": view.run,
         "outcome": view.state,
-        "adapter": view.adapter or None,
+        "adapter": view.made("adapter") or None,
         "base_loss": base,
         "adapter_loss": adapter,
         "n_heldout": n,
@@ -62,7 +62,7 @@ def losses(view: RunView) -> tuple[float | None, float | None, int]:
     """
     score = loss_score(view)
     if score is not None:
-        return score.base, score.adapter, score.n
+        return score.before, score.after, score.n
     before, final = _last(view, "base"), _last(view, "final")
     looks = [look for look in view.evaluations if look.split == "heldout" and math.isfinite(look.loss)]
     best = final or min(looks, key=lambda look: look.loss, default=None)

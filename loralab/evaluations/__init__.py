@@ -55,13 +55,13 @@ class Answer:
 
 @dataclass(frozen=True)
 class Answered:
-    """A held-out example answered by the base and by the adapter: greedy, the same template, in the same process."""
+    """A held-out example answered before and after training: greedy, the same template, in the same process."""
 
     example: Example
     prompt: list[Message] | str
     reference: str
-    base: Answer
-    adapter: Answer
+    before: Answer
+    after: Answer
 
     @property
     def question(self) -> str:

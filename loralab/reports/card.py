@@ -119,7 +119,7 @@ def _numbers(view: RunView) -> Iterator[str]:
         return
     yield from ("| measure | base | with adapter | difference (95 % interval) | examples | verdict |", "|---|--:|--:|--:|--:|---|")
     for s in final.scores:
-        yield f"| {s.name} | {s.base:.4g} | {s.adapter:.4g} | {s.difference:+.4g} ({s.low:+.3g} … {s.high:+.3g}) | {s.n} | {s.verdict} |"
+        yield f"| {s.name} | {s.before:.4g} | {s.after:.4g} | {s.difference:+.4g} ({s.low:+.3g} … {s.high:+.3g}) | {s.n} | {s.verdict} |"
     yield ""
     yield from (f"- {s.words}" for s in final.scores if s.words)
     yield from (
@@ -147,8 +147,8 @@ def _samples(samples: tuple[Sample, ...]) -> Iterator[str]:
         "",
     )
     for i, sample in enumerate(samples, 1):
-        yield from (f"**{i}. Prompt**", "", _quoted(sample.prompt), "", "Base:", "", _quoted(sample.base), "")
-        yield from (f"With adapter ({', '.join(sample.adapter_active) or 'none was active'}):", "", _quoted(sample.adapter), "")
+        yield from (f"**{i}. Prompt**", "", _quoted(sample.prompt), "", "Base:", "", _quoted(sample.before), "")
+        yield from (f"With adapter ({', '.join(sample.after_active) or 'none was active'}):", "", _quoted(sample.after), "")
 
 
 def _foreign(view: RunView) -> str:

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from loralab.core.errors import UserError
 from loralab.core.jobs import EvaluateExportJob, EvaluateJob, parse_job
+from loralab.core.old_logs import modern_judgement
 from loralab.core.records import Record, Score
 from loralab.evaluations.shared.answer_scores import Trait
 from loralab.evaluations.shared.controls import ALLOWED, SWAPS, swapped
@@ -50,7 +51,7 @@ def judgement(folder: Path, checkpoint: str = "", export: str = "") -> dict[str,
     for path in sorted(_judgings(folder, checkpoint, export), key=lambda p: p.stat().st_mtime_ns, reverse=True):
         found = json.loads(path.read_text("utf-8"))
         if found.get("rows", {}).get("loss"):
-            return found
+            return modern_judgement(found)
     if checkpoint or export:
         what = f"{export or f'{folder.name}@{checkpoint}'} has not been measured yet."
         raise UserError(what, "Measure it first: it is done on the run's own examples.", code="not_judged")
@@ -95,7 +96,7 @@ NOTICEABLE = 0.005  # of the first's bits per byte: an interval within that, bot
 
 
 class Comparison(Record):
-    """The second against the first: a sentence, scores (`base` is the first, `adapter` the second) and bits per byte by example."""
+    """The second against the first: a sentence, scores (`before` is the first, `after` the second) and bits per byte by example."""
 
     words: str
     scores: tuple[Score, ...]
@@ -141,8 +142,8 @@ def compare(first: dict[str, Any], second: dict[str, Any]) -> Comparison:
     scores = [_noticeable(LOSS.score(bits[0], bits[1], [float(a.get("bytes", a["tokens"])) for a, _ in pairs]))]
     for name in first["rows"].keys() & second["rows"].keys():
         shared = [pair for pair in _paired(first["rows"][name], second["rows"][name]) if pair[0]["row"] not in others]
-        if len(shared) >= FEWEST and "adapter_right" in shared[0][0]:
-            scores.append(RIGHT.score(*([float(row["adapter_right"]) for row in side] for side in zip(*shared, strict=True))))
+        if len(shared) >= FEWEST and "after_right" in shared[0][0]:
+            scores.append(RIGHT.score(*([float(row["after_right"]) for row in side] for side in zip(*shared, strict=True))))
     scores = [score.model_copy(update={"p": p}) for score, p in zip(scores, holm([s.p for s in scores]), strict=True)]
     main = max(scores, key=lambda s: (s.group == "accuracy", s.n))
     rows = [
@@ -154,9 +155,9 @@ def compare(first: dict[str, Any], second: dict[str, Any]) -> Comparison:
 
 def _noticeable(score: Score) -> Score:
     """Rounding an export to sixteen bits shifts every example a hair the same way: certain, and nothing anybody will ever notice."""
-    if max(abs(score.low), abs(score.high)) > NOTICEABLE * abs(score.base):
+    if max(abs(score.low), abs(score.high)) > NOTICEABLE * abs(score.before):
         return score
-    words = f"{LOSS.label}: no difference that could be noticed ({score.base:.3f} → {score.adapter:.3f} bits per byte, {score.n} answers)."
+    words = f"{LOSS.label}: no difference that could be noticed ({score.before:.3f} → {score.after:.3f} bits per byte, {score.n} answers)."
     return score.model_copy(update={"verdict": "no difference seen", "words": words, "p": 1.0})
 
 
@@ -173,11 +174,11 @@ def _others(first: dict[str, Any], second: dict[str, Any]) -> set[int]:
 
 
 def _bits(row: dict[str, Any]) -> float:
-    return row["adapter_loss"] * row["tokens"] / math.log(2)
+    return row["after_loss"] * row["tokens"] / math.log(2)
 
 
 def _per_byte(pairs: Sequence[tuple[dict[str, Any], dict[str, Any]]]) -> tuple[list[float], list[float]]:
     sides = [
-        [row["adapter_loss"] * row["tokens"] / max(1, row.get("bytes", row["tokens"])) for row in side] for side in zip(*pairs, strict=True)
+        [row["after_loss"] * row["tokens"] / max(1, row.get("bytes", row["tokens"])) for row in side] for side in zip(*pairs, strict=True)
     ]
     return sides[0], sides[1]

@@ -130,8 +130,8 @@ def _score(score: Score) -> dict[str, str]:
     between = f"{_number(score, score.low, '+')} to {_number(score, score.high, '+')}" if math.isfinite(score.low + score.high) else ""
     return {
         "label": score.label or score.name.replace("_", " "),
-        "base": _number(score, score.base),
-        "adapter": _number(score, score.adapter),
+        "before": _number(score, score.before),
+        "after": _number(score, score.after),
         "difference": _number(score, score.difference, "+"),
         "between": between if (score.low, score.high) != (0.0, 0.0) else "",
         "n": f"{score.n:,}",
@@ -246,7 +246,7 @@ def _markdown(found: dict[str, Any]) -> Iterator[str]:
     if found["scores"]:
         yield from ("| measure | before | after | difference | 95 % interval | examples | verdict |", "|---|--:|--:|--:|---|--:|---|")
         yield from (
-            "| " + " | ".join(s[k] for k in ("label", "base", "adapter", "difference", "between", "n", "verdict")) + " |"
+            "| " + " | ".join(s[k] for k in ("label", "before", "after", "difference", "between", "n", "verdict")) + " |"
             for s in found["scores"]
         )
         yield ""
@@ -261,8 +261,8 @@ def _markdown(found: dict[str, Any]) -> Iterator[str]:
             yield from (
                 f"**{_one_line(sample.prompt)}**",
                 "",
-                f"- before: {_one_line(sample.base)}",
-                f"- after: {_one_line(sample.adapter)}",
+                f"- before: {_one_line(sample.before)}",
+                f"- after: {_one_line(sample.after)}",
                 *([f"- the example says: {_one_line(sample.reference)}"] if sample.reference else []),
                 "",
             )

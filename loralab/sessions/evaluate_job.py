@@ -57,7 +57,7 @@ def run(folder: RunFolder) -> dict[str, Any]:
     if not found.complete:
         result |= {"outcome": "stopped", "what": "Stopped as you asked; what was measured until then is kept."}
     loss = next((s for s in found.scores if s.name == "loss"), None)
-    return result | ({"base_loss": loss.base, "adapter_loss": loss.adapter, "n_heldout": loss.n} if loss else {})
+    return result | ({"base_loss": loss.before, "adapter_loss": loss.after, "n_heldout": loss.n} if loss else {})
 
 
 def load_adapter(model: Any, adapter: Path) -> None:

@@ -55,7 +55,7 @@ class FullSession(TextSession):
         for example in [e for e in self.heldout_examples if e.messages][:count]:
             *asked, reference = example.messages
             text = answered(self.model, self.encoder, asked, 80)
-            samples.append(Sample(prompt=asked[-1].content, reference=reference.content, base="", adapter=text))
+            samples.append(Sample(prompt=asked[-1].content, reference=reference.content, before="", after=text))
         return tuple(samples)
 
     @torch.no_grad()
@@ -69,7 +69,7 @@ class FullSession(TextSession):
                 break
         mean = total / max(count, 1)
         words = f"Held-out loss {mean:.3f}."
-        score = Score(name="loss", base=float("nan"), adapter=mean, n=rows, words=words, main=True)
+        score = Score(name="loss", before=float("nan"), after=mean, n=rows, words=words, main=True)
         note("answering held-out prompts", None)
         return Judgement("", words, (score,), samples=self._samples(3), complete=rows == len(self.heldout_rows))
 

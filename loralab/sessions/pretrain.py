@@ -185,7 +185,7 @@ class PretrainSession:
             ids = torch.tensor(self.corpus.heldout[row : row + OPENING].astype(np.int64))[None].to(self.device)
             written = self.model.generate(ids, max_new_tokens=60, do_sample=False, pad_token_id=1)[0, ids.shape[1] :].tolist()
             decode = self.corpus.tokenizer.decode
-            samples.append(Sample(prompt=decode(ids[0].tolist()), base="", adapter=decode(written)))
+            samples.append(Sample(prompt=decode(ids[0].tolist()), before="", after=decode(written)))
         return tuple(samples)
 
     @torch.no_grad()
@@ -202,7 +202,7 @@ class PretrainSession:
         per_byte = nats / math.log(2) / max(total_bytes, 1)
         uniform = math.log2(self.plan.vocabulary) * count / max(total_bytes, 1)
         words = f"{per_byte:.3f} bits per byte on documents it never saw."
-        score = Score(name="bits_per_byte", base=uniform, adapter=per_byte, n=count, difference=per_byte - uniform, words=words, main=True)
+        score = Score(name="bits_per_byte", before=uniform, after=per_byte, n=count, difference=per_byte - uniform, words=words, main=True)
         note("going on from held-out openings", None)
         return Judgement("", words, (score,), samples=self._samples(3))
 

@@ -136,7 +136,7 @@ def test_dropped_files_and_an_old_pickle_of_nothing_but_tensors_come_in(
 # ---- our own, with its history ---------------------------------------------------------------------------------------------
 
 SCORE = Score(
-    name="loss", base=4.0, adapter=2.5, n=30, difference=-1.5, low=-2, high=-1, verdict="better", words="Much likelier than before."
+    name="loss", before=4.0, after=2.5, n=30, difference=-1.5, low=-2, high=-1, verdict="better", words="Much likelier than before."
 )
 
 

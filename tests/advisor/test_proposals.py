@@ -130,7 +130,7 @@ def test_history_cannot_go_far_and_does_not_speak_of_trifles():
 
 
 def judged(losses: Any) -> dict[str, Any]:
-    rows = [{"row": i, "tokens": 20, "bytes": 80, "base_loss": 5.0, "adapter_loss": float(loss)} for i, loss in enumerate(losses)]
+    rows = [{"row": i, "tokens": 20, "bytes": 80, "before_loss": 5.0, "after_loss": float(loss)} for i, loss in enumerate(losses)]
     return {"rows": {"loss": rows}}
 
 

@@ -41,7 +41,7 @@ def _needs(memory: float, free: float, weights: float) -> Footprint:
 
 
 def _judged(difference: float) -> Evaluated:
-    score = Score(name="loss", base=3.0, adapter=3.0 + difference, n=50, difference=difference, verdict="no difference seen")
+    score = Score(name="loss", before=3.0, after=3.0 + difference, n=50, difference=difference, verdict="no difference seen")
     return Evaluated(step=200, split="final", loss=3.0, n=50, scores=(score,), verdict="no difference seen")
 
 

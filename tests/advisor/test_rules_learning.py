@@ -162,7 +162,7 @@ def test_what_a_model_forgot_that_knew_little_explains_nothing_else() -> None:
     """It comes after what the run itself lacked, whatever that is; of a model that knew much it is an alarm."""
 
     def forgot(before: float, after: float) -> Case:
-        score = Score(name="forgetting", base=before, adapter=after, n=50, difference=after - before, verdict="worse")
+        score = Score(name="forgetting", before=before, after=after, n=50, difference=after - before, verdict="worse")
         judged = Evaluated(step=200, split="final", loss=1.0, n=50, scores=(score,), verdict="better")
         return case([*falling()[:-1], judged, finished(200)], targets="attention")
 

@@ -297,7 +297,7 @@ def test_a_file_goes_in_and_an_adapter_comes_out(lora, tmp_path):
     assert code == 0, err
     judged = {score["name"]: score for score in one(out)["scores"]}
     assert judged["loss"]["n"] == report["n_heldout"]
-    assert judged["loss"]["adapter"] == pytest.approx(report["adapter_loss"], abs=1e-3)
+    assert judged["loss"]["after"] == pytest.approx(report["adapter_loss"], abs=1e-3)
 
 
 def test_the_demonstration_ends_in_one_object_and_in_two_columns(lora, home, monkeypatch):

@@ -25,9 +25,9 @@ ALL = [
     step(2, math.inf),
     Incident(step=2, code="non_finite", text="Not finite.", data={"loss": math.inf}),
     Adjusted(step=2, setting="micro_batch", before=8, after=4, reason="Memory."),
-    Previewed(step=2, samples=(Sample(prompt="p", base="b", adapter="a", adapter_active=("default",)),)),
+    Previewed(step=2, samples=(Sample(prompt="p", before="b", after="a", after_active=("default",)),)),
     Saved(step=2, artifact=Artifact(kind="adapter", path="there", step=2)),
-    Evaluated(step=2, split="final", loss=3.0, n=8, scores=(Score(name="loss", base=4.0, adapter=3.0, n=8),)),
+    Evaluated(step=2, split="final", loss=3.0, n=8, scores=(Score(name="loss", before=4.0, after=3.0, n=8),)),
     Ended(step=2, outcome="finished", result={"steps": 2}),
 ]
 
@@ -97,7 +97,7 @@ def test_no_log_is_no_events(tmp_path):
 
 def test_the_fold_holds_what_a_screen_needs():
     view = fold("r", ALL)
-    assert (view.state, view.step, view.total_steps, view.adapter) == ("finished", 2, 10, "there")
+    assert (view.state, view.step, view.total_steps, view.trained) == ("finished", 2, 10, "there")
     assert not view.active
     assert [len(part) for part in (view.steps, view.evaluations, view.samples, view.incidents, view.adjustments)] == [2, 2, 1, 1, 1]
 

@@ -10,7 +10,8 @@ import pytest
 
 from loralab.core.events import Compared, Event, Imported, Measured, Noted, Probed, fold, read
 from loralab.core.facts import Facts
-from loralab.core.records import Provenance
+from loralab.core.old_logs import modern_judgement
+from loralab.core.records import Provenance, Sample, Score
 
 EARLY = "Ended early: the held-out loss has not improved for 3 looks. The best version, from update 5, is kept."
 OLD: list[tuple[str, dict[str, Any], Event]] = [
@@ -80,3 +81,41 @@ def test_what_was_measured_stands_in_the_view_and_its_sentences_among_the_notes(
     assert view.probed.bytes == 5
     assert view.imported == Provenance(by="PEFT")
     assert [(note.text, note.code) for note in view.notes] == [("Learning.", "measured"), ("Brought in.", "imported")]
+
+
+def test_a_judgement_of_an_earlier_version_has_its_sides_under_their_present_names() -> None:
+    confusion = {"base": {"base": {"adapter": 8}}, "adapter": {"base": {"base": 8}}}  # a person's labels may have those names
+    found = modern_judgement(
+        {
+            "verdict": "better",
+            "rows": {
+                "base_surprise": [{"row": 2, "base_surprise": 4.0, "adapter_surprise": 3.0}],
+                "answers": [{"row": 2, "reference": "base", "base": "no", "adapter": "yes", "base_active": [], "adapter_active": ["x"]}],
+                "judge": [{"row": 2, "asked": True, "first": "base", "second": "adapter", "winner": "tie"}],
+            },
+            "tables": {"label_accuracy": {"confusion": confusion, "labels": ["base"]}},
+            "scores": [{"name": "base_surprise", "base": 4.0, "adapter": 3.0, "n": 1}],
+            "samples": [{"prompt": "?", "base": "no", "adapter": "yes", "adapter_active": ["default"]}],
+        }
+    )
+    assert found["rows"]["base_surprise"] == [{"row": 2, "before_surprise": 4.0, "after_surprise": 3.0}]
+    (answer,) = found["rows"]["answers"]
+    assert answer == {"row": 2, "reference": "base", "before": "no", "after": "yes", "before_active": [], "after_active": ["x"]}
+    assert found["rows"]["judge"] == [{"row": 2, "asked": True, "first": "before", "second": "after", "winner": "tie"}]
+    assert found["tables"]["label_accuracy"]["confusion"] == {"before": confusion["base"], "after": confusion["adapter"]}
+    assert found["scores"] == [{"name": "base_surprise", "before": 4.0, "after": 3.0, "n": 1}]
+    assert found["samples"] == [{"prompt": "?", "before": "no", "after": "yes", "after_active": ["default"]}]
+    assert modern_judgement(found) == found
+
+
+def test_answers_and_scores_in_an_old_log_are_those_of_before_and_after(tmp_path: Path) -> None:
+    score = '{"name":"loss","base":4.0,"adapter":3.0,"n":8}'
+    sample = '{"prompt":"p","reference":"","base":"b","adapter":"a","base_active":[],"adapter_active":["default"]}'
+    path = tmp_path / "events.jsonl"
+    path.write_text(
+        f'{{"time":1,"step":2,"type":"evaluated","split":"final","loss":3.0,"n":8,"scores":[{score}]}}\n'
+        f'{{"time":2,"step":2,"type":"previewed","samples":[{sample}]}}\n'
+    )
+    view = fold("old", read(path)[0])
+    assert view.evaluations[0].scores == (Score(name="loss", before=4.0, after=3.0, n=8),)
+    assert view.samples == (Sample(prompt="p", before="b", after="a", after_active=("default",)),)

@@ -30,10 +30,10 @@ def test_a_record_cannot_be_changed_and_takes_no_unknown_field():
 
 
 def test_numbers_that_are_not_finite_survive_json():
-    score = Score(name="loss", base=math.inf, adapter=math.nan, n=1)
+    score = Score(name="loss", before=math.inf, after=math.nan, n=1)
     back = Score.model_validate_json(score.model_dump_json())
-    assert back.base == math.inf
-    assert math.isnan(back.adapter)
+    assert back.before == math.inf
+    assert math.isnan(back.after)
 
 
 def test_an_example_comes_back_from_json_as_it_was():

@@ -72,7 +72,7 @@ def test_what_cannot_be_compared_says_so() -> None:
 
 def judged(fit: float | None, **facts: Any) -> Case:
     """A run that did well on its face, with this fit of answers to questions at its end."""
-    scores = () if fit is None else (Score(name="question_fit", base=0.02, adapter=fit, n=64, verdict="cannot tell yet"),)
+    scores = () if fit is None else (Score(name="question_fit", before=0.02, after=fit, n=64, verdict="cannot tell yet"),)
     verdict = Evaluated(step=200, split="final", loss=1.0, n=50, scores=scores, verdict="better")
     return case([*falling()[:-1], verdict, finished(200)], facts={"foretold": 1.2, "foretold_pairs": 200, **facts})
 

@@ -63,8 +63,8 @@ def test_side_by_side_names_who_answered(pushed: Any) -> None:
     for sample in samples:
         assert sample.prompt.startswith("What is the colour of")
         assert sample.reference.startswith("It is")
-        assert (sample.base_active, sample.adapter_active) == ((), ("default",))
-        assert sample.base != sample.adapter
+        assert (sample.before_active, sample.after_active) == ((), ("default",))
+        assert sample.before != sample.after
 
 
 def test_a_plain_text_is_continued_from_its_opening() -> None:
@@ -84,10 +84,10 @@ def test_labels_count_only_as_a_whole(session: Any) -> None:
 
     answers = [labelled(1, "card lost"), labelled(2, "card"), labelled(3, "Card lost"), labelled(4, "card lost or stolen")]
     found = label_accuracy.rows(judging(session, written=answers))
-    assert [row["adapter_right"] for row in found] == [True, False, True, False]
-    assert [row["base_right"] for row in found] == [False, False, False, True]
-    score = label_accuracy.summarise([r["base_right"] for r in found], [r["adapter_right"] for r in found])
-    assert (score.base, score.adapter) == (0.25, 0.5)
+    assert [row["after_right"] for row in found] == [True, False, True, False]
+    assert [row["before_right"] for row in found] == [False, False, False, True]
+    score = label_accuracy.summarise([r["before_right"] for r in found], [r["after_right"] for r in found])
+    assert (score.before, score.after) == (0.25, 0.5)
 
 
 def test_a_choice_among_labels_is_the_likeliest_one_and_nothing_else(pushed: Any) -> None:
@@ -141,7 +141,7 @@ def test_accuracy_is_judged_on_the_pairs_that_changed() -> None:
     chance = label_accuracy.summarise([True, False] * 20, [False, True] + [True, False] * 19)
     same = label_accuracy.summarise([True] * 40, [True] * 40)
     assert (better.verdict, chance.verdict, same.verdict) == ("better", "cannot tell yet", "no difference seen")
-    assert (better.base, better.adapter) == (0.0, 0.75)
+    assert (better.before, better.after) == (0.0, 0.75)
     assert 0.5 < better.low < 0.75 < better.high <= 1.0
     assert "sorted 30 exactly right; the base model 0" in better.words
 
@@ -160,20 +160,20 @@ def test_a_session_without_labels_is_not_asked_for_them(session: Any) -> None:
 def test_a_finished_run_is_judged_again_to_the_same_numbers(learned: Learned, home: Path) -> None:
     run = learned.copy(home)
     base, trained = home / "models" / "base", runs.view(home, run)
-    again = runs.start(home, EvaluateJob(of=run, model=str(base), adapter=trained.adapter))
+    again = runs.start(home, EvaluateJob(of=run, model=str(base), adapter=trained.trained))
     judged = ended(home, again)
     assert judged.state == "finished", judged.ending
     first = next(e for e in trained.evaluations if e.split == "final")
     second = next(e for e in judged.evaluations if e.split == "final")
     assert second.scores[0].verdict == first.scores[0].verdict == "better"
-    assert second.scores[0].adapter == pytest.approx(first.scores[0].adapter, abs=1e-6)
-    assert second.scores[0].base == pytest.approx(first.scores[0].base, abs=1e-6)
+    assert second.scores[0].after == pytest.approx(first.scores[0].after, abs=1e-6)
+    assert second.scores[0].before == pytest.approx(first.scores[0].before, abs=1e-6)
     assert len(judged.samples) == 5
     report = json.loads(Path(judged.artifacts[-1].path).read_text("utf-8"))
     per_row = report["rows"]["loss"]
     assert len(per_row) == second.n
-    weighted = sum(r["adapter_loss"] * r["tokens"] for r in per_row) / sum(r["tokens"] for r in per_row)
+    weighted = sum(r["after_loss"] * r["tokens"] for r in per_row) / sum(r["tokens"] for r in per_row)
     assert weighted == pytest.approx(second.loss, abs=1e-9)
-    missing = ended(home, runs.start(home, EvaluateJob(of="gone", model=str(base), adapter=trained.adapter)))
+    missing = ended(home, runs.start(home, EvaluateJob(of="gone", model=str(base), adapter=trained.trained)))
     assert missing.ending is not None
     assert missing.ending.code == "no_run"

@@ -58,7 +58,7 @@ def test_every_measure_says_what_it_means() -> None:
 )
 def test_exact_and_in_essence(text: str, reference: str, exact: int, essence: int) -> None:
     found = scores(exact_match.measure, [answered("Capital?", reference, "", text)])
-    assert (found["exact_match"].adapter, found["normalised_match"].adapter) == (exact, essence)
+    assert (found["exact_match"].after, found["normalised_match"].after) == (exact, essence)
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_structured_answers_are_read_field_by_field() -> None:
     assert json_match.fields_right('Sure! {"name": "Ann"}', reference) == 0
     many = [answered("Give it", reference, "Sure! " + reference, reference, row=i) for i in range(12)]
     found = scores(json_match.measure, many)
-    assert (found["json_valid"].base, found["json_valid"].adapter) == (0, 1)
+    assert (found["json_valid"].before, found["json_valid"].after) == (0, 1)
     assert found["json_fields"].verdict == "better"
     assert json_match.accepts(examples(many))
     assert not json_match.accepts(examples([answered("q", "plain words", "", "")]))
@@ -95,8 +95,8 @@ def test_overlap_prefers_the_closer_answer_and_is_one_for_the_same_text() -> Non
     found = scores(overlap.measure, many)
     assert {score.verdict for score in found.values()} == {"better"}
     same = scores(overlap.measure, [answered("Cold?", reference, "", reference)])
-    assert same["chrf"].adapter == pytest.approx(1, abs=1e-6)
-    assert same["rouge_l"].adapter == 1
+    assert same["chrf"].after == pytest.approx(1, abs=1e-6)
+    assert same["rouge_l"].after == 1
     assert overlap.rouge_l("a b c d", "a c d e") == pytest.approx(2 * 3 / 8)
 
 

@@ -30,7 +30,7 @@ def test_surprise_is_the_mean_loss_of_the_answer_under_the_bare_base(pushed: Any
     prompt, reference = asked(example)
     said = Answered(example, prompt, reference, Answer("It is green.", True, 4), Answer("black coal", True, 3, ("default",)))
     (row,) = base_likelihood.measure(judging(pushed, written=[said])).rows
-    for who, text in (("base", "It is green."), ("adapter", "black coal")):
+    for who, text in (("before", "It is green."), ("after", "black coal")):
         ids, new = pushed.encoder.prompt_ids(prompt), pushed.encoder.tokenizer.encode(text, add_special_tokens=False).ids
         with torch.no_grad(), pushed.model.disable_adapter():
             logs = pushed.model(input_ids=torch.tensor([ids + new])).logits[0, :-1].log_softmax(-1)
@@ -48,9 +48,9 @@ def test_a_loop_the_base_finds_easy_is_degenerate_and_a_new_tone_is_not(session:
     ]
     found = {s.name: s for s in base_likelihood.measure(judging(session, written=many)).scores}
     assert found["base_surprise"].verdict == ""  # told and not judged
-    same = [Answered(a.example, a.prompt, a.reference, a.base, a.base) for a in many]
+    same = [Answered(a.example, a.prompt, a.reference, a.before, a.before) for a in many]
     healthy = {s.name: s for s in base_likelihood.measure(judging(session, written=same)).scores}
-    assert (healthy["degenerate"].adapter, healthy["base_surprise"].difference) == (0.0, 0.0)
+    assert (healthy["degenerate"].after, healthy["base_surprise"].difference) == (0.0, 0.0)
     assert healthy["degenerate"].verdict == "no difference seen"
     usual = 1e9  # a base that finds nothing surprising: the loop alone decides
     assert base_likelihood.circling([5.0], [base_likelihood.repeated(loop)], usual) == [1.0]
@@ -75,7 +75,7 @@ def test_coverage_is_told_and_never_carries_a_verdict() -> None:
     many = [answered(question, "Pneumonia: cough, fever.", "I do not know.", parrot, row=i) for i in range(20)]
     found = coverage.measure(without_model(many))
     (score,) = found.scores
-    assert (score.base, score.adapter, score.verdict) == (0.0, 1.0, "")
+    assert (score.before, score.after, score.verdict) == (0.0, 1.0, "")
     assert "own answers take up 50 %" in score.words
     kept = verdict.corrected([coverage.EVALUATION], {"coverage": found})
     assert verdict.sentence(kept)[0] == "cannot tell yet"
@@ -127,10 +127,10 @@ def test_a_fresh_adapter_is_exactly_as_consistent_as_its_base(session: Any) -> N
     (score,) = found.scores
     assert (score.label, score.difference, score.verdict) == ("Inconsistency risk", 0.0, "no difference seen")
     assert "hallucination" not in f"{score.label}{score.words}{score.help}".lower()
-    assert 0 < score.base < 1
+    assert 0 < score.before < 1
     assert score.n == len(found.rows) <= inconsistency.PROMPTS
     assert set(told) == {"measuring: asking the same 5 times"}
-    assert len(found.rows[0]["base_samples"]) == 5
+    assert len(found.rows[0]["before_samples"]) == 5
 
 
 @pytest.mark.usefixtures("short")
@@ -152,7 +152,7 @@ def test_an_adapter_that_learned_one_answer_by_heart_is_called_steadier(session:
         (score,) = inconsistency.measure(judging(session, written=_questions(session))).scores
     finally:
         session.load_state(before)
-    assert score.adapter < score.base
+    assert score.after < score.before
     assert score.verdict == "better"
 
 

@@ -65,7 +65,7 @@ def test_a_steady_judge_is_heard_and_its_flips_are_told() -> None:
     opinion = Made(polite)
     found = judge.measure(judging(pairs(), opinion))
     (score,) = found.scores
-    assert (score.verdict, score.base, score.adapter, score.n, score.main) == ("better", 0.0, 1.0, 20, False)
+    assert (score.verdict, score.before, score.after, score.n, score.main) == ("better", 0.0, 1.0, 20, False)
     assert "changed its mind on 0 of 20 pairs" in score.words
     assert len(opinion.asked) == 40  # both orders
     assert found.tables["judge"] | {"words": ""} == {
@@ -90,8 +90,8 @@ def test_a_judge_that_always_takes_the_first_is_silent() -> None:
 
 def test_the_threshold_is_thirty_per_cent_of_the_pairs_that_were_asked() -> None:
     def rows(flips: int, steady: int, same: int = 0) -> list[dict[str, Any]]:
-        made = [{"row": i, "asked": True, "first": "base", "second": "adapter", "winner": ""} for i in range(flips)]
-        made += [{"row": i, "asked": True, "first": "adapter", "second": "adapter", "winner": "adapter"} for i in range(steady)]
+        made = [{"row": i, "asked": True, "first": "before", "second": "after", "winner": ""} for i in range(flips)]
+        made += [{"row": i, "asked": True, "first": "after", "second": "after", "winner": "after"} for i in range(steady)]
         return made + [{"row": i, "asked": False, "first": "tie", "second": "tie", "winner": "tie"} for i in range(same)]
 
     assert judge.heard(rows(3, 7), "x", "").scores[0].n == 7
@@ -105,7 +105,7 @@ def test_ties_are_allowed_and_count_for_neither() -> None:
     neither = [answered("Q?", "R", f"no {i}", f"nor {i}", row=10 + i) for i in range(5)]
     opinion = Made(polite)
     (score,) = judge.measure(judging([*same, *neither], opinion)).scores
-    assert (score.base, score.adapter, score.verdict) == (0.0, 0.0, "no difference seen")
+    assert (score.before, score.after, score.verdict) == (0.0, 0.0, "no difference seen")
     assert len(opinion.asked) == 10  # nobody is asked about the same answer twice
 
 
@@ -141,7 +141,7 @@ def test_without_a_judge_nothing_is_said_and_a_bad_file_is_a_sentence(tmp_path: 
     assert judge.measure(judging(pairs(), None)).tables == {}
     (tmp_path / "bad.gguf").write_bytes(b"GGUF no model")
     for path, words in ((tmp_path / "bad.gguf", "cut short, damaged"), (tmp_path / "gone.gguf", "There is no file gone.gguf")):
-        asked = Judging(SESSION, PLAN, written=pairs(), judge=_judge_of({"judge": str(path)}))
+        asked = Judging(SESSION, PLAN, written=pairs(), judge=_judge_of(str(path)))
         found = judge.measure(asked)
         assert found.scores == ()
         assert words in found.tables["judge"]["words"]
@@ -154,7 +154,7 @@ def test_without_llama_cpp_it_says_how_to_get_it(tmp_path: Path, monkeypatch: py
 
     gguf_models.written(gguf_models.model_folder(tmp_path / "base"), tmp_path / "tiny.gguf")
     monkeypatch.setattr(parent, "BACKENDS", ("no_such_binding",))
-    asked = Judging(SESSION, PLAN, written=pairs(), judge=_judge_of({"judge": str(tmp_path / "tiny.gguf")}))
+    asked = Judging(SESSION, PLAN, written=pairs(), judge=_judge_of(str(tmp_path / "tiny.gguf")))
     assert "llama.cpp is not installed" in judge.measure(asked).tables["judge"]["words"]
 
 
@@ -175,7 +175,7 @@ def careful(question: str) -> int:
 def test_a_careful_judge_tells_what_the_text_bears_out() -> None:
     found = entailment.measure(judging(sourced(), Made(careful)))
     (score,) = found.scores
-    assert (score.base, score.adapter, score.verdict) == (0.0, 1.0, "better")
+    assert (score.before, score.after, score.verdict) == (0.0, 1.0, "better")
     assert "said yes to 0 of 12" in found.tables["entailment"]["words"]
 
 

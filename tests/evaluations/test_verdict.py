@@ -57,7 +57,7 @@ def test_a_real_gain_is_called_better_and_a_real_loss_worse() -> None:
     assert gain.verdict == "better"
     assert gain.high < 0
     assert "40 examples it never saw" in gain.words
-    assert f"loss {gain.base:.2f} → {gain.adapter:.2f}" in gain.words
+    assert f"loss {gain.before:.2f} → {gain.after:.2f}" in gain.words
     assert loss.verdict == "worse"
     assert "less likely" in loss.words
 
@@ -65,7 +65,7 @@ def test_a_real_gain_is_called_better_and_a_real_loss_worse() -> None:
 def test_the_interval_weighs_examples_by_their_tokens() -> None:
     found = paired.paired_difference([10.0, 300.0], [9.0, 300.0], [10, 100])
     assert found.difference == pytest.approx(-1.0 / 110)
-    assert found.base == pytest.approx(310 / 110)
+    assert found.before == pytest.approx(310 / 110)
 
 
 def test_few_examples_and_broken_numbers_cannot_tell() -> None:
@@ -133,7 +133,7 @@ def test_the_main_measure_is_chosen_by_the_data_and_what_got_worse_is_said(sessi
 def test_the_same_adapter_against_itself_is_hardly_ever_better() -> None:
     random = np.random.default_rng(9)
     rows = [
-        {"tokens": int(n), "base_loss": 3 + random.normal(0, 0.5), "adapter_loss": 2 + random.normal(0, 0.5)}
+        {"tokens": int(n), "before_loss": 3 + random.normal(0, 0.5), "after_loss": 2 + random.normal(0, 0.5)}
         for n in random.integers(5, 60, 60)
     ]
     better, worse = controls.swapped(rows)
@@ -169,7 +169,7 @@ def test_wrong_questions_are_never_the_right_ones(pushed: Any) -> None:
     pushed.model.eval()
     measured = question_fit.measure(judging(pushed))
     assert measured.scores[0].n == len(own)
-    assert measured.scores[0].base != measured.scores[0].adapter
+    assert measured.scores[0].before != measured.scores[0].after
 
 
 @pytest.mark.worker

@@ -32,8 +32,8 @@ pytestmark = [pytest.mark.usefixtures("one_process"), pytest.mark.worker]
 
 SCORE = Score(
     name="loss",
-    base=3.1,
-    adapter=2.4,
+    before=3.1,
+    after=2.4,
     n=92,
     difference=-0.7,
     low=-0.8,
@@ -41,7 +41,7 @@ SCORE = Score(
     verdict="better",
     words="On 92 examples it never saw, the right words are 2.0 times more likely than before (loss 3.10 → 2.40).",
 )
-SAMPLE = Sample(prompt="Why | so?\n# not a heading", base="because", adapter="therefore", adapter_active=("default",))
+SAMPLE = Sample(prompt="Why | so?\n# not a heading", before="because", after="therefore", after_active=("default",))
 
 
 @pytest.fixture

@@ -17,8 +17,8 @@ from loralab.reports import compare
 def judged(seed: int, shift: float = 0.0, rows: range = range(40), tokens: int = 20) -> dict[str, Any]:
     """A judgement like those on disk: loss of each example without and with an adapter, and whether it was right."""
     hard, noise = np.random.default_rng(1).normal(3, 0.5, 1000), np.random.default_rng(seed).normal(0, 0.1, 1000)
-    loss = [{"row": i, "tokens": tokens, "bytes": 80, "base_loss": 4.0, "adapter_loss": hard[i] + noise[i] + shift} for i in rows]
-    right = [{"row": i, "adapter_right": shift < 0, "base_right": False} for i in rows]
+    loss = [{"row": i, "tokens": tokens, "bytes": 80, "before_loss": 4.0, "after_loss": hard[i] + noise[i] + shift} for i in rows]
+    right = [{"row": i, "after_right": shift < 0, "before_right": False} for i in rows]
     return {"rows": {"loss": loss, "label_accuracy": right}, "verdict": "better", "words": "", "scores": []}
 
 
@@ -28,7 +28,7 @@ def test_the_better_of_two_is_named_and_equal_ones_are_not_told_apart() -> None:
     assert found.words == "The second is right more often (0 % → 100 %, 40 answers)."
     loss = next(s for s in found.scores if s.name == "bits_per_byte")
     assert loss.verdict == "better"
-    assert loss.base == pytest.approx(np.mean([r["first"] for r in found.rows]), rel=1e-6)
+    assert loss.before == pytest.approx(np.mean([r["first"] for r in found.rows]), rel=1e-6)
     assert compare.compare(judged(3, -0.5), judged(2)).scores[0].verdict == "worse"
     assert compare.compare(judged(2), judged(2)).scores[0].difference == 0
 
@@ -37,7 +37,7 @@ def test_another_tokenizer_does_not_win_by_cutting_text_differently() -> None:
     """Half as many tokens with twice the loss each is the same text equally likely."""
     other = judged(2, tokens=10)
     for row in other["rows"]["loss"]:
-        row["adapter_loss"] *= 2
+        row["after_loss"] *= 2
     del other["rows"]["label_accuracy"]
     assert compare.compare(judged(2), other).scores[0].difference == pytest.approx(0, abs=1e-12)
 
@@ -73,6 +73,18 @@ def test_the_newest_judging_counts_and_a_run_without_one_says_so(tmp_path: Path)
     (bare / "job.json").write_text(json.dumps({"kind": "train", "run": "bare"}))
     with pytest.raises(UserError, match="has not been judged"):
         lab.judgement("bare")
+
+
+def test_a_run_judged_by_an_earlier_version_is_compared_with_one_of_today(tmp_path: Path) -> None:
+    lab = Lab(tmp_path)
+    for name, found in (("old-run", judged(2)), ("new-run", judged(2))):
+        folder = tmp_path / "runs" / name
+        (folder / "artifacts").mkdir(parents=True)
+        (folder / "job.json").write_text(json.dumps({"kind": "train", "run": name}))
+        text = json.dumps(found)
+        old = text.replace('"before_', '"base_').replace('"after_', '"adapter_')
+        (folder / "artifacts" / "evaluation.json").write_text(old if name == "old-run" else text)
+    assert [score.name for score in lab.compare("old-run", "new-run").scores] == ["right", "bits_per_byte"]
 
 
 def test_controls_are_told_in_words() -> None:

@@ -11,8 +11,8 @@ from tests.support.machines import laptop
 
 SCORE = Score(
     name="label_accuracy",
-    base=0.1,
-    adapter=0.8,
+    before=0.1,
+    after=0.8,
     n=60,
     difference=0.7,
     low=0.6,
@@ -33,7 +33,7 @@ def finished(*more: Event) -> RunView:
     ]
     looks = [Evaluated(split="base", loss=5, n=60), *(Evaluated(step=i, loss=6 / i, n=60) for i in (20, 40, 80))]
     final = Evaluated(step=80, split="final", loss=0.1, n=60, scores=(SCORE,), verdict="better", words="It got better. But: it forgot.")
-    sample = Previewed(samples=(Sample(prompt="<script>alert(1)</script> | x", base="", adapter="card lost", reference="card lost"),))
+    sample = Previewed(samples=(Sample(prompt="<script>alert(1)</script> | x", before="", after="card lost", reference="card lost"),))
     result = {"seconds": 42.0, "peak_memory_bytes": 650_000_000, "loaded_memory_bytes": 400_000_000, "tokens_per_second": 900.0}
     counts = Measured(text="Learning from 540 examples.", n_train=540, n_heldout=60)
     return fold("run-1", [Started(pid=1), counts, *looks, *steps, *more, final, sample, Ended(outcome="finished", step=80, result=result)])

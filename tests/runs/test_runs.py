@@ -19,7 +19,7 @@ def test_a_run_that_does_its_job_is_finished(home, fake):
     assert view.state == "finished"
     assert [step.step for step in view.steps] == [1, 2, 3, 4, 5]
     assert ending(home, run).result["steps"] == 5
-    assert Path(view.adapter).is_dir()
+    assert Path(view.trained).is_dir()
 
 
 def test_an_exception_fails_the_run_and_leaves_its_traceback_in_the_log(home, fake):

@@ -78,7 +78,7 @@ def test_a_corpus_becomes_a_model_that_everyone_can_load_and_then_learns_to_chat
     assert tuned.evaluations[-1].loss < 0.5 * tuned.evaluations[0].loss
     before, after = (load_file(model_of(view) / "model.safetensors") for view in (made, tuned))
     assert all(not torch.equal(before[name], after[name]) for name in before if before[name].ndim == 2)
-    assert "cat sat" in tuned.samples[0].adapter
+    assert "cat sat" in tuned.samples[0].after
 
 
 def test_a_model_is_gone_on_from_where_it_was(lab, text):

@@ -68,9 +68,9 @@ def train(plan: FakePlan, folder: RunFolder) -> dict[str, Any]:
         if folder.stop_asked:
             _checkpoint(folder, step)
             return _result(folder, step, begun) | {"outcome": "stopped", "what": "Stopped as you asked."}
-    score = Score(name="loss", base=5.0, adapter=5.0 / step, n=8, difference=5.0 / step - 5.0, verdict="better", words="It got better.")
+    score = Score(name="loss", before=5.0, after=5.0 / step, n=8, difference=5.0 / step - 5.0, verdict="better", words="It got better.")
     folder.emit(Evaluated(step=step, split="final", loss=5.0 / step, n=8, scores=(score,)))
-    folder.emit(Previewed(step=step, samples=(Sample(prompt="2+2?", base="fish", adapter="4"),)))
+    folder.emit(Previewed(step=step, samples=(Sample(prompt="2+2?", before="fish", after="4"),)))
     return _result(folder, step, begun)
 
 

@@ -24,12 +24,12 @@ def judgement(n: int = 24, wrong: Sequence[int] = (0, 1, 2, 3), lost: Sequence[i
     rows, answers, losses = [], [], []
     for i in range(n):
         label, before, after = LABELS[i % 3], i in lost, i not in wrong and i not in lost
-        given = {"base": label if before else "no idea", "adapter": label if after else LABELS[(i + 1) % 3]}
-        rows.append({"row": i + 2, "label": label, **given, "base_right": before, "adapter_right": after})
+        given = {"before": label if before else "no idea", "after": label if after else LABELS[(i + 1) % 3]}
+        rows.append({"row": i + 2, "label": label, **given, "before_right": before, "after_right": after})
         asked = f"Message {i} {HARM}" if i == 5 else f"Message {i}: where is it?"
-        answers.append({"row": i + 2, "question": asked, "reference": label, **given, "base_active": [], "adapter_active": ["default"]})
-        losses.append({"row": i + 2, "tokens": 4, "bytes": 12, "base_loss": 4.0 + i % 5 / 10, "adapter_loss": 4.0 - by + i % 7 / 10})
-    main = summarise([r["base_right"] for r in rows], [r["adapter_right"] for r in rows]).model_copy(update={"main": True})
+        answers.append({"row": i + 2, "question": asked, "reference": label, **given, "before_active": [], "after_active": ["default"]})
+        losses.append({"row": i + 2, "tokens": 4, "bytes": 12, "before_loss": 4.0 + i % 5 / 10, "after_loss": 4.0 - by + i % 7 / 10})
+    main = summarise([r["before_right"] for r in rows], [r["after_right"] for r in rows]).model_copy(update={"main": True})
     scores = (main, FORGOT.score([4.0] * 12, [4.5 + i / 90 for i in range(12)]), ENDS.score([0.0, 1.0] * 6, [1.0] * 12))
     table = {label: {label: 6, LABELS[0]: 2} if label != LABELS[0] else {label: 8} for label in LABELS}
     return {
@@ -42,8 +42,8 @@ def judgement(n: int = 24, wrong: Sequence[int] = (0, 1, 2, 3), lost: Sequence[i
         "tables": {
             "label_accuracy": {
                 "macro_f1": [0.1, 0.8],
-                "confusion": {"base": {LABELS[0]: {LABELS[1]: 8}}, "adapter": table},
-                "false_positives": {"base": {LABELS[1]: 8}, "adapter": {LABELS[0]: 4}},
+                "confusion": {"before": {LABELS[0]: {LABELS[1]: 8}}, "after": table},
+                "false_positives": {"before": {LABELS[1]: 8}, "after": {LABELS[0]: 4}},
             }
         },
     }
@@ -86,5 +86,5 @@ def _story(folder: Path, found: dict[str, Any] | None, outcome: Any, *, adapter:
     if found:
         scores = tuple(Score.model_validate(s) for s in found["scores"])
         events.append(Evaluated(step=9, split="final", loss=2, n=24, scores=scores, verdict=found["verdict"], words=found["words"]))
-        events.append(Previewed(step=9, samples=(Sample(prompt="Where is it?", base="", adapter="refund", adapter_active=("default",)),)))
+        events.append(Previewed(step=9, samples=(Sample(prompt="Where is it?", before="", after="refund", after_active=("default",)),)))
     return [*events, Ended(step=9, outcome=outcome, what="Stopped as you asked." if outcome == "stopped" else "", result={"seconds": 42.0})]

@@ -16,7 +16,7 @@ from loralab.train import loop
 from loralab.train.state import Run
 
 # Every tensor gets pages of its own and gives them back: otherwise what a limit of so many megabytes allows would be left to chance.
-ENVIRONMENT = {"MALLOC_MMAP_THRESHOLD_": "65536", "OMP_NUM_THREADS": "1"}
+ENVIRONMENT = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_ARENA_MAX": "1", "OMP_NUM_THREADS": "1"}
 
 
 def main(folder: str, megabytes: int) -> int:

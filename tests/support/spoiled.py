@@ -117,7 +117,7 @@ def ended(code: str = "", outcome: str = "failed", what: str = "It ended.") -> E
 
 def judged(name: str, base: float, adapter: float, verdict: str) -> Evaluated:
     """A verdict with one measure."""
-    return Evaluated(split="final", loss=1.0, n=30, scores=(Score(name=name, base=base, adapter=adapter, n=30, verdict=verdict),))
+    return Evaluated(split="final", loss=1.0, n=30, scores=(Score(name=name, before=base, after=adapter, n=30, verdict=verdict),))
 
 
 def incident(code: str, text: str = "What was found.", step: int = 3) -> Incident:

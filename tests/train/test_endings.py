@@ -40,19 +40,20 @@ def test_a_failure_stays_one(tmp_path: Path, llama: Path, data: Path, settings: 
 
 
 @pytest.mark.usefixtures("short_answers")
-def test_a_stop_request_after_early_stopping_cuts_the_verdict_short_and_not_the_ending(tmp_path: Path, llama: Path, data: Path) -> None:
+def test_a_stop_request_after_early_stopping_cuts_the_verdict_short_and_not_the_ending(
+    tmp_path: Path, llama: Path, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It had ended before it was asked to stop: nothing is left to go on with."""
     chosen = models.plan(data, max_steps=20, eval_every=1, patience=1, learning_rate=0.5, schedule="constant", warmup=0.0)
     folder = models.run_folder(tmp_path / "run", chosen, llama)
-    emit = folder.log
+    emit = folder.emit
 
-    def asked_at_the_end(event: Any) -> None:
-        emit(event)
+    def asked_at_the_end(event: Any) -> bool:
         if isinstance(event, Evaluated) and event.step and not event.best:
             (folder.path / "stop").touch()
+        return emit(event)
 
-    folder.log = asked_at_the_end  # type: ignore[assignment]
-    folder.log.unwritten = []  # type: ignore[attr-defined]
+    monkeypatch.setattr(folder, "emit", asked_at_the_end)
     result = job.run(folder)
     assert "outcome" not in result
     assert any("has not improved" in note.text for note in models.told(folder, Noted))

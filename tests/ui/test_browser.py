@@ -166,7 +166,7 @@ def test_a_run_is_stopped_and_resumed_where_it_was(window, home):
     assert runs.list_runs(home) == [run], "the same run goes on, no second one is made"
     shown.page.get_by_role("button", name="Stop and save").click()
     shown.sees("#live", "Stopped", LONG)
-    assert runs.view(home, run).adapter
+    assert runs.view(home, run).trained
 
 
 @pytest.mark.nightly

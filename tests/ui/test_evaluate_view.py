@@ -58,7 +58,7 @@ def test_three_numbers_the_main_one_first_and_forgetting_last(home: Path) -> Non
 
 
 def test_better_is_to_the_right_whichever_way_a_measure_counts() -> None:
-    up = Score(name="x", base=0.1, adapter=0.5, n=20, difference=0.4, low=0.2, high=0.6, share=True, verdict="better")
+    up = Score(name="x", before=0.1, after=0.5, n=20, difference=0.4, low=0.2, high=0.6, share=True, verdict="better")
     down = up.model_copy(update={"difference": -0.4, "low": -0.6, "high": -0.2, "lower_is_better": True})
     assert interval_bar(up).split("style=")[1:] == interval_bar(down).split("style=")[1:]
     worse = up.model_copy(update={"lower_is_better": True})
@@ -79,7 +79,7 @@ def test_examples_are_told_apart_by_the_best_measure_there_is(home: Path) -> Non
     assert choices(rows) == [("All · 24", "all"), ("Better · 19", "better"), ("Worse · 1", "worse"), ("Stayed · 4", "same")]
     assert HARM not in rows_html(rows, how, "all", 99)
     assert rows_html(rows, how, "worse", 99).count("<article") == 1
-    chrf = [{"row": 2, "base_chrf": 0.2, "adapter_chrf": 0.7}, {"row": 3, "base_chrf": 0.2, "adapter_chrf": 0.23}]
+    chrf = [{"row": 2, "before_chrf": 0.2, "after_chrf": 0.7}, {"row": 3, "before_chrf": 0.2, "after_chrf": 0.23}]
     how, rows = examples_of(Found("", "", (), {"overlap": chrf, "loss": found.rows["loss"]}))
     assert (how, [r.change for r in rows]) == ("close", ["better", "same"])
     how, rows = examples_of(Found("", "", (), {"loss": found.rows["loss"]}))
@@ -99,7 +99,7 @@ def test_marks_stand_on_the_characters_that_were_counted() -> None:
 def test_a_table_is_drawn_while_it_can_be_read(labels: int, drawn: bool) -> None:
     names = [f"label {i:02}" for i in range(labels)]
     table = {name: {name: 3, names[0]: 1 + i} for i, name in enumerate(names)}
-    page = labels_html(Found("", "", (), tables={"label_accuracy": {"confusion": {"base": table, "adapter": table}}}))
+    page = labels_html(Found("", "", (), tables={"label_accuracy": {"confusion": {"before": table, "after": table}}}))
     assert ("<table" in page) is drawn
     assert (f"<b>{names[-1]}</b> taken for <b>label 00</b> <span>31 times</span>" in page) is not drawn
 

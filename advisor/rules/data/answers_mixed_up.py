@@ -50,7 +50,7 @@ def _unrelated(case: Case, facts: Facts) -> Found | None:
     fit = case.signals.score("question_fit")
     if (
         fit is None
-        or fit.adapter >= MIN_NATS_LIKELIER
+        or fit.after >= MIN_NATS_LIKELIER
         or facts.foretold_pairs < MIN_PAIRS
         or facts.foretold >= MAX_DEVIATIONS_A_PAIR * facts.foretold_pairs
     ):
@@ -63,7 +63,7 @@ def _unrelated(case: Case, facts: Facts) -> Found | None:
     evidence = (
         fact("deviations above chance by which like questions have like answers", facts.foretold),
         fact("questions and answers that were compared", facts.foretold_pairs),
-        fact("likelier is an answer after its own question than after another, with the adapter", fit.adapter, "nats"),
+        fact("likelier is an answer after its own question than after another, with the adapter", fit.after, "nats"),
     )
     words = (
         "Like questions have no more like answers than chance would have it, and after the training an answer is hardly likelier after its "

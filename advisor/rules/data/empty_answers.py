@@ -31,7 +31,7 @@ def check(case: Case) -> Found | None:
     evidence = (
         seen(facts, "hollow", "answers of a placeholder only"),
         seen(facts, "empty", "answers without a word"),
-        *((fact("empty answers after training", silent.adapter),) if silent and worse else ()),
+        *((fact("empty answers after training", silent.after),) if silent and worse else ()),
     )
     words = f"{examples(number)} of {facts.n_train:,} have an answer that says nothing."
     fix = advice("Remove the examples whose answer says nothing.", "drop_empty", number)

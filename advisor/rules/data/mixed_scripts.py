@@ -26,7 +26,7 @@ def check(case: Case) -> Found | None:
     evidence = (
         seen(facts, "odd_script", "answers in other letters than most"),
         fact("kinds of letters", facts.scripts),
-        *((fact("answers in the wrong language after training", score.adapter),) if score and worse else ()),
+        *((fact("answers in the wrong language after training", score.after),) if score and worse else ()),
     )
     words = f"{examples(facts.odd_script)} of {facts.n_train + facts.n_heldout:,} are answered in other letters than the rest."
     fix = advice("Leave these examples out.", "drop_odd_script", facts.odd_script)

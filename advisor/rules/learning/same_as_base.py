@@ -19,7 +19,7 @@ def check(case: Case) -> Found | None:
     """The verdict's loss is the same to rounding though the training moved it, or the answers were written without the adapter."""
     score = case.signals.score("loss")
     samples = case.view.samples if case.view else ()
-    asleep = [one for one in samples if not one.adapter_active]
+    asleep = [one for one in samples if not one.after_active]
     same = score is not None and abs(score.difference) < ROUNDING_NATS and share_gained(case) > MOVED_SHARE
     if not same and not (samples and len(asleep) == len(samples)):
         return None
@@ -27,8 +27,8 @@ def check(case: Case) -> Found | None:
         return None
     evidence = [fact("held-out loss at best", case.signals.best, step=case.signals.best_step)]
     if score is not None:
-        evidence.append(fact("loss in the verdict without the adapter", score.base))
-        evidence.append(fact("loss in the verdict with it", score.adapter))
+        evidence.append(fact("loss in the verdict without the adapter", score.before))
+        evidence.append(fact("loss in the verdict with it", score.after))
     evidence += [fact("answers written without the adapter switched on", len(asleep))] if asleep else []
     fixes = (advice("Judge it again."), change("Train with all linear parts.", targets="all-linear"))
     words = "The training moved the loss, and in the verdict the adapter makes no difference at all."

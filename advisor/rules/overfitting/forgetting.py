@@ -22,17 +22,17 @@ def check(case: Case) -> Found | None:
     if score is None or score.verdict != "worse":
         return None
     evidence = (
-        fact("loss on everyday tasks before", score.base),
-        fact("loss on everyday tasks after", score.adapter),
+        fact("loss on everyday tasks before", score.before),
+        fact("loss on everyday tasks after", score.after),
         fact("learning rate", case.plan.learning_rate),
         fact("rounds over the examples", float(case.plan.epochs)),
     )
-    words = f"On {score.n} everyday tasks its loss went from {score.base:.2f} to {score.adapter:.2f}."
+    words = f"On {score.n} everyday tasks its loss went from {score.before:.2f} to {score.after:.2f}."
     rate = float(f"{case.plan.learning_rate / 3:.2g}")
     rounds = max(1.0, round(case.plan.epochs / 2, 1))
     fixes = (
         change(f"Use a learning rate of {rate:g}.", learning_rate=rate),
         change(f"Use {rounds:g} rounds over the examples.", epochs=rounds),
     )
-    knew = score.base <= MAX_KNOWN_LOSS
+    knew = score.before <= MAX_KNOWN_LOSS
     return Found(0.7 if knew else UNSURE_CONFIDENCE, words, evidence, fixes, severity="warning" if knew else "info")

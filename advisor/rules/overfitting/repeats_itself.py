@@ -17,19 +17,19 @@ MIN_REPEATED_SHARE = 0.15  # of the runs of four words; people's answers lie bel
 def check(case: Case) -> Found | None:
     """The verdict's measure of repetition got worse and is high."""
     score = case.signals.score("repeats")
-    if score is None or score.verdict != "worse" or score.adapter < MIN_REPEATED_SHARE:
+    if score is None or score.verdict != "worse" or score.after < MIN_REPEATED_SHARE:
         return None
     ends = case.signals.score("ends_turn")
     evidence = (
-        fact("share of an answer that was said before, before training", score.base),
-        fact("the same after training", score.adapter),
-        *((fact("answers that end by themselves", ends.adapter),) if ends else ()),
+        fact("share of an answer that was said before, before training", score.before),
+        fact("the same after training", score.after),
+        *((fact("answers that end by themselves", ends.after),) if ends else ()),
     )
-    words = f"{score.adapter:.0%} of what it writes it has said before in the same answer; before training it was {score.base:.0%}."
+    words = f"{score.after:.0%} of what it writes it has said before in the same answer; before training it was {score.before:.0%}."
     rounds = max(1.0, round(case.plan.epochs / 2, 1))
     rate = float(f"{case.plan.learning_rate / 3:.2g}")
     fixes = (
         change(f"Use {rounds:g} rounds over the examples.", epochs=rounds, max_steps=0),
         change(f"Use a learning rate of {rate:g}.", learning_rate=rate),
     )
-    return Found(0.5 if ends and ends.adapter < 0.5 else 0.65, words, evidence, fixes)
+    return Found(0.5 if ends and ends.after < 0.5 else 0.65, words, evidence, fixes)

@@ -17,7 +17,7 @@ def check(case: Case) -> Found | None:
     score = case.signals.score("leaks")
     if score is None or score.verdict != "worse" or (case.facts is not None and share(case.facts, "marked") >= 0.02):
         return None
-    evidence = (fact("answers with marks, before training", score.base), fact("the same after training", score.adapter))
-    words = f"{score.adapter:.0%} of its answers hold marks that are not meant to be read; before training it was {score.base:.0%}."
+    evidence = (fact("answers with marks, before training", score.before), fact("the same after training", score.after))
+    words = f"{score.after:.0%} of its answers hold marks that are not meant to be read; before training it was {score.before:.0%}."
     fix = advice("Remove marks of templates from the examples.", "strip_marks")
     return Found(0.6, words, evidence, (fix,))

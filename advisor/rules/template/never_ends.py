@@ -18,11 +18,11 @@ SELDOM_SHARE = 0.5
 def check(case: Case) -> Found | None:
     """The verdict's share of ended answers got worse and is low, while the examples do have ends."""
     score = case.signals.score("ends_turn")
-    if score is None or score.adapter >= SELDOM_SHARE or score.verdict != "worse":
+    if score is None or score.after >= SELDOM_SHARE or score.verdict != "worse":
         return None
     if case.facts is not None and share(case.facts, "unended") > SELDOM_SHARE:
         return None  # then the cause is known: see end_not_learned and end_cut_off
-    evidence = (fact("answers that ended by themselves, before training", score.base), fact("the same after training", score.adapter))
-    words = f"{score.adapter:.0%} of its answers ended by themselves; before training it was {score.base:.0%}."
+    evidence = (fact("answers that ended by themselves, before training", score.before), fact("the same after training", score.after))
+    words = f"{score.after:.0%} of its answers ended by themselves; before training it was {score.before:.0%}."
     fix = change(f"Use {case.plan.epochs * 2:g} rounds.", epochs=case.plan.epochs * 2)
     return Found(0.55, words, evidence, (fix,))

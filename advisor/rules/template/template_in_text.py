@@ -25,7 +25,7 @@ def check(case: Case) -> Found | None:
     worse = leaks is not None and leaks.verdict == "worse"
     evidence = (
         seen(facts, "marked", "examples with marks of a template"),
-        *((fact("answers with such marks after training", leaks.adapter),) if leaks and worse else ()),
+        *((fact("answers with such marks after training", leaks.after),) if leaks and worse else ()),
     )
     words = f"{examples(facts.marked)} of {facts.n_train:,} hold marks of a chat template in their own words."
     fix = advice("Remove the marks from the examples.", "strip_marks", facts.marked)

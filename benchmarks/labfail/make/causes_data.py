@@ -177,7 +177,7 @@ def _some(setup: Setup, share: float, draw: Random, change: Callable[[dict[str, 
 
 def _gap(view: RunView) -> float:
     score = next((s for e in view.evaluations for s in e.scores if s.name == "question_fit"), None)
-    return score.adapter if score else 0.0
+    return score.after if score else 0.0
 
 
 def _fits_less(view: RunView, twin: RunView) -> bool:

@@ -196,7 +196,7 @@ def main() -> None:
     if asked.pack:
         pack(bench)
         return
-    for module in ("train.job", "train.text", "worker"):
+    for module in ("sessions.job", "sessions.text", "runs.worker"):
         importlib.import_module(f"loralab.{module}")  # so that a fork begins with it
     for _ in work(bench, asked.only, asked.limit, asked.after):
         pass

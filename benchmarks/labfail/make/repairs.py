@@ -152,7 +152,7 @@ def main() -> None:
     parser.add_argument("--only", default="")
     parser.add_argument("--part", choices=("dev", "heldout"))
     asked = parser.parse_args()
-    for module in ("train.job", "train.text", "worker"):
+    for module in ("sessions.job", "sessions.text", "runs.worker"):
         importlib.import_module(f"loralab.{module}")
     took: dict[str, list[int]] = defaultdict(list)
     for failed, twin in chosen(asked):

@@ -34,14 +34,14 @@ class Trait:
         bounds = (-1.0, 1.0) if self.share else (float("-inf"), float("inf"))
         return Score(
             name=self.name,
-            base=found.base,
-            adapter=found.adapter,
+            before=found.before,
+            after=found.after,
             n=found.n,
             difference=found.difference,
             low=max(bounds[0], found.low),
             high=min(bounds[1], found.high),
             verdict=judged,
-            words=f"{self._says(judged)} ({self._number(found.base)} → {self._number(found.adapter)}, {found.n} answers).",
+            words=f"{self._says(judged)} ({self._number(found.before)} → {self._number(found.after)}, {found.n} answers).",
             label=self.label,
             help=self.help,
             group=self.group,
@@ -61,7 +61,7 @@ class Trait:
 
 def both(answers: Sequence[Answered], value: Callable[[str, Answered], float]) -> tuple[list[float], list[float]]:
     """`value(text, answered)` of every answer of the base and of the adapter."""
-    return [value(a.base.text, a) for a in answers], [value(a.adapter.text, a) for a in answers]
+    return [value(a.before.text, a) for a in answers], [value(a.after.text, a) for a in answers]
 
 
 def shorten(text: str, most: int = 400) -> str:

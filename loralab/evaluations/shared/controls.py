@@ -37,8 +37,8 @@ def swapped(rows: Sequence[dict[str, Any]], swaps: int = SWAPS, seed: int = 0) -
 
     `rows` are those of the loss measure. Swapping makes both sides the same mixture, so that there is nothing to find (A/A test).
     """
-    base = np.array([row["base_loss"] * row["tokens"] for row in rows])
-    adapter = np.array([row["adapter_loss"] * row["tokens"] for row in rows])
+    base = np.array([row["before_loss"] * row["tokens"] for row in rows])
+    adapter = np.array([row["after_loss"] * row["tokens"] for row in rows])
     counts = [float(row["tokens"]) for row in rows]
     random = np.random.default_rng(seed)
     called = {"better": 0, "worse": 0}

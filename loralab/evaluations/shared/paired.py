@@ -21,12 +21,12 @@ SURE = 0.05
 
 @dataclass(frozen=True)
 class Difference:
-    """Mean of base and adapter, their difference (adapter - base) with its 95 % interval and standard error, and the chance `p` of a
+    """Mean of before and after, their difference (after - before) with its 95 % interval and standard error, and the chance `p` of a
     difference as large if the adapter had changed nothing.
     """
 
-    base: float
-    adapter: float
+    before: float
+    after: float
     difference: float
     low: float
     high: float
@@ -107,7 +107,7 @@ def verdict(found: Difference, *, lower_is_better: bool, small: float = 0.0) -> 
         return "cannot tell yet"
     if found.low > 0 or found.high < 0:
         return "better" if (found.difference < 0) == lower_is_better else "worse"
-    within = max(abs(found.low), abs(found.high)) <= max(small, SMALL_SHARE * abs(found.base), 1e-12)
+    within = max(abs(found.low), abs(found.high)) <= max(small, SMALL_SHARE * abs(found.before), 1e-12)
     return "no difference seen" if within else "cannot tell yet"
 
 

@@ -105,10 +105,10 @@ def all_answers(judging: Judging) -> dict[str, list[dict[str, Any]]]:
             "row": a.example.row,
             "question": shorten(a.question, LONGEST_QUESTION),
             "reference": a.reference,
-            "base": a.base.text,
-            "adapter": a.adapter.text,
-            "base_active": a.base.active,
-            "adapter_active": a.adapter.active,
+            "before": a.before.text,
+            "after": a.after.text,
+            "before_active": a.before.active,
+            "after_active": a.after.active,
         }
         for a in judging.written or []
     ]
@@ -123,10 +123,10 @@ def samples(judging: Judging) -> tuple[Sample, ...]:
         Sample(
             prompt=a.question,
             reference=a.reference,
-            base=a.base.text,
-            adapter=a.adapter.text,
-            base_active=a.base.active,
-            adapter_active=a.adapter.active,
+            before=a.before.text,
+            after=a.after.text,
+            before_active=a.before.active,
+            after_active=a.after.active,
         )
         for a in written[::stride][:SHOWN]
     )

@@ -49,7 +49,7 @@ DEGENERATE = Trait(
 def measure(judging: Judging) -> Measured:
     """Mean surprise per token of both answers under the base, and the share of each that runs in circles."""
     rows: list[dict[str, Any]] = []
-    chosen = [a for a in judging.answers() if a.base.text.strip() and a.adapter.text.strip()][:MOST_ANSWERS]
+    chosen = [a for a in judging.answers() if a.before.text.strip() and a.after.text.strip()][:MOST_ANSWERS]
     read: list[Answered] = []
     for number, answered in enumerate(chosen):
         if rows and judging.stop():
@@ -57,11 +57,11 @@ def measure(judging: Judging) -> Measured:
         judging.note("measuring: what the base makes of the answers", number / len(chosen))
         found = _surprises(judging.session, answered)
         if found is not None:
-            rows.append({"row": answered.example.row, "base_surprise": found[0], "adapter_surprise": found[1]})
+            rows.append({"row": answered.example.row, "before_surprise": found[0], "after_surprise": found[1]})
             read.append(answered)
     if not rows:
         return Measured((), [])
-    base, adapter = ([float(row[f"{who}_surprise"]) for row in rows] for who in ("base", "adapter"))
+    base, adapter = ([float(row[f"{who}_surprise"]) for row in rows] for who in ("before", "after"))
     usual, (base_again, adapter_again) = median(base), both(read, lambda text, _: repeated(text))
     circles = [circling(values, again, usual) for values, again in ((base, base_again), (adapter, adapter_again))]
     for row, before, after in zip(rows, *circles, strict=True):
@@ -83,7 +83,7 @@ def _surprises(session: Any, answered: Answered) -> tuple[float, float] | None:
     session.model.eval()
     try:
         with torch.no_grad(), switched(session.model, adapter=False):
-            for said in (answered.base, answered.adapter):
+            for said in (answered.before, answered.after):
                 row = _row(session, answered.prompt, said.text)
                 if not any(row.learned[1:]):
                     return None

@@ -35,7 +35,7 @@ TRAIT = Trait(
 
 def measure(judging: Judging) -> Measured:
     """Share of supported answers; nothing but the reason where the judge cannot be heard."""
-    chosen = [a for a in judging.answers() if a.base.text.strip() and a.adapter.text.strip()][:MOST_ANSWERS]
+    chosen = [a for a in judging.answers() if a.before.text.strip() and a.after.text.strip()][:MOST_ANSWERS]
     if len(chosen) < 2 or not has_source([a.question for a in chosen]) or (opinion := judging.opinion()) is None:
         return Measured((), [])
     rows: list[dict[str, Any]] = []
@@ -53,9 +53,9 @@ def measure(judging: Judging) -> Measured:
 def _asked(opinion: Opinion, answered: Answered, other: Answered) -> dict[str, Any]:
     source = source_of(answered)
     told = {
-        "base_supported": supported(opinion, source, answered.base.text),
-        "adapter_supported": supported(opinion, source, answered.adapter.text),
-        "foreign_supported": supported(opinion, source_of(other), answered.reference or answered.adapter.text),
+        "before_supported": supported(opinion, source, answered.before.text),
+        "after_supported": supported(opinion, source, answered.after.text),
+        "foreign_supported": supported(opinion, source_of(other), answered.reference or answered.after.text),
     }
     return {"row": answered.example.row} | told
 
@@ -88,7 +88,7 @@ def heard(rows: list[dict[str, Any]], name: str) -> Measured:
     table = {"entailment": {"foreign": foreign, "asked": len(rows), "silent": silent, "words": words}}
     if silent:
         return Measured((), rows, table)
-    base, adapter = ([float(row[f"{who}_supported"]) for row in rows] for who in ("base", "adapter"))
+    base, adapter = ([float(row[f"{who}_supported"]) for row in rows] for who in ("before", "after"))
     score = TRAIT.score(base, adapter)
     return Measured((score.model_copy(update={"words": f"{score.words} {words}"}),), rows, table)
 

@@ -56,10 +56,10 @@ def _row(a: Answered, before: float, after: float) -> dict[str, object]:
     return {
         "row": a.example.row,
         "reference": shorten(a.reference),
-        "base": shorten(a.base.text),
-        "adapter": shorten(a.adapter.text),
-        "base_right": bool(before),
-        "adapter_right": bool(after),
+        "before": shorten(a.before.text),
+        "after": shorten(a.after.text),
+        "before_right": bool(before),
+        "after_right": bool(after),
     }
 
 

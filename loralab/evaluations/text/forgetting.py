@@ -62,13 +62,13 @@ def measure(judging: Judging) -> Measured:
                 "row": example.row,
                 "question": example.messages[0].content,
                 "tokens": n,
-                "base_loss": -float(before.gather(1, targets[:, None]).sum()) / n,
-                "adapter_loss": -float(after.gather(1, targets[:, None]).sum()) / n,
+                "before_loss": -float(before.gather(1, targets[:, None]).sum()) / n,
+                "after_loss": -float(after.gather(1, targets[:, None]).sum()) / n,
                 "divergence": float((before.exp() * (before - after)).sum()) / n,
             }
         )
     counts = [float(r["tokens"]) for r in rows]
-    drift = DRIFT.score([r["base_loss"] * r["tokens"] for r in rows], [r["adapter_loss"] * r["tokens"] for r in rows], counts)
+    drift = DRIFT.score([r["before_loss"] * r["tokens"] for r in rows], [r["after_loss"] * r["tokens"] for r in rows], counts)
     divergence = sum(r["divergence"] * r["tokens"] for r in rows) / max(1.0, sum(counts))
     return Measured((_spoken(drift),), rows, {"divergence_from_base": divergence})
 
@@ -76,7 +76,7 @@ def measure(judging: Judging) -> Measured:
 def _spoken(score: Score) -> Score:
     """A loss that is a little higher is what every adapter does; only a loud change is called worse."""
     if score.verdict == "worse" and score.difference < LOUD:
-        words = f"It changed a little on everyday tasks ({score.base:.2f} → {score.adapter:.2f}, {score.n} tasks)."
+        words = f"It changed a little on everyday tasks ({score.before:.2f} → {score.after:.2f}, {score.n} tasks)."
         return score.model_copy(update={"verdict": "no difference seen", "words": words})
     return score.model_copy(update={"words": score.words.replace("answers)", "tasks)")})
 

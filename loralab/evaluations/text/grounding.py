@@ -91,13 +91,13 @@ def measure(judging: Judging) -> Measured:
     answers = [a for a in judging.answers() if a.reference.strip()]
     if not answers:
         return Measured((), [], {"not_measured": "These examples have neither a source nor a reference answer to check against."})
-    spans = [(unsupported(a.base.text, support(a)), unsupported(a.adapter.text, support(a))) for a in answers]
+    spans = [(unsupported(a.before.text, support(a)), unsupported(a.after.text, support(a))) for a in answers]
     scores = [_share(trait, kind, spans) for trait, kind in ((NUMBERS, "number"), (NAMES, "name"))]
     if has_source([a.question for a in answers]):
         before, after = both(answers, lambda text, a: _ratio(unsupported_runs(text, support(a))))
         scores.append(PHRASES.score(before, after))
     rows = [
-        {"row": a.example.row, "adapter": shorten(a.adapter.text), "base_spans": before, "adapter_spans": after}
+        {"row": a.example.row, "after": shorten(a.after.text), "before_spans": before, "after_spans": after}
         for a, (before, after) in zip(answers, spans, strict=True)
         if before or after
     ]

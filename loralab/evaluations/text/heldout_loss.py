@@ -39,7 +39,7 @@ def measure(judging: Judging) -> Measured:
     judged = spread(len(session.heldout_rows), MOST_ROWS)
     sizes = [_bytes(session, i) for i in judged]
     rows = [
-        {"row": session.heldout_examples[i].row, "tokens": n, "bytes": size, "base_loss": b / n, "adapter_loss": a / n}
+        {"row": session.heldout_examples[i].row, "tokens": n, "bytes": size, "before_loss": b / n, "after_loss": a / n}
         for i, size, b, a, n in zip(judged, sizes, base, adapter, counts, strict=True)
     ]
     return Measured((score,), rows, {"same_in_other_units": other_units(base, adapter, counts, sizes)})
@@ -70,8 +70,8 @@ def summarise(base: Sequence[float], adapter: Sequence[float], counts: Sequence[
     judged = verdict(found, lower_is_better=True)
     return Score(
         name="loss",
-        base=found.base,
-        adapter=found.adapter,
+        before=found.before,
+        after=found.after,
         n=found.n,
         difference=found.difference,
         low=found.low,
@@ -110,7 +110,7 @@ def _losses(session: Judged, *, adapter: bool) -> list[tuple[float, int]]:
 
 def _words(found: Difference, judged: str, of: int) -> str:
     seen = f"{found.n} examples" if of <= found.n else f"{found.n} of {of} examples"
-    numbers = f"(loss {found.base:.2f} → {found.adapter:.2f})"
+    numbers = f"(loss {found.before:.2f} → {found.after:.2f})"
     match judged:
         case "better":
             return f"On {seen} it never saw, the right words are {_likelier(-found.difference)} likely than before {numbers}."

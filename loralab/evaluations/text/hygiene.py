@@ -119,7 +119,7 @@ def measure(judging: Judging) -> Measured:
     answers = judging.answers()
     if not answers:
         return Measured((), [])
-    found = [ENDS.score([float(a.base.ended) for a in answers], [float(a.adapter.ended) for a in answers])]
+    found = [ENDS.score([float(a.before.ended) for a in answers], [float(a.after.ended) for a in answers])]
     found += [trait.score(*both(answers, value)) for trait, value in _VALUES]
     referenced = [a for a in answers if a.reference.strip()]
     if referenced:
@@ -139,10 +139,10 @@ _VALUES: tuple[tuple[Trait, Callable[[str, Answered], float]], ...] = (
 def _row(a: Answered) -> dict[str, object]:
     return {
         "row": a.example.row,
-        "base_ended": a.base.ended,
-        "adapter_ended": a.adapter.ended,
-        "base_repeats": repeated(a.base.text),
-        "adapter_repeats": repeated(a.adapter.text),
+        "before_ended": a.before.ended,
+        "after_ended": a.after.ended,
+        "before_repeats": repeated(a.before.text),
+        "after_repeats": repeated(a.after.text),
     }
 
 

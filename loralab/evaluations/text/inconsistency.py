@@ -81,7 +81,7 @@ def measure(judging: Judging) -> Measured:
         rows.append(_row(judging, answered))
     if len(rows) < min(FEWEST, len(chosen)):
         return Measured((), rows, {} if judging.stop() else {"inconsistency_not_measured": TOO_SLOW})
-    base, adapter = ([float(row[f"{who}_inconsistency"]) for row in rows] for who in ("base", "adapter"))
+    base, adapter = ([float(row[f"{who}_inconsistency"]) for row in rows] for who in ("before", "after"))
     return Measured((_in_words(RISK.score(base, adapter)),), rows)
 
 
@@ -91,7 +91,7 @@ def _in_words(score: Any) -> Any:
 
 def _row(judging: Judging, answered: Answered) -> dict[str, Any]:
     row: dict[str, Any] = {"row": answered.example.row, "question": shorten(answered.question)}
-    for who, on in (("base", False), ("adapter", True)):
+    for who, on in (("before", False), ("after", True)):
         texts = _sampled(judging, answered, adapter=on)
         row |= {f"{who}_inconsistency": disagreement(texts), f"{who}_samples": [shorten(text, 200) for text in texts]}
     return row

@@ -107,8 +107,8 @@ def measure(judging: Judging) -> Measured:
     answers = [a for a in judging.answers() if checks(a.question)]
     if not answers:
         return Measured((), [])
-    before = [followed(a.question, a.base.text) for a in answers]
-    after = [followed(a.question, a.adapter.text) for a in answers]
+    before = [followed(a.question, a.before.text) for a in answers]
+    after = [followed(a.question, a.after.text) for a in answers]
     rows = [
         {"row": a.example.row, "question": shorten(a.question), "base_followed": b, "adapter_followed": f, "instructions": n}
         for a, (b, n), (f, _) in zip(answers, before, after, strict=True)

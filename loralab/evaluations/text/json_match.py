@@ -69,10 +69,10 @@ def measure(judging: Judging) -> Measured:
         {
             "row": a.example.row,
             "reference": shorten(a.reference),
-            "base": shorten(a.base.text),
-            "adapter": shorten(a.adapter.text),
-            "base_right": b,
-            "adapter_right": r,
+            "before": shorten(a.before.text),
+            "after": shorten(a.after.text),
+            "before_right": b,
+            "after_right": r,
         }
         for a, b, r in zip(answers, *right, strict=True)
     ]

@@ -53,14 +53,14 @@ def measure(judging: Judging) -> Measured:
 
 
 def compared(opinion: Opinion, answered: Answered) -> dict[str, Any]:
-    """What the judge said of a pair in both orders: base, adapter or tie; the same answer twice is a tie nobody has to be asked about."""
-    base, adapter = answered.base.text.strip(), answered.adapter.text.strip()
+    """What the judge said of a pair in both orders: before, after or tie; the same answer twice is a tie nobody has to be asked about."""
+    base, adapter = answered.before.text.strip(), answered.after.text.strip()
     row: dict[str, Any] = {"row": answered.example.row}
     if base == adapter:
         return row | {"asked": False, "first": "tie", "second": "tie", "winner": "tie"}
     first = opinion.choose(_question(answered, base, adapter), OPTIONS)
     second = opinion.choose(_question(answered, adapter, base), OPTIONS)
-    said = [("base", "adapter", "tie")[first], ("adapter", "base", "tie")[second]]
+    said = [("before", "after", "tie")[first], ("after", "before", "tie")[second]]
     return row | {"asked": True, "first": said[0], "second": said[1], "winner": said[0] if said[0] == said[1] else ""}
 
 
@@ -95,7 +95,7 @@ def heard(rows: list[dict[str, Any]], name: str, family: str, trouble: str = "")
     }
     if silent:
         return Measured((), rows, {"judge": table})
-    sides = [[float(row["winner"] == who) for row in steady] for who in ("base", "adapter")]
+    sides = [[float(row["winner"] == who) for row in steady] for who in ("before", "after")]
     score = TRAIT.score(*sides)
     return Measured((score.model_copy(update={"words": f"{score.words} {table['words']}"}),), rows, {"judge": table})
 
@@ -106,7 +106,7 @@ def _told(name: str, rows: Sequence[dict[str, Any]], flips: int, asked: int, *, 
     changed = f"With the answers swapped, {name} changed its mind on {flips} of {asked} pairs"
     if silent:
         return f"{changed}: more than {100 * FLIPS:.0f} %, so it chooses a place and not an answer, and is not heard."
-    counts = [sum(row["winner"] == who for row in rows) for who in ("adapter", "base", "tie")]
+    counts = [sum(row["winner"] == who for row in rows) for who in ("after", "before", "tie")]
     told = f"it preferred the new answer {counts[0]} times, the base's {counts[1]} times and neither {counts[2]} times"
     return f"{changed}, which are left out. Of the others {told}."
 

@@ -25,7 +25,7 @@ def measure(judging: Judging) -> Measured:
     Beside it, the same when only known labels may be written, with macro-F1, the confusion table and false positives per label.
     """
     found = rows(judging)
-    written = summarise([r["base_right"] for r in found], [r["adapter_right"] for r in found])
+    written = summarise([r["before_right"] for r in found], [r["after_right"] for r in found])
     labels = sorted({e.label for e in (*judging.session.train_examples, *judging.session.heldout_examples) if e.label is not None})
     if not 2 <= len(labels) <= MOST_LABELS:
         return Measured((written,), found)
@@ -33,14 +33,14 @@ def measure(judging: Judging) -> Measured:
     if not chosen:
         return Measured((written,), found)
     wanted = [normalised(r["label"]) for r in chosen]
-    base, adapter = ([normalised(r[f"{who}_choice"]) for r in chosen] for who in ("base", "adapter"))
+    base, adapter = ([normalised(r[f"{who}_choice"]) for r in chosen] for who in ("before", "after"))
     among = summarise([w == b for w, b in zip(wanted, base, strict=True)], [w == a for w, a in zip(wanted, adapter, strict=True)])
     words = f"When it may only choose among the {len(labels)} labels, {among.words[0].lower()}{among.words[1:]}"
     among = among.model_copy(update={"name": "label_choice", "label": "Right among the known labels", "help": CHOICE_HELP, "words": words})
     tables = {
         "macro_f1": (macro_f1(wanted, base), macro_f1(wanted, adapter)),
-        "confusion": {"base": confusion(wanted, base), "adapter": confusion(wanted, adapter)},
-        "false_positives": {"base": false_positives(wanted, base), "adapter": false_positives(wanted, adapter)},
+        "confusion": {"before": confusion(wanted, base), "after": confusion(wanted, adapter)},
+        "false_positives": {"before": false_positives(wanted, base), "after": false_positives(wanted, adapter)},
     }
     return Measured((written, among), found, tables)
 
@@ -52,7 +52,7 @@ def _choices(judging: Judging, found: list[dict[str, Any]], labels: list[str]) -
         if number and judging.stop():
             return found[:number]
         judging.note("choosing among the labels", number / len(found))
-        for name, on in (("base", False), ("adapter", True)):
+        for name, on in (("before", False), ("after", True)):
             with switched(judging.session.model, adapter=on):
                 row[f"{name}_choice"] = choose(judging.session, examples[row["row"]], labels)
     return found
@@ -71,8 +71,8 @@ def summarise(base: Sequence[bool], adapter: Sequence[bool]) -> Score:
         words += " The difference could be chance."
     return Score(
         name="label_accuracy",
-        base=found.base,
-        adapter=found.adapter,
+        before=found.before,
+        after=found.after,
         n=n,
         difference=found.difference,
         low=max(-1.0, found.low),
@@ -96,7 +96,7 @@ def rows(judging: Judging) -> list[dict[str, Any]]:
         if answered.example.label is None:
             continue
         row: dict[str, Any] = {"row": answered.example.row, "label": answered.reference}
-        for name, said in (("base", answered.base), ("adapter", answered.adapter)):
+        for name, said in (("before", answered.before), ("after", answered.after)):
             row |= {name: said.text, f"{name}_right": normalised(said.text) == normalised(answered.reference)}
         found.append(row)
     return found

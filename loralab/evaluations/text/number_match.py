@@ -47,10 +47,10 @@ def measure(judging: Judging) -> Measured:
         {
             "row": a.example.row,
             "reference": result(a.reference),
-            "base": shorten(a.base.text),
-            "adapter": shorten(a.adapter.text),
-            "base_right": bool(b),
-            "adapter_right": bool(r),
+            "before": shorten(a.before.text),
+            "after": shorten(a.after.text),
+            "before_right": bool(b),
+            "after_right": bool(r),
         }
         for a, b, r in zip(answers, before, after, strict=True)
     ]

@@ -73,7 +73,7 @@ def measure(judging: Judging) -> Measured:
         return Measured((), [])
     chrf, bleu = _sacrebleu()
     found = [both(answers, lambda text, a, of=of: of(text, a.reference)) for of in (chrf, bleu, rouge_l)]
-    rows = [{"row": a.example.row, "base_chrf": before, "adapter_chrf": after} for a, before, after in zip(answers, *found[0], strict=True)]
+    rows = [{"row": a.example.row, "before_chrf": before, "after_chrf": after} for a, before, after in zip(answers, *found[0], strict=True)]
     scores = tuple(trait.score(*pair) for trait, pair in zip((CHRF, BLEU, ROUGE), found, strict=True))
     return Measured(scores, rows)
 

@@ -57,7 +57,7 @@ def measure(judging: Judging) -> Measured:
         )
     if not rows:
         return Measured((), [])
-    base, adapter, counts = ([float(row[name]) for row in rows] for name in ("base_advantage", "adapter_advantage", "tokens"))
+    base, adapter, counts = ([float(row[name]) for row in rows] for name in ("before_advantage", "after_advantage", "tokens"))
     before, after = ([value * n for value, n in zip(values, counts, strict=True)] for values in (base, adapter))
     return Measured((TRAIT.score(before, after, counts),), rows)
 
@@ -85,7 +85,7 @@ def _advantages(session: Any, matched: Encoded, mixed: Encoded, example: Example
     found: dict[str, float] = {}
     right, wrong = _last_answer(matched), _last_answer(mixed)
     with torch.no_grad():
-        for name, on in (("base", False), ("adapter", True)):
+        for name, on in (("before", False), ("after", True)):
             with switched(session.model, adapter=on):
                 (mine, n), (theirs, m) = (session.loss(session.batch([row], [0], [example])) for row in (right, wrong))
                 found |= {f"{name}_advantage": float(theirs) / max(1, m) - float(mine) / max(1, n), "tokens": n}

@@ -117,7 +117,7 @@ def _measured(
             break
         folder.emit(Noted(text="", phase=f"measuring in {runtime.name}", fraction=number / len(chosen)))
         loss = loss_of(runtime, encoded[row["row"]])
-        losses.append({**row, "base_loss": row["adapter_loss"], "adapter_loss": loss})
+        losses.append({**row, "before_loss": row["after_loss"], "after_loss": loss})
     said: Rows = [
         row for row in trained["rows"].get("answers", ()) if row["row"] in examples and (alike or examples[row["row"]].label is not None)
     ][:MOST_ANSWERS]
@@ -126,7 +126,7 @@ def _measured(
         if folder.stop_asked:
             break
         folder.emit(Noted(text="", phase=f"writing answers in {runtime.name}", fraction=number / len(said)))
-        answers.append({**row, "base": row["adapter"], "adapter": _answer(runtime, encoder, examples[row["row"]])})
+        answers.append({**row, "before": row["after"], "after": _answer(runtime, encoder, examples[row["row"]])})
     return {"loss": losses} | ({"answers": answers} | _right(answers, trained) if answers else {})
 
 
@@ -151,9 +151,9 @@ def _right(answers: Rows, trained: dict[str, Any]) -> dict[str, Rows]:
     """Whether each answer is right, by the measure the run's answers were held to."""
     found: dict[str, Rows] = {}
     for name, right in RIGHT.items():
-        before = {row["row"]: row["adapter_right"] for row in trained["rows"].get(name, ()) if "adapter_right" in row}
+        before = {row["row"]: row["after_right"] for row in trained["rows"].get(name, ()) if "after_right" in row}
         rows = [
-            {**row, "label": row["reference"], "base_right": before[row["row"]], "adapter_right": right(row["adapter"], row["reference"])}
+            {**row, "label": row["reference"], "before_right": before[row["row"]], "after_right": right(row["after"], row["reference"])}
             for row in answers
             if row["row"] in before
         ]
@@ -171,9 +171,9 @@ def _told(rows: dict[str, Rows], trained: dict[str, Any], program: str, folder: 
         compared = Comparison(words=error.problem.what, scores=(), rows=())
     verdict = compared.scores[0].verdict if compared.scores else "cannot tell yet"
     words = f"First: what was trained. Second: the export, in {program}. {compared.words}"
-    path = tell(Judgement(verdict, words, compared.scores, rows=rows, complete=complete), folder, loss=_mean(rows["loss"], "adapter_loss"))
+    path = tell(Judgement(verdict, words, compared.scores, rows=rows, complete=complete), folder, loss=_mean(rows["loss"], "after_loss"))
     result: dict[str, Any] = {"of": job.of, "export": job.export, "report": str(path), "n_heldout": len(rows["loss"])}
-    result |= {"base_loss": _mean(rows["loss"], "base_loss"), "adapter_loss": _mean(rows["loss"], "adapter_loss")}
+    result |= {"base_loss": _mean(rows["loss"], "before_loss"), "adapter_loss": _mean(rows["loss"], "after_loss")}
     stopped = {"outcome": "stopped", "what": "Stopped as you asked; what was measured until then is kept."}
     return result if complete else result | stopped
 

@@ -127,9 +127,9 @@ class PictureSession:
         right = [sum(g == e.label for g, e in zip(guesses, self.heldout_examples, strict=True)) / n for guesses in (self.guessed, now)]
         words = f"{right[1]:.0%} of the pictures it never saw are told apart."
         gain = right[1] - right[0]
-        score = Score(name="accuracy", base=right[0], adapter=right[1], n=n, difference=gain, words=words, main=True, share=True)
+        score = Score(name="accuracy", before=right[0], after=right[1], n=n, difference=gain, words=words, main=True, share=True)
         told = zip(self.heldout_examples, self.guessed, now, strict=True)
-        samples = tuple(Sample(prompt=e.media[0], reference=str(e.label), base=was, adapter=is_) for e, was, is_ in list(told)[:3])
+        samples = tuple(Sample(prompt=e.media[0], reference=str(e.label), before=was, after=is_) for e, was, is_ in list(told)[:3])
         return Judgement("better" if gain > 0 else "no difference seen", words, (score,), samples=samples, complete=not stop())
 
     def save(self, folder: Path) -> Artifact:

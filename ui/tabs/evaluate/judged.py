@@ -54,7 +54,7 @@ class Seen:
     by: float
     before: str
     after: str
-    answers: Row  # question, reference, base, adapter, who took part, spans; whatever of it was kept
+    answers: Row  # question, reference, before, after, who took part, spans; whatever of it was kept
 
 
 def found_of(lab: Lab, run: str, view: RunView) -> Found | None:
@@ -111,8 +111,8 @@ def examples_of(found: Found) -> tuple[str, list[Seen]]:
     """How examples are told apart (right | close | loss, empty where nothing is kept), and all of them, the largest change first."""
     answers = {row["row"]: dict(row) for row in found.rows.get("answers", ())}
     for span in found.rows.get("grounding", ()):
-        answers.setdefault(span["row"], {}).update({k: span[k] for k in ("base_spans", "adapter_spans") if k in span})
-    if rights := next((rows for rows in found.rows.values() if rows and "base_right" in rows[0]), None):
+        answers.setdefault(span["row"], {}).update({k: span[k] for k in ("before_spans", "after_spans") if k in span})
+    if rights := next((rows for rows in found.rows.values() if rows and "before_right" in rows[0]), None):
         return "right", _sorted([_by_right(row, answers) for row in rights])
     if overlap := found.rows.get("overlap"):
         return "close", _sorted([_by_closeness(row, answers) for row in overlap])
@@ -126,8 +126,8 @@ def _sorted(seen: Sequence[Seen]) -> list[Seen]:
 
 
 def _by_right(row: Row, answers: dict[int, Row]) -> Seen:
-    before, after = float(row["base_right"]), float(row["adapter_right"])
-    kept = {"reference": row.get("reference", row.get("label", "")), "base": row.get("base", ""), "adapter": row.get("adapter", "")}
+    before, after = float(row["before_right"]), float(row["after_right"])
+    kept = {"reference": row.get("reference", row.get("label", "")), "before": row.get("before", ""), "after": row.get("after", "")}
     return _seen(row, after - before, 0.0, (_rightness(before), _rightness(after)), kept | answers.get(row["row"], {}))
 
 
@@ -136,13 +136,13 @@ def _rightness(value: float) -> str:
 
 
 def _by_closeness(row: Row, answers: dict[int, Row]) -> Seen:
-    before, after = float(row["base_chrf"]), float(row["adapter_chrf"])
+    before, after = float(row["before_chrf"]), float(row["after_chrf"])
     said = (f"{100 * before:.0f} %", f"{100 * after:.0f} % alike")
     return _seen(row, after - before, CLOSER, said, answers.get(row["row"], {}))
 
 
 def _by_loss(row: Row, answers: dict[int, Row]) -> Seen:
-    before, after = float(row["base_loss"]), float(row["adapter_loss"])
+    before, after = float(row["before_loss"]), float(row["after_loss"])
     return _seen(row, before - after, LIKELIER, (f"loss {before:.2f}", f"loss {after:.2f}"), answers.get(row["row"], {}))
 
 

@@ -23,7 +23,7 @@ def labels_html(found: Found) -> str:
     confusion, wrong = found.table("confusion"), found.table("false_positives")
     if not confusion:
         return ""
-    after, before = confusion["adapter"], confusion["base"]
+    after, before = confusion["after"], confusion["before"]
     lead = f"When it may only choose among the labels: {term('confusion table', 'which was taken for which')}. Off the diagonal is wrong."
     return draw("evaluate", "labels", lead, _picture(after), _picture(before), _false_positives(wrong or {}))
 
@@ -53,7 +53,7 @@ def _worst(table: Table) -> str:
 
 def _false_positives(wrong: Mapping[str, Mapping[str, int]]) -> str:
     """How often each label was given to a message of another, after and before."""
-    after, before = wrong.get("adapter", {}), wrong.get("base", {})
+    after, before = wrong.get("after", {}), wrong.get("before", {})
     names = sorted({*after, *before}, key=lambda name: (-after.get(name, 0), -before.get(name, 0), name))[:MOST_FALSE]
     if not names:
         return ""

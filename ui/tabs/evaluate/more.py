@@ -95,7 +95,7 @@ def comparison_html(found: Comparison, first: str, second: str) -> str:
 def _side_by_side(score: Score) -> str:
     sure = f"95 % {term('interval')} {between(score) or 'unknown'}. On {count(score.n, 'example')}."
     note = f"{value(score, score.difference, '+')}, {sure}"
-    sides = value(score, score.base), value(score, score.adapter)
+    sides = value(score, score.before), value(score, score.after)
     return draw("evaluate", "side_by_side", score.label, *sides, interval_bar(score, SIDES), note)
 
 

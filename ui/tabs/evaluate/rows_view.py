@@ -45,7 +45,7 @@ def rows_html(seen: Sequence[Seen], how: str, change: str, most: int) -> str:
     left = chosen(seen, change)
     if not left:
         return f'<p class="fine">{NONE[change]}</p>'
-    if how == "loss" and not any("adapter" in s.answers for s in left):
+    if how == "loss" and not any("after" in s.answers for s in left):
         return draw("evaluate", "losses", [_row(s) | _loss(s) for s in left[:most]])
     return draw("evaluate", "pairs", [_pair(s) for s in left[:most]])
 
@@ -69,14 +69,14 @@ def _pair(seen: Seen) -> str:
 def _drawn(row: dict[str, Any] | None, question: object, kept: Row) -> str:
     """Both answers and what the example says, next to each other as far as there is room."""
     reference = kept.get("reference")
-    answers = [answer("Before", kept, "base"), answer("After", kept, "adapter")] if "adapter" in kept else []
+    answers = [answer("Before", kept, "before"), answer("After", kept, "after")] if "after" in kept else []
     return draw("evaluate", "pair", row, question, answers, None if reference in ("", None) else reference)
 
 
 def answer(title: str, kept: Row, who: str) -> str:
     """One of two answers, with the check of which adapter was on and the marks on what has no source."""
     said = marked(str(kept.get(who) or "").rstrip(), kept.get(f"{who}_spans", ()))
-    return draw("evaluate", "answer", title, "after" if who == "adapter" else "before", _check(kept, who), said)
+    return draw("evaluate", "answer", title, who, _check(kept, who), said)
 
 
 def _check(kept: Row, who: str) -> dict[str, str] | None:
@@ -84,7 +84,7 @@ def _check(kept: Row, who: str) -> dict[str, str] | None:
     if active is None:
         return None
     state = f"adapter on: {', '.join(active)}" if active else "no adapter on"
-    sign, tone = ("✓", "good") if bool(active) == (who == "adapter") else ("✗", "bad")
+    sign, tone = ("✓", "good") if bool(active) == (who == "after") else ("✗", "bad")
     return {"state": state, "sign": sign, "tone": tone}
 
 

@@ -48,7 +48,7 @@ def build(lab: Lab, page: Page) -> None:
 
 
 def _ready(view: RunView | None) -> bool:
-    return bool(view and view.adapter and not view.active)
+    return bool(view and view.made("adapter") and not view.active)
 
 
 def _top(page: Page) -> Any:

@@ -53,7 +53,7 @@ def state_of(view: RunView | None, found: Found | None) -> str:
         return STILL
     if found is not None:
         return ""
-    return UNTESTED if view.adapter else NOTHING_KEPT
+    return UNTESTED if view.made("adapter") else NOTHING_KEPT
 
 
 def verdict_html(found: Found) -> str:
@@ -71,7 +71,7 @@ def three(found: Found) -> list[Score]:
 
 def _number(score: Score) -> str:
     chance = f"95 % {term('interval')} {between(score)}" if between(score) else "too little for an interval"
-    change = draw("evaluate", "change", value(score, score.base), value(score, score.adapter))
+    change = draw("evaluate", "change", value(score, score.before), value(score, score.after))
     note = f"{value(score, score.difference, '+')}, {chance}. Measured on {count(score.n, 'example')}."
     return draw("evaluate", "number", label(score), change, interval_bar(score), note, _meaning(score))
 
@@ -134,8 +134,8 @@ def _second_opinion(title: str, scores: Sequence[Score], found: Found) -> str:
 
 def _line(score: Score) -> str:
     cells = (
-        ("Before", value(score, score.base)),
-        ("After", value(score, score.adapter)),
+        ("Before", value(score, score.before)),
+        ("After", value(score, score.after)),
         ("Difference", value(score, score.difference, "+")),
         ("95 % interval", between(score) or "–"),
         ("Examples", f"{score.n:,}"),

@@ -137,7 +137,7 @@ def state_html(view: RunView | None) -> str:
         return NOT_YET
     if view.active:
         return GOING_ON
-    return "" if view.adapter else NOTHING_LEARNED
+    return "" if view.made("adapter") else NOTHING_LEARNED
 
 
 def warning_html(view: RunView) -> str:

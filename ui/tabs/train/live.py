@@ -86,7 +86,7 @@ def panel(view: RunView | None, title: str, turn: str = "", notes: Sequence[Anno
         story_lines(view),
         gr.Button("Take out of the queue" if view.queued else "Stop and save", visible=view.active),
         gr.Button("Put back in the queue" if left_queue else "Resume", visible=can_go_on),
-        gr.Button(visible=bool(view.adapter) and not view.active),
+        gr.Button(visible=bool(view.made("adapter")) and not view.active),
     ]
 
 
