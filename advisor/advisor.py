@@ -1,4 +1,4 @@
-"""Owns the advisor's facade: everything the app, the command line or a notebook can ask it. Thin over Lab, beside which it stands.
+"""The advisor's facade: everything the app, the command line or a notebook can ask it. Thin over Lab, beside which it stands.
 
 advisor = Advisor(Lab())
 advisor.diagnosis.diagnose(run).cause

@@ -1,4 +1,4 @@
-"""Owns `check`, and how `train` begins: the preflight on the command line. Invariant: the promises of loralab/cli/app.py."""
+"""`check`, and how `train` begins: the preflight on the command line. Invariant: the promises of loralab/cli/app.py."""
 
 from __future__ import annotations
 

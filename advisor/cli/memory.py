@@ -1,4 +1,4 @@
-"""Owns `python -m loralab memory`: what is remembered, searched, taken along, forgotten. Invariant: the promises of loralab/cli/app.py."""
+"""`python -m loralab memory`: what is remembered, searched, taken along, forgotten. Invariant: the promises of loralab/cli/app.py."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns the case: everything a rule may look at, for a plan that has not run yet or for a run.
+"""The case: everything a rule may look at, for a plan that has not run yet or for a run.
 
 Invariant: a case is made once and never changes; what is absent is None, and a rule that needs it stays silent.
 """

@@ -1,4 +1,4 @@
-"""Owns the nouns of the advisor: evidence, a way out, a finding, and the diagnosis they make. All frozen; each survives a round trip.
+"""The nouns of the advisor: evidence, a way out, a finding, and the diagnosis they make. All frozen; each survives a round trip.
 
 Invariant: every number a person is told is the value of an Evidence, so that prose can be checked against it.
 """

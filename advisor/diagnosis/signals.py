@@ -1,4 +1,4 @@
-"""Owns the signals of a run: what its curves say, in numbers that rules share.
+"""The signals of a run: what its curves say, in numbers that rules share.
 
 Invariants: computed from the event log alone; a signal that was not measured is NaN, never 0; no number here depends on a rule.
 """

@@ -1,4 +1,4 @@
-"""Owns “test three settings first”: three short runs that differ in one setting, and which of them the whole run is begun with.
+"""“test three settings first”: three short runs that differ in one setting, and which of them the whole run is begun with.
 
 A tenth of the updates ranks settings much as the whole run does (LoRA-BO, arXiv 2602.11171, a tenth of the data). All three see the same
 examples in the same order and are judged on the same held-out ones, so each is compared with the usual one example by example.

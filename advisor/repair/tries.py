@@ -1,4 +1,4 @@
-"""Owns trying again: which failed runs are, within which bounds, and the story of the tries, each a run of its own.
+"""Trying again: which failed runs are, within which bounds, and the story of the tries, each a run of its own.
 
 Invariants: a run is tried again at most once, also with two apps open (one lock for a workspace, and the next try names the run it is of);
 a chain has at most as many tries as the person allows; what the person stopped is never started again.

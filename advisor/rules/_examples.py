@@ -1,4 +1,4 @@
-"""Owns what rules about examples share: how many a fault concerns, which rows, and how that is said.
+"""What rules about examples share: how many a fault concerns, which rows, and how that is said.
 
 Invariant: a share is of the examples that are learned from; without facts there is nothing to say.
 """

@@ -1,4 +1,4 @@
-"""Owns what the rules about memory read out of a run: where it ran out, over what, and what an allocator's message says.
+"""What the rules about memory read out of a run: where it ran out, over what, and what an allocator's message says.
 
 Invariant: a message that is worded otherwise gives nothing, never a wrong number. Bytes everywhere.
 """

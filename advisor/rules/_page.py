@@ -1,4 +1,4 @@
-"""Owns the page of all causes, docs/diagnoses.md, made from the rules' docstrings by `make diagnoses`.
+"""The page of all causes, docs/diagnoses.md, made from the rules' docstrings by `make diagnoses`.
 
 Invariant: nothing in it is written twice.
 """

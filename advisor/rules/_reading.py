@@ -1,4 +1,4 @@
-"""Owns what several rules read out of a case: whether a run put itself right, how bold its corrections are, whether it got worse.
+"""What several rules read out of a case: whether a run put itself right, how bold its corrections are, whether it got worse.
 
 Invariant: pure functions of the case; where something is not known they say so (None, NaN or nothing) and never guess.
 """

@@ -1,4 +1,4 @@
-"""Owns the way out to corrections of the usual size: by the learning rate, by the loudness, or both, whichever is odd.
+"""The way out to corrections of the usual size: by the learning rate, by the loudness, or both, whichever is odd.
 
 Invariant: what is not odd stays as the person asked for it.
 """

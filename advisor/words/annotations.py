@@ -1,4 +1,4 @@
-"""Owns the notes on a run's charts: an update and a few words. Made without a model.
+"""The notes on a run's charts: an update and a few words. Made without a model.
 
 Invariant: at most twelve, in order, each at most forty characters; what mattered most is kept where there is too much.
 """

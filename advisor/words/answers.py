@@ -1,4 +1,4 @@
-"""Owns answers to common questions about a run, made without a model.
+"""Answers to common questions about a run, made without a model.
 
 Invariant: an answer says only what was measured in this run or holds for every run; where it is not known, it says so.
 """

@@ -1,4 +1,4 @@
-"""Owns what a question is about: matching by patterns, the same answer for the same words. No model.
+"""What a question is about: matching by patterns, the same answer for the same words. No model.
 
 Invariant: a question that fits nothing is said to be about nothing; none is guessed at.
 """

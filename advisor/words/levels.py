@@ -1,4 +1,4 @@
-"""Owns the answer to “is 0.4 good?”: a number is held against this run, never against a feeling.
+"""The answer to “is 0.4 good?”: a number is held against this run, never against a feeling.
 
 Invariant: a loss is called good or bad only in comparison with what the same examples gave before.
 """

@@ -1,4 +1,4 @@
-"""Owns what the memory holds, in plain words: which runs, what failed and will not be tried again, what fits, what was done and advised.
+"""What the memory holds, in plain words: which runs, what failed and will not be tried again, what fits, what was done and advised.
 
 Invariant: everything said here is read from the memory; nothing about a run of another workspace is told as if it had happened here.
 """

@@ -1,4 +1,4 @@
-"""Owns the story of a run in four parts: what happened, what the evidence is, what was changed, what came of it. Made without a model.
+"""The story of a run in four parts: what happened, what the evidence is, what was changed, what came of it. Made without a model.
 
 Invariant: a part about which nothing is known is empty, never padded.
 """
