@@ -64,13 +64,13 @@ class Advisor:
         """As Lab.propose, moved by what this computer's own runs say and out of what is remembered to fail; the reasons name the runs."""
         return propose(self.lab, profile, model, changes, self.limits())
 
-    def start(self, plan: Plan | dict[str, Any], *, profile: DatasetProfile | None = None, anyway: bool = False) -> str:
+    def start(self, plan: Plan | dict[str, Any] | Proposal, *, profile: DatasetProfile | None = None, anyway: bool = False) -> str:
         """As Lab.start, unless the preflight finds what is certain to spoil the run or a remembered failure rules the plan out.
 
         Raises UserError then; `anyway` overrules both.
         """
         if not anyway:
-            preflight.insist(self.preflight(plan, profile))
+            preflight.insist(self.preflight(plan.plan if isinstance(plan, Proposal) else plan, profile))
         return begin(self.lab, plan, self.limits(), anyway=anyway)
 
     def test_first(self, plan: Plan | dict[str, Any], profile: DatasetProfile) -> tuple[str, ...]:

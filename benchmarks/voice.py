@@ -57,6 +57,7 @@ def build(path: Path) -> None:
 
     from loralab.exports.gguf import recipe, tokens, writer
     from loralab.models.tokenize import TextEncoder
+    from loralab.runtimes.llama import parent, quantizer
 
     torch.manual_seed(7)
     config = Qwen3Config(**{**SHAPE, "bos_token_id": 0, "eos_token_id": 3, "pad_token_id": 1})
@@ -77,7 +78,11 @@ def build(path: Path) -> None:
 
     writer.packed = once
     vocabulary = tokens.read(TextEncoder(STARTER), config.vocab_size)
-    writer.write(path, model, vocabulary, recipe.VARIANTS["q4_k_m"], writer.Label("random 1.7B"))
+
+    def ggml(kind: str, columns: int, raw: bytes) -> bytes:
+        return quantizer.Quantizer().quantize(parent.packing_library(), kind, columns, raw)
+
+    writer.write(path, model, vocabulary, recipe.VARIANTS["q4_k_m"], writer.Label("random 1.7B"), foreign=ggml)
 
 
 def pack() -> EvidencePack:

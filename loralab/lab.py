@@ -3,22 +3,22 @@
 lab = Lab()
 profile = lab.profile("examples.csv")
 proposal = lab.propose(profile, model="starter")
-run = lab.start(proposal.plan)
+run = lab.start(proposal)
 lab.wait(run)
 lab.report(run)["adapter_loss"]
 """
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from loralab.adapters import importer
 from loralab.core import disk, paths
-from loralab.core.errors import UserError
+from loralab.core.errors import LabError, UserError
 from loralab.core.events import RunView
 from loralab.core.facts import Facts
 from loralab.core.jobs import Control, DownloadJob, EvaluateExportJob, EvaluateJob, ExportJob, Job, TrainJob, is_control
@@ -26,23 +26,24 @@ from loralab.core.records import DatasetProfile, Footprint, Plan, Predicted, Pro
 from loralab.core.report import run_report
 from loralab.datasets import fixes
 from loralab.datasets.fixes import OPERATIONS, DataFix, Reading
-from loralab.datasets.profile import SampleSet, profile_dataset, samples
+from loralab.datasets.profile import SampleSet, profile_dataset, sample, samples
 from loralab.exports import label_of
 from loralab.exports.offers import Offer, offers
 from loralab.history import Act, History, Memory
 from loralab.history import Point as MemoryPoint
 from loralab.machine import speed
+from loralab.machine.checkup import Finding, checkup, letter
 from loralab.machine.hardware import Machine, fingerprint, measure_machine
 from loralab.machine.speed import Speed
 from loralab.models.catalog import Catalog, ModelCheck, ModelEntry
 from loralab.models.hub import check_on_hub, look_up_file
 from loralab.planning.calibration import Experience, gather
 from loralab.planning.duration import speeds
-from loralab.planning.estimate import footprint
+from loralab.planning.estimate import disk_words, footprint, predicted, stage_words
 from loralab.planning.examined import what_is_learned
 from loralab.planning.fit import rows_that_fit
 from loralab.planning.limits import NAMES as POINT_NAMES
-from loralab.planning.limits import Limits, Point, against, never_twice, tame
+from loralab.planning.limits import Limits, Point, against, avoid_known_failures, never_twice
 from loralab.planning.limits import of_settings as limit_points
 from loralab.planning.planner import propose, updates, usual_rate
 from loralab.planning.priors import DISTINCT, SETTINGS, Priors, Sweep, likeness
@@ -53,18 +54,17 @@ from loralab.reports.incidents import adjustment, told
 from loralab.reports.report_page import report_html, report_markdown
 from loralab.reports.subjects import Subject, parts_of, subject
 from loralab.runs import queue, runs
-from loralab.runs.queue import Turn
+from loralab.runs.queue import QueueEntry
 from loralab.runtimes.speech.local_model import LocalModel
 from loralab.serve.client import ChatServer
 from loralab.tasks import parse_plan, tasks
 from loralab.tasks.text import TextPlan
 
-# Besides the Lab, what it hands out and takes: the advisor reaches no further than this.
-__all__ = ["OPERATIONS", "DataFix", "Lab", "Machine", "ModelCheck", "ModelEntry", "TextPlan", "adjustment", "compare", "told"]
-__all__ += ["DISTINCT", "POINT_NAMES", "SETTINGS", "Limits", "Point", "Priors", "Sweep", "likeness", "limit_points", "never_twice", "tame"]
-__all__ += ["Act", "Memory", "MemoryPoint", "footprint", "rows_that_fit", "usual_rate", "what_is_learned"]
-
-FORESEEN = 64  # plans whose predictions are remembered until they are started
+# Besides the Lab, what it hands out and takes, and the words for it: advisor, app and command line reach no further than this.
+__all__ = ["OPERATIONS", "ChatServer", "DataFix", "Lab", "Machine", "ModelCheck", "ModelEntry", "TextPlan", "parse_plan", "sample", "tasks"]
+__all__ += ["DISTINCT", "POINT_NAMES", "SETTINGS", "Limits", "Point", "Priors", "Sweep", "avoid_known_failures", "likeness", "limit_points"]
+__all__ += ["Act", "Memory", "MemoryPoint", "footprint", "never_twice", "rows_that_fit", "usual_rate", "what_is_learned"]
+__all__ += ["adjustment", "compare", "disk_words", "letter", "stage_words", "told"]
 
 
 class Lab:
@@ -76,13 +76,17 @@ class Lab:
             self.home.mkdir(parents=True, exist_ok=True)
         self.catalog = Catalog(self.home)
         self.history = History(self.home)
-        self._foreseen: dict[str, Predicted] = {}
         self.tracer = Tracer(self.home)  # starts its process with the first question
 
     # ---- what there is ---------------------------------------------------------------------------------------------------
     def machine(self) -> Machine:
         """This computer: processor, memory, GPU, disk, and what is optional and absent."""
         return measure_machine(self.home)
+
+    def checkup(self, machine: Machine) -> tuple[Finding, ...]:
+        """What is fine about this computer, what is missing, and what to do about it."""
+        starter = self.check_model("starter")
+        return checkup(machine, starter.words, starter_ok=starter.ok)
 
     def measure_speed(self, *, quietly: bool = False) -> Speed:
         """How fast this computer multiplies; measured once (a tenth of a second, and torch's start), then read from machine.json."""
@@ -130,17 +134,18 @@ class Lab:
         `priors`: what past runs say about settings (Advisor.propose gives it).
         """
         machine, past = self._experienced()
-        found = propose(profile, self.catalog.check(model), machine, changes, priors, past)
-        self._foresee(found.plan, found.footprint)
-        return found
+        return propose(profile, self.catalog.check(model), machine, changes, priors, past)
 
-    def trace(self, plan: Plan | dict[str, Any], profile: DatasetProfile | None = None) -> Footprint:
-        """What a plan will need, counted on its model without weights (stage “trace”); where that cannot be, the closed form's answer."""
-        typed = parse_plan(plan if isinstance(plan, dict) else plan.model_dump())
+    def trace(self, plan: Plan | dict[str, Any] | Proposal, profile: DatasetProfile | None = None) -> Footprint:
+        """What a plan will need, counted on its model without weights (stage “trace”); where that cannot be, the closed form's answer.
+
+        Of a proposal, what was predicted of it so far is in the answer beside the new: a run can be held against both.
+        """
+        typed = self.typed(plan)
         machine, past = self._experienced()
         found = traced(self.tracer, typed, self.catalog.check(typed.base_model), machine, profile, past)
-        self._foresee(typed.model_dump(), found)
-        return found
+        earlier = plan.footprint.predicted if isinstance(plan, Proposal) else None
+        return found.model_copy(update={"predicted": found.predicted.beside(earlier)}) if found.predicted else found
 
     def _experienced(self) -> tuple[Machine, Experience]:
         """This computer with how fast past runs were on it, and what they taught about estimates."""
@@ -148,29 +153,31 @@ class Lab:
         learned = {"tokens_per_second": machine.speed.tokens_per_second | speeds(past)}
         return machine.model_copy(update={"speed": machine.speed.model_copy(update=learned)}), gather(past)
 
-    def _foresee(self, plan: dict[str, Any], needs: Footprint) -> None:
-        """Remember what was said about a plan before any correction, so that a run started on it can be held against it."""
-        if needs.predicted is None:
-            return
-        name = json.dumps(plan, sort_keys=True, default=str)
-        self._foreseen[name] = needs.predicted.beside(self._foreseen.pop(name, None))
-        while len(self._foreseen) > FORESEEN:
-            self._foreseen.pop(next(iter(self._foreseen)), None)
+    def start(self, plan: Plan | dict[str, Any] | Proposal) -> str:
+        """Start a worker on this plan, or queue it while another job has the machine; returns the run's id. It survives this process.
 
-    def start(self, plan: Plan | dict[str, Any]) -> str:
-        """Start a worker on this plan, or queue it while another job has the machine; returns the run's id. It survives this process."""
-        typed = parse_plan(plan if isinstance(plan, dict) else plan.model_dump())
-        said = self._foreseen.get(json.dumps(typed.model_dump(), sort_keys=True, default=str))
-        return self.begin(TrainJob(plan=typed.model_dump(), model=self._folder_of(typed), predicted=said))
+        The run is held against what its proposal predicts; what starts as a bare plan is predicted now.
+        """
+        typed = self.typed(plan)
+        expected = plan.footprint.predicted if isinstance(plan, Proposal) else self._predicted(typed)
+        model = str(self.catalog.folder(typed.base_model)) if typed.base_model else ""
+        return self.begin(TrainJob(plan=typed.model_dump(), model=model, predicted=expected))
+
+    def _predicted(self, plan: Plan) -> Predicted | None:
+        """What a plan that nobody weighed will need, before any correction; None where that cannot be said."""
+        reads = plan.model_dump(include={"roles", "learn_from"})
+        try:
+            machine, past = self._experienced()
+            read = partial(self.profile, plan.dataset, plan.base_model, **reads)
+            return predicted(plan, self.catalog.check(plan.base_model), machine, read, past)
+        except LabError:  # the worker meets it, too, and says it as the run's own problem
+            return None
 
     def begin(self, job: Job) -> str:
         """Start a worker on any job, or queue it while another has the machine; returns the run's id."""
         disk.check_writable(self.home)
         with disk.writing(self.home):
             return runs.start(self.home, job)
-
-    def _folder_of(self, plan: Plan) -> str:
-        return str(self.catalog.folder(plan.base_model)) if plan.base_model else ""
 
     def import_adapter(self, *given: Path | str, base: str = "", data: str = "") -> str:
         """Make a run of an adapter from elsewhere (its folder, its zip or its files), checked against its base; returns its id.
@@ -181,7 +188,7 @@ class Lab:
         disk.check_writable(self.home)
         examples = str(self.profile(data, base or "starter").path) if data else ""
         with disk.writing(self.home):
-            return importer.bring(self.home, self.catalog, [Path(path).expanduser() for path in given], parse_plan, base, examples)
+            return importer.import_adapter(self.home, self.catalog, [Path(path).expanduser() for path in given], parse_plan, base, examples)
 
     def resume(self, run: str) -> str:
         """Go on from the last checkpoint of a stopped, killed or failed run, when its turn comes."""
@@ -195,11 +202,11 @@ class Lab:
             runs.stop(self.home, run, force=force)
 
     # ---- the queue: one training, evaluation or export at a time ---------------------------------------------------------
-    def queue(self) -> tuple[Turn, ...]:
+    def queue(self) -> tuple[QueueEntry, ...]:
         """The run that has the machine (position 0), then those that wait, next first; starts the next where the machine is free."""
         return queue.listed(self.home)
 
-    def move(self, run: str, position: int) -> tuple[Turn, ...]:
+    def move(self, run: str, position: int) -> tuple[QueueEntry, ...]:
         """Put a waiting run at `position` (1 is the next); returns the queue. Raises UserError when it is not waiting."""
         with disk.writing(self.home):
             queue.move(self.home, run, position)
@@ -356,9 +363,10 @@ class Lab:
         return made
 
     # ---- plans as data, and what past runs rule out ----------------------------------------------------------------------
-    def typed(self, plan: Plan | dict[str, Any]) -> Plan:
+    def typed(self, plan: Plan | dict[str, Any] | Proposal) -> Plan:
         """A plan of its kind, checked. Raises UserError naming the setting that is not possible."""
-        return parse_plan(plan if isinstance(plan, dict) else plan.model_dump())
+        values = plan.plan if isinstance(plan, Proposal) else plan
+        return parse_plan(values if isinstance(values, dict) else values.model_dump())
 
     def ruled_out(self, plan: Plan, facts: Facts, limits: Limits) -> Point | None:
         """The failure among `limits` that says this plan would fail again here; None where none does."""

@@ -12,6 +12,7 @@ import gradio as gr
 
 from advisor.advisor import Advisor
 from loralab.core.errors import UserError
+from loralab.core.records import Proposal
 from loralab.lab import Lab, ModelEntry
 from ui import goals
 from ui.desk import Desk
@@ -116,17 +117,18 @@ def refusal() -> Refusal:
     return Refusal(whole, words, anyway)
 
 
-def start_on_click(button: gr.Button, page: Page, refused: Refusal, *, test_first: bool = False) -> None:
+def start_on_click(button: gr.Button, page: Page, refused: Refusal, weighed: gr.State | None = None, *, test_first: bool = False) -> None:
     """Make a button start a run with the choices on the screen, and turn to the live view; `test_first` begins with three short ones.
 
-    What the advisor refuses is said in `refused`, and begun from there where the person insists.
+    What the advisor refuses is said in `refused`, and begun from there where the person insists. `weighed` holds the proposal shown,
+    which a trace may have made finer.
     """
 
-    def start(anyway: bool, dataset: str, goal: str, model: str, *raw: Any) -> list[Any]:
+    def start(anyway: bool, shown: Any, dataset: str, goal: str, model: str, *raw: Any) -> list[Any]:
         if not dataset:
             raise UserError("There are no examples yet.", "Drop a file or take a sample first.", code="no_dataset")
         try:
-            run = _begin(page, (dataset, model, goal), read(page.form, raw), test_first=test_first, anyway=anyway)
+            run = _begin(page, (dataset, model, goal), read(page.form, raw), shown and shown.proposal, test_first=test_first, anyway=anyway)
         except UserError as error:
             if not error.problem.code.startswith(REFUSED):
                 raise
@@ -137,18 +139,25 @@ def start_on_click(button: gr.Button, page: Page, refused: Refusal, *, test_firs
             gr.Info("Another run has the machine. This one waits for its turn and begins by itself.", title="In the queue")
         return [run, go_to("train"), gr.Column(visible=False), ""]
 
-    asked, changed = [page.dataset, page.goal, page.model, *page.form.inputs], [page.run, page.tabs, refused.whole, refused.words]
+    asked, changed = (
+        [weighed or gr.State(), page.dataset, page.goal, page.model, *page.form.inputs],
+        [page.run, page.tabs, refused.whole, refused.words],
+    )
     button.click(told(lambda *values: start(False, *values)), asked, changed, trigger_mode="once")
     if not test_first:
         refused.anyway.click(told(lambda *values: start(True, *values)), asked, changed, trigger_mode="once")
 
 
-def _begin(page: Page, choice: tuple[str, str, str], fixed: dict[str, Any], *, test_first: bool, anyway: bool) -> str:
+def _begin(
+    page: Page, choice: tuple[str, str, str], fixed: dict[str, Any], shown: Proposal | None, *, test_first: bool, anyway: bool
+) -> str:
     """Begin the run of a plan, or the tests before it; the id of what is to be seen first."""
     proposal, profile = page.desk.weigh(*choice, fixed), page.desk.profile(*choice)
     page.desk.insist(proposal, anyway=anyway)
+    if shown is not None and shown.plan == proposal.plan:  # what is on the screen is what the run is held against
+        proposal = proposal.model_copy(update={"footprint": shown.footprint})
     if not test_first:
-        return page.advisor.start(proposal.plan, profile=profile, anyway=anyway)
+        return page.advisor.start(proposal, profile=profile, anyway=anyway)
     names = page.advisor.test_first(proposal.plan, profile)
     gr.Info(f"{len(names)} short tests, then the whole run begins by itself with what did best.", title="Testing first")
     return names[0]

@@ -12,6 +12,7 @@ from advisor.diagnosis.preflight import blocking
 from advisor.text import is_text
 from loralab.cli.console import File, Home, Json, Model, Output, RepeatedPlan, Role, Set, chosen, propose_for, repeated
 from loralab.core.errors import UserError
+from loralab.core.records import Proposal
 from loralab.lab import Lab
 
 
@@ -42,15 +43,16 @@ def check(
         raise typer.Exit(1)
 
 
-def begin(lab: Lab, values: dict[str, Any], out: Output, anyway: bool) -> str:
+def begin(lab: Lab, plan: dict[str, Any] | Proposal, out: Output, anyway: bool) -> str:
     """Start a training as `train` does: what is wrong is said, and what is certain to go wrong is not begun unless `anyway`."""
+    values = plan.plan if isinstance(plan, Proposal) else plan
     if not is_text(values):
-        return lab.start(values)
+        return lab.start(plan)
     advisor = Advisor(lab)
     for finding in _worth_saying(advisor.preflight(values)):
         out.say(told(finding))
     try:
-        return advisor.start(values, anyway=anyway)
+        return advisor.start(plan, anyway=anyway)
     except UserError as error:
         if error.problem.code == "never_twice" or error.problem.code.startswith("preflight_"):
             out.say("--anyway starts it all the same.")

@@ -18,12 +18,12 @@ def propose(lab: Lab, profile: DatasetProfile, model: str, changes: dict[str, An
     return lab.propose(profile, model, priors=priors(lab, limits), **changes)
 
 
-def begin(lab: Lab, plan: Plan | dict[str, Any], limits: Limits, *, anyway: bool = False) -> str:
+def begin(lab: Lab, plan: Plan | dict[str, Any] | Proposal, limits: Limits, *, anyway: bool = False) -> str:
     """Start a run; its id. Raises UserError where a remembered failure rules its plan out, unless the person wants it `anyway`."""
     typed = lab.typed(plan)
     if not anyway and (failure := rules_out(lab, typed, limits)):
         raise UserError(never_twice(failure).what, "Take the settings that are proposed.", code="never_twice")
-    return lab.start(typed)
+    return lab.start(plan)
 
 
 def rules_out(lab: Lab, plan: Plan, limits: Limits) -> Point | None:

@@ -13,7 +13,7 @@ from advisor.diagnosis.case import Case
 from advisor.diagnosis.findings import Diagnosis, Finding, Fix
 from advisor.text import TextPlan, text_plan
 from loralab.core.records import Plan, Record
-from loralab.lab import Limits, tame
+from loralab.lab import Limits, avoid_known_failures
 
 KEPT = frozenset({"task", "dataset", "base_model", "title", "seed", "heldout_share"})  # what a person asked for, not how it is done
 
@@ -46,14 +46,14 @@ def repair(case: Case, diagnosis: Diagnosis, limits: Limits, tried: Sequence[dic
 def _repaired(case: Case, finding: Finding, fix: Fix, limits: Limits, tried: Sequence[dict[str, Any]]) -> Repair | None:
     wanted = {name: value for name, value in fix.settings.items() if name not in KEPT}
     before, asked = case.asked.model_dump(), text_plan(case.plan.model_dump() | wanted)
-    tamed = tame(asked, case.facts, limits) if case.facts else None
-    if tamed and not tamed.possible:
+    avoided = avoid_known_failures(asked, case.facts, limits) if case.facts else None
+    if avoided and not avoided.possible:
         return None
-    after = asked.model_copy(update=tamed.settings) if tamed else asked
+    after = asked.model_copy(update=avoided.settings) if avoided else asked
     changed = {name: value for name, value in after.model_dump().items() if value != before[name]}
     if not changed or changed in tried:
         return None
-    remembered = tuple(dict.fromkeys(point.run for point in tamed.because if point.run)) if tamed else ()
+    remembered = tuple(dict.fromkeys(point.run for point in avoided.because if point.run)) if avoided else ()
     return Repair(finding=finding, fix=fix, settings=changed, remembered=remembered, words=_words(finding, fix, remembered, case))
 
 

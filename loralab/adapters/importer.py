@@ -39,7 +39,7 @@ UNPICKLE_SECONDS = 300
 ParsePlan = Callable[[dict[str, Any]], Plan]
 
 
-def bring(home: Path, catalog: Catalog, given: Sequence[Path], parse: ParsePlan, base: str = "", data: str = "") -> str:
+def import_adapter(home: Path, catalog: Catalog, given: Sequence[Path], parse: ParsePlan, base: str = "", data: str = "") -> str:
     """Make a run of an adapter; returns its id. `base`: the model it belongs to, where its own settings do not say; `data`: examples;
     `parse`: types a plan, raising LabError.
 

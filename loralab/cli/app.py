@@ -41,12 +41,10 @@ from loralab.cli.console import (
 )
 from loralab.core import paths
 from loralab.core.errors import LabError, Problem, RunFailed, UserError, classify
+from loralab.core.records import Proposal
 from loralab.core.words import size
-from loralab.lab import Lab
-from loralab.machine.checkup import checkup, letter
-from loralab.planning.estimate import disk_words, stage_words
+from loralab.lab import Lab, disk_words, letter, stage_words
 from loralab.setup.opened import choose_port, running_link
-from loralab.tasks import parse_plan
 
 app = typer.Typer(
     help="LoRALab: teach a language model your examples, on this computer.",
@@ -62,7 +60,7 @@ def doctor(json: Json = False, home: Home = None) -> None:
     lab = Lab(home)
     lab.measure_speed()
     machine, starter = lab.machine(), lab.check_model("starter")
-    found = checkup(machine, starter)
+    found = lab.checkup(machine)
     data = {"home": str(lab.home), "starter": starter.ok, "machine": machine, "packages": machine.versions, "findings": found}
     Output(json).give(data, letter(machine, found, lab.home, terminal.width()))
 
@@ -129,7 +127,7 @@ def plan(file: File, model: Model = "starter", settings: Set = None, role: Role 
     rows = [(name, value, proposal.reasons.get(name, "")) for name, value in proposal.plan.items()]
     found = proposal.footprint
     if lab.check_model(model).present:
-        found = lab.trace(proposal.plan, lab.profile(source(lab, file), model, proposal.plan["roles"], proposal.plan["learn_from"]))
+        found = lab.trace(proposal, lab.profile(source(lab, file), model, proposal.plan["roles"], proposal.plan["learn_from"]))
     text = [terminal.table(rows, ("setting", "value", "why")), found.words, f"{stage_words(found)} {disk_words(found)}".strip()]
     text += [str(problem) for problem in proposal.problems]
     Output(json).give(proposal.model_copy(update={"footprint": found}).model_dump(), "\n".join(text))
@@ -151,23 +149,23 @@ def train(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     """Train an adapter on a file of examples."""
     lab, out = Lab(home), Output(json)
     if plan is not None:
-        values = repeated(lab, plan, settings, file)
+        values: dict[str, Any] | Proposal = repeated(lab, plan, settings, file)
     elif file:
         proposal = propose_for(lab, file, model, chosen(settings), role)
         for problem in proposal.problems:
             if problem.severity == "error":
                 raise UserError(problem.what, problem.todo, code=problem.code)
             out.say(str(problem))
-        values = proposal.plan
+        values = proposal
     else:
         raise UserError("There is nothing to train on.", "Name a file of examples: python -m loralab train FILE.", code="no_file")
     begin: Begin = ctx.obj or _begin
     conclude(lab, begin(lab, values, out, anyway), out, detach=detach)
 
 
-def _begin(lab: Lab, values: dict[str, Any], _out: Output, _anyway: bool) -> str:
+def _begin(lab: Lab, plan: dict[str, Any] | Proposal, _out: Output, _anyway: bool) -> str:
     """Start a run without asking anybody."""
-    return lab.start(values)
+    return lab.start(plan)
 
 
 @app.command()
@@ -183,7 +181,7 @@ def pretrain(
     if not corpus.is_file():
         raise UserError(f"There is no file {corpus}.", "Give a .jsonl or .jsonl.xz file with a “text” field per line.", code="no_file")
     values = {"task": "pretrain", "dataset": str(corpus.resolve()), **chosen(settings, "pretrain")}
-    conclude(lab, lab.start(parse_plan(values)), Output(json), detach=detach)
+    conclude(lab, lab.start(values), Output(json), detach=detach)
 
 
 @app.command()

@@ -19,8 +19,7 @@ from loralab.core.errors import RunFailed, UserError
 from loralab.core.events import RunView
 from loralab.core.records import Proposal
 from loralab.core.strict_json import plain
-from loralab.lab import Lab
-from loralab.tasks import parse_plan, tasks
+from loralab.lab import Lab, parse_plan, tasks
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
 Home = Annotated[Path | None, typer.Option("--home", help="Workspace folder (default: LORALAB_HOME, or LoRALab in your home).")]
@@ -53,7 +52,7 @@ class Output:
         sys.stdout.flush()
 
 
-Begin = Callable[[Lab, dict[str, Any], Output, bool], str]  # (lab, plan, where to speak, start anyway) -> run
+Begin = Callable[[Lab, dict[str, Any] | Proposal, Output, bool], str]  # (lab, plan, where to speak, start anyway) -> run
 
 
 def pairs(given: Sequence[str] | None, option: str = "--set") -> dict[str, str]:

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from loralab.datasets.profile import sample
-from loralab.lab import Lab
+from loralab.lab import Lab, sample
 
 SAMPLE = "customer_messages"  # the bundled data set whose lesson shows at a glance: an answer is right or wrong, not just other
 MINUTES = 1.2  # of training; reading, judging and answering come on top, and all of it stays under three minutes on two cores
@@ -18,7 +17,7 @@ def start(lab: Lab, changes: dict[str, Any], name: str = SAMPLE) -> str:
     """Profile the sample, let the planner plan, start the run; returns its id. `changes` are settings the person has fixed."""
     profile = lab.profile(sample(name).path)
     proposal = lab.propose(profile, **{"title": f"Demo: {sample(name).title}", "max_minutes": MINUTES, **changes})
-    return lab.start(proposal.plan)
+    return lab.start(proposal)
 
 
 def result(report: dict[str, Any]) -> dict[str, Any]:

@@ -13,8 +13,7 @@ from loralab.cli import export_commands, terminal
 from loralab.cli.console import Detach, Home, Json, Output, Run, conclude, follow, newest, succeed
 from loralab.core.paths import write_atomic
 from loralab.core.words import figure
-from loralab.lab import Lab
-from loralab.serve.client import ChatServer
+from loralab.lab import ChatServer, Lab
 
 
 def register(app: typer.Typer) -> None:

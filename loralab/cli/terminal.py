@@ -11,7 +11,7 @@ from typing import Any, TextIO
 
 from loralab.core.events import Adjusted, RunView
 from loralab.core.words import duration, figure
-from loralab.reports.incidents import adjustment
+from loralab.lab import adjustment
 
 PLAIN_EVERY = 5.0  # seconds between two lines where the output is a file and a line cannot be written over
 BAR = 24

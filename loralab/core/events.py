@@ -5,16 +5,15 @@ Invariant: one writer per log; a line is whole or it is not there; everything sh
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError
 
 from loralab.core.facts import Facts
-from loralab.core.log import drop_torn_line
+from loralab.core.log import AppendLog, Unreadable
 from loralab.core.old_logs import modern
 from loralab.core.records import Artifact, Provenance, Record, Sample, Score
 
@@ -180,66 +179,51 @@ _EVENT: TypeAdapter[Event] = TypeAdapter(Event)
 _PRESENT: TypeAdapter[Event] = TypeAdapter(_Present)
 
 
+class _Lines(AppendLog[Event]):
+    def _dumped(self, entry: Event) -> bytes:
+        return entry.model_dump_json().encode()
+
+    def _parsed(self, line: bytes) -> Event:
+        try:
+            old = b'"type":"noted"' in line and b'"code":' not in line
+            return (_EVENT if old else _PRESENT).validate_json(line)
+        except ValidationError:
+            # A line of a newer version or a damaged disk block: say so where people look, and keep the rest of the run readable.
+            return Noted(text="A line of this run's log could not be read.")
+
+
 class EventLog:
-    """The writing end: append and flush, line by line. A line the disk does not take waits in `unwritten`, and nothing overtakes it."""
+    """The writing end of a worker, line by line. A line the disk does not take waits in `unwritten`, and nothing overtakes it."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        drop_torn_line(path)
-        self._file = path.open("ab", buffering=0)
-        self.unwritten = b""
+        self.unwritten: tuple[Event, ...] = ()
 
     def __call__(self, event: Event) -> bool:
         """Append; whether this and all before it is with the system now."""
-        self.unwritten += event.model_dump_json().encode() + b"\n"
+        self.unwritten += (event,)
         return self.flush()
 
     def flush(self) -> bool:
-        """Write what waits; whether all of it is with the system now. A full disk takes part of a line, and the rest later."""
+        """Write what waits; whether all of it is with the system now."""
         try:
             while self.unwritten:
-                self.unwritten = self.unwritten[self._file.write(self.unwritten) or 0 :]
+                append(self.path, self.unwritten[0])
+                self.unwritten = self.unwritten[1:]
         except OSError:
             return False
         return True
 
-    def close(self) -> None:
-        self._file.close()
-
 
 def append(path: Path, *events: Event) -> None:
-    """Write events of a run whose worker is gone: all of them, or none and OSError. The caller says what the disk did not take."""
-    drop_torn_line(path)
-    raw = b"".join(event.model_dump_json().encode() + b"\n" for event in events)
-    with path.open("ab", buffering=0) as file:
-        before = file.seek(0, os.SEEK_END)
-        try:
-            while raw:
-                raw = raw[file.write(raw) or 0 :]
-        except OSError:
-            file.truncate(before)  # no half event, and none of two that belong together
-            raise
+    """Add events: all of them, or none and OSError. Who writes for a run whose worker is gone says what the disk did not take."""
+    _Lines(path, _PRESENT).append(*events)
 
 
 def read(path: Path, offset: int = 0) -> tuple[list[Event], int]:
     """Events from byte `offset` on, and the offset to ask from next time. A line still being written is left for then."""
-    if not path.exists():
-        return [], offset
-    with path.open("rb") as file:
-        file.seek(offset)
-        raw = file.read()
-    whole = raw.rfind(b"\n") + 1
-    return list(_parse(raw[:whole].splitlines())), offset + whole
-
-
-def _parse(lines: Iterable[bytes]) -> Iterator[Event]:
-    for line in lines:
-        try:
-            old = b'"type":"noted"' in line and b'"code":' not in line
-            yield (_EVENT if old else _PRESENT).validate_json(line)
-        except ValidationError:
-            # A line of a newer version or a damaged disk block: say so where people look, and keep the rest of the run readable.
-            yield Noted(text="A line of this run's log could not be read.")
+    lines, offset = _Lines(path, _PRESENT).read(offset)
+    return [line for line in lines if not isinstance(line, Unreadable)], offset
 
 
 class RunView(Record):

@@ -247,8 +247,3 @@ def is_control(job: Job, of: str = "") -> bool:
 def parse_job(raw: bytes) -> Job:
     """The job of a job.json. Raises ValidationError where it is none."""
     return _JOB.validate_json(raw)
-
-
-def job_of(values: dict[str, Any]) -> Job:
-    """The job of a plain dict, as job.json holds it. Raises ValidationError where it is none."""
-    return _JOB.validate_python(values)

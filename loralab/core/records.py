@@ -283,7 +283,7 @@ class Footprint(Record):
 
     memory_bytes: int  # the middle estimate, which is shown
     free_bytes: int
-    careful_bytes: int = 0  # what it hardly ever goes beyond: it decides whether a run may begin
+    upper_bytes: int = 0  # what it hardly ever goes beyond: it decides whether a run may begin
     host_bytes: int = 0  # main memory beside the card's, where something is offloaded
     runs: int = 0  # of this kind on this computer that corrected the number
     error: float | None = None  # share by which the number is usually off, where it is not the stage's own
@@ -310,7 +310,7 @@ class Proposal(Record):
     reasons: dict[str, str]
     footprint: Footprint
     problems: tuple[Problem, ...] = ()
-    ways: tuple[Alternative, ...] = ()  # where it does not fit, the nearest first
+    alternatives: tuple[Alternative, ...] = ()  # where it does not fit, the nearest first
 
 
 class Provenance(Record):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from loralab.core.errors import UserError
 from loralab.core.facts import Facts
@@ -18,7 +18,6 @@ from loralab.datasets.dataset import fingerprint
 from loralab.datasets.profile import content_id, quantiles, split
 from loralab.models.model_folder import own_template, read_json, shape_of
 from loralab.models.tokenize import Encoded, TextEncoder
-from loralab.tasks.text import TextPlan
 
 BLOCK = 500  # neighbouring examples looked at together where a file is sampled
 COUNTS = (
@@ -102,7 +101,20 @@ def of_model(folder: Path) -> dict[str, Any]:
     }
 
 
-def of_plan(plan: TextPlan, encoder: TextEncoder, examples: Sequence[Example], most: int = 0) -> Facts:
+class TokenPlan(Protocol):
+    """What facts need to know of a plan whose examples are read as tokens."""
+
+    @property
+    def max_length(self) -> int: ...
+    @property
+    def learn_from(self) -> str: ...
+    @property
+    def heldout_share(self) -> float: ...
+    @property
+    def seed(self) -> int: ...
+
+
+def of_plan(plan: TokenPlan, encoder: TextEncoder, examples: Sequence[Example], most: int = 0) -> Facts:
     """The facts of a plan before it runs. With `most`, only so many are looked at; counts are scaled up then (see `looked`)."""
     everyone, examples = len(examples), sampled(examples, most)
     parts: list[list[tuple[Encoded, Example]]] = []
@@ -136,7 +148,7 @@ def _scaled(found: Facts, looked: int, everyone: int) -> Facts:
     return found.model_copy(update=counts | {"looked": looked, "tokens": found.tokens | totals})
 
 
-def _encoded(plan: TextPlan, encoder: TextEncoder, part: Sequence[Example], refused: list[int]) -> list[tuple[Encoded, Example]]:
+def _encoded(plan: TokenPlan, encoder: TextEncoder, part: Sequence[Example], refused: list[int]) -> list[tuple[Encoded, Example]]:
     """Examples with their tokens; where the template refuses some, the others, with the rows of these in `refused`."""
     try:
         return list(zip(encoder.many(part, plan.max_length, plan.learn_from), part, strict=True))

@@ -7,22 +7,29 @@ the top; torch is imported inside the functions, because the app may list the me
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
 
 from loralab.core import plugins
 from loralab.core.errors import LabError
 from loralab.core.judgement import Note
 from loralab.core.records import Example, Message, Plan, Score
+from loralab.evaluations.shared.answers import Answer, Answered, switched, write_both
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from loralab.evaluations.shared.second_opinion import Opinion
     from loralab.models.tokenize import TextEncoder
+
+__all__ = ["Answer", "Answered", "Evaluation", "Judged", "Judging", "Measured", "answered", "evaluations", "switched"]
+
 APART = ("shared",)  # holds no measure
+ORDER = 0  # seed of the order in which answers are written
 
 
 class Judged(Protocol):
@@ -41,34 +48,6 @@ class Judged(Protocol):
     def loss(self, batch: Any) -> tuple[Tensor, int]:
         """Summed loss and number of targets."""
         ...
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What one of the two wrote: `ended` says it ended its turn by itself, `active` which adapters took part (read off the layers)."""
-
-    text: str
-    ended: bool
-    tokens: int
-    active: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Answered:
-    """A held-out example answered before and after training: greedy, the same template, in the same process."""
-
-    example: Example
-    prompt: list[Message] | str
-    reference: str
-    before: Answer
-    after: Answer
-
-    @property
-    def question(self) -> str:
-        """The last thing a person said, or the opening of a text."""
-        if isinstance(self.prompt, str):
-            return self.prompt
-        return next((turn.content for turn in reversed(self.prompt) if turn.role == "user"), "")
 
 
 @dataclass
@@ -104,10 +83,26 @@ class Judging:
     def answers(self) -> list[Answered]:
         """The answers both wrote; written on first use."""
         if self.written is None:
-            from loralab.evaluations.shared.answers import write_answers
-
-            self.written = write_answers(self)
+            self.written = self._write()
         return self.written
+
+    def _write(self) -> list[Answered]:
+        """Both answers to as many held-out examples as are allowed; at least one, and what there is when it is stopped."""
+        examples = self.session.heldout_examples
+        order = np.random.default_rng(ORDER).permutation(len(examples))[: self.most_answers]
+        begun, written = time.monotonic(), []
+        training = self.session.model.training
+        self.session.model.eval()
+        try:
+            for i in order:
+                self.cut_short = bool(written) and self.stop()
+                if self.cut_short or (written and time.monotonic() - begun > self.seconds):
+                    break
+                self.note("writing answers", len(written) / len(order))
+                written.append(write_both(self.session, examples[int(i)]))
+        finally:
+            self.session.model.train(training)
+        return sorted(written, key=lambda pair: pair.example.row)
 
 
 @dataclass(frozen=True)
@@ -146,13 +141,6 @@ class Evaluation:
 def evaluations() -> dict[str, Evaluation]:
     """All measures by name."""
     return {evaluation.name: evaluation for evaluation in plugins.discover("loralab.evaluations", "EVALUATION", APART).values()}
-
-
-def switched(model: nn.Module, *, adapter: bool) -> AbstractContextManager[Any]:
-    """Within it the adapter takes part, or the model is the bare base."""
-    from loralab.serve.generate import adapter_off
-
-    return nullcontext() if adapter else adapter_off(model)
 
 
 def answered(model: nn.Module, encoder: TextEncoder, messages: Sequence[Message], limit: int) -> str:

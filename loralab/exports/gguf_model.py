@@ -21,7 +21,7 @@ NAMES = {
     "q5_k_m": "Q5_K_M: a little larger and closer to the original",
     "q6_k": "Q6_K: hardly to be told from the original",
     "q8_0": "Q8_0: half the size of F16 and as good",
-    "q2_k": "Q2_K: the smallest, noticeably worse; needs llama.cpp here",
+    "q2_k": "Q2_K: the smallest, noticeably worse",
     "f16": "F16: sixteen bits, as good as exact",
     "bf16": "BF16: sixteen bits, exactly as most models were trained",
     "f32": "F32: exact and four times as large as Q8_0; for checking",
@@ -36,8 +36,12 @@ def refuse(source: Source) -> Problem | None:
     if missing:
         return missing
     from loralab.exports.gguf.families import refused
+    from loralab.exports.gguf.recipe import K_QUANTS, VARIANTS
+    from loralab.runtimes.llama.parent import packing_library
 
-    return refused(read_json(source.model / "config.json"))
+    asked = VARIANTS.get(source.variant)
+    closed = asked and asked.kind in K_QUANTS and not packing_library()
+    return refused(read_json(source.model / "config.json")) or (_no_packing(source.variant) if closed else None)
 
 
 def needs_bytes(source: Source) -> int:
@@ -112,34 +116,33 @@ class _Packing:
 
 
 def _foreign(variant: Any) -> _Packing | None:
-    """What packs k-quants by ggml itself; None where that is not wanted, or not to be had and ours will do.
+    """What packs k-quants, tried on one block: a library that is there may still keep its packing to itself. None for other types.
 
-    Raises Unavailable when nothing else can write the variant.
+    Raises Unavailable where it cannot be had.
     """
-    from loralab.exports.gguf.packing import K_QUANTS, OURS
-    from loralab.runtimes.llama.parent import MISSING
-
-    found = _ggml() if variant.kind in K_QUANTS else None
-    if found is None and variant.kind in K_QUANTS and variant.kind not in OURS:
-        what = f"{variant.name.upper()} can only be written by llama.cpp itself, which is not installed here or does not offer it."
-        raise Unavailable(what, f"{MISSING} Or choose q4_k_m, which needs nothing.", code="no_llama_cpp")
-    return found
-
-
-def _ggml() -> _Packing | None:
-    """Tried on one block: a library that is there may still keep its packing to itself."""
+    from loralab.exports.gguf.recipe import K_QUANTS
     from loralab.runtimes.llama.parent import packing_library
 
-    library = packing_library()
-    if not library:
+    if variant.kind not in K_QUANTS:
         return None
-    found = _Packing(library)
-    try:
-        found.pack("Q4_K", 256, bytes(4 * 256))
-    except LabError:
-        found.close()
-        return None
-    return found
+    if library := packing_library():
+        found = _Packing(library)
+        try:
+            found.pack("Q4_K", 256, bytes(4 * 256))
+        except LabError:
+            found.close()
+        else:
+            return found
+    problem = _no_packing(variant.name)
+    raise Unavailable(problem.what, problem.todo, code=problem.code)
+
+
+def _no_packing(variant: str) -> Problem:
+    what = (
+        f"{variant.upper()} is packed by llama.cpp's own library, and the one on this computer does not offer that (on Windows none does)."
+    )
+    todo = "Choose q8_0, which every computer can make: twice the size of q4_k_m, and as good as the original."
+    return Problem(code="no_llama_cpp", what=what, todo=todo)
 
 
 def opened(source: Source, folder: Path, room: Path, context: int) -> Any:

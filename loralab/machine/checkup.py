@@ -13,7 +13,6 @@ from typing import Literal
 from loralab.core.records import Record
 from loralab.machine.gpu import Gpu
 from loralab.machine.hardware import Machine, OptionalPart
-from loralab.models.model_check import ModelCheck
 
 GB = 1e9
 LITTLE_MEMORY, LITTLE_DISK = 2 * GB, 5 * GB  # the starter trains in half a gigabyte, a model of 0.5 B weights in fp32 in four
@@ -31,8 +30,8 @@ class Finding(Record):
     todo: str = ""
 
 
-def checkup(machine: Machine, starter: ModelCheck) -> tuple[Finding, ...]:
-    """Everything there is to say, in the order in which it matters."""
+def checkup(machine: Machine, starter: str, *, starter_ok: bool) -> tuple[Finding, ...]:
+    """Everything there is to say, in the order in which it matters; `starter` says what the bundled model is good for."""
     return (
         *_processor(machine),
         _speed(machine),
@@ -40,9 +39,9 @@ def checkup(machine: Machine, starter: ModelCheck) -> tuple[Finding, ...]:
         *_graphics(machine),
         _disk(machine),
         _software(machine),
-        Finding(name="Starter model", state="fine", what=starter.words)
-        if starter.ok
-        else Finding(name="Starter model", state="wrong", what=starter.words, todo="Download LoRALab again: data/starter is part of it."),
+        Finding(name="Starter model", state="fine", what=starter)
+        if starter_ok
+        else Finding(name="Starter model", state="wrong", what=starter, todo="Download LoRALab again: data/starter is part of it."),
         *_optional(machine),
     )
 

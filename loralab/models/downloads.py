@@ -23,10 +23,10 @@ from loralab.core.records import Artifact
 from loralab.core.words import size
 from loralab.models import hub
 from loralab.models.catalog import MARKER
-from loralab.models.hub import HubModel, check_on_hub, download_size
+from loralab.models.hub import HubModel, check_on_hub
 from loralab.models.model_folder import obstacles, read_json, weight_files
 
-__all__ = ["check_on_hub", "download_size", "run"]
+__all__ = ["check_on_hub", "run"]
 
 SPARE = 200_000_000  # bytes of disk left free for everything else
 CHUNK = 1 << 20  # bytes between two looks at the stop file; the hub library's own 10 MB are ten seconds on a slow line

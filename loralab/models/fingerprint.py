@@ -78,7 +78,7 @@ def keep(run_folder: Path, model: Path) -> None:
     """Write down what a run's base is, once. Raises UserError where it was written before and the base is another one now."""
     path = run_folder / FILE
     if path.is_file():
-        insist(run_folder, model)
+        require_same_base(run_folder, model)
     elif (model / "config.json").is_file():
         try:
             found = print_of(model)
@@ -119,7 +119,7 @@ def differs(then: dict[str, str], now: dict[str, str], name: str) -> Problem | N
     )
 
 
-def insist(run_folder: Path, model: Path) -> None:
+def require_same_base(run_folder: Path, model: Path) -> None:
     """Raise UserError where the base is another one than the run was trained on, Unavailable where it is gone."""
     if not (model / "config.json").is_file():
         raise Unavailable("The base model is not on this computer any more.", AGAIN, code="not_downloaded")

@@ -120,15 +120,6 @@ def _any(name: str, patterns: tuple[str, ...]) -> bool:
     return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
 
 
-def download_size(model: str) -> int | None:
-    """Bytes a download will take: the Hub's word, otherwise the catalogue's, otherwise None."""
-    try:
-        return look_up(model).bytes
-    except LabError:
-        entry = hub_entry(model)
-        return entry.download_bytes if entry else None
-
-
 def check_on_hub(check: ModelCheck) -> ModelCheck:
     """A check of a model that is not here, made complete with what the Hub says. Models that are here come back as they are."""
     if check.present or (check.entry and not check.entry.hub_id) or any(p.code in ("unknown_model", "no_folder") for p in check.problems):

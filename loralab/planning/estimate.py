@@ -6,9 +6,9 @@ trace or a probe measured replaces the closed form part by part and nothing else
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from loralab.core.records import DatasetProfile, Footprint, Predicted
+from loralab.core.records import DatasetProfile, Footprint, Plan, Predicted
 from loralab.core.words import about, size
 from loralab.machine.hardware import Machine
 from loralab.models.model_check import ModelCheck
@@ -26,6 +26,7 @@ __all__ = [
     "fits",
     "footprint",
     "load",
+    "predicted",
     "seconds",
     "stage_words",
     "tokens_per_second",
@@ -60,35 +61,30 @@ def footprint(
     if model.shape is None:
         return Footprint(memory_bytes=0, free_bytes=free, stage="unknown", words="What it needs is known once the model is here.")
     found = dict(measured) if measured else parts(plan, model, machine, profile)
-    if "reserve" not in found:
-        found["reserve"] = reserve(machine, sum(found.values()))
+    found.setdefault("reserve", reserve(machine, sum(found.values())))
     where = device(machine)
-    training = seconds(plan, model, machine, profile, past)
-    duration, off = _duration(training, past, f"{where} | {basis(plan, machine, past)}", plan.base_model)
     counted = _counted(found, machine)
-    name = key(where, model.architecture, plan)
     said = Predicted(
-        key=name,
+        key=key(where, model.architecture, plan),
         device=where,
         pace=basis(plan, machine, past),
         memory={stage: counted["memory"]},
         step={stage: counted["step"]},
         weights=counted["weights"],
         process=counted["process"],
-        seconds=training,
+        seconds=seconds(plan, model, machine, profile, past),
         disk=run_bytes(plan, model),
     )
-    step, process = past.memory.get(f"{stage} | {name}", ()), past.process.get(where, ())
+    duration, off = _duration(said.seconds, past, f"{where} | {said.pace}", plan.base_model)
+    takes = "" if duration is None else f"; takes {about(duration)}{f' ({off})' if off else ''}"
+    step, process = past.memory.get(f"{stage} | {said.key}", ()), past.process.get(where, ())
     found = _corrected(found, counted, correction(step), correction(process))
     needed = sum(found.values())
     careful = _careful(counted, step, process, MARGINS.get(stage, MARGINS["closed form"]))
     fetch = model.entry.download_bytes if model.entry and not model.present else 0
-    words = f"needs about {size(needed)}, you have {size(free)} free: {verdict(needed, free, careful)}"
-    if duration is not None:
-        words += f"; takes {about(duration)}{f' ({off})' if off else ''}"
     return Footprint(
         memory_bytes=needed,
-        careful_bytes=careful,
+        upper_bytes=careful,
         free_bytes=free,
         seconds=duration,
         disk_bytes=fetch + int(run_bytes(plan, model) * correction(past.disk)),
@@ -99,8 +95,13 @@ def footprint(
         runs=_runs(step, process),
         error=_usual(counted, step, process, rough=stage == "trace" and scattered(model, machine)),
         predicted=said,
-        words=words,
+        words=f"needs about {size(needed)}, you have {size(free)} free: {verdict(needed, free, careful)}{takes}",
     )
+
+
+def predicted(plan: Plan, model: ModelCheck, machine: Machine, profile: Callable[[], DatasetProfile], past: Experience) -> Predicted | None:
+    """What the closed form says of a plan, uncorrected; None of a plan that it knows nothing about. Only then are its examples read."""
+    return footprint(plan, model, machine, profile(), past=past).predicted if type(plan) is TextPlan else None
 
 
 def _counted(found: dict[str, int], machine: Machine) -> dict[str, int]:
@@ -166,7 +167,7 @@ def run_bytes(plan: TextPlan, model: ModelCheck) -> int:
 
 def fits(needs: Footprint, machine: Machine, share: float = FITS) -> bool:
     """Whether a run may begin, or with `share` HEADROOM, whether the planner would choose it; unknown models are taken to fit."""
-    return needs.careful_bytes <= share * needs.free_bytes and needs.host_bytes <= HEADROOM * machine.memory_free
+    return needs.upper_bytes <= share * needs.free_bytes and needs.host_bytes <= HEADROOM * machine.memory_free
 
 
 def verdict(needed: int, free: int, careful: int | None = None) -> str:

@@ -181,10 +181,10 @@ class RowsAtOnce(NamedTuple):
 
 def rows_that_fit(plan: TextPlan, profile: DatasetProfile | None, needs: Footprint) -> RowsAtOnce | None:
     """Rows at once, now and as many as the free memory takes; None where it fits. Results of layers grow with them, no more."""
-    if needs.careful_bytes <= estimate.FITS * needs.free_bytes:
+    if needs.upper_bytes <= estimate.FITS * needs.free_bytes:
         return None
     row = load(plan, profile).row
     rows = rows_at_once(plan, row)
     grows = needs.parts.get("activations", 0) + needs.parts.get("head", 0)
-    left = estimate.HEADROOM * needs.free_bytes - (needs.careful_bytes - grows)
+    left = estimate.HEADROOM * needs.free_bytes - (needs.upper_bytes - grows)
     return RowsAtOnce(row, rows, int(rows * left / grows) if grows else 0)

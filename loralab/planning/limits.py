@@ -190,7 +190,7 @@ def _versions(facts: Facts) -> str:
 # ---- a plan that is not ruled out --------------------------------------------------------------------------------------------
 
 
-class Tamed(Record):
+class Avoided(Record):
     """A plan moved out of what is known to fail: what was changed, and because of which failure."""
 
     settings: dict[str, Any]
@@ -202,18 +202,18 @@ SMALLER_RATE = 5.0  # as remedy.GENTLER: what a run that ran away goes on with
 LEAST_TOKENS = 16  # of an example
 
 
-def tame(plan: TextPlan, facts: Facts, limits: Limits, fixed: frozenset[str] = frozenset()) -> Tamed:
+def avoid_known_failures(plan: TextPlan, facts: Facts, limits: Limits, fixed: frozenset[str] = frozenset()) -> Avoided:
     """The least change after which no remembered failure rules the plan out, on the settings that are not `fixed`."""
     settings: dict[str, Any] = {}
     because: list[Point] = []
     while failure := limits.against(points(plan, facts)):
         change = next((c for c in _smaller(plan, facts, failure) if not c.keys() & fixed), None)
         if change is None:
-            return Tamed(settings=settings, because=(*because, failure), possible=False)
+            return Avoided(settings=settings, because=(*because, failure), possible=False)
         because += [failure] if failure not in because else []
         settings |= change
         plan = plan.model_copy(update=change)
-    return Tamed(settings=settings, because=tuple(because))
+    return Avoided(settings=settings, because=tuple(because))
 
 
 def _smaller(plan: TextPlan, facts: Facts, failure: Point) -> Iterable[dict[str, Any]]:
@@ -243,11 +243,11 @@ def _smaller(plan: TextPlan, facts: Facts, failure: Point) -> Iterable[dict[str,
         yield {"max_length": longest // 2}
 
 
-def because(tamed: Tamed) -> str:
+def because(avoided: Avoided) -> str:
     """Why a setting was moved away from a failure."""
-    runs = list(dict.fromkeys(point.run for point in tamed.because if point.run))
+    runs = list(dict.fromkeys(point.run for point in avoided.because if point.run))
     shown = " and ".join(runs[:2]) or "An earlier run"
-    memory = any(point.kind == "memory" for point in tamed.because)
+    memory = any(point.kind == "memory" for point in avoided.because)
     return f"{shown} {'ran out of memory' if memory else 'ran away'} with more, so this stays well below it."
 
 

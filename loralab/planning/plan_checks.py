@@ -104,16 +104,16 @@ def machine_problems(plan: TextPlan, machine: Machine, needs: Footprint) -> list
     return found
 
 
-def does_not_fit(plan: TextPlan, model: ModelCheck, needs: Footprint, ways: list[str]) -> Problem:
+def does_not_fit(plan: TextPlan, model: ModelCheck, needs: Footprint, alternatives: list[str]) -> Problem:
     """The error of a plan that needs more memory than there is, with the nearest plans that fit in words."""
     what = f"{model.name} with these settings needs about {size(needs.memory_bytes)} and {size(needs.free_bytes)} are free."
-    if needs.careful_bytes > needs.memory_bytes and needs.memory_bytes <= needs.free_bytes:
-        what += f" It may need {size(needs.careful_bytes)} at times, which is too close."
+    if needs.upper_bytes > needs.memory_bytes and needs.memory_bytes <= needs.free_bytes:
+        what += f" It may need {size(needs.upper_bytes)} at times, which is too close."
     if plan.offload and needs.host_bytes:
         what += f" Beside the card, {needs.host_bytes / 1e9:.1f} GB of main memory are filled."
-    if not ways:
+    if not alternatives:
         return _error("does_not_fit", what, "Close other programs, or train on a computer with more memory.")
-    return _error("does_not_fit", what, f"These fit: {'; or '.join(ways)}.")
+    return _error("does_not_fit", what, f"These fit: {'; or '.join(alternatives)}.")
 
 
 def mode_reason(plan: TextPlan, name: str, value: Any, profile: DatasetProfile | None, *, fits: bool) -> str:

@@ -22,7 +22,7 @@ from loralab.models.catalog import hub_entry
 from loralab.models.model_check import ModelCheck, absent
 from loralab.planning import estimate, fit
 from loralab.planning.calibration import Experience
-from loralab.planning.limits import because, never_twice, points, tame
+from loralab.planning.limits import avoid_known_failures, because, never_twice, points
 from loralab.planning.memory import load
 from loralab.planning.plan_checks import check_text, does_not_fit, machine_problems, mode_reason
 from loralab.planning.priors import SETTINGS, Priors, Sweep, learn, likeness
@@ -129,7 +129,7 @@ def propose(
     """
     draft = _Draft(profile, model, machine, past or Experience(), priors or Priors(), _facts(profile, model, machine), _fixed(changes))
     _fill(draft)
-    away = tame(draft.plan, draft.facts, draft.priors.limits, frozenset(draft.fixed))
+    away = avoid_known_failures(draft.plan, draft.facts, draft.priors.limits, frozenset(draft.fixed))
     if away.settings:
         draft.moved, draft.why_moved = away.settings, because(away)
         _fill(draft)
@@ -138,13 +138,13 @@ def propose(
         draft.reasons["token_budget"] += f" It is known to fit: {fits.run} ran with as much."
     needs = estimate.footprint(plan, model, machine, profile, past=draft.past)
     problems = [*model.problems, *check_text(plan, profile), *machine_problems(plan, machine, needs)]
-    ways: tuple[Alternative, ...] = ()
+    alternatives: tuple[Alternative, ...] = ()
     if not estimate.fits(needs, machine):
         nearest = _ways(draft, plan) if look_further else ()
-        ways = tuple(Alternative(settings=change, words=fit.words(plan, change, profile)) for change in nearest)
-        problems.append(does_not_fit(plan, model, needs, [way.words for way in ways]))
+        alternatives = tuple(Alternative(settings=change, words=fit.words(plan, change, profile)) for change in nearest)
+        problems.append(does_not_fit(plan, model, needs, [way.words for way in alternatives]))
     problems += [] if away.possible else [never_twice(away.because[-1])]
-    return Proposal(plan=plan.model_dump(), reasons=draft.reasons, footprint=needs, problems=tuple(problems), ways=ways)
+    return Proposal(plan=plan.model_dump(), reasons=draft.reasons, footprint=needs, problems=tuple(problems), alternatives=alternatives)
 
 
 def updates(plan: Plan, profile: DatasetProfile) -> int:

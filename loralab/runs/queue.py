@@ -28,7 +28,7 @@ LOCK_SECONDS = 10.0
 TAIL = 4096  # bytes
 
 
-class Turn(Record):
+class QueueEntry(Record):
     """A run in the queue. `position` 0 has the machine now, 1 is the next."""
 
     run: str
@@ -47,7 +47,7 @@ class _Order(Record):
 # ---- what a person sees and does -------------------------------------------------------------------------------------------
 
 
-def listed(home: Path) -> tuple[Turn, ...]:
+def listed(home: Path) -> tuple[QueueEntry, ...]:
     """The run that has the machine (position 0; none when it is free), then those that wait, next first."""
     if _read(home) is None:
         with _lock(home):
@@ -284,9 +284,9 @@ def _kind(job: Job | None) -> str:
     return job.kind if job else ""
 
 
-def _turn(home: Path, run: str, position: int) -> Turn:
+def _turn(home: Path, run: str, position: int) -> QueueEntry:
     job = _job(_folder(home, run))
-    return Turn(run=run, kind=_kind(job), title=job.title if job else "", position=position)
+    return QueueEntry(run=run, kind=_kind(job), title=job.title if job else "", position=position)
 
 
 def _wait_in_line(path: Path, step: int, *, new: bool) -> None:

@@ -72,7 +72,6 @@ class RunFolder:
     def close(self) -> None:
         """At the end of a worker: nothing is held back any more."""
         self.reserve.give()
-        self.log.close()
 
     @property
     def stop_asked(self) -> bool:

@@ -75,7 +75,7 @@ def open_speaker(model: Path, adapter: str, precision: str = "", penalty: float 
     if adapter and not (Path(adapter) / "adapter_config.json").is_file():
         raise UserError("The adapter's folder is gone or incomplete.", "Train it again, or choose another run.", code="no_adapter")
     if adapter:
-        fingerprint.insist(Path(adapter).parent.parent, model)
+        fingerprint.require_same_base(Path(adapter).parent.parent, model)
     from peft import PeftModel  # heavy: only once it is known that there is something to load
 
     from loralab.runtimes.base_model import device, load_base

@@ -29,7 +29,7 @@ def run(folder: RunFolder) -> dict[str, Any]:
     asked = folder.asked(EvaluateJob)
     judged = read_job(folder.path.parent / asked.of)
     model = asked.model or judged.model
-    fingerprint.insist(folder.path.parent / judged.run, Path(model))
+    fingerprint.require_same_base(folder.path.parent / judged.run, Path(model))
     plan = parse_plan(judged.plan)
     session: Any = tasks()[plan.task].open(plan, folder.with_job(judged.model_copy(update={"model": model})))
     if asked.checkpoint:

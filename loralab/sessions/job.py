@@ -10,7 +10,7 @@ from loralab.core.events import adjusted, read
 from loralab.core.records import Plan
 from loralab.machine.hardware import fingerprint, measure_machine
 from loralab.machine.speed import keep
-from loralab.models import fingerprint as base_print
+from loralab.models import fingerprint as model_fingerprint
 from loralab.runs.run_folder import RunFolder
 from loralab.tasks import parse_plan, tasks
 
@@ -21,7 +21,7 @@ def run(folder: RunFolder) -> dict[str, Any]:
     """Train as the plan says; returns the run's result (steps, seconds, tokens_per_second, outcome...)."""
     plan = parse_plan(adjusted(parse_plan(folder.job.plan).model_dump(), read(folder.path / "events.jsonl")[0]))
     if model := folder.job.model:
-        base_print.keep(folder.path, Path(model))
+        model_fingerprint.keep(folder.path, Path(model))
     result = _train(plan, folder)
     tasks()[plan.task].describe(plan, folder, Path(result["adapter"]))
     return result

@@ -64,7 +64,7 @@ class Splash:
 
 
 def _handler(splash: Splash) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
+    class SplashRequest(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             found = splash.answer(self.path) if self.headers.get_all("Host") == [splash.host] else None
             kind, body = found or ("text/plain", b"Nothing is here.")
@@ -77,4 +77,4 @@ def _handler(splash: Splash) -> type[BaseHTTPRequestHandler]:
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002
             """Say nothing: the terminal belongs to the progress."""
 
-    return Handler
+    return SplashRequest

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import zipfile
 from pathlib import Path
@@ -13,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from loralab.core import paths
 from loralab.core.errors import UserError
 from loralab.core.events import Ended, Evaluated, EventLog, Measured, Saved, Started, Stepped
-from loralab.core.jobs import ExportJob, TrainJob, job_of
+from loralab.core.jobs import ExportJob, TrainJob, parse_job
 from loralab.core.records import Artifact, Score
 from loralab.exports import job
 from loralab.lab import Lab
@@ -52,7 +53,8 @@ def answers_as(lab: Lab, run: str, adapter: Path, base: Path) -> None:
 def worker(lab: Lab, kind: str, run: str, **options: Any) -> dict[str, Any]:
     folder = lab.home / "runs" / f"{run}-{kind}"
     folder.mkdir()
-    asked = job_of({"kind": kind, "run": folder.name, "of": run, "model": lab.job(run).model, "adapter": lab._adapter(run), **options})
+    values = {"kind": kind, "run": folder.name, "of": run, "model": lab.job(run).model, "adapter": lab._adapter(run), **options}
+    asked = parse_job(json.dumps(values).encode())
     return (job if kind == "export" else judging).run(RunFolder(folder, asked, EventLog(folder / "events.jsonl")))
 
 
@@ -160,7 +162,6 @@ def ours(bases: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Pa
     log(Evaluated(step=3, split="final", loss=2.5, n=30, scores=(SCORE,), verdict="better", words="Better: much likelier than before."))
     log(Saved(step=3, artifact=Artifact(kind="adapter", path=str(adapter))))
     log(Ended(step=3, outcome="finished", result={"steps": 3, "seconds": 12.5, "adapter": str(adapter)}))
-    log.close()
     folder = home / "runs" / "away"
     folder.mkdir()
     options = {"of": run.name, "format": "adapter", "model": str(bases["base"]), "adapter": str(adapter)}

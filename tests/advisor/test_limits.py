@@ -143,19 +143,19 @@ def test_a_run_that_ran_away_rules_out_its_rate_and_a_stopped_one_teaches_little
 
 def test_a_plan_is_led_away_from_what_failed_by_the_least_that_does():
     known = Limits([limits.points(plan(token_budget=2000), FACTS, failed=True)[0]])
-    tamed = limits.tame(plan(token_budget=4000), FACTS, known)
-    assert tamed.possible
-    assert tamed.settings == {"token_budget": 1000}
-    assert limits.tame(plan(token_budget=500), FACTS, known).settings == {}
+    avoided = limits.avoid_known_failures(plan(token_budget=4000), FACTS, known)
+    assert avoided.possible
+    assert avoided.settings == {"token_budget": 1000}
+    assert limits.avoid_known_failures(plan(token_budget=500), FACTS, known).settings == {}
     rate = Limits([limits.points(plan(learning_rate=0.1), FACTS, failed=True)[1]])
-    assert limits.tame(plan(learning_rate=0.3), FACTS, rate).settings == {"learning_rate": 0.02}
+    assert limits.avoid_known_failures(plan(learning_rate=0.3), FACTS, rate).settings == {"learning_rate": 0.02}
 
 
 def test_what_the_person_fixed_is_not_touched_and_no_way_out_is_said():
     known = Limits([limits.points(plan(learning_rate=0.1), FACTS, failed=True)[1]])
-    tamed = limits.tame(plan(learning_rate=0.3), FACTS, known, frozenset({"learning_rate"}))
-    assert not tamed.possible
-    assert tamed.because[0].failed
+    avoided = limits.avoid_known_failures(plan(learning_rate=0.3), FACTS, known, frozenset({"learning_rate"}))
+    assert not avoided.possible
+    assert avoided.because[0].failed
 
 
 def test_taming_ends_even_where_the_smallest_plan_failed():
@@ -163,8 +163,8 @@ def test_taming_ends_even_where_the_smallest_plan_failed():
         token_budget=1, max_length=16, rank=1, precision="nf4", recompute="full", targets="mlp", offload=True, optimizer="adamw_8bit"
     )
     known = Limits([limits.points(least, FACTS, failed=True)[0]])
-    tamed = limits.tame(plan(), FACTS, known)
-    assert tamed.because
+    avoided = limits.avoid_known_failures(plan(), FACTS, known)
+    assert avoided.because
 
 
 # ---- never twice -----------------------------------------------------------------------------------------------------------
@@ -199,10 +199,12 @@ def live(seed: int, runs: int = 12) -> tuple[int, int]:
             max_length=dice.choice([64, 512]),
             targets=dice.choice(["attention", "mlp", "all-linear"]),
         )
-        tamed = limits.tame(chosen, facts, known, frozenset(dice.sample(["learning_rate", "token_budget"], dice.randint(0, 2))))
-        if not tamed.possible:
+        avoided = limits.avoid_known_failures(
+            chosen, facts, known, frozenset(dice.sample(["learning_rate", "token_budget"], dice.randint(0, 2)))
+        )
+        if not avoided.possible:
             continue
-        memory_point, rate_point = limits.points(chosen.model_copy(update=tamed.settings), facts)
+        memory_point, rate_point = limits.points(chosen.model_copy(update=avoided.settings), facts)
         room = facts.room or 1e9
         need = sum(weight * value for weight, value in zip(weights, memory_point.vector, strict=True)) * 1e6 + too_much * 0.3
         away = rate_point.vector[0] * (1 + rate_point.vector[1]) * (1 + rate_point.vector[2]) > too_big

@@ -33,10 +33,7 @@ def _card(**changes: Any) -> Any:
 
 def _needs(memory: float, free: float, weights: float) -> Footprint:
     return Footprint(
-        memory_bytes=int(memory * GB),
-        careful_bytes=int(1.08 * memory * GB),
-        free_bytes=int(free * GB),
-        parts={"weights": int(weights * GB)},
+        memory_bytes=int(memory * GB), upper_bytes=int(1.08 * memory * GB), free_bytes=int(free * GB), parts={"weights": int(weights * GB)}
     )
 
 

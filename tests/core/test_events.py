@@ -36,7 +36,6 @@ def written(path, events):
     log = EventLog(path)
     for event in events:
         log(event)
-    log.close()
     return path
 
 

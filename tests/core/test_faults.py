@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import shutil
 import subprocess
@@ -124,30 +125,28 @@ def test_a_stop_on_a_full_disk_says_from_where_it_will_go_on(
     assert "go on from update 4" in result["what"]
 
 
-def test_the_log_keeps_its_order_where_a_disk_takes_half_a_line(tmp_path: Path) -> None:
-    class Narrow:
-        def __init__(self, file: Any, room: int) -> None:
-            self.file, self.room = file, room
+def test_the_log_keeps_its_order_where_a_disk_takes_half_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, write = tmp_path / "events.jsonl", os.write
+    for room in range(0, 400, 7):
+        left = [room]
 
-        def write(self, data: bytes) -> int:
-            if not self.room:
+        def narrow(handle: int, data: bytes, left: list[int] = left) -> int:
+            if not left[0]:
                 raise OSError(28, "No space left on device")
-            taken = self.file.write(data[: self.room])
-            self.room -= taken
+            taken = write(handle, data[: left[0]])
+            left[0] -= taken
             return taken
 
-    path = tmp_path / "events.jsonl"
-    for room in range(0, 400, 7):
         path.unlink(missing_ok=True)
+        monkeypatch.setattr(os, "write", narrow)
         log = EventLog(path)
-        narrow = Narrow(log._file, room)
-        log._file = narrow  # type: ignore[assignment]
         for number in range(5):
             log(Noted(step=number, text="a line"))
         assert [event.step for event in read(path)[0]] == list(range(len(read(path)[0])))
-        narrow.room = 10_000
+        left[0] = 10_000
         assert log.flush()
         assert [event.step for event in read(path)[0]] == [0, 1, 2, 3, 4]
+        monkeypatch.undo()
 
 
 # ---- a place that cannot be written to -----------------------------------------------------------------------------------------

@@ -38,7 +38,6 @@ def test_any_bytes_as_a_log_are_read_and_folded(raw: bytes, tmp_path_factory: py
     json.dumps(run_report(view, path.parent), allow_nan=False, default=str)
     log = EventLog(path)
     log(Noted(text="the last word"))
-    log.close()
     last = read(path)[0][-1]
     assert isinstance(last, Noted)
     assert last.text == "the last word"

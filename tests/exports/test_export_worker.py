@@ -37,7 +37,6 @@ def trained(home: Path) -> None:
     log = EventLog(run / "events.jsonl")
     for event in (Started(pid=1), Saved(artifact=Artifact(kind="adapter", path=str(adapter))), Ended(outcome="finished")):
         log(event)
-    log.close()
 
 
 def export(home: Path, form: str, *more: str) -> subprocess.CompletedProcess[str]:

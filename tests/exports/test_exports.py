@@ -60,7 +60,6 @@ def workspace(tmp_path: Path) -> tuple[Path, Path, Path]:
     log(Evaluated(split="final", loss=2.4, n=92, scores=(SCORE,)))
     log(Previewed(samples=(SAMPLE,)))
     log(Ended(outcome="finished"))
-    log.close()
     return home, base, adapter
 
 

@@ -102,7 +102,6 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Pat
     paths.write_atomic(run / "job.json", asked.model_dump_json())
     log = EventLog(run / "events.jsonl")
     log(Started(pid=1))
-    log.close()
     return home, base, adapter
 
 
@@ -157,17 +156,19 @@ def test_without_llama_cpp_a_file_is_made_and_said_to_be_untried(
     result = export(workspace, "gguf", "q8_0")
     assert result["checked_with"] == ""
     assert "not tried" in result["unchecked"]
-    with pytest.raises(Unavailable, match="q4_k_m"):
-        export(workspace, "gguf", "q2_k")
+    for variant in ("q2_k", "q4_k_m"):
+        with pytest.raises(LabError, match="Choose q8_0"):
+            export(workspace, "gguf", variant)
 
 
 def test_a_library_that_keeps_its_packing_to_itself_is_not_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As the wheel for Windows does: what we pack ourselves is still made, the rest says what is missing."""
+    """As the wheel for Windows does: what is packed by it is refused in words, and what every computer can make is still made."""
     (tmp_path / "closed.so").write_bytes(b"no library")
     monkeypatch.setattr(parent, "packing_library", lambda: str(tmp_path / "closed.so"))
-    assert format_gguf._foreign(recipe.VARIANTS["q4_k_m"]) is None
-    with pytest.raises(Unavailable, match="Q2_K can only be written by llama"):
-        format_gguf._foreign(recipe.VARIANTS["q2_k"])
+    assert format_gguf._foreign(recipe.VARIANTS["q8_0"]) is None
+    with pytest.raises(Unavailable, match="Q4_K_M is packed by llama") as refused:
+        format_gguf._foreign(recipe.VARIANTS["q4_k_m"])
+    assert "q8_0" in refused.value.problem.todo
 
 
 def test_a_variant_nobody_knows_is_told_with_those_there_are(workspace: tuple[Path, Path, Path]) -> None:

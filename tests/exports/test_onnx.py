@@ -52,7 +52,6 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, dict
     paths.write_atomic(run / "job.json", asked.model_dump_json())
     log = EventLog(run / "events.jsonl")
     log(Started(pid=1))
-    log.close()
     traced, results, real = home / "traced", {}, graph.write
     traced.mkdir()
 

@@ -43,7 +43,6 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
     paths.write_atomic(home / "runs" / "tiny-run" / "job.json", asked.model_dump_json())
     log = EventLog(home / "runs" / "tiny-run" / "events.jsonl")
     log(Started(pid=1))
-    log.close()
     return home, base, adapter, data
 
 
@@ -56,7 +55,6 @@ def export(place: Place, form: str, variant: str = "") -> tuple[dict[str, Any], 
     options = {"of": "tiny-run", "format": form, "variant": variant, "model": str(base), "adapter": str(adapter)}
     log = EventLog(folder / "events.jsonl")
     result = job.run(RunFolder(folder, ExportJob.model_validate({"run": folder.name, **options}), log))
-    log.close()
     return result, read(folder / "events.jsonl")[0]
 
 

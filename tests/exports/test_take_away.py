@@ -71,7 +71,6 @@ def write_run(home: Path, base: Path, dataset: Path) -> None:
     paths.write_atomic(run / "job.json", asked.model_dump_json())
     log = EventLog(run / "events.jsonl")
     log(Started(pid=1))
-    log.close()
 
 
 def export(workspace: Workspace, form: str, variant: str = "", *, install: bool = False, stop: bool = False) -> dict[str, Any]:

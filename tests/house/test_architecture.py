@@ -22,7 +22,8 @@ HEAVY = {"torch", "transformers", "peft", "trl", "diffusers", "accelerate", "dat
 TORCH_ROOMS = {"train", "sessions", "evaluations", "exports", "serve", "runtimes"}
 ALL = {"core", "tasks", "runs", "machine", "models", "datasets", "planning", "runtimes", "evaluations", "exports", "serve", "reports"}
 ALL |= {"history", "adapters", "lab"}
-# Room -> rooms it may import. `evaluations` reaches `serve` for its generate module only, a key `room.package` grants more to that package.
+# Room -> rooms it may import. `evaluations` reaches `serve` for its generate module only, the command line `setup` for where the running
+# app is; a key `room.package` grants more to that package.
 MAY = {
     "core": set(),
     "setup": {"core"},
@@ -43,7 +44,7 @@ MAY = {
     "history": {"core", "tasks", "runs", "models", "datasets"},
     "adapters": {"core", "runs", "models", "datasets"},
     "lab": ALL,
-    "cli": {"core", "lab"},
+    "cli": {"core", "lab", "setup.opened"},
     "advisor": {"core", "lab"},
     # One command line has one set of options, one form of output and one way to follow a run.
     "advisor.cli": {"cli.console", "cli.terminal"},

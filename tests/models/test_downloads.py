@@ -12,7 +12,7 @@ from loralab.core.errors import Unavailable, UserError
 from loralab.lab import Lab
 from loralab.models import hub
 from loralab.models.catalog import Catalog
-from loralab.models.hub import check_on_hub, download_size, look_up, wanted_files
+from loralab.models.hub import check_on_hub, look_up, wanted_files
 from loralab.runs import runs
 from tests.conftest import until
 from tests.support.fake_hub import fake_hub
@@ -75,7 +75,7 @@ def test_only_what_a_training_needs_is_fetched():
 
 def test_a_model_is_fetched_whole_marked_and_counted(web, home):
     lab = Lab(home)
-    assert lab.check_model(NAME, ask_hub=True).download_bytes == download_size(NAME)
+    assert lab.check_model(NAME, ask_hub=True).download_bytes == look_up(NAME).bytes
     view = finished(home, lab.download(NAME))
     assert view.state == "finished", view.ending
     folder = home / "models" / "someone--small-model"
@@ -155,8 +155,7 @@ def test_without_a_network_the_catalogue_still_knows_a_size(home, monkeypatch):
         raise ConnectionError("no route")
 
     monkeypatch.setattr("huggingface_hub.HfApi.model_info", unreachable)
-    assert download_size("smollm2-135m") == 273_000_000
-    assert download_size(NAME) is None
+    assert Lab(home).check_model("smollm2-135m", ask_hub=True).download_bytes == 273_000_000
     with pytest.raises(Unavailable) as error:
         look_up(NAME)
     assert error.value.problem.code == "no_network"

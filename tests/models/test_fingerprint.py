@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from loralab.core import paths
 from loralab.core.errors import LabError, UserError
 from loralab.core.events import EventLog, Started
-from loralab.core.jobs import TrainJob, job_of, parse_job
+from loralab.core.jobs import TrainJob, parse_job
 from loralab.exports import formats, job
 from loralab.exports.offers import offers
 from loralab.models import fingerprint
@@ -40,7 +40,6 @@ def workspace(tmp_path: Path) -> Workspace:
     paths.write_atomic(run / "job.json", TrainJob(run=run.name, plan=plan.model_dump(), model=str(base)).model_dump_json())
     log = EventLog(run / "events.jsonl")
     log(Started(pid=1))
-    log.close()
     fingerprint.keep(run, base)
     return home, base, adapter
 
@@ -77,7 +76,8 @@ CHANGES = (
 def worker(home: Path, kind: str, options: dict[str, Any]) -> RunFolder:
     folder = home / "runs" / kind
     folder.mkdir(exist_ok=True)
-    return RunFolder(folder, job_of({"kind": kind.removesuffix("-again"), "run": kind, **options}), EventLog(folder / "events.jsonl"))
+    asked = parse_job(json.dumps({"kind": kind.removesuffix("-again"), "run": kind, **options}).encode())
+    return RunFolder(folder, asked, EventLog(folder / "events.jsonl"))
 
 
 @pytest.mark.parametrize(("change", "part"), CHANGES, ids=[change.__name__ for change, _ in CHANGES])
@@ -165,7 +165,6 @@ def test_a_run_that_saved_nothing_has_nothing_to_take_away(workspace: Workspace)
     home, *_ = workspace
     log = EventLog(home / "runs" / "tiny-run" / "events.jsonl")
     log(Ended(outcome="stopped"))
-    log.close()
     lab = Lab(home)
     for ask in (lab.export, lab.evaluate, lab.offers, lab.chat):
         with pytest.raises(UserError, match="has not made an adapter yet"):

@@ -28,11 +28,6 @@ def proposal(lab):
     return proposed(lab)
 
 
-def told(lab, proposal):
-    """What is kept with a run of this proposal, as Lab.start writes it."""
-    return lab._foreseen[json.dumps(proposal.plan, sort_keys=True, default=str)]
-
-
 def past(home, name, plan, predicted, *, step=1.0, process=1.0, outcome: Outcome = "finished", more=()):
     """A run folder that ended: it took `step` and `process` times what was foretold."""
     folder = home / "runs" / name
@@ -56,11 +51,10 @@ def past(home, name, plan, predicted, *, step=1.0, process=1.0, outcome: Outcome
     for event in more:
         log(event)
     log(Ended(outcome=outcome, result=result, time=100.0 + result["seconds"] + 25.0, step=STEPS))
-    log.close()
 
 
 def test_what_was_foretold_and_what_was_are_indexed_with_their_key(home, lab, proposal):
-    said = told(lab, proposal)
+    said = proposal.footprint.predicted
     probe = Probed(text="Tried out.", bytes=123_456_789)
     past(home, "one", proposal.plan, said, step=1.2, process=0.9, more=[probe])
     lab.runs()
@@ -79,7 +73,7 @@ def test_what_was_foretold_and_what_was_are_indexed_with_their_key(home, lab, pr
 
 
 def test_past_runs_come_back_after_the_index_is_deleted_and_correct_the_next_plan(home, lab, proposal):
-    said = told(lab, proposal)
+    said = proposal.footprint.predicted
     for n in range(ENOUGH):
         past(home, f"run{n}", proposal.plan, said, step=1.1, process=0.9)
     learned = gather(lab.history.measured())
@@ -92,7 +86,7 @@ def test_past_runs_come_back_after_the_index_is_deleted_and_correct_the_next_pla
 
 
 def test_one_odd_run_moves_nothing_and_a_wild_past_not_beyond_the_cap(home, lab, proposal):
-    said = told(lab, proposal)
+    said = proposal.footprint.predicted
     for n in range(4):
         past(home, f"run{n}", proposal.plan, said)
     past(home, "odd", proposal.plan, said, step=40.0, process=30.0)
@@ -114,7 +108,7 @@ def test_one_odd_run_moves_nothing_and_a_wild_past_not_beyond_the_cap(home, lab,
     ],
 )
 def test_a_prediction_that_somebody_spoilt_teaches_nothing_and_the_run_is_still_listed(home, lab, proposal, predicted):
-    past(home, "one", proposal.plan, told(lab, proposal))
+    past(home, "one", proposal.plan, proposal.footprint.predicted)
     file = home / "runs" / "one" / "job.json"
     job = json.loads(file.read_text("utf-8"))
     file.write_text(json.dumps(job | {"options": {"predicted": predicted}}), "utf-8")
@@ -123,7 +117,7 @@ def test_a_prediction_that_somebody_spoilt_teaches_nothing_and_the_run_is_still_
 
 
 def test_a_plan_that_changed_on_the_way_and_a_run_that_failed_say_nothing_about_memory(home, lab, proposal):
-    said = told(lab, proposal)
+    said = proposal.footprint.predicted
     past(home, "changed", proposal.plan, said, more=[Adjusted(setting="token_budget", before=512, after=128, reason="short of memory")])
     past(home, "failed", proposal.plan, said, outcome="failed")
     found = gather(lab.history.measured())
@@ -131,7 +125,7 @@ def test_a_plan_that_changed_on_the_way_and_a_run_that_failed_say_nothing_about_
 
 
 def test_an_index_from_before_is_filled_up(home, lab, proposal):
-    past(home, "one", proposal.plan, told(lab, proposal))
+    past(home, "one", proposal.plan, proposal.footprint.predicted)
     learned = gather(lab.history.measured())
     with sqlite3.connect(lab.history.path) as db:
         for (name,) in db.execute("select name from pragma_table_info('runs')").fetchall()[15:]:
@@ -142,8 +136,9 @@ def test_an_index_from_before_is_filled_up(home, lab, proposal):
 
 def test_a_trace_is_remembered_beside_the_closed_form_and_corrected_by_its_own_runs(home, lab, proposal):
     data = lab.profile(lab.samples()[0].path)
-    found = lab.trace(proposal.plan, data)
-    said = told(lab, proposal)
+    found = lab.trace(proposal, data)
+    said = found.predicted
+    assert said is not None
     assert said.memory == {"closed form": proposal.footprint.memory_bytes, "trace": found.memory_bytes}
     for n in range(ENOUGH):
         past(home, f"run{n}", proposal.plan, said)
@@ -161,7 +156,7 @@ def test_three_real_runs_bring_the_next_estimate_closer_to_what_is_measured(home
     before = lab.propose(data, model=model, **chosen)
     peaks = []
     for _ in range(ENOUGH):
-        run = lab.start(before.plan)
+        run = lab.start(before)
         assert lab.wait(run).state == "finished"
         peaks.append(lab.report(run)["peak_memory_bytes"])
     after = lab.propose(data, model=model, **chosen).footprint

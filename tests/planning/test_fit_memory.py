@@ -71,11 +71,11 @@ def test_runs_like_this_one_correct_the_number_and_say_so_and_others_do_not():
     said = predicted(bare)
     assert found.predicted == said, "what is remembered is never corrected, or corrections would feed on themselves"
     assert found.memory_bytes == pytest.approx(said.weights + 1.1 * said.step["closed form"] + 0.9 * said.process, rel=1e-6)
-    assert found.careful_bytes == pytest.approx(found.memory_bytes, rel=1e-6), "twenty runs alike leave no margin"
+    assert found.upper_bytes == pytest.approx(found.memory_bytes, rel=1e-6), "twenty runs alike leave no margin"
     assert stage_words(found) == "Corrected by 20 runs measured on this computer; usually within 5 %."
     other = PLAN.model_copy(update={"recompute": "full"})
     assert after((1.1,) * 20, plan=other).runs == 0
-    assert after((1.1,) * 20, plan=other).careful_bytes == int(after(plan=other).memory_bytes * MARGINS["closed form"])
+    assert after((1.1,) * 20, plan=other).upper_bytes == int(after(plan=other).memory_bytes * MARGINS["closed form"])
 
 
 def test_the_weights_of_a_model_are_never_corrected_by_what_small_ones_taught():
@@ -93,7 +93,7 @@ def test_no_past_and_no_odd_run_moves_a_number_beyond_the_cap(ratios, odd):
     for past in (tuple(ratios), (odd, *ratios)):
         found = after(past, past)
         assert abs(found.memory_bytes / bare.memory_bytes - 1) <= CAP + 1e-6
-        assert found.careful_bytes <= bare.memory_bytes * (1 + CAP) * MARGINS["closed form"] * (1 + CAP) + 10
+        assert found.upper_bytes <= bare.memory_bytes * (1 + CAP) * MARGINS["closed form"] * (1 + CAP) + 10
         assert sum(found.parts.values()) == found.memory_bytes
 
 

@@ -151,8 +151,8 @@ def test_a_plan_that_does_not_fit_is_refused_with_two_ways_that_do():
     assert problem.severity == "error"
     assert problem.todo.startswith("These fit: ")
     assert len(re.findall(r"; or ", problem.todo)) == 1
-    assert len(found.ways) == 2
-    for way in found.ways:
+    assert len(found.alternatives) == 2
+    for way in found.alternatives:
         again = proposed(profile, model="smollm2-135m", machine=machine, **(asked | way.settings))
         assert "does_not_fit" not in codes(again.problems)
         assert again.plan["effective_batch"] == found.plan["effective_batch"]
@@ -161,7 +161,7 @@ def test_a_plan_that_does_not_fit_is_refused_with_two_ways_that_do():
 def test_a_model_far_too_large_points_to_models_that_fit():
     found = proposed(model="llama-3-8b")
     (problem,) = [p for p in found.problems if p.code == "does_not_fit"]
-    named = [way.settings["base_model"] for way in found.ways]
+    named = [way.settings["base_model"] for way in found.alternatives]
     assert all(name in problem.todo for name in named)
     assert len(named) == 2
     for name in named:
@@ -243,11 +243,11 @@ def test_any_plan_on_any_machine_fits_or_is_refused_with_plans_that_fit(n, mean,
     assert {name: found.plan[name] for name in fixed} == fixed, "what a person fixed is kept"
     refused = "does_not_fit" in codes(found.problems, "error")
     assert fits(found.footprint, machine) != refused
-    assert bool(found.ways) <= refused
-    assert len(found.ways) <= 2
+    assert bool(found.alternatives) <= refused
+    assert len(found.alternatives) <= 2
     if not fixed:
         assert plan.micro_batch <= plan.effective_batch
-    for way in (one.settings for one in found.ways):
+    for way in (one.settings for one in found.alternatives):
         assert "effective_batch" not in way
         other = {name: value for name, value in (fixed | way).items() if name != "base_model"}
         again = propose(profile, here(way.get("base_model", model)), machine, other)

@@ -138,7 +138,6 @@ def long_run(home, steps):
     for step in range(1, steps + 1):
         log(Stepped(step=step, loss=1.0, grad_norm=1.0, learning_rate=1e-3, tokens=1, tokens_per_second=1.0, memory_bytes=1))
     log(Ended(outcome="finished", step=steps))
-    log.close()
     return folder.name
 
 
@@ -171,7 +170,6 @@ def test_only_so_many_runs_are_kept_in_memory(home, monkeypatch):
         (folder / "job.json").write_text(json.dumps({"kind": "train", "run": name}))
         log = EventLog(folder / "events.jsonl")
         log(Ended(outcome="finished"))
-        log.close()
     for name in names * 2:
         assert runs.view(home, name).state == "finished"
     assert len(watch.DESK._seen) <= 3

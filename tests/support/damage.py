@@ -87,7 +87,7 @@ def _merged_again(folder: Path, base: Path, adapter: Path) -> None:
     encoder = TextEncoder(base)
     model: Any = PeftModel.from_pretrained(load_base(base, "fp32", torch.device("cpu")), str(adapter)).merge_and_unload()
     variant = recipe.VARIANTS[path.stem.rpartition("-")[2].lower()]
-    writer.write(path, model, tokens.read(encoder, model.config.vocab_size), variant, writer.Label("tiny"))
+    writer.write(path, model, tokens.read(encoder, model.config.vocab_size), variant, writer.Label("tiny"), foreign=gguf_models.ggml)
 
 
 def _other_base(folder: Path, base: Path) -> Path:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from loralab.core.errors import LabError
+from loralab.runtimes.llama import parent, quantizer
 from tests.support import tiny
 
 _SPECIAL: dict[str, Any] = {"pad_token_id": 1, "bos_token_id": 0, "eos_token_id": 3}
@@ -72,6 +73,11 @@ def model_folder(folder: Path, family: str = "llama", **changes: Any) -> Path:
     return folder
 
 
+def ggml(kind: str, columns: int, raw: bytes) -> bytes:
+    """ggml's own packing, in this process."""
+    return quantizer.Quantizer().quantize(parent.packing_library(), kind, columns, raw)
+
+
 def written(folder: Path, path: Path, variant: str = "f32") -> tuple[Any, Any, Any]:
     """Write the model in a folder as GGUF; returns model, encoder and the types chosen."""
     import torch
@@ -83,7 +89,7 @@ def written(folder: Path, path: Path, variant: str = "f32") -> tuple[Any, Any, A
     encoder = TextEncoder(folder)
     model = load_base(folder, "fp32", torch.device("cpu"), "eager")
     vocabulary = tokens.read(encoder, model.config.vocab_size)
-    choices = writer.write(path, model, vocabulary, recipe.VARIANTS[variant], writer.Label("tiny"))
+    choices = writer.write(path, model, vocabulary, recipe.VARIANTS[variant], writer.Label("tiny"), foreign=ggml)
     return model, encoder, choices
 
 

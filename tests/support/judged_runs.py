@@ -67,7 +67,6 @@ def write_run(
     log = EventLog(folder / "events.jsonl")
     for event in _story(folder, found, outcome, adapter=adapter):
         log(event)
-    log.close()
     if found and keep:
         (folder / "artifacts" / "evaluation.json").write_text(json.dumps(found), "utf-8")
     return name

@@ -44,7 +44,6 @@ def writer(home: Path) -> Callable[..., str]:
         log(Stepped(time=at + 0.5, step=9, loss=2.0, **step))
         log(Evaluated(time=at + 0.6, step=9, loss=loss, n=10, best=True))
         log(Ended(time=at + 0.7, step=9, outcome=outcome, code=code, what="", result={"seconds": 12.0, "peak_memory_bytes": 9_000}))
-        log.close()
         return run
 
     return made

@@ -53,7 +53,6 @@ def exported(home: Path, run: str, parity: dict[str, Any], ended: Ended | None =
     for event in (Started(pid=1), Noted(text="", phase="writing"), Saved(artifact=Artifact(kind="export", path=str(folder)))):
         log(event)
     log(ended or Ended(outcome="finished", result=result))
-    log.close()
     return folder
 
 

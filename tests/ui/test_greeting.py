@@ -12,7 +12,7 @@ from loralab.core.jobs import Retry, TrainJob
 from loralab.core.records import Artifact
 from loralab.lab import Lab
 from loralab.machine.speed import Speed
-from loralab.runs.queue import Turn
+from loralab.runs.queue import QueueEntry
 from tests.conftest import until
 from ui.idle import measuring
 from ui.runs.greeting import greet, greeting_html, lost_runs, put_off_all
@@ -30,7 +30,6 @@ def run_that(lab: Lab, name: str, **ending) -> str:
     log(Started(pid=1))
     if ending:
         log(Ended(**ending))
-    log.close()
     return name
 
 
@@ -114,7 +113,7 @@ def test_a_question_is_asked_with_its_choices_and_nothing_is_markup(lab):
 
 
 def turn(run, position, kind="train", title=""):
-    return Turn(run=run, kind=kind, title=title or run.title(), position=position)
+    return QueueEntry(run=run, kind=kind, title=title or run.title(), position=position)
 
 
 def test_whose_turn_it_is():

@@ -12,9 +12,8 @@ import gradio as gr
 
 from loralab.core.errors import UserError
 from loralab.lab import Lab
-from loralab.machine.checkup import checkup
 from loralab.machine.gpu import Gpu
-from loralab.runs.queue import Turn
+from loralab.runs.queue import QueueEntry
 from ui.errors import told
 from ui.markup import draw, markup
 from ui.page import Page
@@ -66,7 +65,7 @@ def _listed(page: Page, current: str) -> str:
     return runs_html(page.lab.runs(), current, page.lab.queue())
 
 
-def runs_html(rows: Sequence[dict[str, Any]], current: str, turns: Sequence[Turn] = ()) -> str:
+def runs_html(rows: Sequence[dict[str, Any]], current: str, turns: Sequence[QueueEntry] = ()) -> str:
     """Training runs, each a button with its state and what came of it: at work, waiting in their order, then newest first."""
     trained = [row for row in rows if row.get("kind", "train") == "train"]
     waiting = [turn for turn in turns if turn.position]
@@ -86,7 +85,7 @@ def _row(row: dict[str, Any], current: str) -> str:
     return draw("runs", "button", row["id"], name_of(row), lines, tone, row["id"] == current)
 
 
-def _waiting(turn: Turn, known: dict[str, dict[str, Any]], current: str, *, last: bool) -> str:
+def _waiting(turn: QueueEntry, known: dict[str, dict[str, Any]], current: str, *, last: bool) -> str:
     """A run that waits, with its place and three small buttons; other work (a comparison, an export) is named but not opened."""
     doing = {"evaluate": "Comparison of ", "export": "Export of "}.get(turn.kind, "")
     name = name_of(known.get(turn.title, known.get(turn.run, {"id": turn.title})) if doing else known.get(turn.run, {"id": turn.title}))
@@ -121,7 +120,7 @@ def machine_strip(page: Page) -> str:
         f"{size(machine.disk_free)} free on disk",
         *([f"{fastest:.2g} TFLOP/s measured"] if fastest else []),
     ]
-    found = checkup(machine, page.lab.check_model("starter"))
+    found = page.lab.checkup(machine)
     wrong, advice = (sum(finding.state == state for finding in found) for state in ("wrong", "worth doing"))
     words = count(wrong, "thing") + " to put right" if wrong else count(advice, "suggestion") if advice else "all is well"
     return draw("runs", "machine", parts, words, wrong, [(finding, TONES[finding.state]) for finding in found])

@@ -25,7 +25,7 @@ def check(case: Case) -> Found | None:
         return None
     evidence = (
         fact("it will need", needs.memory_bytes / 1e9, "GB"),
-        fact("it may need at times", needs.careful_bytes / 1e9, "GB"),
+        fact("it may need at times", needs.upper_bytes / 1e9, "GB"),
         fact("memory that is free", needs.free_bytes / 1e9, "GB"),
     )
     sure = needs.memory_bytes > needs.free_bytes

@@ -18,7 +18,7 @@ CODES = ("out_of_memory", "does_not_fit", "memory_spill")
 def check(case: Case) -> Found | None:
     """Memory was short, and others held a fifth of the card."""
     others = held_by_others(case)
-    foretold = case.view is None and case.needs is not None and case.needs.careful_bytes > case.needs.free_bytes > 0
+    foretold = case.view is None and case.needs is not None and case.needs.upper_bytes > case.needs.free_bytes > 0
     if not others or not (case.signals.incidents(*CODES) or case.signals.code in CODES or foretold):
         return None
     card = case.machine.gpus[0] if case.machine is not None and case.machine.accelerator == "cuda" else None

@@ -39,7 +39,7 @@ from benchmarks.labfail.records import HEALTHY, LabRun, corpus
 from benchmarks.labfail.replay import case_of, wilson
 from loralab.core.events import RunView
 from loralab.datasets.fixes import OPERATIONS, Reading, apply
-from loralab.planning.limits import Limits, points, tame
+from loralab.planning.limits import Limits, avoid_known_failures, points
 from loralab.tasks.text import TextPlan
 
 TRIES = 2
@@ -79,7 +79,7 @@ def way_out(case: Case, found: Diagnosis, limits: Limits, tried: list[dict[str, 
 def moved(case: Case, wanted: dict[str, Any], limits: Limits) -> dict[str, Any]:
     """What the app changes further before a start, because something at or beyond it has failed."""
     plan = TextPlan.model_validate(case.plan.model_dump() | wanted)
-    return tame(plan, case.facts, limits).settings if case.facts else {}
+    return avoid_known_failures(plan, case.facts, limits).settings if case.facts else {}
 
 
 def applied(setup: Setup, fix: Fix, plan: TextPlan, root: Path) -> Setup:

@@ -7,38 +7,53 @@ is stopped.
 
 from __future__ import annotations
 
-import time
-from typing import Any
-
-import numpy as np
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from loralab.core.errors import LabError
 from loralab.core.records import Example, Message
-from loralab.evaluations import Answer, Answered, Judging, switched
+
+if TYPE_CHECKING:
+    from torch import nn
 
 SHORTEST, LONGEST = 32, 160  # tokens an answer may take: twice its reference, within these
 OPENING = 3  # of a plain text the first third is given and the rest is to be written
-ORDER = 0  # seed of the order
 
 
-def write_answers(judging: Judging) -> list[Answered]:
-    """Both answers to as many held-out examples as the judging allows; at least one, and what there is when it is stopped."""
-    examples = judging.session.heldout_examples
-    order = np.random.default_rng(ORDER).permutation(len(examples))[: judging.most_answers]
-    begun, written = time.monotonic(), []
-    model: Any = judging.session.model
-    was_training = model.training
-    model.eval()
-    try:
-        for i in order:
-            judging.cut_short = bool(written) and judging.stop()
-            if judging.cut_short or (written and time.monotonic() - begun > judging.seconds):
-                break
-            judging.note("writing answers", len(written) / len(order))
-            written.append(_both(judging, examples[int(i)]))
-    finally:
-        model.train(was_training)
-    return sorted(written, key=lambda a: a.example.row)
+@dataclass(frozen=True)
+class Answer:
+    """What one of the two wrote: `ended` says it ended its turn by itself, `active` which adapters took part (read off the layers)."""
+
+    text: str
+    ended: bool
+    tokens: int
+    active: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Answered:
+    """A held-out example answered before and after training: greedy, the same template, in the same process."""
+
+    example: Example
+    prompt: list[Message] | str
+    reference: str
+    before: Answer
+    after: Answer
+
+    @property
+    def question(self) -> str:
+        """The last thing a person said, or the opening of a text."""
+        if isinstance(self.prompt, str):
+            return self.prompt
+        return next((turn.content for turn in reversed(self.prompt) if turn.role == "user"), "")
+
+
+def switched(model: nn.Module, *, adapter: bool) -> AbstractContextManager[Any]:
+    """Within it the adapter takes part, or the model is the bare base."""
+    from loralab.serve.generate import adapter_off
+
+    return nullcontext() if adapter else adapter_off(model)
 
 
 def asked(example: Example) -> tuple[str | list[Message], str]:
@@ -53,10 +68,10 @@ def asked(example: Example) -> tuple[str | list[Message], str]:
     return list(example.messages[:last]), reference
 
 
-def _both(judging: Judging, example: Example) -> Answered:
+def write_both(session: Any, example: Example) -> Answered:
+    """Both answers to one example."""
     from loralab.serve.generate import default_penalty
 
-    session = judging.session
     prompt, reference = asked(example)
     wanted = len(session.encoder.text_ids(reference))
     if example.label is not None:  # a longer answer is wrong however it goes on, and a label may well repeat a word of itself
@@ -64,12 +79,12 @@ def _both(judging: Judging, example: Example) -> Answered:
     else:
         size, penalty = min(LONGEST, max(SHORTEST, 2 * wanted)), default_penalty(session.model)
     with switched(session.model, adapter=False):
-        base = _one(session, prompt, size, penalty)
+        before = _one(session, prompt, size, penalty)
     with switched(session.model, adapter=True):
-        adapter = _one(session, prompt, size, penalty)
-    if base.active or not adapter.active:
+        after = _one(session, prompt, size, penalty)
+    if before.active or not after.active:
         raise LabError("The adapter could not be switched for a fair comparison.", "Train it again.", code="adapter_switch")
-    return Answered(example, prompt, reference, base, adapter)
+    return Answered(example, prompt, reference, before, after)
 
 
 def _one(session: Any, prompt: str | list[Message], size: int, penalty: float) -> Answer:

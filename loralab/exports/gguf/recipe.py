@@ -14,6 +14,7 @@ from loralab.exports.gguf.families import Settings, heads, layers
 
 Q = gguf.GGMLQuantizationType
 FILE = gguf.LlamaFileType
+K_QUANTS = (Q.Q2_K, Q.Q3_K, Q.Q4_K, Q.Q5_K, Q.Q6_K)  # packed by ggml itself, where it can be called
 BLOCK = 256  # numbers that share a scale in the k-quants; a row is a multiple of it or is packed otherwise
 
 

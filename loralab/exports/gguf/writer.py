@@ -12,13 +12,18 @@ from typing import Any
 import gguf
 import numpy as np
 
+from loralab.core.errors import UserError
 from loralab.exports.gguf.families import FAMILIES, Settings
-from loralab.exports.gguf.packing import Foreign, byte_shape, packed
-from loralab.exports.gguf.recipe import Choice, Variant, choose
+from loralab.exports.gguf.recipe import K_QUANTS, Choice, Variant, choose
 from loralab.exports.gguf.tensors import Weight, arranged, flipped, weights
 from loralab.exports.gguf.tokens import Vocabulary
 
 TELL_EVERY = 0.1  # share of the work between two notes
+ROWS = 2048  # packed at once: bounds the memory, whatever the size of a matrix
+HALF_MAX = 65504.0
+Foreign = Callable[[str, int, bytes], bytes]  # type, columns, fp32 numbers -> packed by ggml
+Q = gguf.GGMLQuantizationType
+_PLAIN = {Q.F32: np.float32, Q.F16: np.float16}  # not packed
 _MISREAD = ("phi-3", "phi3", "modern-bert", "jina")  # llama.cpp treats a model whose name has these differently
 
 
@@ -41,7 +46,7 @@ def write(
     tell: Callable[[str], object] = lambda text: None,
     foreign: Foreign | None = None,
 ) -> dict[str, Choice]:
-    """Write `model` (merged, on the CPU) to `path`; returns the type of every tensor. `foreign` packs what we do not write ourselves."""
+    """Write `model` (merged, on the CPU) to `path`; returns the type of every tensor. `foreign` packs the k-quants."""
     config = model.config.to_dict()
     arch = FAMILIES[config["model_type"]].arch
     found = list(weights(model, config))
@@ -92,8 +97,8 @@ def _shape(weight: Weight, config: Settings) -> tuple[int, ...]:
 
 
 def _declare(writer: gguf.GGUFWriter, name: str, shape: tuple[int, ...], kind: gguf.GGMLQuantizationType) -> None:
-    dtype = {gguf.GGMLQuantizationType.F32: np.float32, gguf.GGMLQuantizationType.F16: np.float16}.get(kind, np.uint8)
-    size = byte_shape(shape, kind)
+    dtype = _PLAIN.get(kind, np.uint8)
+    size = shape if kind in _PLAIN else gguf.quants.quant_shape_to_byte_shape(shape, kind)
     writer.add_tensor_info(name, size, np.dtype(dtype), int(np.prod(size)) * np.dtype(dtype).itemsize, raw_dtype=kind)
 
 
@@ -115,3 +120,24 @@ def _numbers(
         if done / total - told >= TELL_EVERY:
             told = done / total
             tell(f"writing the file ({told:.0%})")
+
+
+def packed(values: Any, kind: gguf.GGMLQuantizationType, foreign: Foreign | None) -> Any:
+    """A torch tensor [out, in] or [n] as numpy in the layout of `kind`. Raises UserError for numbers that do not fit."""
+    import torch
+
+    if not torch.isfinite(values).all():
+        raise UserError("This model holds numbers that are not finite.", "Train it again with a smaller learning rate.", code="non_finite")
+    if kind == Q.F32:
+        return values.float().contiguous().numpy()
+    if kind == Q.F16 and float(values.abs().max()) > HALF_MAX:
+        raise UserError("Some weights are too large for F16.", "Choose BF16 instead.", code="too_large_for_f16")
+    return np.concatenate([_rows(part.float().contiguous().numpy(), kind, foreign) for part in values.split(ROWS)])
+
+
+def _rows(values: Any, kind: gguf.GGMLQuantizationType, foreign: Foreign | None) -> Any:
+    if kind not in K_QUANTS:
+        return gguf.quants.quantize(values, kind)
+    if foreign is None:
+        raise RuntimeError(f"{kind.name} needs llama.cpp")
+    return np.frombuffer(foreign(kind.name, values.shape[1], values.tobytes()), np.uint8).reshape(values.shape[0], -1)

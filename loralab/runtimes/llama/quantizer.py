@@ -1,4 +1,4 @@
-"""Owns llama.cpp's own number packing, for the types we do not write ourselves. Runs in the child.
+"""Owns llama.cpp's own number packing, for the k-quants. Runs in the child.
 
 Invariant: `ggml_quantize_chunk` is called by its published signature only; where the library does not offer it, that is said.
 """

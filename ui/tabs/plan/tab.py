@@ -58,11 +58,13 @@ def build(lab: Lab, page: Page) -> None:
         start = gr.Button("Start", variant="primary", scale=0, min_width=200, elem_id="start-plan")
         test = gr.Button("Test three settings first", scale=0, min_width=210, elem_id="test-first")
     refused = refusal()
-    start_on_click(start, page, refused)
-    start_on_click(test, page, refused, test_first=True)
+    state = gr.State(Weighing())
+    start_on_click(start, page, refused, state)
+    start_on_click(test, page, refused, state, test_first=True)
     _wire(
         page,
         {
+            "state": state,
             "about": about,
             "offer": offer,
             "want": want,
@@ -80,7 +82,7 @@ def build(lab: Lab, page: Page) -> None:
 def _wire(page: Page, parts: dict[str, Any]) -> None:
     """Every change goes through `weighing.step`; the state is the session's, the answer of a trace lies beside it until it is heard."""
     _wire_model(page, parts)
-    state, traced = gr.State(Weighing()), gr.State(Traced())
+    state, traced = parts["state"], gr.State(Traced())
 
     @told
     def propose(dataset: str, model: str, goal: str, pending: dict[str, Any]) -> list[Any]:
@@ -99,7 +101,7 @@ def _wire(page: Page, parts: dict[str, Any]) -> None:
     def trace(now: Weighing, dataset: str, model: str, goal: str) -> Traced:
         if not due(now) or now.proposal is None:
             return Traced()
-        return Traced(now.number, page.lab.trace(now.proposal.plan, page.desk.profile(dataset, model, goal)))
+        return Traced(now.number, page.lab.trace(now.proposal, page.desk.profile(dataset, model, goal)))
 
     def hear(now: Weighing, answer: Traced) -> list[Any]:
         after, effects = step(now, answer)
@@ -174,7 +176,7 @@ def _shown(state: Weighing, effects: tuple[Effect, ...]) -> list[Any]:
     shown = next((effect for effect in effects if isinstance(effect, Show)), None)
     if shown is None:
         return [state, state.number, gr.skip(), gr.skip(), gr.skip()]
-    words = [f"Use {way.words}" for way in shown.proposal.ways] if shown.proposal else []
+    words = [f"Use {way.words}" for way in shown.proposal.alternatives] if shown.proposal else []
     buttons = [gr.Button(value=word, visible=True) for word in words]
     card = _fit(shown.proposal) if shown.proposal else EMPTY
     return [state, state.number, card, *buttons, *[gr.Button(visible=False)] * (WAYS - len(words))]
@@ -182,7 +184,7 @@ def _shown(state: Weighing, effects: tuple[Effect, ...]) -> list[Any]:
 
 def _use(page: Page, at: int, state: Weighing) -> list[Any]:
     """Put one of the nearest plans into the form; a setting it does not change stays."""
-    ways = state.proposal.ways if state.proposal else ()
+    ways = state.proposal.alternatives if state.proposal else ()
     way = ways[at].settings if at < len(ways) else {}
     return [way.get("base_model", gr.skip()), *(way.get(name, gr.skip()) for name in page.form.names)]
 

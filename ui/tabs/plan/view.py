@@ -63,7 +63,7 @@ def fit_html(proposal: Proposal, bar: str) -> str:
         if p.code != "not_downloaded"  # said where the model is chosen
     )
     # a plan that does not fit is not argued for: what comes next are the buttons of those that do
-    table = "" if proposal.ways else reasons_html(proposal)
+    table = "" if proposal.alternatives else reasons_html(proposal)
     head = heading("Does it fit?", esc(sentence(proposal.footprint.words)))
     return f'<div class="card">{head}{problems}{bar}{table}</div>'
 

@@ -12,7 +12,7 @@ from advisor.words.annotations import Annotation
 from loralab.core.errors import UserError
 from loralab.core.events import Adjusted, Incident, Noted, RunView
 from loralab.reports.incidents import adjustment
-from loralab.runs.queue import Turn
+from loralab.runs.queue import QueueEntry
 from ui.charts import legend, loss_chart
 from ui.errors import told
 from ui.markup import draw, esc, markup
@@ -104,7 +104,7 @@ def _whose_turn(page: Page, view: RunView | None) -> str:
     return whose_turn(page.lab.queue(), view.run) if view is not None and view.queued else ""
 
 
-def whose_turn(turns: Sequence[Turn], run: str) -> str:
+def whose_turn(turns: Sequence[QueueEntry], run: str) -> str:
     """What has the machine now, and how many are before this run."""
     place = next((turn.position for turn in turns if turn.run == run), 0)
     if not place:
