@@ -29,7 +29,7 @@ from loralab.datasets.fixes import OPERATIONS, DataFix, Reading
 from loralab.datasets.profile import SampleSet, profile_dataset, sample, samples
 from loralab.exports import label_of
 from loralab.exports.offers import Offer, offers
-from loralab.history import History, Memory
+from loralab.history import Act, History, Memory
 from loralab.history import Point as MemoryPoint
 from loralab.machine import speed
 from loralab.machine.checkup import Finding, checkup, letter
@@ -39,53 +39,33 @@ from loralab.models.catalog import Catalog, ModelCheck, ModelEntry
 from loralab.models.hub import check_on_hub, look_up_file
 from loralab.planning.calibration import Experience, gather
 from loralab.planning.duration import speeds
-from loralab.planning.estimate import disk_words, predicted, stage_words
+from loralab.planning.estimate import disk_words, footprint, predicted, stage_words
+from loralab.planning.examined import what_is_learned
+from loralab.planning.fit import rows_that_fit
 from loralab.planning.limits import NAMES as POINT_NAMES
 from loralab.planning.limits import Limits, Point, against, avoid_known_failures, never_twice
 from loralab.planning.limits import of_settings as limit_points
-from loralab.planning.planner import propose, updates
+from loralab.planning.planner import propose, updates, usual_rate
 from loralab.planning.priors import DISTINCT, SETTINGS, Priors, Sweep, likeness
 from loralab.planning.tracer import Tracer, traced
 from loralab.reports import compare
 from loralab.reports.card import model_card, origin_of
-from loralab.reports.incidents import adjustment
+from loralab.reports.incidents import adjustment, told
 from loralab.reports.report_page import report_html, report_markdown
 from loralab.reports.subjects import Subject, parts_of, subject
 from loralab.runs import queue, runs
 from loralab.runs.queue import QueueEntry
 from loralab.runtimes.speech.local_model import LocalModel
 from loralab.serve.client import ChatServer
-from loralab.tasks import parse_plan, tasks
+from loralab.tasks import parse_plan, setting_label, tasks
+from loralab.tasks.text import TextPlan
 
 # Besides the Lab, what it hands out and takes, and the words for it: advisor, app and command line reach no further than this.
-__all__ = [
-    "DISTINCT",
-    "OPERATIONS",
-    "POINT_NAMES",
-    "SETTINGS",
-    "ChatServer",
-    "DataFix",
-    "Lab",
-    "Limits",
-    "Memory",
-    "MemoryPoint",
-    "ModelCheck",
-    "ModelEntry",
-    "Point",
-    "Priors",
-    "Sweep",
-    "adjustment",
-    "avoid_known_failures",
-    "disk_words",
-    "letter",
-    "likeness",
-    "limit_points",
-    "never_twice",
-    "parse_plan",
-    "sample",
-    "stage_words",
-    "tasks",
-]
+__all__ = ["OPERATIONS", "ChatServer", "DataFix", "Lab", "Machine", "ModelCheck", "ModelEntry", "TextPlan", "parse_plan", "sample"]
+__all__ += ["setting_label", "tasks"]
+__all__ += ["DISTINCT", "POINT_NAMES", "SETTINGS", "Limits", "Point", "Priors", "Sweep", "avoid_known_failures", "likeness", "limit_points"]
+__all__ += ["Act", "Memory", "MemoryPoint", "footprint", "never_twice", "rows_that_fit", "usual_rate", "what_is_learned"]
+__all__ += ["adjustment", "compare", "disk_words", "letter", "stage_words", "told"]
 
 
 class Lab:
@@ -249,6 +229,10 @@ class Lab:
         """Every run in the workspace, newest first: id, title, kind, state, model, dataset, losses, started."""
         return self.history.runs()
 
+    def names(self) -> list[str]:
+        """The ids of all runs, oldest first."""
+        return runs.list_runs(self.home)
+
     def view(self, run: str) -> RunView:
         """What a run is doing now, from its event log."""
         return runs.view(self.home, run)
@@ -256,6 +240,10 @@ class Lab:
     def job(self, run: str) -> Job:
         """What a run was asked to do."""
         return runs.job(self.home, run)
+
+    def log(self, run: str) -> str:
+        """The end of what a run's process wrote beside its events."""
+        return runs.log_tail(self.home, run)
 
     def wait(self, run: str, watch: Callable[[RunView], None] | None = None, every: float = 0.3) -> RunView:
         """Block until the run ends, calling `watch` with each new view."""

@@ -1,4 +1,4 @@
-"""Owns the story of a run in four parts: what happened, what the evidence is, what was changed, what came of it. Made without a model.
+"""The story of a run in four parts: what happened, what the evidence is, what was changed, what came of it. Made without a model.
 
 Invariant: a part about which nothing is known is empty, never padded.
 """
@@ -11,7 +11,7 @@ from advisor.diagnosis.findings import Finding
 from advisor.words.summary import RunSummary
 from advisor.words.wording import count, joined, listed, loss, sentence, share, time
 from loralab.core.records import Record
-from loralab.reports.incidents import adjustment, told
+from loralab.lab import adjustment, told
 
 MOST_EVIDENCE = 4  # pieces of evidence told for one cause
 MOST_CHANGES = 6

@@ -9,6 +9,7 @@ import warnings
 from typing import Any
 
 from loralab.core.child_process import serve
+from loralab.tasks.text import TextPlan
 
 
 class Tracing:
@@ -24,8 +25,7 @@ class Tracing:
         """Bytes by part at the worst moment of a step."""
         self._clock.cancel()
         try:
-            from loralab.sessions.trace import Pack, count
-            from loralab.tasks.text import TextPlan
+            from loralab.sessions.trace import Pack, count  # noqa: PLC0415  (that it cannot be imported is an answer, too)
 
             return {name: int(value) for name, value in count(TextPlan.model_validate(plan), config, Pack(**pack), where).items()}
         finally:

@@ -71,7 +71,7 @@ def test_a_corpus_becomes_a_model_that_everyone_can_load_and_then_learns_to_chat
     chats = tmp_path / "chats.jsonl"
     rows = [{"messages": [{"role": "user", "content": f"Tale {i}?"}, {"role": "assistant", "content": "the cat sat"}]} for i in range(60)]
     chats.write_text("".join(json.dumps(r) + "\n" for r in rows), "utf-8")
-    plan = {"task": "full", "dataset": str(chats), "base_model": str(folder), "max_length": 64, "max_steps": 30, "learning_rate": 3e-3}
+    plan = {"task": "full", "dataset": str(chats), "base_model": str(folder), "max_length": 64, "epochs": 5, "learning_rate": 3e-3}
     run = lab.start(plan)
     tuned = lab.wait(run)
     assert tuned.state == "finished", (runs.folder(lab.home, run) / "worker.log").read_text("utf-8")[-2000:]

@@ -17,9 +17,7 @@ from advisor.repair import tries
 from advisor.repair.tries import FAILED, Told
 from loralab.core.errors import UserError
 from loralab.core.records import Record
-from loralab.lab import OPERATIONS, DataFix, Lab
-from loralab.tasks.text import TextPlan
-from ui.form import label_of
+from loralab.lab import OPERATIONS, DataFix, Lab, setting_label
 from ui.runs.run_names import spoken
 from ui.words import esc
 
@@ -141,14 +139,8 @@ def put_right_html(advice: DataFix) -> str:
 
 def applied_html(before_: dict[str, Any], after: dict[str, Any]) -> str:
     """What was just changed in the plan."""
-    parts = [f"{esc(_label(name))}: {_shown(before_.get(name))} → {_shown(value)}" for name, value in after.items()]
+    parts = [f"{esc(setting_label(name))}: {_shown(before_.get(name))} → {_shown(value)}" for name, value in after.items()]
     return f'<div class="note done"><p>Changed in the plan: {"; ".join(parts)}. Nothing runs before you press Start.</p></div>'
-
-
-def _label(name: str) -> str:
-    """What the form calls a setting."""
-    field = TextPlan.model_fields.get(name)
-    return (label_of(field) if field else "") or name.replace("_", " ")
 
 
 def _shown(value: object) -> str:
