@@ -33,6 +33,7 @@ from loralab.history import Act, History, Memory
 from loralab.history import Point as MemoryPoint
 from loralab.machine import speed
 from loralab.machine.checkup import Finding, checkup, letter
+from loralab.machine.gpu import Gpu
 from loralab.machine.hardware import Machine, fingerprint, measure_machine
 from loralab.machine.speed import Speed
 from loralab.models.catalog import Catalog, ModelCheck, ModelEntry
@@ -48,9 +49,11 @@ from loralab.planning.limits import of_settings as limit_points
 from loralab.planning.planner import propose, updates, usual_rate
 from loralab.planning.priors import DISTINCT, SETTINGS, Priors, Sweep, likeness
 from loralab.planning.tracer import Tracer, traced
-from loralab.reports import compare
 from loralab.reports.card import model_card, origin_of
-from loralab.reports.incidents import adjustment, told
+from loralab.reports.compare import Comparison, Controls, compare, controls, judged, judgement
+from loralab.reports.incidents import Told as IncidentStory
+from loralab.reports.incidents import adjustment
+from loralab.reports.incidents import told as describe_incidents
 from loralab.reports.report_page import report_html, report_markdown
 from loralab.reports.subjects import Subject, parts_of, subject
 from loralab.runs import queue, runs
@@ -61,11 +64,44 @@ from loralab.tasks import parse_plan, setting_label, tasks
 from loralab.tasks.text import TextPlan
 
 # Besides the Lab, what it hands out and takes, and the words for it: advisor, app and command line reach no further than this.
-__all__ = ["OPERATIONS", "ChatServer", "DataFix", "Lab", "Machine", "ModelCheck", "ModelEntry", "TextPlan", "parse_plan", "sample"]
-__all__ += ["setting_label", "tasks"]
-__all__ += ["DISTINCT", "POINT_NAMES", "SETTINGS", "Limits", "Point", "Priors", "Sweep", "avoid_known_failures", "likeness", "limit_points"]
-__all__ += ["Act", "Memory", "MemoryPoint", "footprint", "never_twice", "rows_that_fit", "usual_rate", "what_is_learned"]
-__all__ += ["adjustment", "compare", "disk_words", "letter", "stage_words", "told"]
+__all__ = ["DISTINCT", "OPERATIONS", "POINT_NAMES", "SETTINGS"]
+__all__ += [
+    "Act",
+    "ChatServer",
+    "Comparison",
+    "Controls",
+    "DataFix",
+    "Gpu",
+    "IncidentStory",
+    "Lab",
+    "Limits",
+    "Machine",
+    "Memory",
+    "MemoryPoint",
+]
+__all__ += ["ModelCheck", "ModelEntry", "Offer", "Point", "Priors", "QueueEntry", "SampleSet", "Sweep", "TextPlan"]
+__all__ += [
+    "adjustment",
+    "avoid_known_failures",
+    "compare",
+    "describe_incidents",
+    "disk_words",
+    "footprint",
+    "letter",
+    "likeness",
+    "limit_points",
+]
+__all__ += [
+    "never_twice",
+    "parse_plan",
+    "rows_that_fit",
+    "sample",
+    "setting_label",
+    "stage_words",
+    "tasks",
+    "usual_rate",
+    "what_is_learned",
+]
 
 
 class Lab:
@@ -297,16 +333,16 @@ class Lab:
     def judgement(self, run: str) -> dict[str, Any]:
         """What the newest judging of a run, checkpoint or export measured: verdict, words, scores, tables, samples, rows by example."""
         what = self.subject(run)
-        return compare.judgement(runs.folder(self.home, what.run), what.checkpoint, what.export)
+        return judgement(runs.folder(self.home, what.run), what.checkpoint, what.export)
 
     def measured(self, run: str) -> bool:
         """Whether a run, a checkpoint or an export has been judged example by example, so that it can be compared."""
         what = self.subject(run)
-        return compare.judged(runs.folder(self.home, what.run), what.checkpoint, what.export)
+        return judged(runs.folder(self.home, what.run), what.checkpoint, what.export)
 
-    def compare(self, first: str, second: str) -> compare.Comparison:
+    def compare(self, first: str, second: str) -> Comparison:
         """The second against the first on the examples both were judged on: runs, checkpoints, exports, also of different base models."""
-        return compare.compare(self.judgement(first), self.judgement(second))
+        return compare(self.judgement(first), self.judgement(second))
 
     def prove(self, run: str) -> str:
         """Start the control of a run: the same plan on shuffled answers, which must not come out as better; returns its id."""
@@ -314,10 +350,10 @@ class Lab:
         plan = job.plan | {"title": f"Control of {job.plan.get('title') or run}"[:80]}
         return self.begin(TrainJob(plan=plan, model=job.model, origin=Control(of=run)))
 
-    def controls(self, run: str) -> compare.Controls:
+    def controls(self, run: str) -> Controls:
         """What the controls of a run found: sides swapped 200 times (at once), and its run on shuffled answers, where there is one."""
         shuffled = next((other for other in reversed(runs.list_runs(self.home)) if is_control(self.job(other), run)), "")
-        return compare.controls(self.judgement(run), shuffled, self.report(shuffled)["judgement"] if shuffled else {})
+        return controls(self.judgement(run), shuffled, self.report(shuffled)["judgement"] if shuffled else {})
 
     def offers(self, run: str) -> tuple[Offer, ...]:
         """Every form a run can be taken away in: size, about its time, or why not. Nothing is loaded or made."""

@@ -123,7 +123,7 @@ def decide(judgements: dict[str, dict[str, Any]], usual: str) -> tuple[str, str]
     if best == usual:
         return usual, "The learning rate {usual} did best in the test."
     others = len(judgements) - 1
-    found = next(score for score in compare.compare(judgements[usual], judgements[best]).scores if score.name == "bits_per_byte")
+    found = next(score for score in compare(judgements[usual], judgements[best]).scores if score.name == "bits_per_byte")
     ahead = loss_of(judgements[usual]) - loss_of(judgements[best])
     if found.verdict == "better" and others * found.p <= MAX_CHANCE and ahead > luck(judgements[usual]):
         return best, "In the test the learning rate {chosen} did better than {usual}, by more than chance."

@@ -10,7 +10,7 @@ from typing import Literal
 from advisor.diagnosis.findings import Finding
 from advisor.words.summary import RunSummary
 from loralab.core.records import Record
-from loralab.lab import told
+from loralab.lab import describe_incidents
 
 MAX_NOTES, MAX_LETTERS = 12, 40
 
@@ -66,7 +66,7 @@ def _note(step: int, text: str, kind: Mark) -> Annotation:
 def _troubles(summary: RunSummary) -> list[Annotation]:
     marks = [
         _note(trouble.incident.step, _TROUBLE.get(trouble.incident.code, trouble.incident.code.replace("_", " ")), "trouble")
-        for trouble in told(summary.view)
+        for trouble in describe_incidents(summary.view)
     ]
     return marks + [note for finding in summary.diagnosis.alarms for note in _cause(finding)]
 
