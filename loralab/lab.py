@@ -29,7 +29,7 @@ from loralab.datasets.fixes import OPERATIONS, DataFix, Reading
 from loralab.datasets.profile import SampleSet, profile_dataset, sample, samples
 from loralab.exports import label_of
 from loralab.exports.offers import Offer, offers
-from loralab.history import History, Memory
+from loralab.history import Act, History, Memory
 from loralab.history import Point as MemoryPoint
 from loralab.machine import speed
 from loralab.machine.checkup import Finding, checkup, letter
@@ -40,11 +40,13 @@ from loralab.models.catalog import Catalog, ModelCheck, ModelEntry
 from loralab.models.hub import check_on_hub, look_up_file
 from loralab.planning.calibration import Experience, gather
 from loralab.planning.duration import speeds
-from loralab.planning.estimate import disk_words, predicted, stage_words
+from loralab.planning.estimate import disk_words, footprint, predicted, stage_words
+from loralab.planning.examined import what_is_learned
+from loralab.planning.fit import rows_that_fit
 from loralab.planning.limits import NAMES as POINT_NAMES
 from loralab.planning.limits import Limits, Point, against, avoid_known_failures, never_twice
 from loralab.planning.limits import of_settings as limit_points
-from loralab.planning.planner import propose, updates
+from loralab.planning.planner import propose, updates, usual_rate
 from loralab.planning.priors import DISTINCT, SETTINGS, Priors, Sweep, likeness
 from loralab.planning.tracer import Tracer, traced
 from loralab.reports.card import model_card, origin_of
@@ -58,14 +60,48 @@ from loralab.runs import queue, runs
 from loralab.runs.queue import QueueEntry
 from loralab.runtimes.speech.local_model import LocalModel
 from loralab.serve.client import ChatServer
-from loralab.tasks import parse_plan, tasks
+from loralab.tasks import parse_plan, setting_label, tasks
+from loralab.tasks.text import TextPlan
 
 # Besides the Lab, what it hands out and takes, and the words for it: advisor, app and command line reach no further than this.
 __all__ = ["DISTINCT", "OPERATIONS", "POINT_NAMES", "SETTINGS"]
-__all__ += ["ChatServer", "Comparison", "Controls", "DataFix", "Gpu", "IncidentStory", "Lab", "Limits", "Memory", "MemoryPoint"]
-__all__ += ["ModelCheck", "ModelEntry", "Offer", "Point", "Priors", "QueueEntry", "SampleSet", "Sweep"]
-__all__ += ["adjustment", "avoid_known_failures", "describe_incidents", "disk_words", "letter", "likeness", "limit_points", "never_twice"]
-__all__ += ["parse_plan", "sample", "stage_words", "tasks"]
+__all__ += [
+    "Act",
+    "ChatServer",
+    "Comparison",
+    "Controls",
+    "DataFix",
+    "Gpu",
+    "IncidentStory",
+    "Lab",
+    "Limits",
+    "Machine",
+    "Memory",
+    "MemoryPoint",
+]
+__all__ += ["ModelCheck", "ModelEntry", "Offer", "Point", "Priors", "QueueEntry", "SampleSet", "Sweep", "TextPlan"]
+__all__ += [
+    "adjustment",
+    "avoid_known_failures",
+    "compare",
+    "describe_incidents",
+    "disk_words",
+    "footprint",
+    "letter",
+    "likeness",
+    "limit_points",
+]
+__all__ += [
+    "never_twice",
+    "parse_plan",
+    "rows_that_fit",
+    "sample",
+    "setting_label",
+    "stage_words",
+    "tasks",
+    "usual_rate",
+    "what_is_learned",
+]
 
 
 class Lab:
@@ -161,16 +197,14 @@ class Lab:
         """
         typed = self.typed(plan)
         expected = plan.footprint.predicted if isinstance(plan, Proposal) else self._predicted(typed)
-        model = str(self.catalog.folder(typed.base_model)) if typed.base_model else ""
-        return self.begin(TrainJob(plan=typed.model_dump(), model=model, predicted=expected))
+        model = self.catalog.folder(typed.base_model) if typed.base_model else ""
+        return self.begin(TrainJob(plan=typed.model_dump(), model=str(model), predicted=expected))
 
     def _predicted(self, plan: Plan) -> Predicted | None:
         """What a plan that nobody weighed will need, before any correction; None where that cannot be said."""
-        reads = plan.model_dump(include={"roles", "learn_from"})
+        read = partial(self.profile, plan.dataset, plan.base_model, **plan.model_dump(include={"roles", "learn_from"}))
         try:
-            machine, past = self._experienced()
-            read = partial(self.profile, plan.dataset, plan.base_model, **reads)
-            return predicted(plan, self.catalog.check(plan.base_model), machine, read, past)
+            return predicted(plan, self.catalog.check(plan.base_model), read, *self._experienced())
         except LabError:  # the worker meets it, too, and says it as the run's own problem
             return None
 
@@ -231,6 +265,10 @@ class Lab:
         """Every run in the workspace, newest first: id, title, kind, state, model, dataset, losses, started."""
         return self.history.runs()
 
+    def names(self) -> list[str]:
+        """The ids of all runs, oldest first."""
+        return runs.list_runs(self.home)
+
     def view(self, run: str) -> RunView:
         """What a run is doing now, from its event log."""
         return runs.view(self.home, run)
@@ -238,6 +276,10 @@ class Lab:
     def job(self, run: str) -> Job:
         """What a run was asked to do."""
         return runs.job(self.home, run)
+
+    def log(self, run: str) -> str:
+        """The end of what a run's process wrote beside its events."""
+        return runs.log_tail(self.home, run)
 
     def wait(self, run: str, watch: Callable[[RunView], None] | None = None, every: float = 0.3) -> RunView:
         """Block until the run ends, calling `watch` with each new view."""

@@ -124,7 +124,7 @@ def _input(field: FieldInfo) -> Component:
         return gr.Dropdown(list(get_args(kind)), value=field.default, label=label, info=info, render=False, interactive=True)
     if kind is bool:
         return gr.Checkbox(value=field.default, label=label, info=info, render=False, interactive=True)
-    if kind in (int, float):
+    if kind is int or kind is float:
         # Bounds stay with the plan: Gradio's own message about them names neither the setting nor what is allowed.
         return gr.Number(field.default, label=label, info=info, precision=0 if kind is int else None, render=False, interactive=True)
     return gr.Textbox(field.default, label=label, info=info, render=False, interactive=True)

@@ -52,7 +52,7 @@ def test_it_is_listed_and_each_job_is_what_it_meant(old: Lab) -> None:
     assert job.predicted.memory == {"closed form": 431264322}
     assert isinstance(control, TrainJob)
     assert control.origin == Control(of=FINISHED)
-    assert old.job(EXPORT) == ExportJob(run=EXPORT, of=FINISHED, format="adapter", model=job.model, adapter=old.view(FINISHED).adapter)
+    assert old.job(EXPORT) == ExportJob(run=EXPORT, of=FINISHED, format="adapter", model=job.model, adapter=old.view(FINISHED).trained)
     assert old.job(JUDGED) == EvaluateJob(run=JUDGED, of=FINISHED, checkpoint="best", model=job.model)
 
 
@@ -120,7 +120,7 @@ def test_its_adapter_is_judged_as_it_was(old: Lab, home: Path) -> None:
     view = ended(home, old.evaluate(FINISHED))
     assert view.state == "finished", view.ending
     score = next(score for score in old.judgement(FINISHED)["scores"] if score["name"] == "loss")
-    assert (score["base"], score["adapter"]) == pytest.approx((5.9734, 5.8326), abs=1e-3)
+    assert (score["before"], score["after"]) == pytest.approx((5.9734, 5.8326), abs=1e-3)
 
 
 def _loss(view: RunView, step: int) -> float:

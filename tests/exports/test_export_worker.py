@@ -15,6 +15,7 @@ from loralab.cli.export_commands import card
 from loralab.core import paths
 from loralab.core.events import Ended, EventLog, Incident, Saved, Started, read
 from loralab.core.jobs import TrainJob
+from loralab.core.parity import Parity
 from loralab.core.paths import CHECKOUT
 from loralab.core.records import Artifact
 from loralab.tasks import parse_plan
@@ -70,9 +71,6 @@ def test_a_real_worker_proves_a_good_file_and_names_a_bad_one_unproven(home: Pat
 
 
 def test_what_nobody_could_try_is_not_called_ready() -> None:
-    lines = card(
-        {"outcome": "untried", "words": "Not proven: llama.cpp is not installed here.", "why": "", "todo": "Install it.", "checks": []}
-    )
+    lines = card(Parity(outcome="untried", words="Not proven: llama.cpp is not installed here.", todo="Install it."))
     assert lines[1].startswith("NOT PROVEN")
     assert lines[-1] == "Install it."
-    assert card({}) == []

@@ -24,26 +24,21 @@ def index(home):
     return History(home)
 
 
-def test_an_empty_workspace_has_no_runs(index):
+def test_runs_are_listed_with_what_came_of_them_newest_first_until_they_are_deleted(home, index, fake):
     assert index.runs() == []
-
-
-def test_a_run_is_listed_with_what_came_of_it_newest_first(home, index, fake):
-    first = fake(title="The first", base_model="starter", dataset="a.csv")
+    title = "'); drop table runs; --"  # is only a title
+    first = fake(title=title, base_model="starter", dataset="a.csv")
     ended(home, first)
+    assert index.runs()[0]["title"] == title
     second = fake(max_steps=2)
     ended(home, second)
     newest, older = index.runs()
     assert [newest["id"], older["id"]] == [second, first]
     assert set(older) == KEYS
-    assert (older["title"], older["task"], older["model"], older["dataset"], older["state"]) == (
-        "The first",
-        "fake",
-        "starter",
-        "a.csv",
-        "finished",
-    )
+    assert [older[key] for key in ("title", "task", "model", "dataset", "state")] == [title, "fake", "starter", "a.csv", "finished"]
     assert (older["base_loss"], older["adapter_loss"], older["steps"]) == (5.0, 1.0, 5)
+    runs.delete(home, second)
+    assert index.runs() == [older]
 
 
 def test_an_active_run_is_followed_to_its_end(home, index, fake):
@@ -70,29 +65,28 @@ def test_a_resumed_run_is_listed_as_going_on(home, index, fake):
     assert index.runs()[0]["state"] in ("waiting", "running")
 
 
-def test_the_index_can_be_deleted_and_comes_back_the_same(home, index, fake):
-    for _ in range(3):
-        ended(home, fake())
-    before = index.runs()
-    index.path.unlink()
-    assert index.runs() == before
-
-
-@pytest.mark.parametrize("content", [b"", b"this is not a database, it is a letter to my aunt" * 100])
-def test_a_damaged_index_is_made_again(home, index, fake, content):
-    ended(home, fake())
-    before = index.runs()
-    index.path.write_bytes(content)
-    assert index.runs() == before
-
-
-def test_an_index_of_a_newer_version_is_made_again(home, index, fake):
-    ended(home, fake())
-    before = index.runs()
-    with sqlite3.connect(index.path) as db:
+def of_a_newer_version(path):
+    with sqlite3.connect(path) as db:
         db.execute("pragma user_version = 99")
     db.close()
-    assert index.runs() == before
+
+
+LETTER = b"this is not a database, it is a letter to my aunt" * 100
+SPOILT = {
+    "deleted": lambda path: path.unlink(),
+    "empty": lambda path: path.write_bytes(b""),
+    "damaged": lambda path: path.write_bytes(LETTER),
+    "of a newer version": of_a_newer_version,
+}
+
+
+def test_an_index_that_cannot_be_used_is_made_again_the_same(home, index, fake):
+    ended(home, fake())
+    ended(home, fake(title="Another"))
+    before = index.runs()
+    for how, spoil in SPOILT.items():
+        spoil(index.path)
+        assert index.runs() == before, how
 
 
 def test_what_has_ended_is_not_read_again(home, index, fake, monkeypatch):
@@ -106,28 +100,12 @@ def test_what_has_ended_is_not_read_again(home, index, fake, monkeypatch):
     assert looked == []
 
 
-def test_a_deleted_run_leaves_the_list(home, index, fake):
-    kept, gone = fake(), fake()
-    ended(home, kept)
-    ended(home, gone)
-    assert len(index.runs()) == 2
-    runs.delete(home, gone)
-    assert [row["id"] for row in index.runs()] == [kept]
-
-
 def test_a_run_whose_job_cannot_be_read_is_still_listed(home, index):
     folder = home / "runs" / "2026-01-01-strange-job"
     folder.mkdir(parents=True)
     (folder / "job.json").write_text('{"kind": "train", "run": "x", "from_the_future": 1}')
     (folder / "events.jsonl").write_text('{"type":"ended","outcome":"finished","time":1.0}\n')
     assert "cannot be read" in index.runs()[0]["title"]
-
-
-def test_a_title_full_of_sql_is_only_a_title(home, index, fake):
-    title = "'); drop table runs; --"
-    ended(home, fake(title=title))
-    index.runs()
-    assert index.runs()[0]["title"] == title
 
 
 def test_many_threads_and_a_second_app_read_the_index_at_once(home, index, fake):

@@ -16,9 +16,8 @@ from advisor.proposals import trials
 from advisor.repair import tries
 from advisor.repair.tries import FAILED, Told
 from loralab.core.errors import UserError
-from loralab.core.records import Plan, Record
-from loralab.lab import OPERATIONS, DataFix, Lab
-from ui.form import label_of
+from loralab.core.records import Record
+from loralab.lab import OPERATIONS, DataFix, Lab, setting_label
 from ui.markup import draw
 from ui.runs.run_names import spoken
 
@@ -132,16 +131,10 @@ def put_right_html(advice: DataFix) -> str:
     return draw("advisor", "done", f"Done. {advice.words} The new file is {where}; yours is as it was.")
 
 
-def applied_html(plan: type[Plan], before_: dict[str, Any], after: dict[str, Any]) -> str:
+def applied_html(before_: dict[str, Any], after: dict[str, Any]) -> str:
     """What was just changed in the plan."""
-    parts = [f"{_label(plan, name)}: {_shown(before_.get(name))} → {_shown(value)}" for name, value in after.items()]
+    parts = [f"{setting_label(name)}: {_shown(before_.get(name))} → {_shown(value)}" for name, value in after.items()]
     return draw("advisor", "done", f"Changed in the plan: {'; '.join(parts)}. Nothing runs before you press Start.")
-
-
-def _label(plan: type[Plan], name: str) -> str:
-    """What the form calls a setting."""
-    field = plan.model_fields.get(name)
-    return (label_of(field) if field else "") or name.replace("_", " ")
 
 
 def _shown(value: object) -> str:

@@ -274,7 +274,7 @@ def _apply(page: Page, panel: Panel, here: Context, note: Note) -> Updates:
     elsewhere = bool(note.run) and dataset != here.choice[0] and Path(dataset).exists()
     now = plan if elsewhere else read(form, here.raw)
     kept = {name: now.get(name) for name in change}
-    said = {page.tabs: go_to("plan"), **panel.note_change(applied_html(form.plan, kept, change), kept | advice)}
+    said = {page.tabs: go_to("plan"), **panel.note_change(applied_html(kept, change), kept | advice)}
     if elsewhere:
         model = {page.model: plan["base_model"]} if "base_model" in plan else {}
         return {page.dataset: dataset, **model, page.pending: change, **said}
