@@ -120,7 +120,7 @@ def test_its_adapter_is_judged_as_it_was(old: Lab, home: Path) -> None:
     view = ended(home, old.evaluate(FINISHED))
     assert view.state == "finished", view.ending
     score = next(score for score in old.judgement(FINISHED)["scores"] if score["name"] == "loss")
-    assert (score["base"], score["adapter"]) == pytest.approx((5.9734, 5.8326), abs=1e-3)
+    assert (score["before"], score["after"]) == pytest.approx((5.9734, 5.8326), abs=1e-3)
 
 
 def _loss(view: RunView, step: int) -> float:
