@@ -1,4 +1,4 @@
-"""Owns the advisor's facade: everything the app, the command line or a notebook can ask it. Thin over Lab, beside which it stands.
+"""The advisor's facade: everything the app, the command line or a notebook can ask it. Thin over Lab, beside which it stands.
 
 advisor = Advisor(Lab())
 advisor.diagnosis.diagnose(run).cause
@@ -19,7 +19,7 @@ from advisor.proposals import learned, trials
 from advisor.proposals.describe import Described, Goal, describe
 from advisor.proposals.keywords import Understood, understand
 from advisor.proposals.propose import begin, propose, rules_out
-from advisor.repair import again
+from advisor.repair import retry
 from advisor.repair.repair import Repair
 from advisor.repair.tries import Told
 from advisor.text import text_plan
@@ -80,7 +80,7 @@ class Advisor:
         """
         preflight.insist(self.preflight(plan, profile))
         typed = text_plan(plan)
-        tried = [rate for rate in trials.values(typed.learning_rate, trials.LEAST, trials.LARGEST) if self._may_be(typed, rate)]
+        tried = [rate for rate in trials.values(typed.learning_rate, trials.MIN_RATE, trials.MAX_RATE) if self._may_be(typed, rate)]
         return trials.begin(self.lab, typed, self.lab.updates(typed, profile), tried)
 
     def _may_be(self, plan: Plan, rate: float) -> bool:
@@ -111,7 +111,7 @@ class Advisor:
 
     def repair(self, run: str) -> Repair | None:
         """What a failed run would be tried again with; None where nothing may be done without asking."""
-        return again.repair_of(self.lab, run)
+        return retry.repair_of(self.lab, run)
 
     def retry(self, run: str, *, asked: bool = False) -> str:
         """Try a failed run again with what the diagnosis changes; the new run's id.
@@ -119,19 +119,19 @@ class Advisor:
         Raises UserError with the reason where it may not be, or where nothing can be done about its cause. `asked`: by the person, who
         may want more tries than the advisor makes by itself.
         """
-        return again.retry(self.lab, run, asked=asked)
+        return retry.retry(self.lab, run, asked=asked)
 
     def tend(self) -> tuple[str, ...]:
         """Try again what failed since, as far as the person allows; ids of the runs begun. The app asks this every few seconds."""
-        return again.tend(self.lab, self._settled)
+        return retry.start_due_retries(self.lab, self._settled)
 
     def tries(self, run: str) -> tuple[Told, ...]:
         """The chain a run belongs to: what happened in each, on what evidence, what was changed, what came of it."""
-        return again.told(self.lab, run)
+        return retry.retry_chain(self.lab, run)
 
     def goes_on_from(self, run: str) -> tuple[str, ...]:
         """The runs that a run was begun after by itself: the one it is the next try of, or the tests it took its setting from."""
-        return again.goes_on_from(self.lab, run)
+        return retry.begun_after(self.lab, run)
 
     # ---- in words --------------------------------------------------------------------------------------------------------
     @cached_property

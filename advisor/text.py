@@ -6,15 +6,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from loralab.core.records import Plan
-from loralab.tasks.text import TextPlan
+from loralab.lab import TextPlan
 
-__all__ = ["TextPlan", "is_text", "text_plan"]
-TASK = "text"
+__all__ = ["TEXT_TASKS", "TextPlan", "is_text", "text_plan"]
+TEXT_TASKS = frozenset({"text"})
 
 
 def is_text(plan: Mapping[str, Any]) -> bool:
     """Whether a plan, as a job holds it, trains a text adapter."""
-    return bool(plan) and plan.get("task", TASK) == TASK
+    return bool(plan) and plan.get("task", "text") in TEXT_TASKS
 
 
 def text_plan(plan: Plan | Mapping[str, Any]) -> TextPlan:

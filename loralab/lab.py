@@ -29,62 +29,78 @@ from loralab.datasets.fixes import OPERATIONS, DataFix, Reading
 from loralab.datasets.profile import SampleSet, profile_dataset, sample, samples
 from loralab.exports import label_of
 from loralab.exports.offers import Offer, offers
-from loralab.history import History, Memory
+from loralab.history import Act, History, Memory
 from loralab.history import Point as MemoryPoint
 from loralab.machine import speed
 from loralab.machine.checkup import Finding, checkup, letter
+from loralab.machine.gpu import Gpu
 from loralab.machine.hardware import Machine, fingerprint, measure_machine
 from loralab.machine.speed import Speed
 from loralab.models.catalog import Catalog, ModelCheck, ModelEntry
 from loralab.models.hub import check_on_hub, look_up_file
 from loralab.planning.calibration import Experience, gather
 from loralab.planning.duration import speeds
-from loralab.planning.estimate import disk_words, predicted, stage_words
+from loralab.planning.estimate import disk_words, footprint, predicted, stage_words
+from loralab.planning.examined import what_is_learned
+from loralab.planning.fit import rows_that_fit
 from loralab.planning.limits import NAMES as POINT_NAMES
 from loralab.planning.limits import Limits, Point, against, avoid_known_failures, never_twice
 from loralab.planning.limits import of_settings as limit_points
-from loralab.planning.planner import propose, updates
+from loralab.planning.planner import propose, updates, usual_rate
 from loralab.planning.priors import DISTINCT, SETTINGS, Priors, Sweep, likeness
 from loralab.planning.tracer import Tracer, traced
-from loralab.reports import compare
 from loralab.reports.card import model_card, origin_of
+from loralab.reports.compare import Comparison, Controls, compare, controls, judged, judgement
+from loralab.reports.incidents import Told as IncidentStory
 from loralab.reports.incidents import adjustment
+from loralab.reports.incidents import told as describe_incidents
 from loralab.reports.report_page import report_html, report_markdown
 from loralab.reports.subjects import Subject, parts_of, subject
 from loralab.runs import queue, runs
 from loralab.runs.queue import QueueEntry
 from loralab.runtimes.speech.local_model import LocalModel
 from loralab.serve.client import ChatServer
-from loralab.tasks import parse_plan, tasks
+from loralab.tasks import parse_plan, setting_label, tasks
+from loralab.tasks.text import TextPlan
 
 # Besides the Lab, what it hands out and takes, and the words for it: advisor, app and command line reach no further than this.
-__all__ = [
-    "DISTINCT",
-    "OPERATIONS",
-    "POINT_NAMES",
-    "SETTINGS",
+__all__ = ["DISTINCT", "OPERATIONS", "POINT_NAMES", "SETTINGS"]
+__all__ += [
+    "Act",
     "ChatServer",
+    "Comparison",
+    "Controls",
     "DataFix",
+    "Gpu",
+    "IncidentStory",
     "Lab",
     "Limits",
+    "Machine",
     "Memory",
     "MemoryPoint",
-    "ModelCheck",
-    "ModelEntry",
-    "Point",
-    "Priors",
-    "Sweep",
+]
+__all__ += ["ModelCheck", "ModelEntry", "Offer", "Point", "Priors", "QueueEntry", "SampleSet", "Sweep", "TextPlan"]
+__all__ += [
     "adjustment",
     "avoid_known_failures",
+    "compare",
+    "describe_incidents",
     "disk_words",
+    "footprint",
     "letter",
     "likeness",
     "limit_points",
+]
+__all__ += [
     "never_twice",
     "parse_plan",
+    "rows_that_fit",
     "sample",
+    "setting_label",
     "stage_words",
     "tasks",
+    "usual_rate",
+    "what_is_learned",
 ]
 
 
@@ -181,16 +197,14 @@ class Lab:
         """
         typed = self.typed(plan)
         expected = plan.footprint.predicted if isinstance(plan, Proposal) else self._predicted(typed)
-        model = str(self.catalog.folder(typed.base_model)) if typed.base_model else ""
-        return self.begin(TrainJob(plan=typed.model_dump(), model=model, predicted=expected))
+        model = self.catalog.folder(typed.base_model) if typed.base_model else ""
+        return self.begin(TrainJob(plan=typed.model_dump(), model=str(model), predicted=expected))
 
     def _predicted(self, plan: Plan) -> Predicted | None:
         """What a plan that nobody weighed will need, before any correction; None where that cannot be said."""
-        reads = plan.model_dump(include={"roles", "learn_from"})
+        read = partial(self.profile, plan.dataset, plan.base_model, **plan.model_dump(include={"roles", "learn_from"}))
         try:
-            machine, past = self._experienced()
-            read = partial(self.profile, plan.dataset, plan.base_model, **reads)
-            return predicted(plan, self.catalog.check(plan.base_model), machine, read, past)
+            return predicted(plan, self.catalog.check(plan.base_model), read, *self._experienced())
         except LabError:  # the worker meets it, too, and says it as the run's own problem
             return None
 
@@ -251,6 +265,10 @@ class Lab:
         """Every run in the workspace, newest first: id, title, kind, state, model, dataset, losses, started."""
         return self.history.runs()
 
+    def names(self) -> list[str]:
+        """The ids of all runs, oldest first."""
+        return runs.list_runs(self.home)
+
     def view(self, run: str) -> RunView:
         """What a run is doing now, from its event log."""
         return runs.view(self.home, run)
@@ -258,6 +276,10 @@ class Lab:
     def job(self, run: str) -> Job:
         """What a run was asked to do."""
         return runs.job(self.home, run)
+
+    def log(self, run: str) -> str:
+        """The end of what a run's process wrote beside its events."""
+        return runs.log_tail(self.home, run)
 
     def wait(self, run: str, watch: Callable[[RunView], None] | None = None, every: float = 0.3) -> RunView:
         """Block until the run ends, calling `watch` with each new view."""
@@ -311,16 +333,16 @@ class Lab:
     def judgement(self, run: str) -> dict[str, Any]:
         """What the newest judging of a run, checkpoint or export measured: verdict, words, scores, tables, samples, rows by example."""
         what = self.subject(run)
-        return compare.judgement(runs.folder(self.home, what.run), what.checkpoint, what.export)
+        return judgement(runs.folder(self.home, what.run), what.checkpoint, what.export)
 
     def measured(self, run: str) -> bool:
         """Whether a run, a checkpoint or an export has been judged example by example, so that it can be compared."""
         what = self.subject(run)
-        return compare.judged(runs.folder(self.home, what.run), what.checkpoint, what.export)
+        return judged(runs.folder(self.home, what.run), what.checkpoint, what.export)
 
-    def compare(self, first: str, second: str) -> compare.Comparison:
+    def compare(self, first: str, second: str) -> Comparison:
         """The second against the first on the examples both were judged on: runs, checkpoints, exports, also of different base models."""
-        return compare.compare(self.judgement(first), self.judgement(second))
+        return compare(self.judgement(first), self.judgement(second))
 
     def prove(self, run: str) -> str:
         """Start the control of a run: the same plan on shuffled answers, which must not come out as better; returns its id."""
@@ -328,10 +350,10 @@ class Lab:
         plan = job.plan | {"title": f"Control of {job.plan.get('title') or run}"[:80]}
         return self.begin(TrainJob(plan=plan, model=job.model, origin=Control(of=run)))
 
-    def controls(self, run: str) -> compare.Controls:
+    def controls(self, run: str) -> Controls:
         """What the controls of a run found: sides swapped 200 times (at once), and its run on shuffled answers, where there is one."""
         shuffled = next((other for other in reversed(runs.list_runs(self.home)) if is_control(self.job(other), run)), "")
-        return compare.controls(self.judgement(run), shuffled, self.report(shuffled)["judgement"] if shuffled else {})
+        return controls(self.judgement(run), shuffled, self.report(shuffled)["judgement"] if shuffled else {})
 
     def offers(self, run: str) -> tuple[Offer, ...]:
         """Every form a run can be taken away in: size, about its time, or why not. Nothing is loaded or made."""

@@ -26,7 +26,7 @@ from loralab.lab import Lab
 from ui.advisor.memory_page import memory_page
 from ui.advisor.panel import advisor_panel
 from ui.doors import MAX_UPLOAD, Doors, tidy
-from ui.errors import LOG, told, write_log
+from ui.errors import LOG, show_errors, write_log
 from ui.idle import measuring
 from ui.markup import markup
 from ui.page import TABS, Page, go_to, shared_parts
@@ -39,6 +39,7 @@ from ui.tabs.plan import tab as plan
 from ui.tabs.share import tab as share
 from ui.tabs.train import tab as train
 from ui.theme import CSS, FOLD_SIDE_JS, HEAD, make_theme, set_theme_js
+from ui.words import small_title
 
 HOST = "127.0.0.1"
 BUILD = {"dataset": dataset.build, "plan": plan.build, "train": train.build, "evaluate": evaluate.build, "share": share.build}
@@ -74,9 +75,9 @@ def build(lab: Lab) -> gr.Blocks:
                 memory_page(page)
             memory.select(lambda: "memory", None, page.tab, show_progress="hidden")
         advisor_panel(page)
-        markup(told(lambda: machine_strip(page)), elem_id="machine")
+        markup(show_errors(lambda: machine_strip(page)), elem_id="machine")
         with side:
-            markup('<div class="small-title">Your runs</div>')
+            markup(small_title("Your runs"))
             run_list(page)
             remembered = gr.Button("What I remember", size="sm", elem_id="side-memory", elem_classes="quiet")
             remembered.click(lambda: go_to("memory"), None, page.tabs, show_progress="hidden")
@@ -85,7 +86,7 @@ def build(lab: Lab) -> gr.Blocks:
 
 
 def _remember_tab(page: Page, name: str) -> Any:
-    @told
+    @show_errors
     def seen() -> str:
         remember(page.lab.home, {"tab": name})
         return name
@@ -97,7 +98,7 @@ def _wire_page(demo: gr.Blocks, page: Page, theme: gr.Radio, welcome: Greeting) 
     """What happens when the page is opened, and the choice of light or dark."""
     measure = measuring(page.lab)
 
-    @told
+    @show_errors
     def attach() -> list[Any]:
         settings = read_settings(page.lab.home)
         rows = [row for row in page.lab.runs() if row.get("kind", "train") == "train"]
@@ -106,14 +107,14 @@ def _wire_page(demo: gr.Blocks, page: Page, theme: gr.Radio, welcome: Greeting) 
         current = active or lost or next((row["id"] for row in rows if row["id"] == settings.run), rows[0]["id"] if rows else "")
         tab = "train" if active else settings.tab if current and not lost and settings.tab in TABS else "dataset"
         measure()
-        turn, look = tab != TABS[0], settings.theme != "auto"  # what is so already is left alone: a quick person may have changed it
+        turn, themed = tab != TABS[0], settings.theme != "auto"  # what is so already is left alone: a quick person may have changed it
         turned = [go_to(tab), tab] if turn else [gr.skip(), gr.skip()]
-        return [current, *turned, settings.theme if look else gr.skip(), *card]
+        return [current, *turned, settings.theme if themed else gr.skip(), *card]
 
     demo.load(attach, None, [page.run, page.tabs, page.tab, theme, *welcome.outputs], show_progress="hidden")
     demo.load(None, None, None, js=FOLD_SIDE_JS)
     theme.change(None, theme, None, js=set_theme_js())
-    theme.input(told(lambda look: remember(page.lab.home, {"theme": look})), theme, None, show_progress="hidden")
+    theme.input(show_errors(lambda theme: remember(page.lab.home, {"theme": theme})), theme, None, show_progress="hidden")
 
 
 def web(lab: Lab, port: int, secret: str) -> Doors:

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 from loralab.core.events import RunView, Stepped
 from loralab.core.records import DatasetProfile, Footprint
-from loralab.planning.estimate import disk_words, stage_words
-from loralab.reports.incidents import told
+from loralab.lab import describe_incidents, disk_words, stage_words
 from ui.markup import draw
 from ui.tabs.train.incident_markers import MARKS, annotate, mark_incidents
 from ui.words import count
@@ -44,14 +43,14 @@ def loss_chart(view: RunView, notes: Sequence[Annotation] = ()) -> Figure:
     x, y = [step.step for step in steps], [step.loss for step in steps]
     figure.add_scatter(x=x, y=y, name="each update", mode="lines", line={"color": RAW, "width": 1}, hovertemplate="%{y:.3f}")
     figure.add_scatter(x=x, y=smooth(y), name="learning", mode="lines", line={"color": SMOOTH, "width": 2.5}, hovertemplate="%{y:.3f}")
-    looks = [e for e in view.evaluations if e.split != "base" and math.isfinite(e.loss)]
+    evaluations = [e for e in view.evaluations if e.split != "base" and math.isfinite(e.loss)]
     before = next((e.loss for e in view.evaluations if e.split == "base"), None)
     if before is not None and math.isfinite(before):
         figure.add_hline(y=before, line={"color": HELDOUT, "width": 1.5, "dash": "dot"})
-    if looks:
+    if evaluations:
         figure.add_scatter(
-            x=[e.step for e in looks],
-            y=[e.loss for e in looks],
+            x=[e.step for e in evaluations],
+            y=[e.loss for e in evaluations],
             name="held-out examples",
             mode="lines+markers",
             line={"color": HELDOUT, "width": 3},
@@ -59,7 +58,7 @@ def loss_chart(view: RunView, notes: Sequence[Annotation] = ()) -> Figure:
             hovertemplate="%{y:.3f}",
         )
     mark_incidents(figure, view, x, smooth(y))
-    annotate(figure, notes, x, smooth(y))
+    annotate(figure, notes, (x, smooth(y)), ([e.step for e in evaluations], [e.loss for e in evaluations]))
     figure.update_layout(
         height=320,
         margin={"l": 48, "r": 16, "t": 12, "b": 40},
@@ -80,7 +79,7 @@ def legend(view: RunView) -> str:
     lines = [("raw", "each update"), ("smooth", "while learning"), ("held", "on held-out examples")]
     if any(e.split == "base" for e in view.evaluations):
         lines.append(("base", "before training"))
-    kinds = {each.kind for each in told(view)}
+    kinds = {each.kind for each in describe_incidents(view)}
     lines += [(f"mark {style.name}", style.words) for kind, style in MARKS.items() if kind in kinds]
     return draw("dataset", "legend", lines)
 

@@ -31,7 +31,7 @@ def write_log(home: Path) -> None:
     LOG.propagate = False
 
 
-def told(callback: Callable[P, R]) -> Callable[P, R]:
+def show_errors(callback: Callable[P, R]) -> Callable[P, R]:
     """Wrap a callback so that every error in it reaches the person in plain words. Works for streaming callbacks too.
 
     After an error nothing on the screen changes: Gradio's own way covers what the callback would have filled with the word “Error”.

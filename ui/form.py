@@ -39,6 +39,10 @@ class Form:
     names: tuple[str, ...]
     inputs: tuple[Component, ...]
 
+    def updates(self, values: dict[str, Any]) -> dict[Any, Any]:
+        """The inputs of those settings that have one -> their new values."""
+        return {component: values[name] for name, component in zip(self.names, self.inputs, strict=True) if name in values}
+
 
 def make_form(plan: type[Plan], skip: tuple[str, ...] = ()) -> Form:
     """Inputs for every setting of `plan` that a person can type; `skip` names those asked elsewhere."""
@@ -75,14 +79,14 @@ def read(form: Form, raw: tuple[Any, ...]) -> dict[str, Any]:
     return values
 
 
-def fill(form: Form, values: dict[str, Any], reasons: dict[str, str]) -> list[dict[str, Any]]:
-    """Updates that show `values`; where the planner gave a reason it stands under the input."""
-    updates: list[dict[str, Any]] = []
-    for name in form.names:
+def fill(form: Form, values: dict[str, Any], reasons: dict[str, str]) -> dict[Any, Any]:
+    """The inputs -> updates that show `values`; where the planner gave a reason it stands under the input."""
+    updates: dict[Any, Any] = {}
+    for name, component in zip(form.names, form.inputs, strict=True):
         field = form.plan.model_fields[name]
         why = reasons.get(name, "").replace(field.description or "", "").strip()
         info = f"{field.description} Why this value: {why}" if why else field.description
-        updates.append(gr.update(value=values.get(name, field.default), info=info))
+        updates[component] = gr.update(value=values.get(name, field.default), info=info)
     return updates
 
 
@@ -120,7 +124,7 @@ def _input(field: FieldInfo) -> Component:
         return gr.Dropdown(list(get_args(kind)), value=field.default, label=label, info=info, render=False, interactive=True)
     if kind is bool:
         return gr.Checkbox(value=field.default, label=label, info=info, render=False, interactive=True)
-    if kind in (int, float):
+    if kind is int or kind is float:
         # Bounds stay with the plan: Gradio's own message about them names neither the setting nor what is allowed.
         return gr.Number(field.default, label=label, info=info, precision=0 if kind is int else None, render=False, interactive=True)
     return gr.Textbox(field.default, label=label, info=info, render=False, interactive=True)

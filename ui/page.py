@@ -15,10 +15,10 @@ from loralab.core.errors import UserError
 from loralab.core.records import Proposal
 from loralab.lab import Lab, ModelEntry
 from ui import goals
+from ui.asking import Question, question
 from ui.desk import Desk
-from ui.errors import told
+from ui.errors import show_errors
 from ui.form import Form, make_form, read
-from ui.markup import markup
 from ui.runs.run_names import spoken
 from ui.settings import read_settings, remember
 from ui.words import notice, parameters, size
@@ -26,6 +26,7 @@ from ui.words import notice, parameters, size
 TABS = ("dataset", "plan", "train", "evaluate", "share")
 MODEL_INFO = "The ready-made model that learns from your examples. A Hugging Face name or a folder on this computer can be typed too."
 REFUSED = ("preflight_", "never_twice")  # how the codes of what a person may insist on begin
+Updates = dict[Any, Any]  # what a callback returns: component -> its new value or properties; the others stay as they are
 ASKED_ELSEWHERE = ("task", "base_model", "dataset", "learn_from", "roles")  # by the first page and the model choice
 
 
@@ -86,45 +87,24 @@ def choice_key(dataset: str, model: str, goal: str) -> str:
     return f"{dataset}\n{model}\n{goal}"
 
 
-def run_title(lab: Lab, run: str) -> str:
-    """What a person knows a run by."""
-    plan = lab.job(run).plan if run else {}
-    return str(plan.get("title") or plan.get("dataset", "").rpartition("/")[2] or run)
-
-
 def go_to(tab: str) -> Any:
     """An update that turns to a tab."""
     return gr.Tabs(selected=tab)
 
 
-@dataclass(frozen=True)
-class Refusal:
-    """Where it is said why a start was refused, and where a person may insist on it."""
-
-    whole: gr.Column
-    words: gr.HTML
-    anyway: gr.Button
+def refusal() -> Question:
+    """Where it is said why a start was refused, and where a person may insist on it; hidden."""
+    return question("Start anyway", "Change it first", ("secondary", "primary"), "refusal")
 
 
-def refusal() -> Refusal:
-    """Draw it, hidden."""
-    with gr.Column(visible=False, elem_classes="asking refusal") as whole:
-        words = markup()
-        with gr.Row(elem_classes="actions"):
-            anyway = gr.Button("Start anyway", scale=0, min_width=150)
-            no = gr.Button("Change it first", variant="primary", scale=0, min_width=150)
-    no.click(lambda: gr.Column(visible=False), None, whole, show_progress="hidden")
-    return Refusal(whole, words, anyway)
-
-
-def start_on_click(button: gr.Button, page: Page, refused: Refusal, weighed: gr.State | None = None, *, test_first: bool = False) -> None:
+def start_on_click(button: gr.Button, page: Page, refused: Question, weighed: gr.State | None = None, *, test_first: bool = False) -> None:
     """Make a button start a run with the choices on the screen, and turn to the live view; `test_first` begins with three short ones.
 
     What the advisor refuses is said in `refused`, and begun from there where the person insists. `weighed` holds the proposal shown,
     which a trace may have made finer.
     """
 
-    def start(anyway: bool, shown: Any, dataset: str, goal: str, model: str, *raw: Any) -> list[Any]:
+    def start(anyway: bool, shown: Any, dataset: str, goal: str, model: str, *raw: Any) -> Updates:
         if not dataset:
             raise UserError("There are no examples yet.", "Drop a file or take a sample first.", code="no_dataset")
         try:
@@ -133,19 +113,17 @@ def start_on_click(button: gr.Button, page: Page, refused: Refusal, weighed: gr.
             if not error.problem.code.startswith(REFUSED):
                 raise
             said = notice(spoken(page.lab, error.problem.what), error.problem.todo, "warning")
-            return [gr.skip(), gr.skip(), gr.Column(visible=True), said]
+            return refused.ask(said)
         remember(page.lab.home, {"run": run, "model": model})
         if page.lab.view(run).queued:
             gr.Info("Another run has the machine. This one waits for its turn and begins by itself.", title="In the queue")
-        return [run, go_to("train"), gr.Column(visible=False), ""]
+        return {page.run: run, page.tabs: go_to("train"), refused.column: refused.hide(), refused.words: ""}
 
-    asked, changed = (
-        [weighed or gr.State(), page.dataset, page.goal, page.model, *page.form.inputs],
-        [page.run, page.tabs, refused.whole, refused.words],
-    )
-    button.click(told(lambda *values: start(False, *values)), asked, changed, trigger_mode="once")
+    asked = [weighed or gr.State(), page.dataset, page.goal, page.model, *page.form.inputs]
+    changed = [page.run, page.tabs, refused.column, refused.words]
+    button.click(show_errors(lambda *values: start(False, *values)), asked, changed, trigger_mode="once")
     if not test_first:
-        refused.anyway.click(told(lambda *values: start(True, *values)), asked, changed, trigger_mode="once")
+        refused.yes.click(show_errors(lambda *values: start(True, *values)), asked, changed, trigger_mode="once")
 
 
 def _begin(

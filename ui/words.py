@@ -7,7 +7,8 @@ from loralab.core.words import duration, size
 from ui.figures import count, figure
 from ui.markup import draw, esc
 
-__all__ = ["count", "duration", "empty", "esc", "fact", "facts", "figure", "heading", "notice", "parameters", "sentence", "size", "term"]
+__all__ = ["count", "duration", "empty", "esc", "fact", "facts", "figure", "heading", "notice", "paragraph", "parameters", "sentence"]
+__all__ += ["size", "small_title", "term"]
 
 
 def term(key: str, shown: str = "") -> str:
@@ -43,6 +44,16 @@ def notice(what: str, todo: str = "", kind: str = "info") -> str:
 def empty(title: str, text: str) -> str:
     """What a place says before there is anything to show."""
     return draw("parts", "empty", title, text)
+
+
+def paragraph(words: str, looks: str = "") -> str:
+    """A line or more of text. `looks`: its class, such as lead or fine."""
+    return draw("parts", "paragraph", words, looks)
+
+
+def small_title(words: str) -> str:
+    """A heading over something small."""
+    return draw("parts", "small_title", words)
 
 
 def heading(title: str, text: str = "", step: str = "") -> str:

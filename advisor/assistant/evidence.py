@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from functools import cached_property
 
-from advisor.diagnosis.findings import Evidence, Fix
+from advisor.diagnosis.findings import Evidence, Fix, fact
 from advisor.words.summary import RunSummary
 from loralab.core.records import Record
 
@@ -95,4 +95,4 @@ def _of_run(summary: RunSummary) -> Iterator[Evidence]:
     ]
     for what, value, unit in values:
         if math.isfinite(value):
-            yield Evidence(what=what, value=value, unit=unit)
+            yield fact(what, value, unit)

@@ -23,16 +23,8 @@ from loralab.core.records import Record
 Place = Literal["workspace", "LM Studio", "Ollama", "picked"]
 
 LARGE_BYTES = 4_000_000_000  # bytes above which a model answers slowly on a processor
-NOT_TEXT_MODELS = {
-    "bert",
-    "nomic-bert",
-    "jina-bert-v2",
-    "roberta",
-    "clip",
-    "t5encoder",
-    "whisper",
-    "mmproj",
-}  # architectures that do not write text
+# Architectures that do not write text
+NOT_TEXT_MODELS = {"bert", "nomic-bert", "jina-bert-v2", "roberta", "clip", "t5encoder", "whisper", "mmproj"}
 SPLIT = re.compile(r"-\d{5}-of-\d{5}\.gguf$")
 UNKNOWN = "licence not stated in the file; look at where it came from"
 

@@ -1,4 +1,4 @@
-"""Owns `check`, and how `train` begins: the preflight on the command line. Invariant: the promises of loralab/cli/app.py."""
+"""`check`, and how `train` begins: the preflight on the command line. Invariant: the promises of loralab/cli/app.py."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ from advisor.advisor import Advisor
 from advisor.diagnosis.findings import Diagnosis, Finding
 from advisor.diagnosis.preflight import blocking
 from advisor.text import is_text
-from loralab.cli.app import propose_for
-from loralab.cli.console import File, Home, Json, Model, Output, RepeatedPlan, Role, Set, chosen, repeated
+from loralab.cli.console import File, Home, Json, Model, Output, RepeatedPlan, Role, Set, chosen, propose_for, repeated
 from loralab.core.errors import UserError
 from loralab.core.records import Proposal
 from loralab.lab import Lab

@@ -1,4 +1,4 @@
-"""Owns the advisor's commands of `python -m loralab`. Invariant: the promises of loralab/cli/app.py."""
+"""The advisor's commands of `python -m loralab`. Invariant: the promises of loralab/cli/app.py."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns `python -m loralab memory`: what is remembered, searched, taken along, forgotten. Invariant: the promises of loralab/cli/app.py."""
+"""`python -m loralab memory`: what is remembered, searched, taken along, forgotten. Invariant: the promises of loralab/cli/app.py."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from advisor.words.remembered import Remembered, remembered
 from loralab.cli import terminal
 from loralab.cli.console import Home, Json, Output
 from loralab.core.errors import UserError
-from loralab.history import Memory
-from loralab.lab import Lab
+from loralab.lab import Lab, Memory
 
 Export = Annotated[Path | None, typer.Option("--export", metavar="FILE", help="Write all of it into a .zip or .jsonl file.")]
 Import = Annotated[Path | None, typer.Option("--import", metavar="FILE", help="Add what --export wrote on another computer.")]

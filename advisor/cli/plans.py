@@ -1,4 +1,4 @@
-"""Owns the commands that begin something on the advisor's word: retry, describe, pilot. Invariant: the promises of loralab/cli/app.py."""
+"""The commands that begin something on the advisor's word: retry, describe, pilot. Invariant: the promises of loralab/cli/app.py."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns the case: everything a rule may look at, for a plan that has not run yet or for a run.
+"""The case: everything a rule may look at, for a plan that has not run yet or for a run.
 
 Invariant: a case is made once and never changes; what is absent is None, and a rule that needs it stays silent.
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 from pydantic import ValidationError
 
@@ -17,11 +16,7 @@ from loralab.core.errors import UserError
 from loralab.core.events import RunView, adjusted
 from loralab.core.facts import Facts
 from loralab.core.records import DatasetProfile, Footprint, Plan
-from loralab.lab import Lab
-from loralab.machine.hardware import Machine
-from loralab.runs import runs
-
-LOG_TAIL = 40_000  # bytes of worker.log that are looked at
+from loralab.lab import Lab, Machine
 
 
 @dataclass(frozen=True)
@@ -75,7 +70,7 @@ def of_run(lab: Lab, run: str) -> Case:
     if not is_text(plan):
         raise UserError("Only trainings of text adapters can be diagnosed.", "Choose such a run.", code="not_a_training")
     try:
-        return of_view(plan, lab.view(run), lab.machine(), _tail(runs.folder(lab.home, run) / "worker.log"))
+        return of_view(plan, lab.view(run), lab.machine(), lab.log(run))
     except ValidationError as error:
         raise UserError("This run's plan is of another version and cannot be read.", "Start it anew.", code="bad_plan") from error
 
@@ -91,11 +86,3 @@ def _text(plan: Plan) -> TextPlan:
     if not isinstance(plan, TextPlan):
         raise TypeError(f"a rule about text was asked about “{plan.task}”")
     return plan
-
-
-def _tail(path: Path) -> str:
-    if not path.is_file():
-        return ""
-    with path.open("rb") as file:
-        file.seek(max(0, path.stat().st_size - LOG_TAIL))
-        return file.read().decode("utf-8", "replace")

@@ -1,4 +1,4 @@
-"""Owns the diagnosis: all rules asked about one case, and the order of what they say.
+"""The diagnosis: all rules asked about one case, and the order of what they say.
 
 Invariants: a rule that breaks is a bug and raises; the order depends on the case alone; what only informs comes last, and of that first
 what would have changed most in what came of the run: there its confidence says so. What a person reads first after a run that came out

@@ -1,10 +1,12 @@
-"""Owns the nouns of the advisor: evidence, a way out, a finding, and the diagnosis they make. All frozen; each survives a round trip.
+"""The nouns of the advisor: evidence, a way out, a finding, and the diagnosis they make. All frozen; each survives a round trip.
 
 Invariant: every number a person is told is the value of an Evidence, so that prose can be checked against it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from pydantic import Field
@@ -15,8 +17,8 @@ Severity = Literal["error", "warning", "info"]
 Action = Literal["retry", "propose", "block", "inform"]  # done by itself on a retry | offered | stands in the way of a start | told
 Group = Literal["non-finite", "memory", "instability", "no learning", "overfitting", "template", "data", "environment"]
 
-ALARM = 0.5  # confidence from which a finding that is not mere information is an alarm
-CLOSE = 0.1  # two causes whose confidence differs by less “could be either”
+ALARM_CONFIDENCE = 0.5  # confidence from which a finding that is not mere information is an alarm
+CLOSE_CONFIDENCE = 0.1  # two causes whose confidence differs by less “could be either”
 
 
 class Evidence(Record):
@@ -53,13 +55,29 @@ class Fix(Record):
     rows: int = 0  # examples it concerns
 
 
-class Found(Record):
+def fact(what: str, value: float | str | None = None, unit: str = "", **where: Any) -> Evidence:
+    """A fact as evidence; `where`: its step, rows, run or line."""
+    return Evidence(what=what, value=value, unit=unit, **where)
+
+
+def change(words: str, /, **settings: Any) -> Fix:
+    """A way out by other settings."""
+    return Fix(words=words, settings=settings)
+
+
+def advice(words: str, data: str = "", rows: int = 0) -> Fix:
+    """A way out for a person, or one that changes the examples."""
+    return Fix(words=words, data=data, rows=rows)
+
+
+@dataclass(frozen=True)
+class Found:
     """What a rule's check says; the rule adds its own name, title and class."""
 
-    confidence: float = Field(ge=0, le=1)  # that this is what went wrong; of information: that it bears on what came of the run
+    confidence: float  # that this is what went wrong; of information: that it bears on what came of the run
     words: str  # what was seen here, one or two sentences with their numbers
-    evidence: tuple[Evidence, ...] = ()
-    fixes: tuple[Fix, ...] = ()  # the first is what a retry does
+    evidence: Sequence[Evidence] = ()
+    fixes: Sequence[Fix] = ()  # the first is what a retry does
     severity: Severity | None = None  # where it is not the rule's usual one
     action: Action | None = None
 
@@ -81,7 +99,7 @@ class Finding(Record):
     @property
     def alarm(self) -> bool:
         """Whether something is wrong, rather than worth knowing."""
-        return self.severity != "info" and self.confidence >= ALARM
+        return self.severity != "info" and self.confidence >= ALARM_CONFIDENCE
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -108,4 +126,4 @@ class Diagnosis(Record):
     def could_be(self) -> tuple[Finding, ...]:
         """The causes that cannot be told from the likeliest: one where it is clear, two or more where it could be either."""
         first = self.cause
-        return tuple(f for f in self.alarms if first and first.confidence - f.confidence < CLOSE)
+        return tuple(f for f in self.alarms if first and first.confidence - f.confidence < CLOSE_CONFIDENCE)

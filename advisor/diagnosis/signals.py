@@ -1,4 +1,4 @@
-"""Owns the signals of a run: what its curves say, in numbers that rules share.
+"""The signals of a run: what its curves say, in numbers that rules share.
 
 Invariants: computed from the event log alone; a signal that was not measured is NaN, never 0; no number here depends on a rule.
 """
@@ -18,10 +18,10 @@ from loralab.core.records import Score
 
 Series = npt.NDArray[np.float64]
 
-WINDOW = 0.1  # of the run: what “the beginning” and “the end” of a curve mean
-LEAST = 3  # updates in such a window, at least
-SHORT = 8  # updates that tell what is usual just before one
-HISTORY, FAR = 20, 4.0  # updates that make a history of gradients, and how many deviations above it is a jump
+WINDOW_SHARE = 0.1  # of the run: what “the beginning” and “the end” of a curve mean
+MIN_WINDOW = 3  # updates in such a window, at least
+SHORT_WINDOW = 8  # updates that tell what is usual just before one
+HISTORY_UPDATES, JUMP_DEVIATIONS = 20, 4.0  # updates that make a history of gradients, and how many deviations above it is a jump
 
 
 class Signals:
@@ -90,7 +90,7 @@ class Signals:
 
     @property
     def _window(self) -> int:
-        return max(LEAST, round(WINDOW * len(self.losses)))
+        return max(MIN_WINDOW, round(WINDOW_SHARE * len(self.losses)))
 
     # ---- shapes ----------------------------------------------------------------------------------------------------------
     @cached_property
@@ -126,7 +126,7 @@ class Signals:
     @cached_property
     def fall(self) -> float:
         """How much the held-out loss fell over the last third of the run, smoothed, as a share of where it began."""
-        tail = self.heldout[-max(LEAST, len(self.heldout) // 3) :]
+        tail = self.heldout[-max(MIN_WINDOW, len(self.heldout) // 3) :]
         return -self.heldout_slope * _mean(tail) / abs(self.base) if self.base else math.nan
 
     @cached_property
@@ -144,13 +144,13 @@ class Signals:
         """Updates whose loss was twice what was usual just before, and whose neighbours after were not."""
         finite = np.isfinite(self.losses)
         losses, steps = self.losses[finite], self.steps[finite]
-        if len(losses) < SHORT + LEAST + 1:
+        if len(losses) < SHORT_WINDOW + MIN_WINDOW + 1:
             return ()
-        usual = np.median(_windows(losses, SHORT)[: -LEAST - 1], axis=1)  # of the updates before each
-        after = np.median(_windows(losses, LEAST)[SHORT + 1 :], axis=1)
+        usual = np.median(_windows(losses, SHORT_WINDOW)[: -MIN_WINDOW - 1], axis=1)  # of the updates before each
+        after = np.median(_windows(losses, MIN_WINDOW)[SHORT_WINDOW + 1 :], axis=1)
         level = np.maximum(2 * usual, usual + max(0.5, 6 * self.noise))
-        at = losses[SHORT:-LEAST]
-        return tuple(int(step) for step in steps[SHORT:-LEAST][(at > level) & (after < level)])
+        at = losses[SHORT_WINDOW:-MIN_WINDOW]
+        return tuple(int(step) for step in steps[SHORT_WINDOW:-MIN_WINDOW][(at > level) & (after < level)])
 
     @cached_property
     def gain(self) -> float:
@@ -164,15 +164,15 @@ class Signals:
 
     @cached_property
     def jumps(self) -> int:
-        """Updates whose gradient was far longer than those before: a z of its logarithm above FAR, by median and MAD."""
+        """Updates whose gradient was far longer than those before: a z of its logarithm above JUMP_DEVIATIONS, by median and MAD."""
         sound = self.norms[np.isfinite(self.norms) & (self.norms > 0)]
-        if len(sound) <= HISTORY:
+        if len(sound) <= HISTORY_UPDATES:
             return 0
         logs = np.log(sound)
-        before = _windows(logs, HISTORY)[:-1]
+        before = _windows(logs, HISTORY_UPDATES)[:-1]
         middle = np.median(before, axis=1)
         spread = np.maximum(1.4826 * np.median(np.abs(before - middle[:, None]), axis=1), 0.1)
-        return int(np.sum((logs[HISTORY:] - middle) / spread > FAR))
+        return int(np.sum((logs[HISTORY_UPDATES:] - middle) / spread > JUMP_DEVIATIONS))
 
     @cached_property
     def rebound(self) -> float:
@@ -212,9 +212,9 @@ class Signals:
     def growth_before(self, step: int) -> float:
         """By how many times the gradient had grown in the updates just before `step`, over what was usual earlier; NaN where too few."""
         finite = [s.grad_norm for s in self.view.steps if s.step < step and math.isfinite(s.grad_norm) and s.grad_norm > 0]
-        if len(finite) < 2 * LEAST:
+        if len(finite) < 2 * MIN_WINDOW:
             return math.nan
-        return float(max(finite[-LEAST:]) / np.median(finite[:-LEAST]))
+        return float(max(finite[-MIN_WINDOW:]) / np.median(finite[:-MIN_WINDOW]))
 
     # ---- trouble ---------------------------------------------------------------------------------------------------------
     def incidents(self, *codes: str) -> tuple[Incident, ...]:
@@ -253,9 +253,9 @@ def _mean(values: Series) -> float:
 
 def _slope(values: Sequence[float] | Series) -> float:
     """Least squares over the last third, as change over that third relative to its mean. NaN with fewer than three values."""
-    tail = np.asarray(values, float)[-max(LEAST, len(values) // 3) :]
+    tail = np.asarray(values, float)[-max(MIN_WINDOW, len(values) // 3) :]
     tail = tail[np.isfinite(tail)]
-    if len(tail) < LEAST or not tail.mean():
+    if len(tail) < MIN_WINDOW or not tail.mean():
         return math.nan
     slope = np.polyfit(np.arange(len(tail)), tail, 1)[0]
     return float(slope * (len(tail) - 1) / abs(tail.mean()))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from advisor.diagnosis.case import Case
-from loralab.planning.planner import MID_RATE, TINY, TINY_RATE, USUAL_RATE
+from loralab.lab import usual_rate as rate_of_size
 
 USUAL_SCALE = 2.0  # alpha / rank the usual rates hold for (loralab/planning/planner.py)
 USUAL_RANK = 16  # likewise
@@ -24,8 +24,7 @@ def usual_rate(case: Case) -> float:
     size = parameters(case)
     if not size:
         return math.nan
-    rate = TINY_RATE if size < TINY else MID_RATE if size < 2 * TINY else USUAL_RATE
-    return rate * USUAL_SCALE / case.scale
+    return rate_of_size(size) * USUAL_SCALE / case.scale
 
 
 def rate_words(rate: float) -> float:

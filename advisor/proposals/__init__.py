@@ -1,4 +1,4 @@
-"""Owns what settings are proposed: a prior from published sweeps, shrunk toward this machine's own runs, tried out in short pilots.
+"""What settings are proposed: a prior from published sweeps, shrunk toward this machine's own runs, tried out in short trials.
 
 Invariant: a proposal is a valid plan that no remembered failure rules out, and every number that came from past runs names them.
 """

@@ -16,7 +16,7 @@ from loralab.core.words import size
 from loralab.lab import Lab, ModelCheck
 
 SPEAKS_MANY = ("qwen", "gemma", "llama-3.2", "mistral")  # beginnings of names of catalogue models that write other languages than English
-PATIENCE = 3600.0  # seconds that training may take
+MAX_SECONDS = 3600.0  # seconds that training may take
 WORD_TOKENS = 1.4  # about
 READS: tuple[KindName, ...] = ("sort", "extract")  # kinds where a language is that of the texts it gets
 LONGER: dict[Length, float] = {"short": 0.5, "": 1.0, "long": 3.0}  # answers, against those of the kind
@@ -105,7 +105,7 @@ def _model(lab: Lab, goal: Goal, profile: DatasetProfile) -> str:
             continue
         found = lab.propose(profile, entry.name)
         if not any(problem.code == "does_not_fit" for problem in found.problems):
-            in_time = (found.footprint.seconds or 0.0) <= PATIENCE
+            in_time = (found.footprint.seconds or 0.0) <= MAX_SECONDS
             chosen, slow = (entry.name, slow) if in_time else (chosen, slow or entry.name)
     return slow if chosen == "starter" and goal.foreign and slow else chosen
 

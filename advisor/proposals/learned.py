@@ -16,18 +16,19 @@ from typing import Any
 
 import numpy as np
 
-from loralab.datasets.run_facts import Facts
+from advisor.text import TEXT_TASKS
+from loralab.core.facts import Facts
 from loralab.lab import DISTINCT, SETTINGS, Lab, Limits, Memory, MemoryPoint, Point, Priors, Sweep, likeness, limit_points
 
-TELLS = 0.003  # of the loss: a smaller difference between two runs is noise
-READ = 500  # runs that are looked at
+MIN_DIFFERENCE = 0.003  # of the loss: a smaller difference between two runs is noise
+MAX_RUNS = 500  # runs that are looked at
 OUT_OF_MEMORY = ("out_of_memory", "killed_for_memory", "does_not_fit")
 RAN_AWAY = ("diverged",)
 
 
 def priors(lab: Lab, known: Limits) -> Priors:
     """All that past runs say about the next plan."""
-    memories = [memory for memory in lab.history.memories.recent(READ) if memory.task == "text"]
+    memories = [memory for memory in lab.history.memories.recent(MAX_RUNS) if memory.task in TEXT_TASKS]
     return Priors({setting: tuple(sweeps(memories, setting)) for setting in SETTINGS}, known)
 
 
@@ -118,7 +119,7 @@ def _optimum(points: Sequence[tuple[float, float]]) -> float | None:
         elif value > 0:
             by_value[value] = loss
     values, losses = list(by_value), list(by_value.values())
-    if len(values) < 2 or min(losses) > (1 - TELLS) * max(losses):
+    if len(values) < 2 or min(losses) > (1 - MIN_DIFFERENCE) * max(losses):
         return None
     best = values[int(np.argmin(losses))]
     if len(values) == 2:

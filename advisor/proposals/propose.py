@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from advisor.diagnosis.preflight import examined
 from advisor.proposals.learned import priors
 from loralab.core.errors import UserError
 from loralab.core.records import DatasetProfile, Plan, Proposal
-from loralab.lab import Lab, Limits, Point, never_twice
+from loralab.lab import Lab, Limits, Point, never_twice, what_is_learned
 
 
 def propose(lab: Lab, profile: DatasetProfile, model: str, changes: dict[str, Any], limits: Limits) -> Proposal:
@@ -29,5 +28,5 @@ def begin(lab: Lab, plan: Plan | dict[str, Any] | Proposal, limits: Limits, *, a
 
 def rules_out(lab: Lab, plan: Plan, limits: Limits) -> Point | None:
     """The remembered failure that rules a plan out; None where none does."""
-    facts, _ = examined(plan, lab.catalog.tokenizer_folder(plan.base_model))  # read before, by the preflight
+    facts, _ = what_is_learned(plan, lab.catalog.tokenizer_folder(plan.base_model))  # read before, by the preflight
     return lab.ruled_out(plan, facts, limits)

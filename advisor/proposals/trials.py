@@ -1,4 +1,4 @@
-"""Owns “test three settings first”: three short runs that differ in one setting, and which of them the whole run is begun with.
+"""“test three settings first”: three short runs that differ in one setting, and which of them the whole run is begun with.
 
 A tenth of the updates ranks settings much as the whole run does (LoRA-BO, arXiv 2602.11171, a tenth of the data). All three see the same
 examples in the same order and are judged on the same held-out ones, so each is compared with the usual one example by example.
@@ -16,15 +16,14 @@ from typing import Any
 from loralab.core.errors import UserError
 from loralab.core.jobs import AfterTrials, Job, TrainJob, Trial
 from loralab.core.records import Plan, Record
-from loralab.lab import Lab
-from loralab.reports.compare import compare
+from loralab.lab import Lab, compare
 
-SHARE, FEWEST, MOST = 0.1, 20, 60  # of the updates of the whole run; updates of a pilot
-APART = 3.0  # times: how far the others are from the usual value (the public sweep: 3 times off costs about 1 % of the loss)
-SURE = 0.05  # chance of picking another although all are alike
-ORDER = 0.03  # of what a pilot gained: how far the order of its examples moves its end (deviation; benchmarks/labfail/make/alike.py)
-Z = 2.24  # standard deviations: two others beside the usual one, SURE together
-LEAST, LARGEST = 1e-6, 1e-2  # learning rates that are tried
+SHARE_OF_UPDATES, MIN_UPDATES, MAX_UPDATES = 0.1, 20, 60  # of the updates of the whole run; updates of a trial
+RATE_RATIO = 3.0  # times: how far the others are from the usual value (the public sweep: 3 times off costs about 1 % of the loss)
+MAX_CHANCE = 0.05  # chance of picking another although all are alike
+ORDER_NOISE = 0.03  # of what a trial gained: how far the order of its examples moves its end (deviation; benchmarks/labfail/make/alike.py)
+Z = 2.24  # standard deviations: two others beside the usual one, MAX_CHANCE together
+MIN_RATE, MAX_RATE = 1e-6, 1e-2  # learning rates that are tried
 MEASURES = ("loss",)
 
 
@@ -40,17 +39,17 @@ class Picked(Record):
 
 def values(usual: float, least: float, most: float) -> tuple[float, ...]:
     """The usual value, one a third of it and one three times it, as far as the bounds allow; the usual one first."""
-    others = [float(f"{value:.2g}") for value in (usual / APART, usual * APART)]
+    others = [float(f"{value:.2g}") for value in (usual / RATE_RATIO, usual * RATE_RATIO)]
     return usual, *[value for value in others if least <= value <= most and value != usual]
 
 
 def begin(lab: Lab, plan: Plan, total_steps: int, tried: Sequence[float], *, follow: bool = True) -> tuple[str, ...]:
     """Start one short run for each learning rate, the usual one first; they queue behind each other. Returns their ids."""
     group, count = secrets.token_hex(4), len(tried)
-    steps = min(total_steps, max(FEWEST, min(MOST, round(SHARE * total_steps))))
+    steps = min(total_steps, max(MIN_UPDATES, min(MAX_UPDATES, round(SHARE_OF_UPDATES * total_steps))))
     names, model = list[str](), str(lab.catalog.folder(plan.base_model))
     for number, value in enumerate(tried, 1):
-        pilot = Trial(group=group, setting="learning_rate", value=value, usual=number == 1, plan=plan.model_dump(), follow=follow)
+        trial = Trial(group=group, setting="learning_rate", value=value, usual=number == 1, plan=plan.model_dump(), follow=follow)
         title = f"Test {number} of {count}: learning rate {value:g}"
         short = plan.model_dump() | {
             "learning_rate": value,
@@ -59,7 +58,7 @@ def begin(lab: Lab, plan: Plan, total_steps: int, tried: Sequence[float], *, fol
             "patience": 0,
             "title": title,
         }
-        names.append(lab.begin(TrainJob(plan=short, model=model, origin=pilot, measures=MEASURES)))
+        names.append(lab.begin(TrainJob(plan=short, model=model, origin=trial, measures=MEASURES)))
     return tuple(names)
 
 
@@ -74,26 +73,26 @@ def pilot_of(lab: Lab, run: str) -> Trial | None:
 
 def pick(lab: Lab, names: Sequence[str]) -> Picked:
     """What the tests came to. Raises UserError while one still runs, or where the usual one did not finish and no other did."""
-    pilots = {name: pilot for name in names if (pilot := pilot_of(lab, name))}
-    views = {name: lab.view(name) for name in pilots}
+    trials = {name: trial for name in names if (trial := pilot_of(lab, name))}
+    views = {name: lab.view(name) for name in trials}
     if any(view.active for view in views.values()):
         raise UserError("The tests are still running.", "Wait until the last has ended.", code="still_running")
     sound = [name for name, view in views.items() if view.state == "finished" and not view.incidents]
-    usual = next((name for name, pilot in pilots.items() if pilot.usual), "")
+    usual = next((name for name, trial in trials.items() if trial.usual), "")
     if not sound or not usual:
-        raise UserError("None of the tests ended well.", "Look at the first of them: it says why.", code="no_pilot")
+        raise UserError("None of the tests ended well.", "Look at the first of them: it says why.", code="no_trial")
     chosen, words = decide({name: lab.judgement(name) for name in sound}, usual)
-    said = words.format(usual=f"{pilots[usual].value:g}", chosen=f"{pilots[chosen].value:g}")
-    return Picked(setting=pilots[usual].setting, value=pilots[chosen].value, usual=pilots[usual].value, runs=tuple(names), words=said)
+    said = words.format(usual=f"{trials[usual].value:g}", chosen=f"{trials[chosen].value:g}")
+    return Picked(setting=trials[usual].setting, value=trials[chosen].value, usual=trials[usual].value, runs=tuple(names), words=said)
 
 
 def follow(lab: Lab, names: Sequence[str]) -> str:
     """Begin the whole run with what its tests came to; its id. Raises UserError where none of them ended well."""
-    picked, pilot = pick(lab, names), pilot_of(lab, names[0])
-    if pilot is None:
-        raise UserError("These runs are no tests.", code="no_pilot")
-    whole = pilot.plan | {pilot.setting: picked.value}
-    return lab.begin(TrainJob(plan=whole, model=lab.job(names[0]).model, origin=AfterTrials(group=pilot.group, words=picked.words)))
+    picked, trial = pick(lab, names), pilot_of(lab, names[0])
+    if trial is None:
+        raise UserError("These runs are no tests.", code="no_trial")
+    whole = trial.plan | {trial.setting: picked.value}
+    return lab.begin(TrainJob(plan=whole, model=lab.job(names[0]).model, origin=AfterTrials(group=trial.group, words=picked.words)))
 
 
 def chosen_because(job: Job) -> str:
@@ -108,12 +107,12 @@ def loss_of(judgement: dict[str, Any], side: str = "after_loss") -> float:
 
 
 def luck(judgement: dict[str, Any]) -> float:
-    """Nats a token by which two pilots that are alike may differ, because their examples came in another order.
+    """Nats a token by which two trials that are alike may differ, because their examples came in another order.
 
     The examples they are judged on tell nothing about it: two runs of one setting differ on all of them alike.
     """
     gained = loss_of(judgement, "before_loss") - loss_of(judgement)
-    return Z * 2**0.5 * ORDER * max(0.0, gained)
+    return Z * 2**0.5 * ORDER_NOISE * max(0.0, gained)
 
 
 def decide(judgements: dict[str, dict[str, Any]], usual: str) -> tuple[str, str]:
@@ -126,7 +125,7 @@ def decide(judgements: dict[str, dict[str, Any]], usual: str) -> tuple[str, str]
     others = len(judgements) - 1
     found = next(score for score in compare(judgements[usual], judgements[best]).scores if score.name == "bits_per_byte")
     ahead = loss_of(judgements[usual]) - loss_of(judgements[best])
-    if found.verdict == "better" and others * found.p <= SURE and ahead > luck(judgements[usual]):
+    if found.verdict == "better" and others * found.p <= MAX_CHANCE and ahead > luck(judgements[usual]):
         return best, "In the test the learning rate {chosen} did better than {usual}, by more than chance."
     return usual, "No difference was seen in the test that could not be chance, so the learning rate stays at {usual}."
 
@@ -139,9 +138,9 @@ def waiting(lab: Lab, recent: Sequence[dict[str, Any]]) -> list[tuple[str, ...]]
         name = str(row["id"])
         if row["kind"] != "train":
             continue
-        if pilot := pilot_of(lab, name):
-            if pilot.follow:
-                groups.setdefault(pilot.group, []).append(name)
+        if trial := pilot_of(lab, name):
+            if trial.follow:
+                groups.setdefault(trial.group, []).append(name)
         elif isinstance(job := lab.job(name), TrainJob) and isinstance(job.origin, AfterTrials):
             begun.add(job.origin.group)
     ended = {str(row["id"]) for row in recent if row["state"] not in ("waiting", "running")}

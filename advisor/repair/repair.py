@@ -1,4 +1,4 @@
-"""Owns what a failed run is tried again with: the cause, the way out, and settings that no remembered failure rules out.
+"""What a failed run is tried again with: the cause, the way out, and settings that no remembered failure rules out.
 
 Invariants: a repair changes something, changes only what a finding asks for (and what the memory of failures adds), and never the examples
 themselves nor what is asked of the model; the same way out is not tried twice in one chain.

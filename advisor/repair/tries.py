@@ -1,4 +1,4 @@
-"""Owns trying again: which failed runs are, within which bounds, and the story of the tries, each a run of its own.
+"""Trying again: which failed runs are, within which bounds, and the story of the tries, each a run of its own.
 
 Invariants: a run is tried again at most once, also with two apps open (one lock for a workspace, and the next try names the run it is of);
 a chain has at most as many tries as the person allows; what the person stopped is never started again.
@@ -21,9 +21,8 @@ from loralab.core.jobs import Job, Retry, TrainJob
 from loralab.core.paths import write_atomic
 from loralab.core.records import Record
 from loralab.lab import Lab
-from loralab.runs import runs
 
-NEW = 50  # runs at the end of the list among which a run of this app's time is looked for
+RECENT_RUNS = 50  # runs at the end of the list among which a run of this app's time is looked for
 LOCK_SECONDS = 5.0
 FAILED = ("failed", "killed")
 
@@ -87,7 +86,7 @@ def chain(lab: Lab, run: str) -> tuple[str, ...]:
 
 def _tries(lab: Lab, first: str) -> list[tuple[str, Retry]]:
     """Tries of the chain that began with `first`: they were made after it."""
-    names = runs.list_runs(lab.home)
+    names = lab.names()
     after = names[names.index(first) + 1 :] if first in names else names
     found: list[tuple[str, Retry]] = []
     for name in after:
@@ -157,7 +156,7 @@ def left(lab: Lab, run: str, allowed: Policy) -> float:
     return max(1.0, 60 * allowed.minutes - _spent(lab, chain(lab, run), time.time()))
 
 
-def came_of(view: RunView, *, first: bool = False) -> str:
+def outcome_words(view: RunView, *, first: bool = False) -> str:
     """How a run ended, in one sentence; the `first` of a chain did not fail again."""
     if view.active:
         return f"It is at update {view.step:,}." if view.step else "It is starting." if not view.queued else "It waits for its turn."

@@ -1,20 +1,24 @@
-"""Owns the failure rules, one per file, and what a rule is. Invariant: the folder is the registry.
+"""The failure rules, one per file, what a rule is and the words it is written in. Invariant: the folder is the registry.
 
-A module here defines `RULE`. Its docstring is its page in docs/diagnoses.md, for a person who cannot program: a first line that names
-the cause, then “What it looks like:”, “Why:” and “What to do:”, each a short paragraph. `check` is a pure function of the case: it reads
-no clock, no file and no memory, and gives None where it sees nothing or is not told what it needs.
+A module here has one function `check` under `@rule(...)`. Its docstring is its page in docs/diagnoses.md, for a person who cannot program:
+a first line that names the cause, then “What it looks like:”, “Why:” and “What to do:”, each a short paragraph. `check` is a pure function
+of the case: it reads no clock, no file and no memory, and gives None where it sees nothing or is not told what it needs.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Action, Finding, Found, Group, Severity
+from advisor.diagnosis.findings import Action, Evidence, Finding, Fix, Found, Group, Severity, advice, change, fact
+from advisor.text import TEXT_TASKS
 from loralab.core import plugins
 
-TEXT_TASKS = frozenset({"text"})
+__all__ = ["Case", "Evidence", "Fix", "Found", "Rule", "advice", "change", "fact", "rule", "rules"]
+
+Check = Callable[[Case], Found | None]
 
 
 @dataclass(frozen=True)
@@ -23,13 +27,18 @@ class Rule:
 
     id: str  # its row in the table of causes: R02
     group: Group
-    title: str  # the cause as a short sentence without a full stop
     severity: Severity
     action: Action
-    check: Callable[[Case], Found | None]
+    check: Check
     before: bool = False  # asks nothing of a run: it is asked before the first update, too
     during: bool = True  # also asked while the run goes on
     tasks: frozenset[str] | None = TEXT_TASKS  # kinds of training it knows; None: every kind, for it reads no setting of one of them
+
+    @property
+    def title(self) -> str:
+        """The cause as a short sentence without a full stop: how its page begins."""
+        page = sys.modules[self.check.__module__].__doc__ or ""
+        return " ".join(page.partition("\n\n")[0].split()).removesuffix(".")
 
     def find(self, name: str, case: Case) -> Finding | None:
         """The finding of this rule, which lives in the module `name`."""
@@ -45,11 +54,24 @@ class Rule:
             severity=found.severity or self.severity,
             action=found.action or self.action,
             confidence=found.confidence,
-            evidence=found.evidence,
-            fixes=found.fixes,
+            evidence=tuple(found.evidence),
+            fixes=tuple(found.fixes),
         )
+
+
+def rule(
+    id: str,  # noqa: A002
+    group: Group,
+    severity: Severity,
+    action: Action,
+    before: bool = False,
+    during: bool = True,
+    tasks: frozenset[str] | None = TEXT_TASKS,
+) -> Callable[[Check], Rule]:
+    """Make a rule of a check: what the fields of Rule say."""
+    return lambda check: Rule(id, group, severity, action, check, before, during, tasks)
 
 
 def rules() -> dict[str, Rule]:
     """All rules by the name of their file."""
-    return plugins.discover("advisor.rules", "RULE")
+    return plugins.discover("advisor.rules", "check")

@@ -1,4 +1,4 @@
-"""Owns what rules about examples share: how many a fault concerns, which rows, and how that is said.
+"""What rules about examples share: how many a fault concerns, which rows, and how that is said.
 
 Invariant: a share is of the examples that are learned from; without facts there is nothing to say.
 """
@@ -6,10 +6,10 @@ Invariant: a share is of the examples that are learned from; without facts there
 from __future__ import annotations
 
 from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Evidence
+from advisor.diagnosis.findings import Evidence, fact
 from loralab.core.facts import Facts
 
-SMALL = 0.3  # confidence that a fault of hardly any examples bears on what came of a run; half its share is added to it
+SMALL_CONFIDENCE = 0.3  # confidence that a fault of hardly any examples bears on what came of a run; half its share is added to it
 
 
 def rows(facts: Facts, name: str) -> tuple[int, ...]:
@@ -24,7 +24,7 @@ def share(facts: Facts, name: str) -> float:
 
 def seen(facts: Facts, name: str, what: str) -> Evidence:
     """The count with its rows as evidence."""
-    return Evidence(what=what, value=int(getattr(facts, name)), rows=rows(facts, name))
+    return fact(what, int(getattr(facts, name)), rows=rows(facts, name))
 
 
 def examples(number: int) -> str:
@@ -40,4 +40,4 @@ def code(case: Case) -> str:
 def last_words(case: Case) -> Evidence:
     """What a run said at its end, as evidence."""
     ending = case.view.ending if case.view else None
-    return Evidence(what="its last words", line=ending.what if ending else "")
+    return fact("its last words", line=ending.what if ending else "")

@@ -1,4 +1,4 @@
-"""Owns what the rules about memory read out of a run: where it ran out, over what, and what an allocator's message says.
+"""What the rules about memory read out of a run: where it ran out, over what, and what an allocator's message says.
 
 Invariant: a message that is worded otherwise gives nothing, never a wrong number. Bytes everywhere.
 """
@@ -23,14 +23,14 @@ _SAID = {
     "allocated": rf"{_SIZE} is allocated by PyTorch",
     "unused": rf"{_SIZE} is reserved by PyTorch but unallocated",
 }
-OTHERS = 0.2  # of the card: what other programs hold is the cause from here on
-SCATTERED = 0.15  # of the card: reserved and not used, so much that what was wanted would have had room in it
-LONG = 1.5  # times a usual row: the longest rows are what does not fit
-SELDOM = 0.2  # of the updates: more often than that it is no matter of a few rows
-SMALLER = ("token_budget", "micro_batch", "recompute", "offload", "max_length", "precision")  # what makes an update smaller
-WIDE = 100_000  # entries of a vocabulary: from here on the numbers for all words are among the largest of a step
-TILE = 1024  # positions at once that loralab/sessions/head.py computes them for
-LONG_TEXT = 1024  # tokens: from here on plain attention's square of the length counts
+OTHERS_SHARE = 0.2  # of the card: what other programs hold is the cause from here on
+SCATTERED_SHARE = 0.15  # of the card: reserved and not used, so much that what was wanted would have had room in it
+LONG_RATIO = 1.5  # times a usual row: the longest rows are what does not fit
+SELDOM_SHARE = 0.2  # of the updates: more often than that it is no matter of a few rows
+SMALLER_SETTINGS = ("token_budget", "micro_batch", "recompute", "offload", "max_length", "precision")  # what makes an update smaller
+WIDE_VOCABULARY = 100_000  # entries of a vocabulary: from here on the numbers for all words are among the largest of a step
+TILE_POSITIONS = 1024  # positions at once that loralab/sessions/head.py computes them for
+LONG_TEXT_TOKENS = 1024  # tokens: from here on plain attention's square of the length counts
 
 
 def doing(incident: Incident) -> Doing:
@@ -81,13 +81,13 @@ def held_by_others(case: Case) -> int:
         found = said(incident)
         if {"total", "free", "ours"} <= found.keys():
             others = found["total"] - found["free"] - found["ours"]
-            return others if others >= OTHERS * found["total"] else 0
+            return others if others >= OTHERS_SHARE * found["total"] else 0
     machine = case.machine
     if machine is None or machine.accelerator != "cuda":
         return 0
     card = machine.gpus[0]
     others = sum(holder.bytes for holder in card.holders)
-    return others if others >= OTHERS * card.total_bytes else 0
+    return others if others >= OTHERS_SHARE * card.total_bytes else 0
 
 
 def scattered(case: Case) -> Incident | None:
@@ -96,7 +96,7 @@ def scattered(case: Case) -> Incident | None:
         found = said(incident)
         if {"unused", "wanted"} <= found.keys() and found["unused"] > found["wanted"]:
             base = found.get("total") or found.get("allocated", 0)
-            if found["unused"] >= SCATTERED * base:
+            if found["unused"] >= SCATTERED_SHARE * base:
                 return incident
     return None
 
@@ -105,17 +105,17 @@ def plain_attention(case: Case) -> Incident | None:
     """The time that memory ran out over a long text while attention was computed in the plain way."""
     if case.asked_text.attention != "eager":
         return None
-    return next((one for one in ran_out(case, "learning", "one example") if row_length(one) >= LONG_TEXT), None)
+    return next((one for one in ran_out(case, "learning", "one example") if row_length(one) >= LONG_TEXT_TOKENS), None)
 
 
 def wide_vocabulary(case: Case) -> Incident | None:
     """The time that what was wanted is, to a tenth, the numbers for all words of a large vocabulary."""
     words = case.facts.vocabulary if case.facts else 0
-    if words < WIDE:
+    if words < WIDE_VOCABULARY:
         return None
     for incident in ran_out(case, "learning", "one example", "looking"):
         wanted = said(incident).get("wanted", 0)
-        sizes = [words * positions * width for positions in {tokens(incident), TILE} for width in (2, 4)]
+        sizes = [words * positions * width for positions in {tokens(incident), TILE_POSITIONS} for width in (2, 4)]
         if wanted and any(0.9 * size <= wanted <= 1.1 * size for size in sizes):
             return incident
     return None
@@ -126,11 +126,11 @@ def only_longest(case: Case) -> bool:
     found, known = ran_out(case, "learning"), case.facts.tokens if case.facts else {}
     if not found or "p50" not in known or (found[0].step == 0 and not _others_fitted(case, found)):
         return False
-    return all(row_length(one) >= max(LONG * known["p50"], known.get("p90", 0)) for one in found)
+    return all(row_length(one) >= max(LONG_RATIO * known["p50"], known.get("p90", 0)) for one in found)
 
 
 def _others_fitted(case: Case, found: list[Incident]) -> bool:
     """Whether a run whose first update did not fit went on as it was planned for a while, and nearly all updates of that while fitted."""
     changes = case.view.adjustments if case.view else ()
-    until = min((change.step for change in changes if change.setting in SMALLER), default=len(case.signals.steps))
-    return sum(one.step <= until for one in found) < SELDOM * until
+    until = min((change.step for change in changes if change.setting in SMALLER_SETTINGS), default=len(case.signals.steps))
+    return sum(one.step <= until for one in found) < SELDOM_SHARE * until

@@ -1,4 +1,4 @@
-"""Owns the page of all causes, docs/diagnoses.md, made from the rules' docstrings by `make diagnoses`.
+"""The page of all causes, docs/diagnoses.md, made from the rules' docstrings by `make diagnoses`.
 
 Invariant: nothing in it is written twice.
 """
@@ -44,13 +44,11 @@ def page() -> str:
 
 def _entry(name: str, rule: Rule) -> str:
     words = inspect.cleandoc(sys.modules[rule.check.__module__].__doc__ or "")
-    first, _, rest = words.partition("\n\n")
+    rest = words.partition("\n\n")[2]
     body = rest.replace("What it looks like:", "**What it looks like:**").replace("Why:", "**Why:**", 1)
     body = body.replace("What to do:", "**What to do:**", 1)
-    cause = " ".join(first.split())
-    lead = "" if cause.rstrip(".") == rule.title else f"{cause} "
     mark = " ◆" if rule.before else ""
-    return f"### {rule.id}{mark} {rule.title}\n\n{lead}*({name}; {rule.severity}; {DONE[rule.action]})*\n\n{body}\n"
+    return f"### {rule.id}{mark} {rule.title}\n\n*({name}; {rule.severity}; {DONE[rule.action]})*\n\n{body}\n"
 
 
 if __name__ == "__main__":

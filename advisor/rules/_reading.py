@@ -1,4 +1,4 @@
-"""Owns what several rules read out of a case: whether a run put itself right, how bold its corrections are, whether it got worse.
+"""What several rules read out of a case: whether a run put itself right, how bold its corrections are, whether it got worse.
 
 Invariant: pure functions of the case; where something is not known they say so (None, NaN or nothing) and never guess.
 """
@@ -12,24 +12,24 @@ from advisor.diagnosis.case import Case
 from advisor.diagnosis.usual import USUAL_SCALE, rate_words, usual_rate
 from loralab.core.events import Adjusted, Incident
 
-WORSE = 0.1  # of the start: a held-out loss that is higher by more than this got worse beyond noise
-FLOOR = 0.1  # nats: and by at least this, so that a loss near zero may move
-BEYOND = 3.0  # times the usual learning rate: after running away nothing above it is tried again
-CLEARLY = 0.05  # of the start: a held-out loss that fell by more than this fell, however few examples there are
-LITTLE = 0.03  # of the start: less gained than this is little; the least of the healthy runs in tests/golden gains twice that
-HANDFUL = 10.0  # updates at the usual size: a tenth of the hundred that are a sensible least (few_updates)
-DONE = 0.1  # of all that was gained: a run whose second half brought less was done, however short it was
-LEFT = 0.25  # of the start: below this most there was to learn has been learned
-OVERSHOT = 0.05  # of the start: a run that was so far above it had been thrown off
+WORSE_SHARE = 0.1  # of the start: a held-out loss that is higher by more than this got worse beyond noise
+WORSE_NATS = 0.1  # nats: and by at least this, so that a loss near zero may move
+MAX_RATE_RATIO = 3.0  # times the usual learning rate: after running away nothing above it is tried again
+CLEAR_GAIN = 0.05  # of the start: a held-out loss that fell by more than this fell, however few examples there are
+LITTLE_GAIN = 0.03  # of the start: less gained than this is little; the least of the healthy runs in tests/golden gains twice that
+HANDFUL_UPDATES = 10.0  # updates at the usual size: a tenth of the hundred that are a sensible least (few_updates)
+DONE_SHARE = 0.1  # of all that was gained: a run whose second half brought less was done, however short it was
+LEFT_SHARE = 0.25  # of the start: below this most there was to learn has been learned
+OVERSHOT_SHARE = 0.05  # of the start: a run that was so far above it had been thrown off
 ENOUGH_UPDATES, FEW_UPDATES = 100, 20  # Tinker: at least 100, best 1,000; below the few hardly anything changes
-TIMID, FAR_TIMID = 0.34, 0.03  # times the usual corrections
+TIMID_RATIO, FAR_TIMID_RATIO = 0.34, 0.03  # times the usual corrections
 TIMID_UPDATES = 3  # so many must have been made to tell
-FALLING = -0.01  # change of the held-out loss over the last third: from here on more updates would do as well
+FALLING_SLOPE = -0.01  # change of the held-out loss over the last third: from here on more updates would do as well
 LARGE_BATCH, USUAL_BATCH = 32, 8  # LoRA Without Regret: adapters lose to full tuning beyond about the large one
-LOUD = 8.0  # alpha / rank: four times the usual
-BOLD = 8.0  # times the usual corrections: from here on their size is the likelier cause of running away
-HIGH_RATE = 10.0  # times the usual; Tinker's LoRA sweep: 72 of 80 runs at 3e-3 and more were wrecked, 2e-4 is usual
-EARLY = 0.1  # of the run, or the first ten updates
+LOUD_SCALE = 8.0  # alpha / rank: four times the usual
+BOLD_RATIO = 8.0  # times the usual corrections: from here on their size is the likelier cause of running away
+HIGH_RATIO = 10.0  # times the usual; Tinker's LoRA sweep: 72 of 80 runs at 3e-3 and more were wrecked, 2e-4 is usual
+EARLY_SHARE = 0.1  # of the run, or the first ten updates
 AWAY_TIMES, SMALLER_TIMES = 3, 25.0  # ran away so often; with a rate so many times smaller in the end
 ATTENTION = ("q_proj", "k_proj", "v_proj", "o_proj", "qkv_proj", "c_attn", "query_key_value", "self_attention.dense", "attn.c_proj")
 BITS_A_WEIGHT, BITS_A_TOKEN = 2.0, 1.0  # what an adapter holds and what a token asks (LoRA Without Regret, Thinking Machines, 2025)
@@ -56,7 +56,7 @@ def boldness(case: Case) -> float:
 def gentler(case: Case, times: float) -> float:
     """The learning rate for the next try: what a run came to, or `times` smaller; far above the usual still, the usual one."""
     rate, usual = min(case.plan.learning_rate, case.asked.learning_rate / times), usual_rate(case)
-    return rate_words(usual if rate > BEYOND * usual else rate)
+    return rate_words(usual if rate > MAX_RATE_RATIO * usual else rate)
 
 
 def worse(case: Case) -> bool:
@@ -64,7 +64,7 @@ def worse(case: Case) -> bool:
     start, last = case.signals.base, case.signals.last
     if math.isnan(start) or math.isnan(last):
         return False
-    return not last <= start + max(WORSE * abs(start), FLOOR)
+    return not last <= start + max(WORSE_SHARE * abs(start), WORSE_NATS)
 
 
 def ran_away(case: Case) -> bool:
@@ -79,7 +79,7 @@ def ran_away(case: Case) -> bool:
 def improved(case: Case) -> bool:
     """Whether it got better: the verdict says so, or it cannot tell (few held-out examples) and the held-out loss fell clearly."""
     word = case.signals.final.verdict if case.signals.final is not None else ""
-    return word == "better" or (word != "worse" and case.signals.gain > CLEARLY * abs(case.signals.base))
+    return word == "better" or (word != "worse" and case.signals.gain > CLEAR_GAIN * abs(case.signals.base))
 
 
 def ended_well(case: Case) -> bool:
@@ -111,7 +111,7 @@ def learned_little(case: Case) -> bool:
     """Whether a run that is over hardly changed the held-out loss for the better, and nothing else was seen to go wrong in it."""
     if case.view is None or case.view.active or worse(case) or ran_away(case) or case.signals.incidents("non_finite"):
         return False
-    return share_gained(case) < LITTLE
+    return share_gained(case) < LITTLE_GAIN
 
 
 def worth(case: Case) -> float:
@@ -127,18 +127,18 @@ def worth(case: Case) -> float:
 def settled(case: Case) -> bool:
     """Whether more of the same would hardly have helped: the second half brought little more, or took some back, or little is left."""
     signals = case.signals
-    lost = signals.last - signals.best > DONE * signals.gain
-    return signals.late < DONE or lost or signals.last <= LEFT * abs(signals.base)
+    lost = signals.last - signals.best > DONE_SHARE * signals.gain
+    return signals.late < DONE_SHARE or lost or signals.last <= LEFT_SHARE * abs(signals.base)
 
 
-def cut_short(case: Case, most: float = HANDFUL) -> bool:
+def cut_short(case: Case, most: float = HANDFUL_UPDATES) -> bool:
     """Whether it ended before it was under way: worth no more than `most` usual updates, and still getting better."""
     return ended_well(case) and worth(case) <= most and case.signals.gain > 0 and not settled(case)
 
 
 def thrown_off(case: Case) -> bool:
     """Whether the loss rose clearly above where it began, whether or not it came back."""
-    return case.signals.overshoot > max(OVERSHOT * abs(case.signals.base), FLOOR)
+    return case.signals.overshoot > max(OVERSHOT_SHARE * abs(case.signals.base), WORSE_NATS)
 
 
 def no_room(case: Case) -> bool:
@@ -159,8 +159,8 @@ def timid(case: Case) -> bool:
     if updates < TIMID_UPDATES or not case.signals.norms.any():
         return False
     if learned_little(case):
-        return times <= (FAR_TIMID if case.signals.heldout_slope < FALLING else TIMID)
-    return times <= (TIMID if updates >= ENOUGH_UPDATES else FAR_TIMID) and cut_short(case)
+        return times <= (FAR_TIMID_RATIO if case.signals.heldout_slope < FALLING_SLOPE else TIMID_RATIO)
+    return times <= (TIMID_RATIO if updates >= ENOUGH_UPDATES else FAR_TIMID_RATIO) and cut_short(case)
 
 
 def too_large(case: Case) -> bool:
@@ -180,7 +180,7 @@ def loud(case: Case) -> bool:
     """Whether the loudness alone makes the corrections too big: with the usual one the same learning rate would be usual."""
     times = boldness(case)
     usual = times * USUAL_SCALE / case.scale
-    return case.scale >= LOUD and (math.isnan(times) or (times >= BOLD and usual < BOLD))
+    return case.scale >= LOUD_SCALE and (math.isnan(times) or (times >= BOLD_RATIO and usual < BOLD_RATIO))
 
 
 def abrupt(case: Case) -> bool:
@@ -189,7 +189,7 @@ def abrupt(case: Case) -> bool:
     if not away or case.asked.warmup > 0 or case.view is None:
         return False
     times = boldness(case)
-    return away[0].step <= max(10, EARLY * case.view.total_steps) and (math.isnan(times) or times < BOLD)
+    return away[0].step <= max(10, EARLY_SHARE * case.view.total_steps) and (math.isnan(times) or times < BOLD_RATIO)
 
 
 def never_right(case: Case) -> bool:

@@ -1,4 +1,4 @@
-"""Owns the notes on a run's charts: an update and a few words. Made without a model.
+"""The notes on a run's charts: an update and a few words. Made without a model.
 
 Invariant: at most twelve, in order, each at most forty characters; what mattered most is kept where there is too much.
 """
@@ -10,9 +10,9 @@ from typing import Literal
 from advisor.diagnosis.findings import Finding
 from advisor.words.summary import RunSummary
 from loralab.core.records import Record
-from loralab.reports.incidents import told
+from loralab.lab import describe_incidents
 
-MOST, LONGEST = 12, 40
+MAX_NOTES, MAX_LETTERS = 12, 40
 
 Mark = Literal["trouble", "change", "best", "end"]
 _WEIGHT: dict[Mark, int] = {"trouble": 0, "end": 1, "change": 2, "best": 3}
@@ -54,19 +54,19 @@ def notes(summary: RunSummary) -> tuple[Annotation, ...]:
     """What is worth a mark on the run's charts, in order of updates."""
     found = [*_troubles(summary), *_changes(summary), *_landmarks(summary)]
     unique = {(note.step, note.text): note for note in found}
-    kept = sorted(unique.values(), key=lambda note: (_WEIGHT[note.kind], note.step))[:MOST]
+    kept = sorted(unique.values(), key=lambda note: (_WEIGHT[note.kind], note.step))[:MAX_NOTES]
     return tuple(sorted(kept, key=lambda note: (note.step, _WEIGHT[note.kind])))
 
 
 def _note(step: int, text: str, kind: Mark) -> Annotation:
-    short = text if len(text) <= LONGEST else text[: LONGEST - 1].rstrip(" ,;:") + "…"
+    short = text if len(text) <= MAX_LETTERS else text[: MAX_LETTERS - 1].rstrip(" ,;:") + "…"
     return Annotation(step=step, text=short, kind=kind)
 
 
 def _troubles(summary: RunSummary) -> list[Annotation]:
     marks = [
         _note(trouble.incident.step, _TROUBLE.get(trouble.incident.code, trouble.incident.code.replace("_", " ")), "trouble")
-        for trouble in told(summary.view)
+        for trouble in describe_incidents(summary.view)
     ]
     return marks + [note for finding in summary.diagnosis.alarms for note in _cause(finding)]
 

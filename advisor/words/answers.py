@@ -1,4 +1,4 @@
-"""Owns answers to common questions about a run, made without a model.
+"""Answers to common questions about a run, made without a model.
 
 Invariant: an answer says only what was measured in this run or holds for every run; where it is not known, it says so.
 """
@@ -17,7 +17,7 @@ from advisor.words.summary import RunSummary
 from advisor.words.wording import count, joined, listed, loss, rate, time
 from loralab.core.words import size
 
-FEW = 100  # examples below which more of them is the best advice: planner and rules say the same
+FEW_EXAMPLES = 100  # examples below which more of them is the best advice: planner and rules say the same
 
 
 def answer(summary: RunSummary, question: str) -> str:
@@ -176,7 +176,7 @@ def _data(summary: RunSummary, asked: Question) -> str:
     aside = (
         f"{count(summary.heldout, 'example')} {'was' if summary.heldout == 1 else 'were'} kept aside as a test" if summary.heldout else ""
     )
-    few = f"That is little: with {FEW} or more the result gets surer" if 0 < summary.examples < FEW and not found else ""
+    few = f"That is little: with {FEW_EXAMPLES} or more the result gets surer" if 0 < summary.examples < FEW_EXAMPLES and not found else ""
     return joined(
         counted, aside, few, *([found.title, found.words] if found else []), found.fixes[0].words if found and found.fixes else ""
     )

@@ -4,193 +4,100 @@ run, in short sentences, and names no number of any run.
 
 from __future__ import annotations
 
-# name, other names it goes by, explanation
-ENTRIES: tuple[tuple[str, tuple[str, ...], str], ...] = (
-    (
-        "learning rate",
-        ("learn rate", "lr", "step size"),
-        (
-            "The learning rate says how big each correction is. Too big, and the model forgets how to write. Too small, "
-            "and nothing changes. "
-            "A value from 0.0001 to 0.0003 suits most runs of this kind."
-        ),
-    ),
-    (
-        "loss",
-        ("training loss", "the losses"),
-        (
-            "The loss says how surprised the model is by the right answer. Zero would mean no surprise at all. Lower is better, "
-            "but only on the same examples: a loss of one data set says little about another."
-        ),
-    ),
-    (
-        "held-out loss",
-        ("heldout loss", "validation loss", "eval loss", "val loss", "test loss"),
-        (
-            "The held-out loss is the loss on examples the model never learns from. It shows what the model can do with new questions. "
-            "If it rises while the other loss falls, the model learns by heart."
-        ),
-    ),
-    (
-        "held-out examples",
-        ("heldout examples", "held out examples", "validation set", "test set", "held-out", "heldout"),
-        "Held-out examples are kept aside and never learned from. They are the test: only what the model gets right there counts.",
-    ),
-    (
-        "epoch",
-        ("epochs", "round over the examples", "rounds"),
-        (
-            "An epoch is one round over all examples. More rounds teach more, up to a point. After that the model learns "
-            "the examples by heart."
-        ),
-    ),
-    (
-        "update",
-        ("step", "steps", "updates", "training step"),
-        "An update is one correction of the adapter. It looks at a few examples and changes the numbers a little.",
-    ),
-    (
-        "batch size",
-        ("batch", "effective batch", "examples per update"),
-        "The batch size is how many examples stand behind one correction. More make each correction surer, and there are fewer of them.",
-    ),
-    (
-        "examples at once",
-        ("micro batch", "micro-batch", "microbatch"),
-        "It says how many examples are computed at the same time. Only memory and speed depend on it, never the result.",
-    ),
-    (
-        "adapter",
-        ("lora", "lora adapter", "low rank adaptation"),
-        (
-            "An adapter is a small add-on to the model. Only the adapter learns; the model stays as it was. This is why "
-            "it is quick and the "
-            "file is small. LoRA is the name of the method."
-        ),
-    ),
-    (
-        "rank",
-        ("lora rank",),
-        "The rank is how much the adapter can learn. More is not always better: it needs more memory and learns by heart sooner.",
-    ),
-    (
-        "alpha",
-        ("lora alpha",),
-        (
-            "Alpha says how loudly the adapter speaks. Its strength is alpha divided by the rank. If you raise it, "
-            "corrections get bigger, too."
-        ),
-    ),
-    (
-        "overfitting",
-        ("overfit", "over-fitting", "memorising", "memorizing", "learning by heart"),
-        (
-            "Overfitting means learning by heart. The model knows its own examples better and better, and new questions worse and worse. "
-            "The held-out loss shows it: it rises while the other falls."
-        ),
-    ),
-    ("token", ("tokens",), "A token is a piece of text: a short word or a part of a longer one. Models read and write token by token."),
-    (
-        "gradient",
-        ("gradient norm", "grad norm", "gradients"),
-        (
-            "The gradient says in which way the numbers of the adapter should move, and how strongly. If it jumps up, "
-            "something is hard to learn."
-        ),
-    ),
-    (
-        "gradient clipping",
-        ("clipping", "max grad norm"),
-        "Clipping makes a correction shorter that would be too big. It protects the run from one strange example.",
-    ),
-    (
-        "warm-up",
-        ("warmup", "warm up"),
-        "Warm-up is a gentle start. The learning rate rises from zero, so that the first corrections do no harm.",
-    ),
-    (
-        "checkpoint",
-        ("safety copy", "checkpoints"),
-        "A checkpoint is a safety copy of the run. If the computer stops, the run can go on from there.",
-    ),
-    (
-        "base model",
-        ("foundation model", "starter model"),
-        "The base model is the model before your training. It has read a lot of text already. Your examples teach it your task.",
-    ),
-    (
-        "fine-tuning",
-        ("finetuning", "fine tuning", "training"),
-        "Fine-tuning means teaching a model that can write already a task of your own, with examples of it.",
-    ),
-    (
-        "precision",
-        ("fp16", "bf16", "fp32", "half precision"),
-        (
-            "Precision says how exactly numbers are kept. Less exact numbers need less memory and are often quicker. "
-            "Too coarse, and big numbers "
-            "run over."
-        ),
-    ),
-    ("dropout", (), "Dropout switches a part of the adapter off at random while it learns. It helps against learning by heart."),
-    ("weight decay", (), "Weight decay pulls the numbers of the adapter gently towards zero. It helps a little against learning by heart."),
-    (
-        "chat template",
-        ("template", "chat format"),
-        "The chat template marks who speaks and where an answer ends. If it does not fit the model, the model may never stop writing.",
-    ),
-    ("seed", ("random seed",), "The seed fixes all that is left to chance. The same seed gives the same run."),
-    (
-        "gguf",
-        ("quantised file", "quantization", "quantisation"),
-        "GGUF is a file for programs like Ollama and LM Studio. The numbers can be stored coarsely in it, so that the file gets small.",
-    ),
-    (
-        "verdict",
-        ("judgement",),
-        "The verdict compares the model before and after on held-out examples. It says “better” only if chance is a poor explanation.",
-    ),
-    (
-        "divergence",
-        ("diverge", "diverged", "running away", "ran away"),
-        "Divergence means that the training ran away: each correction was too big, and the next had to repair it with a bigger one.",
-    ),
-    (
-        "nan",
-        ("not a number", "inf", "infinity", "non-finite"),
-        (
-            "NaN means “not a number”. It comes up when numbers get too big to be kept. Such an update is left out here, and "
-            "the cause is looked for."
-        ),
-    ),
-    (
-        "patience",
-        ("early stopping",),
-        "Patience says how many looks without gain are waited for. After that the run ends early, and the best version is kept.",
-    ),
-    (
-        "memory",
-        ("vram", "ram", "graphics memory"),
-        (
-            "Memory is where the computer keeps what it works with. Training needs room for the model and for its "
-            "notes. Fewer examples at once "
-            "need less."
-        ),
-    ),
-    ("interval", ("confidence interval",), "An interval is a range. The true difference lies in it 95 times out of 100."),
-    (
-        "confusion table",
-        ("confusion matrix",),
-        (
-            "The confusion table has a line for each right label and a column for each label given. A perfect sorter has numbers "
-            "on the diagonal only."
-        ),
-    ),
-    ("false positive", (), "A false positive is a message that was given a label although another one was right."),
-    ("parameters", ("weights",), "Parameters are the numbers a model is made of. More of them know more, and need more memory and time."),
-    ("licence", ("license",), "The licence says what the makers of the model allow you to do with it."),
-    ("perplexity", (), "Perplexity is the loss said in another way: among how many words the model wavers. Lower is better."),
-)
+import re
 
+# name: other names it goes by; below it the explanation
+_TEXT = """
+learning rate: learn rate, lr, step size
+    The learning rate says how big each correction is. Too big, and the model forgets how to write. Too small, and nothing changes. A
+    value from 0.0001 to 0.0003 suits most runs of this kind.
+loss: training loss, the losses
+    The loss says how surprised the model is by the right answer. Zero would mean no surprise at all. Lower is better, but only on the
+    same examples: a loss of one data set says little about another.
+held-out loss: heldout loss, validation loss, eval loss, val loss, test loss
+    The held-out loss is the loss on examples the model never learns from. It shows what the model can do with new questions. If it rises
+    while the other loss falls, the model learns by heart.
+held-out examples: heldout examples, held out examples, validation set, test set, held-out, heldout
+    Held-out examples are kept aside and never learned from. They are the test: only what the model gets right there counts.
+epoch: epochs, round over the examples, rounds
+    An epoch is one round over all examples. More rounds teach more, up to a point. After that the model learns the examples by heart.
+update: step, steps, updates, training step
+    An update is one correction of the adapter. It looks at a few examples and changes the numbers a little.
+batch size: batch, effective batch, examples per update
+    The batch size is how many examples stand behind one correction. More make each correction surer, and there are fewer of them.
+examples at once: micro batch, micro-batch, microbatch
+    It says how many examples are computed at the same time. Only memory and speed depend on it, never the result.
+adapter: lora, lora adapter, low rank adaptation
+    An adapter is a small add-on to the model. Only the adapter learns; the model stays as it was. This is why it is quick and the file is
+    small. LoRA is the name of the method.
+rank: lora rank
+    The rank is how much the adapter can learn. More is not always better: it needs more memory and learns by heart sooner.
+alpha: lora alpha
+    Alpha says how loudly the adapter speaks. Its strength is alpha divided by the rank. If you raise it, corrections get bigger, too.
+overfitting: overfit, over-fitting, memorising, memorizing, learning by heart
+    Overfitting means learning by heart. The model knows its own examples better and better, and new questions worse and worse. The
+    held-out loss shows it: it rises while the other falls.
+token: tokens
+    A token is a piece of text: a short word or a part of a longer one. Models read and write token by token.
+gradient: gradient norm, grad norm, gradients
+    The gradient says in which way the numbers of the adapter should move, and how strongly. If it jumps up, something is hard to learn.
+gradient clipping: clipping, max grad norm
+    Clipping makes a correction shorter that would be too big. It protects the run from one strange example.
+warm-up: warmup, warm up
+    Warm-up is a gentle start. The learning rate rises from zero, so that the first corrections do no harm.
+checkpoint: safety copy, checkpoints
+    A checkpoint is a safety copy of the run. If the computer stops, the run can go on from there.
+base model: foundation model, starter model
+    The base model is the model before your training. It has read a lot of text already. Your examples teach it your task.
+fine-tuning: finetuning, fine tuning, training
+    Fine-tuning means teaching a model that can write already a task of your own, with examples of it.
+precision: fp16, bf16, fp32, half precision
+    Precision says how exactly numbers are kept. Less exact numbers need less memory and are often quicker. Too coarse, and big numbers
+    run over.
+dropout:
+    Dropout switches a part of the adapter off at random while it learns. It helps against learning by heart.
+weight decay:
+    Weight decay pulls the numbers of the adapter gently towards zero. It helps a little against learning by heart.
+chat template: template, chat format
+    The chat template marks who speaks and where an answer ends. If it does not fit the model, the model may never stop writing.
+seed: random seed
+    The seed fixes all that is left to chance. The same seed gives the same run.
+gguf: quantised file, quantization, quantisation
+    GGUF is a file for programs like Ollama and LM Studio. The numbers can be stored coarsely in it, so that the file gets small.
+verdict: judgement
+    The verdict compares the model before and after on held-out examples. It says “better” only if chance is a poor explanation.
+divergence: diverge, diverged, running away, ran away
+    Divergence means that the training ran away: each correction was too big, and the next had to repair it with a bigger one.
+nan: not a number, inf, infinity, non-finite
+    NaN means “not a number”. It comes up when numbers get too big to be kept. Such an update is left out here, and the cause is looked
+    for.
+patience: early stopping
+    Patience says how many looks without gain are waited for. After that the run ends early, and the best version is kept.
+memory: vram, ram, graphics memory
+    Memory is where the computer keeps what it works with. Training needs room for the model and for its notes. Fewer examples at once
+    need less.
+interval: confidence interval
+    An interval is a range. The true difference lies in it 95 times out of 100.
+confusion table: confusion matrix
+    The confusion table has a line for each right label and a column for each label given. A perfect sorter has numbers on the diagonal
+    only.
+false positive:
+    A false positive is a message that was given a label although another one was right.
+parameters: weights
+    Parameters are the numbers a model is made of. More of them know more, and need more memory and time.
+licence: license
+    The licence says what the makers of the model allow you to do with it.
+perplexity:
+    Perplexity is the loss said in another way: among how many words the model wavers. Lower is better.
+"""
+
+
+def _entry(words: str) -> tuple[str, tuple[str, ...], str]:
+    head, *lines = words.splitlines()
+    name, _, others = head.partition(":")
+    return name, tuple(other.strip() for other in others.split(",") if other.strip()), " ".join(line.strip() for line in lines)
+
+
+ENTRIES = tuple(_entry(words) for words in re.split(r"\n(?=\S)", _TEXT.strip()))
 NAMES: dict[str, str] = {name: entry[0] for entry in ENTRIES for name in (entry[0], *entry[1])}
 MEANINGS: dict[str, str] = {entry[0]: entry[2] for entry in ENTRIES}

@@ -1,4 +1,4 @@
-"""Owns what a question is about: matching by patterns, the same answer for the same words. No model.
+"""What a question is about: matching by patterns, the same answer for the same words. No model.
 
 Invariant: a question that fits nothing is said to be about nothing; none is guessed at.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import re
 import unicodedata
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, cast
 
 from advisor.text import TextPlan
 from advisor.words.glossary import NAMES
@@ -37,8 +37,8 @@ Topic = Literal[
     "unknown",
 ]
 
-LONGEST = 400  # characters of a question that are looked at
-CLOSE = 0.84  # likeness from which a word of training is taken for one that is misspelt
+MAX_LETTERS = 400  # characters of a question that are looked at
+MIN_LIKENESS = 0.84  # likeness from which a word of training is taken for one that is misspelt
 
 
 class Question(NamedTuple):
@@ -70,147 +70,80 @@ QUESTIONS: dict[Topic, str] = {
     "story": "What is the whole story of this run?",
 }
 
-# The first that fits wins: from the narrow to the wide.
-_PATTERNS: tuple[tuple[Topic, str], ...] = (
-    ("who", r"\b(who|what) are you\b|\bare you (an? )?(ai|robot|bot|human|model)\b|\bdid (an? )?(ai|model) write\b"),
-    (
-        "level",
-        (
-            r"\bis (a |an |the |my |it |this )*(\w+ ){0,4}(of )?\d[\d.,]*\s*(%|percent|per cent)?\s*(as a \w+ )?(still |too |"
-            r"very |really |a )*(good|bad|ok|okay|fine|high|low|normal|enough|great|alright|poor|terrible|big|small|much)"
-        ),
-    ),
-    ("level", r"\b(how )?(good|bad|ok|okay|normal|high|low) (is|are) (a |an |the |my )*(\w+ ){0,3}(of )?\d"),
-    ("level", r"\d[\d.,]*\s*(%|percent)?\s*(loss|accuracy)?,? (is that|is this|is it|that|good or bad)\b"),
-    (
-        "level",
-        (
-            r"\b(is|are) (the|my|this|that|its) ?([\w-]+ )?(loss|losses|accuracy|result|score|number)s? (good|bad|ok|okay|fine|"
-            r"high|low|normal|too)"
-        ),
-    ),
-    ("level", r"\bwhat('?s| is| counts as| would be) (a )?(good|normal|bad|typical) (\w+ )?(loss|accuracy|score)"),
-    (
-        "overfit",
-        (
-            r"\bover-? ?fit|\bmemoris|\bmemoriz|\bby heart|\blearn(t|ed|ing)? (it|them|the examples) by\b|\btoo (many|long) "
-            r"(epochs|rounds)"
-        ),
-    ),
-    (
-        "time_left",
-        (
-            r"\btime (is )?left\b|\bhow much longer|\bhow long (will|until|till|to go|does it still|is left|more|before)|"
-            r"\bwhen (will|is|does) it (be )?(done|finish|ready|over|end|complete)|\beta\b|\bremaining\b|\balmost (done|"
-            r"finished|ready)"
-        ),
-    ),
-    ("speed", r"\b(so|too|very|how|this|that) (slow|fast)\b|\b(faster|slower|speed|quicker)\b|\btokens (per|a) second"),
-    ("time", r"\bhow long\b|\bhow much time|\bhow many (minutes|hours|seconds)|\bduration\b|\bwhen did it (start|end|finish)"),
-    (
-        "resume",
-        (
-            r"\b(resume|continue|go on|carry on|restart|pick up)\b|\b(lost|lose) (anything|everything|my|all|it|data|work|"
-            r"progress)|\bis (it|anything|everything|my work) (lost|gone|saved)\b|\bstart (it )?(all )?(over|again)"
-        ),
-    ),
-    (
-        "changed",
-        (
-            r"\bwhat (did|have|has) (you|it|the (app|run|advisor|program)) (change|do|adjust|repair|fix)|\b(was|were|been|got|"
-            r"anything|settings?) (changed|adjusted|repaired|fixed)|\bwhat changed|\bdid (you|it) (change|adjust|repair|fix)|"
-            r"\bwhy did (you|it) (change|lower|raise|reduce)"
-        ),
-    ),
-    (
-        "evidence",
-        (
-            r"\bhow (do|can|could|did) (you|it|we|i) (know|tell|be sure)|\bare you (sure|certain)|\b(evidence|proof|prove)\b|"
-            r"\bhow (sure|certain|confident)|\bwhy do you (think|say|believe)|\btrust\b"
-        ),
-    ),
-    ("memory", r"\b(memory|vram|ram|oom)\b"),
-    (
-        "stopped",
-        (
-            r"\bwhy\b.*\b(stop|stopp|end|fail|crash|abort|quit|die|died|kill|break|broke|halt|finish|interrupt|cancel)\w*|"
-            r"\bwhat (went|is|was|s) wrong|\bwhat('?s| is| was)? (happened|the (problem|matter|error|cause|issue|reason))|\bwhy (did|"
-            r"does|didn.?t|doesn.?t|wouldn.?t|won.?t|is) (it|this|that|my (run|training|model)) (not )?(work|finish|learn|go "
-            r"wrong|start|red|failed)|\bwhat (caused|is the cause|made it)|\b(error|crash) mean|\bwhy .*\b(error|failure|"
-            r"problem)\b|\b(is|was) there (an?|any) (problem|error)s?|\b(any|anything) wrong"
-        ),
-    ),
-    (
-        "curve",
-        (
-            r"\b(loss|curve|line|graph|chart)\b.*\b(up|rise|rising|rose|spike|spikes|jump|jumps|jumping|increase|increasing|"
-            r"zigzag|flat|noisy|bumpy|nan|weird|strange|down|falling|stuck|wobbl\w+)|\b(spike|spikes|bump|bumps|peak in)\b|"
-            r"\bnan\b"
-        ),
-    ),
-    (
-        "data",
-        (
-            r"\b(how many|number of) (examples|rows|samples|lines|data)|\b(enough|too few|too little|more|too many|my|the|bad|"
-            r"good) (data|examples|rows|samples)\b|\b(data ?set|dataset)\b|\bduplicate"
-        ),
-    ),
-    (
-        "next",
-        (
-            r"\bwhat (should|shall|can|could|must|do|would|now|next)\b.*\b(do|try|change|next|now|improve|better)\b|\bwhat "
-            r"(now|next)\b|\bhow (do|can|could|should|to) (i |we |you )?(fix|improve|solve|repair|make|get|prevent|avoid|help|"
-            r"better)|\bnext step|\bwhat do you (suggest|recommend|advise)|\bany (advice|tips|ideas|suggestions)|\bhelp me\b|"
-            r"\brecommend|\bshould i\b"
-        ),
-    ),
-    (
-        "use",
-        (
-            r"\bhow (do|can|to|could|would) (i |we )?(use|try|download|share|export|install|run|chat|talk|test|save|take)\b|"
-            r"\b(ollama|lm ?studio|hugging ?face|export|chat with)\b|\bwhere (is|are|can i find|do i find) (my|the|it)\b"
-        ),
-    ),
-    (
-        "better",
-        (
-            r"\b(better|worse|improv\w*|success\w*|worth it)\b|\bdid (it|the model|this|that|my model|my run|the training|the "
-            r"run|we|i) (learn|work|help|succeed|do well|go well|get)|\bhas it learn|\b(was|is) (it|this|that|the (run|"
-            r"training|model|result)) (any )?(good|successful|useful|a success|ok|okay|well|worth)|\bhow (good|well)\b|\bhow "
-            r"did (it|that|the run|the training|my run) go|\bresult\b|\bresults\b|\bverdict\b|\baccuracy\b|\blearn anything"
-        ),
-    ),
-    (
-        "story",
-        (
-            r"\b(tell me|story|summar|explain) ?(the|this|me|my|it|what)?.*\b(run|story|happened|all|everything|summary|"
-            r"summari\w+|training|it|about)\b|\bsummary\b|\boverview\b"
-        ),
-    ),
-    (
-        "state",
-        (
-            r"\b(is it|are you|still) (still )?(running|going|working|training|done|finished|ready|stuck|over|frozen|alive)|"
-            r"\bwhere (is it|are we)|\bstatus\b|\bprogress\b|\bhow far"
-        ),
-    ),
-)
+# The first that fits wins: from the narrow to the wide. An indented line goes on with the one before.
+_PATTERNS = r"""
+who: \b(who|what) are you\b|\bare you (an? )?(ai|robot|bot|human|model)\b|\bdid (an? )?(ai|model) write\b
+level: \bis (a |an |the |my |it |this )*(\w+ ){0,4}(of )?\d[\d.,]*\s*(%|percent|per cent)?\s*(as a \w+ )?(still |too |very |really |
+    a )*(good|bad|ok|okay|fine|high|low|normal|enough|great|alright|poor|terrible|big|small|much)
+level: \b(how )?(good|bad|ok|okay|normal|high|low) (is|are) (a |an |the |my )*(\w+ ){0,3}(of )?\d
+level: \d[\d.,]*\s*(%|percent)?\s*(loss|accuracy)?,? (is that|is this|is it|that|good or bad)\b
+level: \b(is|are) (the|my|this|that|its) ?([\w-]+ )?(loss|losses|accuracy|result|score|number)s? (good|bad|ok|okay|fine|high|low|
+    normal|too)
+level: \bwhat('?s| is| counts as| would be) (a )?(good|normal|bad|typical) (\w+ )?(loss|accuracy|score)
+overfit: \bover-? ?fit|\bmemoris|\bmemoriz|\bby heart|\blearn(t|ed|ing)? (it|them|the examples) by\b|\btoo (many|long) (epochs|rounds)
+time_left: \btime (is )?left\b|\bhow much longer|\bhow long (will|until|till|to go|does it still|is left|more|before)
+time_left: \bwhen (will|is|does) it (be )?(done|finish|ready|over|end|complete)|\beta\b|\bremaining\b|\balmost (done|finished|ready)
+speed: \b(so|too|very|how|this|that) (slow|fast)\b|\b(faster|slower|speed|quicker)\b|\btokens (per|a) second
+time: \bhow long\b|\bhow much time|\bhow many (minutes|hours|seconds)|\bduration\b|\bwhen did it (start|end|finish)
+resume: \b(resume|continue|go on|carry on|restart|pick up)\b|\b(lost|lose) (anything|everything|my|all|it|data|work|progress)
+resume: \bis (it|anything|everything|my work) (lost|gone|saved)\b|\bstart (it )?(all )?(over|again)
+changed: \bwhat (did|have|has) (you|it|the (app|run|advisor|program)) (change|do|adjust|repair|fix)
+changed: \b(was|were|been|got|anything|settings?) (changed|adjusted|repaired|fixed)|\bwhat changed
+changed: \bdid (you|it) (change|adjust|repair|fix)|\bwhy did (you|it) (change|lower|raise|reduce)
+evidence: \bhow (do|can|could|did) (you|it|we|i) (know|tell|be sure)|\bare you (sure|certain)|\b(evidence|proof|prove)\b
+evidence: \bhow (sure|certain|confident)|\bwhy do you (think|say|believe)|\btrust\b
+memory: \b(memory|vram|ram|oom)\b
+stopped: \bwhy\b.*\b(stop|stopp|end|fail|crash|abort|quit|die|died|kill|break|broke|halt|finish|interrupt|cancel)\w*
+stopped: \bwhat (went|is|was|s) wrong|\bwhat('?s| is| was)? (happened|the (problem|matter|error|cause|issue|reason))
+stopped: \bwhy (did|does|didn.?t|doesn.?t|wouldn.?t|won.?t|is) (it|this|that|my (run|training|model)) (not )?(work|finish|learn|
+    go wrong|start|red|failed)
+stopped: \bwhat (caused|is the cause|made it)|\b(error|crash) mean|\bwhy .*\b(error|failure|problem)\b
+stopped: \b(is|was) there (an?|any) (problem|error)s?|\b(any|anything) wrong
+curve: \b(loss|curve|line|graph|chart)\b.*\b(up|rise|rising|rose|spike|spikes|jump|jumps|jumping|increase|increasing|zigzag|flat|
+    noisy|bumpy|nan|weird|strange|down|falling|stuck|wobbl\w+)
+curve: \b(spike|spikes|bump|bumps|peak in)\b|\bnan\b
+data: \b(how many|number of) (examples|rows|samples|lines|data)
+data: \b(enough|too few|too little|more|too many|my|the|bad|good) (data|examples|rows|samples)\b|\b(data ?set|dataset)\b|\bduplicate
+next: \bwhat (should|shall|can|could|must|do|would|now|next)\b.*\b(do|try|change|next|now|improve|better)\b|\bwhat (now|next)\b
+next: \bhow (do|can|could|should|to) (i |we |you )?(fix|improve|solve|repair|make|get|prevent|avoid|help|better)|\bnext step
+next: \bwhat do you (suggest|recommend|advise)|\bany (advice|tips|ideas|suggestions)|\bhelp me\b|\brecommend|\bshould i\b
+use: \bhow (do|can|to|could|would) (i |we )?(use|try|download|share|export|install|run|chat|talk|test|save|take)\b
+use: \b(ollama|lm ?studio|hugging ?face|export|chat with)\b|\bwhere (is|are|can i find|do i find) (my|the|it)\b
+better: \b(better|worse|improv\w*|success\w*|worth it)\b
+better: \bdid (it|the model|this|that|my model|my run|the training|the run|we|i) (learn|work|help|succeed|do well|go well|get)
+better: \bhas it learn
+better: \b(was|is) (it|this|that|the (run|training|model|result)) (any )?(good|successful|useful|a success|ok|okay|well|worth)
+better: \bhow (good|well)\b|\bhow did (it|that|the run|the training|my run) go|\bresult\b|\bresults\b|\bverdict\b|\baccuracy\b
+better: \blearn anything
+story: \b(tell me|story|summar|explain) ?(the|this|me|my|it|what)?.*\b(run|story|happened|all|everything|summary|summari\w+|training|
+    it|about)\b
+story: \bsummary\b|\boverview\b
+state: \b(is it|are you|still) (still )?(running|going|working|training|done|finished|ready|stuck|over|frozen|alive)
+state: \bwhere (is it|are we)|\bstatus\b|\bprogress\b|\bhow far
+"""
 # The commonest questions in German; the answers are in English
-_GERMAN: tuple[tuple[Topic, str], ...] = (
-    ("overfit", r"\bauswendig\b|\b(ü|ue)beranpass"),
-    ("level", r"\bist .*\d[\d.,]* ?%? (noch |zu |sehr )*(gut|schlecht|ok|okay|normal|hoch|niedrig|viel|wenig)"),
-    ("time_left", r"\bwie lange (noch|dauert)|\bwann (ist|wird) (es|sie|das)( \w+)? fertig"),
-    ("time", r"\bwie lange\b|\bwie viele? (zeit|minuten|stunden|sekunden)"),
-    ("stopped", r"\b(warum|wieso|weshalb)\b.*(aufgeh(ö|oe)r|gestoppt|abgebrochen|geendet|beendet|abgest(ü|ue)rz|fehlgeschlag|gescheit)"),
-    ("stopped", r"\bwas (ist|war|lief|ging) .*(falsch|schief|passiert|los|fehler|problem)"),
-    ("next", r"\bwas (soll|kann|muss) ich\b|\bwie (kann|soll) ich .*(besser|beheben|verbessern|(ä|ae)ndern)"),
-    ("better", r"\b(ist|wurde|war) (es|sie|er|das modell|das training)( \w+)? (besser|gut|erfolgreich)|\bhat (es|sie|er) .*gelernt"),
-    ("memory", r"\b(arbeits|grafik)?speicher\b"),
-    ("changed", r"\bwas wurde ge(ä|ae)ndert"),
-    ("data", r"\bwie viele beispiele"),
-    ("story", r"\berz(ä|ae)hl|\bzusammenfassung"),
-)
-_COMPILED: tuple[tuple[Topic, re.Pattern[str]], ...] = tuple((topic, re.compile(pattern)) for topic, pattern in (*_PATTERNS, *_GERMAN))
+_GERMAN = r"""
+overfit: \bauswendig\b|\b(ü|ue)beranpass
+level: \bist .*\d[\d.,]* ?%? (noch |zu |sehr )*(gut|schlecht|ok|okay|normal|hoch|niedrig|viel|wenig)
+time_left: \bwie lange (noch|dauert)|\bwann (ist|wird) (es|sie|das)( \w+)? fertig
+time: \bwie lange\b|\bwie viele? (zeit|minuten|stunden|sekunden)
+stopped: \b(warum|wieso|weshalb)\b.*(aufgeh(ö|oe)r|gestoppt|abgebrochen|geendet|beendet|abgest(ü|ue)rz|fehlgeschlag|gescheit)
+stopped: \bwas (ist|war|lief|ging) .*(falsch|schief|passiert|los|fehler|problem)
+next: \bwas (soll|kann|muss) ich\b|\bwie (kann|soll) ich .*(besser|beheben|verbessern|(ä|ae)ndern)
+better: \b(ist|wurde|war) (es|sie|er|das modell|das training)( \w+)? (besser|gut|erfolgreich)|\bhat (es|sie|er) .*gelernt
+memory: \b(arbeits|grafik)?speicher\b
+changed: \bwas wurde ge(ä|ae)ndert
+data: \bwie viele beispiele
+story: \berz(ä|ae)hl|\bzusammenfassung
+"""
+
+
+def _compiled(patterns: str) -> list[tuple[Topic, re.Pattern[str]]]:
+    lines = [line.partition(": ") for line in patterns.strip().replace("\n    ", "").splitlines()]
+    return [(cast(Topic, topic), re.compile(pattern)) for topic, _, pattern in lines]
+
+
+_COMPILED = tuple(_compiled(_PATTERNS + _GERMAN.lstrip()))
 _DEFINES = re.compile(
     r"^(?:so |and |please |can you |could you |hey |hi |ok |okay )*(?:what(?: is| are| does|'?s| do)|whats|define|"
     r"explain|meaning of|what is meant by|tell me what|i don'?t understand|what the hell is)\s+(?:is |are |the word |"
@@ -242,10 +175,10 @@ def understand(question: str) -> Question:
 
 def plain(question: str) -> str:
     """Lower case, straight quotes, single spaces, no mark at the end; cut where nobody asks any more."""
-    text = unicodedata.normalize("NFKC", question[: 4 * LONGEST]).casefold()
+    text = unicodedata.normalize("NFKC", question[: 4 * MAX_LETTERS]).casefold()
     text = re.sub(r"[’‘`´]", "'", text)
     text = "".join(c if c.isprintable() else " " for c in text)
-    return re.sub(r"\s+", " ", text).strip(' ?!.,;:"“”')[:LONGEST]
+    return re.sub(r"\s+", " ", text).strip(' ?!.,;:"“”')[:MAX_LETTERS]
 
 
 def _number(text: str) -> float | None:
@@ -261,7 +194,7 @@ def _term(text: str) -> str:
     word = found.group(1).strip(" '\"?")
     if word in NAMES:
         return NAMES[word]
-    close = difflib.get_close_matches(word, NAMES, n=1, cutoff=CLOSE)
+    close = difflib.get_close_matches(word, NAMES, n=1, cutoff=MIN_LIKENESS)
     return NAMES[close[0]] if close and len(word) > 3 else ""
 
 

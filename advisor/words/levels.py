@@ -1,4 +1,4 @@
-"""Owns the answer to “is 0.4 good?”: a number is held against this run, never against a feeling.
+"""The answer to “is 0.4 good?”: a number is held against this run, never against a feeling.
 
 Invariant: a loss is called good or bad only in comparison with what the same examples gave before.
 """
@@ -13,9 +13,9 @@ from advisor.words.summary import RunSummary
 from advisor.words.wording import joined, loss, rate, share
 
 # Published advice for LoRA (Axolotl: 1e-4 to 3e-4; Tinker's public sweep: nearly all runs that ran away had 3e-3)
-USUAL = 2e-4  # where the model's size is not known
-WRECKED, HIGH, LOW = 10.0, 4.0, 0.25  # times the usual
-NEAR = 0.03  # share by which two losses may differ and be called about the same
+USUAL_RATE = 2e-4  # where the model's size is not known
+WRECKED_RATIO, HIGH_RATIO, LOW_RATIO = 10.0, 4.0, 0.25  # times the usual
+SAME_SHARE = 0.03  # share by which two losses may differ and be called about the same
 
 
 def level(summary: RunSummary, asked: Question) -> str:
@@ -46,7 +46,7 @@ def _against(summary: RunSummary, value: float) -> str:
     if not math.isfinite(before) or before <= 0:
         return "Nothing was measured before this run, so it cannot be compared"
     change = (before - value) / before
-    if abs(change) < NEAR:
+    if abs(change) < SAME_SHARE:
         said = f"Before training it was {loss(before)}, so this is about the same"
     elif change > 0:
         said = (
@@ -54,7 +54,7 @@ def _against(summary: RunSummary, value: float) -> str:
         )
     else:
         said = f"Before training it was {loss(before)}, so this is worse than before"
-    if math.isfinite(after) and abs(after - value) > NEAR * max(after, 1e-6):
+    if math.isfinite(after) and abs(after - value) > SAME_SHARE * max(after, 1e-6):
         said += f". This run came to {loss(after)} on held-out examples"
     return said
 
@@ -62,12 +62,12 @@ def _against(summary: RunSummary, value: float) -> str:
 def _rate(summary: RunSummary, value: float) -> str:
     """A rate against the usual one for this model's size and this adapter's loudness, as the rules see it."""
     usual = usual_rate(summary.case)
-    usual = USUAL if math.isnan(usual) else usual
-    if value > WRECKED * usual:
+    usual = USUAL_RATE if math.isnan(usual) else usual
+    if value > WRECKED_RATIO * usual:
         said = f"A learning rate of {rate(value)} is very high: most runs run away with it"
-    elif value > HIGH * usual:
+    elif value > HIGH_RATIO * usual:
         said = f"A learning rate of {rate(value)} is high. It often works, but the run may get shaky"
-    elif value >= LOW * usual:
+    elif value >= LOW_RATIO * usual:
         said = f"A learning rate of {rate(value)} is a usual one"
     else:
         said = f"A learning rate of {rate(value)} is low. The run is safe, but it may learn little"

@@ -1,4 +1,4 @@
-"""Owns what the memory holds, in plain words: which runs, what failed and will not be tried again, what fits, what was done and advised.
+"""What the memory holds, in plain words: which runs, what failed and will not be tried again, what fits, what was done and advised.
 
 Invariant: everything said here is read from the memory; nothing about a run of another workspace is told as if it had happened here.
 """
@@ -10,14 +10,12 @@ from datetime import datetime
 
 from advisor.diagnosis.findings import Diagnosis
 from advisor.proposals import learned
-from advisor.text import TextPlan
 from loralab.core.errors import Unavailable
 from loralab.core.incident_kinds import KINDS
 from loralab.core.records import Record
-from loralab.history import Act, Memory
-from loralab.lab import POINT_NAMES, Lab, Limits, Point
+from loralab.lab import POINT_NAMES, Act, Lab, Limits, Memory, Point, setting_label
 
-RUNS, ROWS = 20, 30  # shown
+MAX_RUNS, MAX_ROWS = 20, 30  # shown
 SHOWN = {"memory": 4, "rate": 1}  # numbers of a point that are told
 BY = {"guard": "the guard, during the run", "advisor": "the advisor", "person": "you"}
 CAME = {True: "it helped", False: "it did not help", None: "not known yet"}
@@ -46,8 +44,8 @@ def remembered(lab: Lab) -> Remembered:
     memories, known = lab.history.memories, learned.limits(lab)
     counts = memories.counts()
     sections = (
-        _runs("Runs of this workspace", memories.recent(RUNS), counts["run"] + counts["kept"]),
-        _runs("Runs brought from elsewhere", memories.recent(RUNS, imported=True), counts["imported"]),
+        _runs("Runs of this workspace", memories.recent(MAX_RUNS), counts["run"] + counts["kept"]),
+        _runs("Runs brought from elsewhere", memories.recent(MAX_RUNS, imported=True), counts["imported"]),
         _failed(known),
         _fits(known),
         _done(lab),
@@ -94,7 +92,7 @@ def _runs(title: str, memories: tuple[Memory, ...], n: int) -> Section:
 
 
 def _failed(known: Limits) -> Section:
-    rows = tuple((*_place(point), point.run, f"{point.step:,}") for point in known.failed[:ROWS])
+    rows = tuple((*_place(point), point.run, f"{point.step:,}") for point in known.failed[:MAX_ROWS])
     words = "These settings, and everything bigger in every number, are not tried again with the same model on the same computer."
     return Section(
         title="What failed and will not be repeated",
@@ -105,7 +103,7 @@ def _failed(known: Limits) -> Section:
 
 
 def _fits(known: Limits) -> Section:
-    rows = tuple((*_place(point), point.run) for point in known.fits[:ROWS])
+    rows = tuple((*_place(point), point.run) for point in known.fits[:MAX_ROWS])
     words = "These settings, and everything smaller in every number, are known to go well with the same model on the same computer."
     return Section(
         title="What is known to go well", words=words if rows else "Nothing so far.", columns=("what", "model", "numbers", "run"), rows=rows
@@ -119,8 +117,8 @@ def _place(point: Point) -> tuple[str, str, str]:
 
 
 def _done(lab: Lab) -> Section:
-    acts = [act for memory in lab.history.memories.recent(RUNS) for act in memory.actions if act.by == "guard"]
-    found = sorted([*acts, *lab.history.memories.actions(ROWS)], key=lambda act: act.time, reverse=True)[:ROWS]
+    acts = [act for memory in lab.history.memories.recent(MAX_RUNS) for act in memory.actions if act.by == "guard"]
+    found = sorted([*acts, *lab.history.memories.actions(MAX_ROWS)], key=lambda act: act.time, reverse=True)[:MAX_ROWS]
     rows = tuple((act.run, _changes(act), BY[act.by], act.why, act.child, CAME[act.fixed]) for act in found)
     return Section(
         title="What was changed, and what came of it",
@@ -132,7 +130,7 @@ def _done(lab: Lab) -> Section:
 
 def _advised(lab: Lab) -> Section:
     taken = {True: "taken", False: "not taken", None: "open"}
-    rows = tuple((one.run, one.words, taken[one.taken], _day(one.time)) for one in lab.history.memories.advice(ROWS))
+    rows = tuple((one.run, one.words, taken[one.taken], _day(one.time)) for one in lab.history.memories.advice(MAX_ROWS))
     n = sum(row[2] == "taken" for row in rows)
     words = f"{n} of the last {len(rows)} were taken." if rows else "None was given so far."
     return Section(title="Advice", words=words, columns=("run", "advice", "taken", "day"), rows=rows)
@@ -147,9 +145,8 @@ def _changes(act: Act) -> str:
 
 def _setting(name: str) -> str:
     """What the plan calls a setting."""
-    field = TextPlan.model_fields.get(name)
-    label = str((field.json_schema_extra or {}).get("label", "")) if field and isinstance(field.json_schema_extra, dict) else ""
-    return f"{label[:1].lower()}{label[1:]}" if label else name.replace("_", " ")
+    label = setting_label(name)
+    return f"{label[:1].lower()}{label[1:]}"
 
 
 def _troubles(memory: Memory) -> str:

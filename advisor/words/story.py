@@ -1,4 +1,4 @@
-"""Owns the story of a run in four parts: what happened, what the evidence is, what was changed, what came of it. Made without a model.
+"""The story of a run in four parts: what happened, what the evidence is, what was changed, what came of it. Made without a model.
 
 Invariant: a part about which nothing is known is empty, never padded.
 """
@@ -11,7 +11,7 @@ from advisor.diagnosis.findings import Finding
 from advisor.words.summary import RunSummary
 from advisor.words.wording import count, joined, listed, loss, sentence, share, time
 from loralab.core.records import Record
-from loralab.reports.incidents import adjustment, told
+from loralab.lab import adjustment, describe_incidents
 
 MOST_EVIDENCE = 4  # pieces of evidence told for one cause
 MOST_CHANGES = 6
@@ -110,7 +110,7 @@ def _cause(cause: Finding) -> str:
 def changed(summary: RunSummary) -> str:
     """What was done while it ran, and why."""
     lines: list[str] = []
-    for trouble in told(summary.view):
+    for trouble in describe_incidents(summary.view):
         lines += [*trouble.done]
     lines += [adjustment(event) for event in summary.view.adjustments]
     lines = list(dict.fromkeys(sentence(line) for line in lines))

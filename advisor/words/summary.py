@@ -1,4 +1,4 @@
-"""Owns what is known of a run for those who put it into words. Invariant: derived from the case and its diagnosis alone; what was not
+"""What is known of a run for those who put it into words. Invariant: derived from the case and its diagnosis alone; what was not
 measured is None or NaN, and nobody says it.
 """
 

@@ -1,4 +1,4 @@
-"""Owns how numbers and small parts of sentences are said. Invariant: what is not a number is not said as one."""
+"""How numbers and small parts of sentences are said. Invariant: what is not a number is not said as one."""
 
 from __future__ import annotations
 

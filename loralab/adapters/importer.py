@@ -17,6 +17,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import numpy as np
+
 from loralab.adapters.compatibility import CONFIG, PICKLE, WEIGHTS, Adapter, misfit, settings_of, shapes_of
 from loralab.adapters.files import gather
 from loralab.core import paths
@@ -111,8 +113,6 @@ def _open_pickle(folder: Path) -> None:
 
 def _finite(weights: Path) -> None:
     """Raise UserError where a number is not finite. Read in portions, without torch."""
-    import numpy as np
-
     kinds = {
         "F64": (np.uint64, 0x7FF << 52),
         "F32": (np.uint32, 0xFF << 23),

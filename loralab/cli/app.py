@@ -34,6 +34,7 @@ from loralab.cli.console import (
     conclude,
     follow,
     pairs,
+    propose_for,
     repeated,
     source,
     succeed,
@@ -130,13 +131,6 @@ def plan(file: File, model: Model = "starter", settings: Set = None, role: Role 
     text = [terminal.table(rows, ("setting", "value", "why")), found.words, f"{stage_words(found)} {disk_words(found)}".strip()]
     text += [str(problem) for problem in proposal.problems]
     Output(json).give(proposal.model_copy(update={"footprint": found}).model_dump(), "\n".join(text))
-
-
-def propose_for(lab: Lab, file: str, model: str, changes: dict[str, Any], role: list[str] | None) -> Proposal:
-    """The plan proposed for a file, with the settings and columns a person fixed."""
-    roles = pairs(role, "--role") or changes.get("roles")
-    profile = lab.profile(source(lab, file), model=model, roles=roles or None, learn_from=changes.get("learn_from", "replies"))
-    return lab.propose(profile, model=model, **changes)
 
 
 @app.command()

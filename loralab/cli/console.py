@@ -120,6 +120,13 @@ def _is_there(path: Path) -> bool:
         return False
 
 
+def propose_for(lab: Lab, file: str, model: str, changes: dict[str, Any], role: list[str] | None) -> Proposal:
+    """The plan proposed for a file, with the settings and columns a person fixed."""
+    roles = pairs(role, "--role") or changes.get("roles")
+    profile = lab.profile(source(lab, file), model=model, roles=roles or None, learn_from=changes.get("learn_from", "replies"))
+    return lab.propose(profile, model=model, **changes)
+
+
 def newest(lab: Lab, run: str, *, trained: bool = False) -> str:
     """A run's name; “last” is the newest training run (with `trained`, the newest that made an adapter)."""
     run, at, part = run.partition("@")

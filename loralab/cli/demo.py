@@ -16,7 +16,8 @@ MINUTES = 1.2  # of training; reading, judging and answering come on top, and al
 def start(lab: Lab, changes: dict[str, Any], name: str = SAMPLE) -> str:
     """Profile the sample, let the planner plan, start the run; returns its id. `changes` are settings the person has fixed."""
     profile = lab.profile(sample(name).path)
-    proposal = lab.propose(profile, **{"title": f"Demo: {sample(name).title}", "max_minutes": MINUTES, **changes})
+    settings: dict[str, Any] = {"title": f"Demo: {sample(name).title}", "max_minutes": MINUTES, **changes}
+    proposal = lab.propose(profile, **settings)
     return lab.start(proposal)
 
 

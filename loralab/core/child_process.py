@@ -114,6 +114,10 @@ class Child:
     def pid(self) -> int:
         return self._process.pid
 
+    @property
+    def alive(self) -> bool:
+        return self._process.poll() is None
+
     def kill(self) -> None:
         """End the child while someone waits for its answer: that one gets a LabError."""
         self._process.kill()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 
 from loralab.core.errors import LabError, Unavailable
@@ -39,7 +39,7 @@ def told(error: OSError, place: Path) -> LabError:
 
 
 @contextlib.contextmanager
-def writing(place: Path) -> Iterator[None]:
+def writing(place: Path) -> Generator[None, None, None]:
     """Turn an error of the system inside into one that a person can act on."""
     try:
         yield

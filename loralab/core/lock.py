@@ -5,18 +5,19 @@ from __future__ import annotations
 import os
 import sys
 
+if sys.platform == "win32":
+    import msvcrt
+else:
+    import fcntl
+
 
 def try_lock(handle: int) -> bool:
     """Take the lock on an open file without waiting; whether it was free."""
     try:
         if sys.platform == "win32":
-            import msvcrt
-
             os.lseek(handle, 0, os.SEEK_SET)  # it locks where the file stands
             msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
         else:
-            import fcntl
-
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         return False

@@ -13,7 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from safetensors import safe_open
+
 from loralab.exports import Note, Source
+from loralab.exports.gguf import lora
 from loralab.models.model_folder import header, read_json, weight_files
 
 SHARD = 2_000_000_000  # bytes in one file of the result
@@ -33,8 +36,6 @@ class Layer:
 
 def layers_of(source: Source) -> dict[str, Layer]:
     """Weight in the base's files -> what is added to it; empty when this adapter has to be merged by PEFT."""
-    from loralab.exports.gguf import lora
-
     settings = lora.settings_of(source.adapter)
     config = read_json(source.model / "config.json")
     found = _tensors([source.adapter / "adapter_model.safetensors"])
@@ -105,7 +106,6 @@ def _shards(files: list[Path], width: int) -> list[dict[str, Path]]:
 
 
 def _write_shard(adapter: Path, shard: Mapping[str, Path], layers: Mapping[str, Layer], dtype: Any, target: Path) -> None:
-    from safetensors import safe_open
     from safetensors.torch import save_file
 
     tensors: dict[str, Any] = {}

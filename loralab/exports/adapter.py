@@ -9,10 +9,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+from safetensors import safe_open
+
 from loralab.core.errors import Problem, UserError
 from loralab.exports import Format, Note, Source, Trial, _history
 from loralab.exports._files import copy_tokenizer, write_papers
 from loralab.models.adapter_file import copy_weights
+from loralab.runtimes.fresh import Folder, base_of
 
 WEIGHTS = "adapter_model.safetensors"
 
@@ -47,8 +50,6 @@ def export(source: Source, target: Path, note: Note) -> dict[str, Any]:
 
 def _checked(path: Path) -> tuple[int, int]:
     """Number of tensors and of numbers in them. Raises UserError when one is not finite."""
-    from safetensors import safe_open
-
     tensors = numbers = 0
     with safe_open(path, framework="pt") as file:
         for name in file.keys():  # noqa: SIM118  (not a dict)
@@ -63,8 +64,6 @@ def _checked(path: Path) -> tuple[int, int]:
 
 def _opened(source: Source, folder: Path, room: Path, context: int) -> Any:
     """The adapter over its base, by PEFT in a fresh process. Raises UserError when the folder names another base."""
-    from loralab.runtimes.fresh import Folder, base_of
-
     if base_of(folder) != source.base.reference:
         what = f"The adapter says it belongs to “{base_of(folder)}”, and it was trained on “{source.base.reference}”"
         raise UserError(what, "Export it again.", code="other_base")

@@ -11,7 +11,10 @@ from typing import Any
 from loralab.core.errors import Problem
 from loralab.exports import Format, Note, Source, Trial, gguf_model
 from loralab.exports._files import encoder_of, write_papers
+from loralab.exports.gguf import lora, proof, recipe, tokens, writer
+from loralab.exports.gguf.lora import refused
 from loralab.models.model_folder import count_weights, read_json, weight_files
+from loralab.runtimes.llama.parent import LlamaCpp
 
 
 def refuse(source: Source) -> Problem | None:
@@ -19,8 +22,6 @@ def refuse(source: Source) -> Problem | None:
     problem = gguf_model.refuse(source)
     if problem:
         return problem
-    from loralab.exports.gguf.lora import refused
-
     return refused(read_json(source.adapter / "adapter_config.json"))
 
 
@@ -32,8 +33,6 @@ def needs_bytes(source: Source) -> int:
 
 def export(source: Source, target: Path, note: Note) -> dict[str, Any]:
     """Write the adapter; the parity gate then puts it over its base in llama.cpp and compares with base plus adapter."""
-    from loralab.exports.gguf import lora
-
     path = target / f"{gguf_model.file_name(source)}-lora.gguf"
     note("writing the adapter")
     layers = lora.write(path, source.adapter, read_json(source.model / "config.json"), path.stem)
@@ -45,9 +44,7 @@ def _opened(source: Source, folder: Path, room: Path, context: int) -> Any:
     """The adapter in llama.cpp over its base, which is written to `room` in sixteen bits."""
     import torch
 
-    from loralab.exports.gguf import proof, recipe, tokens, writer
     from loralab.runtimes.base_model import load_base
-    from loralab.runtimes.llama.parent import LlamaCpp
 
     papers = room / "papers"
     papers.mkdir()

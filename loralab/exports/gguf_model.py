@@ -14,7 +14,13 @@ from typing import Any
 from loralab.core.errors import LabError, Problem, Unavailable, UserError
 from loralab.exports import Format, Note, Source, Trial, merged
 from loralab.exports._files import encoder_of, write_papers
+from loralab.exports.gguf import proof, recipe, tokens, writer
+from loralab.exports.gguf.families import refused
+from loralab.exports.gguf.recipe import K_QUANTS, VARIANTS
+from loralab.exports.gguf.writer import Label
 from loralab.models.model_folder import count_weights, read_json, weight_files
+from loralab.runtimes.llama.child import QUANTIZER
+from loralab.runtimes.llama.parent import MISSING, Child, LlamaCpp, backend, packing_library
 
 NAMES = {
     "q4_k_m": "Q4_K_M: small and nearly as good; what most people take",
@@ -35,10 +41,6 @@ def refuse(source: Source) -> Problem | None:
     missing = merged.refuse(source)
     if missing:
         return missing
-    from loralab.exports.gguf.families import refused
-    from loralab.exports.gguf.recipe import K_QUANTS, VARIANTS
-    from loralab.runtimes.llama.parent import packing_library
-
     asked = VARIANTS.get(source.variant)
     closed = asked and asked.kind in K_QUANTS and not packing_library()
     return refused(read_json(source.model / "config.json")) or (_no_packing(source.variant) if closed else None)
@@ -52,8 +54,6 @@ def needs_bytes(source: Source) -> int:
 
 def export(source: Source, target: Path, note: Note) -> dict[str, Any]:
     """Merge and write; the parity gate then loads the file in llama.cpp and compares."""
-    from loralab.exports.gguf import recipe
-
     variant = recipe.VARIANTS[source.variant or recipe.DEFAULT]
     path = target / f"{file_name(source)}-{variant.name.upper()}.gguf"
     with TemporaryDirectory() as folder:
@@ -65,8 +65,6 @@ def export(source: Source, target: Path, note: Note) -> dict[str, Any]:
 
 def _written(path: Path, source: Source, encoder: Any, variant: Any, note: Note) -> str:
     """Write the file; returns in words what was packed otherwise."""
-    from loralab.exports.gguf import proof, recipe, tokens, writer
-
     foreign = _foreign(variant)
     try:
         note("loading the model")
@@ -87,7 +85,6 @@ def trained(source: Source) -> Any:
     import torch
     from peft import PeftModel
 
-    from loralab.exports.gguf.families import refused
     from loralab.runtimes.base_model import load_base
 
     raw = read_json(source.model / "config.json")
@@ -103,9 +100,6 @@ class _Packing:
     """llama.cpp's own packing of numbers, in its child process."""
 
     def __init__(self, library: str) -> None:
-        from loralab.runtimes.llama.child import QUANTIZER
-        from loralab.runtimes.llama.parent import Child
-
         self._library, self._child = library, Child(QUANTIZER)
 
     def pack(self, kind: str, columns: int, raw: bytes) -> bytes:
@@ -120,9 +114,6 @@ def _foreign(variant: Any) -> _Packing | None:
 
     Raises Unavailable where it cannot be had.
     """
-    from loralab.exports.gguf.recipe import K_QUANTS
-    from loralab.runtimes.llama.parent import packing_library
-
     if variant.kind not in K_QUANTS:
         return None
     if library := packing_library():
@@ -147,15 +138,11 @@ def _no_packing(variant: str) -> Problem:
 
 def opened(source: Source, folder: Path, room: Path, context: int) -> Any:
     """The file in llama.cpp."""
-    from loralab.runtimes.llama.parent import LlamaCpp
-
     return LlamaCpp(next(folder.glob("*.gguf")), context=context)
 
 
 def missing() -> Problem | None:
     """What GGUF files are tried with, where it is not installed."""
-    from loralab.runtimes.llama.parent import MISSING, backend
-
     what = "llama.cpp is not installed here, so the file was not tried."
     return None if backend() else Problem(code="no_llama_cpp", what=what, todo=MISSING, severity="info")
 
@@ -171,8 +158,6 @@ def file_name(source: Source) -> str:
 
 def label_of(source: Source) -> Any:
     """What the file says about itself."""
-    from loralab.exports.gguf.writer import Label
-
     url = f"https://huggingface.co/{source.base.hub_id}" if source.base.hub_id else ""
     return Label(name=file_name(source), base=source.base.name, base_url=url, licence=source.base.licence)
 

@@ -18,6 +18,7 @@ from loralab.exports import Format, Note, Source, Trial, adapter
 from loralab.exports._files import copy_tokenizer, encoder_of, write_ends, write_papers
 from loralab.exports._merge import PREFIX, SHARD, Layer, layers_of, write
 from loralab.models.model_folder import count_weights, header, weight_files
+from loralab.runtimes.fresh import Folder
 
 EXACT_BELOW = 1_000_000_000  # parameters; smaller models are kept in fp32, larger ones in bf16, half the size
 PROBE = 32  # tokens of the prompt on which merged and unmerged are compared
@@ -138,8 +139,6 @@ def _logits(model: Any) -> Any:
 
 def _opened(source: Source, folder: Path, room: Path, context: int) -> Any:
     """The folder, by transformers in a fresh process."""
-    from loralab.runtimes.fresh import Folder
-
     return Folder(folder)
 
 

@@ -13,14 +13,19 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import numpy as np
+
 from loralab.core.errors import LabError, Problem
-from loralab.exports import Format, Note, Source, Trial, merged
+from loralab.exports import Format, Note, Source, Trial, formats, merged
 from loralab.exports._files import encoder_of, write_ends, write_papers
 from loralab.exports.gguf_model import TOKENIZER_BYTES
-from loralab.exports.onnx import parts
+from loralab.exports.onnx import graph, guide, parts, smaller
+from loralab.exports.onnx.loading import open_model
+from loralab.exports.parity.checks import BOUNDS
+from loralab.exports.parity.reference import log_softmax
 from loralab.machine.hardware import measure_machine
 from loralab.models.model_folder import count_weights, own_template, read_json, weight_files
-from loralab.runtimes.onnx import absent
+from loralab.runtimes.onnx import STEPS, absent
 
 NAMES = {
     "int8": "INT8: about four times smaller than fp32 and nearly as good; not faster",
@@ -51,8 +56,6 @@ def refuse(source: Source) -> Problem | None:
 
 def _instead(source: Source) -> str:
     """What a model that cannot become ONNX can become."""
-    from loralab.exports import formats
-
     fit = [form.label for name, form in formats().items() if name != "onnx" and form.refuse(source) is None]
     return f"It can be taken as: {'; '.join(fit)}."
 
@@ -76,8 +79,6 @@ def export(source: Source, target: Path, note: Note) -> dict[str, Any]:
 
     Raises LabError when it says something else past its window.
     """
-    from loralab.exports.onnx import guide
-
     variant = source.variant or "int8"
     note(_loading(source))
     encoder = encoder_of(source, target)
@@ -108,7 +109,6 @@ def _written(source: Source, target: Path, variant: str, note: Note) -> Any:
     import torch
     from peft import PeftModel
 
-    from loralab.exports.onnx import graph, smaller
     from loralab.runtimes.base_model import load_base
 
     model: Any = PeftModel.from_pretrained(load_base(source.model, "fp32", torch.device("cpu")), str(source.adapter)).eval()
@@ -136,8 +136,6 @@ def past_window(model: Any) -> tuple[list[int], Any] | None:
     """A text longer than the model's sliding window and the logits after its last tokens; None where nothing slides."""
     import torch
 
-    from loralab.runtimes.onnx import STEPS
-
     config = model.config.get_text_config()
     window = getattr(config, "sliding_window", None)
     if not window or window > WIDEST:
@@ -149,13 +147,6 @@ def past_window(model: Any) -> tuple[list[int], Any] | None:
 
 def read_past_window(target: Path, beyond: Any, variant: str) -> dict[str, Any]:
     """Numbers of the comparison past the window in a fresh session. Raises LabError when it says something else there."""
-    import numpy as np
-
-    from loralab.exports.onnx.loading import open_model
-    from loralab.exports.parity.checks import BOUNDS
-    from loralab.exports.parity.reference import log_softmax
-    from loralab.runtimes.onnx import STEPS
-
     if not beyond:
         return {"cached_steps": STEPS}
     ids, logits = beyond
@@ -169,8 +160,6 @@ def read_past_window(target: Path, beyond: Any, variant: str) -> dict[str, Any]:
 
 def _opened(source: Source, folder: Path, room: Path, context: int) -> Any:
     """The folder in a fresh session of ONNX Runtime."""
-    from loralab.exports.onnx.loading import open_model
-
     return open_model(folder)
 
 

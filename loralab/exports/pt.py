@@ -13,6 +13,7 @@ from typing import Any
 from loralab.core.errors import LabError
 from loralab.exports import Format, Note, Source, Trial, merged
 from loralab.exports._files import TOKENIZER, write_papers
+from loralab.runtimes.fresh import Folder
 
 FILE = "model.pt"
 BESIDE = ("config.json", "generation_config.json", *TOKENIZER)
@@ -72,8 +73,6 @@ def _opened(source: Source, folder: Path, room: Path, context: int) -> Any:
     """The file, loaded as its guide says, handed on as a folder, and that by transformers in a fresh process."""
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
-
-    from loralab.runtimes.fresh import Folder
 
     tensors = torch.load(folder / FILE, weights_only=True, mmap=True)
     model: Any = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(folder)).to(next(iter(tensors.values())).dtype)

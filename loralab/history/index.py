@@ -8,7 +8,7 @@ was handed to memory.jsonl.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -66,7 +66,7 @@ class History:
 
     # ---- the file --------------------------------------------------------------------------------------------------------
     @contextmanager
-    def _open(self) -> Iterator[Database]:
+    def _open(self) -> Generator[Database, None, None]:
         db = self._usable()
         try:
             yield db

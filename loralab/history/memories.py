@@ -11,7 +11,7 @@ import re
 import secrets
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -163,7 +163,7 @@ class Memories:
 
     # ---- within ----------------------------------------------------------------------------------------------------------
     @contextmanager
-    def _reading(self) -> Iterator[Database]:
+    def _reading(self) -> Generator[Database, None, None]:
         """The index, up to date; from here on this connection refuses to write."""
         with self._open() as db:
             db.conn.execute("pragma query_only = on")

@@ -238,8 +238,8 @@ def _environment() -> ImmutableSandboxedEnvironment:
     """Jinja as Hugging Face renders chat templates: sandboxed, blocks trimmed."""
     environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=[_Generation, jinja2.ext.loopcontrols])
     environment.filters["tojson"] = lambda value, indent=None, **_: json.dumps(value, ensure_ascii=False, indent=indent)
-    environment.globals["raise_exception"] = _refuse
-    environment.globals["strftime_now"] = lambda form: datetime.now().astimezone().strftime(form)
+    known: dict[str, Any] = {"raise_exception": _refuse, "strftime_now": lambda form: datetime.now().astimezone().strftime(str(form))}
+    environment.globals.update(known)
     return environment
 
 

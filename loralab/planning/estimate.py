@@ -99,7 +99,7 @@ def footprint(
     )
 
 
-def predicted(plan: Plan, model: ModelCheck, machine: Machine, profile: Callable[[], DatasetProfile], past: Experience) -> Predicted | None:
+def predicted(plan: Plan, model: ModelCheck, profile: Callable[[], DatasetProfile], machine: Machine, past: Experience) -> Predicted | None:
     """What the closed form says of a plan, uncorrected; None of a plan that it knows nothing about. Only then are its examples read."""
     return footprint(plan, model, machine, profile(), past=past).predicted if type(plan) is TextPlan else None
 

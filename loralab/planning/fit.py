@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from loralab.core.records import DatasetProfile
+from loralab.core.records import DatasetProfile, Footprint
 from loralab.machine.hardware import Machine
 from loralab.models.catalog import catalogue
 from loralab.models.model_check import ModelCheck, absent
@@ -169,3 +169,22 @@ def words(plan: TextPlan, change: dict[str, Any], profile: DatasetProfile | None
         rows = rows_at_once(asked, load(asked, profile).row)
         said.append(f"{rows} example{'s' if rows > 1 else ''} at once")
     return " and ".join([", ".join(said[:-1]), said[-1]] if len(said) > 1 else said) or "as it is"
+
+
+class RowsAtOnce(NamedTuple):
+    """How many rows go through the model together."""
+
+    tokens: int  # of the longest row
+    now: int
+    fitting: int  # 0 where not even one does
+
+
+def rows_that_fit(plan: TextPlan, profile: DatasetProfile | None, needs: Footprint) -> RowsAtOnce | None:
+    """Rows at once, now and as many as the free memory takes; None where it fits. Results of layers grow with them, no more."""
+    if needs.upper_bytes <= estimate.FITS * needs.free_bytes:
+        return None
+    row = load(plan, profile).row
+    rows = rows_at_once(plan, row)
+    grows = needs.parts.get("activations", 0) + needs.parts.get("head", 0)
+    left = estimate.HEADROOM * needs.free_bytes - (needs.upper_bytes - grows)
+    return RowsAtOnce(row, rows, int(rows * left / grows) if grows else 0)

@@ -9,10 +9,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
-import queue
-import subprocess
-import sys
 import threading
 import weakref
 from dataclasses import asdict, dataclass
@@ -22,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from loralab.core import paths
-from loralab.core.child import ENVIRONMENT
-from loralab.core.errors import Unavailable, UserError
+from loralab.core.child_process import Child
+from loralab.core.errors import LabError, Unavailable, UserError
 from loralab.core.records import DatasetProfile, Footprint, Plan
 from loralab.machine.hardware import Machine
 from loralab.models.model_check import ModelCheck
@@ -123,7 +119,7 @@ class Tracer:
     def __init__(self, home: Path) -> None:
         self.file = home / "traces.json"
         self._lock = threading.Lock()
-        self._child: _Child | None = None
+        self._child: Child | None = None
 
     def parts(self, plan: TextPlan, config: dict[str, Any], largest: Pack, where: str = "cpu") -> dict[str, int]:
         """Bytes at the worst moment of a step: weights, adapter, optimiser, activations, head, allocator. Raises Unavailable."""
@@ -144,14 +140,17 @@ class Tracer:
     @property
     def alive(self) -> bool:
         """Whether the child runs now."""
-        return self._child is not None and self._child.process.poll() is None
+        return self._child is not None and self._child.alive
 
     def close(self) -> None:
         """Let the child go; the next question starts another."""
         with self._lock:
-            if self._child is not None:
-                self._child.end()
-                self._child = None
+            self._end()
+
+    def _end(self) -> None:
+        if self._child is not None:
+            self._child.close()
+            self._child = None
 
     def _answers(self) -> dict[str, dict[str, int]]:
         try:
@@ -161,67 +160,32 @@ class Tracer:
         return found if isinstance(found, dict) else {}
 
     def _ask(self, question: dict[str, Any]) -> dict[str, int]:
-        fresh = not self.alive
-        if fresh:
-            self._child = _Child()
-            weakref.finalize(self, self._child.end)
-        child = self._child
-        if child is None:  # for the type checker: it was made above
-            raise Unavailable("The tracer could not be started.", code="not_traced")
-        answer = child.ask(question, START_SECONDS if fresh else ANSWER_SECONDS)
-        if answer is None:
-            child.end()
-            self._child = None
-            raise Unavailable("Tracing took too long or broke off; the closed form is used.", "Try again later.", code="not_traced")
-        if "error" in answer:
-            raise Unavailable(f"This model cannot be traced: {answer['error']}", "The closed form is used.", code="not_traced")
-        return {str(name): int(value) for name, value in answer["parts"].items()}
-
-
-class _Child:
-    """One tracing process: a line of JSON in, a line of JSON out."""
-
-    def __init__(self) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "loralab.sessions.trace_job", str(IDLE_SECONDS)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-            encoding="utf-8",
-            cwd=paths.CHECKOUT,
-            env={**os.environ, **ENVIRONMENT, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"},
-        )
-        self._lines: queue.Queue[str] = queue.Queue()
-        threading.Thread(target=self._listen, daemon=True).start()
-
-    def _listen(self) -> None:
-        """Pipes cannot be read with a time limit on every system; a thread can wait instead."""
-        with contextlib.suppress(ValueError):  # closed while waiting
-            for line in self.process.stdout or ():
-                self._lines.put(line)
-        self._lines.put("")
-
-    def ask(self, question: dict[str, Any], seconds: float) -> dict[str, Any] | None:
-        """The answer, or None when there is none in time or the child is gone."""
+        child, seconds = self._child, ANSWER_SECONDS
         try:
-            if self.process.stdin is None:
-                return None
-            self.process.stdin.write(json.dumps(question) + "\n")
-            self.process.stdin.flush()
-            line = self._lines.get(timeout=seconds)
-            return json.loads(line) if line else None
-        except (OSError, queue.Empty, ValueError):
-            return None
+            if child is None or not child.alive:
+                self._end()
+                self._child = child = _started()
+                seconds = START_SECONDS
+                weakref.finalize(self, child.close)
+            child.seconds = seconds
+            return child.ask("count", **question)[0]
+        except LabError as error:
+            if error.problem.code == "tracer_refused":
+                what = f"This model cannot be traced. {error.problem.what.splitlines()[0][:240]}"
+                raise Unavailable(what, "The closed form is used.", code="not_traced") from error
+            self._end()
+            raise Unavailable("Tracing took too long or broke off.", "The closed form is used.", code="not_traced") from error
 
-    def end(self) -> None:
-        """Kill it: it holds nothing that could be lost."""
-        self.process.kill()
-        self.process.wait()
-        for pipe in (self.process.stdin, self.process.stdout):
-            if pipe is not None:
-                with contextlib.suppress(OSError):  # what was still to be written has no reader any more
-                    pipe.close()
+
+def _started() -> Child:
+    return Child(
+        "loralab.sessions.trace_job",
+        str(IDLE_SECONDS),
+        name="The tracer",
+        code="tracer",
+        todo="The closed form is used.",
+        environment={"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"},
+    )
 
 
 @lru_cache(maxsize=1)

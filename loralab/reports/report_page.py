@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from loralab.core.events import Adjusted, Evaluated, Incident, RunView
+from loralab.core.events import Adjusted, Incident, RunView
 from loralab.core.paths import DATA
 from loralab.core.records import Score
 from loralab.core.report import judged, run_report
@@ -21,7 +21,7 @@ from loralab.core.version import __version__
 from loralab.core.words import duration, figure, size
 from loralab.reports.card import SETTINGS
 from loralab.reports.incidents import adjustment
-from loralab.tasks.text import TextPlan
+from loralab.tasks import setting_label
 
 MOST_ROWS = 25  # of the loss table: evenly spread, the first and the last among them
 MACHINERY = (
@@ -98,7 +98,7 @@ def _content(view: RunView, plan: dict[str, Any], machine: Computer, title: str)
         "low": LOW,
         "story": list(_story(view)),
         "samples": view.samples[:ANSWERS],
-        "settings": [(_label(name), said) for name in (*SETTINGS, *MACHINERY) if (said := str(plan.get(name, "")))],
+        "settings": [(setting_label(name), said) for name in (*SETTINGS, *MACHINERY) if (said := str(plan.get(name, "")))],
         "machine": machine.words,
     }
 
@@ -229,7 +229,7 @@ def _ticks(view: RunView) -> list[tuple[str, str]]:
 
 def _story(view: RunView) -> Iterator[str]:
     """What happened besides learning, in order."""
-    happened: list[Incident | Adjusted | Evaluated] = sorted((*view.incidents, *view.adjustments), key=lambda e: e.time)
+    happened: list[Incident | Adjusted] = sorted((*view.incidents, *view.adjustments), key=lambda e: e.time)
     for event in happened:
         match event:
             case Incident():
@@ -267,12 +267,6 @@ def _markdown(found: dict[str, Any]) -> Iterator[str]:
                 "",
             )
     yield from ("", "## Settings", "", "| setting | value |", "|---|---|", *(f"| {n} | {_one_line(v)} |" for n, v in found["settings"]))
-
-
-def _label(name: str) -> str:
-    setting = TextPlan.model_fields.get(name)
-    extra = setting.json_schema_extra if setting else None
-    return str(extra["label"]) if isinstance(extra, dict) and extra.get("label") else name.replace("_", " ")
 
 
 def _one_line(text: str) -> str:

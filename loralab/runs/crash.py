@@ -6,6 +6,7 @@ itself at most twice; a run whose ending cannot be written still ends for who lo
 
 from __future__ import annotations
 
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -147,8 +148,6 @@ def _name_of(code: int) -> str:
     """An exit code in a word: segmentation fault, or its number."""
     if code >= 0 or sys.platform == "win32":
         return f"exit code {code}"
-    import signal
-
     return (signal.strsignal(-code) or f"signal {-code}").lower()
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -201,7 +201,7 @@ def _ask_chats_to_go(home: Path) -> None:
 
 
 @contextlib.contextmanager
-def _lock(home: Path, seconds: float = LOCK_SECONDS) -> Iterator[None]:
+def _lock(home: Path, seconds: float = LOCK_SECONDS) -> Generator[None, None, None]:
     with FileLock(home / ".queue.lock", timeout=seconds):
         yield
 

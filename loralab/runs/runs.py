@@ -63,6 +63,16 @@ def job(home: Path, run: str) -> Job:
 # ---- start, stop, resume ---------------------------------------------------------------------------------------------------
 
 
+def log_tail(home: Path, run: str, most: int = 40_000) -> str:
+    """The last bytes of a run's worker.log as text; empty where there is none."""
+    path = folder(home, run) / "worker.log"
+    if not path.is_file():
+        return ""
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - most))
+        return file.read().decode("utf-8", "replace")
+
+
 def start(home: Path, asked: Job) -> str:
     """Write a job and start its worker, which outlives this process, or queue it while another has the machine; returns the run's id."""
     path = claim(paths.room("runs", home))

@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 from typing import IO
 
@@ -61,7 +61,7 @@ def take_lock(run_folder: Path, seconds: float = 0.0) -> IO[bytes] | None:
 
 
 @contextlib.contextmanager
-def lock_free(run_folder: Path) -> Iterator[bool]:
+def lock_free(run_folder: Path) -> Generator[bool, None, None]:
     """Whether no worker of this run lives; while inside and true, none can begin."""
     file = take_lock(run_folder)
     try:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM, PreTrainedModel
+from transformers import AutoModelForCausalLM, BitsAndBytesConfig, PreTrainedModel
 
 from loralab.core.errors import Unavailable, UserError
 
@@ -53,12 +53,10 @@ def _quantised(precision: str, where: torch.device) -> dict[str, Any]:
     if precision != "nf4":
         return {}
     try:
-        import bitsandbytes  # noqa: F401  # pyright: ignore[reportMissingImports]  (an optional part: asked for only by 4-bit plans)
+        import bitsandbytes  # noqa: F401, PLC0415  # pyright: ignore[reportMissingImports, reportUnusedImport]  (an optional part, for 4-bit plans)
     except ImportError as error:
         todo = "Install it (pip install bitsandbytes) or choose bf16."
         raise Unavailable("4-bit training needs the bitsandbytes package, which is not installed.", todo, code="no_bitsandbytes") from error
-    from transformers import BitsAndBytesConfig
-
     settings = BitsAndBytesConfig(
         load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=torch.bfloat16, bnb_4bit_use_double_quant=True
     )

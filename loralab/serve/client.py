@@ -22,6 +22,7 @@ from loralab.core.jobs import ServeJob
 from loralab.runs import runs
 
 START_SECONDS = 300.0  # a large model on a slow disk takes its time; a worker that died is noticed at once
+OK = 200
 TURN_SECONDS = 600.0  # longest silence: another answer may be written first
 
 
@@ -79,7 +80,7 @@ class ChatServer:
         self.last_active, self.last_usage, ended = (), {}, False
         try:
             with self.note.client(TURN_SECONDS) as client, client.stream("POST", "/v1/chat/completions", json=asked | more) as response:
-                if response.status_code != httpx.codes.OK:
+                if response.status_code != OK:
                     response.read()
                     raise _said(response.json().get("error", {}))
                 for chunk in _chunks(response.iter_lines()):
@@ -155,7 +156,7 @@ def _healthy(note: Note) -> bool:
     try:
         with note.client(5.0) as client:
             response = client.get("/health")
-            return response.status_code == httpx.codes.OK and response.json().get("adapter") == note.adapter
+            return response.status_code == OK and response.json().get("adapter") == note.adapter
     except (httpx.TransportError, ValueError):
         return False
 

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from peft import PeftModel
+from peft.tuners.tuners_utils import BaseTunerLayer
 from tokenizers.decoders import DecodeStream
 from torch import Tensor, nn
 
@@ -53,8 +55,6 @@ class Finish:
 
 def active_adapters(model: nn.Module) -> tuple[str, ...]:
     """Names of the adapters whose weights take part in a forward pass right now, read off PEFT's layers; empty for a bare model."""
-    from peft.tuners.tuners_utils import BaseTunerLayer
-
     found: set[str] = set()
     for module in model.modules():
         if isinstance(module, BaseTunerLayer) and not module.disable_adapters:
@@ -65,8 +65,6 @@ def active_adapters(model: nn.Module) -> tuple[str, ...]:
 
 def adapter_off(model: nn.Module) -> AbstractContextManager[Any]:
     """Within it the model is the bare base. A model without adapters is that anyway."""
-    from peft import PeftModel
-
     return model.disable_adapter() if isinstance(model, PeftModel) else nullcontext()
 
 

@@ -10,6 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from peft import get_peft_model_state_dict, set_peft_model_state_dict
+from safetensors.torch import load_file
+
 from loralab.core.errors import UserError
 from loralab.core.events import Noted
 from loralab.core.jobs import EvaluateJob
@@ -20,6 +23,7 @@ from loralab.evaluations.shared.verdict import judge
 from loralab.models import fingerprint
 from loralab.runs.run_folder import RunFolder, read_job
 from loralab.tasks import parse_plan, tasks
+from loralab.train import checkpoint
 
 MOST_ANSWERS = 512  # more narrow the interval by little
 
@@ -62,9 +66,6 @@ def run(folder: RunFolder) -> dict[str, Any]:
 
 def load_adapter(model: Any, adapter: Path) -> None:
     """Put the weights of a PEFT folder into the adapter of `model`. Raises UserError when they do not fit it exactly."""
-    from peft import get_peft_model_state_dict, set_peft_model_state_dict
-    from safetensors.torch import load_file
-
     path = adapter / "adapter_model.safetensors"
     if not path.is_file():
         raise UserError("The adapter's folder is gone or incomplete.", "Train it again, or choose another run.", code="no_adapter")
@@ -76,8 +77,6 @@ def load_adapter(model: Any, adapter: Path) -> None:
 
 def load_checkpoint(session: Any, folder: Path, name: str) -> None:
     """Put a checkpoint's weights into the session: `step-N`, the newest (`last`), or the best that was seen until then (`best`)."""
-    from loralab.train import checkpoint
-
     saved = checkpoint.newest(folder) if name in ("best", "last") else checkpoint.read(folder / f"{name}.pt")
     state = (saved or {}).get("best" if name == "best" else "state")
     if not state:

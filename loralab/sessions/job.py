@@ -13,6 +13,8 @@ from loralab.machine.speed import keep
 from loralab.models import fingerprint as model_fingerprint
 from loralab.runs.run_folder import RunFolder
 from loralab.tasks import parse_plan, tasks
+from loralab.train.loop import train
+from loralab.train.matmul import probe
 
 OURS = "loralab"  # the engine every kind of training has
 
@@ -34,8 +36,6 @@ def _train(plan: Plan, folder: RunFolder) -> dict[str, Any]:
         return task.train_with(engine, plan, folder)
     if engine != OURS:
         raise UserError(f"“{engine}” cannot do this kind of training.", f"Set engine to {OURS}.", code="unknown_engine")
-    from loralab.train.loop import train
-
     _know_speed(folder.path.parents[1])
     return train(task.open(plan, folder), plan, folder)
 
@@ -44,6 +44,4 @@ def _know_speed(home: Path) -> None:
     """Measure this computer if nobody has: a tenth of a second here makes the time of the next plan a better guess."""
     machine = measure_machine(home)
     if not machine.speed.known:
-        from loralab.train.matmul import probe
-
         keep(home, probe().model_copy(update={"fingerprint": fingerprint(machine)}))

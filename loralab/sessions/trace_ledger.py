@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import weakref
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from typing import Any
 
@@ -57,7 +57,7 @@ class Ledger(TorchDispatchMode):
     def count(self, tensor: Tensor, part: str = "") -> None:
         """Take a tensor's storage into the books, if it is not there, or move it to another part."""
         storage = tensor.untyped_storage()
-        key = storage._cdata  # noqa: SLF001  (the address of the storage itself: one without content has no data pointer)
+        key = storage._cdata  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  (the address of the storage itself: one without content has no data pointer)
         size = -(-storage.nbytes() // self.rounding) * self.rounding
         if key in self._held:
             if part:
@@ -92,7 +92,7 @@ def _tensors(result: Any) -> Iterable[Tensor]:
 
 
 @contextmanager
-def fused_attention(where: str) -> Iterator[None]:
+def fused_attention(where: str) -> Generator[None, None, None]:
     """Attention as the kernel the device `where` would choose, for tensors without content: for them torch falls back to plain arithmetic.
 
     Replaced by name and not by a mode, because modes are not in force while a block is computed again on the way back.

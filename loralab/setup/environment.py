@@ -13,7 +13,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -146,7 +146,7 @@ def make_venv(place: Place, progress: Progress) -> None:
 
 
 @contextlib.contextmanager
-def only_one(place: Place, progress: Progress, terminal: Terminal) -> Iterator[None]:
+def only_one(place: Place, progress: Progress, terminal: Terminal) -> Generator[None, None, None]:
     """Let one set-up at a time work on `.venv`; a second waits and says so."""
     place.log.parent.mkdir(parents=True, exist_ok=True)
     with (place.log.parent / "lock").open("a+b") as file:

@@ -51,6 +51,13 @@ def tasks() -> dict[str, Task]:
     return {task.kind: task for task in plugins.discover("loralab.tasks", "TASK").values()}
 
 
+def setting_label(name: str) -> str:
+    """What people call a setting, of whichever kind of training has it."""
+    fields = (task.plan.model_fields[name] for task in tasks().values() if name in task.plan.model_fields)
+    labels = (extra.get("label") for field in fields if isinstance(extra := field.json_schema_extra, dict))
+    return str(next(labels, None) or name.replace("_", " "))
+
+
 def parse_plan(values: dict[str, Any]) -> Plan:
     """The typed plan of a plain dict. Raises UserError naming the field and its bounds."""
     if not isinstance(values, dict):

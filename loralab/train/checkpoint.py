@@ -128,6 +128,8 @@ def _tensors(value: Any, name: str) -> Iterator[tuple[str, Tensor]]:
         case list() | tuple():
             for number, part in enumerate(value):
                 yield from _tensors(part, f"{name}.{number}")
+        case _:
+            return
 
 
 def _forget(folder: Path, keep: int) -> None:

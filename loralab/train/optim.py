@@ -76,7 +76,7 @@ def adamw(parameters: Iterable[Tensor], plan: Plan) -> Optimizers:
 def _bitsandbytes() -> Any:
     """The optimisers of bitsandbytes, an optional package."""
     try:
-        from bitsandbytes import optim  # pyright: ignore[reportMissingImports]
+        from bitsandbytes import optim  # noqa: PLC0415  # pyright: ignore[reportMissingImports]  (an optional part)
     except ImportError as error:
         todo = "Install it (pip install bitsandbytes) or choose adamw."
         raise Unavailable(

@@ -57,7 +57,7 @@ def _cards() -> list[float]:
     """NVIDIA cards, through their driver's own library where it is installed."""
     if importlib.util.find_spec("pynvml") is None:
         return []
-    import pynvml
+    import pynvml  # noqa: PLC0415  (an optional part)
 
     try:
         pynvml.nvmlInit()

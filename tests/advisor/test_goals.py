@@ -100,7 +100,7 @@ def test_the_model_is_one_that_fits_and_speaks_the_language(lab: Lab):
     found = describe(lab, Goal(kind="answer", language="German"))
     assert found.proposal.plan["base_model"].startswith(SPEAKS_MANY)
     assert estimate.fits(found.proposal.footprint, lab.machine())
-    assert not [p for p in found.proposal.problems if p["severity"] == "error" and p["code"] != "not_downloaded"]
+    assert not [p for p in found.proposal.problems if p.severity == "error" and p.code != "not_downloaded"]
 
 
 def test_what_is_not_chosen_is_as_in_the_examples(lab: Lab):

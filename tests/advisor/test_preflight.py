@@ -16,7 +16,9 @@ from loralab.core.records import Example, Message
 from loralab.datasets import fixes, run_facts
 from loralab.datasets.fixes import OPERATIONS, DataFix, Reading
 from loralab.datasets.profile import load_examples
-from loralab.lab import Lab
+from loralab.lab import Lab, what_is_learned
+from loralab.models.tokenize import TextEncoder
+from loralab.planning import examined
 from loralab.tasks.text import TextPlan
 from tests.advisor.test_rules_data import DEAF, LONG, OK, STRICT, near, slipped, some, with_system
 from tests.support import models, spoiled, tiny
@@ -52,8 +54,8 @@ def test_nothing_stands_in_the_way_of_a_healthy_plan(tmp_path, lab: Lab) -> None
 
 def test_a_file_is_read_again_only_when_something_changed(tmp_path, lab: Lab, monkeypatch) -> None:
     reads: list[object] = []
-    read = preflight.load_examples
-    monkeypatch.setattr(preflight, "load_examples", lambda *given: reads.append(given) or read(*given))
+    read = examined.load_examples
+    monkeypatch.setattr(examined, "load_examples", lambda *given: reads.append(given) or read(*given))
     advisor, plan = Advisor(lab), planned(tmp_path, OK)
     advisor.preflight(plan)
     advisor.preflight(plan.model_copy(update={"learning_rate": 1e-3}))
@@ -67,7 +69,7 @@ def test_a_file_is_read_again_only_when_something_changed(tmp_path, lab: Lab, mo
 
 def test_a_large_file_is_looked_at_in_part_and_counted_as_a_whole(tmp_path) -> None:
     plan = planned(tmp_path, rows(3000) * 2)
-    encoder = preflight.TextEncoder(tmp_path / "model")
+    encoder = TextEncoder(tmp_path / "model")
     examples, _ = load_examples(Path(plan.dataset))
     begun = time.monotonic()
     found = run_facts.of_plan(plan, encoder, examples, 1000)
@@ -172,7 +174,7 @@ def test_where_nothing_is_wrong_nothing_is_written(tmp_path, home) -> None:
 
 def test_guessed_columns_and_strange_speakers_are_told(tmp_path, lab: Lab) -> None:
     plan = planned(tmp_path, OK)
-    _, profile = preflight.examined(plan, tmp_path / "model")
+    _, profile = what_is_learned(plan, tmp_path / "model")
     healthy = preflight.preflight(lab, plan, profile)
     assert not {"roles_unclear", "examples_changed"} & {finding.rule for finding in healthy.findings}
     guessed = preflight.preflight(lab, plan, profile.model_copy(update={"certain": False}))
@@ -189,6 +191,6 @@ def test_guessed_columns_and_strange_speakers_are_told(tmp_path, lab: Lab) -> No
 
 def test_a_file_that_changed_since_it_was_looked_at_is_told(tmp_path, lab: Lab) -> None:
     plan = planned(tmp_path, OK)
-    _, before = preflight.examined(plan, tmp_path / "model")
+    _, before = what_is_learned(plan, tmp_path / "model")
     spoiled.written(Path(plan.dataset), rows(130))
     assert "examples_changed" in {finding.rule for finding in preflight.preflight(lab, plan, before).findings}

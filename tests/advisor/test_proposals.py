@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 
 from advisor.advisor import Advisor
-from advisor.proposals import learned
-from advisor.proposals import trials as pilots
+from advisor.proposals import learned, trials
 from loralab.core.errors import UserError
 from loralab.core.events import Ended, Evaluated, Incident, Measured, Started, Stepped
 from loralab.core.facts import Facts
@@ -136,34 +135,34 @@ def judged(losses: Any) -> dict[str, Any]:
 
 
 def test_in_a_test_of_three_equal_settings_another_one_is_hardly_ever_called_better():
-    random, wrong, trials = np.random.default_rng(1), 0, 400
-    for _ in range(trials):
+    random, wrong, times = np.random.default_rng(1), 0, 400
+    for _ in range(times):
         rows = random.normal(3, 1, 40)
         sides = {name: judged(rows + random.normal(0, 0.1, 40)) for name in ("usual", "low", "high")}
-        wrong += pilots.decide(sides, "usual")[0] != "usual"
-    assert wrong / trials <= pilots.SURE
+        wrong += trials.decide(sides, "usual")[0] != "usual"
+    assert wrong / times <= trials.MAX_CHANCE
 
 
 def test_what_the_order_of_examples_can_do_is_no_reason_to_pick_another():
     random, rows = np.random.default_rng(1), np.random.default_rng(2).normal(3, 1, 40)
     by = {name: judged(rows + shift + random.normal(0, 0.001, 40)) for name, shift in (("usual", 0), ("low", 0.01), ("high", -0.03))}
     assert compare(by["usual"], by["high"]).scores[0].verdict == "better", "on these examples it is, beyond doubt"
-    assert pilots.decide(by, "usual")[0] == "usual"
+    assert trials.decide(by, "usual")[0] == "usual"
 
 
 def test_a_setting_that_is_better_is_picked():
     random, rows = np.random.default_rng(1), np.random.default_rng(2).normal(3, 1, 40)
     sides = {name: judged(rows + shift + random.normal(0, 0.1, 40)) for name, shift in (("usual", 0), ("low", 0.2), ("high", -0.4))}
-    chosen, words = pilots.decide(sides, "usual")
+    chosen, words = trials.decide(sides, "usual")
     assert chosen == "high"
     assert "beyond" in words or "more than chance" in words
-    assert pilots.decide({name: side for name, side in sides.items() if name != "usual"}, "usual")[0] == "high"
+    assert trials.decide({name: side for name, side in sides.items() if name != "usual"}, "usual")[0] == "high"
     assert compare(sides["usual"], sides["high"]).scores[0].verdict == "better"
 
 
 def test_the_values_tried_are_three_times_apart_and_within_bounds():
-    assert pilots.values(2e-3, 1e-5, 1e-1) == (2e-3, 6.7e-4, 6e-3)
-    assert pilots.values(2e-3, 1e-3, 5e-3) == (2e-3,)
+    assert trials.values(2e-3, 1e-5, 1e-1) == (2e-3, 6.7e-4, 6e-3)
+    assert trials.values(2e-3, 1e-3, 5e-3) == (2e-3,)
 
 
 @pytest.fixture
@@ -175,21 +174,21 @@ def lab(home: Path) -> Lab:
 def test_three_short_runs_by_real_workers_pick_a_setting_and_are_told_apart_from_runs(lab: Lab):
     base, data = models.model_folder(lab.home / "tiny"), models.uneven_file(lab.home / "uneven.jsonl", 60)
     plan = models.plan(data, base_model=str(base), learning_rate=1e-4, max_steps=200)
-    names = pilots.begin(lab, plan, 200, (1e-4, 1e-2), {"model": str(base)}, follow=False)
+    names = trials.begin(lab, plan, 200, (1e-4, 1e-2), follow=False)
     with pytest.raises(UserError, match="still running"):
-        pilots.pick(lab, names)
+        trials.pick(lab, names)
     for name in names:
         view = lab.wait(name)
         assert view.state == "finished", view.ending
-        assert view.step == pilots.FEWEST
+        assert view.step == trials.MIN_UPDATES
         assert [score.name for score in view.evaluations[-1].scores] == ["loss"], "no answers are written for a test"
-    found = pilots.pick(lab, names)
+    found = trials.pick(lab, names)
     assert (found.value, found.usual) == (1e-2, 1e-4)
     assert found.runs == names
-    assert pilots.waiting(lab, lab.runs()) == []
+    assert trials.waiting(lab, lab.runs()) == []
     for path in (lab.home / "runs").glob("*/job.json"):
         path.write_text(path.read_text("utf-8").replace('"follow": false', '"follow": true'), "utf-8")
-    assert pilots.waiting(lab, lab.runs()) == [names]
+    assert trials.waiting(lab, lab.runs()) == [names]
     (whole,) = Advisor(lab).tend()
     assert lab.job(whole).plan["learning_rate"] == 1e-2
     assert lab.job(whole).plan["max_steps"] == 200
@@ -199,10 +198,10 @@ def test_three_short_runs_by_real_workers_pick_a_setting_and_are_told_apart_from
 
 def test_a_test_of_which_all_failed_says_so(lab: Lab):
     plan = TextPlan(dataset=str(lab.home / "absent.csv"))
-    names = pilots.begin(lab, plan, 100, (1e-4,), {"model": "absent"}, follow=False)
+    names = trials.begin(lab, plan, 100, (1e-4,), follow=False)
     lab.wait(names[0])
     with pytest.raises(UserError, match="None of the tests"):
-        pilots.pick(lab, names)
+        trials.pick(lab, names)
 
 
 # ---- the whole proposal ----------------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ import pytest
 from advisor.diagnosis.case import Case
 from advisor.diagnosis.diagnose import diagnose
 from advisor.diagnosis.findings import Finding
-from advisor.diagnosis.preflight import CERTAIN
+from advisor.diagnosis.preflight import MIN_CONFIDENCE
 from loralab.core.paths import STARTER
 from loralab.datasets.fixes import OPERATIONS
 from loralab.datasets.profile import samples
@@ -140,7 +140,7 @@ def test_the_rows_of_a_fault_are_named(tmp_path: Path) -> None:
     assert found is not None
     assert (found.evidence[0].value, set(found.evidence[0].rows)) == (3, {1, 2, 3})
     assert found.action == "block"
-    assert found.confidence >= CERTAIN
+    assert found.confidence >= MIN_CONFIDENCE
 
 
 def test_a_slip_is_told_apart_from_a_shuffle_and_by_how_many_rows(tmp_path: Path) -> None:

@@ -48,6 +48,13 @@ def test_a_handful_of_updates_is_an_alarm_where_more_would_have_helped() -> None
     assert said(ran(150, *FALLING, max_steps=150), "R37") is None
 
 
+def test_of_a_run_that_ended_the_updates_it_made_are_told_not_those_its_rounds_would_need() -> None:
+    """In version 0.1.0 most updates were not a limit: a run could make more of them than its rounds needed."""
+    found = said(ran(24, 2.99, 2.995, max_steps=24, epochs=0.1), "R37")
+    assert found is not None
+    assert found.words.startswith("24 updates")
+
+
 @pytest.mark.parametrize(("epochs", "changed"), [(0.1, {"max_steps", "epochs"}), (50.0, {"max_steps"})])
 def test_a_higher_limit_comes_with_the_rounds_that_reach_it(epochs: float, changed: set[str]) -> None:
     """Most updates are a limit: raised alone, it changes nothing where the rounds end the run before."""

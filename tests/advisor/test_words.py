@@ -17,7 +17,7 @@ from advisor.assistant.prompts import choice, narration
 from advisor.diagnosis.case import of_view
 from advisor.diagnosis.diagnose import diagnose
 from advisor.words import intents
-from advisor.words.annotations import LONGEST, notes
+from advisor.words.annotations import MAX_LETTERS, notes
 from advisor.words.answers import answer
 from advisor.words.glossary import ENTRIES
 from advisor.words.story import story
@@ -298,7 +298,7 @@ def test_charts_are_marked_where_something_happened() -> None:
     assert any(m.text == "ended early: no more gain" for m in notes(ended_early()))
     assert any((m.step, m.kind) == (5, "best") for m in notes(ended_early()))
     assert notes(run_summary()) == ()
-    assert all(len(m.text) <= LONGEST for make in RUNS.values() for m in notes(make()))
+    assert all(len(m.text) <= MAX_LETTERS for make in RUNS.values() for m in notes(make()))
 
 
 @pytest.mark.parametrize("make", RUNS.values(), ids=RUNS.keys())

@@ -52,8 +52,7 @@ def test_it_is_listed_and_each_job_is_what_it_meant(old: Lab) -> None:
     assert job.predicted.memory == {"closed form": 431264322}
     assert isinstance(control, TrainJob)
     assert control.origin == Control(of=FINISHED)
-    adapter = (old.home / "runs" / FINISHED / "artifacts" / "adapter").as_posix()
-    assert old.job(EXPORT) == ExportJob(run=EXPORT, of=FINISHED, format="adapter", model=job.model, adapter=adapter)
+    assert old.job(EXPORT) == ExportJob(run=EXPORT, of=FINISHED, format="adapter", model=job.model, adapter=old.view(FINISHED).trained)
     assert old.job(JUDGED) == EvaluateJob(run=JUDGED, of=FINISHED, checkpoint="best", model=job.model)
 
 

@@ -10,7 +10,7 @@ import pytest
 from advisor.diagnosis.case import Case
 from advisor.diagnosis.diagnose import diagnose
 from advisor.diagnosis.findings import Finding
-from advisor.rules.data.answers_mixed_up import CHANCE, HELPS, PAIRS
+from advisor.rules.data.answers_mixed_up import MAX_DEVIATIONS_A_PAIR, MIN_NATS_LIKELIER, MIN_PAIRS
 from benchmarks.labfail.make import data
 from loralab.core.events import Evaluated
 from loralab.core.paths import SAMPLES
@@ -52,11 +52,11 @@ def test_files_in_order_and_swapped_ones_lie_far_apart(name: str) -> None:
     """Whatever they are of; also where up to a seventh of the answers stayed at home."""
     pairs = pairs_of(name)
     ordered = foretold(talks(pairs))
-    assert ordered.pairs >= PAIRS
-    assert ordered.above > 1.5 * CHANCE * ordered.pairs
+    assert ordered.pairs >= MIN_PAIRS
+    assert ordered.above > 1.5 * MAX_DEVIATIONS_A_PAIR * ordered.pairs
     for share in (0.86, 1.0):
         found = foretold(talks(swapped(pairs, share)))
-        assert found.above < CHANCE * found.pairs, share
+        assert found.above < MAX_DEVIATIONS_A_PAIR * found.pairs, share
 
 
 def test_what_cannot_be_compared_says_so() -> None:
@@ -91,7 +91,7 @@ def test_answers_nothing_foretells_and_no_training_found_are_mixed_up() -> None:
 @pytest.mark.parametrize(
     ("fit", "facts"),
     [
-        (2 * HELPS, {}),  # sums: no letter foretells them, and it learned to do them
+        (2 * MIN_NATS_LIKELIER, {}),  # sums: no letter foretells them, and it learned to do them
         (None, {}),
         (0.01, {"foretold": 30.0}),
         (0.01, {"foretold_pairs": 0}),  # a log of a version that did not measure it

@@ -22,8 +22,8 @@ HEAVY = {"torch", "transformers", "peft", "trl", "diffusers", "accelerate", "dat
 TORCH_ROOMS = {"train", "sessions", "evaluations", "exports", "serve", "runtimes"}
 ALL = {"core", "tasks", "runs", "machine", "models", "datasets", "planning", "runtimes", "evaluations", "exports", "serve", "reports"}
 ALL |= {"history", "adapters", "lab"}
-# Room -> rooms it may import. `evaluations` reaches `serve` for its generate module only, the advisor `datasets` for run_facts
-# only, the command line `setup` for where the running app is.
+# Room -> rooms it may import. `evaluations` reaches `serve` for its generate module only, the command line `setup` for where the running
+# app is; a key `room.package` grants more to that package.
 MAY = {
     "core": set(),
     "setup": {"core"},
@@ -45,7 +45,9 @@ MAY = {
     "adapters": {"core", "runs", "models", "datasets"},
     "lab": ALL,
     "cli": {"core", "lab", "setup.opened"},
-    "advisor": {"core", "lab", "datasets.run_facts"},
+    "advisor": {"core", "lab"},
+    # One command line has one set of options, one form of output and one way to follow a run.
+    "advisor.cli": {"cli.console", "cli.terminal"},
     "ui": {"core", "lab", "advisor"},
 }
 FILE_LINES, FUNCTION_LINES = 400, 50
@@ -93,13 +95,14 @@ def room(module):
 def reaches(path):
     """What a module imports of other rooms that it may not."""
     here = room(module_of(path))
+    may = MAY.get(here, set()) | MAY.get(".".join(module_of(path).split(".")[:2]), set())
     if module_of(path) in ("loralab", "loralab.__main__", "launch"):
         return
     for wanted in imports(path) & MODULES.keys():
         there = room(wanted)
         # A whole room, or a part of it, named `room.module` or `room.package`.
         names = wanted.split(".")[1:]
-        allowed = there in MAY[here] or any(".".join(names[: i + 1]) in MAY[here] for i in range(len(names)))
+        allowed = there in may or any(".".join(names[: i + 1]) in may for i in range(len(names)))
         if there != here and wanted != "loralab" and not allowed:
             yield f"{module_of(path)} -> {wanted}"
         private = [part for part in wanted.split(".") if part.startswith("_")]

@@ -99,7 +99,7 @@ def test_a_child_killed_from_outside_is_replaced_by_the_next_question(tmp_path: 
     tracer = Tracer(tmp_path)
     tracer.parts(TextPlan(rank=5), CONFIG, PACK)
     assert tracer._child is not None
-    tracer._child.process.kill()
+    tracer._child.kill()
     until(lambda: not tracer.alive)
     assert tracer.parts(TextPlan(rank=6), CONFIG, PACK)["adapter"] > 0
     tracer.close()
@@ -108,21 +108,15 @@ def test_a_child_killed_from_outside_is_replaced_by_the_next_question(tmp_path: 
 
 
 def test_it_ends_when_its_input_closes_and_when_nobody_asks() -> None:
-    def child(seconds: float) -> subprocess.Popen[str]:
+    def child(seconds: float) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "loralab.sessions.trace_job", str(seconds)]
-        return subprocess.Popen(command, cwd=CHECKOUT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        return subprocess.Popen(command, cwd=CHECKOUT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
 
     closed = child(60)
-    assert closed.communicate("not a question\n", timeout=60)[0].startswith('{"error": ')
+    closed.communicate(timeout=60)
     assert closed.returncode == 0
-    idle = child(0.3)
-    assert idle.stdin
-    assert idle.stdout
-    idle.stdin.write("not a question\n")
-    idle.stdin.flush()
-    assert idle.wait(timeout=60) == 0  # its input is still open
-    idle.stdin.close()
-    idle.stdout.close()
+    with child(0.3) as idle:
+        assert idle.wait(timeout=60) == 0  # its input is still open
 
 
 # ---- the facade ------------------------------------------------------------------------------------------------------------

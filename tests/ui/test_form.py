@@ -10,7 +10,7 @@ from gradio_client import Client
 
 from loralab.core.errors import UserError
 from loralab.tasks.text import TextPlan
-from ui.errors import told
+from ui.errors import show_errors
 from ui.form import draw, fill, label_of, make_form, read
 from ui.page import ASKED_ELSEWHERE
 
@@ -49,13 +49,13 @@ def test_values_go_to_the_screen_and_back_unchanged(form):
         "title": "Übung",
         "targets": "mlp",
     }
-    shown = [update["value"] for update in fill(form, wanted, {})]
+    shown = [update["value"] for update in fill(form, wanted, {}).values()]
     assert read(form, tuple(shown)) == wanted
     TextPlan.model_validate(wanted)
 
 
 def test_a_reason_stands_under_its_input(form):
-    updates = dict(zip(form.names, fill(form, defaults(form), {"rank": "A few hundred examples need no more."}), strict=True))
+    updates = dict(zip(form.names, fill(form, defaults(form), {"rank": "A few hundred examples need no more."}).values(), strict=True))
     assert "A few hundred examples need no more." in updates["rank"]["info"]
     assert updates["alpha"]["info"] == TextPlan.model_fields["alpha"].description
 
@@ -86,7 +86,7 @@ def test_values_make_the_round_trip_through_a_real_server_and_a_wrong_one_change
         draw(form)
         button, out = gr.Button(), gr.JSON()
 
-        @told
+        @show_errors
         def give(*raw):
             return read(form, raw)
 
@@ -104,12 +104,12 @@ def test_a_callback_keeps_its_name_and_kind_behind_the_decorator():
     def stream():
         yield 1
 
-    assert inspect.isgeneratorfunction(told(stream))
-    assert told(stream).__name__ == "stream"
+    assert inspect.isgeneratorfunction(show_errors(stream))
+    assert show_errors(stream).__name__ == "stream"
 
 
 def test_a_bug_becomes_a_sentence_without_a_traceback():
-    @told
+    @show_errors
     def broken():
         return 1 / 0
 
@@ -119,7 +119,7 @@ def test_a_bug_becomes_a_sentence_without_a_traceback():
 
 
 def test_a_mistake_is_told_with_its_next_step_also_while_streaming():
-    @told
+    @show_errors
     def stream():
         yield 1
         raise UserError("The file is empty.", "Choose another <one>.")

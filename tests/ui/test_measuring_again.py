@@ -37,16 +37,16 @@ def test_what_is_at_work_is_found_again(lab: Lab, judged: str, fake: Callable[..
         measure, stop = measuring.buttons()
         parts = measuring.Measuring(gr.State(""), gr.Timer(1), measure, stop, gr.Textbox(), gr.HTML())
     section = measuring.section(_Page(again), parts)  # type: ignore[arg-type]
-    shown = dict(zip(("work", "clock", "measure", "stop", "line"), section.fill(judged, view, found_of(again, judged, view)), strict=True))
-    assert shown["work"] == work
-    assert shown["clock"].active
-    assert not shown["measure"].interactive
-    assert shown["stop"].visible
-    assert "Measuring" in shown["line"]
+    shown = section.fill(judged, view, found_of(again, judged, view))
+    assert shown[parts.work] == work
+    assert shown[parts.clock].active
+    assert not shown[parts.measure].interactive
+    assert shown[parts.stop].visible
+    assert "Measuring" in shown[parts.line]
     lab.stop(work)
     runs.stop(lab.home, holder, force=True)
-    quiet = dict(zip(("work", "clock", "measure", "stop", "line"), section.fill(judged, view, found_of(again, judged, view)), strict=True))
-    assert (quiet["work"], quiet["clock"].active, quiet["measure"].interactive, quiet["line"]) == ("", False, True, "")
+    quiet = section.fill(judged, view, found_of(again, judged, view))
+    assert (quiet[parts.work], quiet[parts.clock].active, quiet[parts.measure].interactive, quiet[parts.line]) == ("", False, True, "")
 
 
 class _Page:

@@ -8,7 +8,7 @@ from loralab.lab import Lab
 from loralab.tasks.text import TextPlan
 from tests.advisor.test_tries import put, wrecked
 from ui.advisor import retries
-from ui.advisor.retries import TRIED, Tending
+from ui.advisor.retries import TRIED, AutoRetry
 
 
 def test_all_windows_are_taken_along_and_only_one_is_told(home, monkeypatch):
@@ -18,10 +18,10 @@ def test_all_windows_are_taken_along_and_only_one_is_told(home, monkeypatch):
     put(advisor.lab, "next", TextPlan(dataset="a.csv"), wrecked("next", 0.1, 1010.0), why)
     begun = iter([("next",)])
     monkeypatch.setattr(Advisor, "tend", lambda self: next(begun, ()))
-    app = Tending(advisor)
+    app = AutoRetry(advisor)
     assert app.successor("wild") == ""
-    assert app.look() == TRIED
-    assert app.look() == ""  # the second window's look finds nothing to begin
+    assert app.start_due() == TRIED
+    assert app.start_due() == ""  # the second window's look finds nothing to begin
     assert [app.successor("wild"), app.successor("wild"), app.successor("other")] == ["next", "next", ""]
     later = retries.time.monotonic() + retries.FRESH + 1
     monkeypatch.setattr(retries.time, "monotonic", lambda: later)
@@ -33,4 +33,4 @@ def test_what_the_tests_came_to_is_told(home, monkeypatch):
     origin = AfterTrials(group="group", words="In the test 0.006 did <better>.")
     put(advisor.lab, "whole", TextPlan(dataset="a.csv"), wrecked("whole", 0.1, 1000.0), origin)
     monkeypatch.setattr(Advisor, "tend", lambda self: ("whole",))
-    assert Tending(advisor).look() == "In the test 0.006 did &lt;better&gt;. The whole run begins."
+    assert AutoRetry(advisor).start_due() == "In the test 0.006 did &lt;better&gt;. The whole run begins."

@@ -13,7 +13,8 @@ import gradio as gr
 
 from advisor.assistant import models, offers
 from loralab.core.errors import UserError
-from ui.errors import told
+from ui.asking import question
+from ui.errors import show_errors
 from ui.markup import markup
 from ui.page import Page
 from ui.runs.work import follow
@@ -37,19 +38,15 @@ def assistant_choice(page: Page) -> gr.Dropdown:
                 gr.Button(f"Fetch {one.words.rstrip('.')} ({one.bytes / 1e9:.1f} GB) …", size="sm", scale=0, min_width=200)
                 for one in offers.OFFERS
             ]
-        with gr.Column(visible=False, elem_classes="asking") as asking:
-            question = markup()
-            with gr.Row(elem_classes="actions"):
-                yes = gr.Button("Yes, fetch it", variant="primary", scale=0, min_width=140)
-                no = gr.Button("Not now", scale=0, min_width=100)
+        asking = question("Yes, fetch it", "Not now")
         said, wanted = markup(), gr.State("")
 
-    @told
+    @show_errors
     def choose(path: str | None) -> Any:
         same = (path or NOBODY) == _here(page)[1]  # the choice is set anew whenever the page is opened
         return gr.skip() if same else _choose(page, path or NOBODY)
 
-    @told
+    @show_errors
     def download(name: str) -> Iterator[str]:
         one = offers.offer(name)
         if one is None:
@@ -58,14 +55,12 @@ def assistant_choice(page: Page) -> gr.Dropdown:
 
     who.input(choose, who, said, show_progress="hidden")
     for button, one in zip(fetch, offers.OFFERS, strict=True):
-        button.click(
-            told(lambda one=one: [gr.Column(visible=True), notice(offers.question(page.lab, one)), one.name]),
-            None,
-            [asking, question, wanted],
-        )
-    no.click(lambda: gr.Column(visible=False), None, asking, show_progress="hidden")
-    begun = yes.click(lambda: gr.Column(visible=False), None, asking, show_progress="hidden")
-    begun.then(download, wanted, said, show_progress="hidden").then(told(lambda: _refreshed(page)), None, who, show_progress="hidden")
+        ask = show_errors(lambda one=one: {**asking.ask(notice(offers.question(page.lab, one))), wanted: one.name})
+        button.click(ask, None, [asking.column, asking.words, wanted])
+    begun = asking.yes.click(asking.hide, None, asking.column, show_progress="hidden")
+    begun.then(download, wanted, said, show_progress="hidden").then(
+        show_errors(lambda: _refreshed(page)), None, who, show_progress="hidden"
+    )
     return who
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import csv
 import io
-from typing import Any
+from dataclasses import dataclass
 
 import gradio as gr
 
@@ -17,9 +17,9 @@ from advisor.proposals.describe import Described, Goal
 from advisor.proposals.kinds import KINDS, LANGUAGES, KindName
 from loralab.core.errors import UserError
 from loralab.core.paths import room, write_atomic
-from ui.errors import told
-from ui.markup import markup
-from ui.page import Page
+from ui.errors import show_errors
+from ui.markup import draw, markup
+from ui.page import Page, Updates
 from ui.tabs.plan.view import reasons_html
 from ui.words import duration, esc, fact, facts, notice, size
 
@@ -45,49 +45,85 @@ def goal_box(page: Page) -> None:
             use = gr.Button("Plan with this model", scale=0, min_width=190, elem_id="goal-model")
             back = gr.Button("Undo", visible=False, scale=0, min_width=90, elem_id="goal-undo")
         wanted, before = gr.State(""), gr.State("")
-    answer = [found, next_, table, use, back, wanted]
-    _wire(page, text, [kind, language, length], asked, answer)
+    answer = GoalPlan(found, next_, table, use, back, wanted)
+    _wire(page, GoalInputs(text, kind, language, length, asked), answer)
     chosen = [page.model, before, use, back]
-    use.click(lambda name, was: [name, was, gr.Button(visible=False), gr.Button(visible=True)], [wanted, page.model], chosen)
-    back.click(lambda was: [was, "", gr.Button(visible=True), gr.Button(visible=False)], before, chosen)
+
+    def take(name: str, was: str) -> Updates:
+        return {page.model: name, before: was, use: gr.Button(visible=False), back: gr.Button(visible=True)}
+
+    def undo(was: str) -> Updates:
+        return {page.model: was, before: "", use: gr.Button(visible=True), back: gr.Button(visible=False)}
+
+    use.click(take, [wanted, page.model], chosen)
+    back.click(undo, before, chosen)
 
 
-def _wire(page: Page, text: gr.Textbox, controls: list[Any], asked: gr.HTML, answer: list[Any]) -> None:
+@dataclass(frozen=True)
+class GoalInputs:
+    """Where it is described."""
+
+    text: gr.Textbox
+    kind: gr.Radio
+    language: gr.Dropdown
+    length: gr.Radio
+    question: gr.HTML  # where the words do not say a kind
+
+
+@dataclass(frozen=True)
+class GoalPlan:
+    """The plan, what can be done with it, and its model."""
+
+    plan: gr.HTML
+    actions: gr.Row
+    table: gr.DownloadButton
+    use: gr.Button
+    back: gr.Button
+    model: gr.State
+
+
+def _wire(page: Page, asked: GoalInputs, answer: GoalPlan) -> None:
     """The line of words and each control give a plan as soon as it is plain what it shall do."""
 
-    @told
-    def understand(said: str, language: str, length: str, model: str) -> list[Any]:
+    @show_errors
+    def understand(said: str, language: str, length: str, model: str) -> Updates:
         """The plan where the words name a kind; a question where they do not."""
         if not said.strip():
             raise UserError("Nothing is described yet.", f"Write a few words, such as: {HINT}.", code="no_goal")
         found = page.advisor.understand(said)
         if found.kind is None:
             choices = [choice for choice in KIND_CHOICES if choice[1] in found.ask]
-            nothing = ["", gr.Row(visible=False), *[gr.skip()] * (len(answer) - 2)]
-            return [gr.Radio(choices, value=None), notice(found.words, "", "info"), *nothing]
+            question = {asked.kind: gr.Radio(choices, value=None), asked.question: notice(found.words, "", "info")}
+            return {**question, answer.plan: "", answer.actions: gr.Row(visible=False)}
         return describe(found.kind, language, length, said, model)
 
-    @told
-    def describe(kind: KindName | None, language: str, length: str, said: str, model: str) -> list[Any]:
+    @show_errors
+    def describe(kind: KindName | None, language: str, length: str, said: str, model: str) -> Updates:
         """The plan for what was chosen; nothing yet where no kind is."""
         if not kind:
-            return [gr.skip()] * (len(answer) + 2)
+            return gr.skip()
         goal = Goal.model_validate({"kind": kind, "language": (language or "").strip()[:40], "length": length, "text": said.strip()[:300]})
-        return [gr.Radio(KIND_CHOICES, value=kind), "", *_plan(page, goal, model)]
+        return {asked.kind: gr.Radio(KIND_CHOICES, value=kind), asked.question: "", **_plan(page, goal, model, answer)}
 
-    kind, language, length = controls
-    text.submit(understand, [text, language, length, page.model], [kind, asked, *answer])
+    controls = [asked.kind, asked.language, asked.length]
+    outputs = [asked.kind, asked.question, *vars(answer).values()]
+    asked.text.submit(understand, [asked.text, asked.language, asked.length, page.model], outputs)
     for control in controls:
-        control.input(describe, [*controls, text, page.model], [kind, asked, *answer])
+        control.input(describe, [*controls, asked.text, page.model], outputs)
 
 
-def _plan(page: Page, goal: Goal, model: str) -> list[Any]:
+def _plan(page: Page, goal: Goal, model: str, answer: GoalPlan) -> Updates:
     """What is shown of a goal's plan: the words, the buttons under it, and the name of its model."""
     made = page.advisor.describe(goal)
     name = str(made.proposal.plan["base_model"])
-    offer = gr.Button(f"Plan with {name}", visible=name != model)
-    table = gr.DownloadButton(value=table_file(page, made))
-    return [described_html(made), gr.Row(visible=True), table, offer, gr.Button(visible=False), name]
+    return {
+        answer.plan: described_html(made),
+        answer.actions: gr.Row(visible=True),
+        answer.table: gr.DownloadButton(value=table_file(page, made)),
+        answer.use: gr.Button(f"Plan with {name}", visible=name != model),
+        answer.back: gr.Button(visible=False),
+        answer.model: name,
+    }
 
 
 def described_html(found: Described) -> str:
@@ -99,13 +135,9 @@ def described_html(found: Described) -> str:
         fact("Memory", size(needs.memory_bytes), f"{size(needs.free_bytes)} free"),
         fact("Time", duration(needs.seconds), "of learning"),
     )
-    lines = "".join(f"<li>{esc(line)}</li>" for line in found.needs)
     wrong = [p for p in found.proposal.problems if p.severity == "error" and p.code not in SAID_ALREADY]
-    problems = "".join(f"<li>{esc(p.what)} {esc(p.todo)}</li>" for p in wrong)
-    trouble = f'<div class="notice warning"><ul>{problems}</ul></div>' if problems else ""
-    plan = f"<details><summary>The whole plan, and why</summary>{reasons_html(found.proposal)}</details>"
-    needs_ = f'<div class="small-title">What it takes</div><ul class="needs">{lines}</ul>'
-    return f'<p class="lead">{esc(found.words)}</p>{tiles}{trouble}{needs_}{plan}'
+    problems = [f"{p.what} {p.todo}" for p in wrong]
+    return draw("advisor", "described", found.words, tiles, problems, found.needs, reasons_html(found.proposal))
 
 
 def table_file(page: Page, found: Described) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import gradio as gr
 
@@ -17,19 +17,19 @@ from advisor.repair import tries
 from advisor.words.remembered import Section
 from loralab.core.errors import UserError
 from loralab.core.paths import room
-from loralab.history import Memory
-from loralab.lab import Lab
+from loralab.lab import Lab, Memory
 from ui.advisor.assistant_choice import assistant_choice, choices_now
-from ui.errors import told
+from ui.asking import Question, question
+from ui.errors import show_errors
 from ui.markup import draw, markup
-from ui.page import Page
+from ui.page import Page, Updates
 from ui.runs.run_names import spoken
 from ui.tabs.train.live import STATES
-from ui.words import count, empty, esc, figure, heading, notice
+from ui.words import count, empty, figure, heading, notice, paragraph
 
 LEAD = "From every run here the advisor learns what fits on this computer, what went wrong, and what helped. It never holds your examples."
 NOTHING = empty("Nothing is remembered yet", "After the first run this page tells what was learned from it.")
-ALL = "<p>Everything the advisor has learned here will be forgotten. Your runs, adapters and examples stay as they are.</p>"
+ALL = "Everything the advisor has learned here will be forgotten. Your runs, adapters and examples stay as they are."
 NONE = "None."  # what a section says that has nothing to list
 TOLD_BY_NAME = ("name", "examples", "day")  # columns that the name of a run says already
 WHY = "why"
@@ -44,13 +44,7 @@ def memory_page(page: Page) -> None:
     with gr.Column(elem_classes="card"):
         words = gr.Textbox(label="Search", placeholder="ran out of memory", max_length=200, submit_btn=True, elem_id="search-memory")
         hits = markup()
-    with gr.Column(elem_classes="card bounds"):
-        markup(heading("What the advisor may do by itself"))
-        allowed = tries.policy(page.lab.home)
-        retry = gr.Checkbox(allowed.retry, label="Try a failed run again, with other settings", info="Each try is a run of its own.")
-        most = gr.Slider(0, 2, value=allowed.tries, step=1, label="Tries", info="At most two for one run.")
-        minutes = gr.Number(allowed.minutes, label="Minutes for all tries of a run together", info="Then it is left to you.", precision=0)
-        said = markup()
+    retry, most, minutes = bounds = _bounds(page)
     who = assistant_choice(page)
     with gr.Column(elem_classes="card"):
         markup(heading("Take it along, or forget it", "A memory file holds numbers, settings and names of runs; no example, no answer."))
@@ -62,56 +56,53 @@ def memory_page(page: Page) -> None:
         everything = _asking("forget")
         came = markup()
 
-    show = told(lambda: memory_html(page))
-    bounds = [retry, most, minutes]
-    page.tab.change(told(lambda tab: _opened(page, tab)), page.tab, [body, *bounds, who], show_progress="hidden")
-    words.submit(told(lambda text: found_html(page, text)), words, hits, show_progress="hidden")
-    for done in (retry.input, most.release, minutes.submit, minutes.blur):
-        done(told(lambda *values: _allow(page, values)), bounds, said, show_progress="hidden")
-    make.click(told(lambda: _export(page)), None, [file, came])
-    bring.upload(told(lambda path: _import(page, path)), bring, came).then(show, None, body, show_progress="hidden")
-    forget.click(lambda: [gr.Column(visible=True), ALL], None, [everything.column, everything.words], show_progress="hidden")
+    show = show_errors(lambda: memory_html(page))
 
-    @told
-    def ask(event: gr.EventData) -> list[Any]:
-        return _ask(page, str(event.pick))
+    @show_errors
+    def opened(tab: str) -> Updates:
+        """All of the page that another window or the command line may have changed since."""
+        if tab != "memory":
+            return gr.skip()
+        now = tries.policy(page.lab.home)
+        return {body: memory_html(page), retry: now.retry, most: now.tries, minutes: now.minutes, who: choices_now(page)}
+
+    page.tab.change(opened, page.tab, [body, *bounds, who], show_progress="hidden")
+    words.submit(show_errors(lambda text: found_html(page, text)), words, hits, show_progress="hidden")
+    make.click(show_errors(lambda: _export(page)), None, [file, came])
+    bring.upload(show_errors(lambda path: _import(page, path)), bring, came).then(show, None, body, show_progress="hidden")
+    forget.click(lambda: everything.ask(paragraph(ALL)), None, [everything.column, everything.words], show_progress="hidden")
+
+    @show_errors
+    def ask(event: gr.EventData) -> Updates:
+        """Ask about the run whose button was pressed."""
+        asked = str(event.pick)
+        words = f"What was learned from {_name(page.lab, asked)} will be forgotten, and it is not learned from again. The run itself stays."
+        return {**single.ask(paragraph(words)), run: asked}
 
     for listed in (body, hits):
         listed.click(ask, None, [single.column, single.words, run], show_progress="hidden")
-    everything.yes.click(told(lambda: _forget(page)), None, [everything.column, came]).then(show, None, body, show_progress="hidden")
-    gone = single.yes.click(told(lambda name: _forget(page, name)), run, [single.column, came])
-    gone.then(told(lambda text: [memory_html(page), found_html(page, text)]), words, [body, hits], show_progress="hidden")
+    everything.yes.click(show_errors(lambda: _forget(page)), None, [everything.column, came]).then(show, None, body, show_progress="hidden")
+    gone = single.yes.click(show_errors(lambda name: _forget(page, name)), run, [single.column, came])
+    gone.then(show_errors(lambda text: [memory_html(page), found_html(page, text)]), words, [body, hits], show_progress="hidden")
 
 
-class _Asking(NamedTuple):
-    column: gr.Column
-    words: gr.HTML
-    yes: gr.Button
+def _bounds(page: Page) -> tuple[gr.Checkbox, gr.Slider, gr.Number]:
+    """What the advisor may do by itself: whether, how often and how long failed runs are tried again."""
+    with gr.Column(elem_classes="card bounds"):
+        markup(heading("What the advisor may do by itself"))
+        allowed = tries.policy(page.lab.home)
+        retry = gr.Checkbox(allowed.retry, label="Try a failed run again, with other settings", info="Each try is a run of its own.")
+        most = gr.Slider(0, 2, value=allowed.tries, step=1, label="Tries", info="At most two for one run.")
+        minutes = gr.Number(allowed.minutes, label="Minutes for all tries of a run together", info="Then it is left to you.", precision=0)
+        said = markup()
+    for done in (retry.input, most.release, minutes.submit, minutes.blur):
+        done(show_errors(lambda *values: _allow(page, values)), [retry, most, minutes], said, show_progress="hidden")
+    return retry, most, minutes
 
 
-def _asking(name: str) -> _Asking:
+def _asking(name: str) -> Question:
     """A question that is asked before something is forgotten."""
-    with gr.Column(visible=False, elem_classes="card asking") as column:
-        words = markup()
-        with gr.Row(elem_classes="actions"):
-            yes = gr.Button("Yes, forget it", variant="stop", scale=0, min_width=150, elem_id=f"{name}-yes")
-            no = gr.Button("Keep it", scale=0, min_width=110)
-    no.click(lambda: gr.Column(visible=False), None, column, show_progress="hidden")
-    return _Asking(column, words, yes)
-
-
-def _ask(page: Page, run: str) -> list[Any]:
-    """Ask about the run whose button was pressed."""
-    words = f"What was learned from {_name(page.lab, run)} will be forgotten, and it is not learned from again. The run itself stays."
-    return [gr.Column(visible=True), f"<p>{esc(words)}</p>", run]
-
-
-def _opened(page: Page, tab: str) -> list[Any]:
-    """All of the page that another window or the command line may have changed since."""
-    if tab != "memory":
-        return [gr.skip()] * 5
-    allowed = tries.policy(page.lab.home)
-    return [memory_html(page), allowed.retry, allowed.tries, allowed.minutes, choices_now(page)]
+    return question("Yes, forget it", "Keep it", ("stop", "secondary"), "card", name)
 
 
 # ---- what is shown -----------------------------------------------------------------------------------------------------------
@@ -123,7 +114,7 @@ def memory_html(page: Page) -> str:
     if not sum(held.counts.values()):
         return NOTHING
     parts = "".join(_section(page.lab, section) for section in held.sections if section.rows or section.words not in ("", NONE))
-    return f'<p class="lead">{esc(held.words)}</p>{parts}'
+    return paragraph(held.words, "lead") + parts
 
 
 def _section(lab: Lab, section: Section) -> str:
@@ -149,7 +140,7 @@ def found_html(page: Page, text: str) -> str:
     """Runs that a search finds."""
     found = page.lab.history.memories.search(text, FOUND) if text.strip() else ()
     if not found:
-        return f'<p class="fine">{"No run that is remembered has these words." if text.strip() else "Write what you look for."}</p>'
+        return paragraph("No run that is remembered has these words." if text.strip() else "Write what you look for.", "fine")
     return draw("memory", "found", [_hit(page.lab, one) for one in found])
 
 

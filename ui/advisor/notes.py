@@ -17,11 +17,9 @@ from advisor.repair import tries
 from advisor.repair.tries import FAILED, Told
 from loralab.core.errors import UserError
 from loralab.core.records import Record
-from loralab.lab import OPERATIONS, DataFix, Lab
-from loralab.tasks.text import TextPlan
-from ui.form import label_of
+from loralab.lab import OPERATIONS, DataFix, Lab, setting_label
+from ui.markup import draw
 from ui.runs.run_names import spoken
-from ui.words import esc
 
 MOST = 3  # notes at once: more are not read
 TONES = {"error": "bad", "warning": "warn", "info": "quiet"}
@@ -105,53 +103,41 @@ def shown(notes: Sequence[Note], put_off: Sequence[str]) -> list[Note]:
 
 def note_html(note: Note) -> str:
     """A card: the cause, what was seen, what to do; the evidence one click away."""
-    tone = TONES.get(note.severity, "quiet")
-    items = "".join(f"<li>{esc(line)}</li>" for line in note.evidence)
-    proof = f"<details><summary>What this rests on</summary><ul>{items}</ul></details>" if items else ""
-    doubt = '<p class="fine">It could be this, or one of the others marked so.</p>' if note.either else ""
-    todo = f'<p class="do">{esc(note.fix)}</p>' if note.fix else ""
-    return f'<div class="note {tone}"><h3>{esc(note.title)}</h3><p>{esc(note.words)}</p>{todo}{doubt}{proof}</div>'
+    return draw("advisor", "note", note, TONES.get(note.severity, "quiet"))
 
 
 def tries_html(told: Sequence[Told]) -> str:
     """The story of a chain of tries; nothing where there was only one run."""
     if len(told) < 2:
         return ""
-    lines: list[str] = []
-    for number, one in enumerate(told):
-        who = f"Try {number}" if number else "First run"
-        what = f"It failed{' again' if number else ''}. {one.happened}" if one.state in FAILED and one.happened else one.came_of_it
-        items = "".join(f"<li>{esc(line)}</li>" for line in one.evidence) if one.state in FAILED else ""
-        proof = f"<details><summary>What this rests on</summary><ul>{items}</ul></details>" if items else ""
-        lines.append(f"<li><b>{who}.</b> {esc(one.changed)} {esc(what)}{proof}</li>")
     times = {2: "once", 3: "twice"}.get(len(told), f"{len(told) - 1} times")
-    return f'<div class="note tries"><h3>Tried again {times}</h3><ul>{"".join(lines)}</ul></div>'
+    return draw("advisor", "tries", times, [_try(number, one) for number, one in enumerate(told)])
+
+
+def _try(number: int, one: Told) -> tuple[str, str, str, Sequence[str]]:
+    failed = one.state in FAILED
+    what = f"It failed{' again' if number else ''}. {one.happened}" if failed and one.happened else one.came_of_it
+    return f"Try {number}" if number else "First run", one.changed, what, one.evidence if failed else ()
 
 
 def tested_html(words: str) -> str:
     """What the tests before a run came to; nothing where there were none."""
-    return f'<div class="note done"><h3>Tested first</h3><p>{esc(words)}</p></div>' if words else ""
+    return draw("advisor", "tested", words) if words else ""
 
 
 def put_right_html(advice: DataFix) -> str:
     """What was just done with the examples."""
-    where = esc(advice.path.rpartition("/")[2])
-    return f'<div class="note done"><p>Done. {esc(advice.words)} The new file is {where}; yours is as it was.</p></div>'
+    where = advice.path.rpartition("/")[2]
+    return draw("advisor", "done", f"Done. {advice.words} The new file is {where}; yours is as it was.")
 
 
 def applied_html(before_: dict[str, Any], after: dict[str, Any]) -> str:
     """What was just changed in the plan."""
-    parts = [f"{esc(_label(name))}: {_shown(before_.get(name))} → {_shown(value)}" for name, value in after.items()]
-    return f'<div class="note done"><p>Changed in the plan: {"; ".join(parts)}. Nothing runs before you press Start.</p></div>'
-
-
-def _label(name: str) -> str:
-    """What the form calls a setting."""
-    field = TextPlan.model_fields.get(name)
-    return (label_of(field) if field else "") or name.replace("_", " ")
+    parts = [f"{setting_label(name)}: {_shown(before_.get(name))} → {_shown(value)}" for name, value in after.items()]
+    return draw("advisor", "done", f"Changed in the plan: {'; '.join(parts)}. Nothing runs before you press Start.")
 
 
 def _shown(value: object) -> str:
     if isinstance(value, bool):
         return "on" if value else "off"
-    return f"{value:g}" if isinstance(value, float) else esc(value)
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -10,6 +10,7 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,18 +21,19 @@ from advisor.proposals import trials
 from loralab.core.errors import LabError
 from ui.advisor.notes import MOST, Note, applied_html, before, note_html, of_run, put_right_html, shown, tested_html, tries_html
 from ui.advisor.questions import question_box
-from ui.advisor.retries import Tending
-from ui.errors import LOG, told
+from ui.advisor.retries import AutoRetry
+from ui.errors import LOG, show_errors
 from ui.form import read
 from ui.markup import markup
-from ui.page import Page, go_to
+from ui.page import Page, Updates, go_to
 from ui.settings import remember
+from ui.words import paragraph, small_title
 
 PLANNING = ("dataset", "plan")  # tabs on which the panel speaks of the plan; on the others of the run
 ADVICE = "advice"  # among the settings kept for Undo: what was taken
 TESTING = "One of the short tests before a whole run. That begins by itself when all have ended, with what did best."
 TEND_EVERY = 5  # ticks of the page's timer
-QUIET = '<p class="fine silent">Nothing to say about this. When something is worth knowing, it is said here.</p>'
+QUIET = paragraph("Nothing to say about this. When something is worth knowing, it is said here.", "fine silent")
 # Opens the panel where there is room for it and a card that matters was never shown; on a small screen the number on its handle must do.
 OPEN_JS = """(said) => {
   const side = document.querySelector('#advisor'), handle = side?.querySelector('.toggle-button');
@@ -52,7 +54,7 @@ OPEN_JS = """(said) => {
 FOLD_JS = "() => { if (window.innerWidth < 900) document.querySelectorAll('.sidebar.open .toggle-button').forEach((it) => it.click()); }"
 
 
-class Where(NamedTuple):
+class Context(NamedTuple):
     """What the page is about at this moment: the values of `asked`."""
 
     tab: str
@@ -63,7 +65,7 @@ class Where(NamedTuple):
     raw: tuple[Any, ...]  # of the form
 
     @classmethod
-    def of(cls, values: Sequence[Any]) -> Where:
+    def of(cls, values: Sequence[Any]) -> Context:
         """From the values in the order of the inputs."""
         tab, run, dataset, model, goal, off, weighed, *raw = values
         return cls(tab, run, (dataset, model, goal), off, weighed, tuple(raw))
@@ -78,54 +80,87 @@ class Slot:
     use: gr.Button
     later: gr.Button
 
+
+@dataclass(frozen=True)
+class Panel:
+    """What is on it, and what it knows of itself."""
+
+    number: gr.Textbox  # how much there is to say, for the handle
+    silent: gr.HTML
+    story: gr.HTML
+    slots: tuple[Slot, ...]
+    keys: gr.State  # of the notes on the slots
+    put_off: gr.State
+    changed: gr.Column
+    done: gr.HTML
+    undo: gr.State  # settings as they were
+    known: gr.State  # the stamp of what was looked at last
+    asked: tuple[Any, ...]  # what `Context` is made of
+
     @property
-    def outputs(self) -> list[Any]:
-        """What `_fill` fills."""
-        return [self.whole, self.words, self.use]
+    def drawn(self) -> list[Any]:
+        """What `_draw` changes."""
+        return [self.number, self.silent, self.story, self.keys, *(part for s in self.slots for part in (s.whole, s.words, s.use))]
+
+    def note_change(self, words: str, kept: dict[str, Any]) -> Updates:
+        """Say what was changed, and keep what it was before for Undo."""
+        return {self.changed: gr.Column(visible=True), self.done: words, self.undo: kept}
+
+    def forget_change(self) -> Updates:
+        """There is nothing to undo."""
+        return {self.changed: gr.Column(visible=False), self.done: "", self.undo: {}}
 
 
 def advisor_panel(page: Page) -> None:
     """Draw the panel and wire it."""
-    keys, put_off, undo, known, ticks = gr.State([]), gr.State([]), gr.State({}), gr.State(""), gr.State(0)
-    heard, tending = gr.State(""), Tending(page.advisor)
+    put_off = gr.State([])
     with gr.Sidebar(position="right", open=False, width=330, elem_id="advisor"):
-        markup('<div class="small-title">Advisor</div>')
+        markup(small_title("Advisor"))
         number = gr.Textbox(label="What there is to say", container=False, interactive=False, elem_classes="unseen")
         silent, story = markup(QUIET), markup()
-        slots = [_slot(at) for at in range(MOST)]
+        slots = tuple(_slot(at) for at in range(MOST))
         with gr.Column(visible=False) as changed:
             done = markup()
             back = gr.Button("Undo", size="sm", scale=0, min_width=90, elem_id="advisor-undo")
         question_box(page)
         memory = gr.Button("What I remember", size="sm", elem_id="open-memory")
-    drawn = [number, silent, story, *(part for slot in slots for part in slot.outputs), keys]
-    asked = [page.tab, page.run, page.dataset, page.model, page.goal, put_off, page.ticket, *page.form.inputs]
-
-    @told
-    def look(*values: Any) -> list[Any]:
-        here = Where.of(values)
-        return [*_draw(page, here, shown(_notes(page, here), here.put_off)), _stamp(page, here.tab, here.run)]
-
-    @told
-    def tick(count: int, before: str, tab: str, run: str) -> list[Any]:
-        news = tending.look() if count % TEND_EVERY == 0 else ""
-        next_ = tending.successor(run)
-        if next_:
-            remember(page.lab.home, {"run": next_})
-        now = _stamp(page, tab, run)
-        watching = tab not in PLANNING
-        follow = next_ if next_ and watching else gr.skip()
-        return [count + 1, now if now != before and watching else gr.skip(), follow, f"{count}\n{news}" if news else gr.skip()]
-
-    moved = [page.ticket.change, page.tab.change, page.run.change, known.change]
-    gr.on(moved, look, asked, [*drawn, known], show_progress="hidden", trigger_mode="always_last")
-    page.timer.tick(tick, [ticks, known, page.tab, page.run], [ticks, known, page.run, heard], show_progress="hidden")
-    heard.change(lambda text: gr.Info(text.partition("\n")[2], title="The advisor"), heard, None)  # the next tick would clear its own
+    asked = (page.tab, page.run, page.dataset, page.model, page.goal, put_off, page.ticket, *page.form.inputs)
+    panel = Panel(number, silent, story, slots, gr.State([]), put_off, changed, done, gr.State({}), gr.State(""), asked)
     number.change(None, number, None, js=OPEN_JS)
     memory.click(lambda: go_to("memory"), None, page.tabs, show_progress="hidden")
     page.tab.change(None, None, None, js=FOLD_JS)
-    parts = {"keys": keys, "put_off": put_off, "undo": undo, "drawn": drawn, "changed": changed, "done": done, "back": back, "asked": asked}
-    _wire_cards(page, slots, parts)
+    _wire(page, panel)
+    _wire_cards(page, panel, back)
+
+
+def _wire(page: Page, panel: Panel) -> None:
+    """What is looked at again when something changed, and what the app does for runs by itself."""
+    ticks, heard, auto_retry = gr.State(0), gr.State(""), AutoRetry(page.advisor)
+
+    @show_errors
+    def recheck(*values: Any) -> Updates:
+        here = Context.of(values)
+        left = shown(_notes(page, here), here.put_off)
+        return {**_draw(page, panel, here, left), panel.known: _stamp(page, here.tab, here.run)}
+
+    @show_errors
+    def tick(count: int, before: str, tab: str, run: str) -> Updates:
+        updates: Updates = {ticks: count + 1}
+        if news := auto_retry.start_due() if count % TEND_EVERY == 0 else "":
+            updates[heard] = f"{count}\n{news}"
+        next_ = auto_retry.successor(run)
+        if next_:
+            remember(page.lab.home, {"run": next_})
+        now = _stamp(page, tab, run)
+        if tab not in PLANNING:
+            updates |= {panel.known: now} if now != before else {}
+            updates |= {page.run: next_} if next_ else {}
+        return updates
+
+    moved = [page.ticket.change, page.tab.change, page.run.change, panel.known.change]
+    gr.on(moved, recheck, list(panel.asked), [*panel.drawn, panel.known], show_progress="hidden", trigger_mode="always_last")
+    page.timer.tick(tick, [ticks, panel.known, page.tab, page.run], [ticks, panel.known, page.run, heard], show_progress="hidden")
+    heard.change(lambda text: gr.Info(text.partition("\n")[2], title="The advisor"), heard, None)  # the next tick would clear its own
 
 
 def _slot(at: int) -> Slot:
@@ -140,7 +175,7 @@ def _slot(at: int) -> Slot:
 # ---- what is said ------------------------------------------------------------------------------------------------------------
 
 
-def _notes(page: Page, here: Where) -> list[Note]:
+def _notes(page: Page, here: Context) -> list[Note]:
     """What there is to say on a tab. A file that cannot be read is the page's own matter: it says so itself."""
     if here.tab not in PLANNING:
         return of_run(page.advisor, here.run, page.lab.view(here.run).state) if here.run else []
@@ -157,25 +192,28 @@ def _notes(page: Page, here: Where) -> list[Note]:
         return []
 
 
-def _draw(page: Page, here: Where, left: list[Note]) -> list[Any]:
-    """Updates for the number, the silence, the story, the cards, and which notes these are."""
+def _draw(page: Page, panel: Panel, here: Context, left: list[Note]) -> Updates:
+    """The number, the silence, the story, the cards, and which notes these are."""
     chain = page.advisor.tries(here.run) if here.run and here.tab not in PLANNING else ()
     tested = ""
     if chain:
         tested = TESTING if trials.pilot_of(page.lab, here.run) else trials.chosen_because(page.lab.job(here.run))
     story = tries_html(chain) + tested_html(tested)
     number = len(left) + bool(story)
-    cards = [part for at in range(MOST) for part in _card(page, left[at] if at < len(left) else None)]
     loud = [note.key for note in left if note.severity != "info"] + [f"{one.run} {len(chain)}" for one in chain[:1] if story]
     said = json.dumps({"count": number, "loud": loud}) if number else ""
-    return [said, "" if number else QUIET, story, *cards, [note.key for note in left]]
+    updates: Updates = {panel.number: said, panel.silent: "" if number else QUIET, panel.story: story}
+    for slot, note in zip_longest(panel.slots, left):
+        updates |= _card(page, slot, note)
+    return updates | {panel.keys: [note.key for note in left]}
 
 
-def _card(page: Page, note: Note | None) -> list[Any]:
+def _card(page: Page, slot: Slot, note: Note | None) -> Updates:
     if note is None:
-        return [gr.Column(visible=False), "", gr.Button(visible=False)]
+        return {slot.whole: gr.Column(visible=False), slot.words: "", slot.use: gr.Button(visible=False)}
     label = "Try again with this" if note.again else "Apply" if note.settings else "Do it, in a new file"
-    return [gr.Column(visible=True), note_html(note.spoken(page.lab)), gr.Button(label, visible=bool(note.settings or note.data))]
+    use = gr.Button(label, visible=bool(note.settings or note.data))
+    return {slot.whole: gr.Column(visible=True), slot.words: note_html(note.spoken(page.lab)), slot.use: use}
 
 
 def _stamp(page: Page, tab: str, run: str) -> str:
@@ -189,91 +227,85 @@ def _stamp(page: Page, tab: str, run: str) -> str:
 # ---- what is done ------------------------------------------------------------------------------------------------------------
 
 
-def _wire_cards(page: Page, slots: list[Slot], parts: dict[str, Any]) -> None:
-    form, undone = page.form, [parts["undo"], parts["changed"], parts["done"]]
-    for at, slot in enumerate(slots):
-        asked = [parts["keys"], *parts["asked"]]
-        changed = [page.run, page.dataset, page.model, page.pending, page.tabs, page.nudge, *undone, *form.inputs]
-        slot.use.click(told(_use(page, at)), asked, changed, show_progress="hidden")
-        slot.later.click(told(_later(page, at)), asked, [parts["put_off"], *parts["drawn"]], show_progress="hidden")
+def _wire_cards(page: Page, panel: Panel, back: gr.Button) -> None:
+    form, undone = page.form, [panel.undo, panel.changed, panel.done]
+    asked = [panel.keys, *panel.asked]
+    changed = [page.run, page.dataset, page.model, page.pending, page.tabs, page.nudge, *undone, *form.inputs]
+    for at, slot in enumerate(panel.slots):
+        slot.use.click(show_errors(_use(page, panel, at)), asked, changed, show_progress="hidden")
+        slot.later.click(show_errors(_later(page, panel, at)), asked, [panel.put_off, *panel.drawn], show_progress="hidden")
 
-    @told
-    def go_back(kept: dict[str, Any]) -> list[Any]:
+    @show_errors
+    def go_back(kept: dict[str, Any]) -> Updates:
         _taken_back(page.advisor, kept.get(ADVICE, ""))
-        filled = [kept.get(name, gr.skip()) for name in form.names]
-        return [kept.get("dataset", gr.skip()), _new(), {}, gr.Column(visible=False), "", *filled]
+        dataset = {page.dataset: kept["dataset"]} if "dataset" in kept else {}
+        return {**dataset, page.nudge: _new(), **panel.forget_change(), **form.updates(kept)}
 
-    page.run.change(lambda: [{}, gr.Column(visible=False), ""], None, undone, show_progress="hidden")  # what was changed is running by now
-    parts["back"].click(go_back, parts["undo"], [page.dataset, page.nudge, *undone, *form.inputs], show_progress="hidden")
+    page.run.change(panel.forget_change, None, undone, show_progress="hidden")  # what was changed is running by now
+    back.click(go_back, panel.undo, [page.dataset, page.nudge, *undone, *form.inputs], show_progress="hidden")
 
 
-def _use(page: Page, at: int) -> Callable[..., list[Any]]:
+def _use(page: Page, panel: Panel, at: int) -> Callable[..., Updates]:
     """Put a note's settings into the plan, or try a failed run again with them."""
-    form, same = page.form, [gr.skip()] * len(page.form.names)
-    nothing = [gr.skip()] * (9 + len(form.names))
 
-    def use(keys: list[str], *values: Any) -> list[Any]:
-        here = Where.of(values)
+    def use(keys: list[str], *values: Any) -> Updates:
+        here = Context.of(values)
         note = _clicked(page, at, keys, here)
         if note is None or not (note.settings or note.data):
-            return nothing
+            return gr.skip()
         if note.data and not note.settings:
-            return _put_right(page, here, note, nothing)
+            return _put_right(page, panel, here, note)
         if note.again:
             started = page.advisor.retry(note.run, asked=True)
             _noted(page.advisor, note, taken=True)
-            return [started, *nothing[1:4], go_to("train"), *nothing[5:]]
-        advice = {ADVICE: _noted(page.advisor, note, taken=True)}
-        change = {name: value for name, value in note.settings.items() if name in form.names}
-        plan = page.lab.job(note.run).plan if note.run else {}
-        dataset = str(plan.get("dataset", ""))
-        if note.run and dataset != here.choice[0] and Path(dataset).exists():  # the plan on the screen is about something else
-            kept = {name: plan.get(name) for name in change}
-            shown_ = [gr.Column(visible=True), applied_html(kept, change)]
-            return [gr.skip(), dataset, plan.get("base_model", gr.skip()), change, go_to("plan"), gr.skip(), kept | advice, *shown_, *same]
-        now = read(form, here.raw)
-        kept = {name: now.get(name) for name in change}
-        filled = [change.get(name, gr.skip()) for name in form.names]
-        return [*nothing[:4], go_to("plan"), _new(), kept | advice, gr.Column(visible=True), applied_html(kept, change), *filled]
+            return {page.run: started, page.tabs: go_to("train")}
+        return _apply(page, panel, here, note)
 
     return use
 
 
-def _put_right(page: Page, here: Where, note: Note, nothing: list[Any]) -> list[Any]:
+def _apply(page: Page, panel: Panel, here: Context, note: Note) -> Updates:
+    """Put a note's settings into the form, or into the next plan where the one on the screen is about something else."""
+    form = page.form
+    advice = {ADVICE: _noted(page.advisor, note, taken=True)}
+    change = {name: value for name, value in note.settings.items() if name in form.names}
+    plan = page.lab.job(note.run).plan if note.run else {}
+    dataset = str(plan.get("dataset", ""))
+    elsewhere = bool(note.run) and dataset != here.choice[0] and Path(dataset).exists()
+    now = plan if elsewhere else read(form, here.raw)
+    kept = {name: now.get(name) for name in change}
+    said = {page.tabs: go_to("plan"), **panel.note_change(applied_html(kept, change), kept | advice)}
+    if elsewhere:
+        model = {page.model: plan["base_model"]} if "base_model" in plan else {}
+        return {page.dataset: dataset, **model, page.pending: change, **said}
+    return {page.nudge: _new(), **form.updates(change), **said}
+
+
+def _put_right(page: Page, panel: Panel, here: Context, note: Note) -> Updates:
     """Change the examples as a note advises, in a new file, and go on with that."""
     plan = page.lab.job(note.run).plan if note.run else page.desk.propose(*here.choice).plan
     advice = page.advisor.put_right(note.data, plan)
     kept = {"dataset": plan["dataset"], ADVICE: _noted(page.advisor, note, taken=True)}
-    return [
-        gr.skip(),
-        advice.path,
-        plan["base_model"],
-        {},
-        go_to("dataset"),
-        gr.skip(),
-        kept,
-        gr.Column(visible=True),
-        put_right_html(advice),
-        *nothing[9:],
-    ]
+    then = {page.dataset: advice.path, page.model: plan["base_model"], page.pending: {}, page.tabs: go_to("dataset")}
+    return then | panel.note_change(put_right_html(advice), kept)
 
 
-def _later(page: Page, at: int) -> Callable[..., list[Any]]:
+def _later(page: Page, panel: Panel, at: int) -> Callable[..., Updates]:
     """Put a note off."""
 
-    def later(keys: list[str], *values: Any) -> list[Any]:
-        here = Where.of(values)
+    def later(keys: list[str], *values: Any) -> Updates:
+        here = Context.of(values)
         note = _clicked(page, at, keys, here)
         if note is None:
-            return [gr.skip()] * (5 + 3 * MOST)
+            return gr.skip()
         _noted(page.advisor, note, taken=False)
         off = [*here.put_off, note.key]
-        return [off, *_draw(page, here, shown(_notes(page, here), off))]
+        return {panel.put_off: off, **_draw(page, panel, here, shown(_notes(page, here), off))}
 
     return later
 
 
-def _clicked(page: Page, at: int, keys: list[str], here: Where) -> Note | None:
+def _clicked(page: Page, at: int, keys: list[str], here: Context) -> Note | None:
     """The note on the card that was clicked, as it is now; None where it is gone."""
     return next((note for note in _notes(page, here) if at < len(keys) and note.key == keys[at]), None)
 

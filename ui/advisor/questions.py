@@ -12,10 +12,10 @@ from typing import Any
 import gradio as gr
 
 from loralab.core.errors import UserError
-from ui.errors import told
-from ui.markup import markup
-from ui.page import Page, run_title
-from ui.words import esc
+from ui.errors import show_errors
+from ui.markup import draw, markup
+from ui.page import Page
+from ui.runs.run_names import run_title
 
 THINKS = "The language model is reading and thinking. What it can say comes here."
 BETWEEN = {"rules": "\n", "model": " "}  # its parts: an answer the rules give is a paragraph, a model's sentences go on
@@ -31,7 +31,7 @@ def question_box(page: Page) -> None:
         answer = markup(elem_id="advice")
         enough = gr.Button("Enough", size="sm", scale=0, min_width=90, visible=False, elem_id="advice-stop")
 
-    @told
+    @show_errors
     def ask(text: str, run: str) -> Iterator[list[Any]]:
         if not text.strip():
             raise UserError("There is no question.", f"Write one, such as “{ASK[0]}”", code="no_question")
@@ -45,7 +45,7 @@ def question_box(page: Page) -> None:
             yield [_answer_html(said, note or (THINKS if thinks else "")), gr.Button(visible=thinks)]
         yield [_answer_html(said, note), gr.Button(visible=False)]
 
-    @told
+    @show_errors
     def stop() -> None:
         page.advisor.assistant.cancel()  # the one that answers now: it may have been changed
 
@@ -55,7 +55,9 @@ def question_box(page: Page) -> None:
         typed = chip.click(lambda text=text: text, None, question, show_progress="hidden")
         answering.append(typed.then(ask, asked, shown, show_progress="hidden"))
     enough.click(stop, None, None, show_progress="hidden")
-    page.run.change(told(lambda run: _about(page, run)), page.run, [box, question, *shown], show_progress="hidden", cancels=answering)
+    page.run.change(
+        show_errors(lambda run: _about(page, run)), page.run, [box, question, *shown], show_progress="hidden", cancels=answering
+    )
 
 
 def _about(page: Page, run: str) -> list[Any]:
@@ -67,11 +69,5 @@ def _about(page: Page, run: str) -> list[Any]:
 
 def _answer_html(said: dict[str, str], note: str) -> str:
     """The rules' words, then a model's own in a box that says so."""
-    paragraphs = "".join(f"<p>{esc(part)}</p>" for part in said["rules"].split("\n") if part.strip())
-    model = (
-        f'<div class="of-model"><span class="pill quiet">in the language model’s own words</span><p>{esc(said["model"])}</p></div>'
-        if said["model"]
-        else ""
-    )
-    why = f'<p class="fine">{esc(note)}</p>' if note else ""
-    return f'<div class="advice" aria-live="polite">{paragraphs}{model}{why}</div>'
+    paragraphs = [part for part in said["rules"].split("\n") if part.strip()]
+    return draw("advisor", "answer", paragraphs, said["model"], note)

@@ -17,14 +17,14 @@ FRESH = 5.0  # seconds after its beginning in which windows are taken along
 TRIED = "A run failed and is tried again with other settings: what was changed is told here."
 
 
-class Tending:
+class AutoRetry:
     """One for all windows of an app."""
 
     def __init__(self, advisor: Advisor) -> None:
         self.advisor = advisor
         self._next: dict[str, tuple[str, float]] = {}  # run -> the run that goes on from it, and since when
 
-    def look(self) -> str:
+    def start_due(self) -> str:
         """Begin what is to be begun; what a person should hear of it."""
         news: list[str] = []
         for run in self.advisor.tend():

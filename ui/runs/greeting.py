@@ -13,9 +13,10 @@ import gradio as gr
 from advisor.repair.tries import try_of
 from loralab.core.events import RunView
 from loralab.lab import Lab
-from ui.errors import told
+from ui.errors import show_errors
 from ui.markup import draw, markup
 from ui.page import Page, go_to
+from ui.runs.run_names import run_title
 from ui.settings import Settings, read_settings, remember
 from ui.words import count
 
@@ -47,18 +48,18 @@ def greeting(page: Page) -> Greeting:
             on = gr.Button("Go on with it", variant="primary", scale=0, min_width=180, elem_id="go-on")
             later = gr.Button("Not now", scale=0, min_width=120, elem_id="not-now")
 
-    @told
+    @show_errors
     def go_on(run: str) -> list[Any]:
         if not page.lab.view(run).active:  # the live view's own button may have been quicker
             page.lab.resume(run)
         return [run, go_to("train"), gr.Column(visible=False)]
 
-    @told
+    @show_errors
     def put_off() -> Any:
         put_off_all(page.lab)
         return gr.Column(visible=False)
 
-    @told
+    @show_errors
     def look_again(run: str) -> Any:
         return gr.Column(visible=False) if run and page.lab.view(run).active else gr.skip()
 
@@ -74,9 +75,7 @@ def greet(lab: Lab) -> tuple[str, list[Any]]:
     if not lost:
         return "", [gr.Column(visible=False), "", ""]
     view = lost[0]
-    plan = lab.job(view.run).plan
-    title = str(plan.get("title") or str(plan.get("dataset", "")).rpartition("/")[2] or view.run)
-    return view.run, [gr.Column(visible=True), greeting_html(view, title, len(lost) - 1), view.run]
+    return view.run, [gr.Column(visible=True), greeting_html(view, run_title(lab, view.run), len(lost) - 1), view.run]
 
 
 def lost_runs(lab: Lab, settings: Settings) -> list[RunView]:

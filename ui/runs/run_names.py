@@ -22,9 +22,14 @@ def spoken(lab: Lab, text: str) -> str:
     return _RUN.sub(lambda found: _named(known[found[0]]) if found[0] in known else _gone(lab, found[0]), text)
 
 
-def name_of(row: dict[str, Any]) -> str:
-    """The title of a run of `Lab.runs`, or the name of its file of examples."""
-    return str(row.get("title") or str(row.get("dataset") or "").rpartition("/")[2] or row["id"])
+def name_of(row: dict[str, Any], run: str = "") -> str:
+    """The title of a run of `Lab.runs` or of a plan, or the name of its file of examples."""
+    return str(row.get("title") or str(row.get("dataset") or "").rpartition("/")[2] or run or row.get("id", ""))
+
+
+def run_title(lab: Lab, run: str) -> str:
+    """What a person knows a run by."""
+    return name_of(lab.job(run).plan, run) if run else ""
 
 
 def when(started: Any) -> str:

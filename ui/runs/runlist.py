@@ -11,10 +11,8 @@ from typing import Any
 import gradio as gr
 
 from loralab.core.errors import UserError
-from loralab.lab import Lab
-from loralab.machine.gpu import Gpu
-from loralab.runs.queue import QueueEntry
-from ui.errors import told
+from loralab.lab import Gpu, Lab, QueueEntry
+from ui.errors import show_errors
 from ui.markup import draw, markup
 from ui.page import Page
 from ui.runs.run_names import name_of, when
@@ -28,14 +26,14 @@ BUSY = ("waiting", "running")
 def run_list(page: Page) -> None:
     """Draw the list; a click makes that run the current one in every tab, or moves a waiting one."""
     seen = gr.State("")  # what is on the screen already, so that nothing is sent twice
-    listing = markup(told(lambda: _listed(page, "")), elem_id="runs")
+    listing = markup(show_errors(lambda: _listed(page, "")), elem_id="runs")
 
-    @told
+    @show_errors
     def refresh(run: str, shown: str) -> list[Any]:
         now = _listed(page, run)
         return [gr.skip(), gr.skip()] if now == shown else [now, now]
 
-    @told
+    @show_errors
     def pick(run: str, event: gr.EventData) -> list[Any]:
         verb, _, name = str(event.pick).rpartition(":")
         chosen = act(page.lab, verb, name) or run

@@ -8,29 +8,30 @@ Why: a cell was deleted or inserted in one column of a spreadsheet only, so that
 What to do: move the answers back by that many rows, which can be done for you, or put the missing cell back in the spreadsheet.
 """
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Evidence, Fix, Found
-from advisor.rules import Rule
+from advisor.rules import Case, Found, advice, fact, rule
 
-FEWEST, MOST = 15, 0.2  # ties at one distance, and of all ties
-OWN = 0.3  # a slip in the last part of a file leaves the first in order
+MIN_TIES, MIN_SHARE = 15, 0.2  # ties at one distance, and of all ties
+MIN_TIMES_OWN = 0.3  # a slip in the last part of a file leaves the first in order
 
 
+@rule("R86", "data", "error", "propose", before=True)
 def check(case: Case) -> Found | None:
     """Rare words tie questions to the answers a fixed number of rows further on."""
     facts = case.facts
-    if facts is None or facts.slip_ties < FEWEST or facts.slip_ties < MOST * facts.ties or facts.slip_ties < facts.own_ties * OWN:
+    if (
+        facts is None
+        or facts.slip_ties < MIN_TIES
+        or facts.slip_ties < MIN_SHARE * facts.ties
+        or facts.slip_ties < facts.own_ties * MIN_TIMES_OWN
+    ):
         return None
     side = "below" if facts.slip > 0 else "above"
     where = f"{abs(facts.slip)} {'row' if abs(facts.slip) == 1 else 'rows'} {side} it"
     evidence = (
-        Evidence(what="questions tied to an answer by a word that stands in no other", value=facts.ties),
-        Evidence(what="of these, tied to their own answer", value=facts.own_ties),
-        Evidence(what=f"of these, tied to the answer {abs(facts.slip)} rows {side}", value=facts.slip_ties),
+        fact("questions tied to an answer by a word that stands in no other", facts.ties),
+        fact("of these, tied to their own answer", facts.own_ties),
+        fact(f"of these, tied to the answer {abs(facts.slip)} rows {side}", facts.slip_ties),
     )
     words = f"{facts.slip_ties:,} of {facts.ties:,} questions share a rare word with the answer {where}, {facts.own_ties:,} with their own."
-    fix = Fix(words=f"Move the answers back by {abs(facts.slip)}.", data="realign", rows=facts.n_train)
-    return Found(confidence=0.95, words=words, evidence=evidence, fixes=(fix,))
-
-
-RULE = Rule("R86", "data", "The column of answers has slipped against the questions", "error", "propose", check, before=True)
+    fix = advice(f"Move the answers back by {abs(facts.slip)}.", "realign", facts.n_train)
+    return Found(0.95, words, evidence, (fix,))

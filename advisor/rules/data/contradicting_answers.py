@@ -8,39 +8,32 @@ to one question are normal.
 What to do: decide for one answer where only one is right, and remove the others.
 """
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Evidence, Fix, Found
-from advisor.rules import Rule
-from advisor.rules._examples import SMALL, examples, seen
+from advisor.rules import Case, Found, advice, fact, rule
+from advisor.rules._examples import SMALL_CONFIDENCE, examples, seen
 
-SOME, MANY = 0.02, 0.1  # of classified texts
-TALK = 0.5  # of free answers: many are normal
-ONE = 0.05  # a question that more examples share is an instruction, not a question
+MIN_SHARE, ALARM_SHARE = 0.02, 0.1  # of classified texts
+ALARM_SHARE_OF_TALK = 0.5  # of free answers: many are normal
+MAX_SHARE_OF_ONE = 0.05  # a question that more examples share is an instruction, not a question
 
 
+@rule("R84", "data", "warning", "propose", before=True)
 def check(case: Case) -> Found | None:
     """Share of the examples that ask what was asked before and answer otherwise."""
     facts = case.facts
-    if facts is None or not facts.n_train or facts.same_question > max(20, ONE * facts.n_train):
+    if facts is None or not facts.n_train or facts.same_question > max(20, MAX_SHARE_OF_ONE * facts.n_train):
         return None
     part = facts.questions_repeated / facts.n_train
     sorted_texts = facts.classes > 1
-    if facts.questions_repeated < 2 or part < SOME:
+    if facts.questions_repeated < 2 or part < MIN_SHARE:
         return None
-    evidence = (
-        seen(facts, "questions_repeated", "examples whose question had another answer before"),
-        Evidence(what="classes", value=facts.classes),
-    )
+    evidence = (seen(facts, "questions_repeated", "examples whose question had another answer before"), fact("classes", facts.classes))
     words = f"{examples(facts.questions_repeated)} of {facts.n_train:,} answer a question that an earlier one answers otherwise."
-    fix = Fix(words="Keep one answer to each question.", data="drop_contradicting", rows=facts.questions_repeated)
-    loud = part >= (MANY if sorted_texts else TALK)
+    fix = advice("Keep one answer to each question.", "drop_contradicting", facts.questions_repeated)
+    loud = part >= (ALARM_SHARE if sorted_texts else ALARM_SHARE_OF_TALK)
     return Found(
-        confidence=min(0.95, 0.7 + part) if sorted_texts else 0.5 if loud else SMALL + part / 2,
-        words=words,
-        evidence=evidence,
-        fixes=(fix,),
+        min(0.95, 0.7 + part) if sorted_texts else 0.5 if loud else SMALL_CONFIDENCE + part / 2,
+        words,
+        evidence,
+        (fix,),
         severity="warning" if loud else "info",
     )
-
-
-RULE = Rule("R84", "data", "The same question is answered in different ways", "warning", "propose", check, before=True)

@@ -9,25 +9,19 @@ What to do: take them apart into questions and answers; the app does it in a new
 leave them as they are.
 """
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Fix, Found
-from advisor.rules import Rule
+from advisor.rules import Case, Found, advice, rule
 from advisor.rules._examples import examples, seen, share
 
-MOST = 0.5  # of the examples: below this they are quotations in texts
+MIN_SHARE = 0.5  # of the examples: below this they are quotations in texts
 
 
+@rule("R101", "data", "warning", "propose", before=True)
 def check(case: Case) -> Found | None:
     """Whether most examples are texts that hold questions and answers."""
     facts = case.facts
-    if facts is None or not facts.plain or facts.written_down < 2 or share(facts, "written_down") < MOST:
+    if facts is None or not facts.plain or facts.written_down < 2 or share(facts, "written_down") < MIN_SHARE:
         return None
     part = share(facts, "written_down")
     words = f"{examples(facts.written_down)} of {facts.n_train:,} are texts that hold a conversation, and are read as plain text."
-    fix = Fix(words="Take them apart into questions and answers.", data="restructure", rows=facts.written_down)
-    return Found(
-        confidence=0.5 + 0.4 * part, words=words, evidence=(seen(facts, "written_down", "conversations written down"),), fixes=(fix,)
-    )
-
-
-RULE = Rule("R101", "data", "The texts are conversations written down", "warning", "propose", check, before=True)
+    fix = advice("Take them apart into questions and answers.", "restructure", facts.written_down)
+    return Found(0.5 + 0.4 * part, words, (seen(facts, "written_down", "conversations written down"),), (fix,))

@@ -7,16 +7,15 @@ Why: rows without an answer are left out on reading, but placeholders are words 
 What to do: remove these rows or write real answers.
 """
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Evidence, Fix, Found
-from advisor.rules import Rule
+from advisor.rules import Case, Found, advice, fact, rule
 from advisor.rules._examples import examples, seen, share
 
-MANY = 0.05
-FEW = 0.01
+ALARM_SHARE = 0.05
+MIN_SHARE = 0.01
 EMPTY, ANSWER = "is empty", "answer"  # in the reason for which a row is left out: loralab/datasets/examples.py
 
 
+@rule("R64", "data", "warning", "propose", before=True)
 def check(case: Case) -> Found | None:
     """Answers without a word or with a placeholder only; also those that were left out for it when the file was read."""
     facts = case.facts
@@ -32,25 +31,22 @@ def check(case: Case) -> Found | None:
     evidence = (
         seen(facts, "hollow", "answers of a placeholder only"),
         seen(facts, "empty", "answers without a word"),
-        *((Evidence(what="empty answers after training", value=silent.after),) if silent and worse else ()),
+        *((fact("empty answers after training", silent.after),) if silent and worse else ()),
     )
     words = f"{examples(number)} of {facts.n_train:,} have an answer that says nothing."
-    fix = Fix(words="Remove the examples whose answer says nothing.", data="drop_empty", rows=number)
-    loud = part >= MANY or worse
-    return Found(confidence=min(0.95, 0.6 + part), words=words, evidence=evidence, fixes=(fix,), severity="warning" if loud else "info")
+    fix = advice("Remove the examples whose answer says nothing.", "drop_empty", number)
+    loud = part >= ALARM_SHARE or worse
+    return Found(min(0.95, 0.6 + part), words, evidence, (fix,), severity="warning" if loud else "info")
 
 
 def _lost(case: Case, rows: list[int]) -> Found | None:
     """All of them were left out already: what is missing is what they should have taught."""
     read = case.profile.n_read if case.profile else 0
     part = len(rows) / max(1, read)
-    if not rows or part < FEW:
+    if not rows or part < MIN_SHARE:
         return None
-    evidence = (Evidence(what="examples left out because their answer is empty", value=len(rows), rows=tuple(rows[:20])),)
+    evidence = (fact("examples left out because their answer is empty", len(rows), rows=tuple(rows[:20])),)
     words = f"{len(rows):,} of {read:,} rows have no answer and are left out."
-    fix = Fix(words="Fill in the missing answers, or choose another column for them.", rows=len(rows))
-    loud = part >= MANY
-    return Found(confidence=min(0.95, 0.6 + part), words=words, evidence=evidence, fixes=(fix,), severity="warning" if loud else "info")
-
-
-RULE = Rule("R64", "data", "Answers that say nothing are among the examples", "warning", "propose", check, before=True)
+    fix = advice("Fill in the missing answers, or choose another column for them.", rows=len(rows))
+    loud = part >= ALARM_SHARE
+    return Found(min(0.95, 0.6 + part), words, evidence, (fix,), severity="warning" if loud else "info")

@@ -7,11 +7,10 @@ Why: the file was saved again after it was opened here.
 What to do: open it again. A run always learns from the file as it is when it begins.
 """
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Evidence, Fix, Found
-from advisor.rules import Rule
+from advisor.rules import Case, Found, advice, fact, rule
 
 
+@rule("R67", "data", "info", "inform", before=True)
 def check(case: Case) -> Found | None:
     """The content id of the profile is not that of what would be learned from; only where all of it was read."""
     facts, profile = case.facts, case.profile
@@ -20,11 +19,8 @@ def check(case: Case) -> Found | None:
     if profile.path != case.plan.dataset or profile.roles != (case.text.roles or profile.roles):
         return None
     evidence = (
-        Evidence(what="examples when it was looked at", value=profile.n_kept),
-        Evidence(what="examples now", value=facts.n_train + facts.n_heldout + facts.unlearned),
+        fact("examples when it was looked at", profile.n_kept),
+        fact("examples now", facts.n_train + facts.n_heldout + facts.unlearned),
     )
     words = "The file is not the one that was looked at: its content changed."
-    return Found(confidence=0.9, words=words, evidence=evidence, fixes=(Fix(words="Open the file again."),))
-
-
-RULE = Rule("R67", "data", "The file of examples changed since it was looked at", "info", "inform", check, before=True)
+    return Found(0.9, words, evidence, (advice("Open the file again."),))

@@ -7,29 +7,22 @@ Why: with a handful of examples to test on, one that happens to be easy decides.
 What to do: add examples, or keep a larger share of them aside. Nothing is wrong with the training itself.
 """
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Evidence, Fix, Found
-from advisor.rules import Rule
+from advisor.rules import Case, Found, advice, change, fact, rule
 
-FEW = 30
-LARGER = 0.2
+MIN_HELDOUT = 30
+LARGER_SHARE = 0.2
 
 
+@rule("R68", "data", "info", "propose", before=True)
 def check(case: Case) -> Found | None:
-    """Fewer than FEW held-out examples."""
+    """Fewer than MIN_HELDOUT held-out examples."""
     facts = case.facts
-    if facts is None or not 0 < facts.n_heldout < FEW:
+    if facts is None or not 0 < facts.n_heldout < MIN_HELDOUT:
         return None
     verdict = case.signals.final.verdict if case.signals.final else ""
-    evidence = (
-        Evidence(what="examples kept aside", value=facts.n_heldout),
-        *((Evidence(what="verdict", value=verdict),) if verdict else ()),
-    )
+    evidence = (fact("examples kept aside", facts.n_heldout), *((fact("verdict", verdict),) if verdict else ()))
     words = f"{facts.n_heldout} examples are kept aside to test on: enough to see a large difference, not a small one."
-    fixes = [Fix(words="Add examples.", data="add", rows=FEW - facts.n_heldout)]
-    if case.plan.heldout_share < LARGER and facts.n_train >= 100:
-        fixes.insert(0, Fix(words=f"Keep {LARGER:.0%} of the examples aside.", settings={"heldout_share": LARGER}))
-    return Found(confidence=0.8 if verdict == "cannot tell yet" else 0.5, words=words, evidence=evidence, fixes=tuple(fixes))
-
-
-RULE = Rule("R68", "data", "Too few examples are kept aside to tell a small gain from chance", "info", "propose", check, before=True)
+    fixes = [advice("Add examples.", "add", MIN_HELDOUT - facts.n_heldout)]
+    if case.plan.heldout_share < LARGER_SHARE and facts.n_train >= 100:
+        fixes.insert(0, change(f"Keep {LARGER_SHARE:.0%} of the examples aside.", heldout_share=LARGER_SHARE))
+    return Found(0.8 if verdict == "cannot tell yet" else 0.5, words, evidence, fixes)

@@ -7,14 +7,13 @@ Why: the file was once opened or saved in the wrong encoding, mostly by a spread
 What to do: export the file again as UTF-8 from where it comes from, or leave these rows out.
 """
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Fix, Found
-from advisor.rules import Rule
+from advisor.rules import Case, Found, advice, rule
 from advisor.rules._examples import examples, seen, share
 
-MANY = 0.05
+ALARM_SHARE = 0.05
 
 
+@rule("R88", "data", "warning", "propose", before=True)
 def check(case: Case) -> Found | None:
     """Examples with garbled or lost letters."""
     facts = case.facts
@@ -23,16 +22,13 @@ def check(case: Case) -> Found | None:
     part = share(facts, "garbled")
     words = f"{examples(facts.garbled)} of {facts.n_train:,} hold garbled letters."
     fixes = (
-        Fix(words="Save the file again as UTF-8 from where it comes from.", rows=facts.garbled),
-        Fix(words="Leave these examples out.", data="drop_garbled", rows=facts.garbled),
+        advice("Save the file again as UTF-8 from where it comes from.", rows=facts.garbled),
+        advice("Leave these examples out.", "drop_garbled", facts.garbled),
     )
     return Found(
-        confidence=min(0.95, 0.7 + part),
-        words=words,
-        evidence=(seen(facts, "garbled", "examples with garbled letters"),),
-        fixes=fixes,
-        severity="warning" if part >= MANY else "info",
+        min(0.95, 0.7 + part),
+        words,
+        (seen(facts, "garbled", "examples with garbled letters"),),
+        fixes,
+        severity="warning" if part >= ALARM_SHARE else "info",
     )
-
-
-RULE = Rule("R88", "data", "Letters of the examples are garbled", "warning", "propose", check, before=True)

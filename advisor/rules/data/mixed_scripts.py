@@ -8,12 +8,11 @@ elsewhere, the model learns to switch.
 What to do: look at these rows, and remove them if they do not belong there.
 """
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Evidence, Fix, Found
-from advisor.rules import Rule
+from advisor.rules import Case, Found, advice, fact, rule
 from advisor.rules._examples import examples, seen, share
 
 
+@rule("R89", "data", "warning", "propose", before=True)
 def check(case: Case) -> Found | None:
     """Answers in other letters than most; an alarm only where the verdict saw the wrong language."""
     facts = case.facts
@@ -26,12 +25,9 @@ def check(case: Case) -> Found | None:
         return None  # a file of two languages is one on purpose
     evidence = (
         seen(facts, "odd_script", "answers in other letters than most"),
-        Evidence(what="kinds of letters", value=facts.scripts),
-        *((Evidence(what="answers in the wrong language after training", value=score.after),) if score and worse else ()),
+        fact("kinds of letters", facts.scripts),
+        *((fact("answers in the wrong language after training", score.after),) if score and worse else ()),
     )
     words = f"{examples(facts.odd_script)} of {facts.n_train + facts.n_heldout:,} are answered in other letters than the rest."
-    fix = Fix(words="Leave these examples out.", data="drop_odd_script", rows=facts.odd_script)
-    return Found(confidence=0.75 if worse else 0.5, words=words, evidence=evidence, fixes=(fix,), severity="warning" if worse else "info")
-
-
-RULE = Rule("R89", "data", "Some answers are written in other letters than the rest", "warning", "propose", check, before=True)
+    fix = advice("Leave these examples out.", "drop_odd_script", facts.odd_script)
+    return Found(0.75 if worse else 0.5, words, evidence, (fix,), severity="warning" if worse else "info")

@@ -9,14 +9,13 @@ What to do: remove the near copies and train again; the result on the rest can b
 the verdict with that in mind.
 """
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Evidence, Fix, Found
-from advisor.rules import Rule
-from advisor.rules._examples import SMALL, examples, seen
+from advisor.rules import Case, Found, advice, fact, rule
+from advisor.rules._examples import SMALL_CONFIDENCE, examples, seen
 
-SOME, MANY = 0.05, 0.2  # of the held-out examples
+MIN_SHARE, ALARM_SHARE = 0.05, 0.2  # of the held-out examples
 
 
+@rule("R63", "data", "warning", "propose", before=True)
 def check(case: Case) -> Found | None:
     """Share of the held-out examples with a near copy among those learned from."""
     facts = case.facts
@@ -24,17 +23,14 @@ def check(case: Case) -> Found | None:
         return None
     number = facts.near_shared + facts.shared
     part = number / facts.n_heldout
-    if number < 2 or part < SOME:
+    if number < 2 or part < MIN_SHARE:
         return None
     evidence = (
         seen(facts, "near_shared", "held-out examples with a near copy among those learned from"),
-        Evidence(what="held-out examples", value=facts.n_heldout),
+        fact("held-out examples", facts.n_heldout),
         seen(facts, "near_repeated", "near copies among those learned from"),
     )
     words = f"{examples(number)} of {facts.n_heldout:,} held out are nearly the same as one that is learned from."
-    fix = Fix(words="Remove examples that are nearly the same.", data="drop_near_copies", rows=number + facts.near_repeated)
-    sure = min(0.95, (0.5 if part >= MANY else SMALL) + part / 2)
-    return Found(confidence=sure, words=words, evidence=evidence, fixes=(fix,), severity="warning" if part >= MANY else "info")
-
-
-RULE = Rule("R63", "data", "Held-out examples are nearly the same as some that are learned from", "warning", "propose", check, before=True)
+    fix = advice("Remove examples that are nearly the same.", "drop_near_copies", number + facts.near_repeated)
+    sure = min(0.95, (0.5 if part >= ALARM_SHARE else SMALL_CONFIDENCE) + part / 2)
+    return Found(sure, words, evidence, (fix,), severity="warning" if part >= ALARM_SHARE else "info")

@@ -7,28 +7,24 @@ Why: files that were put together from others often hold the same rows several t
 What to do: remove the copies. (Copies are never used for learning and testing at once, so the verdict stays honest.)
 """
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Evidence, Fix, Found
-from advisor.rules import Rule
-from advisor.rules._examples import SMALL, examples, seen
+from advisor.rules import Case, Found, advice, fact, rule
+from advisor.rules._examples import SMALL_CONFIDENCE, examples, seen
 
-SOME, MANY = 0.05, 0.3
+MIN_SHARE, ALARM_SHARE = 0.05, 0.3
 
 
+@rule("R83", "data", "warning", "propose", before=True)
 def check(case: Case) -> Found | None:
     """Share of the training examples that repeat an earlier one."""
     facts = case.facts
     if facts is None or not facts.n_train:
         return None
     part = facts.repeated / facts.n_train
-    if part < SOME:
+    if part < MIN_SHARE:
         return None
     left = facts.n_train - facts.repeated
-    evidence = (seen(facts, "repeated", "examples that repeat an earlier one"), Evidence(what="different examples", value=left))
+    evidence = (seen(facts, "repeated", "examples that repeat an earlier one"), fact("different examples", left))
     words = f"{examples(facts.repeated)} of {facts.n_train:,} to learn from are copies; {left:,} {'is' if left == 1 else 'are'} different."
-    fix = Fix(words="Remove the copies.", data="deduplicate", rows=facts.repeated)
-    sure = min(0.95, (0.5 if part >= MANY else SMALL) + part / 2)
-    return Found(confidence=sure, words=words, evidence=evidence, fixes=(fix,), severity="warning" if part >= MANY else "info")
-
-
-RULE = Rule("R83", "data", "The same examples stand in the file again and again", "warning", "propose", check, before=True)
+    fix = advice("Remove the copies.", "deduplicate", facts.repeated)
+    sure = min(0.95, (0.5 if part >= ALARM_SHARE else SMALL_CONFIDENCE) + part / 2)
+    return Found(sure, words, evidence, (fix,), severity="warning" if part >= ALARM_SHARE else "info")

@@ -8,21 +8,17 @@ What to do: add examples, at best from real use; a few hundred that are right be
 giving the model the text beside the question works better than training.
 """
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Evidence, Fix, Found
-from advisor.rules import Rule
+from advisor.rules import Case, Found, advice, fact, rule
 
-FEW = 50  # Soup: least rows for training
+MIN_ROWS = 50  # Soup: least rows for training
 
 
+@rule("R66", "data", "warning", "propose", before=True)
 def check(case: Case) -> Found | None:
-    """Fewer than FEW examples are learned from."""
-    if case.facts is None or not 0 < case.facts.n_train < FEW:
+    """Fewer than MIN_ROWS examples are learned from."""
+    if case.facts is None or not 0 < case.facts.n_train < MIN_ROWS:
         return None
     n = case.facts.n_train
     words = f"There are {n} examples to learn from: enough for a tone, hardly for facts."
-    fix = Fix(words=f"Add examples until there are at least {FEW}.", data="add", rows=n)
-    return Found(confidence=0.6, words=words, evidence=(Evidence(what="examples to learn from", value=n),), fixes=(fix,))
-
-
-RULE = Rule("R66", "data", "There are too few examples to learn more than a tone", "warning", "propose", check, before=True)
+    fix = advice(f"Add examples until there are at least {MIN_ROWS}.", "add", n)
+    return Found(0.6, words, (fact("examples to learn from", n),), (fix,))

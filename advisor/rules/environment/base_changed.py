@@ -7,9 +7,7 @@ Why: an adapter only fits the very model it was trained on. The model's folder w
 What to do: download the base model again, or put it back where it was. If the new one is meant, start a new run on it.
 """
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Fix, Found
-from advisor.rules import Rule
+from advisor.rules import Case, Found, advice, rule
 from advisor.rules._examples import code, last_words
 
 CODES = {
@@ -25,13 +23,11 @@ CODES = {
 }
 
 
+@rule("R98", "environment", "error", "inform", tasks=None)
 def check(case: Case) -> Found | None:
     """The run ended with one of these words."""
     words = CODES.get(code(case))
     if words is None:
         return None
-    fixes = (Fix(words="Download the base model again."), Fix(words="Start a new run on the model there is."))
-    return Found(confidence=0.97, words=words, evidence=(last_words(case),), fixes=fixes)
-
-
-RULE = Rule("R98", "environment", "The base model is gone, damaged or not the one the run began with", "error", "inform", check, tasks=None)
+    fixes = (advice("Download the base model again."), advice("Start a new run on the model there is."))
+    return Found(0.97, words, (last_words(case),), fixes)

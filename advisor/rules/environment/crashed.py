@@ -8,19 +8,15 @@ What to do: resume it: it goes on from its last safety copy. If it crashes again
 launch.py again so that it repairs the installation, and have the memory tested.
 """
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Evidence, Fix, Found
-from advisor.rules import Rule
+from advisor.rules import Case, Found, advice, fact, rule
 from advisor.rules._examples import code, last_words
 
 
+@rule("R100", "environment", "error", "inform", tasks=None)
 def check(case: Case) -> Found | None:
     """The process ended by a signal or an exit code that nobody chose."""
     if code(case) != "crashed" or case.view is None:
         return None
-    evidence = (last_words(case), Evidence(what="updates made", value=case.view.step))
-    fixes = (Fix(words="Resume it."), Fix(words="Update the graphics driver, and start launch.py again."))
-    return Found(confidence=0.7, words="The training process crashed in native code.", evidence=evidence, fixes=fixes)
-
-
-RULE = Rule("R100", "environment", "The training process crashed", "error", "inform", check, tasks=None)
+    evidence = (last_words(case), fact("updates made", case.view.step))
+    fixes = (advice("Resume it."), advice("Update the graphics driver, and start launch.py again."))
+    return Found(0.7, "The training process crashed in native code.", evidence, fixes)

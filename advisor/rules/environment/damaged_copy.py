@@ -9,20 +9,16 @@ What to do: nothing: the run goes on from the copy before. Where it happens agai
 folders that are synchronised.
 """
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Evidence, Fix, Found
-from advisor.rules import Rule
+from advisor.rules import Case, Found, advice, fact, rule
 
 
+@rule("R97", "environment", "info", "inform", tasks=None)
 def check(case: Case) -> Found | None:
     """The run put a copy aside that was not what had been written."""
     told = case.signals.incidents("damaged_copy")
     if not told:
         return None
-    evidence = tuple(Evidence(what="what the run found", step=one.step, line=one.text) for one in told[:3])
+    evidence = tuple(fact("what the run found", step=one.step, line=one.text) for one in told[:3])
     words = f"A safety copy could not be read; the run went on from update {told[-1].step:,}."
-    fix = Fix(words="Keep the workspace out of synchronised folders, and have the disk checked if it happens again.")
-    return Found(confidence=0.95, words=words, evidence=evidence, fixes=(fix,), severity="warning" if len(told) > 1 else "info")
-
-
-RULE = Rule("R97", "environment", "A safety copy was damaged", "info", "inform", check, tasks=None)
+    fix = advice("Keep the workspace out of synchronised folders, and have the disk checked if it happens again.")
+    return Found(0.95, words, evidence, (fix,), severity="warning" if len(told) > 1 else "info")

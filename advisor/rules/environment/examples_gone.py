@@ -7,9 +7,7 @@ Why: the file was moved, renamed or changed, or lies on a drive that is not conn
 What to do: put it back, or open the file where it is now and start again.
 """
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Evidence, Fix, Found
-from advisor.rules import Rule
+from advisor.rules import Case, Found, advice, fact, rule
 from advisor.rules._examples import code, last_words
 
 CODES = frozenset(
@@ -31,13 +29,11 @@ CODES = frozenset(
 )
 
 
+@rule("R99", "environment", "error", "inform", tasks=None)
 def check(case: Case) -> Found | None:
     """The run ended while it read its examples."""
     if code(case) not in CODES or case.ran:
         return None
-    evidence = (Evidence(what="file of examples", value=case.plan.dataset), last_words(case))
-    fix = Fix(words="Open the file where it is now, and start again.")
-    return Found(confidence=0.95, words="The examples could not be read.", evidence=evidence, fixes=(fix,))
-
-
-RULE = Rule("R99", "environment", "The file of examples cannot be read any more", "error", "inform", check, tasks=None)
+    evidence = (fact("file of examples", case.plan.dataset), last_words(case))
+    fix = advice("Open the file where it is now, and start again.")
+    return Found(0.95, "The examples could not be read.", evidence, (fix,))

@@ -11,14 +11,13 @@ starting launch.py again repairs it.
 
 import re
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Evidence, Fix, Found
-from advisor.rules import Rule
+from advisor.rules import Case, Found, advice, change, fact, rule
 from advisor.rules._examples import code, last_words
 
 _ABSENT = re.compile(r"(?:ModuleNotFoundError|ImportError): .{1,160}")
 
 
+@rule("R96", "environment", "error", "propose")
 def check(case: Case) -> Found | None:
     """A code that names a package, an import that failed, or a process that never spoke."""
     ended = code(case)
@@ -26,20 +25,15 @@ def check(case: Case) -> Found | None:
     absent = _ABSENT.findall(case.log) if failed and not case.ran else []
     if not (ended in ("no_bitsandbytes", "dead_at_start") or (absent and ended in ("unexpected", "crashed"))):
         return None
-    evidence = (last_words(case), *((Evidence(what="the end of its log", line=absent[-1]),) if absent else ()))
+    evidence = (last_words(case), *((fact("the end of its log", line=absent[-1]),) if absent else ()))
     if ended == "no_bitsandbytes":
         without = {"precision": "bf16"} if case.plan.precision == "nf4" else {}
         without |= {"optimizer": "adamw"} if case.text.optimizer == "adamw_8bit" else {}
         fixes = (
-            Fix(words="Do without it: " + " and ".join(f"{name} {value}" for name, value in without.items()) + ".", settings=without),
-            Fix(words="Run: pip install bitsandbytes."),
+            change("Do without it: " + " and ".join(f"{name} {value}" for name, value in without.items()) + ".", **without),
+            advice("Run: pip install bitsandbytes."),
         )
-        return Found(confidence=0.97, words="This plan needs the package bitsandbytes.", evidence=evidence, fixes=fixes)
-    fixes = (Fix(words="Start launch.py again: it repairs the installation."), Fix(words="Run: python -m loralab doctor."))
+        return Found(0.97, "This plan needs the package bitsandbytes.", evidence, fixes)
+    fixes = (advice("Start launch.py again: it repairs the installation."), advice("Run: python -m loralab doctor."))
     words = "A part of the installation is missing." if absent else "The process ended before it could say anything."
-    return Found(confidence=0.9 if absent else 0.7, words=words, evidence=evidence, fixes=fixes)
-
-
-RULE = Rule(
-    "R96", "environment", "A package that this plan needs is not installed, or the installation is damaged", "error", "propose", check
-)
+    return Found(0.9 if absent else 0.7, words, evidence, fixes)

@@ -8,30 +8,26 @@ holds a file. A disk that is breaking down says the same.
 What to do: choose another workspace folder with --home, or change the folder's rights; then start again.
 """
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Evidence, Fix, Found
-from advisor.rules import Rule
+from advisor.rules import Case, Found, advice, fact, rule
 from advisor.rules._examples import code, last_words
 
 CODES = ("no_permission", "disk_error")
 
 
+@rule("R92", "environment", "error", "inform", tasks=None)
 def check(case: Case) -> Found | None:
     """A write was refused, for another reason than want of room."""
     told = case.signals.incidents(*CODES)
     ended = code(case) in CODES
     if not told and not ended:
         return None
-    evidence = tuple(Evidence(what="what the run found", step=one.step, line=one.text) for one in told[:3])
+    evidence = tuple(fact("what the run found", step=one.step, line=one.text) for one in told[:3])
     words = "A folder of the workspace could not be written to." + ("" if ended else " The run went on without some of its safety copies.")
-    fix = Fix(words="Choose another workspace folder with --home, or change the folder's rights.")
+    fix = advice("Choose another workspace folder with --home, or change the folder's rights.")
     return Found(
-        confidence=0.95 if ended else 0.8,
-        words=words,
-        evidence=(*evidence, *((last_words(case),) if ended else ())),
-        fixes=(fix,),
+        0.95 if ended else 0.8,
+        words,
+        (*evidence, *((last_words(case),) if ended else ())),
+        (fix,),
         severity="error" if ended else "warning",
     )
-
-
-RULE = Rule("R92", "environment", "The workspace cannot be written to", "error", "inform", check, tasks=None)

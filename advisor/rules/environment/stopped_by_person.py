@@ -7,12 +7,11 @@ Why: it was asked to. Nothing went wrong.
 What to do: resume it to go on where it was; where it was ended at once, it goes on from the last safety copy.
 """
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Evidence, Fix, Found
-from advisor.rules import Rule
+from advisor.rules import Case, Found, advice, fact, rule
 from advisor.rules._examples import code, last_words
 
 
+@rule("R93", "environment", "info", "inform", tasks=None)
 def check(case: Case) -> Found | None:
     """The run ended because a person asked for it."""
     if case.view is None or case.view.ending is None:
@@ -20,13 +19,6 @@ def check(case: Case) -> Found | None:
     if code(case) != "ended_by_force" and (case.view.state != "stopped" or code(case)):
         return None
     total = case.view.total_steps
-    evidence = (
-        Evidence(what="updates made", value=case.view.step),
-        *((Evidence(what="updates planned", value=total),) if total else ()),
-        last_words(case),
-    )
+    evidence = (fact("updates made", case.view.step), *((fact("updates planned", total),) if total else ()), last_words(case))
     words = f"You stopped it at update {case.view.step:,}" + (f" of {total:,}." if total else ".")
-    return Found(confidence=0.99, words=words, evidence=evidence, fixes=(Fix(words="Resume it to go on."),))
-
-
-RULE = Rule("R93", "environment", "You stopped it", "info", "inform", check, tasks=None)
+    return Found(0.99, words, evidence, (advice("Resume it to go on."),))

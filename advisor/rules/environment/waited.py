@@ -8,11 +8,10 @@ counted as training and change nothing in the result.
 What to do: plug it in, let air to it, or switch off sleep for the time of a run. The limits are in the plan under “Saving”.
 """
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Evidence, Fix, Found
-from advisor.rules import Rule
+from advisor.rules import Case, Found, advice, fact, rule
 
 
+@rule("R95", "environment", "info", "inform", tasks=None)
 def check(case: Case) -> Found | None:
     """Notes of waiting or of sleep in the run's log."""
     notes = case.view.notes if case.view else ()
@@ -20,11 +19,8 @@ def check(case: Case) -> Found | None:
     sleeps = [note for note in notes if note.code == "slept"]
     if not waits and not sleeps:
         return None
-    evidence = tuple(Evidence(what="what the run noted", step=note.step, line=note.text) for note in [*waits, *sleeps][:5])
+    evidence = tuple(fact("what the run noted", step=note.step, line=note.text) for note in [*waits, *sleeps][:5])
     parts = [f"waited {len(waits)} times as you asked"] if waits else []
     parts += [f"lost {len(sleeps)} stretches of time to sleep"] if sleeps else []
     words = f"The run {' and '.join(parts)}. The result is the same."
-    return Found(confidence=0.95, words=words, evidence=evidence, fixes=(Fix(words="Plug the computer in and switch off its sleep."),))
-
-
-RULE = Rule("R95", "environment", "It waited for battery or heat, or the computer slept", "info", "inform", check, tasks=None)
+    return Found(0.95, words, evidence, (advice("Plug the computer in and switch off its sleep."),))

@@ -8,31 +8,33 @@ still all overshoot.
 What to do: a smaller learning rate, by two to three times. A tighter limit would only hide it better.
 """
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Evidence, Fix, Found
 from advisor.diagnosis.usual import rate_words
-from advisor.rules import Rule
+from advisor.rules import Case, Found, change, fact, rule
 from advisor.rules._reading import boldness, ran_away, worse
 
-MOST = 0.5  # Google's tuning playbook: with more than half of the updates clipped, the learning rate is what to look at
-SMALLER = 3.0
+MAX_CLIPPED_SHARE = 0.5  # Google's tuning playbook: with more than half of the updates clipped, the learning rate is what to look at
+RATE_DIVISOR = 3.0
 
 
+@rule("R24", "instability", "warning", "retry")
 def check(case: Case) -> Found | None:
     """Most updates were clipped, the held-out examples got worse, and it did not run away."""
     share = case.signals.clipped(case.plan.max_grad_norm)
-    if not share > MOST or not worse(case) or ran_away(case) or boldness(case) < 1 or case.signals.train_slope < 0 < case.signals.gain:
+    if (
+        not share > MAX_CLIPPED_SHARE
+        or not worse(case)
+        or ran_away(case)
+        or boldness(case) < 1
+        or case.signals.train_slope < 0 < case.signals.gain
+    ):
         return None
-    rate = rate_words(case.plan.learning_rate / SMALLER)
+    rate = rate_words(case.plan.learning_rate / RATE_DIVISOR)
     evidence = (
-        Evidence(what="share of updates that were clipped", value=float(share)),
-        Evidence(what="held-out loss before training", value=case.signals.base),
-        Evidence(what="held-out loss at the end", value=case.signals.last),
-        Evidence(what="learning rate", value=case.plan.learning_rate),
+        fact("share of updates that were clipped", float(share)),
+        fact("held-out loss before training", case.signals.base),
+        fact("held-out loss at the end", case.signals.last),
+        fact("learning rate", case.plan.learning_rate),
     )
     words = f"{share:.0%} of the updates were clipped, and the held-out loss rose from {case.signals.base:.3g} to {case.signals.last:.3g}."
-    fix = Fix(words=f"Use a learning rate of {rate:g}.", settings={"learning_rate": rate})
-    return Found(confidence=0.6, words=words, evidence=evidence, fixes=(fix,))
-
-
-RULE = Rule("R24", "instability", "Nearly every correction was cut short, and it still got worse", "warning", "retry", check)
+    fix = change(f"Use a learning rate of {rate:g}.", learning_rate=rate)
+    return Found(0.6, words, evidence, (fix,))

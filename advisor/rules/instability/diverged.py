@@ -11,15 +11,14 @@ retry begins with what it came to.
 
 import math
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Evidence, Fix, Found
-from advisor.rules import Rule
+from advisor.rules import Case, Found, change, fact, rule
 from advisor.rules._reading import abrupt, boldness, gentler, loud, never_right, ran_away, repaired
 
-SMALLER = 5.0  # Axolotl, training stability: 3 to 5; Soup: 5
-WARMUP = 0.1  # Google's tuning playbook: 5 to 10 % of the run
+RATE_DIVISOR = 5.0  # Axolotl, training stability: 3 to 5; Soup: 5
+WARMUP_SHARE = 0.1  # Google's tuning playbook: 5 to 10 % of the run
 
 
+@rule("R26", "instability", "error", "retry")
 def check(case: Case) -> Found | None:
     """The guard saw the run leave its start far behind on held-out examples, too; where it had its hands off, the curves show it."""
     if not ran_away(case):
@@ -28,20 +27,17 @@ def check(case: Case) -> Found | None:
     away = signals.incidents("diverged")
     step = away[0].step if away else next(look.step for look in signals.looks if look.loss == signals.worst)
     far = float(away[0].data.get("heldout", math.nan)) if away else signals.worst
-    rate = gentler(case, SMALLER)
+    rate = gentler(case, RATE_DIVISOR)
     evidence = [
-        Evidence(what="learning rate", value=case.asked.learning_rate),
-        Evidence(what="held-out loss before training", value=signals.base),
-        Evidence(what="held-out loss when it had run away", value=far, step=step),
+        fact("learning rate", case.asked.learning_rate),
+        fact("held-out loss before training", signals.base),
+        fact("held-out loss when it had run away", far, step=step),
     ]
-    evidence += [Evidence(what="times the usual size of corrections", value=times)] if math.isfinite(times) else []
+    evidence += [fact("times the usual size of corrections", times)] if math.isfinite(times) else []
     words = (
         f"By update {step} the training had run away with a learning rate of {case.asked.learning_rate:g}.{repaired(case) if away else ''}"
     )
-    settings = {"learning_rate": rate, "warmup": max(case.plan.warmup, WARMUP)}
-    fix = Fix(words=f"Use a learning rate of {rate:g} with a slow start.", settings=settings)
+    settings = {"learning_rate": rate, "warmup": max(case.plan.warmup, WARMUP_SHARE)}
+    fix = change(f"Use a learning rate of {rate:g} with a slow start.", **settings)
     other = abrupt(case) or loud(case) or never_right(case)
-    return Found(confidence=0.5 if other else 0.9, words=words, evidence=tuple(evidence), fixes=(fix,))
-
-
-RULE = Rule("R26", "instability", "The corrections were too big: the training ran away", "error", "retry", check)
+    return Found(0.5 if other else 0.9, words, evidence, (fix,))

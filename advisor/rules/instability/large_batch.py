@@ -8,39 +8,27 @@ Why: adapters bear large batches badly, and each update uses up that many exampl
 What to do: eight to sixteen examples behind an update.
 """
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Evidence, Fix, Found
-from advisor.rules import Rule
+from advisor.rules import Case, Found, change, fact, rule
 from advisor.rules._reading import USUAL_BATCH, cut_short, ended_well, learned_little, planned_updates, too_large
 
-HARDLY_ANY = 20  # updates: whatever was learned in them, more would have been in more
+HARDLY_ANY_UPDATES = 20  # updates: whatever was learned in them, more would have been in more
 
 
+@rule("R29", "instability", "warning", "propose", before=True)
 def check(case: Case) -> Found | None:
     """A large batch left few updates; after a run only where it learned little, or there were hardly any."""
     if not too_large(case):
         return None
     updates, more = planned_updates(case, case.asked.effective_batch), planned_updates(case, USUAL_BATCH)
-    if case.view is not None and not learned_little(case) and not (ended_well(case) and updates < HARDLY_ANY):
+    if case.view is not None and not learned_little(case) and not (ended_well(case) and updates < HARDLY_ANY_UPDATES):
         return None
     evidence = (
-        Evidence(what="examples behind an update", value=case.asked.effective_batch),
-        Evidence(what="updates in all", value=updates),
-        Evidence(what=f"updates with {USUAL_BATCH} examples behind each", value=more),
+        fact("examples behind an update", case.asked.effective_batch),
+        fact("updates in all", updates),
+        fact(f"updates with {USUAL_BATCH} examples behind each", more),
     )
     now = case.asked.effective_batch
     words = f"With {now} examples behind an update there are {updates} updates; with {USUAL_BATCH} there would be {more}."
-    fix = Fix(words=f"Put {USUAL_BATCH} examples behind an update.", settings={"effective_batch": USUAL_BATCH})
+    fix = change(f"Put {USUAL_BATCH} examples behind an update.", effective_batch=USUAL_BATCH)
     severity = "info" if case.view is not None and not learned_little(case) and not cut_short(case) else None
-    return Found(confidence=0.75 if case.view else 0.6, words=words, evidence=evidence, fixes=(fix,), severity=severity)
-
-
-RULE = Rule(
-    "R29",
-    "instability",
-    "So many examples are behind one update that there are hardly any updates",
-    "warning",
-    "propose",
-    check,
-    before=True,
-)
+    return Found(0.75 if case.view else 0.6, words, evidence, (fix,), severity=severity)

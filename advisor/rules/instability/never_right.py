@@ -8,27 +8,21 @@ mixed up, or a base model whose file is finite and senseless.
 What to do: look through the examples, then try another base model. A still smaller learning rate will not help.
 """
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Evidence, Fix, Found
-from advisor.rules import Rule
+from advisor.rules import Case, Found, advice, fact, rule
 from advisor.rules._reading import never_right
 
 
+@rule("R78", "instability", "error", "inform")
 def check(case: Case) -> Found | None:
     """It ran away again and again with gentler settings."""
     if not never_right(case):
         return None
     away = case.signals.incidents("diverged")
     evidence = (
-        Evidence(what="times it ran away", value=len(away), step=away[0].step),
-        Evidence(what="learning rate at first", value=case.asked.learning_rate),
-        Evidence(what="learning rate at last", value=case.plan.learning_rate, step=away[-1].step),
+        fact("times it ran away", len(away), step=away[0].step),
+        fact("learning rate at first", case.asked.learning_rate),
+        fact("learning rate at last", case.plan.learning_rate, step=away[-1].step),
     )
     words = f"It ran away {len(away)} times, at last with a learning rate of {case.plan.learning_rate:g}."
-    fixes = (Fix(words="Look through the examples for mixed-up answers.", data="review"), Fix(words="Try another base model."))
-    return Found(confidence=0.8, words=words, evidence=evidence, fixes=fixes)
-
-
-RULE = Rule(
-    "R78", "instability", "It ran away at every learning rate: the size of the corrections is not the cause", "error", "inform", check
-)
+    fixes = (advice("Look through the examples for mixed-up answers.", "review"), advice("Try another base model."))
+    return Found(0.8, words, evidence, fixes)

@@ -9,23 +9,22 @@ warm-up keeps them small until it does.
 What to do: a warm-up of a tenth of the run, and a learning rate half as large.
 """
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Evidence, Fix, Found
 from advisor.diagnosis.usual import rate_words
-from advisor.rules import Rule
-from advisor.rules._reading import EARLY, HIGH_RATE, abrupt, boldness, ended_well, ran_away, repaired, thrown_off, worse
+from advisor.rules import Case, Found, change, fact, rule
+from advisor.rules._reading import EARLY_SHARE, HIGH_RATIO, abrupt, boldness, ended_well, ran_away, repaired, thrown_off, worse
 
-WARMUP = 0.1  # Google's tuning playbook: 5 to 10 % of the run
-BOLD_ENOUGH = 3.0  # times the usual: below, a loss that rises at first has other reasons
+WARMUP_SHARE = 0.1  # Google's tuning playbook: 5 to 10 % of the run
+MIN_RATIO = 3.0  # times the usual: below, a loss that rises at first has other reasons
 
 
 def shaken(case: Case) -> bool:
     """Whether a run without a warm-up was thrown off by bold first updates and came back by itself."""
     if case.asked.warmup > 0 or not ended_well(case) or ran_away(case) or worse(case):
         return False
-    return BOLD_ENOUGH <= boldness(case) < HIGH_RATE and thrown_off(case)
+    return MIN_RATIO <= boldness(case) < HIGH_RATIO and thrown_off(case)
 
 
+@rule("R23", "instability", "error", "retry")
 def check(case: Case) -> Found | None:
     """It ran away at the beginning, without a warm-up; or was thrown off and came back, an alarm where that took much of the run."""
     if not abrupt(case):
@@ -33,15 +32,13 @@ def check(case: Case) -> Found | None:
     first = case.signals.incidents("diverged")[0]
     rate = rate_words(min(case.plan.learning_rate, case.asked.learning_rate / 2))
     evidence = (
-        Evidence(what="warm-up", value=case.asked.warmup, unit="of the run"),
-        Evidence(what="update in which it had run away", value=first.step, step=first.step),
-        Evidence(what="learning rate", value=case.asked.learning_rate),
+        fact("warm-up", case.asked.warmup, "of the run"),
+        fact("update in which it had run away", first.step, step=first.step),
+        fact("learning rate", case.asked.learning_rate),
     )
     words = f"Without a warm-up the training ran away by update {first.step}.{repaired(case)}"
-    fix = Fix(
-        words=f"Warm up for a tenth of the run, with a learning rate of {rate:g}.", settings={"warmup": WARMUP, "learning_rate": rate}
-    )
-    return Found(confidence=0.7, words=words, evidence=evidence, fixes=(fix,))
+    fix = change(f"Warm up for a tenth of the run, with a learning rate of {rate:g}.", warmup=WARMUP_SHARE, learning_rate=rate)
+    return Found(0.7, words, evidence, (fix,))
 
 
 def _shaken(case: Case) -> Found:
@@ -49,17 +46,12 @@ def _shaken(case: Case) -> Found:
     signals, rate = case.signals, rate_words(case.asked.learning_rate / 2)
     share = round(100 * signals.back)
     evidence = (
-        Evidence(what="warm-up", value=case.asked.warmup, unit="of the run"),
-        Evidence(what="loss at its worst, above the start", value=signals.overshoot, unit="nats"),
-        Evidence(what="of the run, until it was back where it began", value=share, unit="%"),
-        Evidence(what="times the usual size of corrections", value=boldness(case)),
+        fact("warm-up", case.asked.warmup, "of the run"),
+        fact("loss at its worst, above the start", signals.overshoot, "nats"),
+        fact("of the run, until it was back where it began", share, "%"),
+        fact("times the usual size of corrections", boldness(case)),
     )
     words = f"Without a warm-up the first corrections made it worse; {share} % of the run went by until it was back where it began."
-    fix = Fix(
-        words=f"Warm up for a tenth of the run, with a learning rate of {rate:g}.", settings={"warmup": WARMUP, "learning_rate": rate}
-    )
-    severity = "warning" if signals.back > EARLY else "info"
-    return Found(confidence=0.7, words=words, evidence=evidence, fixes=(fix,), severity=severity)
-
-
-RULE = Rule("R23", "instability", "The training began with full corrections, and they threw it off at once", "error", "retry", check)
+    fix = change(f"Warm up for a tenth of the run, with a learning rate of {rate:g}.", warmup=WARMUP_SHARE, learning_rate=rate)
+    severity = "warning" if signals.back > EARLY_SHARE else "info"
+    return Found(0.7, words, evidence, (fix,), severity=severity)

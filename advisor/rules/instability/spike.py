@@ -9,23 +9,19 @@ What to do: nothing for this run. If it happens often, look through the examples
 one weighs less.
 """
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Evidence, Fix, Found
-from advisor.rules import Rule
+from advisor.rules import Case, Found, change, fact, rule
 from advisor.rules._reading import ran_away
 
 
+@rule("R22", "instability", "info", "propose")
 def check(case: Case) -> Found | None:
     """Spikes after which the loss was as before. They never are an alarm: runs that do well have them."""
     spikes = case.signals.spikes
     if not spikes or ran_away(case):
         return None
     loss = {step.step: step.loss for step in case.view.steps} if case.view else {}
-    evidence = tuple(Evidence(what="loss of an update that stands out", value=loss[at], step=at) for at in spikes[:5])
+    evidence = tuple(fact("loss of an update that stands out", loss[at], step=at) for at in spikes[:5])
     words = f"{len(spikes)} update{'s were' if len(spikes) > 1 else ' was'} far off, and the run recovered each time."
     batch = min(64, 2 * case.plan.effective_batch)
-    fix = Fix(words=f"Put {batch} examples behind an update, so that an odd one weighs less.", settings={"effective_batch": batch})
-    return Found(confidence=0.7, words=words, evidence=evidence, fixes=(fix,))
-
-
-RULE = Rule("R22", "instability", "A single update was far off and the run recovered", "info", "propose", check)
+    fix = change(f"Put {batch} examples behind an update, so that an odd one weighs less.", effective_batch=batch)
+    return Found(0.7, words, evidence, (fix,))

@@ -11,14 +11,12 @@ What to do: more rounds over the examples, or fewer examples behind each update;
 
 import math
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Evidence, Fix, Found
 from advisor.diagnosis.usual import rate_words, usual_rate
-from advisor.rules import Rule
+from advisor.rules import Case, Evidence, Fix, Found, change, fact, rule
 from advisor.rules._reading import (
     ENOUGH_UPDATES,
     FEW_UPDATES,
-    TIMID,
+    TIMID_RATIO,
     allow_updates,
     boldness,
     cut_short,
@@ -41,67 +39,61 @@ def _in_vain(case: Case) -> bool:
     return ended_well(case) and learned_little(case) and not (timid(case) or improved(case) or thrown_off(case))
 
 
+@rule("R37", "no learning", "warning", "retry", before=True, during=False)
 def check(case: Case) -> Found | None:
     """Few updates are planned; after a run only where it learned little with a usual learning rate, or was over in a handful of them."""
     ended = short(case)
-    updates = len(case.signals.steps) if ended else planned_updates(case, case.asked.effective_batch)
+    updates = planned_updates(case, case.asked.effective_batch) if case.view is None else len(case.signals.steps)
     if not 0 < updates < ENOUGH_UPDATES or too_large(case):
         return None
     if case.view is not None and not ended and not _in_vain(case):
         return None
-    evidence = [Evidence(what="updates", value=updates)]
-    evidence += [Evidence(what="examples to learn from", value=case.facts.n_train)] if case.facts else []
+    evidence = [fact("updates", updates)]
+    evidence += [fact("examples to learn from", case.facts.n_train)] if case.facts else []
     if case.ran:
-        evidence.append(Evidence(what="held-out loss before training", value=case.signals.base))
-        evidence.append(Evidence(what="held-out loss at best", value=case.signals.best, step=case.signals.best_step))
+        evidence.append(fact("held-out loss before training", case.signals.base))
+        evidence.append(fact("held-out loss at best", case.signals.best, step=case.signals.best_step))
     few = updates < FEW_UPDATES
     words = f"{updates} update{'s are' if updates > 1 else ' is'} {'few' if few else 'not many'}: at least {ENOUGH_UPDATES} are usual."
     if ended:
-        evidence.append(Evidence(what="of what was gained, in the second half of the run", value=round(100 * case.signals.late), unit="%"))
+        evidence.append(fact("of what was gained, in the second half of the run", round(100 * case.signals.late), "%"))
         words += _unfinished(case, evidence)
     sure = 0.75 if few or cut_short(case) else 0.55 if case.ran else 0.4
     fixes, action = _fixes(case, updates), None if case.ran else "propose"
     told = not cut_short(case) if ended else not few and not case.ran  # of a run that gained well in ten to twenty updates
-    return Found(confidence=sure, words=words, evidence=tuple(evidence), fixes=fixes, severity="info" if told else None, action=action)
+    return Found(sure, words, evidence, fixes, severity="info" if told else None, action=action)
 
 
 def _unfinished(case: Case, evidence: list[Evidence]) -> str:
     """That it was still getting better, and that its updates were small, where they were; with the evidence for that."""
     times, words = boldness(case), " It was still getting better at its end."
-    if times > TIMID or math.isnan(times):
+    if times > TIMID_RATIO or math.isnan(times):
         return words
-    evidence.append(Evidence(what="times the usual size of corrections", value=float(f"{times:.2g}")))
-    evidence.append(Evidence(what="updates of the usual size that move as far", value=math.ceil(worth(case))))
+    evidence.append(fact("times the usual size of corrections", float(f"{times:.2g}")))
+    evidence.append(fact("updates of the usual size that move as far", math.ceil(worth(case))))
     return f" With corrections {times:.2g} times the usual size they move a model as far as {math.ceil(worth(case))}.{words}"
 
 
 def _fixes(case: Case, updates: int) -> tuple[Fix, ...]:
     """Enough updates, of the usual size where they were far smaller."""
     fixes, rate = _more(case, updates), rate_words(usual_rate(case))
-    if not boldness(case) <= TIMID:
+    if not boldness(case) <= TIMID_RATIO:
         return fixes
-    return tuple(
-        Fix(words=f"{f.words[:-1]}, with a learning rate of {rate:g}.", settings={**f.settings, "learning_rate": rate}) for f in fixes
-    )
+    return tuple(change(f"{f.words[:-1]}, with a learning rate of {rate:g}.", **f.settings, learning_rate=rate) for f in fixes)
 
 
 def _more(case: Case, updates: int) -> tuple[Fix, ...]:
     """As many rounds as make enough updates, or fewer examples behind each where that would be too many rounds."""
     if case.asked.max_minutes and case.ran and updates < planned_updates(case, case.asked.effective_batch):
         minutes = math.ceil(case.asked.max_minutes * ENOUGH_UPDATES / updates)
-        return (Fix(words=f"Give it {minutes} minutes: the time limit ended it.", settings={"max_minutes": minutes}),)
+        return (change(f"Give it {minutes} minutes: the time limit ended it.", max_minutes=minutes),)
     if case.asked.max_steps:
-        return (Fix(words=f"Make {ENOUGH_UPDATES} updates.", settings=allow_updates(case, ENOUGH_UPDATES)),)
+        return (change(f"Make {ENOUGH_UPDATES} updates.", **allow_updates(case, ENOUGH_UPDATES)),)
     rounds = math.ceil(case.plan.epochs * ENOUGH_UPDATES / updates)
     if rounds <= MOST_ROUNDS or case.plan.effective_batch == 1:
-        return (Fix(words=f"Go over the examples {rounds} times.", settings={"epochs": float(min(rounds, 1000))}),)
+        return (change(f"Go over the examples {rounds} times.", epochs=float(min(rounds, 1000))),)
     batch = max(
         1, min(case.plan.effective_batch, math.floor(case.plan.effective_batch * updates / ENOUGH_UPDATES * MOST_ROUNDS / case.plan.epochs))
     )
     words = f"Go over the examples {MOST_ROUNDS:g} times, with {batch} behind each update."
-    return (Fix(words=words, settings={"epochs": max(case.plan.epochs, MOST_ROUNDS), "effective_batch": batch}),)
-
-
-RULE = Rule(
-    "R37", "no learning", "There are too few updates to change how a model writes", "warning", "retry", check, before=True, during=False
-)
+    return (change(words, epochs=max(case.plan.epochs, MOST_ROUNDS), effective_batch=batch),)

@@ -8,13 +8,12 @@ sits on parts this model does not use.
 What to do: switch “Recompute” off and let all linear parts learn. With the engine TRL: use loralab.
 """
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Evidence, Fix, Found
-from advisor.rules import Rule
+from advisor.rules import Case, Found, change, fact, rule
 
 SIGNS = ("does not require grad", "none of the inputs have requires_grad", "one of the differentiated tensors does not require")
 
 
+@rule("R32", "no learning", "error", "retry")
 def check(case: Case) -> Found | None:
     """The run failed with torch's words for a path that is cut."""
     view = case.view
@@ -27,13 +26,6 @@ def check(case: Case) -> Found | None:
     settings: dict[str, object] = {"recompute": "none", "offload": False, "targets": "all-linear"}
     if case.text.engine != "loralab":
         settings["engine"] = "loralab"
-    evidence = (
-        Evidence(what="it said", line=line),
-        Evidence(what="recompute", value=case.text.recompute),
-        Evidence(what="parts that learn", value=case.text.targets),
-    )
-    fix = Fix(words="Let all linear parts learn, without recomputing.", settings=settings)
-    return Found(confidence=0.95, words="The loss has no way back to the adapter.", evidence=evidence, fixes=(fix,))
-
-
-RULE = Rule("R32", "no learning", "What learns is not connected to what is computed", "error", "retry", check)
+    evidence = (fact("it said", line=line), fact("recompute", case.text.recompute), fact("parts that learn", case.text.targets))
+    fix = change("Let all linear parts learn, without recomputing.", **settings)
+    return Found(0.95, "The loss has no way back to the adapter.", evidence, (fix,))

@@ -8,28 +8,24 @@ back.
 What to do: let all linear parts learn and switch “Recompute” off.
 """
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Evidence, Fix, Found
-from advisor.rules import Rule
+from advisor.rules import Case, Found, change, fact, rule
 from advisor.rules._reading import ended_well
 
-ENOUGH = 3  # updates
+MIN_UPDATES = 3  # updates
 
 
+@rule("R31", "no learning", "error", "retry")
 def check(case: Case) -> Found | None:
     """Gradients of exactly zero from the first update on, or no weight that learns."""
     norms = case.signals.norms
     none = case.facts is not None and case.ran and case.facts.parameters > 0 and case.facts.trainable == 0
-    zero = len(norms) >= ENOUGH and not norms.any()
+    zero = len(norms) >= MIN_UPDATES and not norms.any()
     if not (zero or none):
         return None
-    evidence = [Evidence(what="longest gradient of all updates", value=float(norms.max()) if len(norms) else 0.0, step=len(norms))]
-    evidence += [Evidence(what="weights that learn", value=case.facts.trainable)] if case.facts else []
-    evidence.append(Evidence(what="parts that learn", value=case.text.targets))
+    evidence = [fact("longest gradient of all updates", float(norms.max()) if len(norms) else 0.0, step=len(norms))]
+    evidence += [fact("weights that learn", case.facts.trainable)] if case.facts else []
+    evidence.append(fact("parts that learn", case.text.targets))
     settings = {"targets": "all-linear", "recompute": "none", "offload": False}
-    fix = Fix(words="Let all linear parts learn, without recomputing.", settings=settings)
+    fix = change("Let all linear parts learn, without recomputing.", **settings)
     words = f"In {len(norms)} updates nothing was corrected at all{': the adapter is what it was' if ended_well(case) else ''}."
-    return Found(confidence=0.97, words=words, evidence=tuple(evidence), fixes=(fix,))
-
-
-RULE = Rule("R31", "no learning", "Nothing in the model learns: the corrections are exactly zero", "error", "retry", check)
+    return Found(0.97, words, evidence, (fix,))

@@ -8,44 +8,33 @@ Why: the model learns to write the answers. Where a question fills the whole len
 What to do: read longer examples, or tell the app which column is the answer.
 """
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Evidence, Fix, Found
-from advisor.rules import Rule
+from advisor.rules import Case, Found, advice, change, fact, rule
 
-MANY, MOST = 0.1, 0.9  # of the examples (Unsloth: 90 % and 100 %)
+MIN_SHARE, MOST_SHARE = 0.1, 0.9  # of the examples (Unsloth: 90 % and 100 %)
 LENGTHS = (2, 4)  # times the length now
 
 
+@rule("R38", "no learning", "warning", "retry", before=True)
 def check(case: Case) -> Found | None:
     """Examples of which nothing is learned: a tenth of them, nearly all, or so many that the run ended."""
     facts, ended = case.facts, case.signals.code == "nothing_to_learn"
     left_out = facts.unlearned if facts else 0
     everything = left_out + facts.n_train + facts.n_heldout if facts else 0
     share = left_out / everything if everything else float(ended)
-    if share < MANY and not ended:
+    if share < MIN_SHARE and not ended:
         return None
-    most = ended or share >= MOST
-    evidence = [Evidence(what="longest example", value=case.text.max_length, unit="tokens")]
+    most = ended or share >= MOST_SHARE
+    evidence = [fact("longest example", case.text.max_length, "tokens")]
     if facts:
-        evidence.append(Evidence(what="examples with nothing to learn from", value=left_out, rows=facts.rows.get("unlearned", ())))
-        evidence.append(Evidence(what="examples in all", value=everything))
+        evidence.append(fact("examples with nothing to learn from", left_out, rows=facts.rows.get("unlearned", ())))
+        evidence.append(fact("examples in all", everything))
     words = f"{left_out:,} of {everything:,} examples have nothing to learn from" if facts else "No example has anything to learn from"
     words += f" within {case.text.max_length:,} tokens."
     most_read = facts.context if facts and facts.context else 131_072
     known = case.profile.tokens.get("p99", 0) if case.profile else 0  # of whole examples
     wanted = [-(-known // 64) * 64] if known > case.text.max_length else [case.text.max_length * times for times in LENGTHS]
     lengths = dict.fromkeys(min(length, most_read) for length in wanted)
-    fixes = [Fix(words=f"Read up to {n:,} tokens.", settings={"max_length": n}) for n in lengths if n > case.text.max_length]
-    fixes.append(Fix(words="Check which column is the question and which the answer."))
-    action = "block" if case.view is None and share >= MOST else None
-    return Found(
-        confidence=0.95 if most else 0.8,
-        words=words,
-        evidence=tuple(evidence),
-        fixes=tuple(fixes),
-        action=action,
-        severity="error" if most else None,
-    )
-
-
-RULE = Rule("R38", "no learning", "Most examples have nothing to learn from", "warning", "retry", check, before=True)
+    fixes = [change(f"Read up to {n:,} tokens.", max_length=n) for n in lengths if n > case.text.max_length]
+    fixes.append(advice("Check which column is the question and which the answer."))
+    action = "block" if case.view is None and share >= MOST_SHARE else None
+    return Found(0.95 if most else 0.8, words, evidence, fixes, action=action, severity="error" if most else None)

@@ -9,31 +9,27 @@ write.
 What to do: learn from the replies only.
 """
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Evidence, Fix, Found
-from advisor.rules import Rule
+from advisor.rules import Case, Found, change, fact, rule
 from advisor.rules._reading import ended_well, improved
 
-MINOR = 0.4  # of the letters: with fewer in the answers most of what is learned is how to ask
+MINOR_SHARE = 0.4  # of the letters: with fewer in the answers most of what is learned is how to ask
 
 
+@rule("R43", "no learning", "info", "propose", before=True, during=False)
 def check(case: Case) -> Found | None:
     """Everything in conversations is learned from; an alarm where most of that is questions, or a run that ended did not get better."""
     facts = case.facts
     if case.text.learn_from != "everything" or facts is None or facts.plain or (case.view is not None and not ended_well(case)):
         return None
     failed = case.view is not None and not improved(case)
-    mostly = facts.answer_share < MINOR
+    mostly = facts.answer_share < MINOR_SHARE
     evidence = (
-        Evidence(what="share of the letters that are answers", value=facts.answer_share),
-        Evidence(what="tokens learned from", value=facts.tokens.get("learned", 0)),
-        Evidence(what="tokens in all", value=facts.tokens.get("total", 0)),
+        fact("share of the letters that are answers", facts.answer_share),
+        fact("tokens learned from", facts.tokens.get("learned", 0)),
+        fact("tokens in all", facts.tokens.get("total", 0)),
     )
     words = "The questions are learned, too" + ("; the answers did not get better." if failed else ", not only the answers.")
     words += f" Only {facts.answer_share:.0%} of what is learned is answers." if mostly else ""
-    fix = Fix(words="Learn from the replies only.", settings={"learn_from": "replies"})
+    fix = change("Learn from the replies only.", learn_from="replies")
     severity = "warning" if failed or mostly else None
-    return Found(confidence=0.75 if mostly else 0.6, words=words, evidence=evidence, fixes=(fix,), severity=severity)
-
-
-RULE = Rule("R43", "no learning", "The model learns to write the questions, too", "info", "propose", check, before=True, during=False)
+    return Found(0.75 if mostly else 0.6, words, evidence, (fix,), severity=severity)

@@ -11,14 +11,13 @@ What to do: the learning rate that is usual for this model's size.
 
 import math
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Evidence, Found
 from advisor.diagnosis.usual import rate_words, usual_rate
-from advisor.rules import Rule
-from advisor.rules._reading import FAR_TIMID, boldness, share_gained, timid
+from advisor.rules import Case, Found, fact, rule
+from advisor.rules._reading import FAR_TIMID_RATIO, boldness, share_gained, timid
 from advisor.rules._usual import usual_corrections
 
 
+@rule("R33", "no learning", "warning", "retry", during=False)
 def check(case: Case) -> Found | None:
     """It learned little, or less than it would have, with small corrections and healthy gradients."""
     if not timid(case):
@@ -26,15 +25,12 @@ def check(case: Case) -> Found | None:
     times, rate = boldness(case), rate_words(usual_rate(case))
     gained = share_gained(case)
     evidence = (
-        Evidence(what="learning rate", value=case.asked.learning_rate),
-        Evidence(what="usual for a model of this size", value=rate),
-        Evidence(what="times the usual size of corrections", value=float(f"{times:.3g}")),
-        Evidence(what="held-out loss before training", value=case.signals.base),
-        Evidence(what="held-out loss at best", value=case.signals.best, step=case.signals.best_step),
+        fact("learning rate", case.asked.learning_rate),
+        fact("usual for a model of this size", rate),
+        fact("times the usual size of corrections", float(f"{times:.3g}")),
+        fact("held-out loss before training", case.signals.base),
+        fact("held-out loss at best", case.signals.best, step=case.signals.best_step),
     )
     changed = "not at all" if not math.isfinite(gained) or gained < 5e-4 else f"by {gained:.1%}"
     words = f"The held-out loss fell {changed}, with corrections {times:.2g} times the usual size."
-    return Found(confidence=0.9 if times <= FAR_TIMID else 0.7, words=words, evidence=evidence, fixes=(usual_corrections(case),))
-
-
-RULE = Rule("R33", "no learning", "The corrections are too small to change anything", "warning", "retry", check, during=False)
+    return Found(0.9 if times <= FAR_TIMID_RATIO else 0.7, words, evidence, (usual_corrections(case),))

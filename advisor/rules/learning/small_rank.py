@@ -10,37 +10,31 @@ What to do: two to four times the rank, with alpha raised alike so that the loud
 all of them learn first.
 """
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Evidence, Fix, Found
 from advisor.diagnosis.usual import USUAL_RANK
-from advisor.rules import Rule
+from advisor.rules import Case, Found, change, fact, rule
 from advisor.rules._reading import ended_well, learned_little, narrow, no_room
 
-LARGER = 4
-FLAT = 0.02  # change over the last third: the training loss has settled
-LEFT = 0.5  # nats a token: below this it has been learned anyway
+TIMES_LARGER = 4
+FLAT_SLOPE = 0.02  # change over the last third: the training loss has settled
+MIN_LOSS = 0.5  # nats a token: below this it has been learned anyway
 
 
+@rule("R36", "no learning", "info", "propose", during=False)
 def check(case: Case) -> Found | None:
     """The examples hold more than the adapter can; a warning where it settled, hardly better than it began. Left-out parts come first."""
     facts = case.facts
     if facts is None or not no_room(case) or not ended_well(case) or case.text.rank >= 256 or narrow(case.text.targets):
         return None
     signals = case.signals
-    settled = learned_little(case) and abs(signals.train_slope) < FLAT and signals.last_loss > LEFT
-    rank = min(256, max(USUAL_RANK, LARGER * case.text.rank))
+    settled = learned_little(case) and abs(signals.train_slope) < FLAT_SLOPE and signals.last_loss > MIN_LOSS
+    rank = min(256, max(USUAL_RANK, TIMES_LARGER * case.text.rank))
     evidence = (
-        Evidence(what="tokens to be learned", value=facts.tokens["learned"]),
-        Evidence(what="weights that learn", value=facts.trainable),
-        Evidence(what="rank", value=case.text.rank),
-        Evidence(what="training loss at the end", value=signals.last_loss),
+        fact("tokens to be learned", facts.tokens["learned"]),
+        fact("weights that learn", facts.trainable),
+        fact("rank", case.text.rank),
+        fact("training loss at the end", signals.last_loss),
     )
     words = f"{facts.tokens['learned']:,} tokens are to be learned by {facts.trainable:,} weights: more than they can hold."
     settings = {"rank": rank, "alpha": min(1024.0, case.text.alpha * rank / case.text.rank)}
-    fix = Fix(words=f"Use a rank of {rank}, with alpha raised alike.", settings=settings)
-    return Found(
-        confidence=0.5 if settled else 0.4, words=words, evidence=evidence, fixes=(fix,), severity="warning" if settled else "info"
-    )
-
-
-RULE = Rule("R36", "no learning", "The adapter is too small for what there is to learn", "info", "propose", check, during=False)
+    fix = change(f"Use a rank of {rank}, with alpha raised alike.", **settings)
+    return Found(0.5 if settled else 0.4, words, evidence, (fix,), severity="warning" if settled else "info")

@@ -10,48 +10,42 @@ What to do: about twice as many rounds over the examples.
 
 import math
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Evidence, Fix, Found
-from advisor.rules import Rule
-from advisor.rules._reading import LEFT, allow_updates, ended_well, improved, planned_updates, ran_away, short, timid, too_large
+from advisor.rules import Case, Found, change, fact, rule
+from advisor.rules._reading import LEFT_SHARE, allow_updates, ended_well, improved, planned_updates, ran_away, short, timid, too_large
 
-FALLING = 0.02  # of the start, over the last third of the run: one that has settled falls by less
-STEEP, STRAIGHT = 0.06, 0.33  # so much, with a third of the gain in the second half, that it had not begun to slow down
-LOOKS = 4
-TOLD = 0.55  # below what names a setting that held the run back: then it may be why it was slow
+MIN_FALL = 0.02  # of the start, over the last third of the run: one that has settled falls by less
+STEEP_FALL, STRAIGHT_SHARE = 0.06, 0.33  # so much, with a third of the gain in the second half, that it had not begun to slow down
+MIN_LOOKS = 4
+TOLD_CONFIDENCE = 0.55  # below what names a setting that held the run back: then it may be why it was slow
 
 
+@rule("R34", "no learning", "warning", "propose", during=False)
 def check(case: Case) -> Found | None:
     """Both curves still fall and the last look is the best; information where the run got better all the same.
 
     A run of a handful of updates is few_updates' to explain: one cause has one name.
     """
     signals = case.signals
-    if not ended_well(case) or len(signals.looks) < LOOKS or timid(case) or too_large(case) or short(case):
+    if not ended_well(case) or len(signals.looks) < MIN_LOOKS or timid(case) or too_large(case) or short(case):
         return None
     if signals.best != signals.last or not signals.gain > 0 or ran_away(case):
         return None
-    if not (signals.fall > FALLING and signals.train_slope < 0 and signals.last > LEFT * abs(signals.base)):
+    if not (signals.fall > MIN_FALL and signals.train_slope < 0 and signals.last > LEFT_SHARE * abs(signals.base)):
         return None
     updates = len(signals.steps)
     settings: dict[str, object] = {"epochs": min(1000.0, 2 * case.plan.epochs)}
     if case.plan.max_steps:
         settings = allow_updates(case, 2 * case.plan.max_steps)
     evidence = [
-        Evidence(what="fall of the held-out loss over the last third, of its start", value=signals.fall),
-        Evidence(what="held-out loss at the end, the best", value=signals.last, step=int(signals.looks[-1].step)),
-        Evidence(what="updates", value=updates),
+        fact("fall of the held-out loss over the last third, of its start", signals.fall),
+        fact("held-out loss at the end, the best", signals.last, step=int(signals.looks[-1].step)),
+        fact("updates", updates),
     ]
     planned = planned_updates(case, case.asked.effective_batch)
     words = f"After {updates} updates the held-out loss still fell, by {signals.fall:.0%} of its start over the last third."
     if math.isfinite(planned) and case.asked.max_minutes and updates < planned:
         words += f" The time limit of {case.asked.max_minutes:g} minutes ended it."
         settings = {"max_minutes": 2 * case.asked.max_minutes}
-    fix = Fix(words="Train about twice as long.", settings=settings)
-    fine = improved(case) and (signals.fall < STEEP or signals.late < STRAIGHT)
-    return Found(
-        confidence=TOLD if fine else 0.7, words=words, evidence=tuple(evidence), fixes=(fix,), severity="info" if fine else "warning"
-    )
-
-
-RULE = Rule("R34", "no learning", "The training ended while it was still getting better", "warning", "propose", check, during=False)
+    fix = change("Train about twice as long.", **settings)
+    fine = improved(case) and (signals.fall < STEEP_FALL or signals.late < STRAIGHT_SHARE)
+    return Found(TOLD_CONFIDENCE if fine else 0.7, words, evidence, (fix,), severity="info" if fine else "warning")

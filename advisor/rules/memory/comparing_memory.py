@@ -1,4 +1,4 @@
-"""Memory ran out while comparing before and after; the training itself is done.
+"""Memory ran out while comparing before and after.
 
 What it looks like: the training comes to its end and is saved; then memory runs out in the verdict, and fewer examples are compared at
 once, or none.
@@ -8,12 +8,11 @@ Why: writing answers keeps the whole text of every answer in memory, with and wi
 What to do: nothing is lost. Close other programs and press “Judge again” later. There is no reason to train again.
 """
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Evidence, Fix, Found
-from advisor.rules import Rule
+from advisor.rules import Case, Found, advice, fact, rule
 from advisor.rules._memory import ran_out
 
 
+@rule("R19", "memory", "warning", "inform")
 def check(case: Case) -> Found | None:
     """Memory ran out in the verdict."""
     found = ran_out(case, "comparing")
@@ -22,9 +21,6 @@ def check(case: Case) -> Found | None:
     lost = case.signals.final is None and not (case.view and case.view.active)
     words = "Memory ran out while comparing before and after; what was learned is saved."
     words += " There is no verdict yet." if lost else " With fewer examples at once there was room."
-    evidence = (Evidence(what="times memory ran out while comparing", value=len(found), step=found[0].step),)
-    fixes = (Fix(words="Close other programs and judge it again."),) if lost else ()
-    return Found(confidence=0.9, words=words, evidence=evidence, fixes=fixes, severity="warning" if lost else "info")
-
-
-RULE = Rule("R19", "memory", "Memory ran out while comparing before and after", "warning", "inform", check)
+    evidence = (fact("times memory ran out while comparing", len(found), step=found[0].step),)
+    fixes = (advice("Close other programs and judge it again."),) if lost else ()
+    return Found(0.9, words, evidence, fixes, severity="warning" if lost else "info")

@@ -1,4 +1,4 @@
-"""The computer's main memory was full, and the system ended the training process.
+"""The computer's main memory was full, and the system ended the training.
 
 What it looks like: the process is gone from one moment to the next, without a last word; the system's way of making room.
 
@@ -8,12 +8,11 @@ What to do: the run goes on by itself with half as many tokens at once, twice at
 more twice instead of keeping it, shorten examples, or use a smaller model.
 """
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Evidence, Fix, Found
-from advisor.rules import Rule
+from advisor.rules import Case, Found, advice, change, fact, rule
 from advisor.rules._reading import repaired
 
 
+@rule("R18", "memory", "error", "retry")
 def check(case: Case) -> Found | None:
     """The keeper saw the worker killed for want of memory."""
     found = case.signals.incidents("killed_for_memory")
@@ -21,28 +20,23 @@ def check(case: Case) -> Found | None:
     if not found and not ended:
         return None
     counted = any(one.data.get("oom_kills", 0) for one in found)
-    evidence = [Evidence(what="times the system ended the process", value=len(found) + ended, step=found[0].step if found else None)]
+    evidence = [fact("times the system ended the process", len(found) + ended, step=found[0].step if found else None)]
     if counted:
         evidence.append(
-            Evidence(
-                what="processes the system says it ended for want of memory", value=max(int(one.data.get("oom_kills", 0)) for one in found)
-            )
+            fact("processes the system says it ended for want of memory", max(int(one.data.get("oom_kills", 0)) for one in found))
         )
     if case.facts and case.facts.room:
-        evidence.append(Evidence(what="memory that was free when it began", value=case.facts.room / 1e9, unit="GB"))
+        evidence.append(fact("memory that was free when it began", case.facts.room / 1e9, "GB"))
     settings = {"token_budget": case.plan.token_budget} if case.plan.token_budget else {}
     settings |= {"recompute": "selective" if case.text.recompute == "none" else "full"}
-    fixes = [Fix(words="Compute more twice instead of keeping it.", settings=settings)]
+    fixes = [change("Compute more twice instead of keeping it.", **settings)]
     if case.plan.precision == "fp32":
-        fixes.append(Fix(words="Keep the model in half precision (bf16).", settings=settings | {"precision": "bf16"}))
-    fixes.append(Fix(words="Close other programs and resume."))
+        fixes.append(change("Keep the model in half precision (bf16).", **(settings | {"precision": "bf16"})))
+    fixes.append(advice("Close other programs and resume."))
     sure = "" if counted else ", most likely"
     many = len(found) + ended
     words = f"The system ended the process {many} time{'s' if many > 1 else ''}{sure} for want of memory.{repaired(case)}"
     # without the system's own count somebody may have ended it by hand
     confidence = 0.95 if counted else 0.75
     severity = "error" if ended else "warning"
-    return Found(confidence=confidence, words=words, evidence=tuple(evidence), fixes=tuple(fixes), severity=severity)
-
-
-RULE = Rule("R18", "memory", "The computer's main memory was full, and the system ended the training", "error", "retry", check)
+    return Found(confidence, words, evidence, fixes, severity=severity)

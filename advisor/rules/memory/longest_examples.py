@@ -7,13 +7,12 @@ Why: all examples of a batch are filled up to its longest one, so that a single 
 What to do: bound the tokens at once, so that long rows are computed alone; or cut what is longer than nearly all others.
 """
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Evidence, Fix, Found
-from advisor.rules import Rule
+from advisor.rules import Case, Fix, Found, change, fact, rule
 from advisor.rules._memory import held_by_others, only_longest, plain_attention, ran_out, row_length, scattered, tokens, wide_vocabulary
 from advisor.rules._reading import repaired
 
 
+@rule("R12", "memory", "warning", "retry")
 def check(case: Case) -> Found | None:
     """Memory ran out over rows far longer than usual ones, and over no others."""
     if not only_longest(case) or case.facts is None:
@@ -22,16 +21,13 @@ def check(case: Case) -> Found | None:
     longest = max(map(row_length, found))
     budget = min(case.plan.token_budget or tokens(found[0]), max(longest, int(0.8 * min(map(tokens, found)))))
     evidence = (
-        Evidence(what="longest example of an update that did not fit", value=longest, unit="tokens", step=found[0].step + 1),
-        Evidence(what="a usual example", value=known["p50"], unit="tokens"),
-        Evidence(what="times memory ran out", value=len(found)),
+        fact("longest example of an update that did not fit", longest, "tokens", step=found[0].step + 1),
+        fact("a usual example", known["p50"], "tokens"),
+        fact("times memory ran out", len(found)),
     )
-    fixes = [Fix(words=f"Compute at most {budget:,} tokens at once.", settings={"token_budget": budget})]
+    fixes = [change(f"Compute at most {budget:,} tokens at once.", token_budget=budget)]
     if known.get("p95", longest) < longest:
         fixes.append(Fix(words=f"Cut examples at {known['p95']:,} tokens.", settings={"max_length": max(16, known["p95"])}, data="shorten"))
     words = f"Memory ran out {len(found)} times, always over examples of up to {longest:,} tokens; usual ones have {known['p50']:,}."
     other = held_by_others(case) or scattered(case) or plain_attention(case) or wide_vocabulary(case)  # what the allocator itself says
-    return Found(confidence=0.5 if other else 0.75, words=words + repaired(case), evidence=evidence, fixes=tuple(fixes))
-
-
-RULE = Rule("R12", "memory", "Only the longest examples do not fit into memory", "warning", "retry", check)
+    return Found(0.5 if other else 0.75, words + repaired(case), evidence, fixes)

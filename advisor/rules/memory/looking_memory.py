@@ -8,28 +8,24 @@ What to do: nothing. The run looks at fewer at once, and neither the training no
 training smaller.
 """
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Evidence, Fix, Found
-from advisor.rules import Rule
+from advisor.rules import Case, Fix, Found, fact, rule
 from advisor.rules._memory import ran_out, tokens
 from advisor.rules._reading import repaired
 
 
+@rule("R13", "memory", "info", "propose")
 def check(case: Case) -> Found | None:
     """Memory ran out over held-out examples and never over those learned from."""
     found = ran_out(case, "looking")
     if not found or ran_out(case, "learning", "one example", "optimiser"):
         return None
     changed = case.signals.changed("held_out_tokens_at_once")
-    evidence = [Evidence(what="times it ran out while looking", value=len(found), step=found[0].step)]
-    evidence.append(Evidence(what="held-out tokens at once that did not fit", value=tokens(found[0]), unit="tokens"))
-    evidence += [Evidence(what="held-out tokens at once from there on", value=changed[1], unit="tokens")] if changed else []
+    evidence = [fact("times it ran out while looking", len(found), step=found[0].step)]
+    evidence.append(fact("held-out tokens at once that did not fit", tokens(found[0]), "tokens"))
+    evidence += [fact("held-out tokens at once from there on", changed[1], "tokens")] if changed else []
     stopped = case.signals.code == "does_not_fit"
     shorter = max(16, min(map(tokens, found)) // 2)
     fix = Fix(words=f"Cut examples at {shorter:,} tokens.", settings={"max_length": shorter}, data="shorten")
     words = f"{tokens(found[0]):,} held-out tokens at once did not fit into memory; learning does.{repaired(case)}"
     severity = "error" if stopped else "info"
-    return Found(confidence=0.9, words=words, evidence=tuple(evidence), fixes=(fix,) if stopped else (), severity=severity)
-
-
-RULE = Rule("R13", "memory", "Memory ran out while looking at the held-out examples, not while learning", "info", "propose", check)
+    return Found(0.9, words, evidence, (fix,) if stopped else (), severity=severity)

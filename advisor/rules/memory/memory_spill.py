@@ -8,13 +8,12 @@ What to do: fewer tokens at once; close programs that show pictures or videos. I
 set to “Prefer No Sysmem Fallback”, so that the run notices at once.
 """
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Evidence, Fix, Found
-from advisor.rules import Rule
+from advisor.rules import Case, Found, change, fact, rule
 from advisor.rules._memory import tokens
 from advisor.rules._reading import repaired
 
 
+@rule("R77", "memory", "warning", "retry")
 def check(case: Case) -> Found | None:
     """An update crawled while the card was full."""
     found = case.signals.incidents("memory_spill")
@@ -22,12 +21,9 @@ def check(case: Case) -> Found | None:
         return None
     budget = min(case.plan.token_budget or tokens(found[-1]), max(1, int(0.8 * min(map(tokens, found)))))
     evidence = (
-        Evidence(what="updates that crawled", value=len(found), step=found[0].step, line=found[0].text[:200]),
-        Evidence(what="tokens at once", value=tokens(found[0]), unit="tokens"),
+        fact("updates that crawled", len(found), step=found[0].step, line=found[0].text[:200]),
+        fact("tokens at once", tokens(found[0]), "tokens"),
     )
     words = f"From update {found[0].step} on the card was full and Windows used main memory in its place.{repaired(case)}"
-    fix = Fix(words=f"Compute at most {budget:,} tokens at once.", settings={"token_budget": budget})
-    return Found(confidence=0.95, words=words, evidence=evidence, fixes=(fix,))
-
-
-RULE = Rule("R77", "memory", "The graphics card was full, and Windows used main memory in its place", "warning", "retry", check)
+    fix = change(f"Compute at most {budget:,} tokens at once.", token_budget=budget)
+    return Found(0.95, words, evidence, (fix,))

@@ -7,14 +7,13 @@ Why: every weight takes four bytes in fp32, two in bf16 and half a byte in nf4. 
 What to do: keep the weights in fewer bytes, or choose a smaller model; close other programs first.
 """
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Evidence, Fix, Found
-from advisor.rules import Rule
+from advisor.rules import Case, Fix, Found, advice, change, fact, rule
 
 PHASE = "loading the model"  # loralab/sessions/text.py
-BYTES = {"fp32": 4.0, "bf16": 2.0, "fp16": 2.0, "nf4": 0.6}
+BYTES_A_WEIGHT = {"fp32": 4.0, "bf16": 2.0, "fp16": 2.0, "nf4": 0.6}
 
 
+@rule("R21", "memory", "error", "block", before=True)
 def check(case: Case) -> Found | None:
     """Memory ran out in the loading, or the weights alone are more than there is."""
     if case.view is None:
@@ -22,9 +21,9 @@ def check(case: Case) -> Found | None:
     ended = case.signals.code == "out_of_memory" and case.view.state in ("failed", "killed")
     if not ended or case.ran or case.view.phase != PHASE:
         return None
-    evidence = (Evidence(what="memory ran out while", value=PHASE), Evidence(what="precision", value=case.plan.precision))
+    evidence = (fact("memory ran out while", PHASE), fact("precision", case.plan.precision))
     words = "Memory ran out while the model was being loaded."
-    return Found(confidence=0.95, words=words, evidence=evidence, fixes=_fixes(case), action="propose")
+    return Found(0.95, words, evidence, _fixes(case), action="propose")
 
 
 def _before(case: Case) -> Found | None:
@@ -32,18 +31,15 @@ def _before(case: Case) -> Found | None:
     if needs is None or not needs.free_bytes or needs.parts.get("weights", 0) <= needs.free_bytes:
         return None
     weights, free = needs.parts["weights"] / 1e9, needs.free_bytes / 1e9
-    evidence = (Evidence(what="the model's weights", value=weights, unit="GB"), Evidence(what="memory that is free", value=free, unit="GB"))
+    evidence = (fact("the model's weights", weights, "GB"), fact("memory that is free", free, "GB"))
     words = f"The weights alone take {weights:.1f} GB and {free:.1f} GB are free."
-    return Found(confidence=0.97, words=words, evidence=evidence, fixes=_fixes(case), action="block")
+    return Found(0.97, words, evidence, _fixes(case), action="block")
 
 
 def _fixes(case: Case) -> tuple[Fix, ...]:
     """Fewer bytes a weight, as far as the machine can; then a smaller model."""
     card = case.machine is not None and case.machine.accelerator == "cuda" and case.machine.has("bitsandbytes")
     thrifty = ("bf16", "nf4") if card else ("bf16",)
-    now = BYTES[case.plan.precision]
-    ways = [Fix(words=f"Keep the weights in {name}.", settings={"precision": name}) for name in thrifty if BYTES[name] < now]
-    return (*ways, Fix(words="Choose a smaller base model."), Fix(words="Close other programs."))
-
-
-RULE = Rule("R21", "memory", "The model alone does not fit into memory", "error", "block", check, before=True)
+    now = BYTES_A_WEIGHT[case.plan.precision]
+    ways = [change(f"Keep the weights in {name}.", precision=name) for name in thrifty if BYTES_A_WEIGHT[name] < now]
+    return (*ways, advice("Choose a smaller base model."), advice("Close other programs."))

@@ -8,12 +8,11 @@ What to do: cut examples at the length that is known to fit, or use a smaller mo
 so far is lost.
 """
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Evidence, Fix, Found
-from advisor.rules import Rule
+from advisor.rules import Case, Fix, Found, advice, fact, rule
 from advisor.rules._memory import ran_out, row_length
 
 
+@rule("R76", "memory", "error", "propose")
 def check(case: Case) -> Found | None:
     """The run asked a question over one example."""
     if case.signals.code != "does_not_fit" or case.view is None or case.view.ending is None:
@@ -27,16 +26,13 @@ def check(case: Case) -> Found | None:
     fitted = max((length for name, length in known.items() if name.startswith("p") and length < size), default=0)
     limit = max(16, (fitted or size // 2) // 8 * 8)
     evidence = (
-        Evidence(what="example that does not fit alone", value=size, unit="tokens", step=last.step + 1, rows=rows),
-        Evidence(what="recompute", value=case.text.recompute),
+        fact("example that does not fit alone", size, "tokens", step=last.step + 1, rows=rows),
+        fact("recompute", case.text.recompute),
     )
     words = f"An example of {size:,} tokens does not fit into memory, not even alone."
     fixes = (
         Fix(words=f"Cut examples at {limit:,} tokens.", settings={"max_length": limit}, data="shorten"),
-        Fix(words="Use a smaller base model."),
-        Fix(words="Close other programs and resume."),
+        advice("Use a smaller base model."),
+        advice("Close other programs and resume."),
     )
-    return Found(confidence=0.95, words=words, evidence=evidence, fixes=fixes)
-
-
-RULE = Rule("R76", "memory", "One example is too large for this computer, even alone", "error", "propose", check)
+    return Found(0.95, words, evidence, fixes)

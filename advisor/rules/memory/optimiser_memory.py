@@ -8,34 +8,28 @@ What to do: fewer weights that learn (a lower rank), or the optimiser that keeps
 NVIDIA card).
 """
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Evidence, Fix, Found
-from advisor.rules import Rule
+from advisor.rules import Case, Found, change, fact, rule
 from advisor.rules._memory import ran_out
 from advisor.rules._reading import repaired
 
-NOTES = 8  # bytes a weight that learns, in AdamW
+BYTES_A_WEIGHT = 8  # bytes a weight that learns, in AdamW
 
 
+@rule("R11", "memory", "warning", "retry")
 def check(case: Case) -> Found | None:
     """Memory ran out in the optimiser's own step."""
     found = ran_out(case, "optimiser")
     if not found:
         return None
     rank = max(1, case.text.rank // 2)
-    lower = Fix(
-        words=f"Use a rank of {rank}, with alpha lowered alike.", settings={"rank": rank, "alpha": case.text.alpha * rank / case.text.rank}
-    )
-    small = Fix(words="Use the optimiser with small notes.", settings={"optimizer": "adamw_8bit"})
+    lower = change(f"Use a rank of {rank}, with alpha lowered alike.", rank=rank, alpha=case.text.alpha * rank / case.text.rank)
+    small = change("Use the optimiser with small notes.", optimizer="adamw_8bit")
     can = case.machine is not None and case.machine.accelerator == "cuda" and case.machine.has("bitsandbytes")
     can = can and case.text.optimizer == "adamw"
-    evidence = [Evidence(what="times memory ran out while an update was being made", value=len(found), step=found[0].step + 1)]
+    evidence = [fact("times memory ran out while an update was being made", len(found), step=found[0].step + 1)]
     if case.facts and case.facts.trainable:
-        evidence.append(Evidence(what="the optimiser's notes", value=case.facts.trainable * NOTES / 1e6, unit="MB"))
+        evidence.append(fact("the optimiser's notes", case.facts.trainable * BYTES_A_WEIGHT / 1e6, "MB"))
     words = f"Memory ran out while update {found[0].step + 1} was being made.{repaired(case)}"
     ended = case.signals.code == "does_not_fit"
     fixes = (small, lower) if can else (lower,)
-    return Found(confidence=0.85, words=words, evidence=tuple(evidence), fixes=fixes, severity="error" if ended else "warning")
-
-
-RULE = Rule("R11", "memory", "There was no memory for the optimiser's notes", "warning", "retry", check)
+    return Found(0.85, words, evidence, fixes, severity="error" if ended else "warning")

@@ -7,13 +7,12 @@ Why: plain attention keeps a number for every pair of tokens: twice the length i
 What to do: the fast way (“sdpa”), unless it was switched off because it failed; then cut or split long examples.
 """
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Evidence, Fix, Found
-from advisor.rules import Rule
+from advisor.rules import Case, Found, change, fact, rule
 from advisor.rules._memory import plain_attention, row_length
 from advisor.rules._reading import repaired
 
 
+@rule("R20", "memory", "warning", "retry")
 def check(case: Case) -> Found | None:
     """Memory ran out over a long text while attention was plain because the plan says so."""
     incident = plain_attention(case)
@@ -21,12 +20,9 @@ def check(case: Case) -> Found | None:
         return None
     length = row_length(incident)
     evidence = (
-        Evidence(what="attention", value="eager"),
-        Evidence(what="longest example of the update that did not fit", value=length, unit="tokens", step=incident.step + 1),
+        fact("attention", "eager"),
+        fact("longest example of the update that did not fit", length, "tokens", step=incident.step + 1),
     )
-    fix = Fix(words="Compute attention in the fast way.", settings={"attention": "sdpa"})
+    fix = change("Compute attention in the fast way.", attention="sdpa")
     words = f"An example of {length:,} tokens did not fit into memory with plain attention.{repaired(case)}"
-    return Found(confidence=0.8, words=words, evidence=evidence, fixes=(fix,))
-
-
-RULE = Rule("R20", "memory", "Plain attention takes memory with the square of the length", "warning", "retry", check)
+    return Found(0.8, words, evidence, (fix,))

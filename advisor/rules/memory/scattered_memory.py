@@ -8,13 +8,12 @@ What to do: start again: a new process begins with whole memory. Fewer tokens at
 PYTORCH_CUDA_ALLOC_CONF to expandable_segments:True before starting LoRALab lets the pieces grow together (Linux).
 """
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Evidence, Fix, Found
-from advisor.rules import Rule
+from advisor.rules import Case, Found, advice, change, fact, rule
 from advisor.rules._memory import said, scattered, tokens
 from advisor.rules._reading import repaired
 
 
+@rule("R14", "memory", "warning", "retry")
 def check(case: Case) -> Found | None:
     """What was reserved and not used is more than what was wanted, and a good part of the card."""
     incident = scattered(case)
@@ -23,16 +22,13 @@ def check(case: Case) -> Found | None:
     found = said(incident)
     budget = max(1, int(0.8 * (case.plan.token_budget or tokens(incident))))
     evidence = (
-        Evidence(what="reserved and not in use", value=found["unused"] / 1e9, unit="GB", step=incident.step + 1),
-        Evidence(what="wanted", value=found["wanted"] / 1e9, unit="GB", line=str(incident.data.get("error", ""))[:200]),
+        fact("reserved and not in use", found["unused"] / 1e9, "GB", step=incident.step + 1),
+        fact("wanted", found["wanted"] / 1e9, "GB", line=str(incident.data.get("error", ""))[:200]),
     )
     gap, wanted = evidence[0].value, evidence[1].value
     words = f"{gap:.2g} GB lay in gaps while {wanted:.2g} GB were wanted.{repaired(case)}"
     fixes = (
-        Fix(words=f"Compute at most {budget:,} tokens at once.", settings={"token_budget": budget}),
-        Fix(words="Set PYTORCH_CUDA_ALLOC_CONF=expandable_segments:True and start LoRALab again."),
+        change(f"Compute at most {budget:,} tokens at once.", token_budget=budget),
+        advice("Set PYTORCH_CUDA_ALLOC_CONF=expandable_segments:True and start LoRALab again."),
     )
-    return Found(confidence=0.75, words=words, evidence=evidence, fixes=fixes)
-
-
-RULE = Rule("R14", "memory", "The card's memory was in pieces: enough of it, none large enough", "warning", "retry", check)
+    return Found(0.75, words, evidence, fixes)

@@ -8,14 +8,13 @@ Why: a browser with videos, a game, another training or LoRALab's own chat all s
 What to do: close what is not needed, then resume: nothing learned is lost. There is no reason to make the plan smaller.
 """
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Evidence, Fix, Found
-from advisor.rules import Rule
+from advisor.rules import Case, Found, advice, fact, rule
 from advisor.rules._memory import held_by_others
 
 CODES = ("out_of_memory", "does_not_fit", "memory_spill")
 
 
+@rule("R16", "memory", "warning", "inform", before=True)
 def check(case: Case) -> Found | None:
     """Memory was short, and others held a fifth of the card."""
     others = held_by_others(case)
@@ -23,12 +22,9 @@ def check(case: Case) -> Found | None:
     if not others or not (case.signals.incidents(*CODES) or case.signals.code in CODES or foretold):
         return None
     card = case.machine.gpus[0] if case.machine is not None and case.machine.accelerator == "cuda" else None
-    evidence = [Evidence(what="memory of the card that other programs hold", value=others / 1e9, unit="GB")]
-    evidence += [Evidence(what=f"held by {one.name}", value=one.bytes / 1e9, unit="GB") for one in (card.holders[:3] if card else ())]
+    evidence = [fact("memory of the card that other programs hold", others / 1e9, "GB")]
+    evidence += [fact(f"held by {one.name}", one.bytes / 1e9, "GB") for one in (card.holders[:3] if card else ())]
     ours = bool(card and any(holder.ours for holder in card.holders))
     who = "another run or chat of LoRALab" if ours else "what you do not need"
     words = f"Other programs held {others / 1e9:.1f} GB of the card when memory was short."
-    return Found(confidence=0.8, words=words, evidence=tuple(evidence), fixes=(Fix(words=f"Close {who}, then resume."),))
-
-
-RULE = Rule("R16", "memory", "Other programs hold a good part of the graphics card's memory", "warning", "inform", check, before=True)
+    return Found(0.8, words, evidence, (advice(f"Close {who}, then resume."),))

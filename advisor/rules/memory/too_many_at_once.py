@@ -8,34 +8,30 @@ What to do: fewer tokens at once. The result is the same, only the speed may suf
 keeping it (“Recompute”), then keep numbers in half precision.
 """
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Evidence, Fix, Found
-from advisor.rules import Rule
+from advisor.rules import Case, Found, change, fact, rule
 from advisor.rules._memory import held_by_others, only_longest, plain_attention, ran_out, scattered, tokens, wide_vocabulary
 from advisor.rules._reading import repaired
 
-SMALLER = 0.8  # of what did not fit: as the run does it (loralab/train/oom.py)
+NEXT_SHARE = 0.8  # of what did not fit: as the run does it (loralab/train/oom.py)
 
 
+@rule("R10", "memory", "error", "retry")
 def check(case: Case) -> Found | None:
     """Memory ran out while several examples were computed together."""
     found = ran_out(case, "learning")
     if not found:
         return None
     least = min(map(tokens, found))
-    budget = min(case.plan.token_budget or least, max(1, int(SMALLER * least)))
+    budget = min(case.plan.token_budget or least, max(1, int(NEXT_SHARE * least)))
     evidence = (
-        Evidence(what="times memory ran out while learning", value=len(found), step=found[0].step + 1),
-        Evidence(what="tokens at once that did not fit", value=least, unit="tokens", rows=tuple(found[0].data.get("rows", ()))[:5]),
+        fact("times memory ran out while learning", len(found), step=found[0].step + 1),
+        fact("tokens at once that did not fit", least, "tokens", rows=tuple(found[0].data.get("rows", ()))[:5]),
     )
     words = f"{least:,} tokens at once did not fit into memory in update {found[0].step + 1}.{repaired(case)}"
-    fixes = [Fix(words=f"Compute at most {budget:,} tokens at once.", settings={"token_budget": budget})]
+    fixes = [change(f"Compute at most {budget:,} tokens at once.", token_budget=budget)]
     if case.text.recompute != "full":
         more = "selective" if case.text.recompute == "none" else "full"
-        fixes.append(Fix(words="Compute more twice instead of keeping it.", settings={"token_budget": budget, "recompute": more}))
+        fixes.append(change("Compute more twice instead of keeping it.", token_budget=budget, recompute=more))
     other = held_by_others(case) or scattered(case) or plain_attention(case) or wide_vocabulary(case) or only_longest(case)
     severity = "warning" if repaired(case) else "error"
-    return Found(confidence=0.5 if other else 0.85, words=words, evidence=evidence, fixes=tuple(fixes), severity=severity)
-
-
-RULE = Rule("R10", "memory", "Too many tokens were computed at once for the memory there is", "error", "retry", check)
+    return Found(0.5 if other else 0.85, words, evidence, fixes, severity=severity)

@@ -8,26 +8,22 @@ Why: to learn a position the model gives every word it knows a number. With 150,
 What to do: fewer tokens at once; below 1,024 positions it shrinks with them. A model with a smaller vocabulary needs less.
 """
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Evidence, Fix, Found
-from advisor.rules import Rule
-from advisor.rules._memory import TILE, said, tokens, wide_vocabulary
+from advisor.rules import Case, Found, change, fact, rule
+from advisor.rules._memory import TILE_POSITIONS, said, tokens, wide_vocabulary
 from advisor.rules._reading import repaired
 
 
+@rule("R15", "memory", "warning", "retry")
 def check(case: Case) -> Found | None:
     """What was wanted is the size of the numbers for all words."""
     incident = wide_vocabulary(case)
     if incident is None or case.facts is None:
         return None
-    budget = max(1, min(TILE, case.plan.token_budget or TILE, tokens(incident)) // 2)
+    budget = max(1, min(TILE_POSITIONS, case.plan.token_budget or TILE_POSITIONS, tokens(incident)) // 2)
     evidence = (
-        Evidence(what="words of the vocabulary", value=case.facts.vocabulary),
-        Evidence(what="wanted at once", value=said(incident)["wanted"] / 1e9, unit="GB", step=incident.step + 1),
+        fact("words of the vocabulary", case.facts.vocabulary),
+        fact("wanted at once", said(incident)["wanted"] / 1e9, "GB", step=incident.step + 1),
     )
     words = f"Numbers for all {case.facts.vocabulary:,} words at every position did not fit into memory.{repaired(case)}"
-    fix = Fix(words=f"Compute at most {budget:,} tokens at once.", settings={"token_budget": budget})
-    return Found(confidence=0.75, words=words, evidence=evidence, fixes=(fix,))
-
-
-RULE = Rule("R15", "memory", "The model's large vocabulary filled the memory", "warning", "retry", check)
+    fix = change(f"Compute at most {budget:,} tokens at once.", token_budget=budget)
+    return Found(0.75, words, evidence, (fix,))

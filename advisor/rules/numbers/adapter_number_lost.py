@@ -8,23 +8,19 @@ clocked too high, or a program that writes where it should not.
 What to do: the run goes back to its last good state by itself. If it happens again, have the memory tested and take back any overclocking.
 """
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Evidence, Fix, Found
-from advisor.rules import Rule
+from advisor.rules import Case, Found, advice, fact, rule
 from advisor.rules._reading import repaired
 
 SIGN = "in the adapter is not finite"  # loralab/train/guard.py
 
 
+@rule("R71", "non-finite", "warning", "retry")
 def check(case: Case) -> Found | None:
     """The guard found a weight of the adapter that is not finite."""
     found = [one for one in case.signals.incidents("non_finite") if SIGN in one.text]
     if not found:
         return None
-    evidence = (Evidence(what="times a number of the adapter was lost", value=len(found), step=found[0].step),)
+    evidence = (fact("times a number of the adapter was lost", len(found), step=found[0].step),)
     words = f"Just before update {found[0].step} a number of the adapter was lost.{repaired(case)}"
-    fix = Fix(words="Train it again; if it comes back, have the computer's memory tested.")
-    return Found(confidence=0.85, words=words, evidence=evidence, fixes=(fix,), action="inform" if repaired(case) else "retry")
-
-
-RULE = Rule("R71", "non-finite", "A number of the adapter was lost in the middle of the run", "warning", "retry", check)
+    fix = advice("Train it again; if it comes back, have the computer's memory tested.")
+    return Found(0.85, words, evidence, (fix,), action="inform" if repaired(case) else "retry")

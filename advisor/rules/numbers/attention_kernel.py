@@ -1,4 +1,4 @@
-"""The fast way to compute attention gives numbers that are not finite on this computer.
+"""The fast way to compute attention gives numbers that are not finite.
 
 What it looks like: nothing is finite from the first look on, whichever example is tried, although every weight of the model is in order;
 computed in the plain way everything is fine.
@@ -10,12 +10,11 @@ What to do: compute attention in the plain way (“eager”): the same result, s
 driver or torch may bring the fast way back.
 """
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Evidence, Fix, Found
-from advisor.rules import Rule
+from advisor.rules import Case, Found, change, fact, rule
 from advisor.rules._reading import repaired
 
 
+@rule("R04", "non-finite", "error", "retry")
 def check(case: Case) -> Found | None:
     """Numbers that were not finite until attention was computed in the plain way."""
     changed = case.signals.changed("attention")
@@ -26,11 +25,8 @@ def check(case: Case) -> Found | None:
     after = [one for one in broken if one.step > switched + 1] or case.signals.code == "non_finite"
     words = f"With the fast attention the numbers were not finite; in the plain way they {'were not either' if after else 'are'}."
     versions = case.view.versions if case.view else {}
-    evidence = [Evidence(what="attention", value=str(changed[0]))]
-    evidence += [Evidence(what="update that was not finite", step=broken[0].step)] if broken else []
-    evidence += [Evidence(what="version of torch", value=versions["torch"])] if "torch" in versions else []
-    fix = Fix(words="Compute attention in the plain way.", settings={"attention": "eager"})
-    return Found(confidence=0.2 if after else 0.9, words=words + repaired(case), evidence=tuple(evidence), fixes=(fix,))
-
-
-RULE = Rule("R04", "non-finite", "The fast way to compute attention gives numbers that are not finite", "error", "retry", check)
+    evidence = [fact("attention", str(changed[0]))]
+    evidence += [fact("update that was not finite", step=broken[0].step)] if broken else []
+    evidence += [fact("version of torch", versions["torch"])] if "torch" in versions else []
+    fix = change("Compute attention in the plain way.", attention="eager")
+    return Found(0.2 if after else 0.9, words + repaired(case), evidence, (fix,))

@@ -9,12 +9,11 @@ reading what no text is, gives “not a number”, and one such row would spoil 
 What to do: look at the rows named and repair or delete them. A run leaves them out by itself and goes on with the others.
 """
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Evidence, Fix, Found
-from advisor.rules import Rule
+from advisor.rules import Case, Found, advice, fact, rule
 from advisor.rules._reading import repaired
 
 
+@rule("R01", "non-finite", "warning", "propose")
 def check(case: Case) -> Found | None:
     """The guard tried examples alone and found some that break while others do not."""
     found = case.signals.incidents("bad_row", "nothing_to_learn")
@@ -23,12 +22,9 @@ def check(case: Case) -> Found | None:
         return None
     bad = any(incident.code == "bad_row" for incident in found)
     what = "examples that give no number" if bad else "examples with nothing to learn from"
-    evidence = (Evidence(what=what, value=len(rows), step=found[0].step, rows=rows),)
+    evidence = (fact(what, len(rows), step=found[0].step, rows=rows),)
     one = len(rows) == 1
     does = ("gives" if one else "give") + " a loss that is not a number" if bad else ("has" if one else "have") + " nothing to learn from"
     words = f"{len(rows)} example{'' if one else 's'} {does}, and the others are fine.{repaired(case)}"
-    fix = Fix(words="Look at these rows, and repair or delete them.", data="drop", rows=len(rows))
-    return Found(confidence=0.95, words=words, evidence=evidence, fixes=(fix,))
-
-
-RULE = Rule("R01", "non-finite", "Single examples give no usable number", "warning", "propose", check)
+    fix = advice("Look at these rows, and repair or delete them.", "drop", len(rows))
+    return Found(0.95, words, evidence, (fix,))

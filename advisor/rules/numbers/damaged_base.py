@@ -9,24 +9,20 @@ What to do: delete the model and download it again, or choose another. Where it 
 have the computer's memory tested.
 """
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Evidence, Fix, Found
-from advisor.rules import Rule
+from advisor.rules import Case, Found, advice, fact, rule
 
 
+@rule("R70", "non-finite", "error", "inform")
 def check(case: Case) -> Found | None:
     """The run looked through the frozen weights and found one that is not finite."""
     if case.signals.code != "corrupt_weights" or case.view is None or case.view.ending is None:
         return None
     midway = bool(case.view.steps)
-    evidence = (Evidence(what="what the run found", line=case.view.ending.what, step=case.view.step if midway else None),)
+    evidence = (fact("what the run found", line=case.view.ending.what, step=case.view.step if midway else None),)
     words = "A weight of the base model holds no number" + (
         f", and that since update {case.view.step}: before, it was in order." if midway else ", from the start."
     )
     words += " Memory that lost a number is likelier than a bad file." if midway else " Its file is damaged."
     first = "Resume: the model is read from its file again." if midway else "Delete this model and download it again."
-    fixes = (Fix(words=first), Fix(words="Choose another base model."))
-    return Found(confidence=0.97, words=words, evidence=evidence, fixes=fixes)
-
-
-RULE = Rule("R70", "non-finite", "The base model's own weights are damaged", "error", "inform", check)
+    fixes = (advice(first), advice("Choose another base model."))
+    return Found(0.97, words, evidence, fixes)

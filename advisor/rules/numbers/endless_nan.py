@@ -8,11 +8,10 @@ numbers that grow without end inside.
 What to do: download the model again and compare its size with the page it is from; then choose another base model.
 """
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Evidence, Fix, Found
-from advisor.rules import Rule
+from advisor.rules import Case, Found, advice, fact, rule
 
 
+@rule("R73", "non-finite", "error", "inform")
 def check(case: Case) -> Found | None:
     """The run ended as not finite after wider numbers and plain attention had been tried."""
     view = case.view
@@ -22,13 +21,10 @@ def check(case: Case) -> Found | None:
         return None
     broken = case.signals.incidents("non_finite")
     evidence = (
-        Evidence(what="times numbers were not finite", value=len(broken), step=broken[0].step if broken else None),
-        Evidence(what="precision at the end", value=case.plan.precision),
-        Evidence(what="attention at the end", value=case.text.attention),
+        fact("times numbers were not finite", len(broken), step=broken[0].step if broken else None),
+        fact("precision at the end", case.plan.precision),
+        fact("attention at the end", case.text.attention),
     )
-    fixes = (Fix(words="Download this model again."), Fix(words="Choose another base model."))
+    fixes = (advice("Download this model again."), advice("Choose another base model."))
     words = f"Numbers were not finite even in {case.plan.precision} with {case.text.attention} attention, and every weight is in order."
-    return Found(confidence=0.8, words=words, evidence=evidence, fixes=fixes)
-
-
-RULE = Rule("R73", "non-finite", "This model computes numbers that are not finite, however exactly", "error", "inform", check)
+    return Found(0.8, words, evidence, fixes)

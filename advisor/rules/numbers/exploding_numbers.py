@@ -10,17 +10,16 @@ What to do: a learning rate three to five times smaller with a slow start, and g
 
 import math
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Evidence, Fix, Found
-from advisor.rules import Rule
+from advisor.rules import Case, Found, change, fact, rule
 from advisor.rules._reading import answer, gentler, repaired
 
-SMALLER = 5.0  # Axolotl, training stability: 3 to 5
-WARMUP = 0.1
-AGAIN = "kept coming"  # the guard's words for numbers that were lost for a moment, see passing_nan
-GROWN = 100.0  # times the usual gradient: more than a single odd example makes of it
+RATE_DIVISOR = 5.0  # Axolotl, training stability: 3 to 5
+WARMUP_SHARE = 0.1
+AGAIN_WORDS = "kept coming"  # the guard's words for numbers that were lost for a moment, see passing_nan
+MIN_GROWTH = 100.0  # times the usual gradient: more than a single odd example makes of it
 
 
+@rule("R02", "non-finite", "error", "retry")
 def check(case: Case) -> Found | None:
     """Numbers that were not finite and that a smaller learning rate, or going back, made finite; or gradients that grew into it."""
     signals = case.signals
@@ -30,21 +29,15 @@ def check(case: Case) -> Found | None:
     first = broken[0]
     lost = "in the adapter is not finite" in first.text
     changes = filter(None, (answer(case, one, "learning_rate") for one in broken))
-    softened = next((change for change in changes if AGAIN not in change.reason), None)
+    softened = next((change for change in changes if AGAIN_WORDS not in change.reason), None)
     growth = signals.growth_before(first.step)
-    if lost or not (softened or growth > GROWN):
+    if lost or not (softened or growth > MIN_GROWTH):
         return None
-    rate = gentler(case, SMALLER)
-    settings = {"learning_rate": rate, "warmup": max(case.plan.warmup, WARMUP), "max_grad_norm": case.plan.max_grad_norm or 1.0}
-    evidence = [
-        Evidence(what="learning rate", value=case.asked.learning_rate),
-        Evidence(what="update that was not finite", value=first.step, step=first.step),
-    ]
+    rate = gentler(case, RATE_DIVISOR)
+    settings = {"learning_rate": rate, "warmup": max(case.plan.warmup, WARMUP_SHARE), "max_grad_norm": case.plan.max_grad_norm or 1.0}
+    evidence = [fact("learning rate", case.asked.learning_rate), fact("update that was not finite", first.step, step=first.step)]
     if math.isfinite(growth) and growth > 1:
-        evidence.append(Evidence(what="growth of the corrections just before", value=float(growth), unit="times", step=first.step))
+        evidence.append(fact("growth of the corrections just before", float(growth), "times", step=first.step))
     words = f"In update {first.step} the numbers became too large to compute with; from an earlier state they were fine.{repaired(case)}"
-    fix = Fix(words=f"Use a learning rate of {rate:g}, with a slow start and gradient clipping.", settings=settings)
-    return Found(confidence=0.85 if softened else 0.7, words=words, evidence=tuple(evidence), fixes=(fix,))
-
-
-RULE = Rule("R02", "non-finite", "The adapter's numbers grew until they were too large to compute with", "error", "retry", check)
+    fix = change(f"Use a learning rate of {rate:g}, with a slow start and gradient clipping.", **settings)
+    return Found(0.85 if softened else 0.7, words, evidence, (fix,))

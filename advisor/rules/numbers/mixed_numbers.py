@@ -8,13 +8,12 @@ refuses to multiply them.
 What to do: keep everything in fp32; that takes more memory and always works.
 """
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Evidence, Fix, Found
-from advisor.rules import Rule
+from advisor.rules import Case, Found, change, fact, rule
 
 SIGNS = ("must have the same dtype", "to have the same dtype", "expected scalar type", "should be the same", "dtype mismatch")
 
 
+@rule("R08", "non-finite", "error", "retry")
 def check(case: Case) -> Found | None:
     """The run failed, and its last words or its log speak of two kinds of numbers."""
     if case.view is None or case.view.ending is None or case.view.state != "failed":
@@ -23,11 +22,8 @@ def check(case: Case) -> Found | None:
     line = next((one.strip()[:200] for one in said if "type" in one.lower() and any(sign in one.lower() for sign in SIGNS)), "")
     if not line:
         return None
-    evidence = (Evidence(what="precision", value=case.plan.precision), Evidence(what="it said", line=line))
-    fix = Fix(words="Keep all numbers exact (fp32).", settings={"precision": "fp32"})
+    evidence = (fact("precision", case.plan.precision), fact("it said", line=line))
+    fix = change("Keep all numbers exact (fp32).", precision="fp32")
     words = "The model mixes two kinds of numbers, and torch cannot multiply them."
     known = case.plan.precision != "fp32"
-    return Found(confidence=0.9 if known else 0.3, words=words, evidence=evidence, fixes=(fix,) if known else ())
-
-
-RULE = Rule("R08", "non-finite", "Parts of the model are kept in different kinds of numbers", "error", "retry", check)
+    return Found(0.9 if known else 0.3, words, evidence, (fix,) if known else ())

@@ -7,13 +7,12 @@ Why: NVIDIA cards before the Ampere generation (GTX, RTX 20, T4, V100) have no a
 What to do: fp32 where the model fits, since it is safe; else fp16, which is fast on these cards but too narrow for some models.
 """
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Evidence, Fix, Found
-from advisor.rules import Rule
+from advisor.rules import Case, Found, change, fact, rule
 
 SIGNS = ("bf16/gpu", "bf16 is not supported", "bfloat16 is not supported", "bf16 is only supported")
 
 
+@rule("R07", "non-finite", "info", "propose", before=True)
 def check(case: Case) -> Found | None:
     """bf16 on a card whose capability is below 8.0, or a log that says that it is not there."""
     if case.plan.precision != "bf16":
@@ -24,19 +23,16 @@ def check(case: Case) -> Found | None:
     failed = bool(line) and case.view is not None and case.view.state in ("failed", "killed")
     if not (old or failed):
         return None
-    evidence = [Evidence(what="precision", value="bf16")]
+    evidence = [fact("precision", "bf16")]
     if old and machine is not None:
         card = machine.gpus[0]
-        evidence.append(Evidence(what=f"compute capability of the {card.name}", value=".".join(map(str, card.capability))))
-    evidence += [Evidence(what="the worker's log says", line=line)] if failed else []
+        evidence.append(fact(f"compute capability of the {card.name}", ".".join(map(str, card.capability))))
+    evidence += [fact("the worker's log says", line=line)] if failed else []
     fixes = (
-        Fix(words="Compute in fp32, which is safe everywhere.", settings={"precision": "fp32"}),
-        Fix(words="Compute in fp16, which is fast on this card.", settings={"precision": "fp16"}),
+        change("Compute in fp32, which is safe everywhere.", precision="fp32"),
+        change("Compute in fp16, which is fast on this card.", precision="fp16"),
     )
     if failed:
         words = "The run ended because bf16 is not there on this computer."
-        return Found(confidence=0.95, words=words, evidence=tuple(evidence), fixes=fixes, severity="error", action="retry")
-    return Found(confidence=0.9, words="This card only imitates bf16, which is slow.", evidence=tuple(evidence), fixes=fixes)
-
-
-RULE = Rule("R07", "non-finite", "This graphics card has no bf16", "info", "propose", check, before=True)
+        return Found(0.95, words, evidence, fixes, severity="error", action="retry")
+    return Found(0.9, "This card only imitates bf16, which is slow.", evidence, fixes)

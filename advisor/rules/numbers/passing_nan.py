@@ -9,35 +9,30 @@ What to do: nothing if it was once: that update was left out. If it keeps coming
 temperature; “Pause above” makes a run wait while it is hot.
 """
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Evidence, Fix, Found
 from advisor.diagnosis.usual import rate_words
-from advisor.rules import Rule
+from advisor.rules import Case, Found, change, fact, rule
 from advisor.rules._reading import repaired
 
 SIGN = "each of its examples alone is fine"  # loralab/train/guard.py
-OFTEN = 3
-HOT = 80  # °C at which a run waits: below what processors and cards slow themselves down at
+OFTEN_TIMES = 3
+HOT_DEGREES = 80  # °C at which a run waits: below what processors and cards slow themselves down at
 
 
+@rule("R72", "non-finite", "info", "propose")
 def check(case: Case) -> Found | None:
     """Updates that were not finite though each of their examples is."""
     found = [one for one in case.signals.incidents("non_finite") if SIGN in one.text]
     if not found:
         return None
-    often = len(found) >= OFTEN
-    evidence = tuple(Evidence(what="update that was not finite, and was when tried again", step=one.step) for one in found[:8])
+    often = len(found) >= OFTEN_TIMES
+    evidence = tuple(fact("update that was not finite, and was when tried again", step=one.step) for one in found[:8])
     words = f"{len(found)} update{'s were' if len(found) > 1 else ' was'} not finite, and fine when tried again.{repaired(case)}"
     if case.asked.precision in ("bf16", "fp16"):
-        fix = Fix(words="Keep numbers exactly (fp32).", settings={"precision": "fp32"})
+        fix = change("Keep numbers exactly (fp32).", precision="fp32")
     else:
         rate = rate_words(min(case.plan.learning_rate, case.asked.learning_rate / 2))
-        fix = Fix(
-            words=f"Use a learning rate of {rate:g} and pause above {HOT} °C.",
-            settings={"learning_rate": rate, "pause_above_temperature": HOT},
+        fix = change(
+            f"Use a learning rate of {rate:g} and pause above {HOT_DEGREES} °C.", learning_rate=rate, pause_above_temperature=HOT_DEGREES
         )
     severity = "warning" if often else "info"
-    return Found(confidence=0.8 if often else 0.9, words=words, evidence=evidence, fixes=(fix,), severity=severity)
-
-
-RULE = Rule("R72", "non-finite", "Numbers were lost for a moment and came back", "info", "propose", check)
+    return Found(0.8 if often else 0.9, words, evidence, (fix,), severity=severity)

@@ -1,4 +1,4 @@
-"""Numbers were not finite under the engine TRL, which cannot look for the cause.
+"""Numbers were not finite under TRL, which cannot look for the cause.
 
 What it looks like: several updates are left out because they are not finite, and the run ends after the fourth. It trains with TRL.
 
@@ -8,11 +8,10 @@ corrections that are too big look all the same.
 What to do: train the same plan with the engine loralab: it finds the cause and mostly goes on by itself.
 """
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Evidence, Fix, Found
-from advisor.rules import Rule
+from advisor.rules import Case, Found, change, fact, rule
 
 
+@rule("R74", "non-finite", "error", "retry")
 def check(case: Case) -> Found | None:
     """Updates that were not finite in a run of TRL's."""
     broken = case.signals.incidents("non_finite")
@@ -21,15 +20,12 @@ def check(case: Case) -> Found | None:
     ended = case.signals.code == "non_finite"
     named: list[set[int]] = [set(one.data.get("rows", ())) for one in broken]
     shared: set[int] = set.intersection(*named) if len(named) > 1 else set()
-    evidence = [Evidence(what="updates that were not finite", value=len(broken), step=broken[0].step)]
+    evidence = [fact("updates that were not finite", len(broken), step=broken[0].step)]
     words = f"{len(broken)} updates of {len(case.signals.steps)} were not finite, and TRL cannot say why."
     if 0 < len(shared) <= 2:
-        evidence.append(Evidence(what="in each of them", rows=tuple(sorted(shared))))
+        evidence.append(fact("in each of them", rows=tuple(sorted(shared))))
         words += f" Row {', '.join(map(str, sorted(shared)))} was in each of them."
-    fix = Fix(words="Train with the engine loralab, which looks for the cause.", settings={"engine": "loralab"})
+    fix = change("Train with the engine loralab, which looks for the cause.", engine="loralab")
     # an fp16 run names its cause itself
     confidence = 0.6 if case.asked.precision == "fp16" else 0.85
-    return Found(confidence=confidence, words=words, evidence=tuple(evidence), fixes=(fix,), severity="error" if ended else "warning")
-
-
-RULE = Rule("R74", "non-finite", "Numbers were not finite under TRL, which cannot look for the cause", "error", "retry", check)
+    return Found(confidence, words, evidence, (fix,), severity="error" if ended else "warning")

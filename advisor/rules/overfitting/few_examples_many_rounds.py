@@ -9,15 +9,14 @@ as rounds, too.
 What to do: one to five rounds are usual, ten with a few hundred examples. Add different examples rather than rounds.
 """
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Evidence, Fix, Found
-from advisor.rules import Rule
+from advisor.rules import Case, Found, advice, change, fact, rule
 
-TIMES = 30.0  # times each different example is seen
-MANY = 1000  # different examples from which on nobody learns them by heart in that many rounds
-USUAL = 10.0
+MIN_TIMES_SEEN = 30.0  # times each different example is seen
+SAFE_EXAMPLES = 1000  # different examples from which on nobody learns them by heart in that many rounds
+USUAL_ROUNDS = 10.0
 
 
+@rule("R46", "overfitting", "warning", "propose", before=True)
 def check(case: Case) -> Found | None:
     """How often the plan shows each different example."""
     facts = case.facts
@@ -29,24 +28,21 @@ def check(case: Case) -> Found | None:
         limit = case.plan.max_steps * case.plan.effective_batch / facts.n_train
         rounds = limit if case.ran else min(rounds, limit)
     times = rounds * facts.n_train / different
-    if different >= MANY or times < TIMES:
+    if different >= SAFE_EXAMPLES or times < MIN_TIMES_SEEN:
         return None
-    better = max(1.0, float(round(USUAL * different / facts.n_train)))
+    better = max(1.0, float(round(USUAL_ROUNDS * different / facts.n_train)))
     evidence = (
-        Evidence(what="different examples", value=different),
-        Evidence(what="rounds over the examples", value=float(round(rounds, 1))),
-        Evidence(what="times each example is seen", value=round(times)),
+        fact("different examples", different),
+        fact("rounds over the examples", float(round(rounds, 1))),
+        fact("times each example is seen", round(times)),
     )
     words = f"Each of {different:,} different examples is seen about {times:,.0f} times."
     if different == 1:
         words = f"There is one example, and it is seen about {times:,.0f} times."
-    fixes = [Fix(words="Add examples that differ from those there are.", data="add")]
+    fixes = [advice("Add examples that differ from those there are.", "add")]
     if better < rounds:  # one round is the least: then it is the copies that must go
         many = "1 round" if better == 1 else f"{better:g} rounds"
-        fixes.insert(0, Fix(words=f"Use {many} over the examples.", settings={"epochs": better, "max_steps": 0}))
+        fixes.insert(0, change(f"Use {many} over the examples.", epochs=better, max_steps=0))
     elif facts.repeated:
-        fixes.insert(0, Fix(words="Remove the copies.", data="deduplicate", rows=facts.repeated))
-    return Found(confidence=0.6, words=words, evidence=evidence, fixes=tuple(fixes))
-
-
-RULE = Rule("R46", "overfitting", "Every example is shown so often that it is learned by heart", "warning", "propose", check, before=True)
+        fixes.insert(0, advice("Remove the copies.", "deduplicate", facts.repeated))
+    return Found(0.6, words, evidence, fixes)

@@ -9,34 +9,30 @@ What to do: a smaller learning rate or fewer rounds keeps more. If the model is 
 small model knew little of such things to begin with; then this is told and is no reason for alarm.
 """
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Evidence, Fix, Found
-from advisor.rules import Rule
+from advisor.rules import Case, Found, change, fact, rule
 
-KNEW = 3.5  # nats a token on everyday tasks: a base model above knew little that it could forget
-UNSURE = 0.4  # of such a model: what it lost may be no knowledge at all, and it is no reason for anything else
+MAX_KNOWN_LOSS = 3.5  # nats a token on everyday tasks: a base model above knew little that it could forget
+UNSURE_CONFIDENCE = 0.4  # of such a model: what it lost may be no knowledge at all, and it is no reason for anything else
 
 
+@rule("R47", "overfitting", "warning", "propose")
 def check(case: Case) -> Found | None:
     """The verdict's measure of forgetting says worse, which it says only of a loud change."""
     score = case.signals.score("forgetting")
     if score is None or score.verdict != "worse":
         return None
     evidence = (
-        Evidence(what="loss on everyday tasks before", value=score.before),
-        Evidence(what="loss on everyday tasks after", value=score.after),
-        Evidence(what="learning rate", value=case.plan.learning_rate),
-        Evidence(what="rounds over the examples", value=float(case.plan.epochs)),
+        fact("loss on everyday tasks before", score.before),
+        fact("loss on everyday tasks after", score.after),
+        fact("learning rate", case.plan.learning_rate),
+        fact("rounds over the examples", float(case.plan.epochs)),
     )
     words = f"On {score.n} everyday tasks its loss went from {score.before:.2f} to {score.after:.2f}."
     rate = float(f"{case.plan.learning_rate / 3:.2g}")
     rounds = max(1.0, round(case.plan.epochs / 2, 1))
     fixes = (
-        Fix(words=f"Use a learning rate of {rate:g}.", settings={"learning_rate": rate}),
-        Fix(words=f"Use {rounds:g} rounds over the examples.", settings={"epochs": rounds}),
+        change(f"Use a learning rate of {rate:g}.", learning_rate=rate),
+        change(f"Use {rounds:g} rounds over the examples.", epochs=rounds),
     )
-    knew = score.before <= KNEW
-    return Found(confidence=0.7 if knew else UNSURE, words=words, evidence=evidence, fixes=fixes, severity="warning" if knew else "info")
-
-
-RULE = Rule("R47", "overfitting", "It forgot everyday things while it learned yours", "warning", "propose", check)
+    knew = score.before <= MAX_KNOWN_LOSS
+    return Found(0.7 if knew else UNSURE_CONFIDENCE, words, evidence, fixes, severity="warning" if knew else "info")

@@ -11,37 +11,33 @@ What to do: fewer rounds, and more examples that differ. Where the same examples
 
 import math
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Evidence, Fix, Found
-from advisor.rules import Rule
+from advisor.rules import Case, Found, advice, change, fact, rule
 
-BY_HEART = 0.2  # nats a token: Unsloth's bound, which says nothing without the held-out loss beside it
-TIMES = 5.0  # the held-out loss, of the training loss
-APART = 0.8  # nats between them
+MAX_TRAIN_LOSS = 0.2  # nats a token: Unsloth's bound, which says nothing without the held-out loss beside it
+MIN_LOSS_RATIO = 5.0  # the held-out loss, of the training loss
+MIN_GAP = 0.8  # nats between them
 
 
+@rule("R45", "overfitting", "warning", "propose")
 def check(case: Case) -> Found | None:
     """Hardly any loss left on what it learns from, much on what it does not, and no rise that would say overfitting already."""
     signals = case.signals
     if case.view is None or not case.ran or not math.isfinite(signals.last):
         return None
     learned, other = signals.last_loss, signals.last
-    if not (learned < BY_HEART and other > TIMES * learned and other - learned > APART):
+    if not (learned < MAX_TRAIN_LOSS and other > MIN_LOSS_RATIO * learned and other - learned > MIN_GAP):
         return None
     gained = (signals.base - signals.best) / max(signals.base, 1e-9)
     evidence = (
-        Evidence(what="loss on the examples it learns from", value=learned),
-        Evidence(what="loss on held-out examples", value=other),
-        Evidence(what="rounds over the examples", value=float(case.plan.epochs)),
+        fact("loss on the examples it learns from", learned),
+        fact("loss on held-out examples", other),
+        fact("rounds over the examples", float(case.plan.epochs)),
     )
     words = f"On the examples it learned from, hardly any loss is left ({learned:.2f}); on others it is {other:.2f}."
     rounds = max(1.0, round(case.plan.epochs / 2, 1))
     fixes = (
-        Fix(words=f"Use {rounds:g} rounds over the examples.", settings={"epochs": rounds, "max_steps": 0}),
-        Fix(words="Remove examples that are nearly the same.", data="drop_near_copies"),
-        Fix(words="Add examples that differ from those there are.", data="add"),
+        change(f"Use {rounds:g} rounds over the examples.", epochs=rounds, max_steps=0),
+        advice("Remove examples that are nearly the same.", "drop_near_copies"),
+        advice("Add examples that differ from those there are.", "add"),
     )
-    return Found(confidence=0.55 if gained > 0.3 else 0.75, words=words, evidence=evidence, fixes=fixes)
-
-
-RULE = Rule("R45", "overfitting", "It knows the examples by heart and answers others no better", "warning", "propose", check)
+    return Found(0.55 if gained > 0.3 else 0.75, words, evidence, fixes)

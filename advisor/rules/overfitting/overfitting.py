@@ -12,48 +12,38 @@ different examples help most. A smaller rank or some dropout puts it off a littl
 
 import math
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Evidence, Fix, Found
-from advisor.rules import Rule
+from advisor.rules import Case, Found, advice, change, fact, rule
 
-LOOKS = 2  # after the best one: one look alone may be chance
-RISE, LOUD = 0.05, 0.2  # of the best held-out loss: worth knowing, and worth an alarm
+MIN_LOOKS = 2  # after the best one: one look alone may be chance
+MIN_RISE, ALARM_RISE = 0.05, 0.2  # of the best held-out loss: worth knowing, and worth an alarm
 
 
+@rule("R44", "overfitting", "warning", "propose")
 def check(case: Case) -> Found | None:
     """Held-out loss well above its best for some looks, while the training loss fell on."""
     signals = case.signals
-    if case.view is None or not math.isfinite(signals.best) or signals.since_best < LOOKS or signals.incidents("diverged"):
+    if case.view is None or not math.isfinite(signals.best) or signals.since_best < MIN_LOOKS or signals.incidents("diverged"):
         return None
     rise = (signals.last - signals.best) / max(signals.best, 0.1)
     fell = signals.last_loss < signals.first_loss and signals.last_loss < signals.best
-    if not rise >= RISE or not fell:
+    if not rise >= MIN_RISE or not fell:
         return None
     steps = case.view.total_steps or case.view.step
     rounds = max(1.0, round(case.plan.epochs * signals.best_step / max(1, steps), 1))
     evidence = (
-        Evidence(what="lowest loss on held-out examples", value=signals.best, step=signals.best_step),
-        Evidence(what="last loss on held-out examples", value=signals.last, step=signals.looks[-1].step),
-        Evidence(what="loss on the examples it learns from, at the end", value=signals.last_loss),
-        Evidence(what="rounds over the examples", value=float(case.plan.epochs)),
+        fact("lowest loss on held-out examples", signals.best, step=signals.best_step),
+        fact("last loss on held-out examples", signals.last, step=signals.looks[-1].step),
+        fact("loss on the examples it learns from, at the end", signals.last_loss),
+        fact("rounds over the examples", float(case.plan.epochs)),
     )
     words = (
         f"From update {signals.best_step} on it got better only on examples it has seen: the others went from {signals.best:.2f} to "
         f"{signals.last:.2f}. The version from update {signals.best_step} is the one that is kept."
     )
     fixes = (
-        Fix(words=f"Use about {rounds:g} rounds over the examples.", settings={"epochs": rounds, "max_steps": 0}),
-        Fix(words="Add examples that differ from those there are.", data="add"),
-        Fix(words="Use a smaller rank and some dropout.", settings={"rank": max(4, case.text.rank // 2), "dropout": 0.1}),
+        change(f"Use about {rounds:g} rounds over the examples.", epochs=rounds, max_steps=0),
+        advice("Add examples that differ from those there are.", "add"),
+        change("Use a smaller rank and some dropout.", rank=max(4, case.text.rank // 2), dropout=0.1),
     )
-    loud = rise >= LOUD
-    return Found(
-        confidence=0.85 if loud and signals.since_best > LOOKS else 0.7,
-        words=words,
-        evidence=evidence,
-        fixes=fixes,
-        severity="warning" if loud else "info",
-    )
-
-
-RULE = Rule("R44", "overfitting", "It began to learn the examples by heart", "warning", "propose", check)
+    loud = rise >= ALARM_RISE
+    return Found(0.85 if loud and signals.since_best > MIN_LOOKS else 0.7, words, evidence, fixes, severity="warning" if loud else "info")

@@ -8,32 +8,28 @@ said before.
 What to do: if it does not end its answers, cure that first. Otherwise fewer rounds or a smaller learning rate, or an earlier version.
 """
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Evidence, Fix, Found
-from advisor.rules import Rule
+from advisor.rules import Case, Found, change, fact, rule
 
-MUCH = 0.15  # of the runs of four words; people's answers lie below a hundredth
+MIN_REPEATED_SHARE = 0.15  # of the runs of four words; people's answers lie below a hundredth
 
 
+@rule("R49", "overfitting", "warning", "propose")
 def check(case: Case) -> Found | None:
     """The verdict's measure of repetition got worse and is high."""
     score = case.signals.score("repeats")
-    if score is None or score.verdict != "worse" or score.after < MUCH:
+    if score is None or score.verdict != "worse" or score.after < MIN_REPEATED_SHARE:
         return None
     ends = case.signals.score("ends_turn")
     evidence = (
-        Evidence(what="share of an answer that was said before, before training", value=score.before),
-        Evidence(what="the same after training", value=score.after),
-        *((Evidence(what="answers that end by themselves", value=ends.after),) if ends else ()),
+        fact("share of an answer that was said before, before training", score.before),
+        fact("the same after training", score.after),
+        *((fact("answers that end by themselves", ends.after),) if ends else ()),
     )
     words = f"{score.after:.0%} of what it writes it has said before in the same answer; before training it was {score.before:.0%}."
     rounds = max(1.0, round(case.plan.epochs / 2, 1))
     rate = float(f"{case.plan.learning_rate / 3:.2g}")
     fixes = (
-        Fix(words=f"Use {rounds:g} rounds over the examples.", settings={"epochs": rounds, "max_steps": 0}),
-        Fix(words=f"Use a learning rate of {rate:g}.", settings={"learning_rate": rate}),
+        change(f"Use {rounds:g} rounds over the examples.", epochs=rounds, max_steps=0),
+        change(f"Use a learning rate of {rate:g}.", learning_rate=rate),
     )
-    return Found(confidence=0.5 if ends and ends.after < 0.5 else 0.65, words=words, evidence=evidence, fixes=fixes)
-
-
-RULE = Rule("R49", "overfitting", "Its answers say the same again and again", "warning", "propose", check)
+    return Found(0.5 if ends and ends.after < 0.5 else 0.65, words, evidence, fixes)

@@ -8,53 +8,43 @@ examples the model learns that answers just go on.
 What to do: allow longer examples where there is memory for it, split long texts into passages, or leave the longest out.
 """
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Evidence, Fix, Found
-from advisor.rules import Rule
+from advisor.rules import Case, Fix, Found, advice, fact, rule
 from advisor.rules._examples import examples, seen, share
 
-SOME, MANY = 0.05, 0.2  # of the examples; Soup calls a fifth major
-ODD = 2  # times the length of nearly all: from there on the longest are odd ones
-STEP = 64  # tokens that lengths are rounded up to
+MIN_SHARE, ALARM_SHARE = 0.05, 0.2  # of the examples; Soup calls a fifth major
+ODD_RATIO = 2  # times the length of nearly all: from there on the longest are odd ones
+STEP_TOKENS = 64  # tokens that lengths are rounded up to
 
 
 def _wanted(case: Case) -> int:
     """The length that spares nearly all; most where a few are far longer than the rest; twice the plan's where lengths are not known."""
     whole = case.profile.tokens if case.profile else {}
     few, most = whole.get("p99", 0), whole.get("p95", 0)
-    known = few if few <= ODD * most else most
-    return -(-known // STEP) * STEP if known > case.text.max_length else 2 * case.text.max_length
+    known = few if few <= ODD_RATIO * most else most
+    return -(-known // STEP_TOKENS) * STEP_TOKENS if known > case.text.max_length else 2 * case.text.max_length
 
 
+@rule("R53", "template", "warning", "propose", before=True)
 def check(case: Case) -> Found | None:
     """How many examples lose their end at the plan's longest length."""
     facts = case.facts
-    if facts is None or share(facts, "cut") < SOME:
+    if facts is None or share(facts, "cut") < MIN_SHARE:
         return None
     part = share(facts, "cut")
     room = facts.context or case.text.max_length
     longer = min(room, _wanted(case))
     fixes = [
-        Fix(words="Leave out the examples that are too long.", data="drop_too_long", rows=facts.cut),
-        Fix(words="Split texts that are too long into passages.", data="split_long", rows=facts.cut),
+        advice("Leave out the examples that are too long.", "drop_too_long", facts.cut),
+        advice("Split texts that are too long into passages.", "split_long", facts.cut),
     ]
     if longer > case.text.max_length:
         fixes.insert(0, Fix(words=f"Allow examples of {longer:,} tokens.", settings={"max_length": longer}, rows=facts.cut))
     evidence = (
         seen(facts, "cut", "examples cut at the end"),
-        Evidence(what="longest length", value=case.text.max_length, unit="tokens"),
-        Evidence(what="longest text the model can read", value=facts.context, unit="tokens"),
+        fact("longest length", case.text.max_length, "tokens"),
+        fact("longest text the model can read", facts.context, "tokens"),
     )
     words = f"{examples(facts.cut)} of {facts.n_train:,} ({part:.0%}) are longer than {case.text.max_length:,} tokens."
     words += " Plain text only loses words by it." if facts.plain else " What is cut off includes the end of the answer."
-    loud = part >= MANY and not facts.plain
-    return Found(
-        confidence=0.6 + 0.35 * part if loud else 0.6,
-        words=words,
-        evidence=evidence,
-        fixes=tuple(fixes),
-        severity="warning" if loud else "info",
-    )
-
-
-RULE = Rule("R53", "template", "The ends of many answers are cut off", "warning", "propose", check, before=True)
+    loud = part >= ALARM_SHARE and not facts.plain
+    return Found(0.6 + 0.35 * part if loud else 0.6, words, evidence, fixes, severity="warning" if loud else "info")

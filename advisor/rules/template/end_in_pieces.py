@@ -9,35 +9,31 @@ What to do: choose the version of the model that belongs to this template (usual
 this model.
 """
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Evidence, Fix, Found
-from advisor.rules import Rule
+from advisor.rules import Case, Found, advice, fact, rule
 from advisor.rules._examples import seen, share
 
-ALL = 0.95
+NEARLY_ALL = 0.95
 
 
+@rule("R58", "template", "error", "block", before=True)
 def check(case: Case) -> Found | None:
     """Marks that the template writes and the tokenizer takes apart; grave where no learned end is left."""
     facts = case.facts
     if facts is None or facts.plain or not facts.split_marks:
         return None
-    endless = share(facts, "unended") >= ALL and facts.cut <= 0.5 * facts.unended
+    endless = share(facts, "unended") >= NEARLY_ALL and facts.cut <= 0.5 * facts.unended
     evidence = (
-        Evidence(what="marks the tokenizer takes apart", value=" ".join(facts.split_marks)),
+        fact("marks the tokenizer takes apart", " ".join(facts.split_marks)),
         seen(facts, "unended", "examples whose answer has no learned end"),
     )
     words = f"The template writes {', '.join(facts.split_marks)}, which this model reads letter by letter."
     words += " No answer would ever end." if endless else ""
-    fix = Fix(words="Choose the instruct or chat version of this model.")
+    fix = advice("Choose the instruct or chat version of this model.")
     return Found(
-        confidence=0.97 if endless else 0.6,
-        words=words,
-        evidence=evidence,
-        fixes=(fix,),
+        0.97 if endless else 0.6,
+        words,
+        evidence,
+        (fix,),
         severity="error" if endless else "warning",
         action="block" if endless else "propose",
     )
-
-
-RULE = Rule("R58", "template", "The marks of the chat template are not words of this model", "error", "block", check, before=True)

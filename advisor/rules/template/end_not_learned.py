@@ -1,4 +1,4 @@
-"""No answer ends with a token that the model knows as the end, so it will never learn to stop.
+"""No answer ends with what the model knows as the end.
 
 What it looks like: the loss looks healthy and answers begin well, but none stops: after the answer the model invents the next question, or
 repeats itself until it is cut off.
@@ -10,29 +10,25 @@ What to do: choose the instruct or chat version of the model, whose template and
 questions too, helps where only the mark lies outside the learned part.
 """
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Evidence, Fix, Found
-from advisor.rules import Rule
+from advisor.rules import Case, Found, advice, change, fact, rule
 from advisor.rules._examples import examples, seen, share
 
-ALL = 0.95
+NEARLY_ALL = 0.95
 
 
+@rule("R51", "template", "error", "block", before=True)
 def check(case: Case) -> Found | None:
     """Nearly no conversation has a learned end, and it is not because they were cut."""
     facts = case.facts
-    if facts is None or facts.plain or share(facts, "unended") < ALL or facts.cut > 0.5 * facts.unended or facts.split_marks:
+    if facts is None or facts.plain or share(facts, "unended") < NEARLY_ALL or facts.cut > 0.5 * facts.unended or facts.split_marks:
         return None
     evidence = (
         seen(facts, "unended", "examples whose answer has no learned end"),
-        Evidence(what="tokens that end an answer", value=facts.stops),
-        Evidence(what="examples cut at the end", value=facts.cut),
+        fact("tokens that end an answer", facts.stops),
+        fact("examples cut at the end", facts.cut),
     )
     words = f"{examples(facts.unended)} of {facts.n_train:,} teach no end of an answer: it would never stop."
-    ways = (Fix(words="Choose the instruct or chat version of this model."),)
+    ways = (advice("Choose the instruct or chat version of this model."),)
     if case.text.learn_from == "replies" and facts.stops:
-        ways = (Fix(words="Learn from everything, so that the end is learned, too.", settings={"learn_from": "everything"}), *ways)
-    return Found(confidence=0.97, words=words, evidence=evidence, fixes=ways)
-
-
-RULE = Rule("R51", "template", "No answer ends with what the model knows as the end", "error", "block", check, before=True)
+        ways = (change("Learn from everything, so that the end is learned, too.", learn_from="everything"), *ways)
+    return Found(0.97, words, evidence, ways)

@@ -8,28 +8,21 @@ end at all, another finding says so.)
 What to do: more rounds, or more and shorter answers. In the chat you can set a shorter limit meanwhile.
 """
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Evidence, Fix, Found
-from advisor.rules import Rule
+from advisor.rules import Case, Found, change, fact, rule
 from advisor.rules._examples import share
 
-SELDOM = 0.5
+SELDOM_SHARE = 0.5
 
 
+@rule("R50", "template", "warning", "propose")
 def check(case: Case) -> Found | None:
     """The verdict's share of ended answers got worse and is low, while the examples do have ends."""
     score = case.signals.score("ends_turn")
-    if score is None or score.after >= SELDOM or score.verdict != "worse":
+    if score is None or score.after >= SELDOM_SHARE or score.verdict != "worse":
         return None
-    if case.facts is not None and share(case.facts, "unended") > SELDOM:
+    if case.facts is not None and share(case.facts, "unended") > SELDOM_SHARE:
         return None  # then the cause is known: see end_not_learned and end_cut_off
-    evidence = (
-        Evidence(what="answers that ended by themselves, before training", value=score.before),
-        Evidence(what="the same after training", value=score.after),
-    )
+    evidence = (fact("answers that ended by themselves, before training", score.before), fact("the same after training", score.after))
     words = f"{score.after:.0%} of its answers ended by themselves; before training it was {score.before:.0%}."
-    fix = Fix(words=f"Use {case.plan.epochs * 2:g} rounds.", settings={"epochs": case.plan.epochs * 2})
-    return Found(confidence=0.55, words=words, evidence=evidence, fixes=(fix,))
-
-
-RULE = Rule("R50", "template", "Its answers do not end by themselves", "warning", "propose", check)
+    fix = change(f"Use {case.plan.epochs * 2:g} rounds.", epochs=case.plan.epochs * 2)
+    return Found(0.55, words, evidence, (fix,))

@@ -9,19 +9,15 @@ What to do: if there is an instruct or chat version of the same model, it learns
 template that is exported with the model.
 """
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Evidence, Fix, Found
-from advisor.rules import Rule
+from advisor.rules import Case, Found, advice, fact, rule
 
 
+@rule("R56", "template", "info", "inform", before=True)
 def check(case: Case) -> Found | None:
     """Conversations, and a model without a template."""
     facts = case.facts
     if facts is None or facts.plain or facts.template:
         return None
     words = "The model brings no chat template; the examples are written as “User: … Assistant: …”."
-    fix = Fix(words="Choose the instruct or chat version of this model.")
-    return Found(confidence=0.9, words=words, evidence=(Evidence(what="chat template of the model", value="none"),), fixes=(fix,))
-
-
-RULE = Rule("R56", "template", "This model brings no chat template of its own", "info", "inform", check, before=True)
+    fix = advice("Choose the instruct or chat version of this model.")
+    return Found(0.9, words, (fact("chat template of the model", "none"),), (fix,))

@@ -8,30 +8,26 @@ them once more, and the old ones are learned as if they were words.
 What to do: remove them. If a whole conversation stands in one column, split it into question and answer.
 """
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Evidence, Fix, Found
-from advisor.rules import Rule
+from advisor.rules import Case, Found, advice, fact, rule
 from advisor.rules._examples import examples, seen, share
 
-SOME, MANY = 0.02, 0.1  # one question about marks is no fault
+MIN_SHARE, ALARM_SHARE = 0.02, 0.1  # one question about marks is no fault
 
 
+@rule("R81", "template", "warning", "propose", before=True)
 def check(case: Case) -> Found | None:
     """A good part of the examples hold marks in their own words."""
     facts = case.facts
-    if facts is None or facts.marked < 2 or share(facts, "marked") < SOME:
+    if facts is None or facts.marked < 2 or share(facts, "marked") < MIN_SHARE:
         return None
     part = share(facts, "marked")
     leaks = case.signals.score("leaks")
     worse = leaks is not None and leaks.verdict == "worse"
     evidence = (
         seen(facts, "marked", "examples with marks of a template"),
-        *((Evidence(what="answers with such marks after training", value=leaks.after),) if leaks and worse else ()),
+        *((fact("answers with such marks after training", leaks.after),) if leaks and worse else ()),
     )
     words = f"{examples(facts.marked)} of {facts.n_train:,} hold marks of a chat template in their own words."
-    fix = Fix(words="Remove the marks from the examples.", data="strip_marks", rows=facts.marked)
-    loud = part >= MANY or worse
-    return Found(confidence=0.6 + 0.35 * part, words=words, evidence=evidence, fixes=(fix,), severity="warning" if loud else "info")
-
-
-RULE = Rule("R81", "template", "The examples hold the marks of a chat template already", "warning", "propose", check, before=True)
+    fix = advice("Remove the marks from the examples.", "strip_marks", facts.marked)
+    loud = part >= ALARM_SHARE or worse
+    return Found(0.6 + 0.35 * part, words, evidence, (fix,), severity="warning" if loud else "info")

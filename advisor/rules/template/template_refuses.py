@@ -9,27 +9,20 @@ is put in front of the question by itself).
 What to do: leave these conversations out, or change them: join two questions in a row into one. Another model may accept them.
 """
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Fix, Found
-from advisor.rules import Rule
+from advisor.rules import Case, Found, advice, rule
 from advisor.rules._examples import code, examples, last_words, seen
 
 
+@rule("R57", "template", "error", "block", before=True)
 def check(case: Case) -> Found | None:
     """Refused conversations, counted before a run; or a run that ended for one."""
     facts = case.facts
     if code(case) in ("template_refuses", "bad_template"):
         words = "The model's chat template refused a conversation, and the run ended."
-        fixes = (Fix(words="Leave out the conversations it refuses.", data="drop_refused"), Fix(words="Choose another model."))
-        return Found(confidence=0.97, words=words, evidence=(last_words(case),), fixes=fixes)
+        fixes = (advice("Leave out the conversations it refuses.", "drop_refused"), advice("Choose another model."))
+        return Found(0.97, words, (last_words(case),), fixes)
     if facts is None or not facts.refused:
         return None
     words = f"The model's chat template refuses {examples(facts.refused)}; a run would end there."
-    fixes = (
-        Fix(words="Leave out the conversations it refuses.", data="drop_refused", rows=facts.refused),
-        Fix(words="Choose another model."),
-    )
-    return Found(confidence=0.99, words=words, evidence=(seen(facts, "refused", "conversations refused"),), fixes=fixes)
-
-
-RULE = Rule("R57", "template", "The model's chat template refuses some conversations", "error", "block", check, before=True)
+    fixes = (advice("Leave out the conversations it refuses.", "drop_refused", facts.refused), advice("Choose another model."))
+    return Found(0.99, words, (seen(facts, "refused", "conversations refused"),), fixes)

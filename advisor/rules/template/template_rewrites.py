@@ -8,25 +8,19 @@ finished text. Then everything is learned, which is honest but not what was mean
 What to do: look at one of the rows. Blanks and marks inside answers are the usual reason. Or choose another model.
 """
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Fix, Found
-from advisor.rules import Rule
+from advisor.rules import Case, Found, advice, rule
 from advisor.rules._examples import examples, seen, share
 
-SOME = 0.05
+MIN_SHARE = 0.05
 
 
+@rule("R59", "template", "warning", "propose", before=True)
 def check(case: Case) -> Found | None:
     """Conversations of which everything is learned although only replies were asked for."""
     facts = case.facts
-    if facts is None or case.text.learn_from != "replies" or share(facts, "rewritten") < SOME:
+    if facts is None or case.text.learn_from != "replies" or share(facts, "rewritten") < MIN_SHARE:
         return None
     words = f"In {examples(facts.rewritten)} of {facts.n_train:,} the answer cannot be told from the question; all of it is learned."
     evidence = (seen(facts, "rewritten", "examples learned whole"),)
-    fixes = (Fix(words="Look at these rows in the preview."), Fix(words="Choose another model."))
-    return Found(confidence=0.5 + 0.4 * share(facts, "rewritten"), words=words, evidence=evidence, fixes=fixes)
-
-
-RULE = Rule(
-    "R59", "template", "The chat template changes the answers, so that questions are learned, too", "warning", "propose", check, before=True
-)
+    fixes = (advice("Look at these rows in the preview."), advice("Choose another model."))
+    return Found(0.5 + 0.4 * share(facts, "rewritten"), words, evidence, fixes)

@@ -7,23 +7,19 @@ Why: tokenizer and model do not belong together, or words were added to the toke
 What to do: download the model again. If you added words yourself, use the copy of the model that was enlarged with them.
 """
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Evidence, Fix, Found
-from advisor.rules import Rule
+from advisor.rules import Case, Found, advice, fact, rule
 
 
+@rule("R61", "template", "error", "block", before=True)
 def check(case: Case) -> Found | None:
     """A token number in the examples that lies beyond the model's table of words."""
     facts = case.facts
     if facts is None or not facts.vocabulary or facts.highest < facts.vocabulary:
         return None
     evidence = (
-        Evidence(what="highest token number in the examples", value=facts.highest),
-        Evidence(what="words the model has a place for", value=facts.vocabulary),
-        Evidence(what="words of the tokenizer", value=facts.tokenizer_size),
+        fact("highest token number in the examples", facts.highest),
+        fact("words the model has a place for", facts.vocabulary),
+        fact("words of the tokenizer", facts.tokenizer_size),
     )
     words = f"The examples hold token {facts.highest:,}; the model has places for {facts.vocabulary:,} only. A run would break off."
-    return Found(confidence=0.98, words=words, evidence=evidence, fixes=(Fix(words="Download the model again, or choose another one."),))
-
-
-RULE = Rule("R61", "template", "The tokenizer has words that the model has no place for", "error", "block", check, before=True)
+    return Found(0.98, words, evidence, (advice("Download the model again, or choose another one."),))

@@ -1,4 +1,4 @@
-"""Every example begins twice.
+"""Examples begin twice.
 
 What it looks like: the first two tokens of an example are both “beginning of text”. Training looks healthy; the answers are a little worse
 than they could be, and much worse where the model is later asked with one beginning.
@@ -9,24 +9,17 @@ model writes it twice.
 What to do: remove the mark from the examples. Where the examples do not hold it, the model's folder is at fault: choose another copy.
 """
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Evidence, Fix, Found
-from advisor.rules import Rule
+from advisor.rules import Case, Found, advice, fact, rule
 from advisor.rules._examples import examples, seen, share
 
 
+@rule("R55", "template", "warning", "propose", before=True)
 def check(case: Case) -> Found | None:
     """Examples whose first two tokens are the same beginning."""
     facts = case.facts
     if facts is None or not facts.begun_twice:
         return None
-    evidence = (
-        seen(facts, "begun_twice", "examples that begin twice"),
-        Evidence(what="examples that hold marks of a template", value=facts.marked),
-    )
+    evidence = (seen(facts, "begun_twice", "examples that begin twice"), fact("examples that hold marks of a template", facts.marked))
     words = f"{examples(facts.begun_twice)} of {facts.n_train:,} begin with two marks of the beginning."
-    ways = (Fix(words="Remove the marks of other templates from the examples.", data="strip_marks", rows=facts.begun_twice),)
-    return Found(confidence=0.6 + 0.35 * share(facts, "begun_twice"), words=words, evidence=evidence, fixes=ways)
-
-
-RULE = Rule("R55", "template", "Examples begin twice", "warning", "propose", check, before=True)
+    ways = (advice("Remove the marks of other templates from the examples.", "strip_marks", facts.begun_twice),)
+    return Found(0.6 + 0.35 * share(facts, "begun_twice"), words, evidence, ways)

@@ -8,12 +8,11 @@ What to do: put what the system message says in front of the question, where eve
 system messages.
 """
 
-from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Evidence, Fix, Found
-from advisor.rules import Rule
+from advisor.rules import Case, Found, advice, fact, rule
 from advisor.rules._examples import examples, seen, share
 
 
+@rule("R80", "template", "warning", "propose", before=True)
 def check(case: Case) -> Found | None:
     """Messages of which nothing stands in what the model reads."""
     facts = case.facts
@@ -24,20 +23,14 @@ def check(case: Case) -> Found | None:
     what = " and ".join(who[role] for role in facts.unsaid_roles if role in who) or "a message"
     words = f"In {examples(facts.unsaid)} of {facts.n_train:,} the model's template leaves out {what}."
     part = share(facts, "unsaid")
-    evidence = (seen(facts, "unsaid", "examples with words left out"), Evidence(what="whose words", value=", ".join(facts.unsaid_roles)))
-    ways = (
-        Fix(words="Put the system message in front of the question.", data="fold_system", rows=facts.unsaid),
-        Fix(words="Choose another model."),
-    )
+    evidence = (seen(facts, "unsaid", "examples with words left out"), fact("whose words", ", ".join(facts.unsaid_roles)))
+    ways = (advice("Put the system message in front of the question.", "fold_system", facts.unsaid), advice("Choose another model."))
     blocks = answers and part > 0.5
     return Found(
-        confidence=0.6 + 0.35 * part,
-        words=words,
-        evidence=evidence,
-        fixes=ways[1:] if answers else ways,
+        0.6 + 0.35 * part,
+        words,
+        evidence,
+        ways[1:] if answers else ways,
         severity="error" if blocks else "warning",
         action="block" if blocks else "propose",
     )
-
-
-RULE = Rule("R80", "template", "The model never reads some of what your examples say", "warning", "propose", check, before=True)

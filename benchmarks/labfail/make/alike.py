@@ -21,7 +21,7 @@ from unittest import mock
 
 import numpy as np
 
-from advisor.proposals.trials import FEWEST, MEASURES, decide, loss_of
+from advisor.proposals.trials import MEASURES, MIN_UPDATES, decide, loss_of
 from benchmarks.labfail.make.setups import run, usual
 from benchmarks.labfail.records import DATA, TINY
 from benchmarks.labfail.replay import wilson
@@ -50,7 +50,7 @@ def tested(root: Path, model: str, data: str, number: int) -> dict[str, dict[str
     """The judgements of three pilots that are alike; "0" is the usual one."""
     reports: dict[str, dict[str, Any]] = {}
     for pilot in range(PILOTS):
-        settings = {"max_steps": FEWEST, "eval_every": FEWEST // 4, "patience": 0}
+        settings = {"max_steps": MIN_UPDATES, "eval_every": MIN_UPDATES // 4, "patience": 0}
         salt = 100 * number + pilot + 1
         setup = usual(model, data, number).but(
             "", settings=settings, measures=tuple(MEASURES), trouble=lambda salt=salt: another_order(salt)

@@ -14,6 +14,8 @@ from typing import Any, Protocol
 import numpy as np
 
 from loralab.core.errors import LabError, UserError
+from loralab.runtimes.llama.gguf_file import check, field
+from loralab.runtimes.llama.parent import LlamaCpp
 
 CONTEXT = 2048  # tokens a judge reads at once, where it can read as many
 SPARE = 8  # of them left free
@@ -63,9 +65,6 @@ class LocalJudge:
     """A GGUF file as a judge. Raises Unavailable without llama.cpp, LabError when the file cannot be used."""
 
     def __init__(self, path: Path) -> None:
-        from loralab.runtimes.llama.gguf_file import check, field
-        from loralab.runtimes.llama.parent import LlamaCpp
-
         try:
             reader = check(path)
         except UserError as error:

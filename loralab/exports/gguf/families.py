@@ -196,7 +196,10 @@ def _phi3_refused(config: Settings) -> str:
 
 
 SILU, TANH = ("silu", "swish"), ("gelu_pytorch_tanh", "gelu_new", "gelu_fast", "gelu")
-_GEMMA = {"activations": ("gelu_pytorch_tanh", "gelu"), "unit_offset": True}  # transformers reads Gemma's "gelu" as the tanh form too
+_GEMMA: dict[str, Any] = {
+    "activations": ("gelu_pytorch_tanh", "gelu"),
+    "unit_offset": True,
+}  # transformers reads Gemma's "gelu" as the tanh form too
 FAMILIES: dict[str, Family] = {
     "llama": Family("llama", SILU, _gated, permuted=True),
     "mistral": Family("llama", SILU, _gated, permuted=True),

@@ -11,7 +11,7 @@ import io
 import logging
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ _CACHE = re.compile(r"(?:input|output)\.past_key_values\.layers\.(\d+)\.(key|val
 
 
 @contextlib.contextmanager
-def quiet() -> Iterator[None]:
+def quiet() -> Generator[None, None, None]:
     """Keep the exporter's and the quantiser's talk out of the log: hundreds of lines that nobody can act on."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)

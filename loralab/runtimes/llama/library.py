@@ -4,6 +4,7 @@ an adapter is checked by its address, because the wrapper takes a failed one for
 
 from __future__ import annotations
 
+import ctypes
 import importlib
 from importlib.metadata import version
 from typing import Any
@@ -44,8 +45,6 @@ class Library:
             verbose=False,
         )
         if adapter:
-            import ctypes
-
             found = self._low.llama_adapter_lora_init(self._model.model, adapter.encode())
             if not found:
                 raise RuntimeError("the adapter does not fit this model")

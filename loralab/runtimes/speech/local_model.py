@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 
 import psutil
@@ -109,7 +109,7 @@ class LocalModel:
 
     # ---- its process -----------------------------------------------------------------------------------------------------
     @contextlib.contextmanager
-    def _working(self) -> Iterator[Child]:
+    def _working(self) -> Generator[Child, None, None]:
         """The child, for one question. What it breaks with is counted; what is left of it is cleared away."""
         if not self._turn.acquire(timeout=self.patience):
             raise Unavailable("The language model is still busy with another question.", "Ask again in a moment.", code="assistant_busy")

@@ -5,19 +5,21 @@ Invariant: three decisions lead to a run; everything else is shown, not asked.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
 
 from loralab.core.errors import UserError
+from loralab.core.records import DatasetProfile
 from loralab.lab import Lab
 from ui import goals
 from ui.advisor.describe import goal_box
-from ui.errors import told
+from ui.errors import show_errors
 from ui.markup import markup
-from ui.page import Page, choice_key, go_to, refusal, start_on_click
+from ui.page import Page, Updates, choice_key, go_to, refusal, start_on_click
 from ui.tabs.dataset.view import doctor_notes, left_out_rows, previews_html, samples_html, summary_html
-from ui.words import heading
+from ui.words import heading, paragraph
 
 ROLE_WORDS = {
     "prompt": "What is asked",
@@ -42,7 +44,7 @@ def build(lab: Lab, page: Page) -> None:
             )
         )
         upload = gr.File(label="Drop your file here", file_count="single", height=150, elem_id="drop", elem_classes="drop")
-        markup('<div class="fine">Text, Markdown, JSON, CSV, TSV, Parquet or Excel; a zip of them works too.</div>')
+        markup(paragraph("Text, Markdown, JSON, CSV, TSV, Parquet or Excel; a zip of them works too.", "fine"))
         cards = markup(samples_html(lab.samples()), elem_id="samples")
         goal_box(page)
     with gr.Column(visible=False, elem_classes="found") as found:
@@ -64,10 +66,52 @@ def build(lab: Lab, page: Page) -> None:
             left = gr.Dataframe(
                 headers=["Row", "File", "Reason"], datatype=["number", "str", "str"], interactive=False, wrap=True, show_label=False
             )
-    shown = [chooser, found, summary, notes, previews, left_fold, left, asking, *roles, page.goal, page.choice]
-    _wire(page, {"upload": upload, "cards": cards, "again": again, "apply": apply, "plan": plan}, shown, roles)
+    _wire(
+        page,
+        {"upload": upload, "cards": cards, "again": again, "apply": apply, "plan": plan},
+        FileView(chooser, found, summary, notes, previews, left_fold, left, asking, tuple(roles)),
+    )
     again.click(lambda: (gr.Column(visible=True), gr.Column(visible=False), None, ""), None, [chooser, found, upload, page.dataset])
     start_on_click(start, page, refused)
+
+
+@dataclass(frozen=True)
+class FileView:
+    """What describes the file."""
+
+    chooser: gr.Column
+    found: gr.Column
+    summary: gr.HTML
+    notes: gr.HTML
+    previews: gr.HTML
+    left_fold: gr.Accordion
+    left: gr.Dataframe
+    asking: gr.Column
+    roles: tuple[gr.Dropdown, ...]
+
+    @property
+    def outputs(self) -> list[Any]:
+        """What `updates` changes."""
+        *parts, roles = vars(self).values()
+        return [*parts, *roles]
+
+    def updates(self, profile: DatasetProfile) -> Updates:
+        """All of it, for another file."""
+        columns = [NONE, *profile.columns]
+        return {
+            self.chooser: gr.Column(visible=False),
+            self.found: gr.Column(visible=True),
+            self.summary: summary_html(profile),
+            self.notes: doctor_notes(profile),
+            self.previews: previews_html(profile),
+            self.left_fold: gr.Accordion(visible=bool(profile.left_out)),
+            self.left: left_out_rows(profile),
+            self.asking: gr.Column(visible=not profile.certain and len(profile.columns) > 1),
+            **{
+                input_: gr.Dropdown(columns, value=profile.roles.get(role, NONE))
+                for role, input_ in zip(ROLE_WORDS, self.roles, strict=True)
+            },
+        }
 
 
 def _roles_form() -> tuple[list[gr.Dropdown], gr.Button]:
@@ -82,8 +126,8 @@ def _roles_form() -> tuple[list[gr.Dropdown], gr.Button]:
     return roles, gr.Button("Use these columns", variant="primary", scale=0, min_width=180)
 
 
-def _wire(page: Page, parts: dict[str, Any], shown: list[Any], roles: list[gr.Dropdown]) -> None:
-    @told
+def _wire(page: Page, parts: dict[str, Any], shown: FileView) -> None:
+    @show_errors
     def take_upload(uploaded: str | None, model: str) -> Any:
         if not uploaded:
             return gr.skip()
@@ -91,55 +135,44 @@ def _wire(page: Page, parts: dict[str, Any], shown: list[Any], roles: list[gr.Dr
         page.desk.profile(kept, model)  # refuses here, before the page is about this file
         return kept
 
-    @told
+    @show_errors
     def take_sample(event: gr.EventData) -> str:
         known = {sample.name: sample for sample in page.lab.samples()}
         if event.pick not in known:
             raise UserError("There is no such sample.", "Choose one of the cards.", code="no_sample")
         return str(known[event.pick].path)
 
-    @told
-    def look(dataset: str, model: str) -> list[Any]:
+    @show_errors
+    def describe_file(dataset: str, model: str) -> Updates:
         if not dataset:
-            return [gr.skip()] * len(shown)
-        profile = page.desk.profile(dataset, model)
-        goal = goals.fitting(profile)
-        return [*_show(page, dataset, model, goal), goal, choice_key(dataset, model, goal)]
+            return gr.skip()
+        return described(dataset, model, goals.fitting(page.desk.profile(dataset, model)))
 
-    @told
-    def change(dataset: str, model: str, goal: str) -> list[Any]:
+    def described(dataset: str, model: str, goal: str, columns: str = "") -> Updates:
+        """The file and a goal that was chosen for it."""
+        shows = shown.updates(page.desk.profile(dataset, model, goal))
+        return {**shows, page.goal: goal, page.choice: choice_key(dataset, model, goal) + columns}
+
+    @show_errors
+    def change(dataset: str, model: str, goal: str) -> Updates:
         if not dataset:
-            return [gr.skip()] * (len(shown) - 1)
+            return gr.skip()
         goals.changes(goal, page.desk.profile(dataset, model, goal))
-        return [*_show(page, dataset, model, goal), choice_key(dataset, model, goal)]
+        updates = described(dataset, model, goal)
+        del updates[page.goal]  # it is the person's
+        return updates
 
-    @told
-    def use_columns(dataset: str, model: str, goal: str, *columns: str) -> list[Any]:
+    @show_errors
+    def use_columns(dataset: str, model: str, goal: str, *columns: str) -> Updates:
         chosen = {role: column for role, column in zip(ROLE_WORDS, columns, strict=True) if column != NONE}
         goal = goals.fitting(page.desk.profile(dataset, model, goal, roles=chosen))
-        return [*_show(page, dataset, model, goal), goal, choice_key(dataset, model, goal) + f"\n{chosen}"]
+        return described(dataset, model, goal, f"\n{chosen}")
 
+    outputs = [*shown.outputs, page.choice]
     taken = parts["upload"].upload(take_upload, [parts["upload"], page.model], page.dataset)
     taken.then(lambda: None, None, parts["upload"], show_progress="hidden")
     parts["cards"].click(take_sample, None, page.dataset, show_progress="hidden")
-    page.dataset.change(look, [page.dataset, page.model], shown)
-    gr.on([page.goal.input, page.model.change], change, [page.dataset, page.model, page.goal], [s for s in shown if s is not page.goal])
-    parts["apply"].click(use_columns, [page.dataset, page.model, page.goal, *roles], shown)
+    page.dataset.change(describe_file, [page.dataset, page.model], [*outputs, page.goal])
+    gr.on([page.goal.input, page.model.change], change, [page.dataset, page.model, page.goal], outputs)
+    parts["apply"].click(use_columns, [page.dataset, page.model, page.goal, *shown.roles], [*outputs, page.goal])
     parts["plan"].click(lambda: go_to("plan"), None, page.tabs)
-
-
-def _show(page: Page, dataset: str, model: str, goal: str) -> list[Any]:
-    """Updates for everything that describes the file."""
-    profile = page.desk.profile(dataset, model, goal)
-    columns = [NONE, *profile.columns]
-    return [
-        gr.Column(visible=False),
-        gr.Column(visible=True),
-        summary_html(profile),
-        doctor_notes(profile),
-        previews_html(profile),
-        gr.Accordion(visible=bool(profile.left_out)),
-        left_out_rows(profile),
-        gr.Column(visible=not profile.certain and len(profile.columns) > 1),
-        *[gr.Dropdown(columns, value=profile.roles.get(role, NONE)) for role in ROLE_WORDS],
-    ]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from loralab.core.records import DatasetProfile
-from loralab.datasets.profile import SampleSet
+from loralab.lab import SampleSet
 from ui.charts import label_bar, length_bar
 from ui.markup import draw, esc
 from ui.words import count, fact, facts, heading, notice, term

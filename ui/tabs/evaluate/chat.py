@@ -14,10 +14,10 @@ from typing import Any
 
 import gradio as gr
 
-from ui.errors import told
+from ui.errors import show_errors
 from ui.markup import markup
 from ui.page import Page
-from ui.words import heading
+from ui.words import heading, small_title
 
 WHO = [("Both side by side", "both"), ("With what it learned", "adapter"), ("Base model, before training", "base")]
 SILENT = "(it ended its turn without a word)"
@@ -57,7 +57,7 @@ def chat(page: Page) -> Talk:
 
 
 def _chatbot(title: str, placeholder: str, elem_id: str) -> gr.Chatbot:
-    markup(f'<div class="small-title">{title}</div>')
+    markup(small_title(title))
     return gr.Chatbot(
         show_label=False,
         height=320,
@@ -71,14 +71,14 @@ def _chatbot(title: str, placeholder: str, elem_id: str) -> gr.Chatbot:
 
 
 def _wire(page: Page, talk: Talk, who: gr.Radio, sides: tuple[gr.Column, gr.Column]) -> None:
-    @told
+    @show_errors
     def say(asked: str, who: str, base: list[Any], adapter: list[Any]) -> tuple[str, list[Any], list[Any]]:
         if not asked.strip():
             return "", base, adapter
         said = [{"role": "user", "content": asked}]
         return "", base + said if who != "adapter" else base, adapter + said if who != "base" else adapter
 
-    @told
+    @show_errors
     def answer(run: str, base: list[Any], adapter: list[Any]) -> Iterator[Any]:
         if not run:
             return

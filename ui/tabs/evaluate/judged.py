@@ -13,6 +13,7 @@ from loralab.core.errors import UserError
 from loralab.core.events import RunView
 from loralab.core.records import Sample, Score
 from loralab.lab import Lab
+from ui.runs.run_names import name_of
 
 CLOSER = 0.05  # chrF++ between two answers that a reader would call a difference
 LIKELIER = 0.05  # nats per token: about five per cent
@@ -88,7 +89,7 @@ def _from_log(view: RunView) -> Found | None:
 def other_judged(lab: Lab, run: str) -> list[tuple[str, str]]:
     """(name, id) of the other runs that were judged, newest first."""
     rows = [r for r in lab.runs() if r.get("kind", "train") == "train" and r["id"] != run and r.get("adapter_loss") is not None]
-    return [(f"{_name(r)} · {r['id']}", r["id"]) for r in rows]
+    return [(f"{name_of(r)} · {r['id']}", r["id"]) for r in rows]
 
 
 def parts_of_run(lab: Lab, run: str) -> list[tuple[str, str]]:
@@ -98,10 +99,6 @@ def parts_of_run(lab: Lab, run: str) -> list[tuple[str, str]]:
         words = f"This run as an export: {what.label}" if what.export else f"This run, {what.label}"
         found.append((words if lab.measured(what.name) else f"{words} (is measured first)", what.name))
     return found
-
-
-def _name(row: Row) -> str:
-    return str(row.get("title") or str(row.get("dataset") or "").rpartition("/")[2] or row["id"])
 
 
 # ---- example by example ----------------------------------------------------------------------------------------------------

@@ -13,14 +13,14 @@ import gradio as gr
 
 from loralab.core.events import RunView
 from loralab.lab import Lab
-from ui.errors import told
+from ui.errors import show_errors
 from ui.markup import markup
-from ui.page import Page
+from ui.page import Page, Updates
 from ui.runs.work import follow, progress_line
 from ui.tabs.evaluate.judged import Found
 from ui.tabs.evaluate.section import Section
 from ui.tabs.evaluate.view import state_of
-from ui.words import notice
+from ui.words import notice, paragraph
 
 ASKED = (
     "Name the file of a model you have (.gguf) and it is asked, here on this computer, which answers it prefers: every pair twice, with "
@@ -75,45 +75,48 @@ def buttons() -> tuple[gr.Button, gr.Button]:
 def judge_field() -> gr.Textbox:
     """Where a local judge is named."""
     with gr.Accordion("Ask a second opinion", open=False, elem_classes="fold"):
-        markup(f'<p class="fine">{ASKED}</p>')
+        markup(paragraph(ASKED, "fine"))
         return gr.Textbox("", label="A model of yours as the judge", placeholder="/path/to/model.gguf", elem_id="judge", max_lines=1)
 
 
 def section(page: Page, parts: Measuring) -> Section:
     """How the parts look for a run: at work or not."""
 
-    def fill(run: str, view: RunView | None, found: Found | None) -> list[Any]:
+    def fill(run: str, view: RunView | None, found: Found | None) -> Updates:
         working = measuring_of(page.lab, run) if view and not view.active else None
         seen = not state_of(view, found)
-        button = gr.Button("Measure again" if seen else "Measure", variant="secondary" if seen else "primary", interactive=not working)
-        line = progress_line(working, "Measuring") if working else ""
-        return [working.run if working else "", gr.Timer(active=working is not None), button, gr.Button(visible=bool(working)), line]
+        return {
+            parts.work: working.run if working else "",
+            parts.clock: gr.Timer(active=working is not None),
+            parts.measure: gr.Button(
+                "Measure again" if seen else "Measure", variant="secondary" if seen else "primary", interactive=not working
+            ),
+            parts.stop: gr.Button(visible=bool(working)),
+            parts.line: progress_line(working, "Measuring") if working else "",
+        }
 
     return Section(parts.shown, fill)
 
 
 def wire(page: Page, parts: Measuring, outputs: list[Any], filled: Any) -> None:
-    """`filled(run)` gives one update for each of `outputs`, among which are those of the parts."""
+    """`filled(run)` updates `outputs`, among which are the parts."""
 
-    @told
-    def begin(run: str, judge: str) -> list[Any]:
+    @show_errors
+    def begin(run: str, judge: str) -> Updates:
         if not measuring_of(page.lab, run):
             page.lab.evaluate(run, judge=judge.strip().strip("\"'"))
         return filled(run)
 
-    @told
-    def tick(run: str, work: str) -> list[Any]:
+    @show_errors
+    def tick(run: str, work: str) -> Updates:
         view = page.lab.view(work) if work else None
         if view is not None and view.active:
-            return [progress_line(view, "Measuring") if part is parts.line else gr.skip() for part in outputs]
-        updates = filled(run)
-        if view is not None:
-            updates[outputs.index(parts.line)] = _ended(view)
-        return updates
+            return {parts.line: progress_line(view, "Measuring")}
+        return filled(run) | ({parts.line: _ended(view)} if view is not None else {})
 
     parts.measure.click(begin, [page.run, parts.judge], outputs, show_progress="hidden", trigger_mode="once")
     parts.clock.tick(tick, [page.run, parts.work], outputs, show_progress="hidden")
-    parts.stop.click(told(lambda work: page.lab.stop(work) if work else None), parts.work, None, show_progress="hidden")
+    parts.stop.click(show_errors(lambda work: page.lab.stop(work) if work else None), parts.work, None, show_progress="hidden")
 
 
 def _ended(view: RunView) -> str:

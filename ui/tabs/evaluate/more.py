@@ -6,33 +6,29 @@ Invariant: a control that is at work goes on without the page; pressing again fi
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import gradio as gr
 
-from loralab.core.disk import writing
 from loralab.core.errors import LabError, RunFailed
 from loralab.core.events import RunView
 from loralab.core.jobs import is_control
-from loralab.core.paths import room, write_atomic
 from loralab.core.records import Score
-from loralab.lab import Lab
-from loralab.reports.compare import Comparison, Controls
-from ui.errors import told
+from loralab.lab import Comparison, Controls, Lab
+from ui.errors import show_errors
 from ui.markup import draw, markup
-from ui.page import Page
+from ui.page import Page, Updates
+from ui.runs.saved_report import report_file, save_on_click
 from ui.runs.work import follow
 from ui.tabs.evaluate.intervals import between, interval_bar, two_runs, value
 from ui.tabs.evaluate.judged import Found, other_judged, parts_of_run
 from ui.tabs.evaluate.measuring import measured_first
 from ui.tabs.evaluate.section import Section
-from ui.words import count, duration, heading, notice, term
+from ui.words import count, duration, heading, notice, paragraph, term
 
 ALONE = "There is no other run that was tested. Train once more, with other settings or other examples, and compare here."
-ALONE_HTML = f'<p class="fine">{ALONE}</p>'
+ALONE_HTML = paragraph(ALONE, "fine")
 SIDES = ("first is better", "second is better")
 REPORTS = {"html": "as a web page", "markdown": "as Markdown"}
-SAVE_JS = "() => setTimeout(() => document.querySelector('#report-file')?.click(), 300)"
 CONTROLS = (
     "A test that calls everything better is worth nothing. So the test itself is tested where there is nothing to find: first before and "
     "after are swapped at random, then a copy of the run learns from shuffled answers. Neither may come out as better."
@@ -66,7 +62,7 @@ def compare_section(page: Page) -> Section:
         alone = markup(ALONE_HTML)
         result = markup(elem_id="comparison")
 
-    @told
+    @show_errors
     def compared(run: str, other: str | None) -> Iterator[str]:
         yield ""
         if not run or not other:
@@ -77,10 +73,14 @@ def compare_section(page: Page) -> Section:
         except LabError as error:  # a reason to read where one looks, not a warning that goes away
             yield notice(error.problem.what, error.problem.todo, "warning")
 
-    def fill(run: str, view: RunView | None, found: Found | None) -> list[Any]:
+    def fill(run: str, view: RunView | None, found: Found | None) -> Updates:
         others = [*other_judged(page.lab, run), *parts_of_run(page.lab, run)] if found and found.detailed else []
-        shown = found is not None and view is not None and not view.active
-        return [gr.Column(visible=shown), gr.Dropdown(others, value=None, visible=bool(others)), "" if others else ALONE_HTML, ""]
+        return {
+            whole: gr.Column(visible=found is not None and view is not None and not view.active),
+            other: gr.Dropdown(others, value=None, visible=bool(others)),
+            alone: "" if others else ALONE_HTML,
+            result: "",
+        }
 
     other.input(compared, [page.run, other], result, show_progress="minimal")
     return Section([whole, other, alone, result], fill)
@@ -114,28 +114,30 @@ def proof_section(page: Page) -> Section:
         progress = markup()
         result = markup(elem_id="controls")
 
-    @told
-    def proven(run: str) -> Iterator[Any]:
+    @show_errors
+    def proven(run: str) -> Iterator[Updates]:
         found = page.lab.controls(run)
         control = _control(page.lab, run, found)
-        yield control, "", controls_html(found), gr.Button(visible=not found.shuffled_verdict)
+        yield {work: control, progress: "", result: controls_html(found), stop: gr.Button(visible=not found.shuffled_verdict)}
         for line in until_done(page.lab, control, "Learning from shuffled answers"):
-            yield control, line, gr.skip(), gr.skip()
+            yield {work: control, progress: line}
 
-    @told
-    def ended(run: str, control: str) -> list[Any]:
+    @show_errors
+    def ended(run: str, control: str) -> Updates:
         about = is_control(page.lab.job(control), run) if control else False  # another run may be looked at by then
-        return ["", controls_html(page.lab.controls(run)) if about else gr.skip(), gr.Button(visible=False)]
+        found = {result: controls_html(page.lab.controls(run))} if about else {}
+        return {work: "", stop: gr.Button(visible=False), **found}
 
-    def fill(_run: str, view: RunView | None, found: Found | None) -> list[Any]:
+    def fill(_run: str, view: RunView | None, found: Found | None) -> Updates:
         shown = found is not None and found.detailed and view is not None and not view.active
         took = duration(view.ended - view.started) if view and view.ended and view.started else ""
-        words = f'<p class="fine">The first takes a moment. The second takes about as long as the run did ({took}).</p>' if took else ""
-        return [gr.Column(visible=shown), words, "", "", gr.Button(visible=False)]
+        words = f"The first takes a moment. The second takes about as long as the run did ({took})."
+        updates: Updates = {whole: gr.Column(visible=shown), cost: paragraph(words, "fine") if took else ""}
+        return updates | {progress: "", result: "", stop: gr.Button(visible=False)}
 
     proving = prove.click(proven, page.run, [work, progress, result, stop], show_progress="hidden", trigger_mode="once")
     proving.then(ended, [page.run, work], [work, result, stop], show_progress="hidden")
-    stop.click(told(lambda control: page.lab.stop(control) if control else None), work, None)
+    stop.click(show_errors(lambda control: page.lab.stop(control) if control else None), work, None)
     return Section([whole, cost, progress, result, stop], fill)
 
 
@@ -161,20 +163,8 @@ def controls_html(found: Controls) -> str:
 
 
 def report_buttons(page: Page) -> None:
-    """Two buttons that write the report and hand it over to the browser."""
-    buttons = [(gr.Button(f"Save the report {name}", scale=0, min_width=170), key) for key, name in REPORTS.items()]
-    file = gr.DownloadButton("Report", elem_id="report-file", visible="hidden")
-    for button, key in buttons:
-        button.click(_saver(page, key), page.run, file, show_progress="hidden").success(None, None, None, js=SAVE_JS)
-
-
-def _saver(page: Page, format: str) -> Any:  # noqa: A002  (the field's own word)
-    @told
-    def save(run: str) -> Any:
-        with writing(page.lab.home):
-            path = room("exports", page.lab.home) / "reports" / f"{run}.{'html' if format == 'html' else 'md'}"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_atomic(path, page.lab.report_page(run, format))
-        return gr.DownloadButton(value=str(path))
-
-    return save
+    """Two buttons that save the report."""
+    buttons = {kind: gr.Button(f"Save the report {name}", scale=0, min_width=170) for kind, name in REPORTS.items()}
+    file = report_file("report-file")
+    for kind, button in buttons.items():
+        save_on_click(button, page, file, kind)

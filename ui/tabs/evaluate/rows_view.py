@@ -11,7 +11,7 @@ from typing import Any
 from loralab.core.records import Sample
 from ui.markup import draw
 from ui.tabs.evaluate.judged import Row, Seen
-from ui.words import term
+from ui.words import paragraph, term
 
 PAGE = 8  # examples at a time
 CHANGES = (("all", "All"), ("better", "Better"), ("worse", "Worse"), ("same", "Stayed"))
@@ -44,7 +44,7 @@ def rows_html(seen: Sequence[Seen], how: str, change: str, most: int) -> str:
     """The first `most` examples that went as asked."""
     left = chosen(seen, change)
     if not left:
-        return f'<p class="fine">{NONE[change]}</p>'
+        return paragraph(NONE[change], "fine")
     if how == "loss" and not any("after" in s.answers for s in left):
         return draw("evaluate", "losses", [_row(s) | _loss(s) for s in left[:most]])
     return draw("evaluate", "pairs", [_pair(s) for s in left[:most]])

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from loralab.core.events import RunView
+from ui.page import Updates
 from ui.tabs.evaluate.judged import Found
 
-Fill = Callable[[str, RunView | None, Found | None], list[Any]]  # run, its view, what was found of it -> one update per output
+Fill = Callable[[str, RunView | None, Found | None], Updates]  # run, its view, what was found of it -> its outputs as they are now
 
 
 @dataclass(frozen=True)

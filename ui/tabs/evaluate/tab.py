@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import gradio as gr
 
 from loralab.core.events import RunView
 from loralab.core.jobs import is_control
 from loralab.lab import Lab
-from ui.errors import told
+from ui.errors import show_errors
 from ui.markup import markup
-from ui.page import Page
+from ui.page import Page, Updates
 from ui.tabs.evaluate import measuring
 from ui.tabs.evaluate.chat import chat
 from ui.tabs.evaluate.judged import Found, found_of
@@ -38,11 +36,20 @@ def build(lab: Lab, page: Page) -> None:
         judge = measuring.judge_field()
     parts = measuring.Measuring(work, clock, measure, stop, judge, line)
     measures, labels = markup(elem_id="measures"), markup(elem_id="labels")
-    top = Section([verdict, actions, second, measures, labels], _top(page))
+
+    def fill(run: str, view: RunView | None, found: Found | None) -> Updates:
+        words = state_of(view, found)
+        seen = None if words else found
+        control = notice(A_CONTROL) if seen and is_control(page.lab.job(run)) else ""
+        shown: Updates = {actions: gr.Row(visible=_ready(view)), second: gr.Column(visible=_ready(view))}
+        shown |= {measures: measures_html(seen), labels: labels_html(seen)} if seen else {measures: "", labels: ""}
+        return shown | {verdict: control + verdict_html(seen) if seen else words}
+
+    top = Section([verdict, actions, second, measures, labels], fill)
     rows = rows_section(page)
     with gr.Column(visible=False, elem_classes="card talk") as talk:
         chat(page)
-    ready = Section([talk], lambda _run, view, _found: [gr.Column(visible=_ready(view))])
+    ready = Section([talk], lambda _run, view, _found: {talk: gr.Column(visible=_ready(view))})
     again = measuring.section(page, parts)
     _wire(page, [top, again, rows, ready, compare_section(page), proof_section(page)], parts)
 
@@ -51,24 +58,13 @@ def _ready(view: RunView | None) -> bool:
     return bool(view and view.made("adapter") and not view.active)
 
 
-def _top(page: Page) -> Any:
-    def fill(run: str, view: RunView | None, found: Found | None) -> list[Any]:
-        words = state_of(view, found)
-        seen = None if words else found
-        control = notice(A_CONTROL) if seen and is_control(page.lab.job(run)) else ""
-        numbers = [control + verdict_html(seen), measures_html(seen), labels_html(seen)] if seen else [words, "", ""]
-        return [numbers[0], gr.Row(visible=_ready(view)), gr.Column(visible=_ready(view)), *numbers[1:]]
-
-    return fill
-
-
 def _wire(page: Page, sections: list[Section], parts: measuring.Measuring) -> None:
     outputs = [component for section in sections for component in section.outputs]
 
-    def filled(run: str) -> list[Any]:
+    def filled(run: str) -> Updates:
         view = page.lab.view(run) if run else None
         found = found_of(page.lab, run, view) if view and not view.active else None
-        return [update for section in sections for update in section.fill(run, view, found)]
+        return {part: update for section in sections for part, update in section.fill(run, view, found).items()}
 
-    page.moment.change(told(filled), page.run, outputs, show_progress="hidden")
+    page.moment.change(show_errors(filled), page.run, outputs, show_progress="hidden")
     measuring.wire(page, parts, outputs, filled)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from loralab.core.records import Proposal
 from loralab.lab import ModelCheck
+from ui.markup import draw
 from ui.words import esc, heading, notice, parameters, sentence, size, term
 
 MAIN = {
@@ -22,16 +23,12 @@ DOWNLOAD_TODO = "It can be interrupted and goes on where it was. Only the model 
 def model_html(check: ModelCheck) -> str:
     """What a model is: size, licence, and whether it is here."""
     entry = check.entry
-    lines: list[str] = []
-    if entry:
-        lines.append(esc(entry.words))
-        lines.append(f"{parameters(check.parameters)} {term('parameters')} · {term('licence')} {esc(entry.licence)}")
-    elif check.ok:
-        lines.append(esc(check.words))
-    notes = "".join(notice(p.what, p.todo, p.severity) for p in check.problems if p.code != "not_downloaded")
+    words = entry.words if entry else check.words if check.ok else ""
+    known = draw("plan", "known", parameters(check.parameters), term("parameters"), term("licence"), entry.licence) if entry else ""
+    notes = [notice(p.what, p.todo, p.severity) for p in check.problems if p.code != "not_downloaded"]
     if can_download(check):
-        notes += notice("This model is not on this computer yet.", _download_words(check))
-    return '<div class="model">' + "".join(f"<div>{line}</div>" for line in lines) + f"</div>{notes}"
+        notes.append(notice("This model is not on this computer yet.", _download_words(check)))
+    return draw("plan", "model", words if entry or check.ok else None, known, notes)
 
 
 def can_download(check: ModelCheck) -> bool:
@@ -57,25 +54,17 @@ def _download_words(check: ModelCheck) -> str:
 
 def fit_html(proposal: Proposal, bar: str) -> str:
     """Whether it fits, in words and as a bar; then why the main settings are what they are."""
-    problems = "".join(
-        notice(p.what, p.todo, p.severity)
-        for p in proposal.problems
-        if p.code != "not_downloaded"  # said where the model is chosen
-    )
+    new = [p for p in proposal.problems if p.code != "not_downloaded"]  # that is said where the model is chosen
+    problems = [notice(p.what, p.todo, p.severity) for p in new]
     # a plan that does not fit is not argued for: what comes next are the buttons of those that do
-    table = "" if proposal.alternatives else reasons_html(proposal)
-    head = heading("Does it fit?", esc(sentence(proposal.footprint.words)))
-    return f'<div class="card">{head}{problems}{bar}{table}</div>'
+    reasons = "" if proposal.alternatives else reasons_html(proposal)
+    return draw("plan", "fit", heading("Does it fit?", esc(sentence(proposal.footprint.words))), problems, bar, reasons)
 
 
 def reasons_html(proposal: Proposal) -> str:
     """The main settings of a plan, each with why it has its value."""
-    rows = "".join(
-        f"<tr><th>{words}</th><td><b>{esc(_shown(proposal.plan.get(name, '')))}</b></td><td>{esc(proposal.reasons[name])}</td></tr>"
-        for name, words in MAIN.items()
-        if name in proposal.reasons
-    )
-    return f'<table class="reasons">{rows}</table>' if rows else ""
+    why = proposal.reasons
+    return draw("plan", "reasons", [(words, _shown(proposal.plan.get(name, "")), why[name]) for name, words in MAIN.items() if name in why])
 
 
 def _shown(value: object) -> object:

@@ -13,11 +13,11 @@ import gradio as gr
 from loralab.core.errors import UserError
 from loralab.core.jobs import TrainJob
 from loralab.lab import Lab
-from ui.errors import told
+from ui.errors import show_errors
 from ui.markup import markup
 from ui.page import Page, entry_label
 from ui.settings import remember
-from ui.words import notice
+from ui.words import notice, paragraph
 
 TITLE = "Bring in an adapter from elsewhere"
 LEAD = (
@@ -32,7 +32,7 @@ EXAMPLES = "Test it on the examples chosen in the Dataset tab"
 def draw(lab: Lab, page: Page) -> None:
     """Draw it, folded, and wire it: the run it becomes is the one every tab is about."""
     with gr.Accordion(TITLE, open=False, elem_classes="fold", elem_id="bring-in"):
-        markup(f'<p class="lead">{LEAD}</p>')
+        markup(paragraph(LEAD, "lead"))
         files = gr.File(
             label="Drop the adapter here", file_count="multiple", type="filepath", height=150, elem_id="drop-adapter", elem_classes="drop"
         )
@@ -43,7 +43,7 @@ def draw(lab: Lab, page: Page) -> None:
             bring = gr.Button("Bring it in", variant="primary", scale=0, min_width=180)
         said = markup(elem_id="brought")
 
-    @told
+    @show_errors
     def take(given: list[str] | None, model: str, tested: bool, dataset: str) -> list[Any]:
         if tested and not dataset:
             raise UserError(

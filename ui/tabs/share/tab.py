@@ -10,24 +10,22 @@ from typing import Any
 
 import gradio as gr
 
-from loralab.core.disk import writing
 from loralab.core.errors import UserError
 from loralab.core.events import RunView
-from loralab.core.paths import room, write_atomic
 from loralab.lab import Lab
-from ui.errors import told
+from ui.errors import show_errors
 from ui.markup import markup
 from ui.opening import open_folder
-from ui.page import Page
+from ui.page import Page, Updates
+from ui.runs.saved_report import report_file, save_on_click
 from ui.runs.work import progress_line
 from ui.tabs.share import import_adapter
 from ui.tabs.share import view as view_of
-from ui.words import heading, notice
+from ui.words import heading, notice, paragraph, small_title
 
 TAKE = "What was learned is yours. Say where you want to use it, and it is made ready for that, on this computer."
 KEEP = "Everything about this run on one page: settings, curves, time, the verdict and examples."
-SAVE_JS = "() => setTimeout(() => document.querySelector('#share-report')?.click(), 300)"
-FIRST = view_of.WAYS[0]
+FIRST = view_of.DESTINATIONS[0]
 
 
 def build(lab: Lab, page: Page) -> None:
@@ -43,19 +41,20 @@ def build(lab: Lab, page: Page) -> None:
         with gr.Column(elem_classes="card"):
             markup(heading("Its report", KEEP))
             with gr.Row(elem_classes="actions"):
-                parts["report"] = gr.Button("Save the run's report", scale=0, min_width=190)
+                report = gr.Button("Save the run's report", scale=0, min_width=190)
         with gr.Accordion("Its card: what it was made from, how, and how good it is", open=False, elem_classes="fold"):
             parts["card"] = gr.Markdown("", elem_classes="model-card")
     import_adapter.draw(lab, page)
-    # not inside what is hidden at first: Gradio shows all of that when it is shown
-    parts["report_file"] = gr.DownloadButton("Report", elem_id="share-report", visible="hidden")
+    save_on_click(report, page, report_file("share-report"))
     _wire(lab, page, parts)
 
 
 def _draw_choices(parts: dict[str, Any]) -> None:
     markup(heading("Where do you want to use it?"))
-    parts["way"] = gr.Radio(view_of.way_choices(), value=FIRST.key, show_label=False, container=False, elem_classes="goals", elem_id="ways")
-    parts["words"] = markup(f'<p class="lead">{FIRST.words}</p>', elem_id="way-words")
+    parts["destination"] = gr.Radio(
+        view_of.destination_choices(), value=FIRST.key, show_label=False, container=False, elem_classes="goals", elem_id="ways"
+    )
+    parts["words"] = markup(paragraph(FIRST.words, "lead"), elem_id="way-words")
     sizes = view_of.size_choices(FIRST.key)
     parts["size"] = gr.Radio(sizes, value=sizes[0][1], show_label=False, container=False, elem_classes="goals", elem_id="sizes")
     parts["cost"] = markup(elem_id="cost")
@@ -72,99 +71,74 @@ def _draw_made(parts: dict[str, Any]) -> None:
         parts["open"] = gr.Button("Open the folder", scale=0, min_width=160)
         parts["take"] = gr.DownloadButton("Download", visible=False, scale=0, min_width=160)
     with gr.Column() as parts["lines"]:
-        markup('<div class="small-title">Lines to copy</div>')
+        markup(small_title("Lines to copy"))
         parts["guide"] = gr.Markdown("", elem_classes="model-card guide", elem_id="guide")
 
 
-SHOWN = (
-    "place",
-    "ready",
-    "words",
-    "cost",
-    "install",
-    "make",
-    "stop",
-    "progress",
-    "made_card",
-    "made",
-    "take",
-    "lines",
-    "guide",
-    "card",
-    "work",
-    "clock",
-)
+ACTED_ON = ("destination", "size", "open")  # parts that a run does not change by itself
 
 
 def _wire(lab: Lab, page: Page, parts: dict[str, Any]) -> None:
-    outputs = [parts[name] for name in SHOWN]
-    asked = [page.run, parts["way"], parts["size"]]
+    outputs = [part for name, part in parts.items() if name not in ACTED_ON]
+    asked = [page.run, parts["destination"], parts["size"]]
 
-    @told
-    def show(run: str, way: str, size: str) -> list[Any]:
-        return _shown(lab, run, way, size)
+    @show_errors
+    def show(run: str, destination: str, size: str) -> Updates:
+        return {parts[name]: update for name, update in _shown(lab, run, destination, size).items()}
 
-    @told
-    def make(run: str, way: str, size: str, install: bool) -> list[Any]:
+    @show_errors
+    def make(run: str, destination: str, size: str, install: bool) -> Updates:
         form, _, variant = size.partition(":")
-        lab.export(run, form, variant, install=bool(install and view_of.BY_KEY[way].program))
-        return _shown(lab, run, way, size)
+        lab.export(run, form, variant, install=bool(install and view_of.BY_KEY[destination].program))
+        return show(run, destination, size)
 
-    @told
-    def tick(run: str, way: str, size: str, work: str) -> list[Any]:
+    @show_errors
+    def tick(run: str, destination: str, size: str, work: str) -> Updates:
         view = lab.view(work) if work else None
         if view is None or not view.active:
-            return _shown(lab, run, way, size)
-        return [progress_line(view, "Making it") if name == "progress" else gr.skip() for name in SHOWN]
+            return show(run, destination, size)
+        return {parts["progress"]: progress_line(view, "Making it")}
 
-    @told
-    def report(run: str) -> str:
-        with writing(lab.home):
-            path = room("exports", lab.home) / "reports" / f"{run}.html"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_atomic(path, lab.report_page(run, "html"))
-        return str(path)
-
-    @told
-    def look(run: str, size: str) -> None:
+    @show_errors
+    def open_result(run: str, size: str) -> None:
         result = view_of.result_of(view_of.exports_of(lab, run).get(size))
         if not result:
             raise UserError("This folder is not there any more.", "Make it again.", code="gone")
         open_folder(lab.home, Path(str(result["folder"])))
 
     page.moment.change(show, asked, outputs, show_progress="hidden")
-    parts["way"].input(told(_sizes), parts["way"], parts["size"], show_progress="hidden").then(show, asked, outputs, show_progress="hidden")
+    parts["destination"].input(show_errors(_sizes), parts["destination"], parts["size"], show_progress="hidden").then(
+        show, asked, outputs, show_progress="hidden"
+    )
     parts["size"].input(show, asked, outputs, show_progress="hidden")
     parts["make"].click(make, [*asked, parts["install"]], outputs, show_progress="hidden", trigger_mode="once")
     parts["clock"].tick(tick, [*asked, parts["work"]], outputs, show_progress="hidden")
-    parts["stop"].click(told(lambda work: lab.stop(work) if work else None), parts["work"], None, show_progress="hidden")
-    parts["open"].click(look, [page.run, parts["size"]], None, show_progress="hidden")
-    parts["report"].click(report, page.run, parts["report_file"], show_progress="hidden").success(None, None, None, js=SAVE_JS)
+    parts["stop"].click(show_errors(lambda work: lab.stop(work) if work else None), parts["work"], None, show_progress="hidden")
+    parts["open"].click(open_result, [page.run, parts["size"]], None, show_progress="hidden")
 
 
-def _sizes(way: str) -> Any:
-    choices = view_of.size_choices(way)
+def _sizes(destination: str) -> Any:
+    choices = view_of.size_choices(destination)
     return gr.Radio(choices, value=choices[0][1])
 
 
-def _shown(lab: Lab, run: str, way: str, size: str) -> list[Any]:
-    """One update for each of SHOWN."""
+def _shown(lab: Lab, run: str, destination: str, size: str) -> dict[str, Any]:
+    """Updates for the parts, by their names."""
     view = lab.view(run) if run else None
     words = view_of.state_html(view)
     if words or view is None:
-        hidden: dict[str, Any] = {"place": words, "ready": gr.Column(visible=False), "clock": gr.Timer(active=False), "work": ""}
-        return [hidden.get(name, gr.skip()) for name in SHOWN]
+        return {"place": words, "ready": gr.Column(visible=False), "clock": gr.Timer(active=False), "work": ""}
     exports = view_of.exports_of(lab, run)
     working = next((found for found in exports.values() if found.active), None)
     offer = view_of.offer_for(lab.offers(run), size)
-    program, result = view_of.BY_KEY[way].program, view_of.result_of(exports.get(size))
+    program, result = view_of.BY_KEY[destination].program, view_of.result_of(exports.get(size))
     file = view_of.download_of(result)
     good = bool(result) and view_of.parity_of(result).outcome != "differs"  # nobody is shown how to use what is not to be used
     guide = view_of.guide_of(result, lab.job(run).model) if good else ""
-    updates = {
+    return {
         "place": view_of.warning_html(view),
         "ready": gr.Column(visible=True),
-        "words": f'<p class="lead">{view_of.BY_KEY[way].words}</p>',
+        "words": paragraph(view_of.BY_KEY[destination].words, "lead"),
         "cost": view_of.cost_html(offer, exports.get(size)),
         "install": gr.Checkbox(label=f"Also give it to {program} on this computer", visible=bool(program)),
         "make": gr.Button(
@@ -183,7 +157,6 @@ def _shown(lab: Lab, run: str, way: str, size: str) -> list[Any]:
         "work": working.run if working else "",
         "clock": gr.Timer(active=working is not None),
     }
-    return [updates[name] for name in SHOWN]
 
 
 def _ended_html(export: RunView | None) -> str:

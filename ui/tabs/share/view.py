@@ -17,7 +17,8 @@ from loralab.core.events import RunView
 from loralab.core.jobs import ExportJob
 from loralab.core.parity import Check, Parity
 from loralab.lab import Lab, Offer
-from ui.words import duration, empty, esc, fact, facts, heading, notice, size
+from ui.markup import draw
+from ui.words import duration, empty, fact, facts, heading, notice, size
 
 NOT_YET = empty("Nothing to take away yet", "When a run has finished, what it learned lies here, ready to use anywhere.")
 GOING_ON = empty("Still learning", "When this run has ended, or is stopped, you can take away what it learned.")
@@ -36,7 +37,7 @@ class Choice:
 
 
 @dataclass(frozen=True)
-class Way:
+class Destination:
     """Where somebody wants to use it."""
 
     key: str
@@ -54,16 +55,18 @@ def _sizes(form: str) -> tuple[Choice, ...]:
     )
 
 
-WAYS = (
-    Way("ollama", "In Ollama", "One folder with all that Ollama needs. Your words stay on your computer.", _sizes("ollama"), "Ollama"),
-    Way("lm_studio", "In LM Studio", "One file to choose in LM Studio's window.", _sizes("lm_studio"), "LM Studio"),
-    Way(
+DESTINATIONS = (
+    Destination(
+        "ollama", "In Ollama", "One folder with all that Ollama needs. Your words stay on your computer.", _sizes("ollama"), "Ollama"
+    ),
+    Destination("lm_studio", "In LM Studio", "One file to choose in LM Studio's window.", _sizes("lm_studio"), "LM Studio"),
+    Destination(
         "llama_cpp",
         "In llama.cpp",
         "One GGUF file, also for Jan and other programs built on llama.cpp.",
         (*_sizes("gguf"), Choice("gguf_adapter", "", "Only what was learned, to lay over the base model")),
     ),
-    Way(
+    Destination(
         "python",
         "In Python",
         "For programs of your own, or a server such as vLLM.",
@@ -73,7 +76,7 @@ WAYS = (
             Choice("pt", "", "The whole model as one .pt file"),
         ),
     ),
-    Way(
+    Destination(
         "onnx",
         "On a website or phone",
         "ONNX, for browsers, phones and servers. Small is four times smaller, not faster.",
@@ -84,7 +87,7 @@ WAYS = (
             Choice("onnx", "uint8", "Small, for devices that ask for unsigned bytes"),
         ),
     ),
-    Way(
+    Destination(
         "keep",
         "Keep it",
         "To store it, pass it on, or go on from it later.",
@@ -94,17 +97,17 @@ WAYS = (
         ),
     ),
 )
-BY_KEY = {way.key: way for way in WAYS}
+BY_KEY = {place.key: place for place in DESTINATIONS}
 
 
-def way_choices() -> list[tuple[str, str]]:
+def destination_choices() -> list[tuple[str, str]]:
     """The places, as a Radio wants them."""
-    return [(way.title, way.key) for way in WAYS]
+    return [(place.title, place.key) for place in DESTINATIONS]
 
 
-def size_choices(way: str) -> list[tuple[str, str]]:
+def size_choices(destination: str) -> list[tuple[str, str]]:
     """The forms for a place, as a Radio wants them: words, and format and variant in one string."""
-    return [(choice.title, choice_key(choice)) for choice in BY_KEY[way].choices]
+    return [(choice.title, choice_key(choice)) for choice in BY_KEY[destination].choices]
 
 
 def choice_key(choice: Choice) -> str:
@@ -178,9 +181,7 @@ def made_html(result: Mapping[str, Any]) -> str:
     if not result:
         return ""
     title = heading(TITLES[parity_of(result).outcome])
-    head = f'<div class="small-title" style="margin-top:16px">It lies here · {esc(size(float(result.get("bytes") or 0)))}</div>'
-    place = f'<code class="path">{esc(result["path"])}</code>'
-    return f"{title}{head}{place}{_given_html(result)}{parity_html(result)}"
+    return draw("share", "made", title, float(result.get("bytes") or 0), result["path"], _given_html(result), parity_html(result))
 
 
 def _given_html(result: Mapping[str, Any]) -> str:
@@ -200,9 +201,8 @@ def parity_html(result: Mapping[str, Any]) -> str:
     """The card of the parity gate: outcome, sentence and each comparison behind a click."""
     found = parity_of(result)
     word, kind, usual = WORDS[found.outcome]
-    more = "".join(f"<p>{esc(line)}</p>" for line in (f"Probably: {found.why}" if found.why else "", found.todo) if line)
-    top = f'<div class="verdict {kind}"><div class="verdict-word">{word}</div><p>{esc(found.words or usual)}</p>{more}</div>'
-    return f'<div class="parity">{top}{_checks_html(found.checks)}</div>'
+    more = [line for line in (f"Probably: {found.why}" if found.why else "", found.todo) if line]
+    return draw("share", "parity", kind, word, found.words or usual, more, [_check(check) for check in found.checks])
 
 
 def parity_of(result: Mapping[str, Any]) -> Parity:
@@ -223,22 +223,10 @@ def _by_facts(result: Mapping[str, Any]) -> Parity:
     return Parity(outcome="proven", words=words)
 
 
-def _checks_html(checks: Sequence[Check]) -> str:
-    lines = "".join(_check_html(check) for check in checks)
-    return (
-        f'<details class="folded"><summary>What was compared <small>{len(checks)} checks</small></summary>{lines}</details>'
-        if lines
-        else ""
-    )
-
-
-def _check_html(check: Check) -> str:
+def _check(check: Check) -> tuple[str, str, str, str]:
     tone, word = ("quiet", "to know") if check.told_only else ("good", "passed") if check.ok else ("bad", "differs")
     name = check.name.replace("_", " ")
-    return (
-        f'<div class="checked"><span class="pill {tone}">{word}</span><div><b>{esc(name[:1].upper() + name[1:])}</b>'
-        f'<div class="fact-note">{esc(check.words)}</div></div></div>'
-    )
+    return tone, word, name[:1].upper() + name[1:], check.words
 
 
 def guide_of(result: Mapping[str, Any], model: str = "") -> str:

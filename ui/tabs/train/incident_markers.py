@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from loralab.core.events import RunView
 from loralab.core.incident_kinds import Kind
-from loralab.reports.incidents import Told, told
+from loralab.lab import IncidentStory, describe_incidents
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -26,6 +26,9 @@ MOST_NOTES = 4  # written onto a chart; more would cover it
 NEAR = 0.12  # of the chart's width: two notes closer than this would lie on each other
 NOTE_COLOUR = "#7b8794"
 MOST_TOLD = 3  # incidents of one kind at one update that are told in full
+
+
+Line = tuple[Sequence[int], Sequence[float]]  # updates, and how high it is at each
 
 
 @dataclass(frozen=True)
@@ -48,8 +51,8 @@ MARKS: dict[Kind, Style] = {
 
 def mark_incidents(figure: Figure, view: RunView, x: Sequence[int], y: Sequence[float]) -> None:
     """Put a mark for each kind of incident at each update onto the line through `x`, `y`."""
-    grouped: dict[Kind, dict[int, list[Told]]] = {}
-    for each in told(view):
+    grouped: dict[Kind, dict[int, list[IncidentStory]]] = {}
+    for each in describe_incidents(view):
         grouped.setdefault(each.kind, {}).setdefault(each.incident.step, []).append(each)
     for kind, style in MARKS.items():
         steps = grouped.get(kind, {})
@@ -67,8 +70,9 @@ def mark_incidents(figure: Figure, view: RunView, x: Sequence[int], y: Sequence[
         )
 
 
-def annotate(figure: Figure, notes: Sequence[Annotation], x: Sequence[int], y: Sequence[float]) -> None:
-    """Write the advisor's notes onto the line through `x`, `y`: short words with a thin line to their update, a few at most."""
+def annotate(figure: Figure, notes: Sequence[Annotation], line: Line, held: Line = ((), ())) -> None:
+    """Write the advisor's notes onto the line, what is best onto the one of the held-out examples: short words, a few at most."""
+    x = line[0]
     if not x:
         return
     apart = NEAR * (x[-1] - x[0])
@@ -77,17 +81,17 @@ def annotate(figure: Figure, notes: Sequence[Annotation], x: Sequence[int], y: S
         if len(named) < MOST_NOTES and all(abs(note.step - other.step) >= apart for other in named):
             named.append(note)
     for number, note in enumerate(sorted(named, key=lambda note: note.step)):
-        right = note.step > (x[0] + x[-1]) / 2
+        right, best = note.step > (x[0] + x[-1]) / 2, note.kind == "best" and bool(held[0])
         figure.add_annotation(
             x=min(max(note.step, x[0]), x[-1]),
-            y=height(note.step, x, y),
+            y=height(note.step, *(held if best else line)),
             text=html.escape(note.text, quote=False),
             showarrow=True,
             arrowhead=0,
             arrowwidth=1,
             arrowcolor=NOTE_COLOUR,
             ax=-14 if right else 14,
-            ay=-26 - 18 * (number % 2),
+            ay=26 if best else -26 - 18 * (number % 2),
             xanchor="right" if right else "left",
             font={"size": 11.5, "color": NOTE_COLOUR},
         )
@@ -104,7 +108,7 @@ def height(step: int, x: Sequence[int], y: Sequence[float]) -> float:
     return y[right - 1] + share * (y[right] - y[right - 1])
 
 
-def said(step: int, these: Sequence[Told]) -> str:
+def said(step: int, these: Sequence[IncidentStory]) -> str:
     """What a mark says when pointed at: what happened, then what was done."""
     lines = [f"<b>Update {step:,}</b>"]
     for each in these[:MOST_TOLD]:

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
 
 import gradio as gr
 
 from advisor.words.annotations import Annotation
 from loralab.core.errors import UserError
 from loralab.core.events import Adjusted, Incident, Noted, RunView
-from loralab.reports.incidents import adjustment
-from loralab.runs.queue import QueueEntry
+from loralab.lab import QueueEntry, adjustment
 from ui.charts import legend, loss_chart
-from ui.errors import told
+from ui.errors import show_errors
 from ui.markup import draw, esc, markup
-from ui.page import Page, run_title
+from ui.page import Page, Updates
+from ui.runs.run_names import run_title
 from ui.words import count, duration, empty, fact, facts, figure, notice, size, term
 
 STATES = {
@@ -43,18 +43,21 @@ def live_panel(page: Page) -> None:
         chart = gr.Plot(show_label=False, container=False, elem_id="loss-chart")
     story = markup(elem_id="story")
 
-    @told
-    def tick(run: str, shown: str) -> list[Any]:
+    parts = Live(top, picture, lines, chart, story, stop, resume, proof)
+
+    @show_errors
+    def tick(run: str, shown: str) -> Updates:
         view = page.lab.view(run) if run else None
         mark = stamp(view)
         if mark == shown:
-            return [gr.skip()] * 10
-        return [mark, moment_of(view), *panel(view, run_title(page.lab, run), _whose_turn(page, view), _annotations(page, view))]
+            return gr.skip()
+        updates = parts.updates(view, run_title(page.lab, run), _whose_turn(page, view), _annotations(page, view))
+        return {**updates, seen: mark, page.moment: moment_of(view)}
 
-    out = [seen, page.moment, top, picture, lines, chart, story, stop, resume, proof]
+    out = [seen, page.moment, *vars(parts).values()]
     gr.on([page.timer.tick, page.run.change], tick, [page.run, seen], out, show_progress="hidden", concurrency_limit=None)
-    stop.click(told(page.lab.stop), page.run, None)
-    resume.click(told(page.lab.resume), page.run, page.run)
+    stop.click(show_errors(page.lab.stop), page.run, None)
+    resume.click(show_errors(page.lab.resume), page.run, page.run)
     proof.click(lambda: gr.Tabs(selected="evaluate"), None, page.tabs)
 
 
@@ -72,22 +75,36 @@ def moment_of(view: RunView | None) -> str:
     return f"{view.run}/{view.state}/{len(view.artifacts)}" if view else ""
 
 
-def panel(view: RunView | None, title: str, turn: str = "", notes: Sequence[Annotation] = ()) -> list[Any]:
-    """Updates for headline, chart, story and the three buttons. `turn` tells a waiting run its turn; `notes` go onto the chart."""
-    if view is None:
-        return [nothing_yet(), gr.Column(visible=False), "", None, "", *[gr.Button(visible=False)] * 3]
-    can_go_on = view.state in ("stopped", "failed", "killed")
-    left_queue = view.ending is not None and view.ending.code == "unqueued"
-    return [
-        headline(view, title, turn),
-        gr.Column(visible=bool(view.steps)),
-        legend(view),
-        loss_chart(view, notes) if view.steps else None,
-        story_lines(view),
-        gr.Button("Take out of the queue" if view.queued else "Stop and save", visible=view.active),
-        gr.Button("Put back in the queue" if left_queue else "Resume", visible=can_go_on),
-        gr.Button(visible=bool(view.made("adapter")) and not view.active),
-    ]
+@dataclass(frozen=True)
+class Live:
+    """The parts of the panel."""
+
+    top: gr.HTML
+    picture: gr.Column
+    lines: gr.HTML
+    chart: gr.Plot
+    story: gr.HTML
+    stop: gr.Button
+    resume: gr.Button
+    proof: gr.Button
+
+    def updates(self, view: RunView | None, title: str, turn: str, notes: Sequence[Annotation]) -> Updates:
+        """What is shown of a run. `turn` tells a waiting run its turn; `notes` go onto the chart."""
+        if view is None:
+            hidden = {button: gr.Button(visible=False) for button in (self.stop, self.resume, self.proof)}
+            return {self.top: nothing_yet(), self.picture: gr.Column(visible=False), self.chart: None, self.story: "", **hidden}
+        can_go_on = view.state in ("stopped", "failed", "killed")
+        left_queue = view.ending is not None and view.ending.code == "unqueued"
+        return {
+            self.top: headline(view, title, turn),
+            self.picture: gr.Column(visible=bool(view.steps)),
+            self.lines: legend(view),
+            self.chart: loss_chart(view, notes) if view.steps else None,
+            self.story: story_lines(view),
+            self.stop: gr.Button("Take out of the queue" if view.queued else "Stop and save", visible=view.active),
+            self.resume: gr.Button("Put back in the queue" if left_queue else "Resume", visible=can_go_on),
+            self.proof: gr.Button(visible=bool(view.made("adapter")) and not view.active),
+        }
 
 
 def _annotations(page: Page, view: RunView | None) -> tuple[Annotation, ...]:
@@ -154,12 +171,12 @@ def _ended(view: RunView) -> str:
 
 def _numbers(view: RunView) -> str:
     last = view.steps[-1] if view.steps else None
-    looks = [e for e in view.evaluations if e.split != "base"]
+    evaluations = [e for e in view.evaluations if e.split != "base"]
     before = next((e.loss for e in view.evaluations if e.split == "base"), None)
     note = f"{figure(before)} before training" if before is not None else ""
     large = facts(
         fact(term("loss", "Loss while learning"), figure(last.loss) if last else "–"),
-        fact(term("held-out", "Loss on held-out"), figure(looks[-1].loss) if looks else "–", note),
+        fact(term("held-out", "Loss on held-out"), figure(evaluations[-1].loss) if evaluations else "–", note),
         fact("Speed", f"{last.tokens_per_second:,.0f}" if last else "–", term("token", "tokens") + " per second"),
         fact("Memory", size(last.memory_bytes) if last else "–", "used by this run"),
     )

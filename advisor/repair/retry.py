@@ -1,4 +1,4 @@
-"""Owns doing it again: the next try of a failed run, from its diagnosis and from what all runs before it taught, and the story of that.
+"""The next try of a failed run, from its diagnosis and from what all runs before it taught, and the story of that.
 
 Invariant: what is done here is told in the job of the run it begins, so that another app, the memory and a person find the same story.
 """
@@ -22,7 +22,7 @@ from loralab.core.errors import UserError
 from loralab.core.jobs import AfterTrials, Retry, TrainJob
 from loralab.lab import Lab
 
-WEEK = 7 * 24 * 3600.0  # seconds that a try may take which a person asks for
+WEEK_SECONDS = 7 * 24 * 3600.0  # seconds that a try may take which a person asks for
 
 
 def repair_of(lab: Lab, run: str) -> Repair | None:
@@ -53,15 +53,15 @@ def retry(lab: Lab, run: str, *, asked: bool = False) -> str:
     )
     plan: dict[str, Any] = found.plan(case.of_run(lab, run).asked).model_dump()
     with disk.writing(lab.home):
-        return tries.begin(lab, run, why, plan, WEEK if asked else tries.left(lab, run, allowed))
+        return tries.begin(lab, run, why, plan, WEEK_SECONDS if asked else tries.left(lab, run, allowed))
 
 
-def tend(lab: Lab, settled: dict[str, str]) -> tuple[str, ...]:
+def start_due_retries(lab: Lab, settled: dict[str, str]) -> tuple[str, ...]:
     """Try again what failed since, and begin the whole run where its tests have ended; ids of the runs begun.
 
     `settled` keeps for which runs nothing can be done, and why, so that they are not asked about again.
     """
-    allowed, recent = tries.policy(lab.home), lab.runs()[: tries.NEW]
+    allowed, recent = tries.policy(lab.home), lab.runs()[: tries.RECENT_RUNS]
     begun = [*_after_tests(lab, recent, settled)]
     for row in recent:
         run = str(row["id"])
@@ -82,13 +82,13 @@ def _after_tests(lab: Lab, recent: list[dict[str, Any]], settled: dict[str, str]
             continue
         try:
             with FileLock(lab.home / "tries.lock", timeout=tries.LOCK_SECONDS):
-                if names in trials.waiting(lab, lab.runs()[: tries.NEW]):
+                if names in trials.waiting(lab, lab.runs()[: tries.RECENT_RUNS]):
                     yield trials.follow(lab, names)
         except (UserError, Timeout) as error:
             settled[names[0]] = str(error)
 
 
-def told(lab: Lab, run: str) -> tuple[tries.Told, ...]:
+def retry_chain(lab: Lab, run: str) -> tuple[tries.Told, ...]:
     """The chain a run belongs to as sentences."""
     found: list[tries.Told] = []
     for name in tries.chain(lab, run):
@@ -101,13 +101,13 @@ def told(lab: Lab, run: str) -> tuple[tries.Told, ...]:
                 changed=why.words if why else "",
                 happened=cause.words if cause else "",
                 evidence=evidence,
-                came_of_it=tries.came_of(view, first=why is None),
+                came_of_it=tries.outcome_words(view, first=why is None),
             )
         )
     return tuple(found)
 
 
-def goes_on_from(lab: Lab, run: str) -> tuple[str, ...]:
+def begun_after(lab: Lab, run: str) -> tuple[str, ...]:
     """The runs that a run was begun after by itself: the one it is the next try of, or the tests it took its setting from."""
     job = lab.job(run)
     if why := tries.try_of(job):
@@ -115,8 +115,8 @@ def goes_on_from(lab: Lab, run: str) -> tuple[str, ...]:
     origin = job.origin if isinstance(job, TrainJob) else None
     if not isinstance(origin, AfterTrials):
         return ()
-    names = [str(row["id"]) for row in lab.runs()[: tries.NEW]]
-    return tuple(name for name in names if (pilot := trials.pilot_of(lab, name)) and pilot.group == origin.group)
+    names = [str(row["id"]) for row in lab.runs()[: tries.RECENT_RUNS]]
+    return tuple(name for name in names if (trial := trials.pilot_of(lab, name)) and trial.group == origin.group)
 
 
 def _cause(lab: Lab, run: str) -> Finding | None:
