@@ -36,7 +36,7 @@ TRAIN_KEYS = {
 
 
 @pytest.fixture
-def lora(monkeypatch, capsys):
+def lora(home, monkeypatch, capsys):
     """`lora("runs", "--json")` -> (exit code, standard output, standard error), in this process."""
 
     def call(*words):
