@@ -64,44 +64,11 @@ from loralab.tasks import parse_plan, setting_label, tasks
 from loralab.tasks.text import TextPlan
 
 # Besides the Lab, what it hands out and takes, and the words for it: advisor, app and command line reach no further than this.
-__all__ = ["DISTINCT", "OPERATIONS", "POINT_NAMES", "SETTINGS"]
-__all__ += [
-    "Act",
-    "ChatServer",
-    "Comparison",
-    "Controls",
-    "DataFix",
-    "Gpu",
-    "IncidentStory",
-    "Lab",
-    "Limits",
-    "Machine",
-    "Memory",
-    "MemoryPoint",
-]
-__all__ += ["ModelCheck", "ModelEntry", "Offer", "Point", "Priors", "QueueEntry", "SampleSet", "Sweep", "TextPlan"]
-__all__ += [
-    "adjustment",
-    "avoid_known_failures",
-    "compare",
-    "describe_incidents",
-    "disk_words",
-    "footprint",
-    "letter",
-    "likeness",
-    "limit_points",
-]
-__all__ += [
-    "never_twice",
-    "parse_plan",
-    "rows_that_fit",
-    "sample",
-    "setting_label",
-    "stage_words",
-    "tasks",
-    "usual_rate",
-    "what_is_learned",
-]
+__all__ = ["DISTINCT", "OPERATIONS", "POINT_NAMES", "SETTINGS", "Act", "ChatServer", "Comparison", "Controls", "DataFix", "Gpu"]
+__all__ += ["IncidentStory", "Lab", "Limits", "Machine", "Memory", "MemoryPoint", "ModelCheck", "ModelEntry", "Offer", "Point", "Priors"]
+__all__ += ["QueueEntry", "SampleSet", "Sweep", "TextPlan", "adjustment", "avoid_known_failures", "compare", "describe_incidents"]
+__all__ += ["disk_words", "footprint", "letter", "likeness", "limit_points", "never_twice", "parse_plan", "rows_that_fit", "sample"]
+__all__ += ["setting_label", "stage_words", "tasks", "usual_rate", "what_is_learned"]
 
 
 class Lab:

@@ -45,7 +45,8 @@ def draw(template: str, macro: str, *values: Any) -> str:
 def _environment() -> Environment:
     places = FileSystemLoader(Path(__file__).parent / "templates")
     made = Environment(loader=places, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=_written)
-    made.globals.update({"count": count, "duration": duration, "figure": figure, "size": size})
+    spoken: dict[str, Any] = {"count": count, "duration": duration, "figure": figure, "size": size}
+    made.globals.update(spoken)
     made.filters["number"] = lambda value: f"{value:,}"
     return made
 
