@@ -40,7 +40,6 @@ def workspace(home: Path, family: str) -> tuple[Path, Path]:
     paths.write_atomic(run / "job.json", asked.model_dump_json())
     log = EventLog(run / "events.jsonl")
     log(Started(pid=1))
-    log.close()
     return base, adapter
 
 

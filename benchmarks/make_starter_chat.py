@@ -15,6 +15,7 @@ import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 SAMPLES = Path(__file__).resolve().parent.parent / "data" / "samples"
 SKIPPED_TOPICS = {"humor", "gossip", "psychology", "politics", "money"}  # jokes and remarks one would not read out in a class
@@ -26,7 +27,7 @@ def conversation(*turns: str) -> Turns:
     return [{"role": "assistant" if i % 2 else "user", "content": turn.strip()} for i, turn in enumerate(turns)]
 
 
-def rows_of(path: Path) -> Iterator[dict]:
+def rows_of(path: Path) -> Iterator[dict[str, Any]]:
     """Rows of a .jsonl or .jsonl.xz file."""
     with lzma.open(path, "rt", encoding="utf-8") if path.suffix == ".xz" else path.open(encoding="utf-8") as lines:
         yield from map(json.loads, lines)

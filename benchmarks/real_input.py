@@ -12,6 +12,7 @@ import csv
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from loralab import Lab
 from loralab.core.paths import SAMPLES
@@ -62,7 +63,7 @@ def main() -> None:
     sys.stdout.write("\n\n| file | held-out prompt | before | after |\n|---|---|---|---|\n" + "\n".join(answers) + "\n")
 
 
-def train(lab: Lab, path: Path, minutes: float) -> tuple[dict, str]:
+def train(lab: Lab, path: Path, minutes: float) -> tuple[dict[str, Any], str]:
     """One file through the whole way; its report and the shape it was recognised as."""
     profile = lab.profile(path)
     proposal = lab.propose(profile, max_minutes=minutes)

@@ -60,7 +60,7 @@ def setting_label(name: str) -> str:
 
 def parse_plan(values: dict[str, Any]) -> Plan:
     """The typed plan of a plain dict. Raises UserError naming the field and its bounds."""
-    if not isinstance(values, dict):
+    if not isinstance(values, dict):  # pyright: ignore[reportUnnecessaryIsInstance]  (a file holds what it holds)
         raise UserError("This is not a plan.", "A plan is an object with a value for each setting.", code="bad_plan")
     kind = str(values.get("task", "text"))
     known = tasks()

@@ -166,7 +166,7 @@ def test_a_fault_put_into_a_finished_export_is_caught(
 def test_what_lies_beside_an_export_is_read_as_earlier_versions_wrote_it_too(tmp_path: Path) -> None:
     assert read_parity(tmp_path) is None
     check = {"name": "logits", "ok": True, "words": "close", "numbers": {"divergence": 0.1}, "told_only": False}
-    old = {"outcome": "proven", "words": "Same.", "runtime": "llama.cpp", "kind": "q4_k_m"}
+    old: dict[str, Any] = {"outcome": "proven", "words": "Same.", "runtime": "llama.cpp", "kind": "q4_k_m"}
     old["checks"] = [check | {"bound": {"largest": None, "divergence": 0.6}}]  # an infinite bound
     (tmp_path / "parity.json").write_text(json.dumps(old))
     found = read_parity(tmp_path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -24,7 +25,16 @@ from tests.support import models
 
 pytestmark = pytest.mark.worker
 
-SHAPE = {"vocabulary": 600, "hidden": 64, "feed_forward": 128, "layers": 1, "heads": 2, "kv_heads": 1, "context": 64, "max_length": 64}
+SHAPE: dict[str, Any] = {
+    "vocabulary": 600,
+    "hidden": 64,
+    "feed_forward": 128,
+    "layers": 1,
+    "heads": 2,
+    "kv_heads": 1,
+    "context": 64,
+    "max_length": 64,
+}
 WORDS = ("the", "cat", "sat", "on", "a", "mat", "and", "saw", "12", "dogs", "run", "to", "old", "red", "house", "by", "sea", "we", "all")
 
 

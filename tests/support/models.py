@@ -9,6 +9,7 @@ from typing import Any
 from loralab.core import events
 from loralab.core.events import EventLog, Stepped
 from loralab.core.jobs import TrainJob
+from loralab.core.records import Plan
 from loralab.runs.run_folder import RunFolder
 from loralab.tasks.text import TextPlan
 from tests.support import tiny
@@ -78,7 +79,7 @@ def plan(dataset: Path, **settings: Any) -> TextPlan:
     return TextPlan.model_validate(chosen)
 
 
-def run_folder(path: Path, chosen: TextPlan, base: Path) -> RunFolder:
+def run_folder(path: Path, chosen: Plan, base: Path) -> RunFolder:
     """The worker's side of a run folder, as a worker would open it; opening it again goes on with the same run."""
     path.mkdir(parents=True, exist_ok=True)
     job = TrainJob(run=path.name, plan=chosen.model_dump(), model=str(base))

@@ -15,6 +15,7 @@ from loralab.sessions import job, text
 from loralab.sessions.text import TextSession
 from loralab.train import loop, memory, probe
 from loralab.train.probe import Fit
+from loralab.train.session import Batch
 from tests.support import models, tiny
 
 pytestmark = [pytest.mark.usefixtures("no_verdict"), pytest.mark.worker]
@@ -26,6 +27,12 @@ def eager(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory, "settle", lambda weights: False)
     monkeypatch.setattr(memory, "SETTLED_FROM", 0)
     monkeypatch.setattr(probe, "WORTH", 0)
+
+
+def _worst(session: TextSession) -> Batch:
+    batch = session.worst_batch()
+    assert batch is not None
+    return batch
 
 
 def notes(folder: Any) -> list[Probed]:
@@ -70,7 +77,7 @@ def test_a_budget_that_would_not_fit_is_lowered_in_words(
     folder = models.run_folder(tmp_path / "run", chosen, llama)
     result = job.run(folder)
     (change,) = models.told(folder, Adjusted)
-    longest = TextSession(chosen, folder).worst_batch().largest
+    longest = _worst(TextSession(chosen, folder)).largest
     assert change.setting == "token_budget"
     assert change.step == 0
     assert longest <= change.after < 8 * longest
@@ -101,7 +108,7 @@ def test_the_larger_try_is_not_made_where_the_smaller_says_no(
     chosen = models.plan(data, max_steps=2)
     folder = models.run_folder(tmp_path / "run", chosen, llama)
     session = TextSession(chosen, folder)
-    whole = session.worst_batch().cost
+    whole = _worst(session).cost
     loop.prepare(session, chosen, folder)
     assert len(tried) == 1
     assert tried[0] <= whole / 2
@@ -163,7 +170,7 @@ def test_the_prediction_holds_on_a_model_of_some_size(tmp_path: Path, monkeypatc
     before = memory.used()
     run = loop.prepare(session, chosen, folder)
     (found,) = notes(folder)
-    largest = session.worst_batch()
+    largest = _worst(session)
     memory.reset_peak()
     loop._update(run, [largest])
     loop._update(run, [largest, largest])  # the optimiser's notes are there by now, and gradients beside the second part
