@@ -13,8 +13,6 @@ from loralab.machine.speed import keep
 from loralab.models import fingerprint as model_fingerprint
 from loralab.runs.run_folder import RunFolder
 from loralab.tasks import parse_plan, tasks
-from loralab.train.loop import train
-from loralab.train.matmul import probe
 
 OURS = "loralab"  # the engine every kind of training has
 
@@ -36,6 +34,8 @@ def _train(plan: Plan, folder: RunFolder) -> dict[str, Any]:
         return task.train_with(engine, plan, folder)
     if engine != OURS:
         raise UserError(f"“{engine}” cannot do this kind of training.", f"Set engine to {OURS}.", code="unknown_engine")
+    from loralab.train.loop import train  # noqa: PLC0415  (an engine of its own may do without torch)
+
     _know_speed(folder.path.parents[1])
     return train(task.open(plan, folder), plan, folder)
 
@@ -44,4 +44,6 @@ def _know_speed(home: Path) -> None:
     """Measure this computer if nobody has: a tenth of a second here makes the time of the next plan a better guess."""
     machine = measure_machine(home)
     if not machine.speed.known:
+        from loralab.train.matmul import probe  # noqa: PLC0415  (as above)
+
         keep(home, probe().model_copy(update={"fingerprint": fingerprint(machine)}))

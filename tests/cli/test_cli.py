@@ -79,7 +79,7 @@ def test_training_tells_a_script_what_it_relies_on(lora, plan):
     assert set(report) >= TRAIN_KEYS
     assert (report["outcome"], report["steps"], report["n_heldout"]) == ("finished", 4, 8)
     assert (report["base_loss"], report["adapter_loss"]) == (5.0, 1.25)
-    assert report["samples"][0]["adapter"] == "4"
+    assert report["samples"][0]["after"] == "4"
     assert "step 4/4" in err
 
 

@@ -164,7 +164,7 @@ def test_without_llama_cpp_a_file_is_made_and_said_to_be_untried(
 def test_a_library_that_keeps_its_packing_to_itself_is_not_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As the wheel for Windows does: what is packed by it is refused in words, and what every computer can make is still made."""
     (tmp_path / "closed.so").write_bytes(b"no library")
-    monkeypatch.setattr(parent, "packing_library", lambda: str(tmp_path / "closed.so"))
+    monkeypatch.setattr(format_gguf, "packing_library", lambda: str(tmp_path / "closed.so"))
     assert format_gguf._foreign(recipe.VARIANTS["q8_0"]) is None
     with pytest.raises(Unavailable, match="Q4_K_M is packed by llama") as refused:
         format_gguf._foreign(recipe.VARIANTS["q4_k_m"])
