@@ -104,6 +104,8 @@ def test_the_fold_holds_what_a_screen_needs():
 def test_a_resumed_run_forgets_the_steps_it_will_do_again():
     view = fold("r", [ALL[0], *(step(n) for n in range(1, 8)), Evaluated(step=6, loss=2.0, n=8), Ended(outcome="killed", step=7)])
     assert view.state == "killed"
+    begun = fold("r", [Started(pid=8, resumed=True, step=5)], view)  # nothing has been done again yet
+    assert (begun.step, [s.step for s in begun.steps]) == (5, [1, 2, 3, 4, 5])
     again = fold("r", [Started(pid=8, resumed=True, step=5), step(6), step(7)], view)
     assert again.active
     assert again.ending is None
