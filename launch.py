@@ -12,7 +12,7 @@ import sys
 
 if sys.version_info < (3, 10):
     sys.exit(
-        "LoRALab needs Python 3.10 or newer and this is Python %d.%d: install Python 3.12 from python.org and start launch.py with it."
+        "LoRALab needs Python 3.10 or newer and this is Python %d.%d: install Python 3.12 from python.org and open LoRALab again."
         % sys.version_info[:2]
     )
 

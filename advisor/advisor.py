@@ -8,25 +8,30 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from advisor.assistant import load
 from advisor.assistant.assistant import AnswerPart, Assistant
 from advisor.diagnosis import case, preflight
-from advisor.diagnosis.diagnose import diagnose
 from advisor.diagnosis.findings import Diagnosis
+from advisor.diagnosis.runs import Runs
 from advisor.proposals import learned, trials
 from advisor.proposals.describe import Described, Goal, describe
 from advisor.proposals.keywords import Understood, understand
+from advisor.proposals.larger import larger
+from advisor.proposals.next_step import NextStep, begin_step, next_step
 from advisor.proposals.propose import begin, propose, rules_out
 from advisor.repair import retry
 from advisor.repair.repair import Repair
 from advisor.repair.tries import Told
 from advisor.text import text_plan
 from advisor.words.annotations import Annotation, notes
+from advisor.words.first import answer_first
 from advisor.words.remembered import Remembered, note, remembered
 from advisor.words.story import Story, story
 from advisor.words.summary import RunSummary
+from loralab.core.errors import LabError
 from loralab.core.records import DatasetProfile, Plan, Proposal
 from loralab.lab import DataFix, Lab, Limits
 
@@ -38,10 +43,12 @@ class Advisor:
         self.lab = lab or Lab()
         self._settled: dict[str, str] = {}
         self._limits: tuple[str, Limits] = ("", Limits())
+        self._runs = Runs(self.lab)
+        self._foreseen: dict[tuple[str, str, float], DataFix] = {}
 
     def diagnose(self, run: str) -> Diagnosis:
         """What went wrong in a run, the likeliest cause first; while it goes on, what can be said already."""
-        return diagnose(case.of_run(self.lab, run))
+        return self._runs.diagnose(run)
 
     def remember(self, run: str) -> Diagnosis:
         """Diagnose a run and, once it has ended, write what was found into the memory."""
@@ -57,7 +64,7 @@ class Advisor:
     def preflight(self, plan: Plan | dict[str, Any], profile: DatasetProfile | None = None) -> Diagnosis:
         """What would go wrong with a plan, known before the first update. Raises UserError where its examples cannot be read."""
         typed = text_plan(plan)
-        return preflight.preflight(self.lab, typed, profile)
+        return self._runs.before(typed, preflight.preflight(self.lab, typed, profile))
 
     # ---- plans -----------------------------------------------------------------------------------------------------------
     def propose(self, profile: DatasetProfile, model: str = "starter", **changes: Any) -> Proposal:
@@ -83,6 +90,20 @@ class Advisor:
         tried = [rate for rate in trials.values(typed.learning_rate, trials.MIN_RATE, trials.MAX_RATE) if self._may_be(typed, rate)]
         return trials.begin(self.lab, typed, self.lab.updates(typed, profile), tried)
 
+    def next_step(self, run: str) -> NextStep | None:
+        """The one thing that would help a run that has ended most, with its minutes here; None where nothing suggests itself."""
+        return next_step(self.lab, self.diagnose(run))
+
+    def improve(self, step: NextStep) -> str:
+        """Begin the run that takes a step, as a child of the one it is about; its id. Raises UserError as `start` does."""
+        proposal, origin = begin_step(self.lab, step)
+        here = self.lab.check_model(model := str(proposal.plan["base_model"])).present
+        if here:
+            preflight.insist(self.preflight(proposal.plan))
+        else:  # fetched first: the training waits for its turn behind that, and nothing is remembered of a model that never was here
+            self.lab.download(model)
+        return begin(self.lab, proposal, self.limits(), anyway=not here, origin=origin)
+
     def _may_be(self, plan: Plan, rate: float) -> bool:
         """Whether no remembered failure rules this learning rate out. The usual one is the plan's own affair."""
         return rate == plan.learning_rate or not rules_out(self.lab, plan.model_copy(update={"learning_rate": rate}), self.limits())
@@ -90,6 +111,17 @@ class Advisor:
     def put_right(self, operation: str, plan: Plan | dict[str, Any]) -> DataFix:
         """Do with a plan's examples what a finding advises, into a new file. Raises UserError where nothing would change."""
         return self.lab.fix_data(operation, self.lab.typed(plan))
+
+    def would_leave(self, operation: str, plan: Plan | dict[str, Any]) -> DataFix | None:
+        """What putting a plan's examples right would change; None where it can or need not be done. Nothing is written."""
+        typed = self.lab.typed(plan)
+        try:
+            stamp = operation, typed.model_dump_json(include={"dataset", "max_length", "learn_from", "roles"}), _changed(typed.dataset)
+            if stamp not in self._foreseen:
+                self._foreseen = {stamp: self.lab.fix_data(operation, typed, look_only=True)}
+            return self._foreseen[stamp]
+        except (LabError, OSError):
+            return None
 
     def understand(self, text: str) -> Understood:
         """Which kind of thing a line of plain words names, or what to ask about it. Nothing is guessed."""
@@ -153,10 +185,19 @@ class Advisor:
         """The answer to a question about a run, part by part: the rules' words first; where they have none, what a language model adds."""
         return self.assistant.answer(self._summary(run), question, rules_only=rules_only)
 
+    def answer_first(self, question: str) -> str:
+        """The answer to a question that is asked before there is a run."""
+        return answer_first(question)
+
     def annotations(self, run: str) -> tuple[Annotation, ...]:
         """Short notes for the run's charts, each at its update."""
         return notes(self._summary(run))
 
     def _summary(self, run: str) -> RunSummary:
-        found = case.of_run(self.lab, run)
-        return RunSummary(found, diagnose(found))
+        of = case.of_run(self.lab, run)
+        return RunSummary(of, self._runs.diagnose(run), larger(self.lab, of.plan.base_model))
+
+
+def _changed(path: str) -> float:
+    """When a file was last changed. Raises OSError."""
+    return Path(path).stat().st_mtime

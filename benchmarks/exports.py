@@ -56,7 +56,7 @@ def export(home: Path, base: Path, adapter: Path, form: str, variant: str) -> di
 def watched(speeds: list[float], kinds: list[str]) -> Any:
     """The gate, with a clock on the runtime it opens."""
 
-    def timed(opened: Any, encoder: Any, wanted: Any, kind: str) -> Any:
+    def timed(opened: Any, encoder: Any, wanted: Any, kind: str, *found: Any) -> Any:
         def open_and_time(context: int) -> Any:
             runtime = opened(context + WORDS)
             begun = time.perf_counter()
@@ -65,7 +65,7 @@ def watched(speeds: list[float], kinds: list[str]) -> Any:
             return runtime
 
         kinds.append(kind)
-        return gate(open_and_time, encoder, wanted, kind)
+        return gate(open_and_time, encoder, wanted, kind, *found)
 
     return timed
 
@@ -79,7 +79,7 @@ def row(family: str, name: str, result: dict[str, Any], kind: str, speed: float)
     return (
         f"| {family} | {name} | {result['parity']} | {size / 1e6:.2f} | {result['seconds']:.1f} | {result['max_logit_difference']:.1e} | "
         f"{result['divergence']:.1e} ({bound.divergence:g}) | {result['top1_agreement']:.0%} | {same} | "
-        f"{gap:.1e} ({bound.loss:g}) | {speed:.0f} |"
+        f"{result['rounding_divergence']:.1e} | {gap:.1e} | {speed:.0f} |"
     )
 
 
@@ -103,8 +103,8 @@ def main() -> None:
     kinds: list[str] = []
     _gate.gate = watched(speeds, kinds)
     green = cells = 0
-    tell("| model | format | | MB | s | largest | divergence (bound) | same | answer | loss (bound) | tokens/s |")
-    tell("|---|---|---|--:|--:|--:|--:|--:|--:|--:|--:|")
+    tell("| model | format | | MB | s | largest | divergence (bound) | same | answer | rounding cost | loss | tokens/s |")
+    tell("|---|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|")
     for family in [options.only] if options.only else FAMILIES:
         home = options.folder / family
         base, adapter = workspace(home, family)

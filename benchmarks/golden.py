@@ -31,6 +31,7 @@ from loralab.core.paths import CHECKOUT
 from loralab.evaluations.shared import answers
 from loralab.evaluations.text import forgetting
 from loralab.runs import crash
+from loralab.runs.death import Death
 from loralab.sessions import job, text
 from tests.support import faults, models, troubles
 from tests.support.healthy import HEALTHY, healthy_files
@@ -224,7 +225,7 @@ def _killed(log: Log, folder: Any) -> str:
                 job.run(folder)
             except Killed:
                 folder.log.close()
-        again = crash.settle(str(folder.path), log.killed, offset, 0, oom_kills=1)
+        again = crash.settle(str(folder.path), log.killed, offset, 0, Death(oom_kills=1))
         if again:
             folder = models.run_folder(folder.path, models.TextPlan.model_validate(folder.job.plan), Path(folder.job.model))
             folder.emit(Started(pid=1, resumed=True))

@@ -16,8 +16,9 @@ from pathlib import Path
 
 import torch
 
+from benchmarks.labfail.make.texts import TEXTS
 from loralab.core.events import Noted, Stepped
-from loralab.core.paths import SAMPLES, STARTER
+from loralab.core.paths import STARTER
 from loralab.sessions.text import TextSession
 from tests.support import models, troubles
 from tests.support.healthy import HEALTHY, live
@@ -62,7 +63,7 @@ def healthy(path: Path) -> None:
 
 def gradients(path: Path) -> None:
     """Gradients of one batch of 8 poems in fp16 against fp32."""
-    chosen = models.plan(SAMPLES / "poet.jsonl", max_length=256, rank=16, alpha=32)
+    chosen = models.plan(TEXTS / "poet.jsonl", max_length=256, rank=16, alpha=32)
     found: dict[str, torch.Tensor] = {}
     for precision in ("fp32", "fp16", "bf16"):
         plan = chosen.model_copy(update={"precision": precision})

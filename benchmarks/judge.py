@@ -12,9 +12,9 @@ import tempfile
 import time
 from pathlib import Path
 
+from benchmarks.labfail.make.texts import TEXTS
 from loralab.core.paths import STARTER
-from loralab.datasets.dataset import load_examples
-from loralab.datasets.profile import sample
+from loralab.datasets.loading import load_examples
 from loralab.evaluations import Answer, Answered
 from loralab.evaluations.shared.answers import asked
 from loralab.evaluations.shared.second_opinion import LocalJudge
@@ -23,7 +23,7 @@ from loralab.evaluations.text.judge import compared, heard
 
 def pairs(count: int) -> list[Answered]:
     """The right answer as the adapter's, another question's as the base's; the judge is not shown the reference."""
-    examples = load_examples(Path(sample("class_chatbot").path))[0][:count]
+    examples = load_examples(TEXTS / "class_chatbot.jsonl")[0][:count]
     found = []
     for example, stranger in zip(examples, (*examples[1:], examples[0]), strict=True):
         prompt, right = asked(example)

@@ -14,8 +14,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from benchmarks.labfail.make.texts import TEXTS
 from loralab import Lab
-from loralab.core.paths import SAMPLES
 
 
 def first_rows(source: Path, target: Path, count: int) -> Path:
@@ -42,7 +42,7 @@ def main() -> None:
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="loralab-real-") as scratch:
         banking = first_rows(chosen.folder / "banking77_train.csv", Path(scratch) / "banking77_400.csv", 400)
-        code = next(SAMPLES.glob("*code*.jsonl"))
+        code = TEXTS / "code_commenter.jsonl"
         files = [chosen.folder / name for name in ("medquad_faq_1000.csv", "poems.jsonl", "tinyshakespeare.txt")] + [banking, code]
         lab = Lab(Path(scratch) / "home")
         rows, answers = [], []

@@ -16,7 +16,8 @@ from pathlib import Path
 import torch
 
 from loralab.core.paths import STARTER
-from loralab.datasets.profile import load_examples, split
+from loralab.datasets.loading import load_examples
+from loralab.datasets.profile import split
 from loralab.models.tokenize import TextEncoder
 from loralab.runtimes.base_model import load_base
 from loralab.serve.generate import Sampling, generate

@@ -277,8 +277,10 @@ def _reader() -> Iterator[Any]:
 
 @pytest.fixture
 def one_process(_reader: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Exports are read back in one kept process, not in a fresh one each: starting it takes longer than all it is asked."""
+    """Exports are read back and adapters tried in one kept process, not in fresh ones: starting it takes longer than all it is asked."""
+    from loralab.adapters import fitting
     from loralab.runtimes.llama import parent
 
+    monkeypatch.setattr(fitting, "Child", lambda *_, **__: _reader("transformers"))
     real = parent.Child
     monkeypatch.setattr(parent, "Child", lambda name="": _reader(name) if name == "transformers" else real(name))

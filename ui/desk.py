@@ -10,21 +10,34 @@ import os
 import shutil
 import tempfile
 from collections import OrderedDict
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from advisor.advisor import Advisor
 from loralab.core.digest import digest
 from loralab.core.errors import UserError
 from loralab.core.paths import room
 from loralab.core.records import DatasetProfile, Proposal
+from loralab.lab import Watch
 from ui import goals
 from ui.runs.run_names import spoken
 
 _KEPT = 16  # profiles held in memory; one is a few hundred kilobytes at most
 
 
+Kept = TypeVar("Kept")
 Choice = tuple[str, str, str]  # dataset, model, goal
+
+
+def asked_first(profile: DatasetProfile) -> bool:
+    """Whether a person has to say which column is what, or that a text is what is meant, before anything starts."""
+    return not profile.certain
+
+
+def stops(profile: DatasetProfile) -> bool:
+    """Whether nothing can start with these examples as they are."""
+    return asked_first(profile) or any(finding.severity == "error" for finding in profile.findings)
 
 
 class Desk:
@@ -33,21 +46,38 @@ class Desk:
     def __init__(self, advisor: Advisor) -> None:
         self.advisor, self.lab = advisor, advisor.lab
         self._profiles: OrderedDict[tuple[str, float, str, str], DatasetProfile] = OrderedDict()
+        self._parts: dict[str, tuple[str, ...]] = {}  # sheets that a person chose, by file
         self._filled: dict[Choice, Proposal] = {}  # what forms were filled with
+        self._reasons: dict[Choice, dict[tuple[str, str], str]] = {}  # setting and value -> why it was proposed
+        self._taken: dict[tuple[str, str], str] = {}  # likewise, of what somebody else than the person chose
         self._weighed: dict[str, Proposal] = {}  # by choice and form
 
-    def profile(self, dataset: str, model: str, goal: str = "", roles: dict[str, str] | None = None) -> DatasetProfile:
-        """What the file holds. `roles` says which column is what, and is remembered for this file."""
+    def profile(
+        self,
+        dataset: str,
+        model: str,
+        goal: str = "",
+        roles: dict[str, str] | None = None,
+        parts: Sequence[str] | None = None,
+        watch: Watch | None = None,
+    ) -> DatasetProfile:
+        """What the file holds. `roles` says which column is what, `parts` which sheets are read; both are remembered for this file.
+
+        `watch` follows the reading of a large one.
+        """
         path = Path(dataset)
         if not path.exists():
             raise UserError("The file with the examples is no longer there.", "Choose it again on the first page.", code="no_dataset")
         learn = goals.learn_from(goal) if goal else "replies"
         model = self.reader(model)
         key = (dataset, path.stat().st_mtime, model, learn)
-        if roles is not None:
+        if parts is not None:
+            self._parts = {**self._parts, dataset: tuple(parts)}
+        if roles is not None or parts is not None:
             self._profiles.clear()
         if key not in self._profiles:
-            self._profiles[key] = self.lab.profile(path, model=model, roles=roles, learn_from=learn)
+            chosen = self._parts.get(dataset, ())
+            self._profiles[key] = self.lab.profile(path, model=model, roles=roles, learn_from=learn, parts=chosen, watch=watch)
             while len(self._profiles) > _KEPT:
                 self._profiles.popitem(last=False)
         return self._profiles[key]
@@ -55,6 +85,11 @@ class Desk:
     def reader(self, model: str) -> str:
         """The model whose tokens the lengths are counted in: the chosen one, or the starter while that is not on this computer."""
         return model if self.lab.check_model(model).present else "starter"
+
+    def proposed(self, dataset: str, model: str, goal: str) -> dict[str, Any]:
+        """The settings that the form was filled with for these choices."""
+        found = self._filled.get((dataset, model, goal))
+        return found.plan if found else {}
 
     def insist(self, proposal: Proposal, *, anyway: bool = False) -> None:
         """Raise UserError with the first thing that would make this plan fail; `anyway` overrules what is remembered to have failed."""
@@ -66,17 +101,27 @@ class Desk:
         """A plan made anew for this file, model and goal, to fill the form with; `changes` are settings that must be so."""
         profile = self.profile(dataset, model, goal)
         found = self.advisor.propose(profile, model=model, **{**goals.changes(goal, profile), **(changes or {})})
-        self._filled = _kept(self._filled, (dataset, model, goal), found)
-        return self._spoken(found)
+        choice = (dataset, model, goal)
+        self._filled = _kept(self._filled, choice, found)
+        said = {(name, str(found.plan.get(name))): why for name, why in found.reasons.items() if name not in (changes or {})}
+        self._reasons = _kept(self._reasons, choice, self._reasons.get(choice, {}) | said)
+        return self._spoken(self._owned(found, choice))
+
+    def note_reasons(self, settings: dict[str, Any], why: str) -> None:
+        """Say why these settings are as they are, where it was not the person who thought of them."""
+        self._taken = {**self._taken, **{(name, str(value)): why for name, value in settings.items()}}
+
+    def _owned(self, proposal: Proposal, choice: Choice) -> Proposal:
+        """Each setting with the reason it was proposed for: “You chose this.” is said only where a person did."""
+        known = self._taken | self._reasons.get(choice, {})
+        kept = {name: known.get((name, str(proposal.plan.get(name))), why) for name, why in proposal.reasons.items()}
+        return proposal.model_copy(update={"reasons": kept})
 
     def weigh(self, dataset: str, model: str, goal: str, form: dict[str, Any]) -> Proposal:
         """What the plan on the form needs and what is wrong with it; a setting that is as it was proposed keeps its reason."""
         profile, choice = self.profile(dataset, model, goal), (dataset, model, goal)
         found = self.advisor.propose(profile, model=model, **{**goals.changes(goal, profile), **form})
-        if own := self._filled.get(choice):
-            kept = {name: why for name, why in own.reasons.items() if found.plan.get(name) == own.plan.get(name)}
-            found = found.model_copy(update={"reasons": {**found.reasons, **kept}})
-        found = self._spoken(found)
+        found = self._spoken(self._owned(found, choice))
         self._weighed = _kept(self._weighed, _asked(choice, form), found)
         return found
 
@@ -105,7 +150,7 @@ class Desk:
         return str(target)
 
 
-def _kept(known: dict[Any, Proposal], key: Any, value: Proposal) -> dict[Any, Proposal]:
+def _kept(known: dict[Any, Kept], key: Any, value: Kept) -> dict[Any, Kept]:
     """The last answers, this one the newest. A new dict: several windows ask at once."""
     return dict([*((k, v) for k, v in known.items() if k != key), (key, value)][-_KEPT:])
 

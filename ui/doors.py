@@ -52,6 +52,7 @@ SEALS = {
     "cross-origin-resource-policy": "same-origin",
     "cross-origin-opener-policy": "same-origin",
 }
+EARLY = b'<head><script src="/lab/page.js"></script>'  # ours comes before Gradio's own, which is why Gradio's way of adding one is too late
 MANIFEST = b'<link rel="manifest" href="/manifest.json" />'  # browsers ask for it without the cookie, and there is nothing in it
 
 
@@ -145,7 +146,12 @@ class _Sealed:
             self.page += message.get("body", b"")
             if message.get("more_body"):
                 return
-            page = bytes(self.page).replace(MANIFEST, b"").replace(b"<script", f'<script nonce="{self.nonce}"'.encode())
+            page = (
+                bytes(self.page)
+                .replace(MANIFEST, b"")
+                .replace(b"<head>", EARLY, 1)
+                .replace(b"<script", f'<script nonce="{self.nonce}"'.encode())
+            )
             headers = MutableHeaders(scope=self.start)
             headers["content-length"], headers["cache-control"] = str(len(page)), "no-store"
             await self.send(self.start)

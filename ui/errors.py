@@ -1,4 +1,7 @@
-"""Owns the meeting of errors and people on the screen. Invariant: a person reads a sentence and a next step, never a traceback."""
+"""Owns the meeting of errors and people on the screen.
+
+Invariants: a person reads a sentence and a next step, never a traceback; it stands beside what they did until they do it again.
+"""
 
 from __future__ import annotations
 
@@ -12,13 +15,20 @@ from typing import Any, ParamSpec, TypeVar
 import gradio as gr
 
 from loralab.core.errors import LabError, Problem
-from ui.words import esc
+from ui.markup import draw
 
 P = ParamSpec("P")
 R = TypeVar("R")
 BUG = Problem(
     code="bug", what="That did not work: LoRALab made a mistake.", todo="Nothing was lost. The details are in app.log in your workspace."
 )
+# Code of an error -> the button that helps, and where it leads: a tab, and what is pressed there.
+REMEDIES = {
+    "not_downloaded": ("Get it", "go-plan press-get-model"),
+    "no_dataset": ("Choose examples", "go-dataset"),
+    "roles_unclear": ("Look at the columns", "go-dataset"),
+    "bad_setting": ("Look at the settings", "go-plan"),
+}
 LOG = logging.getLogger("loralab.app")
 
 
@@ -32,34 +42,43 @@ def write_log(home: Path) -> None:
 
 
 def show_errors(callback: Callable[P, R]) -> Callable[P, R]:
-    """Wrap a callback so that every error in it reaches the person in plain words. Works for streaming callbacks too.
+    """Wrap a callback so that every error in it reaches the person in plain words, beside what they did. Works for streaming ones too.
 
     After an error nothing on the screen changes: Gradio's own way covers what the callback would have filled with the word “Error”.
     """
-    name = callback.__name__
-    if inspect.isgeneratorfunction(callback):
+    return show_errors_at("")(callback)
+
+
+def show_errors_at(place: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """The same, said beside the element of this id, for what does not come from a button or an input."""
+
+    def wrap(callback: Callable[P, R]) -> Callable[P, R]:
+        name = callback.__name__
+        if inspect.isgeneratorfunction(callback):
+
+            @functools.wraps(callback)
+            def stream(*args: P.args, **kwargs: P.kwargs) -> Iterator[object]:
+                try:
+                    yield from callback(*args, **kwargs)
+                except Exception as error:  # noqa: BLE001 - one of the three places where errors meet people
+                    yield tell(name, error, place)
+
+            return stream  # pyright: ignore[reportReturnType]
 
         @functools.wraps(callback)
-        def stream(*args: P.args, **kwargs: P.kwargs) -> Iterator[object]:
+        def call(*args: P.args, **kwargs: P.kwargs) -> R:
             try:
-                yield from callback(*args, **kwargs)
-            except Exception as error:  # noqa: BLE001 - one of the three places where errors meet people
-                yield tell(name, error)
+                return callback(*args, **kwargs)
+            except Exception as error:  # noqa: BLE001 - see above
+                return tell(name, error, place)
 
-        return stream  # pyright: ignore[reportReturnType]
+        return call
 
-    @functools.wraps(callback)
-    def call(*args: P.args, **kwargs: P.kwargs) -> R:
-        try:
-            return callback(*args, **kwargs)
-        except Exception as error:  # noqa: BLE001 - see above
-            return tell(name, error)
-
-    return call
+    return wrap
 
 
-def tell(name: str, error: Exception) -> Any:
-    """Say it, write it down, and leave every output as it is."""
+def tell(name: str, error: Exception, place: str = "") -> Any:
+    """Say it where it stays (scripts/said.js), write it down, and leave every output as it is."""
     if isinstance(error, LabError):
         LOG.info("%s: %s", name, error)
         problem = error.problem
@@ -67,5 +86,11 @@ def tell(name: str, error: Exception) -> Any:
         # Not ours: a bug. The person gets one sentence, the file gets all of it.
         LOG.error("%s failed", name, exc_info=error)
         problem = BUG
-    gr.Warning("<br>".join(filter(None, (esc(problem.what), esc(problem.todo)))), duration=15)
+    gr.Warning(refused(problem, place), duration=None, title="That did not work")
     return gr.skip()
+
+
+def refused(problem: Problem, place: str = "") -> str:
+    """What is said of an error: a sentence, a next step, and a button for it where one click is the next step."""
+    label, ways = REMEDIES.get(problem.code, ("", ""))
+    return draw("parts", "refused", problem.what, problem.todo, place, label, ways)

@@ -10,8 +10,3 @@ def figure(value: float | None, digits: int = 3) -> str:
     if value is None:
         return "–"
     return f"{value:.{digits}f}" if math.isfinite(value) else "not a number"
-
-
-def count(number: float, one: str, many: str = "") -> str:
-    """“1 row”, “1,204 rows”."""
-    return f"{number:,.0f} {one if number == 1 else many or one + 's'}"

@@ -3,12 +3,14 @@
 form = make_form(TextPlan, skip=("task",))      inputs, not yet on the page
 draw(form)                                      puts them on the page, folded by group
 read(form, raw)                                 raw input values -> checked settings; a UserError names the field and its bounds
+wrong(form, raw)                                every field that is out of bounds, with its bounds; `marks` says it to the page
 fill(form, values, reasons)                     settings -> updates for the inputs, each with the reason for its value
 changes(form)                                   the events of a person who is done with an input
 """
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from types import NoneType
 from typing import Any, Literal, get_args, get_origin
@@ -21,6 +23,8 @@ from pydantic.fields import FieldInfo
 
 from loralab.core.errors import UserError
 from loralab.core.records import Plan
+from ui.markup import markup
+from ui.words import paragraph
 
 GROUPS = {
     "basics": "The basics",
@@ -29,6 +33,10 @@ GROUPS = {
     "memory": "Memory: what fits on this machine",
     "saving": "Safety: testing, stopping early, saving",
 }
+
+
+USUAL = "The usual choice."  # said once for the whole form, not under every input
+UNEXPLAINED = "Where no reason is given under a value, it is the usual choice."
 
 
 @dataclass(frozen=True)
@@ -49,7 +57,7 @@ def make_form(plan: type[Plan], skip: tuple[str, ...] = ()) -> Form:
     fields = {name: field for name, field in plan.model_fields.items() if name not in skip and get_origin(field.annotation) is not dict}
     order = list(GROUPS)
     names = sorted(fields, key=lambda n: order.index(group_of(fields[n])) if group_of(fields[n]) in order else len(order))
-    return Form(plan, tuple(names), tuple(_input(fields[name]) for name in names))
+    return Form(plan, tuple(names), tuple(_input(name, fields[name]) for name in names))
 
 
 def draw(form: Form) -> None:
@@ -57,6 +65,7 @@ def draw(form: Form) -> None:
     by_group: dict[str, list[Component]] = {}
     for name, component in zip(form.names, form.inputs, strict=True):
         by_group.setdefault(group_of(form.plan.model_fields[name]), []).append(component)
+    markup(paragraph(UNEXPLAINED, "fine"))
     for group, components in by_group.items():
         with gr.Accordion(GROUPS.get(group, group.capitalize()), open=False, elem_classes="fold"), gr.Row(elem_classes="form-grid"):
             for component in components:
@@ -65,18 +74,43 @@ def draw(form: Form) -> None:
 
 def read(form: Form, raw: tuple[Any, ...]) -> dict[str, Any]:
     """The settings a person entered. Raises UserError with the first one that is out of bounds."""
-    values = {name: _typed(form.plan.model_fields[name], value) for name, value in zip(form.names, raw, strict=True)}
-    for name, value in values.items():
-        if value is None:
-            field = form.plan.model_fields[name]
-            raise UserError(f"“{label_of(field)}” is empty.", _allowed(field), code="bad_setting")
+    for what, todo in wrong(form, raw).values():
+        raise UserError(what, todo, code="bad_setting")
+    return _values(form, raw)
+
+
+def wrong(form: Form, raw: tuple[Any, ...]) -> dict[str, tuple[str, str]]:
+    """Every setting that cannot be as it was entered -> what is wrong, and what would be right."""
+    values, found = _values(form, raw), dict[str, tuple[str, str]]()
+    fields = {name: form.plan.model_fields[name] for name in form.names}
     try:
         form.plan.model_validate(values)
     except ValidationError as error:
-        name = str(error.errors()[0]["loc"][0])
-        field = form.plan.model_fields[name]
-        raise UserError(f"“{label_of(field)}” cannot be {values.get(name)}.", _allowed(field), code="bad_setting") from error
-    return values
+        for name in (str(one["loc"][0]) for one in error.errors()):
+            found[name] = (f"“{label_of(fields[name])}” cannot be {values.get(name)}.", _allowed(fields[name]))
+    found |= {name: (f"“{label_of(fields[name])}” is empty.", _allowed(fields[name])) for name, value in values.items() if value is None}
+    return {name: found[name] for name in form.names if name in found}
+
+
+def changed(form: Form, raw: tuple[Any, ...], proposed: dict[str, Any]) -> list[str]:
+    """The settings that are not as they were proposed."""
+    return [name for name, value in _values(form, raw).items() if name in proposed and value != proposed[name]]
+
+
+def marks(form: Form, raw: tuple[Any, ...], proposed: dict[str, Any]) -> str:
+    """For scripts/fields.js: which inputs are marked as wrong, and which get an arrow back to what was proposed."""
+    said = {name: f"{what} {todo}" for name, (what, todo) in wrong(form, raw).items()}
+    return json.dumps({"wrong": said, "changed": changed(form, raw, proposed)})
+
+
+def marked() -> gr.HTML:
+    """The place for `marks`. It raises a click with the name of a setting that is to be as it was proposed."""
+    script = "fields.start(props, watch, trigger)"
+    return gr.HTML("", visible="hidden", apply_default_css=False, js_on_load=script, elem_id="field-marks")
+
+
+def _values(form: Form, raw: tuple[Any, ...]) -> dict[str, Any]:
+    return {name: _typed(form.plan.model_fields[name], value) for name, value in zip(form.names, raw, strict=True)}
 
 
 def fill(form: Form, values: dict[str, Any], reasons: dict[str, str]) -> dict[Any, Any]:
@@ -84,7 +118,7 @@ def fill(form: Form, values: dict[str, Any], reasons: dict[str, str]) -> dict[An
     updates: dict[Any, Any] = {}
     for name, component in zip(form.names, form.inputs, strict=True):
         field = form.plan.model_fields[name]
-        why = reasons.get(name, "").replace(field.description or "", "").strip()
+        why = reasons.get(name, "").replace(field.description or "", "").replace(USUAL, "").strip()
         info = f"{field.description} Why this value: {why}" if why else field.description
         updates[component] = gr.update(value=values.get(name, field.default), info=info)
     return updates
@@ -115,19 +149,21 @@ def _extra(field: FieldInfo) -> dict[str, Any]:
     return dict(field.json_schema_extra) if isinstance(field.json_schema_extra, dict) else {}
 
 
-def _input(field: FieldInfo) -> Component:
+def _input(name: str, field: FieldInfo) -> Component:
     """The input that suits the setting's type."""
     unit = str(_extra(field).get("unit", ""))
     label = f"{label_of(field)} ({unit})" if unit else label_of(field)
-    info, kind = field.description, field.annotation
+    info, kind, own = field.description, field.annotation, f"set-{name}"
     if get_origin(kind) is Literal:
-        return gr.Dropdown(list(get_args(kind)), value=field.default, label=label, info=info, render=False, interactive=True)
+        choices = list(get_args(kind))
+        return gr.Dropdown(choices, value=field.default, label=label, info=info, render=False, interactive=True, elem_id=own)
     if kind is bool:
-        return gr.Checkbox(value=field.default, label=label, info=info, render=False, interactive=True)
+        return gr.Checkbox(value=field.default, label=label, info=info, render=False, interactive=True, elem_id=own)
     if kind is int or kind is float:
         # Bounds stay with the plan: Gradio's own message about them names neither the setting nor what is allowed.
-        return gr.Number(field.default, label=label, info=info, precision=0 if kind is int else None, render=False, interactive=True)
-    return gr.Textbox(field.default, label=label, info=info, render=False, interactive=True)
+        exact = 0 if kind is int else None
+        return gr.Number(field.default, label=label, info=info, precision=exact, render=False, interactive=True, elem_id=own)
+    return gr.Textbox(field.default, label=label, info=info, render=False, interactive=True, elem_id=own)
 
 
 def _typed(field: FieldInfo, value: Any) -> Any:

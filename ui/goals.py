@@ -13,7 +13,18 @@ from loralab.core.records import DatasetProfile
 
 # Questions and answers of any kind are learned alike: “answer” stands for all of them.
 LABELS: dict[KindName, str] = {"answer": "Answer like these examples", "sort": "Sort texts into labels", "write": "Write like this"}
-CHOICES = [(label, kind) for kind, label in LABELS.items()]
+CHOICES = [(label, str(kind)) for kind, label in LABELS.items()]
+PREFERENCE = "preference"
+PAIRED = {"answer": "Learn to answer like the chosen ones", PREFERENCE: "Learn what is preferred"}  # where there are rejected answers, too
+
+
+def choices(profile: DatasetProfile) -> list[tuple[str, str]]:
+    """What may be chosen for these examples, as label and goal."""
+    return [(label, goal) for goal, label in PAIRED.items()] if _paired(profile) else CHOICES
+
+
+def _paired(profile: DatasetProfile) -> bool:
+    return any(example.rejected for example in profile.examples)
 
 
 def fitting(profile: DatasetProfile) -> str:
@@ -29,9 +40,13 @@ def changes(goal: str, profile: DatasetProfile) -> dict[str, Any]:
         )
     if goal == "answer" and profile.shape == "text":
         raise UserError("This is running text without questions and answers.", "Choose “Write like this”.", code="goal_mismatch")
+    if goal == PREFERENCE:
+        if not _paired(profile):
+            raise UserError("These examples have no rejected answers.", "Choose “Answer like these examples”.", code="goal_mismatch")
+        return {"task": PREFERENCE, "learn_from": "replies"}
     return {"learn_from": learn_from(goal)}
 
 
 def learn_from(goal: str) -> str:
     """Which part of an example is learned under this goal."""
-    return next(kind.learn_from for name, kind in KINDS.items() if name == goal)
+    return next((kind.learn_from for name, kind in KINDS.items() if name == goal), "replies")

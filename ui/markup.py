@@ -15,13 +15,13 @@ import gradio as gr
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from loralab.core.words import duration, size
-from ui.figures import count, figure
+from loralab.core.words import count, duration, listed, plural, size
+from ui.figures import figure
 
 PICK = """
 element.addEventListener('click', event => {
   const button = event.target.closest('[data-pick]');
-  if (button) trigger('click', {pick: button.dataset.pick});
+  if (button) trigger('click', {pick: button.dataset.pick, typed: button.parentElement.querySelector('.typed')?.value ?? ''});
 });
 """
 
@@ -45,7 +45,7 @@ def draw(template: str, macro: str, *values: Any) -> str:
 def _environment() -> Environment:
     places = FileSystemLoader(Path(__file__).parent / "templates")
     made = Environment(loader=places, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=_written)
-    spoken: dict[str, Any] = {"count": count, "duration": duration, "figure": figure, "size": size}
+    spoken: dict[str, Any] = {"count": count, "plural": plural, "listed": listed, "duration": duration, "figure": figure, "size": size}
     made.globals.update(spoken)
     made.filters["number"] = lambda value: f"{value:,}"
     return made

@@ -20,5 +20,5 @@ def open_folder(home: Path, folder: Path) -> None:
         raise UserError("This folder is not there any more.", "Make it again.", code="gone")
     program = shutil.which(OPENERS.get(sys.platform, "xdg-open"))
     if not program:
-        raise Unavailable("This computer has no window to show a folder in.", f"It lies at {place}.", code="no_program")
+        raise Unavailable("This computer has no window to show a folder in.", f"It is at {place}.", code="no_program")
     subprocess.Popen([program, os.fspath(place)], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

@@ -19,7 +19,6 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    tab: str = "dataset"
     model: str = "starter"
     theme: Literal["auto", "light", "dark"] = "auto"
     run: str = ""

@@ -17,14 +17,11 @@ ICON = (
     "%3Crect width='32' height='32' rx='9' fill='%230f766e'/%3E%3Cpath d='M9 7v18h8M17 15l7-6m-7 6 7 9' stroke='white'"
     " stroke-width='3' fill='none' stroke-linecap='round' stroke-linejoin='round'/%3E%3C/svg%3E"
 )
-# Gradio puts its own name before every selector of our style sheet; what stands outside of its page is styled here. It leaves a hand's
-# breadth beside an open side panel, which the page needs more.
-AROUND = (
-    "@media (min-width: 900px) { .sidebar-parent:has(#side.open) { padding-left: 264px !important; } "
-    ".sidebar-parent:has(#advisor.open) { padding-right: 330px !important; } }"
-)
+# Gradio puts its own name before every selector of our style sheet; what stands outside of its page is styled here.
+AROUND = (Path(__file__).parent / "around.css").read_text(encoding="utf-8")
 HEAD = f'<link rel="icon" href="{ICON}"><meta name="color-scheme" content="light dark"><style>{AROUND}</style>'
-FOLD_SIDE_JS = """() => {
+OPENED_JS = """() => {
+  lab.ready();
   if (window.innerWidth < 900) document.querySelector('#side.open .toggle-button')?.click();
   document.querySelector('#side .toggle-button')?.setAttribute('aria-label', 'Your runs');
   document.querySelector('#advisor .toggle-button')?.setAttribute('aria-label', 'Advisor');

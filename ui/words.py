@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from advisor.words.glossary import MEANINGS, NAMES
-from loralab.core.words import duration, size
-from ui.figures import count, figure
+from loralab.core.words import count, duration, size
+from ui.figures import figure
 from ui.markup import draw, esc
 
 __all__ = ["count", "duration", "empty", "esc", "fact", "facts", "figure", "heading", "notice", "paragraph", "parameters", "sentence"]

@@ -23,7 +23,7 @@ from loralab.core.errors import LabError, Unavailable
 from loralab.core.records import Record
 
 STOPPED = "You stopped the language model."
-NOTHING = "The language model said nothing that this run bears out, so there is only the answer above."
+NOTHING = "The language model said nothing that this run supports, so the answer above is all there is."
 
 
 class AnswerPart(Record):

@@ -14,7 +14,7 @@ _TEXT, _LIST = 8, 9
 
 
 def read_head(path: Path) -> dict[str, Any] | None:
-    """The plain values before the first long list (its general.* names stand there); None where it is no GGUF file."""
+    """The plain values before the first long list (its general.* names stand there); None where it is not a GGUF file."""
     try:
         with path.open("rb") as file:
             raw = file.read(MAX_BYTES)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from advisor.assistant import models, offers
+from loralab import lab as facade
 from loralab.cli.console import Home, Json, Output, follow, succeed
 from loralab.core.errors import UserError
-from loralab.lab import Lab
+
+if TYPE_CHECKING:
+    from loralab.lab import Lab
 
 Use = Annotated[str, typer.Option("--use", metavar="FILE", help="Let this GGUF file speak; “none” leaves the rules alone.")]
 Fetch = Annotated[str, typer.Option("--download", metavar="SIZE", help="Fetch a model: small or large. You are asked first.")]
@@ -19,7 +21,9 @@ Yes = Annotated[bool, typer.Option("--yes", help="Do not ask; the size is told a
 
 def voice(use: Use = "", download: Fetch = "", yes: Yes = False, json: Json = False, home: Home = None) -> None:
     """Which language model speaks for the advisor: what is here, and what can be fetched. It works without one, too."""
-    lab, out = Lab(home), Output(json)
+    from advisor.assistant import models, offers
+
+    lab, out = facade.Lab(home), Output(json)
     if use:
         models.pick(lab.home, None if use == "none" else Path(use))
     if download:
@@ -32,13 +36,15 @@ def voice(use: Use = "", download: Fetch = "", yes: Yes = False, json: Json = Fa
 
 
 def _fetched(lab: Lab, name: str, out: Output, *, yes: bool) -> None:
+    from advisor.assistant import offers
+
     one = offers.offer(name)
     if one is None:
-        raise UserError(f"There is no model called “{name}” to fetch.", "Say small or large.", code="unknown_model")
+        raise UserError(f"There is no model called “{name}” to fetch.", "Choose small or large.", code="unknown_model")
     asked = offers.question(lab, one)
     out.say(asked)
     if yes or typer.confirm("Go on?", err=True):
         view = follow(lab, offers.fetch(lab, one), out)
         if view.state != "finished":
-            out.say("Until then the rules speak alone, as before.")
+            out.say("Until then the rules answer alone, as before.")
         succeed(view)

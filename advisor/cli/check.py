@@ -2,50 +2,68 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-from advisor.advisor import Advisor
-from advisor.diagnosis.findings import Diagnosis, Finding
-from advisor.diagnosis.preflight import blocking
-from advisor.text import is_text
-from loralab.cli.console import File, Home, Json, Model, Output, RepeatedPlan, Role, Set, chosen, propose_for, repeated
+from loralab import lab as facade
+from loralab.cli.console import File, Home, Json, Model, Output, RepeatedPlan, Role, Set, Sheet, chosen, propose_for, repeated
 from loralab.core.errors import UserError
-from loralab.core.records import Proposal
-from loralab.lab import Lab
+
+if TYPE_CHECKING:
+    from advisor.diagnosis.findings import Diagnosis, Finding
+    from loralab.core.errors import Problem
+    from loralab.core.records import Proposal
+    from loralab.lab import Lab
 
 
-def check(
+def check(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     file: File = "",
-    model: Model = "starter",
+    model: Model = "",
     settings: Set = None,
     role: Role = None,
+    sheet: Sheet = None,
     plan: RepeatedPlan = None,
     json: Json = False,
     home: Home = None,
 ) -> None:
     """What would go wrong with a training, without starting it. The exit code is 1 where something certain stands in its way."""
-    lab, out = Lab(home), Output(json)
+    from advisor.advisor import Advisor
+    from advisor.diagnosis.preflight import blocking
+    from advisor.text import is_text
+
+    lab, out = facade.Lab(home), Output(json)
     if plan is not None:
         values = repeated(lab, plan, settings, file)
     elif file:
-        values = propose_for(lab, file, model, chosen(settings), role).plan
+        values = propose_for(lab, file, model, chosen(settings), role, sheet).plan
     else:
         raise UserError("There is nothing to check.", "Name a file of examples: python -m loralab check FILE.", code="no_file")
     if not is_text(values):
-        raise UserError("Only trainings of text adapters can be checked.", "Name such a plan.", code="not_a_training")
+        raise UserError("Only plans for text can be checked.", "Name a plan for text.", code="not_a_training")
     found = Advisor(lab).preflight(values)
-    stop = blocking(found)
-    text = "\n\n".join(told(finding) for finding in found.findings) or "Nothing stands in its way that the advisor knows of."
-    out.give(found.model_dump() | {"blocked_by": stop.id if stop else None}, text)
-    if stop is not None:
+    stop, broken = blocking(found), _damaged(lab, str(values.get("base_model", "")))
+    lines = [str(problem) for problem in broken] + [told(finding) for finding in found.findings]
+    text = "\n\n".join(lines) or "The advisor knows of nothing that stands in its way."
+    certain = not values.get("guessed")
+    blocked = stop.id if stop else broken[0].code if broken else None
+    out.give(found.model_dump() | {"blocked_by": blocked, "certain": certain, "model": [one.model_dump() for one in broken]}, text)
+    if blocked is not None:
         raise typer.Exit(1)
+
+
+def _damaged(lab: Lab, model: str) -> list[Problem]:
+    """What is wrong with a model that is here: a part of its weights is missing, for instance."""
+    found = lab.check_model(model)
+    return [problem for problem in found.problems if problem.severity == "error"] if found.present else []
 
 
 def begin(lab: Lab, plan: dict[str, Any] | Proposal, out: Output, anyway: bool) -> str:
     """Start a training as `train` does: what is wrong is said, and what is certain to go wrong is not begun unless `anyway`."""
-    values = plan.plan if isinstance(plan, Proposal) else plan
+    from advisor.advisor import Advisor
+    from advisor.text import is_text
+
+    values = plan if isinstance(plan, dict) else plan.plan
     if not is_text(values):
         return lab.start(plan)
     advisor = Advisor(lab)
@@ -61,6 +79,8 @@ def begin(lab: Lab, plan: dict[str, Any] | Proposal, out: Output, anyway: bool) 
 
 def _worth_saying(found: Diagnosis) -> list[Finding]:
     """Alarms that do not stand in the way: what does is said as the reason for not starting."""
+    from advisor.diagnosis.preflight import blocking
+
     return [finding for finding in found.alarms if finding != blocking(found)]
 
 

@@ -7,13 +7,12 @@ from typing import Annotated
 
 import typer
 
-from advisor.advisor import Advisor
 from advisor.cli.assistant import voice
 from advisor.cli.check import check
 from advisor.cli.memory import memory
 from advisor.cli.plans import describe, pilot, retry
+from loralab import lab as facade
 from loralab.cli.console import Home, Json, Output, Run, newest
-from loralab.lab import Lab
 
 AsStory = Annotated[bool, typer.Option("--story", help="As a story: what happened, why, what was changed, what came of it.")]
 Question = Annotated[str, typer.Argument(metavar="QUESTION", help="In your own words: “why did it stop?”, “is 0.4 good?”")]
@@ -28,7 +27,9 @@ def register(app: typer.Typer) -> None:
 
 def why(run: Run = "last", story: AsStory = False, json: Json = False, home: Home = None) -> None:
     """What went wrong in a run, on what evidence, and what to do about it."""
-    lab = Lab(home)
+    from advisor.advisor import Advisor
+
+    lab = facade.Lab(home)
     if story:
         told = Advisor(lab).story(newest(lab, run))
         Output(json).give(told.model_dump(), told.text)
@@ -38,12 +39,14 @@ def why(run: Run = "last", story: AsStory = False, json: Json = False, home: Hom
         f"{one.title}. {one.words}\n  " + "\n  ".join([e.words for e in one.evidence] + [f.words for f in one.fixes])
         for one in found.findings
     ]
-    Output(json).give(found.model_dump(), "\n\n".join(text) or "Nothing went wrong that the advisor knows of.")
+    Output(json).give(found.model_dump(), "\n\n".join(text) or "The advisor knows of nothing that went wrong.")
 
 
 def ask(run: Run, question: Question, rules_only: ByRules = False, json: Json = False, home: Home = None) -> None:
     """Ask about a run in your own words. The rules answer; what they cannot, a language model may, where you have chosen one."""
-    lab = Lab(home)
+    from advisor.advisor import Advisor
+
+    lab = facade.Lab(home)
     out, advisor = Output(json), Advisor(lab)
     with closing(advisor.assistant):
         parts = list(advisor.answer(newest(lab, run), question, rules_only=rules_only))

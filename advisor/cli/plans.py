@@ -6,21 +6,39 @@ from typing import Annotated
 
 import typer
 
-from advisor.advisor import Advisor
-from advisor.proposals.describe import Goal
-from advisor.proposals.keywords import understand
 from advisor.proposals.kinds import KINDS, LENGTHS
-from advisor.proposals.trials import chosen_because
-from loralab.cli.console import Detach, File, Home, Json, Model, Output, Run, Set, chosen, conclude, follow, newest, source
+from loralab import lab as facade
+from loralab.cli.console import (
+    Detach,
+    File,
+    Home,
+    Json,
+    Model,
+    Output,
+    Role,
+    Run,
+    Set,
+    TakeGuess,
+    chosen,
+    conclude,
+    confirmed,
+    follow,
+    model_for,
+    newest,
+    pairs,
+    source,
+    told_guess,
+)
 from loralab.core.errors import UserError
-from loralab.lab import Lab
 
-Words = Annotated[str, typer.Argument(metavar="GOAL", help="What it shall do, in a few words: “answer like our support team”")]
+Words = Annotated[str, typer.Argument(metavar="GOAL", help="What it should do, in a few words: “answer like our support team”")]
 
 
 def retry(run: Run = "last", detach: Detach = False, json: Json = False, home: Home = None) -> None:
     """Try a failed run again with what its diagnosis changes, and tell the story of all tries."""
-    lab, out = Lab(home), Output(json)
+    from advisor.advisor import Advisor
+
+    lab, out = facade.Lab(home), Output(json)
     advisor = Advisor(lab)
     begun = advisor.retry(newest(lab, run), asked=True)
     if detach:
@@ -32,9 +50,9 @@ def retry(run: Run = "last", detach: Detach = False, json: Json = False, home: H
     out.give({"run": begun, "tries": [one.model_dump() for one in told]}, "\n".join(" ".join(line.split()) for line in lines))
 
 
-Kind = Annotated[str, typer.Option("--kind", help=f"What it shall do: {', '.join(KINDS)}. Left out, plain words in GOAL say it.")]
-Language = Annotated[str, typer.Option("--language", help="The language it writes, such as German. Left out: that of the examples.")]
-HowLong = Annotated[str, typer.Option("--length", help="short or long. Left out: as long as the examples.")]
+Kind = Annotated[str, typer.Option("--kind", help=f"What it should do: {', '.join(KINDS)}. If left out, the words in GOAL decide.")]
+Language = Annotated[str, typer.Option("--language", help="The language it writes, such as German. If left out: that of the examples.")]
+HowLong = Annotated[str, typer.Option("--length", help="short or long. If left out: as long as the examples.")]
 
 
 def describe(
@@ -50,11 +68,14 @@ def describe(
     if not kind:
         kind = _kind_of(goal)
     if kind not in KINDS:
-        raise UserError(f"There is no kind “{kind}”.", f"It may be: {', '.join(KINDS)}.", code="no_kind")
+        raise UserError(f"There is no kind “{kind}”.", f"Choose one of: {', '.join(KINDS)}.", code="no_kind")
     if length not in LENGTHS:
-        raise UserError(f"There is no length “{length}”.", "It may be: short, long.", code="no_length")
+        raise UserError(f"There is no length “{length}”.", "Choose one of: short, long.", code="no_length")
+    from advisor.advisor import Advisor
+    from advisor.proposals.describe import Goal
+
     wanted = Goal.model_validate({"kind": kind, "language": language.strip()[:40], "length": length, "text": goal[:300]})
-    found = Advisor(Lab(home)).describe(wanted, model)
+    found = Advisor(facade.Lab(home)).describe(wanted, model)
     needs = "\n".join(f"  - {line}" for line in found.needs)
     row = ", ".join(f"{column}: “{text}”" for column, text in found.sample.items())
     Output(json).give(found.model_dump(), f"{found.words}\n{needs}\n  One row as an example: {row}")
@@ -62,6 +83,8 @@ def describe(
 
 def _kind_of(goal: str) -> str:
     """The kind that plain words name. Raises UserError with what to choose from where they do not."""
+    from advisor.proposals.keywords import understand
+
     found = understand(goal)
     if found.kind:
         return found.kind
@@ -69,14 +92,29 @@ def _kind_of(goal: str) -> str:
     raise UserError(found.words, f"Say which: {ways}.", code="which_kind")
 
 
-def pilot(
-    file: File, model: Model = "starter", settings: Set = None, detach: Detach = False, json: Json = False, home: Home = None
+def pilot(  # noqa: PLR0913, PLR0917 - each is an option of the command line
+    file: File,
+    model: Model = "",
+    settings: Set = None,
+    role: Role = None,
+    yes: TakeGuess = False,
+    detach: Detach = False,
+    json: Json = False,
+    home: Home = None,
 ) -> None:
     """Train, but test three learning rates in short runs first and begin the whole run with what did best."""
-    lab, out = Lab(home), Output(json)
+    from advisor.advisor import Advisor
+    from advisor.proposals.trials import chosen_because
+
+    lab, out = facade.Lab(home), Output(json)
     advisor = Advisor(lab)
-    profile = lab.profile(source(lab, str(file)), model)
-    names = advisor.test_first(advisor.propose(profile, model, **chosen(settings)).plan, profile)
+    model = model_for(lab, str(file), model)
+    profile = lab.profile(source(lab, str(file)), model, roles=pairs(role, "--role") or None)
+    for line in told_guess(profile):
+        out.say(line)
+    proposal = advisor.propose(profile, model, **chosen(settings))
+    confirmed(proposal, yes=yes)
+    names = advisor.test_first(proposal.plan, profile)
     if detach:
         out.give({"tests": names}, f"{len(names)} tests have begun: {', '.join(names)}. The app begins the whole run after them.")
         return

@@ -5,18 +5,19 @@ Invariant: a case is made once and never changes; what is absent is None, and a 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 from pydantic import ValidationError
 
 from advisor.diagnosis.signals import Signals
-from advisor.text import TextPlan, is_text, text_plan
-from loralab.core.errors import UserError
+from advisor.text import TextPlan, given_roles, is_text, text_plan
+from loralab.core.errors import LabError, UserError
 from loralab.core.events import RunView, adjusted
 from loralab.core.facts import Facts
 from loralab.core.records import DatasetProfile, Footprint, Plan
-from loralab.lab import Lab, Machine
+from loralab.lab import Lab, Machine, ModelChoice
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class Case:
     machine: Machine | None = None
     view: RunView | None = None  # None: it has not run
     log: str = ""  # the end of the worker's log
+    models: tuple[ModelChoice, ...] = ()  # as cards for these examples: before a run, and after one that came to nothing
     needs: Footprint | None = None  # what the plan was foretold to need, before a run
 
     @property
@@ -61,18 +63,29 @@ class Case:
     @property
     def effective_rate(self) -> float:
         """Learning rate times the adapter's scale: what tells how big a correction is whatever rank and alpha are."""
-        return self.plan.learning_rate * self.scale
+        return self.plan.learning_rate * self.scale * self.text.lora_plus
 
 
 def of_run(lab: Lab, run: str) -> Case:
     """The case of a run. Raises UserError when there is no such run or it trained no text adapter."""
     plan = lab.job(run).plan
     if not is_text(plan):
-        raise UserError("Only trainings of text adapters can be diagnosed.", "Choose such a run.", code="not_a_training")
+        raise UserError("Only runs that trained on text can be diagnosed.", "Choose such a run.", code="not_a_training")
     try:
-        return of_view(plan, lab.view(run), lab.machine(), lab.log(run))
+        view = lab.view(run)
+        return replace(of_view(plan, view, lab.machine(), lab.log(run)), models=_models(lab, plan, view))
     except ValidationError as error:
-        raise UserError("This run's plan is of another version and cannot be read.", "Start it anew.", code="bad_plan") from error
+        raise UserError("This run's plan is from another version and cannot be read.", "Start a new run.", code="bad_plan") from error
+
+
+def _models(lab: Lab, plan: dict[str, Any], view: RunView) -> tuple[ModelChoice, ...]:
+    """What else could learn the examples, where a run's answers were of no use; nothing where they cannot be read any more."""
+    if view.conclusion is None or view.conclusion.usable != "no":
+        return ()
+    try:
+        return lab.model_choices(lab.profile(str(plan.get("dataset", "")), roles=given_roles(plan)))
+    except LabError:
+        return ()
 
 
 def of_view(plan: dict[str, object], view: RunView, machine: Machine | None = None, log: str = "") -> Case:

@@ -1,29 +1,55 @@
 """What is known of a plan before its first update: its examples, looked at by every rule that needs no run.
 
-Invariant: only what is certain stands in the way of a start.
+Invariants: only what is certain stands in the way of a start; a way out of it is offered only where it was tried and leads out.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from advisor.diagnosis.case import Case
 from advisor.diagnosis.diagnose import diagnose
-from advisor.diagnosis.findings import Diagnosis, Finding
+from advisor.diagnosis.findings import Diagnosis, Finding, Fix
+from advisor.rules import rules
 from advisor.text import TextPlan
 from loralab.core.errors import UserError
 from loralab.core.records import DatasetProfile, Plan
-from loralab.lab import Lab, footprint, what_is_learned
+from loralab.lab import OPERATIONS, Lab, footprint, what_is_learned, what_would_be_learned
 
+TRIED = ("template", "data", "learning")  # kinds of findings that depend on what the model reads
 MIN_CONFIDENCE = 0.95  # of what stands in the way of a start
 
 
 def preflight(lab: Lab, plan: Plan, profile: DatasetProfile | None = None) -> Diagnosis:
     """What would go wrong with a plan. Raises UserError where its examples or its model's tokenizer cannot be read."""
     if not isinstance(plan, TextPlan):
-        raise UserError("Only plans for texts can be looked at before they start.", code="bad_task")
-    facts, read = what_is_learned(plan, lab.catalog.tokenizer_folder(plan.base_model))
+        raise UserError("Only plans for text can be checked before they start.", code="bad_task")
+    facts, read = what_is_learned(plan, lab.catalog.tokenizer_folder(plan.base_model), lab.home)
     profile, machine = profile or read, lab.machine()
     needs = footprint(plan, lab.check_model(plan.base_model), machine, profile)
-    return diagnose(Case(plan=plan, asked=plan, facts=facts, profile=profile, machine=machine, needs=needs))
+    case = Case(plan=plan, asked=plan, facts=facts, profile=profile, machine=machine, needs=needs, models=lab.model_choices(profile))
+    found = diagnose(case)
+    return found.model_copy(update={"findings": tuple(_with_cures(lab, case, finding) for finding in found.findings)})
+
+
+def _with_cures(lab: Lab, case: Case, finding: Finding) -> Finding:
+    """What blocks a start, with only those ways out that lead out of it: each is tried, and the same rule asked again."""
+    if finding.action != "block" or finding.group not in TRIED:
+        return finding
+    kept = tuple(fix for fix in finding.fixes if _leads_out(lab, case, finding, fix))
+    return finding.model_copy(update={"fixes": kept})
+
+
+def _leads_out(lab: Lab, case: Case, finding: Finding, fix: Fix) -> bool:
+    if not fix.settings and fix.data not in OPERATIONS:
+        return True  # another model, another file: that is for the person to try
+    plan, folder = case.plan.model_copy(update=fix.settings), lab.catalog.tokenizer_folder(case.plan.base_model)
+    try:
+        facts = what_would_be_learned(plan, folder, fix.data, lab.home) if fix.data else what_is_learned(plan, folder, lab.home)[0]
+    except UserError:
+        return False
+    again = rules()[finding.rule].find(finding.rule, replace(case, plan=plan, asked=plan, facts=facts))
+    return bool(facts.n_train) and (again is None or again.action != "block")
 
 
 def blocking(diagnosis: Diagnosis) -> Finding | None:

@@ -12,10 +12,9 @@ from pydantic import Field
 
 from advisor.proposals.kinds import KINDS, Kind, KindName, Length
 from loralab.core.records import DatasetProfile, Proposal, Record
-from loralab.core.words import size
-from loralab.lab import Lab, ModelCheck
+from loralab.core.words import count, size
+from loralab.lab import Lab, ModelCheck, knows
 
-SPEAKS_MANY = ("qwen", "gemma", "llama-3.2", "mistral")  # beginnings of names of catalogue models that write other languages than English
 MAX_SECONDS = 3600.0  # seconds that training may take
 WORD_TOKENS = 1.4  # about
 READS: tuple[KindName, ...] = ("sort", "extract")  # kinds where a language is that of the texts it gets
@@ -99,7 +98,7 @@ def _model(lab: Lab, goal: Goal, profile: DatasetProfile) -> str:
     chosen, slow = "starter", ""
     for entry in lab.models():
         check = lab.check_model(entry.name)
-        if entry.gated or (check.present and not check.ok) or (goal.foreign and not entry.name.startswith(SPEAKS_MANY)):
+        if entry.gated or (check.present and not check.ok) or (goal.foreign and not knows(entry, goal.language)):
             continue
         if entry.template == "none" and goal.kind != "write":  # it never saw a conversation
             continue
@@ -120,14 +119,14 @@ def _sample(goal: Goal, kind: Kind) -> dict[str, str]:
 
 
 def _needs(goal: Goal, kind: Kind) -> tuple[str, ...]:
-    found = [f"About {kind.rows:,} examples, each {kind.sentence}."]
+    found = [f"About {count(kind.rows, 'example')}, each {kind.sentence}."]
     columns = " and ".join(f"“{column}”" for column in kind.columns)
     if kind.shape == "text":
-        found.append(f"Plain text files as they are will do, or a table (CSV, Excel) with the column {columns}.")
+        found.append(f"Plain text files are fine as they are, or a table (CSV, Excel) with the column {columns}.")
     else:
         found.append(f"A table (CSV, Excel) with the columns {columns} is enough.")
     if goal.language and goal.kind in READS:
-        found.append(f"Texts in {goal.language}, as it will get them later.")
+        found.append(f"Texts in {goal.language}, like the ones it will get later.")
     elif goal.language:
         found.append(f"All {kind.gives} in {goal.language}: it writes in the language of the examples.")
     if goal.length and goal.kind != "sort":
@@ -141,7 +140,7 @@ def _words(goal: Goal, kind: Kind, model: ModelCheck) -> str:
     manner = [f"in {goal.language}"] if goal.language and not translating else []
     manner += ["in few words"] if goal.length == "short" else ["at length"] if goal.length == "long" else []
     how = f", {' and '.join(manner)}" if manner else ""
-    fetch = "" if model.present else f" It is not on this computer yet: {size(model.download_bytes)} to download, after you said yes."
-    deaf = goal.foreign and not model.name.startswith(SPEAKS_MANY)
-    limit = f" This model knows hardly any {goal.language}: choose a larger one where you can." if deaf else ""
-    return f"It shall {does}{how}, with the model {model.name}.{fetch}{limit}"
+    fetch = "" if model.present else f" It is not on this computer yet: {size(model.download_bytes)} to download, and you are asked first."
+    deaf = goal.foreign and model.entry is not None and not knows(model.entry, goal.language)
+    limit = f" This model knows hardly any {goal.language}: choose a larger one if you can." if deaf else ""
+    return f"It will {does}{how}, with the model {model.name}.{fetch}{limit}"

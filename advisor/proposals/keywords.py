@@ -1,4 +1,4 @@
-"""A line of plain words -> the kind of thing a model shall do, or the question which of them it is.
+"""A line of plain words -> the kind of thing a model should do, or the question which of them it is.
 
 Invariants: nothing is guessed: two kinds, no kind, or something that is not possible is asked about; the same words always give the same.
 """
@@ -24,11 +24,13 @@ WORDS: dict[KindName, str] = {
 }
 # What cannot be taught here, and the sentence about it.
 NOT_POSSIBLE = {
-    r"pictures?|photo\w*|images?|drawings?|paint\w*|logos?|x-?rays?|screenshots?|handwriting": "Pictures: not yet. Text: yes.",
+    r"pictures?|photos?|photographs?|images?|drawings?|paintings?|logos?|x-?rays?|screenshots?|handwriting": (
+        "Pictures: not yet. Text: yes."
+    ),
     r"videos?|animations?": "Videos: not yet. Text: yes.",
     r"audio|voices?|music|podcasts?|sing(s|ing)?|transcrib\w*|speech recognition": "Sound: not yet. Text: yes.",
     r"(stock|share)s? (price|market)s?|stocks|bitcoin|crypto\w*|lottery|forecast\w*|weather|(predict|foresee|foretell)\w*": (
-        "Foretelling prices, numbers or events: no, a language model cannot. Text: yes."
+        "Forecasts of prices, numbers or events: no, a language model cannot do that. Text: yes."
     ),
 }
 
@@ -46,13 +48,13 @@ def understand(text: str) -> Understood:
     said = " ".join(text.lower().split())
     for words, sentence in NOT_POSSIBLE.items():
         if _named(words, said):
-            return Understood(ask=tuple(KINDS), words=f"{sentence} If it is about texts, choose what it should do with them.")
+            return Understood(ask=tuple(KINDS), words=f"{sentence} If you have texts, choose what it should do with them.")
     found: list[KindName] = [kind for kind, words in WORDS.items() if _named(words, said)]
     if len(found) == 1:
         return Understood(kind=found[0])
     if found:
-        return Understood(ask=tuple(found), words="These words name more than one thing. Which is it?")
-    return Understood(ask=tuple(KINDS), words="These words do not say what it should do. Please choose.")
+        return Understood(ask=tuple(found), words="That could mean more than one thing. Which is it?")
+    return Understood(ask=tuple(KINDS), words="I am not sure what it should do. Please choose.")
 
 
 def _named(words: str, said: str) -> bool:

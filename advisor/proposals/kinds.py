@@ -53,7 +53,7 @@ class Kind:
     """What is taught, and what examples of it look like: their shape, how many it takes, how long question and answer are in words."""
 
     means: str  # what a person chooses
-    does: str  # after “It shall”
+    does: str  # after “It will”
     gives: str  # what it writes
     shape: str
     rows: int
@@ -81,11 +81,14 @@ KINDS: dict[KindName, Kind] = {
         answer=60,
         columns=("question", "answer"),
         sentence="a question as people ask it, and the answer as you want it",
-        sample={"question": "My parcel is late. What can I do?", "answer": "I am sorry. Please send me the order number, and I will look."},
+        sample={
+            "question": "My parcel is late. What can I do?",
+            "answer": "I am sorry. Please send the order number, and I will look into it.",
+        },
         tips=(
-            "Take real questions, also clumsy ones.",
-            "Let all answers have the tone you want: it is learned first.",
-            "Facts that change belong into the question, not into the training.",
+            "Use real questions, clumsy ones too.",
+            "Give every answer the tone you want: tone is learned first.",
+            "Put facts that change into the question, not into the training.",
         ),
     ),
     "sort": Kind(
@@ -100,9 +103,9 @@ KINDS: dict[KindName, Kind] = {
         sentence="a text and the name of its class",
         sample={"text": "I was charged twice.", "label": "billing"},
         tips=(
-            "At least 50 texts for each class, and about as many of each.",
-            "Add a class for what fits nowhere, with examples.",
-            "Two people should agree on the class of a text; where they do not, the model cannot either.",
+            "At least 50 texts for each class, and about the same number of each.",
+            "Add a class for what fits nowhere else, with examples.",
+            "If two people would not agree on the class of a text, the model cannot know it either.",
         ),
     ),
     "extract": Kind(
@@ -114,9 +117,9 @@ KINDS: dict[KindName, Kind] = {
         question=120,
         answer=50,
         columns=("text", "result"),
-        sentence="a text and what is to be found in it, always in one form, such as JSON",
+        sentence="a text and what to find in it, always in the same form, such as JSON",
         sample={"text": "Invoice 118 of 3 May, 240 EUR, Miller Ltd.", "result": '{"number": "118", "amount": 240, "name": "Miller Ltd."}'},
-        tips=("Always the same fields in the same order.", "Include texts where a field is missing, and say so in the same way each time."),
+        tips=("Use the same fields in the same order throughout.", "Include texts where a field is missing, always marked the same way."),
     ),
     "summarise": Kind(
         means="Make texts shorter",
@@ -129,7 +132,7 @@ KINDS: dict[KindName, Kind] = {
         columns=("text", "summary"),
         sentence="a whole text and the summary you would have written",
         sample={"text": "(a report of one page)", "summary": "(its three most important sentences)"},
-        tips=("Let all summaries be about as long.", "Nothing may stand in a summary that is not in its text, or it learns to invent."),
+        tips=("Keep all summaries about the same length.", "Keep to what is in the text, or it learns to make things up."),
     ),
     "translate": Kind(
         means="Put texts into another language or other words",
@@ -142,7 +145,7 @@ KINDS: dict[KindName, Kind] = {
         columns=("source", "translation"),
         sentence="a sentence and its translation",
         sample={"source": "Where is the station?", "translation": "Wo ist der Bahnhof?"},
-        tips=("A small model learns your words and your tone, not a language it never saw.", "Short, whole sentences teach most."),
+        tips=("A small model learns your words and tone, not a language it has never seen.", "Short, complete sentences teach the most."),
     ),
     "code": Kind(
         means="Write or explain code and formulas",
@@ -153,9 +156,9 @@ KINDS: dict[KindName, Kind] = {
         question=80,
         answer=60,
         columns=("task", "code"),
-        sentence="what is to be done and the code that does it, or code and the words for it",
+        sentence="a task and the code that does it, or code and its explanation",
         sample={"task": "Count the rows of the table orders.", "code": "SELECT COUNT(*) FROM orders;"},
-        tips=("Only code that was run and works.", "One style throughout."),
+        tips=("Use only code that has been run and works.", "Keep to one style."),
     ),
     "write": Kind(
         means="Write new texts",
@@ -169,8 +172,8 @@ KINDS: dict[KindName, Kind] = {
         sentence="a whole text in the style you want",
         sample={"text": "(a poem, a letter, a page)"},
         tips=(
-            "Fifty pages teach a tone, some hundred a style.",
-            "Take out what is not the style: headers, page numbers, quotations of others.",
+            "Fifty pages teach a tone, a few hundred teach a style.",
+            "Remove what is not the style: headers, page numbers, quotations from others.",
         ),
     ),
 }

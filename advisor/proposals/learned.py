@@ -67,7 +67,8 @@ def sweeps(memories: Iterable[Memory], setting: str) -> list[Sweep]:
 def _cell(memory: Memory, setting: str) -> tuple[Any, ...]:
     """What runs of one sweep have in common: model, examples, their split, and the settings that move the loss but the one looked at."""
     asked = memory.settings
-    common = {name: asked.get(name) for name in ("heldout_share", "seed", "targets", "max_length", "learn_from", "use_dora", "use_rslora")}
+    common = {name: asked.get(name) for name in ("heldout_share", "seed", "targets", "max_length", "learn_from", "use_rslora", "optimizer")}
+    common["adapter"] = asked.get("adapter") or ("dora" if asked.get("use_dora") else "lora")
     if setting != "learning_rate":
         common["rate"] = round(math.log2(memory.rate), 1) if memory.rate > 0 else None
     if setting != "epochs":

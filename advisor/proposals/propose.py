@@ -9,6 +9,7 @@ from typing import Any
 
 from advisor.proposals.learned import priors
 from loralab.core.errors import UserError
+from loralab.core.jobs import Origin
 from loralab.core.records import DatasetProfile, Plan, Proposal
 from loralab.lab import Lab, Limits, Point, never_twice, what_is_learned
 
@@ -18,15 +19,15 @@ def propose(lab: Lab, profile: DatasetProfile, model: str, changes: dict[str, An
     return lab.propose(profile, model, priors=priors(lab, limits), **changes)
 
 
-def begin(lab: Lab, plan: Plan | dict[str, Any] | Proposal, limits: Limits, *, anyway: bool = False) -> str:
+def begin(lab: Lab, plan: Plan | dict[str, Any] | Proposal, limits: Limits, *, anyway: bool = False, origin: Origin | None = None) -> str:
     """Start a run; its id. Raises UserError where a remembered failure rules its plan out, unless the person wants it `anyway`."""
     typed = lab.typed(plan)
     if not anyway and (failure := rules_out(lab, typed, limits)):
-        raise UserError(never_twice(failure).what, "Take the settings that are proposed.", code="never_twice")
-    return lab.start(plan)
+        raise UserError(never_twice(failure).what, "Use the settings that are proposed.", code="never_twice")
+    return lab.start(plan, origin)
 
 
 def rules_out(lab: Lab, plan: Plan, limits: Limits) -> Point | None:
     """The remembered failure that rules a plan out; None where none does."""
-    facts, _ = what_is_learned(plan, lab.catalog.tokenizer_folder(plan.base_model))  # read before, by the preflight
+    facts, _ = what_is_learned(plan, lab.catalog.tokenizer_folder(plan.base_model), lab.home)  # read before, by the preflight
     return lab.ruled_out(plan, facts, limits)

@@ -76,11 +76,11 @@ def pick(lab: Lab, names: Sequence[str]) -> Picked:
     trials = {name: trial for name in names if (trial := pilot_of(lab, name))}
     views = {name: lab.view(name) for name in trials}
     if any(view.active for view in views.values()):
-        raise UserError("The tests are still running.", "Wait until the last has ended.", code="still_running")
+        raise UserError("The tests are still running.", "Wait until the last one has ended.", code="still_running")
     sound = [name for name, view in views.items() if view.state == "finished" and not view.incidents]
     usual = next((name for name, trial in trials.items() if trial.usual), "")
     if not sound or not usual:
-        raise UserError("None of the tests ended well.", "Look at the first of them: it says why.", code="no_trial")
+        raise UserError("None of the tests ended well.", "Open the first of them: it says why.", code="no_trial")
     chosen, words = decide({name: lab.judgement(name) for name in sound}, usual)
     said = words.format(usual=f"{trials[usual].value:g}", chosen=f"{trials[chosen].value:g}")
     return Picked(setting=trials[usual].setting, value=trials[chosen].value, usual=trials[usual].value, runs=tuple(names), words=said)
@@ -90,7 +90,7 @@ def follow(lab: Lab, names: Sequence[str]) -> str:
     """Begin the whole run with what its tests came to; its id. Raises UserError where none of them ended well."""
     picked, trial = pick(lab, names), pilot_of(lab, names[0])
     if trial is None:
-        raise UserError("These runs are no tests.", code="no_trial")
+        raise UserError("These runs are not tests.", code="no_trial")
     whole = trial.plan | {trial.setting: picked.value}
     return lab.begin(TrainJob(plan=whole, model=lab.job(names[0]).model, origin=AfterTrials(group=trial.group, words=picked.words)))
 
@@ -127,7 +127,7 @@ def decide(judgements: dict[str, dict[str, Any]], usual: str) -> tuple[str, str]
     ahead = loss_of(judgements[usual]) - loss_of(judgements[best])
     if found.verdict == "better" and others * found.p <= MAX_CHANCE and ahead > luck(judgements[usual]):
         return best, "In the test the learning rate {chosen} did better than {usual}, by more than chance."
-    return usual, "No difference was seen in the test that could not be chance, so the learning rate stays at {usual}."
+    return usual, "Any difference in the test may be chance, so the learning rate stays at {usual}."
 
 
 def waiting(lab: Lab, recent: Sequence[dict[str, Any]]) -> list[tuple[str, ...]]:

@@ -37,10 +37,10 @@ def retry(lab: Lab, run: str, *, asked: bool = False) -> str:
     allowed = tries.policy(lab.home)
     why_not = tries.may_be_tried(lab, run, allowed, asked=asked)
     if why_not:
-        raise UserError(why_not, "Change the plan and start it anew.", code="not_tried_again")
+        raise UserError(why_not, "Change the plan and start a new run.", code="not_tried_again")
     found = repair_of(lab, run)
     if found is None:
-        raise UserError("Nothing can be changed about its cause without asking you.", "See what was found.", code="no_repair")
+        raise UserError("Nothing may be changed about its cause without asking you.", "Read what was found, and decide.", code="no_repair")
     names = tries.chain(lab, run)
     why = Retry(
         of=run,

@@ -20,6 +20,7 @@ from loralab.core.events import RunView
 from loralab.core.jobs import Job, Retry, TrainJob
 from loralab.core.paths import write_atomic
 from loralab.core.records import Record
+from loralab.core.words import count, plural, times
 from loralab.lab import Lab
 
 RECENT_RUNS = 50  # runs at the end of the list among which a run of this app's time is looked for
@@ -59,7 +60,7 @@ def allow(home: Path, changes: dict[str, Any]) -> Policy:
     try:
         now = Policy.model_validate(policy(home).model_dump() | changes)
     except ValidationError as error:
-        raise UserError("The advisor cannot be told that.", str(error.errors()[0]["msg"]), code="bad_setting") from error
+        raise UserError("That is not possible.", str(error.errors()[0]["msg"]), code="bad_setting") from error
     with disk.writing(home):
         write_atomic(home / "advisor.json", now.model_dump_json(indent=2))
     return now
@@ -111,22 +112,22 @@ def _obstacles(lab: Lab, run: str, allowed: Policy | None, now: float) -> Iterat
     if not isinstance(job, TrainJob) or view.state not in FAILED:
         yield "It did not fail."
     elif job.control:
-        yield "A control is not tried again: how it ends is its answer."
+        yield "A control run is not tried again: the way it ends is its answer."
     if allowed is None:
         if chain(lab, run)[-1] != run:
-            yield "It was tried again already."
+            yield "It has been tried again already."
         return
     if not allowed.retry or not allowed.tries:
-        yield "Trying again by itself is switched off."
+        yield "Trying again automatically is switched off."
     if now - view.ended > 60 * allowed.minutes:  # before the chain is looked for: that reads the jobs of all later runs
         yield "It failed too long ago to be tried again without asking."
     names = chain(lab, run)
     if names[-1] != run:
-        yield f"It was tried again already: {names[-1]}."
+        yield f"It has been tried again already: {names[-1]}."
     if len(names) - 1 >= allowed.tries:
-        yield f"It was tried again {len(names) - 1} times, which is as often as you allow."
+        yield f"It was tried again {times(len(names) - 1)}, which is as often as you allow."
     if _spent(lab, names, now) >= 60 * allowed.minutes:
-        yield f"The {allowed.minutes:g} minutes you allow for trying again are over."
+        yield f"The {count(allowed.minutes, 'minute')} you allow for trying again {plural(allowed.minutes, 'is', 'are')} over."
 
 
 def _spent(lab: Lab, names: tuple[str, ...], now: float) -> float:
@@ -148,7 +149,7 @@ def begin(lab: Lab, run: str, why: Retry, plan: dict[str, Any], seconds: float) 
             plan = plan | {"max_minutes": round(limit, 2)}
             return lab.begin(TrainJob(plan=plan, model=failed.model, measures=measures, origin=why))
     except Timeout as error:
-        raise UserError("Another app is trying a run again at this moment.", "Wait a moment.", code="busy") from error
+        raise UserError("Another window is trying a run again right now.", "Wait a moment.", code="busy") from error
 
 
 def left(lab: Lab, run: str, allowed: Policy) -> float:
@@ -159,7 +160,7 @@ def left(lab: Lab, run: str, allowed: Policy) -> float:
 def outcome_words(view: RunView, *, first: bool = False) -> str:
     """How a run ended, in one sentence; the `first` of a chain did not fail again."""
     if view.active:
-        return f"It is at update {view.step:,}." if view.step else "It is starting." if not view.queued else "It waits for its turn."
+        return f"It is at update {view.step:,}." if view.step else "It is starting." if not view.queued else "It is waiting for its turn."
     final = next((e for e in reversed(view.evaluations) if e.split == "final"), None)
     if view.state == "finished":
         return f"It finished. {final.words}" if final and final.words else "It finished."

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from advisor.diagnosis.case import Case
 from advisor.diagnosis.findings import Action, Evidence, Finding, Fix, Found, Group, Severity, advice, change, fact
-from advisor.text import TEXT_TASKS
+from advisor.text import READING_TASKS, TEXT_TASKS
 from loralab.core import plugins
 
 __all__ = ["Case", "Evidence", "Fix", "Found", "Rule", "advice", "change", "fact", "rule", "rules"]
@@ -68,8 +68,9 @@ def rule(
     during: bool = True,
     tasks: frozenset[str] | None = TEXT_TASKS,
 ) -> Callable[[Check], Rule]:
-    """Make a rule of a check: what the fields of Rule say."""
-    return lambda check: Rule(id, group, severity, action, check, before, during, tasks)
+    """Make a rule of a check: what the fields of Rule say. What is wrong with examples or template is so for pairs of answers, too."""
+    known = READING_TASKS if tasks is TEXT_TASKS and group in ("data", "template") else tasks
+    return lambda check: Rule(id, group, severity, action, check, before, during, known)
 
 
 def rules() -> dict[str, Rule]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from advisor.diagnosis.case import Case
 from advisor.diagnosis.findings import Evidence, fact
 from loralab.core.facts import Facts
+from loralab.core.words import count, plural
 
 SMALL_CONFIDENCE = 0.3  # confidence that a fault of hardly any examples bears on what came of a run; half its share is added to it
 
@@ -29,7 +30,12 @@ def seen(facts: Facts, name: str, what: str) -> Evidence:
 
 def examples(number: int) -> str:
     """“1 example”, “1,200 examples”."""
-    return f"{number:,} example" + ("" if number == 1 else "s")
+    return count(number, "example")
+
+
+def some(number: int, facts: Facts, one: str = "is", many: str = "are") -> str:
+    """“1 example of 40 is”, “3 examples of 40 are”: with the verb that belongs to the number."""
+    return f"{examples(number)} of {facts.n_train:,} {plural(number, one, many)}"
 
 
 def code(case: Case) -> str:

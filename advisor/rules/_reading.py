@@ -11,6 +11,7 @@ from typing import Any
 from advisor.diagnosis.case import Case
 from advisor.diagnosis.usual import USUAL_SCALE, rate_words, usual_rate
 from loralab.core.events import Adjusted, Incident
+from loralab.lab import ENOUGH_UPDATES, FEW_UPDATES
 
 WORSE_SHARE = 0.1  # of the start: a held-out loss that is higher by more than this got worse beyond noise
 WORSE_NATS = 0.1  # nats: and by at least this, so that a loss near zero may move
@@ -21,7 +22,6 @@ HANDFUL_UPDATES = 10.0  # updates at the usual size: a tenth of the hundred that
 DONE_SHARE = 0.1  # of all that was gained: a run whose second half brought less was done, however short it was
 LEFT_SHARE = 0.25  # of the start: below this most there was to learn has been learned
 OVERSHOT_SHARE = 0.05  # of the start: a run that was so far above it had been thrown off
-ENOUGH_UPDATES, FEW_UPDATES = 100, 20  # Tinker: at least 100, best 1,000; below the few hardly anything changes
 TIMID_RATIO, FAR_TIMID_RATIO = 0.34, 0.03  # times the usual corrections
 TIMID_UPDATES = 3  # so many must have been made to tell
 FALLING_SLOPE = -0.01  # change of the held-out loss over the last third: from here on more updates would do as well

@@ -18,12 +18,13 @@ Mark = Literal["trouble", "change", "best", "end"]
 _WEIGHT: dict[Mark, int] = {"trouble": 0, "end": 1, "change": 2, "best": 3}
 
 _TROUBLE = {
-    "non_finite": "numbers ran over; left out",
+    "non_finite": "numbers broke down; left out",
     "bad_row": "an odd example was left out",
     "diverged": "the training ran away",
     "rolled_back": "went back to a good state",
     "out_of_memory": "memory ran out",
-    "killed_for_memory": "the system took it down: memory",
+    "killed_for_memory": "memory was full",
+    "killed": "something ended it; it went on",
     "memory_spill": "memory spilled over; slower",
     "does_not_fit": "it does not fit in memory",
     "disk_full": "the disk is full",

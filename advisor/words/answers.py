@@ -6,24 +6,42 @@ Invariant: an answer says only what was measured in this run or holds for every 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 
 from advisor.text import TextPlan
-from advisor.words import levels
+from advisor.words import levels, screen
 from advisor.words import story as told
 from advisor.words.glossary import MEANINGS
-from advisor.words.intents import Question, Topic, understand
+from advisor.words.intents import QUESTIONS, Question, Topic, chips, is_german, plain, understand
+from advisor.words.nearest import FAR, SURE, likeness, nearest
 from advisor.words.summary import RunSummary
-from advisor.words.wording import count, joined, listed, loss, rate, time
-from loralab.core.words import size
+from advisor.words.wording import joined, loss, rate, time
+from loralab.core.words import count, listed, size, times
 
+DEFINES = re.compile(r"\b(mean|means|meaning|what is|what are|what's|whats|explain|define|bedeutet|heißt|was ist)\b")
 FEW_EXAMPLES = 100  # examples below which more of them is the best advice: planner and rules say the same
 
 
+IN_ENGLISH = "I understand a little German and answer in English."
+
+
 def answer(summary: RunSummary, question: str) -> str:
-    """The answer of the rules to a question, or what they can tell where they do not understand it."""
+    """The answer of the rules to a question; where they do not understand it, what the page says beside that word, or the nearest one."""
     asked = understand(question)
-    return _ANSWERS[asked.topic](summary, asked)
+    said = _shown(summary, question, asked.topic) if asked.topic in ("term", "unknown", "stopped", "next") else ""
+    words = said or _ANSWERS[asked.topic](summary, asked)
+    return joined(IN_ENGLISH, words) if is_german(question) else words
+
+
+def _shown(summary: RunSummary, question: str, topic: Topic) -> str:
+    """What a name on the screen means, where the question asks for one: a measure of the test, or a setting."""
+    text = plain(question)
+    if not DEFINES.search(text):
+        return ""
+    labels = screen.settings()
+    named = max((label for label in labels if re.search(rf"\b{re.escape(label)}\b", text)), key=len, default="")
+    return screen.measure(summary, text) or ("" if topic == "term" else labels.get(named, ""))
 
 
 def answer_topic(summary: RunSummary, topic: Topic) -> str:
@@ -33,7 +51,13 @@ def answer_topic(summary: RunSummary, topic: Topic) -> str:
 
 def is_known(question: str) -> bool:
     """Whether the rules have an answer of their own to a question."""
-    return understand(question).topic != "unknown"
+    return understand(question).topic != "unknown" or _names_something(question)
+
+
+def _names_something(question: str) -> bool:
+    """Whether it asks what a setting on the screen means."""
+    text = plain(question)
+    return bool(DEFINES.search(text)) and any(re.search(rf"\b{re.escape(label)}\b", text) for label in screen.settings())
 
 
 def _term(summary: RunSummary, asked: Question) -> str:
@@ -80,7 +104,9 @@ def _better(summary: RunSummary, asked: Question) -> str:
     word = summary.verdict[0]
     if summary.view.active:
         return joined("The verdict comes at the end of the run", *(told.outcome(summary) if summary.view.step else []))
-    first = {"better": "Yes", "worse": "No", "no difference seen": "No difference was seen", "cannot tell yet": "That cannot be told yet"}
+    if summary.conclusion is not None:
+        return joined(*told.outcome(summary), told.advice(summary) if summary.conclusion.usable != "yes" else "")
+    first = {"better": "Yes", "worse": "No", "no difference seen": "No difference was seen", "cannot tell yet": "It is too early to tell"}
     return joined(first.get(word, ""), *told.outcome(summary)[1 if word else 0 :], told.advice(summary) if word != "better" else "")
 
 
@@ -92,14 +118,14 @@ def _overfit(summary: RunSummary, asked: Question) -> str:
             f"There are signs of it: {found.title[:1].lower()}{found.title[1:]}", found.words, found.fixes[0].words if found.fixes else ""
         )
     if len(signals.heldout) < 2:
-        return "That cannot be told: it takes two looks at the held-out examples or more, and this run made fewer."
+        return "I cannot tell: that takes at least two tests on the held-out examples, and this run made fewer."
     rising = signals.rises
     if rising >= 2:
         kept = f"The best version, from update {signals.best_step:,}, is kept"
-        return joined("Perhaps", f"The held-out loss got worse {rising} times in a row at the end", kept)
+        return joined("Perhaps", f"The held-out loss got worse {times(rising)} in a row at the end", kept)
     return joined(
         "There is no sign of it",
-        f"The held-out loss was best at update {signals.best_step:,} of {summary.total:,} and did not rise for long after it",
+        f"The held-out loss was best at update {signals.best_step:,} of {summary.total:,} and did not keep rising after that",
     )
 
 
@@ -114,7 +140,7 @@ def _time(summary: RunSummary, asked: Question) -> str:
     if not math.isfinite(summary.seconds):
         return "It has not made an update yet, so there is no time to tell."
     each = summary.seconds / max(1, summary.view.step)
-    pace = f"That is about {each:.2g} seconds for each update" if summary.view.step else ""
+    pace = f"That is about {count(float(f'{each:.2g}'), 'second')} per update" if summary.view.step else ""
     verb = "has run for" if summary.view.active else "trained for"
     left = _time_left(summary, asked) if summary.view.active else ""
     return joined(f"It {verb} {time(summary.seconds)} and made {count(summary.view.step, 'update')}", pace, left)
@@ -127,11 +153,11 @@ def _speed(summary: RunSummary, asked: Question) -> str:
     device = summary.case.facts.device if summary.case.facts else ""
     on = " on the processor" if device == "cpu" else " on the graphics card" if device.startswith("cuda") else ""
     tip = (
-        "A smaller model, shorter examples or a graphics card would make it quicker"
+        "A smaller model, shorter examples or a graphics card would make it faster"
         if device == "cpu"
-        else "A smaller model or shorter examples would make it quicker"
+        else "A smaller model or shorter examples would make it faster"
     )
-    return joined(f"It reads about {sum(speeds) / len(speeds):,.0f} tokens in a second{on}", _time(summary, asked), tip)
+    return joined(f"It reads about {count(round(sum(speeds) / len(speeds)), 'token')} a second{on}", _time(summary, asked), tip)
 
 
 def _changed(summary: RunSummary, asked: Question) -> str:
@@ -164,19 +190,21 @@ def _curve(summary: RunSummary, asked: Question) -> str:
     moved = f"The loss went from {loss(signals.first_loss)} at the start to {loss(signals.last_loss)} at the end"
     shown = [f"{at:,}" for at in signals.spikes[:3]]
     peaks = f"It jumped up at update {listed(shown)} and came back by itself. One odd example can do that" if shown else ""
-    wobble = "" if shown else "Small ups and downs are normal: each update sees other examples"
+    wobble = "" if shown else "Small ups and downs are normal: each update sees different examples"
     return joined(moved, peaks, wobble, told.moved(summary))
 
 
 def _data(summary: RunSummary, asked: Question) -> str:
     found = next((finding for finding in summary.diagnosis.findings if finding.group == "data"), None)
-    counted = (
-        f"It learned from {count(summary.examples, 'example')}" if summary.examples else "How many examples it learned from was not noted"
-    )
+    counted = f"It learned from {count(summary.examples, 'example')}" if summary.examples else "How many it learned from was not recorded"
     aside = (
         f"{count(summary.heldout, 'example')} {'was' if summary.heldout == 1 else 'were'} kept aside as a test" if summary.heldout else ""
     )
-    few = f"That is little: with {FEW_EXAMPLES} or more the result gets surer" if 0 < summary.examples < FEW_EXAMPLES and not found else ""
+    few = (
+        f"That is not many: with {FEW_EXAMPLES} or more the result is more certain"
+        if 0 < summary.examples < FEW_EXAMPLES and not found
+        else ""
+    )
     return joined(
         counted, aside, few, *([found.title, found.words] if found else []), found.fixes[0].words if found and found.fixes else ""
     )
@@ -188,7 +216,7 @@ def _resume(summary: RunSummary, asked: Question) -> str:
         return "It is still going on. If the computer stops, it can go on from its last safety copy."
     if view.state == "finished":
         return "It is finished, so there is nothing left to resume. To learn more, start a new run with more rounds over the examples."
-    kept = f"What it had learned by update {view.step:,} was written down" if view.trained else ""
+    kept = f"What it had learned by update {view.step:,} is saved" if view.trained else ""
     return joined("You can resume it from the Train tab. It goes on from its last safety copy, and nothing before that is lost", kept)
 
 
@@ -201,7 +229,7 @@ def _use(summary: RunSummary, asked: Question) -> str:
 def _next(summary: RunSummary, asked: Question) -> str:
     said = told.advice(summary)
     other = summary.diagnosis.cause.fixes[1:3] if summary.diagnosis.cause else ()
-    return joined(said or "Nothing has to be done", *(f"Or else: {fix.words}" for fix in other))
+    return joined(said or "There is nothing you need to do", *(f"Or else: {fix.words}" for fix in other))
 
 
 def _state(summary: RunSummary, asked: Question) -> str:
@@ -220,12 +248,60 @@ def _story(summary: RunSummary, asked: Question) -> str:
     return told.story(summary).text
 
 
-def _unknown(summary: RunSummary, asked: Question) -> str:
-    can = ["why it ended", "whether it got better", "what was changed", "how long it took", "whether a loss is good", "what to do next"]
-    return (
-        f"I cannot answer that from what this run wrote down. I can tell you {listed(can, 'or')}. I can also explain a "
-        f"word, like “learning rate”."
+def _number(summary: RunSummary, asked: Question) -> str:
+    known = screen.number(summary, asked.number) if asked.number is not None else ""
+    return known or joined("That number is none that I know from this run", levels.level(summary, asked))
+
+
+def _mark(summary: RunSummary, asked: Question) -> str:
+    return screen.mark(asked.detail)
+
+
+def _doubt(summary: RunSummary, asked: Question) -> str:
+    said, main = summary.view.conclusion, summary.main
+    if summary.view.active or (said is None and not summary.verdict[0]):
+        return "There is no result yet: it is tested when the training has ended."
+    more = f"About {count(main.more_rows, 'more example')} would tell" if main and main.more_rows else ""
+    on = f"It was tested on {count(summary.heldout, 'example')}" if summary.heldout else ""
+    why = "Where a difference is so small that chance could explain it, I say so instead of guessing"
+    words = [said.learned_words, said.usable_words, said.but] if said else [summary.verdict[1]]
+    return joined(*words, on, why, more)
+
+
+def _where(summary: RunSummary, asked: Question) -> str:
+    ready = "" if summary.view.made("adapter") else "Once this run has finished, you can"
+    places = "On the Share tab choose where you want to use it: this computer, another computer, Ollama, LM Studio, a website or a phone"
+    return joined(ready and f"{ready}. {places}", "" if ready else f"Yes. {places}", "It is tested there before it is called done")
+
+
+def _bigger(summary: RunSummary, asked: Question) -> str:
+    if not summary.larger:
+        return "This is the largest model that fits this computer well. More and better examples help most now."
+    said = summary.view.conclusion
+    first = "Yes" if said and said.usable in ("no", "partly") else "It depends"
+    why = "a larger model writes better and knows more; it takes longer and more memory"
+    return joined(
+        f"{first}: {why}", f"The next one that fits here is {summary.larger}", "You choose it on the Plan page, with the same examples"
     )
+
+
+def _bad_answers(summary: RunSummary, asked: Question) -> str:
+    said = summary.view.conclusion
+    model = f"A larger model is the first thing to try: {summary.larger}" if summary.larger else ""
+    few = f"It had only {count(summary.examples, 'example')} to learn from" if 0 < summary.examples < FEW_EXAMPLES else ""
+    cause = summary.diagnosis.cause
+    found = joined(*([said.usable_words] if said else []), model, few, *([cause.title, cause.words] if cause else []), told.advice(summary))
+    return found or "I do not know why from what was measured. Try it in the chat, and look through the examples: it writes as they do."
+
+
+def _unknown(summary: RunSummary, asked: Question) -> str:
+    near = nearest(asked.detail, tuple(QUESTIONS.values()))
+    topic: Topic = next(topic for topic, question in QUESTIONS.items() if question == near[0])
+    if likeness(asked.detail, near[0]) >= SURE:
+        return f"I take it as “{near[0]}” {_ANSWERS[topic](summary, Question(topic))}"
+    fitting = near if likeness(asked.detail, near[0]) >= FAR else chips(summary.view.state)
+    listing = listed([f"“{question}”" for question in fitting], "or")
+    return f"I do not know that. What I can answer: {listing}. I can also explain any word, number or mark on the page."
 
 
 _ANSWERS: dict[Topic, Callable[[RunSummary, Question], str]] = {
@@ -249,5 +325,11 @@ _ANSWERS: dict[Topic, Callable[[RunSummary, Question], str]] = {
     "state": _state,
     "who": _who,
     "story": _story,
+    "number": _number,
+    "mark": _mark,
+    "doubt": _doubt,
+    "where": _where,
+    "bigger": _bigger,
+    "bad_answers": _bad_answers,
     "unknown": _unknown,
 }

@@ -24,16 +24,16 @@ epoch: epochs, round over the examples, rounds
 update: step, steps, updates, training step
     An update is one correction of the adapter. It looks at a few examples and changes the numbers a little.
 batch size: batch, effective batch, examples per update
-    The batch size is how many examples stand behind one correction. More make each correction surer, and there are fewer of them.
+    The batch size is how many examples go into one correction. More of them make each correction surer, but there are fewer corrections.
 examples at once: micro batch, micro-batch, microbatch
-    It says how many examples are computed at the same time. Only memory and speed depend on it, never the result.
+    This is how many examples are computed at the same time. It changes memory and speed, never the result.
 adapter: lora, lora adapter, low rank adaptation
     An adapter is a small add-on to the model. Only the adapter learns; the model stays as it was. This is why it is quick and the file is
     small. LoRA is the name of the method.
 rank: lora rank
     The rank is how much the adapter can learn. More is not always better: it needs more memory and learns by heart sooner.
 alpha: lora alpha
-    Alpha says how loudly the adapter speaks. Its strength is alpha divided by the rank. If you raise it, corrections get bigger, too.
+    Alpha says how strongly the adapter acts: its strength is alpha divided by the rank. If you raise it, corrections get bigger, too.
 overfitting: overfit, over-fitting, memorising, memorizing, learning by heart
     Overfitting means learning by heart. The model knows its own examples better and better, and new questions worse and worse. The
     held-out loss shows it: it rises while the other falls.
@@ -50,10 +50,10 @@ checkpoint: safety copy, checkpoints
 base model: foundation model, starter model
     The base model is the model before your training. It has read a lot of text already. Your examples teach it your task.
 fine-tuning: finetuning, fine tuning, training
-    Fine-tuning means teaching a model that can write already a task of your own, with examples of it.
+    Fine-tuning means teaching a model that can already write a task of your own, with examples of it.
 precision: fp16, bf16, fp32, half precision
     Precision says how exactly numbers are kept. Less exact numbers need less memory and are often quicker. Too coarse, and big numbers
-    run over.
+    no longer fit.
 dropout:
     Dropout switches a part of the adapter off at random while it learns. It helps against learning by heart.
 weight decay:
@@ -61,7 +61,7 @@ weight decay:
 chat template: template, chat format
     The chat template marks who speaks and where an answer ends. If it does not fit the model, the model may never stop writing.
 seed: random seed
-    The seed fixes all that is left to chance. The same seed gives the same run.
+    The seed fixes everything that is left to chance. The same seed gives the same run.
 gguf: quantised file, quantization, quantisation
     GGUF is a file for programs like Ollama and LM Studio. The numbers can be stored coarsely in it, so that the file gets small.
 verdict: judgement
@@ -69,13 +69,13 @@ verdict: judgement
 divergence: diverge, diverged, running away, ran away
     Divergence means that the training ran away: each correction was too big, and the next had to repair it with a bigger one.
 nan: not a number, inf, infinity, non-finite
-    NaN means “not a number”. It comes up when numbers get too big to be kept. Such an update is left out here, and the cause is looked
+    NaN means “not a number”. It appears when numbers get too big to be stored. Such an update is skipped here, and the cause is looked
     for.
 patience: early stopping
-    Patience says how many looks without gain are waited for. After that the run ends early, and the best version is kept.
+    Patience says how many tests in a row may bring no gain. After that the run ends early, and the best version is kept.
 memory: vram, ram, graphics memory
-    Memory is where the computer keeps what it works with. Training needs room for the model and for its notes. Fewer examples at once
-    need less.
+    Memory is where the computer keeps what it is working with. Training needs room for the model and for what it keeps track of. Fewer
+    examples at once need less.
 interval: confidence interval
     An interval is a range. The true difference lies in it 95 times out of 100.
 confusion table: confusion matrix
@@ -84,11 +84,37 @@ confusion table: confusion matrix
 false positive:
     A false positive is a message that was given a label although another one was right.
 parameters: weights
-    Parameters are the numbers a model is made of. More of them know more, and need more memory and time.
+    Parameters are the numbers a model is made of. A model with more of them knows more, and needs more memory and time.
 licence: license
     The licence says what the makers of the model allow you to do with it.
+learned: did it learn, learnt
+    “Did it learn?” compares the model before and after on examples it never saw. Yes means that chance is a poor explanation for the
+    difference. Whether the answers are any good is the other question.
+usable: can i use it, can you use it, useful
+    “Can you use it?” looks at the answers themselves: are they right, in the right language, made of real words, do they end, are they
+    about the question? Where only a person can tell, it says “you decide”.
+run: training run, runs
+    A run is one training from start to result. Its settings, numbers and files stay together in a folder of its own.
+plan: plans, the plan
+    The plan is every setting of a run, chosen for your examples, the model and this computer. You can change each of them.
+sample: samples, bundled sample
+    A sample is a small set of examples that comes with the app, with a plan that is known to work.
+quick look: quick
+    A quick look is a short run, about a minute, to see whether the examples are read as you mean them. Its result proves little.
+near copies: near copy, near duplicates, near-copies, duplicates
+    Near copies are examples that differ by a word or two. If one is learned from and the other is in the test, the test proves nothing.
+control: control run, shuffled answers, prove it
+    A control learns from the same examples with the answers shuffled. If it does as well as the real run, nothing was really learned.
+second opinion: judge model
+    A second opinion is another model on this computer that compares answers. The result never rests on it.
+chance: by chance, guessing
+    Chance is what a result would be by guessing, for instance one in ten with ten labels. Only what is clearly above it counts.
+varied words: variety, diversity
+    Varied words says how rarely the answers repeat the same word pairs. If it falls, the answers all begin to sound alike.
+fit: fits answers to questions, question fit
+    Fit says how much more likely an answer is after its own question than after another one. Near zero, the question plays no part.
 perplexity:
-    Perplexity is the loss said in another way: among how many words the model wavers. Lower is better.
+    Perplexity is the loss put another way: between how many words the model is torn. Lower is better.
 """
 
 

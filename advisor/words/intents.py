@@ -34,6 +34,12 @@ Topic = Literal[
     "state",
     "who",
     "story",
+    "number",
+    "mark",
+    "doubt",
+    "where",
+    "bigger",
+    "bad_answers",
     "unknown",
 ]
 
@@ -68,10 +74,37 @@ QUESTIONS: dict[Topic, str] = {
     "use": "How do I use it now?",
     "state": "Is it still running?",
     "story": "What is the whole story of this run?",
+    "doubt": "Why is it not sure yet?",
+    "where": "Can I use it on my phone?",
+    "bigger": "Should I use a larger model?",
+    "bad_answers": "Why are the answers nonsense?",
+    "mark": "What do the marks on the chart mean?",
 }
+# What is worth asking, by the state of the run
+CHIPS: dict[str, tuple[str, ...]] = {
+    "": ("What do I need to begin?", "How many examples do I need?", "Which model should I use?", "Does anything leave this computer?"),
+    "going on": ("How is it going?", "How much longer does it take?", "Is anything wrong?", "What was changed while it ran?"),
+    "broken": ("Why did it stop?", "What should I do next?", "Can I resume it?", "What was changed while it ran?"),
+    "finished": ("Did it get better?", "How do I use it now?", "What should I do next?", "Tell me the whole story"),
+}
+
+
+def chips(state: str) -> tuple[str, ...]:
+    """Questions that fit the state of a run; without one, those that people ask at the beginning."""
+    kind = {"": "", "waiting": "going on", "running": "going on", "finished": "finished"}.get(state, "broken")
+    return CHIPS[kind]
+
 
 # The first that fits wins: from the narrow to the wide. An indented line goes on with the one before.
 _PATTERNS = r"""
+number: ^what (does|is|do|are|stands?) (the |this |that )?(number )?-?\d[\d.,]* ?%?( mean| means| stand for| say| here)*$
+mark: \b(triangles?|diamonds?|marks? on|dashed|dotted|(orange|purple|gr[ae]y|blue|teal|green|red) (triangle|diamond|line|dot|mark|
+    thing))\b
+doubt: \b(why|what|how come)\b.*\b(cannot tell|can'?t tell|can not tell|too early|not sure|no difference|no proof|not usable|you decide|
+    not tell)\b
+where: \b(phones?|handy|i ?phones?|android|tablets?|web ?sites?|another computer|other computers?|raspberry)\b
+bigger: \b(bigger|larger|stronger|smarter|another|other|different|which|gr(ö|oe)(ß|ss)eres?) (base |language )?model|\btoo small\b
+bad_answers: \b(nonsense|gibberish|rubbish|garbage|crap|makes? no sense|silly|stupid|unsinn|quatsch|wrong answers?|bad answers?)\b
 who: \b(who|what) are you\b|\bare you (an? )?(ai|robot|bot|human|model)\b|\bdid (an? )?(ai|model) write\b
 level: \bis (a |an |the |my |it |this )*(\w+ ){0,4}(of )?\d[\d.,]*\s*(%|percent|per cent)?\s*(as a \w+ )?(still |too |very |really |
     a )*(good|bad|ok|okay|fine|high|low|normal|enough|great|alright|poor|terrible|big|small|much)
@@ -121,8 +154,13 @@ story: \bsummary\b|\boverview\b
 state: \b(is it|are you|still) (still )?(running|going|working|training|done|finished|ready|stuck|over|frozen|alive)
 state: \bwhere (is it|are we)|\bstatus\b|\bprogress\b|\bhow far
 """
-# The commonest questions in German; the answers are in English
+# The most common questions in German; the answers are in English
 _GERMAN = r"""
+term: \bwas (ist|sind|bedeutet|hei(ß|ss)t) (eine?|die|der|das)? ?(lernrate|verlust|epoche|runde|adapter|beispiele|rang|speicher)\b
+use: \bwie (benutze|nutze|verwende|bekomme|exportiere) ich
+speed: \b(schneller|langsam)\b
+resume: \b(fortsetzen|weitermachen|weiterlaufen)\b
+state: \bl(ä|ae)uft (es|das|sie) noch|\bwie l(ä|ae)uft
 overfit: \bauswendig\b|\b(ü|ue)beranpass
 level: \bist .*\d[\d.,]* ?%? (noch |zu |sehr )*(gut|schlecht|ok|okay|normal|hoch|niedrig|viel|wenig)
 time_left: \bwie lange (noch|dauert)|\bwann (ist|wird) (es|sie|das)( \w+)? fertig
@@ -150,6 +188,21 @@ _DEFINES = re.compile(
     r"the term |you mean by |a |an |the |my |this |that |by )*(.+?)(?:\s+(?:is|are|mean|means|do|does|here|for|good "
     r"for|about))*$"
 )
+_OF_GERMAN = {
+    "lernrate": "learning rate",
+    "verlust": "loss",
+    "epoche": "epoch",
+    "runde": "epoch",
+    "adapter": "adapter",
+    "beispiele": "held-out examples",
+    "rang": "rank",
+    "speicher": "memory",
+}
+_GERMAN_WORDS = re.compile(
+    r"\b(was|wie|warum|wieso|weshalb|wann|wo|wer|ist|sind|das|der|die|den|dem|eine?|ich|es|sie|er|nicht|und|kann|soll|muss|hat|haben|wird|"
+    r"wurde|meine?|mir|noch|zu|gut|schlecht|viele?|lange|hei(ß|ss)t|bedeutet|welche[sr]?|für|von|mit|auf|kannst|du|deutsch|bitte|mach|mache|dein|man)\b"
+)
+_ENGLISH_WORDS = re.compile(r"\b(what|how|why|the|is|are|my|it|its|does|did|can|should|i|this|that|of|to|and)\b")
 _VALUE = re.compile(
     r"\b(?:what|which|how (?:many|much|big|large|high))\b.*\b(?:used?|was|were|set|chosen?|choose|had|have|did|take|took|run|its|my|this)\b"
 )
@@ -167,10 +220,19 @@ def understand(question: str) -> Question:
     if term:
         return Question("term", term, number)
     for topic, pattern in _COMPILED:
-        if pattern.search(text):
-            return Question(topic, "learning rate" if re.search(r"\blearning rate|\blr\b", text) else "", number)
+        if found := pattern.search(text):
+            if topic == "term":
+                return Question("term", _OF_GERMAN.get(found.groups()[-1], "loss"), number)
+            rated = "learning rate" if re.search(r"\blearning rate|\blr\b", text) else ""
+            return Question(topic, text if topic == "mark" else rated, number)
     known = NAMES.get(text.strip())
-    return Question("term", known, number) if known else Question("unknown", number=number)
+    return Question("term", known, number) if known else Question("unknown", text, number)
+
+
+def is_german(question: str) -> bool:
+    """Whether a question is asked in German: it has German words, and none that only English has."""
+    text = plain(question)
+    return len(_GERMAN_WORDS.findall(text)) >= 2 and not _ENGLISH_WORDS.search(text)
 
 
 def plain(question: str) -> str:
@@ -209,7 +271,7 @@ def _labels() -> dict[str, str]:
 
 
 _LABELS = _labels()
-_NOT_ASKED_FOR = {"task", "title", "roles", "dataset", "memory", "learn_from"}
+_NOT_ASKED_FOR = {"task", "title", "roles", "guessed", "parts", "dataset", "memory", "learn_from"}
 
 
 def _setting(text: str) -> str:

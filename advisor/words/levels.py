@@ -28,9 +28,9 @@ def level(summary: RunSummary, asked: Question) -> str:
         return _accuracy(summary, number)
     value = summary.after if number is None else number
     if not math.isfinite(value):
-        return "It was not measured yet on held-out examples, so there is no number to judge."
+        return "Nothing has been measured on held-out examples yet, so there is no number to judge."
     if value < 0:
-        return "A loss is never below zero, so this number is something else. Ask me with its name."
+        return "A loss is never below zero, so this number must be something else. Ask me again with its name."
     return joined(_meaning(value), _against(summary, value), "A loss alone is neither good nor bad: it depends on the task")
 
 
@@ -38,7 +38,7 @@ def _meaning(value: float) -> str:
     """What a loss of this size means, whatever the task: exp(-loss) is the (geometric) mean chance of the right token."""
     chance = math.exp(-value)
     said = f"about {share(chance)}" if chance >= 0.01 else "less than 1 %"
-    return f"A loss of {loss(value)} means that the model gives the right next piece of text a chance of {said}, on average"
+    return f"A loss of {loss(value)} means that, on average, the model gives the right next piece of text a chance of {said}"
 
 
 def _against(summary: RunSummary, value: float) -> str:
@@ -55,7 +55,7 @@ def _against(summary: RunSummary, value: float) -> str:
     else:
         said = f"Before training it was {loss(before)}, so this is worse than before"
     if math.isfinite(after) and abs(after - value) > SAME_SHARE * max(after, 1e-6):
-        said += f". This run came to {loss(after)} on held-out examples"
+        said += f". This run ended at {loss(after)} on held-out examples"
     return said
 
 

@@ -5,21 +5,25 @@ Invariant: everything said here is read from the memory; nothing about a run of 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
 
 from advisor.diagnosis.findings import Diagnosis
 from advisor.proposals import learned
 from loralab.core.errors import Unavailable
+from loralab.core.facts import point_name
 from loralab.core.incident_kinds import KINDS
 from loralab.core.records import Record
+from loralab.core.words import count, plural
 from loralab.lab import POINT_NAMES, Act, Lab, Limits, Memory, Point, setting_label
 
 MAX_RUNS, MAX_ROWS = 20, 30  # shown
 SHOWN = {"memory": 4, "rate": 1}  # numbers of a point that are told
 BY = {"guard": "the guard, during the run", "advisor": "the advisor", "person": "you"}
 CAME = {True: "it helped", False: "it did not help", None: "not known yet"}
-TROUBLES = {"memory": "memory ran out", "skipped": "numbers that are not finite", "rolled back": "the training ran away"}
+TROUBLES = {"memory": "memory ran out", "skipped": "numbers broke down", "rolled back": "the training ran away"}
+OTHERS = {"killed": "something ended it", "worker_gone": "something ended it", "unexpected": "an error nobody foresaw"}
 
 
 class Section(Record):
@@ -29,6 +33,7 @@ class Section(Record):
     words: str
     columns: tuple[str, ...] = ()
     rows: tuple[tuple[str, ...], ...] = ()
+    lines: tuple[str, ...] = ()  # what each row is called where it is to be forgotten: a run, a point of it, or an advice
 
 
 class Remembered(Record):
@@ -72,41 +77,57 @@ def note(lab: Lab, diagnosis: Diagnosis) -> None:
 def _summary(counts: dict[str, int]) -> str:
     total = sum(counts.values())
     if not total:
-        return "Nothing is remembered yet. Every training that ends is, from then on."
-    said = [f"{_runs_of(counts['run'])} here"] if counts["run"] else []
-    said += [f"{_runs_of(counts['kept'])} you deleted"] if counts["kept"] else []
-    said += [f"{_runs_of(counts['imported'])} brought from elsewhere"] if counts["imported"] else []
-    text = f"{_runs_of(total).capitalize()} {'is' if total == 1 else 'are'} remembered{': ' + ', '.join(said) if len(said) > 1 else ''}."
-    return f"{text} Of each: settings, numbers, names and short sentences; never your examples or answers. It stays on this computer."
-
-
-def _runs_of(n: int) -> str:
-    return "one run" if n == 1 else f"{n:,} runs"
+        return "Nothing is remembered yet. Every training that ends is remembered from then on."
+    said = [f"{count(counts['run'], 'run')} here"] if counts["run"] else []
+    said += [f"{count(counts['kept'], 'run')} you deleted"] if counts["kept"] else []
+    said += [f"{count(counts['imported'], 'run')} from elsewhere"] if counts["imported"] else []
+    text = f"{count(total, 'run')} {plural(total, 'is', 'are')} remembered{': ' + ', '.join(said) if len(said) > 1 else ''}."
+    return (
+        f"{text} Kept are settings, numbers, names and short sentences, never your examples or answers. All of it stays on this computer."
+    )
 
 
 def _runs(title: str, memories: tuple[Memory, ...], n: int) -> Section:
-    shown = f" The last {len(memories)} are shown." if n > len(memories) else ""
-    words = f"{_runs_of(n).capitalize()}.{shown}" if n else "None."
+    shown = f" Here {plural(len(memories), 'is the last one', f'are the last {len(memories)}')}." if n > len(memories) else ""
+    words = f"{count(n, 'run')}.{shown}" if n else "None."
     rows = tuple((one.run, one.title, one.model, one.dataset, _day(one.ended), one.outcome, _loss(one), _troubles(one)) for one in memories)
-    return Section(title=title, words=words, columns=("run", "name", "model", "examples", "day", "end", "loss", "trouble"), rows=rows)
+    return Section(
+        title=title,
+        words=words,
+        columns=("run", "name", "model", "examples", "day", "end", "loss", "trouble"),
+        rows=rows,
+        lines=tuple(one.run for one in memories),
+    )
 
 
 def _failed(known: Limits) -> Section:
     rows = tuple((*_place(point), point.run, f"{point.step:,}") for point in known.failed[:MAX_ROWS])
-    words = "These settings, and everything bigger in every number, are not tried again with the same model on the same computer."
+    words = (
+        "These settings failed with this model on this computer. They are not tried again, and neither is anything larger. If one of these "
+    )
+    words += "lines is wrong, forget it, and it no longer counts."
     return Section(
         title="What failed and will not be repeated",
         words=words if rows else "Nothing so far.",
         columns=("what", "model", "numbers", "run", "update"),
         rows=rows,
+        lines=_names(known.failed[:MAX_ROWS]),
     )
+
+
+def _names(points: Sequence[Point]) -> tuple[str, ...]:
+    return tuple(point_name(point.kind, point.run, point.step, failed=point.failed) for point in points)
 
 
 def _fits(known: Limits) -> Section:
     rows = tuple((*_place(point), point.run) for point in known.fits[:MAX_ROWS])
-    words = "These settings, and everything smaller in every number, are known to go well with the same model on the same computer."
+    words = "These settings went well with this model on this computer, so anything smaller will, too."
     return Section(
-        title="What is known to go well", words=words if rows else "Nothing so far.", columns=("what", "model", "numbers", "run"), rows=rows
+        title="What is known to go well",
+        words=words if rows else "Nothing so far.",
+        columns=("what", "model", "numbers", "run"),
+        rows=rows,
+        lines=_names(known.fits[:MAX_ROWS]),
     )
 
 
@@ -122,18 +143,21 @@ def _done(lab: Lab) -> Section:
     rows = tuple((act.run, _changes(act), BY[act.by], act.why, act.child, CAME[act.fixed]) for act in found)
     return Section(
         title="What was changed, and what came of it",
-        words="The newest first." if rows else "Nothing was changed so far.",
+        words="The newest comes first." if rows else "Nothing has been changed so far.",
         columns=("run", "changed", "by", "why", "tried in", "what came of it"),
         rows=rows,
+        lines=tuple(act.child or act.run for act in found),
     )
 
 
 def _advised(lab: Lab) -> Section:
     taken = {True: "taken", False: "not taken", None: "open"}
-    rows = tuple((one.run, one.words, taken[one.taken], _day(one.time)) for one in lab.history.memories.advice(MAX_ROWS))
+    given = lab.history.memories.advice(MAX_ROWS)
+    rows = tuple((one.run, one.words, taken[one.taken], _day(one.time)) for one in given)
     n = sum(row[2] == "taken" for row in rows)
-    words = f"{n} of the last {len(rows)} were taken." if rows else "None was given so far."
-    return Section(title="Advice", words=words, columns=("run", "advice", "taken", "day"), rows=rows)
+    words = f"{count(len(rows), 'piece')} of advice so far; you took {n or 'none'}." if rows else "No advice so far."
+    columns, lines = ("run", "advice", "taken", "day"), tuple(one.id for one in given)
+    return Section(title="Advice", words=words, columns=columns, rows=rows, lines=lines)
 
 
 def _changes(act: Act) -> str:
@@ -150,10 +174,14 @@ def _setting(name: str) -> str:
 
 
 def _troubles(memory: Memory) -> str:
-    kinds = [TROUBLES.get(KINDS.get(moment.code, "other"), moment.code.replace("_", " ")) for moment in memory.moments]
+    kinds = [TROUBLES.get(KINDS.get(moment.code, "other")) or _other(moment.code) for moment in memory.moments]
     if memory.outcome in ("failed", "killed") and not kinds:
-        kinds = [memory.code.replace("_", " ") or "it ended by itself"]
+        kinds = [_other(memory.code) or "it ended by itself"]
     return ", ".join(dict.fromkeys(kinds))
+
+
+def _other(code: str) -> str:
+    return OTHERS.get(code, code.replace("_", " "))
 
 
 def _loss(memory: Memory) -> str:

@@ -9,8 +9,10 @@ import math
 
 from advisor.diagnosis.findings import Finding
 from advisor.words.summary import RunSummary
-from advisor.words.wording import count, joined, listed, loss, sentence, share, time
+from advisor.words.wording import joined, loss, sentence, share, time
 from loralab.core.records import Record
+from loralab.core.verdict import Verdict
+from loralab.core.words import can_you_use_it, count, did_it_learn, listed
 from loralab.lab import adjustment, describe_incidents
 
 MOST_EVIDENCE = 4  # pieces of evidence told for one cause
@@ -55,9 +57,9 @@ def _begun(summary: RunSummary) -> list[str]:
     verb = "is learning" if view.active else "learned" if view.step else "was to learn"
     said = [f"The model “{_name(plan.base_model)}” {verb}{examples}"]
     if view.step:
-        of = f" of {summary.total:,}" if summary.total > view.step else ""
+        of = f"{view.step:,} of {count(summary.total, 'update')}" if summary.total > view.step else count(view.step, "update")
         spent = f" in {time(summary.seconds)}" if math.isfinite(summary.seconds) else ""
-        said.append(f"It made {view.step:,}{of} {'update' if summary.total == 1 else 'updates'}{spent}")
+        said.append(f"It made {of}{spent}")
     return said
 
 
@@ -70,7 +72,7 @@ def ending(summary: RunSummary) -> list[str]:
     view = summary.view
     match view.state:
         case "waiting":
-            return ["It waits for its turn"]
+            return ["It is waiting for its turn"]
         case "running":
             left = f", with about {time(view.seconds_left)} left" if view.seconds_left else ""
             return [f"It is still going on{left}"]
@@ -82,7 +84,7 @@ def ending(summary: RunSummary) -> list[str]:
             return ["It ended as planned"]
         case _:
             said = view.ending
-            return [said.what or "It ended before its time", said.todo if view.state == "stopped" else ""] if said else []
+            return [said.what or "It ended too early", said.todo if view.state == "stopped" else ""] if said else []
 
 
 # ---- the evidence ----------------------------------------------------------------------------------------------------------
@@ -93,7 +95,7 @@ def evidence(summary: RunSummary) -> str:
         if not summary.view.steps:
             return ""
         watched = f"All {count(summary.view.step, 'update')} were checked" if summary.view.step > 1 else "It was checked"
-        return f"{watched}, and nothing was found to be wrong."
+        return f"{watched}, and nothing wrong was found."
     if len(causes) == 1:
         return _cause(causes[0])
     names = listed([f"“{cause.title}”" for cause in causes], "or")
@@ -123,12 +125,15 @@ def changed(summary: RunSummary) -> str:
 # ---- what came of it -------------------------------------------------------------------------------------------------------
 def outcome(summary: RunSummary) -> list[str]:
     """The verdict with its numbers, or what the looks so far say."""
+    numbers, found = moved(summary), summary.conclusion
+    if found is not None:
+        learned, usable = f"Did it learn? {did_it_learn(found)}", f"Can you use it? {can_you_use_it(found)}"
+        return [learned, found.learned_words, usable, found.usable_words, found.but]
     word, words = summary.verdict
-    numbers = moved(summary)
     if word:
         return [_VERDICTS.get(word, ""), words, numbers]
     if numbers:
-        return [numbers, "" if summary.view.active else "It was not judged, so this is all that is known"]
+        return [numbers, "" if summary.view.active else "It was not tested, so this is all that is known"]
     return ["Nothing can be said yet about what it learned"] if summary.view.active else ["No result was measured"]
 
 
@@ -136,7 +141,7 @@ _VERDICTS = {
     "better": "The verdict: better than before",
     "worse": "The verdict: worse than before",
     "no difference seen": "The verdict: no difference was seen",
-    "cannot tell yet": "The verdict: it cannot be told yet",
+    "cannot tell yet": "The verdict: too early to tell",
 }
 
 
@@ -155,10 +160,17 @@ def moved(summary: RunSummary) -> str:
 
 # ---- what to do ------------------------------------------------------------------------------------------------------------
 def advice(summary: RunSummary) -> str:
-    """What to do next: the rules' best way out, or what the run's state asks for."""
-    cause, view, word = summary.diagnosis.cause, summary.view, summary.verdict[0]
+    """What to do next: a larger model where this one is not up to it, the rules' best way out, or what the run's state asks for."""
+    said, cause = summary.view.conclusion, summary.diagnosis.cause
+    if said and said.usable == "no" and summary.larger:
+        return f"What to do next: try a larger model with the same examples. The next one that fits here is {summary.larger}."
     if cause and cause.fixes:
         return joined("What to do next", cause.fixes[0].words).replace("What to do next. ", "What to do next: ", 1)
+    return _by_state(summary)
+
+
+def _by_state(summary: RunSummary) -> str:
+    view, word = summary.view, summary.verdict[0]
     todo = view.ending.todo if view.ending and view.state in ("failed", "killed") else ""
     if todo:
         return f"What to do next: {sentence(todo)}"
@@ -166,15 +178,27 @@ def advice(summary: RunSummary) -> str:
         return "What to do next: nothing. You can close this page; the run goes on by itself."
     if view.state == "stopped":
         return "What to do next: resume it to go on where it stopped, or use what it has learned so far."
-    if word in _NEXT:
-        return f"What to do next: {_NEXT[word]}"
+    if next_step := _next(summary.conclusion) if summary.conclusion else _NEXT.get(word, ""):
+        return f"What to do next: {next_step}"
     info = next((finding.fixes[0].words for finding in summary.diagnosis.findings if finding.fixes), "")
     return f"What to do next: {sentence(info)}" if info else ""
 
 
+def _next(found: Verdict) -> str:
+    """What the two answers ask for."""
+    if found.learned != "yes" and found.usable != "yes":
+        return _NEXT["cannot tell yet" if found.learned == "unknown" else "no difference seen"]
+    return {
+        "yes": "try it with questions of your own, then take it away on the Share tab.",
+        "partly": "use it for what it does well, and add examples of what it does badly.",
+        "you_decide": "judge five of its answers: it takes a minute, and then the verdict says what you found.",
+        "no": "give it more rounds over the examples, more of them, or a larger model.",
+    }[found.usable]
+
+
 _NEXT = {
-    "better": "try it in the chat with questions of your own. If the answers please you, take it away on the Share tab.",
-    "worse": "do not use this version. Try half the learning rate, or look at the examples once more.",
+    "better": "try it in the chat with your own questions. If you like the answers, take it with you on the Share tab.",
+    "worse": "do not use this version. Try half the learning rate, or look through the examples again.",
     "no difference seen": "give it more to learn from, or more rounds over the examples.",
-    "cannot tell yet": "try it in the chat, and add more examples. With more of them held out, the verdict gets surer.",
+    "cannot tell yet": "try it in the chat, and add more examples. With more of them held out, the verdict is more certain.",
 }

@@ -13,6 +13,7 @@ from advisor.diagnosis.findings import Diagnosis
 from loralab.core import report
 from loralab.core.events import RunView
 from loralab.core.records import Score
+from loralab.core.verdict import Verdict
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,7 @@ class RunSummary:
 
     case: Case
     diagnosis: Diagnosis
+    larger: str = ""  # the next larger model that fits this computer, with its size; empty where there is none
 
     @cached_property
     def view(self) -> RunView:
@@ -65,6 +67,11 @@ class RunSummary:
         final = self.case.signals.final
         found = report.judged(final) if final else {"verdict": "", "words": ""}
         return found["verdict"], found["words"] if found["verdict"] else ""
+
+    @property
+    def conclusion(self) -> Verdict | None:
+        """Whether it learned and whether it can be used; None where it was not judged, or by an earlier version."""
+        return self.view.conclusion
 
     @cached_property
     def main(self) -> Score | None:

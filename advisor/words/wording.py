@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+
+from loralab.core.words import count
 
 
 def loss(value: float) -> str:
@@ -22,11 +23,6 @@ def rate(value: float) -> str:
     return f"{value:.10f}".rstrip("0").rstrip(".") if value >= 1e-7 else f"{value:g}"
 
 
-def count(number: int, one: str, many: str = "") -> str:
-    """“1 update”, “1,200 updates”."""
-    return f"{number:,} {one if number == 1 else many or one + 's'}"
-
-
 def time(seconds: float) -> str:
     """“40 seconds”, “12 minutes”, “2 hours and 5 minutes”."""
     if not math.isfinite(seconds):
@@ -39,11 +35,6 @@ def time(seconds: float) -> str:
         return count(minutes, "minute")
     hours, rest = divmod(minutes, 60)
     return count(hours, "hour") + (f" and {count(rest, 'minute')}" if rest else "")
-
-
-def listed(parts: Sequence[str], last: str = "and") -> str:
-    """“a, b and c”."""
-    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} {last} {parts[-1]}" if parts else ""
 
 
 def sentence(text: str) -> str:

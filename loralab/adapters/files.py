@@ -12,9 +12,10 @@ import zlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 
-from loralab.adapters.compatibility import CONFIG, PICKLE, WEIGHTS
+from loralab.adapters.compatibility import CONFIG, PICKLE
+from loralab.adapters.names import WEIGHTS
 from loralab.core.errors import UserError
-from loralab.datasets.archives import MAX_RATIO, RATIO_FROM, refusal
+from loralab.datasets.formats.archives import MAX_RATIO, RATIO_FROM, refusal
 
 TAKEN = frozenset(
     {
@@ -40,7 +41,7 @@ MOST = 5  # names told
 def gather(given: Sequence[Path], room: Path) -> None:
     """Copy the adapter's files into `room`. Raises UserError where there is no adapter, more than one, or no space for it."""
     if not given:
-        raise UserError("There is nothing to bring in.", "Give an adapter's folder or zip.", code="no_file")
+        raise UserError("There is nothing to import.", "Give an adapter's folder or zip.", code="no_file")
     for path in given:
         if not path.exists():
             raise UserError(f"There is no file or folder {path}.", "Check the path.", code="no_file")
@@ -52,14 +53,14 @@ def gather(given: Sequence[Path], room: Path) -> None:
         _copy([file for file in given[0].parent.iterdir() if file.is_file()], room)
     elif len(given) == 1:
         todo = f"Give an adapter's folder or zip: {CONFIG} and {WEIGHTS}."
-        raise UserError(f"{given[0].name} is no adapter and no zip of one.", todo, code="no_adapter")
+        raise UserError(f"{given[0].name} is neither an adapter nor a zip file of one.", todo, code="no_adapter")
     else:
         _copy([file for file in given if file.is_file()], room)
     if not (room / CONFIG).is_file() or not any((room / name).is_file() for name in (WEIGHTS, PICKLE)):
         there = [name for name in (CONFIG, WEIGHTS) if not (room / name).is_file()]
         todo = f"Give the adapter's whole folder or zip: {CONFIG} and {WEIGHTS}."
         raise UserError(
-            f"This is no whole adapter: {' and '.join(there)} {'is' if len(there) == 1 else 'are'} missing.", todo, code="no_adapter"
+            f"This is not a complete adapter: {' and '.join(there)} {'is' if len(there) == 1 else 'are'} missing.", todo, code="no_adapter"
         )
 
 

@@ -7,7 +7,6 @@ cannot run programs; what its training is known to have done is told, and nothin
 from __future__ import annotations
 
 import contextlib
-import json
 import shutil
 import subprocess
 import sys
@@ -19,13 +18,16 @@ from typing import Any
 
 import numpy as np
 
-from loralab.adapters.compatibility import CONFIG, PICKLE, WEIGHTS, Adapter, misfit, settings_of, shapes_of
+from loralab.adapters.compatibility import CONFIG, PICKLE, settings_of
 from loralab.adapters.files import gather
+from loralab.adapters.fitting import fit
+from loralab.adapters.names import WEIGHTS
+from loralab.adapters.names import read as read_names
 from loralab.core import paths
 from loralab.core.digest import digest
 from loralab.core.errors import LabError, UserError
 from loralab.core.events import Ended, Event, Imported, Noted, Saved, Started, Stepped, append
-from loralab.core.jobs import TrainJob
+from loralab.core.jobs import TrainJob, as_divided
 from loralab.core.records import Artifact, Plan, Provenance
 from loralab.models import adapter_file, fingerprint
 from loralab.models.catalog import Catalog
@@ -53,11 +55,11 @@ def import_adapter(home: Path, catalog: Catalog, given: Sequence[Path], parse: P
         if not (folder / WEIGHTS).is_file() and (folder / PICKLE).is_file():
             _open_pickle(folder)
         settings = settings_of(folder)
-        adapter = shapes_of(folder)
+        read_names(folder)
+        _finite(folder / WEIGHTS)
         past = _past(folder)
         name, model = _base_of(catalog, base or str(_said_base(past, settings)))
-        findings = _fits(settings, adapter, model, past)
-        _finite(folder / WEIGHTS)
+        findings = _fits(folder, settings, model, past)
         told = str(settings.get("base_model_name_or_path") or "")
         if base and told and _tail(told) != _tail(name) and not past:
             findings.append(
@@ -156,15 +158,13 @@ def _base_of(catalog: Catalog, said: str) -> tuple[str, Path]:
     raise UserError(f"{what}.", f"{get} the model here that it was trained on.", code="no_base")
 
 
-def _fits(settings: dict[str, Any], adapter: Adapter, model: Path, past: dict[str, Any]) -> list[str]:
+def _fits(folder: Path, settings: dict[str, Any], model: Path, past: dict[str, Any]) -> list[str]:
     """What should be known though it fits. Raises UserError naming what does not match."""
-    problem = misfit(settings, adapter, model)
+    adapter, said = fit(folder, settings, model)
     then = (past.get("base") or {}).get("print") or {}
-    if problem is None and then:
-        problem = fingerprint.differs(then, fingerprint.print_of(model), model.name)
+    problem = fingerprint.differs(then, fingerprint.print_of(model), model.name) if then else None
     if problem:
         raise UserError(problem.what, problem.todo, code="other_base" if problem.code == "base_changed" else problem.code)
-    said = []
     if adapter.whole:
         said.append(f"It also replaces {len(adapter.whole)} whole layers of its base; as a GGUF adapter it cannot be exported.")
     if settings.get("use_dora"):
@@ -186,12 +186,12 @@ def _plan(settings: dict[str, Any], past: dict[str, Any], name: str, model: Path
         "dropout": float(settings.get("lora_dropout") or 0.0),
         "targets": targets if isinstance(targets, str) else ",".join(sorted({str(name).rpartition(".")[2] for name in targets})),
         "use_rslora": bool(settings.get("use_rslora")),
-        "use_dora": bool(settings.get("use_dora")),
+        "adapter": "dora" if settings.get("use_dora") else "lora",
         "precision": precision,
     }
     with contextlib.suppress(LabError):
         if past:
-            return parse(found | past["plan"] | asked | {"roles": {} if data else past["plan"].get("roles", {})}).model_dump()
+            return parse(found | as_divided(past["plan"]) | asked | ({"roles": {}, "parts": ()} if data else {})).model_dump()
     found |= asked | ({"heldout_share": SHARE} if data else {})
     parse(found)
     return found
@@ -226,7 +226,7 @@ def _story(about: Provenance, folder: Path, adapter: Path, past: dict[str, Any],
     yield from steps
     step = max((event.step for event in [*events, *steps]), default=0)
     origin = f", where its run was called {about.run}" if about.run else ""
-    text = f"Brought in from {about.source}; made with {about.by}{origin}. It fits its base model."
+    text = f"Brought in from {about.source}; made with {about.by}{origin}. It fits its base model: each of its parts has its place there."
     yield Imported(step=step, text=text, origin=about)
     if past.get("outcome") not in (None, "finished"):
         yield Noted(step=step, text="That run did not reach its end; this is what it had learned by its last save.")
@@ -241,7 +241,7 @@ def _story(about: Provenance, folder: Path, adapter: Path, past: dict[str, Any],
 def _foreign_steps(folder: Path) -> Iterator[Stepped]:
     """The losses that transformers' trainer wrote beside an adapter (trainer_state.json), where it is there."""
     with contextlib.suppress(ValueError, TypeError, KeyError, AttributeError):
-        state = json.loads((folder / "trainer_state.json").read_text("utf-8")) if (folder / "trainer_state.json").is_file() else {}
+        state = read_json(folder / "trainer_state.json")
         total, now = int(state.get("max_steps") or 0), time.time()
         for line in state.get("log_history") or []:
             if "loss" in line:

@@ -13,14 +13,14 @@ import subprocess
 import sys
 import traceback
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from loralab import lab as facade
 from loralab.cli import demo as demonstration
-from loralab.cli import run_commands, terminal
+from loralab.cli import part_commands, run_commands, terminal
 from loralab.cli.console import (
-    Begin,
     Detach,
     File,
     Home,
@@ -30,21 +30,34 @@ from loralab.cli.console import (
     RepeatedPlan,
     Role,
     Set,
+    Sheet,
+    TakeGuess,
     chosen,
     conclude,
+    confirmed,
+    fetched,
     follow,
+    model_for,
     pairs,
     propose_for,
     repeated,
     source,
     succeed,
+    told_fields,
+    told_guess,
+    told_left_out,
+    told_parts,
+    watching,
 )
 from loralab.core import paths
 from loralab.core.errors import LabError, Problem, RunFailed, UserError, classify
-from loralab.core.records import Proposal
-from loralab.core.words import size
-from loralab.lab import Lab, disk_words, letter, stage_words
+from loralab.core.words import count, size
 from loralab.setup.opened import choose_port, running_link
+
+if TYPE_CHECKING:
+    from loralab.cli.console import Begin
+    from loralab.core.records import Proposal
+    from loralab.lab import Lab
 
 app = typer.Typer(
     help="LoRALab: teach a language model your examples, on this computer.",
@@ -57,12 +70,12 @@ app = typer.Typer(
 @app.command()
 def doctor(json: Json = False, home: Home = None) -> None:
     """What this computer is, what is fine, what is missing, and what to do about it."""
-    lab = Lab(home)
+    lab = facade.Lab(home)
     lab.measure_speed()
     machine, starter = lab.machine(), lab.check_model("starter")
     found = lab.checkup(machine)
     data = {"home": str(lab.home), "starter": starter.ok, "machine": machine, "packages": machine.versions, "findings": found}
-    Output(json).give(data, letter(machine, found, lab.home, terminal.width()))
+    Output(json).give(data, facade.letter(machine, found, lab.home, terminal.width()))
 
 
 @app.command()
@@ -75,15 +88,16 @@ def models(
     home: Home = None,
 ) -> None:
     """The models there are; whether one can be trained here; download one."""
-    lab, out = Lab(home), Output(json)
+    out = Output(json)
+    if not name and clean_up is None:
+        found = facade.Workspace(home).models()  # which is open at once: the catalogue needs no more of the lab
+        rows = [(e.name, f"{e.parameters / 1e6:,.0f} M", size(e.download_bytes), e.licence, "here" if e.present else "") for e in found]
+        out.give({"models": found}, terminal.table(rows, ("name", "weights", "download", "licence", "")))
+        return
+    lab = facade.Lab(home)
     if clean_up is not None:
         removed = lab.make_room(int(clean_up * 1e9))
         out.give({"removed": removed}, f"Removed: {', '.join(removed) or 'nothing'}.")
-    elif not name:
-        rows = [
-            (e.name, f"{e.parameters / 1e6:,.0f} M", size(e.download_bytes), e.licence, "here" if e.present else "") for e in lab.models()
-        ]
-        out.give({"models": lab.models()}, terminal.table(rows, ("name", "weights", "download", "licence", "")))
     elif download:
         _download(lab, name, yes=yes, out=out)
     else:
@@ -97,21 +111,47 @@ def _download(lab: Lab, name: str, *, yes: bool, out: Output) -> None:
     folder = lab.catalog.folder(name)
     if not yes and not typer.confirm(f"Download {name} ({weight}) to {folder}?", err=True):
         raise UserError("Nothing was downloaded.", "Answer y, or add --yes.", code="not_confirmed")
+    run, state = _fetch(lab, name, out)
+    out.give({"run": run, "outcome": state, "folder": str(folder)}, f"{name} is in {folder}.")
+
+
+def _fetch(lab: Lab, name: str, out: Output) -> tuple[str, str]:
     run = lab.download(name)
     view = follow(lab, run, out)
     succeed(view)
-    out.give({"run": run, "outcome": view.state, "folder": str(folder)}, f"{name} is in {folder}.")
+    return run, view.state
 
 
 @app.command()
-def data(file: File, model: Model = "starter", role: Role = None, json: Json = False, home: Home = None) -> None:
-    """Read a file of examples and say what is in it."""
-    lab = Lab(home)
-    profile = lab.profile(source(lab, file), model=model, roles=pairs(role, "--role") or None)
+def data(  # noqa: PLR0913, PLR0917 - each is an option of the command line
+    file: File,
+    model: Model = "",
+    role: Role = None,
+    sheet: Sheet = None,
+    config: Annotated[str, typer.Option("--config", help="Which configuration of a data set of the Hub.")] = "",
+    split: Annotated[str, typer.Option("--split", help="Only this split of it; left out: all, each row marked.")] = "",
+    column: Annotated[list[str] | None, typer.Option("--column", help="Only this column of it; may be given several times.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before downloading.")] = False,
+    json: Json = False,
+    home: Home = None,
+) -> None:
+    """Read a file of examples, or a data set of the Hugging Face Hub (owner/name), and say what is in it."""
+    lab = facade.Lab(home)
+    if not Path(file).exists() and facade.is_hub_name(file):
+        file = fetched(lab, file, config, split, column or (), Output(json), yes=yes)
+    how: dict[str, Any] = {"roles": pairs(role, "--role") or None, "parts": sheet or (), "watch": watching(Output(json))}
+    try:
+        profile = lab.profile(source(lab, file), model=model_for(lab, file, model), **how)
+    except KeyboardInterrupt as stopped:
+        raise UserError("Stopped.", "Give the same file again, and a large one goes on from there.", code="reading_stopped") from stopped
     text = [
-        f"{profile.name}: {profile.n_kept} of {profile.n_read} rows can be learned from ({profile.shape}, {profile.encoding}).",
+        f"{profile.name}: {profile.n_kept} of {count(profile.n_read, 'row')} can be learned from ({profile.shape}, {profile.encoding}).",
+        *told_parts(profile),
+        *told_guess(profile),
         f"{profile.n_train} to learn from, {profile.n_heldout} held out; {profile.n_duplicates} duplicates.",
-        *(f"Row {left.row} left out: {left.reason}" for left in profile.left_out[:5]),
+        *([profile.aside] if profile.aside else []),
+        *told_left_out(profile),
+        *told_fields(profile),
         *(str(finding) for finding in profile.findings),
     ]
     if profile.previews:
@@ -120,15 +160,24 @@ def data(file: File, model: Model = "starter", role: Role = None, json: Json = F
 
 
 @app.command()
-def plan(file: File, model: Model = "starter", settings: Set = None, role: Role = None, json: Json = False, home: Home = None) -> None:
+def plan(
+    file: File, model: Model = "", settings: Set = None, role: Role = None, sheet: Sheet = None, json: Json = False, home: Home = None
+) -> None:
     """The settings a run would get, each with its reason."""
-    lab = Lab(home)
-    proposal = propose_for(lab, file, model, chosen(settings), role)
+    lab = facade.Lab(home)
+    proposal = propose_for(lab, file, model, chosen(settings), role, sheet)
     rows = [(name, value, proposal.reasons.get(name, "")) for name, value in proposal.plan.items()]
     found = proposal.footprint
+    model = proposal.plan["base_model"]
     if lab.check_model(model).present:
-        found = lab.trace(proposal, lab.profile(source(lab, file), model, proposal.plan["roles"], proposal.plan["learn_from"]))
-    text = [terminal.table(rows, ("setting", "value", "why")), found.words, f"{stage_words(found)} {disk_words(found)}".strip()]
+        given = ("learn_from", "parts") if proposal.plan["guessed"] else ("roles", "learn_from", "parts")  # a guess is not remembered
+        reads = {name: proposal.plan[name] for name in given}
+        found = lab.trace(proposal, lab.profile(source(lab, file), model, **reads))
+    text = [
+        terminal.table(rows, ("setting", "value", "why")),
+        found.words,
+        f"{facade.stage_words(found)} {facade.disk_words(found)}".strip(),
+    ]
     text += [str(problem) for problem in proposal.problems]
     Output(json).give(proposal.model_copy(update={"footprint": found}).model_dump(), "\n".join(text))
 
@@ -137,21 +186,23 @@ def plan(file: File, model: Model = "starter", settings: Set = None, role: Role 
 def train(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     ctx: typer.Context,
     file: Annotated[str, typer.Argument(metavar="FILE", help="A file, folder or zip of examples, or a bundled data set's name.")] = "",
-    model: Model = "starter",
+    model: Model = "",
     settings: Set = None,
     role: Role = None,
+    sheet: Sheet = None,
     plan: RepeatedPlan = None,
     anyway: Annotated[bool, typer.Option("--anyway", help="Start also where it is known that it will go wrong.")] = False,
+    yes: TakeGuess = False,
     detach: Detach = False,
     json: Json = False,
     home: Home = None,
 ) -> None:
     """Train an adapter on a file of examples."""
-    lab, out = Lab(home), Output(json)
+    lab, out = facade.Lab(home), Output(json)
     if plan is not None:
         values: dict[str, Any] | Proposal = repeated(lab, plan, settings, file)
     elif file:
-        proposal = propose_for(lab, file, model, chosen(settings), role)
+        proposal = propose_for(lab, file, model, chosen(settings), role, sheet)
         for problem in proposal.problems:
             if problem.severity == "error":
                 raise UserError(problem.what, problem.todo, code=problem.code)
@@ -159,6 +210,7 @@ def train(  # noqa: PLR0913, PLR0917 - each is an option of the command line
         values = proposal
     else:
         raise UserError("There is nothing to train on.", "Name a file of examples: python -m loralab train FILE.", code="no_file")
+    confirmed(values, yes=yes)
     begin: Begin = ctx.obj or _begin
     conclude(lab, begin(lab, values, out, anyway), out, detach=detach)
 
@@ -177,7 +229,7 @@ def pretrain(
     home: Home = None,
 ) -> None:
     """Make a small language model from plain text; this is how the starter was made."""
-    lab = Lab(home)
+    lab = facade.Lab(home)
     if not corpus.is_file():
         raise UserError(f"There is no file {corpus}.", "Give a .jsonl or .jsonl.xz file with a “text” field per line.", code="no_file")
     values = {"task": "pretrain", "dataset": str(corpus.resolve()), **chosen(settings, "pretrain")}
@@ -185,17 +237,20 @@ def pretrain(
 
 
 @app.command()
-def demo(settings: Set = None, json: Json = False, home: Home = None) -> None:
-    """Train an adapter on a bundled data set and show answers before and after: about two minutes, no network."""
-    lab, out = Lab(home), Output(json)
-    out.say(demonstration.opening())
-    run = demonstration.start(lab, chosen(settings))
+def demo(model: Model = "", settings: Set = None, json: Json = False, home: Home = None) -> None:
+    """Train an adapter on a bundled data set and show answers before and after: a few minutes, no network."""
+    lab, out, model = facade.Lab(home), Output(json), model or demonstration.model()
+    if not lab.check_model(model).present:
+        _fetch(lab, model, out)
+    proposal = demonstration.propose(lab, model, chosen(settings))
+    out.say(demonstration.opening(proposal))
+    run = lab.start(proposal)
     view = follow(lab, run, out)
     succeed(view)
     report = lab.report(run)
     text = [
         terminal.answers(report["samples"], terminal.width()),
-        terminal.verdict(report),
+        terminal.verdict(report, view),
         f"Open it in the app: python launch.py, then choose {run}.",
     ]
     out.give(demonstration.result(report), "\n\n".join(text))
@@ -209,7 +264,7 @@ def open_app(
     home: Home = None,
 ) -> None:
     """Open the app in the browser; the same as python launch.py."""
-    place = Lab(home).home
+    place = facade.Lab(home).home
     command = [sys.executable, str(paths.CHECKOUT / "launch.py"), "--home", str(place)]
     if json:  # a script is told what opens the app before the app is there
         secret, link = secrets.token_urlsafe(32), running_link(place)
@@ -222,6 +277,7 @@ def open_app(
 
 
 run_commands.register(app)
+part_commands.register(app)
 
 
 def main(begin: Begin = _begin) -> int:

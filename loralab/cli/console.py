@@ -6,28 +6,47 @@ Invariants: results go to one stream and words about the work to the other; leav
 from __future__ import annotations
 
 import json
+import math
+import shlex
 import sys
+import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from loralab import lab as facade
 from loralab.cli.terminal import LiveLine, verdict
 from loralab.core.errors import RunFailed, UserError
-from loralab.core.events import RunView
-from loralab.core.records import Proposal
 from loralab.core.strict_json import plain
-from loralab.lab import Lab, parse_plan, tasks
+from loralab.core.words import count, listed
+
+if TYPE_CHECKING:
+    from loralab.core.events import RunView
+    from loralab.core.records import DatasetProfile, Example, Proposal
+    from loralab.lab import Lab, ReadingProgress, Watch
+
+    Begin = Callable[[Lab, dict[str, Any] | Proposal, "Output", bool], str]  # (lab, plan, where to speak, start anyway) -> run
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
 Home = Annotated[Path | None, typer.Option("--home", help="Workspace folder (default: LORALAB_HOME, or LoRALab in your home).")]
 Set = Annotated[list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="Fix a setting; may be given several times.")]
-Model = Annotated[str, typer.Option("--model", help="A name from `models`, a Hub id or a folder.")]
-Detach = Annotated[bool, typer.Option("--detach", help="Start it and come back at once; it goes on by itself.")]
+Model = Annotated[str, typer.Option("--model", help="A name from `models`, a Hub id or a folder. Left out: the starter.")]
+Detach = Annotated[bool, typer.Option("--detach", help="Start it and return at once; it goes on by itself.")]
 File = Annotated[str, typer.Argument(metavar="FILE", help="A file, folder or zip of examples, or a bundled data set's name.")]
-Role = Annotated[list[str] | None, typer.Option("--role", metavar="ROLE=COLUMN", help="Which column plays which role.")]
+Role = Annotated[
+    list[str] | None,
+    typer.Option("--role", metavar="ROLE=COLUMN", help="Which column plays which role. In a chat assistant=NAME says who answers."),
+]
+Sheet = Annotated[
+    list[str] | None,
+    typer.Option("--sheet", help="Which sheet of a workbook, or table of a document, is read; the largest where none is named."),
+]
+TakeGuess = Annotated[bool, typer.Option("--yes", help="Take a guess about the columns as it is.")]
+CELL, REASONS = 60, 6  # characters shown of a text, reasons of rows left out
 Run = Annotated[str, typer.Argument(metavar="RUN", help="A run's name, or “last”.")]
 RepeatedPlan = Annotated[Path | None, typer.Option("--plan", help="Repeat the plan of this plan.json; --set and FILE change it.")]
 
@@ -52,7 +71,7 @@ class Output:
         sys.stdout.flush()
 
 
-Begin = Callable[[Lab, dict[str, Any] | Proposal, Output, bool], str]  # (lab, plan, where to speak, start anyway) -> run
+READING_TOLD_S = 3.0  # between two lines about the reading of a large file
 
 
 def pairs(given: Sequence[str] | None, option: str = "--set") -> dict[str, str]:
@@ -69,7 +88,7 @@ def pairs(given: Sequence[str] | None, option: str = "--set") -> dict[str, str]:
 def chosen(given: Sequence[str] | None, task: str = "text") -> dict[str, Any]:
     """Settings fixed with --set, as their field's type. Raises UserError naming the setting and its bounds."""
     raw: dict[str, Any] = dict(pairs(given))
-    kind = tasks().get(raw.get("task", task))
+    kind = facade.tasks().get(raw.get("task", task))
     for name, value in raw.items():
         if kind is not None and name in kind.plan.model_fields and str(value).startswith(("{", "[")):
             try:
@@ -78,7 +97,7 @@ def chosen(given: Sequence[str] | None, task: str = "text") -> dict[str, Any]:
                 raise UserError(
                     f"The value of “{name}” is not JSON: {error}.", "Check the brackets and quotes.", code="bad_setting"
                 ) from error
-    plan = parse_plan({"task": task, **raw})
+    plan = facade.parse_plan({"task": task, **raw})
     return {name: getattr(plan, name) for name in raw}
 
 
@@ -100,7 +119,7 @@ def plan_file(path: Path) -> dict[str, Any]:
 def repeated(lab: Lab, plan: Path, settings: Sequence[str] | None, file: str = "") -> dict[str, Any]:
     """The settings of a plan file, with those that --set and another file of examples change."""
     written = plan_file(plan)
-    return written | chosen(settings, str(written.get("task", "text"))) | ({"dataset": source(lab, file)} if file else {})
+    return written | chosen(settings, str(written.get("task", "text"))) | ({"dataset": source(lab, file), "parts": ()} if file else {})
 
 
 def source(lab: Lab, name: str) -> str:
@@ -113,6 +132,25 @@ def source(lab: Lab, name: str) -> str:
     raise UserError(f"There is no file {name}.", f"Check the path, or take a bundled data set: {', '.join(known)}.", code="no_file")
 
 
+def watching(out: Output) -> Watch:
+    """Tells how far the reading of a large file is: a line now and then."""
+    told = -math.inf
+
+    def note(at: ReadingProgress) -> None:
+        nonlocal told
+        if time.monotonic() - told >= READING_TOLD_S and at.fraction < 1:
+            told = time.monotonic()
+            out.say(at.words)
+
+    return facade.Watch(note)
+
+
+def model_for(lab: Lab, file: str, model: str) -> str:
+    """The model a person named; left out, the one a bundled data set was proven with, else the starter."""
+    known = {entry.path: entry.model for entry in lab.samples()}
+    return model or known.get(source(lab, file), "starter")
+
+
 def _is_there(path: Path) -> bool:
     try:
         return path.expanduser().exists()
@@ -120,18 +158,81 @@ def _is_there(path: Path) -> bool:
         return False
 
 
-def propose_for(lab: Lab, file: str, model: str, changes: dict[str, Any], role: list[str] | None) -> Proposal:
-    """The plan proposed for a file, with the settings and columns a person fixed."""
-    roles = pairs(role, "--role") or changes.get("roles")
-    profile = lab.profile(source(lab, file), model=model, roles=roles or None, learn_from=changes.get("learn_from", "replies"))
+def propose_for(
+    lab: Lab, file: str, model: str, changes: dict[str, Any], role: list[str] | None, sheet: list[str] | None = None
+) -> Proposal:
+    """The plan proposed for a file, with the settings, columns and sheets a person fixed; which sheets are not read is said."""
+    model, roles = model_for(lab, file, model), pairs(role, "--role") or changes.get("roles")
+    reads: dict[str, Any] = {"roles": roles or None, "parts": sheet or changes.get("parts", ())}
+    reads |= {"learn_from": changes.get("learn_from", "replies"), "watch": watching(Output(as_json=False))}
+    profile = lab.profile(source(lab, file), model=model, **reads)
+    for line in (*told_parts(profile), *told_guess(profile), *told_left_out(profile)):
+        sys.stderr.write(line + "\n")
     return lab.propose(profile, model=model, **changes)
 
 
+def told_parts(profile: DatasetProfile) -> list[str]:
+    """The sheets or tables of a file, which of them are read, and what is to be known about these."""
+    told = [f"{part.name or profile.name}: {part.about}." for part in profile.parts if part.taken and part.about]
+    if all(part.taken for part in profile.parts):
+        return told
+    unread = [f"--sheet “{part.name}” ({count(part.rows, 'row')})" for part in profile.parts if not part.taken]
+    read = [f"“{part.name}” ({count(part.rows, 'row')})" for part in profile.parts if part.taken]
+    return [f"{profile.name} has several parts. Read: {listed(read)}. Not read: {listed(unread)}.", *told]
+
+
+def told_guess(profile: DatasetProfile) -> list[str]:
+    """That the columns are a guess, with what else they could be and what the first rows would then teach."""
+    if profile.certain:
+        return []
+    lines = ["Which column is what is a guess. It could be read so:"]
+    for place, choice in enumerate(profile.choices):
+        said = " ".join(f"--role {shlex.quote(f'{role}={column}')}" for role, column in choice.roles.items())
+        lines.append(f"  {place + 1}. {'(the guess) ' if not place else ''}{said}")
+        lines += [f"     row {example.row}: {_taught(example)}" for example in choice.examples]
+    return lines
+
+
+def _taught(example: Example) -> str:
+    """What an example teaches, on a line."""
+    parts = [message.said for message in example.messages if message.role in ("user", "assistant")] or [example.text]
+    return " → ".join(" ".join(part.split())[:CELL] for part in parts[-2:])
+
+
+def told_left_out(profile: DatasetProfile) -> list[str]:
+    """Rows that are not used, by their reason, so that the numbers add up."""
+    reasons = Counter(row.reason for row in profile.left_out)
+    lost = len(profile.left_out) + profile.more_left_out
+    lines = [f"Left out: {lost:,} of {count(profile.n_read, 'row')}."] if lost else []
+    for reason, rows in reasons.most_common(REASONS):
+        first = next(row for row in profile.left_out if row.reason == reason)
+        place = f"first in row {first.row:,}" if first.row else f"first: {first.source}"
+        lines.append(f"  {rows:,} × {reason} ({place})")
+    rest = lost - sum(rows for _, rows in reasons.most_common(REASONS))
+    return [*lines, f"  {rest:,} × other reasons"] if rest else lines
+
+
+def told_fields(profile: DatasetProfile) -> list[str]:
+    """What the file holds, used and not used."""
+    used = [f"{use.name} ({use.used_for}, {count(use.rows, 'row')})" for use in profile.fields if use.used_for]
+    unused = [f"{use.name} ({count(use.rows, 'row')})" for use in profile.fields if not use.used_for]
+    return [*([f"Used: {'; '.join(used)}."] if used else []), *([f"Not used: {'; '.join(unused)}."] if unused else [])]
+
+
+def confirmed(plan: dict[str, Any] | Proposal, *, yes: bool) -> None:
+    """Raise UserError where a plan rests on a guess about columns that nobody took as it is."""
+    values = plan if isinstance(plan, dict) else plan.plan
+    if values.get("guessed") and not yes:
+        what = "Which column is what is a guess, and nobody has confirmed it."
+        raise UserError(what, "Say it with --role, or take the guess as it is with --yes.", code="roles_unclear")
+
+
 def newest(lab: Lab, run: str, *, trained: bool = False) -> str:
-    """A run's name; “last” is the newest training run (with `trained`, the newest that made an adapter)."""
+    """A run's id, also from the name people gave it; “last” is the newest training run (with `trained`, that made an adapter)."""
     run, at, part = run.partition("@")
     if run != "last":
-        return run + at + part
+        called = next((str(row["id"]) for row in lab.runs() if row["kind"] == "train" and row["title"] == run), run)
+        return called + at + part
     for row in lab.runs():
         if row["kind"] == "train" and (not trained or lab.view(row["id"]).made("adapter")):
             return str(row["id"]) + at + part
@@ -157,6 +258,24 @@ def follow(lab: Lab, run: str, out: Output) -> RunView:
             return view
 
 
+def fetched(lab: Lab, name: str, config: str, split: str, columns: Sequence[str], out: Output, *, yes: bool) -> str:
+    """The file of a data set of the Hub, fetched once a person has seen its size and licence."""
+    found = lab.hub_dataset(name, config, split)
+    if len(found.configs) > 1 and not config:
+        todo = f"Name one with --config: {', '.join(found.configs[:20])}{' …' if len(found.configs) > 20 else ''}."
+        raise UserError(f"{name} has several configurations.", todo, code="no_such_part")
+    out.say(found.words)
+    if not yes and not typer.confirm("Download it?", err=True):
+        raise UserError("Nothing was downloaded.", "Answer y, or add --yes.", code="not_confirmed")
+    view = follow(lab, lab.fetch_dataset(found, columns), out)
+    succeed(view)
+    if view.ending is None or view.state != "finished":
+        raise UserError("The download was stopped.", "Give the same name again: it goes on where it was.", code="stopped")
+    file = str(view.ending.result["file"])
+    out.say(f"{view.ending.what} It lies at {file}; train on that file.".strip())
+    return file
+
+
 def succeed(view: RunView) -> None:
     """Raise RunFailed with the worker's own words when a run ended badly."""
     if view.state in ("failed", "killed") and view.ending is not None:
@@ -174,4 +293,4 @@ def conclude(lab: Lab, run: str, out: Output, *, detach: bool = False) -> None:
     if view.ending is not None and view.state in ("failed", "killed"):
         out.give(report, f"{view.ending.what} {view.ending.todo}".strip())
         raise typer.Exit(3)
-    out.give(report, verdict(report))
+    out.give(report, verdict(report, view))

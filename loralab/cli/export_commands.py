@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from loralab import lab as facade
 from loralab.cli import terminal
 from loralab.cli.console import Home, Json, Output, Run, follow, newest, source, succeed
-from loralab.core import parity
-from loralab.core.parity import Parity
-from loralab.lab import Lab
+
+if TYPE_CHECKING:
+    from loralab.core.parity import Parity
 
 WORDS = {
     "proven": "GREEN: it was opened in its own program and answers as what you trained.",
@@ -23,6 +24,7 @@ WORDS = {
 def register(app: typer.Typer) -> None:
     """Add these commands to the command line."""
     app.command()(export)
+    app.command()(verify)
     app.command("import")(bring_in)
 
 
@@ -40,7 +42,7 @@ def export(
     home: Home = None,
 ) -> None:
     """Make the file to take away, and tell whether it answers as what was trained (exit code 3 where it does not)."""
-    lab, out = Lab(home), Output(json)
+    lab, out = facade.Lab(home), Output(json)
     of = newest(lab, run, trained=True)
     work = lab.export(of, kind, variant, install=install)
     view = follow(lab, work, out)
@@ -48,11 +50,38 @@ def export(
     made = [artifact.path for artifact in view.artifacts if artifact.kind == "export"]
     told = view.ending.result if view.ending else {}
     given = {name: told[name] for name in ("installed", "not_installed") if told.get(name)}
+    from loralab.core import parity
+
     found = parity.read(Path(str(told["folder"]))) if told.get("folder") else None
     shown = found.model_dump(mode="json") if found else {}
     data = {"run": work, "of": of, "outcome": view.state, "files": made, "parity": shown} | given
     out.give(data, "\n".join([*made, *given.values(), *(card(found) if found else [])]))
     if found and found.outcome == "differs":  # a script must not take it for good
+        raise typer.Exit(3)
+
+
+def verify(
+    name: Annotated[str, typer.Argument(metavar="EXPORT", help="An export's id, its folder or file, or the run it was made of.")] = "last",
+    json: Json = False,
+    home: Home = None,
+) -> None:
+    """Check a finished export again: that no file was changed, then that it answers as what was trained (exit code 3 where not)."""
+    lab, out = facade.Lab(home), Output(json)
+    export = lab.export_named(newest(lab, name, trained=True) if name == "last" else name)
+    work = lab.check_export(export)
+    view = follow(lab, work, out)
+    succeed(view)
+    told = view.ending.result if view.ending else {}
+    from loralab.core import parity
+
+    found = parity.read(Path(str(told["folder"]))) if told.get("folder") else None
+    shown = found.model_dump(mode="json") if found else {}
+    place = str(told.get("folder") or "")
+    out.give(
+        {"run": work, "export": export, "outcome": view.state, "folder": place, "parity": shown},
+        "\n".join([place, *(card(found) if found else [])]),
+    )
+    if found is None or not found.proven:  # a script must not take it for good
         raise typer.Exit(3)
 
 
@@ -65,7 +94,7 @@ def card(found: Parity) -> list[str]:
     lines = ["", WORDS[found.outcome]]
     lines += [terminal.table(rows, ("check", "", "found", "bound"))] if rows else [found.words]
     lines += [f"Probably: {found.why}"] if found.why else []
-    return lines + ([found.todo] if found.todo else [])
+    return lines + [line for line in (found.todo, found.took) if line]
 
 
 def bring_in(
@@ -75,8 +104,8 @@ def bring_in(
     json: Json = False,
     home: Home = None,
 ) -> None:
-    """Bring in an adapter from elsewhere: ours, LLaMA-Factory's, Unsloth's or PEFT's. It is checked against its base."""
-    lab, out = Lab(home), Output(json)
+    """Import an adapter from elsewhere: ours, LLaMA-Factory's, Unsloth's or PEFT's. It is checked against its base."""
+    lab, out = facade.Lab(home), Output(json)
     run = lab.import_adapter(path, base=base, data=source(lab, data) if data else "")
     notes = [note.text for note in lab.view(run).notes if note.text][-4:]
     text = [f"It is here as {run}.", *notes, f"Talk to it: python -m loralab chat {run}"]

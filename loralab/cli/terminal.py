@@ -6,12 +6,15 @@ import math
 import shutil
 import textwrap
 import time
-from collections.abc import Sequence
-from typing import Any, TextIO
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, TextIO
 
-from loralab.core.events import Adjusted, RunView
-from loralab.core.words import duration, figure
-from loralab.lab import adjustment
+from loralab import lab as facade
+from loralab.core.words import can_you_use_it, count, did_it_learn, duration, figure
+
+if TYPE_CHECKING:
+    from loralab.core.events import RunView
+    from loralab.core.verdict import Verdict
 
 PLAIN_EVERY = 5.0  # seconds between two lines where the output is a file and a line cannot be written over
 BAR = 24
@@ -21,7 +24,8 @@ def line(view: RunView) -> str:
     """A run on one line: step and total, loss, speed, time left; before and after training, what it is doing."""
     if view.phase != "training" or not view.steps:
         words = view.phase or ("starting" if view.active else view.state)
-        return f"{words} {view.fraction:.0%}" if view.fraction is not None else words
+        left = f", {duration(view.seconds_left)} left" if view.seconds_left and not view.steps else ""
+        return f"{words} {view.fraction:.0%}{left}" if view.fraction is not None else words
     last = view.steps[-1]
     recent = view.steps[-10:]
     done = round(BAR * _share(view))
@@ -56,9 +60,11 @@ class LiveLine:
 
     def __call__(self, view: RunView) -> None:
         """Draw `view` where it differs from what is on the screen; what the worker says, notices and changes gets lines of its own."""
+        from loralab.core.events import Adjusted
+
         happened = sorted((*view.notes, *view.incidents, *view.adjustments), key=lambda event: event.time)
         for event in happened[self._told :]:
-            self._write(f"  {adjustment(event) if isinstance(event, Adjusted) else event.text}", keep=True)
+            self._write(f"  {facade.adjustment(event) if isinstance(event, Adjusted) else event.text}", keep=True)
         self._told = len(happened)
         text = line(view)
         due = self._over or view.phase != self._phase or time.monotonic() - self._when >= PLAIN_EVERY
@@ -119,14 +125,25 @@ def answers(samples: Sequence[dict[str, Any]], columns: int) -> str:
     return "\n\n".join(blocks)
 
 
-def verdict(report: dict[str, Any]) -> str:
+def verdict(report: dict[str, Any], view: RunView) -> str:
     """What came of a run, in a few lines."""
-    lines = [f"{report['run']}: {report['outcome']} after {report['steps']} updates in {duration(report['seconds'])}."]
+    made = count(report["steps"], "update")
+    lines = [f"{report['run']}: {report['outcome']} after {made} in {duration(report['seconds'])}."]
     if report["base_loss"] is not None and report["adapter_loss"] is not None:
         compared = f"{figure(report['base_loss'])} before, {figure(report['adapter_loss'])} after"
-        lines.append(f"Held-out loss on {report['n_heldout']} examples: {compared} (lower is better).")
-    if report["judgement"]["verdict"]:
+        lines.append(f"Held-out loss on {count(report['n_heldout'], 'example')}: {compared} (lower is better).")
+    if view.conclusion:
+        lines += two_answers(view.conclusion)
+    elif report["judgement"]["verdict"]:  # judged by an earlier version
         lines.append(f"{report['judgement']['verdict'].capitalize()}: {report['judgement']['words']}")
     if report["adapter"]:
         lines.append(f"Adapter: {report['adapter']}")
     return "\n".join(lines)
+
+
+def two_answers(found: Verdict) -> Iterator[str]:
+    """Did it learn, can you use it, and what got worse: a line each."""
+    yield f"Did it learn? {did_it_learn(found)}. {found.learned_words}"
+    yield f"Can you use it? {can_you_use_it(found)}. {found.usable_words}"
+    if found.but:
+        yield found.but

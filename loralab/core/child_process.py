@@ -20,6 +20,7 @@ from typing import Any, BinaryIO
 from loralab.core.child import ENVIRONMENT
 from loralab.core.errors import LabError
 from loralab.core.paths import CHECKOUT
+from loralab.core.words import count
 
 SECONDS = 1800.0  # after which a child that says nothing is ended
 _LENGTHS = struct.Struct("<QQ")  # bytes of JSON, bytes of payload
@@ -48,8 +49,8 @@ def _exactly(stream: BinaryIO, wanted: int) -> bytes:
 class Child:
     """`python -m MODULE ARGUMENTS`, which answers as `serve` does. Raises LabError when it does not start.
 
-    `name` says in words what works in it; `code` begins the codes of its errors: CODE_refused, CODE_crashed; `todo` is the way out.
-    `environment` goes over this process's own.
+    `name` says in words what works in it; `code` begins the codes of its errors: CODE_refused, CODE_crashed, CODE_late; `todo` is the
+    way out. `environment` goes over this process's own.
     """
 
     def __init__(self, module: str, *arguments: str, name: str, code: str, todo: str, environment: Mapping[str, str] | None = None) -> None:
@@ -104,7 +105,7 @@ class Child:
         status = self._process.wait()
         name, code, todo = self._words
         if self._late:
-            return LabError(f"{name} gave no answer within {self.seconds:g} seconds and was ended.", todo, code=f"{code}_crashed")
+            return LabError(f"{name} gave no answer within {count(self.seconds, 'second')} and was ended.", todo, code=f"{code}_late")
         self._log.seek(0)
         said = self._log.read().decode(errors="replace").strip().splitlines()
         last = said[-1][:300] if said else "it said nothing"

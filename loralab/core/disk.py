@@ -31,11 +31,9 @@ def told(error: OSError, place: Path) -> LabError:
         what = f"The disk that holds {place} is full."
         return Unavailable(what, "Free some space and go on; nothing that was saved is lost.", code="disk_full")
     if error.errno in REFUSED:
-        return Unavailable(
-            f"{place} cannot be written to.", "Choose another workspace folder (--home), or change its rights.", code="no_permission"
-        )
+        return Unavailable(f"{place} cannot be written to.", "Choose another workspace folder, or change its rights.", code="no_permission")
     what = f"{place} could not be written: {error.strerror or error}."
-    return Unavailable(what, "Check the disk, or choose another workspace folder (--home).", code="disk_error")
+    return Unavailable(what, "Check the disk, or choose another workspace folder.", code="disk_error")
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
     LabError(problem)        something a person can act on; its text is shown as it is
     ├── UserError            the person's input was not usable (CLI exit code 1)
+    │   └── Offered          it is usable in another way than it was meant, once the person agrees
     ├── RunFailed            a worker ended badly (CLI exit code 3)
     └── Unavailable          an optional part, a model or the network is missing
 
@@ -22,6 +23,7 @@ class Problem(BaseModel):
     what: str  # one sentence: what happened
     todo: str = ""  # one sentence: what to do next
     severity: str = "error"  # error (blocks) | warning | info
+    part: str = ""  # the optional part that would mend it (core/parts.py)
 
     def __str__(self) -> str:
         return f"{self.what} {self.todo}".strip()
@@ -30,13 +32,21 @@ class Problem(BaseModel):
 class LabError(Exception):
     """An error meant for people; `str(error)` is what they read."""
 
-    def __init__(self, what: str, todo: str = "", code: str = "lab_error") -> None:
-        self.problem = Problem(code=code, what=what, todo=todo)
+    def __init__(self, what: str, todo: str = "", code: str = "lab_error", part: str = "") -> None:
+        self.problem = Problem(code=code, what=what, todo=todo, part=part)
         super().__init__(str(self.problem))
 
 
 class UserError(LabError):
     """The input cannot be used as it is."""
+
+
+class Offered(UserError):
+    """The input cannot be used as it is, and could be with these roles (role -> column): `offer` says what that is, for a button."""
+
+    def __init__(self, what: str, todo: str, code: str, offer: str, roles: dict[str, str]) -> None:
+        super().__init__(what, todo, code=code)
+        self.offer, self.roles = offer, roles
 
 
 class RunFailed(LabError):
@@ -67,7 +77,12 @@ _SIGNS: tuple[tuple[str, str, str, str], ...] = (
     ),
     ("offline mode", "not_downloaded", "This model is not on this computer yet.", "Download it first, or use the starter model."),
     ("connectionerror", "no_network", "The network could not be reached.", "Check the connection, or use the bundled starter model."),
-    ("permission denied", "no_permission", "A file or folder may not be written.", "Choose another workspace folder with --home."),
+    (
+        "permission denied",
+        "no_permission",
+        "A file or folder may not be written.",
+        "Choose another workspace folder, or change its rights.",
+    ),
 )
 
 

@@ -13,9 +13,12 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError
 
 from loralab.core.facts import Facts
+from loralab.core.liked import Liked, heard
 from loralab.core.log import AppendLog, Unreadable
 from loralab.core.old_logs import modern
+from loralab.core.questions import AnswerAt, Question
 from loralab.core.records import Artifact, Provenance, Record, Sample, Score
+from loralab.core.verdict import Verdict
 
 Outcome = Literal["finished", "stopped", "failed", "killed"]
 NoteCode = Literal["", "ended_early", "rolled_back", "resumed", "waiting", "slept", "measured", "probed", "compared", "imported"]
@@ -50,6 +53,7 @@ class Noted(_Event):
     text: str
     phase: str = ""
     fraction: float | None = None  # of the phase, 0..1
+    seconds_left: float | None = None  # of the phase, where that can be said
     code: NoteCode = ""
     why: str = ""  # of an early end: the reason, in words
     rows: tuple[int, ...] = ()  # the examples it is about, by their place in the file
@@ -125,13 +129,29 @@ class Evaluated(_Event):
     scores: tuple[Score, ...] = ()
     verdict: str = ""  # of a final look: better | worse | no difference seen | cannot tell yet
     words: str = ""  # the same in one sentence
+    conclusion: Verdict | None = None  # of a final look; none in the logs of earlier versions
 
 
 class Previewed(_Event):
-    """Held-out prompts answered."""
+    """Held-out prompts answered: the same few again and again while it learns (then `share` says when), or those of the verdict."""
 
     type: Literal["previewed"] = "previewed"
     samples: tuple[Sample, ...]
+    share: float | None = None  # of the updates, 0..1
+
+
+class Heard(_Event):
+    """A person judged answers of a run that has ended. Only the newest counts."""
+
+    type: Literal["heard"] = "heard"
+    liked: tuple[Liked, ...]
+
+
+class Wondered(_Event):
+    """A person's own question to a run that has ended, answered before and after. Of the same question only the newest counts."""
+
+    type: Literal["wondered"] = "wondered"
+    sample: Sample
 
 
 class Saved(_Event):
@@ -172,7 +192,7 @@ class Ended(_Event):
 
 
 _Facts = Measured | Probed | Compared | Imported
-_Any = Queued | Started | Noted | _Facts | Stepped | Evaluated | Previewed | Saved | Incident | Adjusted | Ended
+_Any = Queued | Started | Noted | _Facts | Stepped | Evaluated | Previewed | Heard | Wondered | Saved | Incident | Adjusted | Ended
 _Present = Annotated[_Any, Field(discriminator="type")]
 Event = Annotated[_Present, BeforeValidator(modern)]  # also as earlier versions wrote it
 _EVENT: TypeAdapter[Event] = TypeAdapter(Event)
@@ -244,6 +264,9 @@ class RunView(Record):
     steps: tuple[Stepped, ...] = ()
     evaluations: tuple[Evaluated, ...] = ()
     samples: tuple[Sample, ...] = ()
+    questions: tuple[Question, ...] = ()  # the same few, as they were answered while it learned
+    liked: tuple[Liked, ...] = ()  # what a person thought of answers they judged blindly
+    own: tuple[Sample, ...] = ()  # a person's own questions, the newest first
     notes: tuple[Noted, ...] = ()
     incidents: tuple[Incident, ...] = ()
     adjustments: tuple[Adjusted, ...] = ()
@@ -258,6 +281,12 @@ class RunView(Record):
     def facts(self) -> Facts | None:
         """What the run learns from and with; None in the log of a version that did not tell, or of a damaged line."""
         return self.measured.facts if self.measured else None
+
+    @property
+    def conclusion(self) -> Verdict | None:
+        """Whether it learned and whether it can be used, with what a person found; None before it is judged, or of an earlier version."""
+        found = next((look.conclusion for look in reversed(self.evaluations) if look.split == "final"), None)
+        return heard(found, self.liked) if found else None
 
     @property
     def active(self) -> bool:
@@ -297,12 +326,14 @@ def _apply(event: Event, change: dict[str, Any], view: RunView) -> None:  # noqa
             if event.resumed:  # steps after the checkpoint were lost and will be done again
                 change["steps"] = [s for s in change["steps"] if s.step <= event.step]
                 change["evaluations"] = [e for e in change["evaluations"] if e.step <= event.step != 0 and e.split != "final"]
+                change |= {"liked": (), "own": ()}  # they were of what it had learned by then
                 change["step"] = event.step
             change["started"] = change.get("started", view.started) or event.time
             change["versions"] = event.versions
         case Noted():
             if event.phase:
                 change |= {"phase": event.phase, "fraction": event.fraction}
+                change["seconds_left"] = event.seconds_left or change.get("seconds_left", view.seconds_left)
             if event.text:
                 change["notes"].append(event)
         case Measured() | Probed() | Compared() | Imported():
@@ -318,7 +349,15 @@ def _apply(event: Event, change: dict[str, Any], view: RunView) -> None:  # noqa
             change["evaluations"] = [e for e in change["evaluations"] if (e.split, e.step) != (event.split, event.step)]
             change["evaluations"].append(event)
         case Previewed():
-            change["samples"] = tuple(event.samples)
+            if event.share is None:
+                change["samples"] = event.samples
+            else:
+                change["questions"] = _asked_again(change.get("questions", view.questions), event.samples, event.share)
+        case Heard():
+            change["liked"] = event.liked
+        case Wondered():
+            others = (one for one in change.get("own", view.own) if one.prompt != event.sample.prompt)
+            change["own"] = (event.sample, *others)
         case Saved():
             change["artifacts"].append(event.artifact)
         case Incident():
@@ -327,6 +366,16 @@ def _apply(event: Event, change: dict[str, Any], view: RunView) -> None:  # noqa
             change["adjustments"].append(event)
         case Ended():
             change |= {"state": event.outcome, "queued": False, "ending": event, "ended": event.time, "fraction": None, "seconds_left": 0.0}
+
+
+def _asked_again(before: tuple[Question, ...], samples: tuple[Sample, ...], share: float) -> tuple[Question, ...]:
+    """The questions with one answer more. What was answered later is of updates that were lost and are done again."""
+    asked = {question.prompt: question for question in before} if share else {}
+    for sample in samples:
+        earlier = asked[sample.prompt].answers if sample.prompt in asked else ()
+        answers = (*(answer for answer in earlier if answer.share < share), AnswerAt(share=share, text=sample.after))
+        asked[sample.prompt] = Question(prompt=sample.prompt, reference=sample.reference, answers=answers)
+    return tuple(asked.values())
 
 
 def _apply_fact(event: _Facts, change: dict[str, Any], view: RunView) -> None:

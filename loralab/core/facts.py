@@ -9,6 +9,8 @@ from pydantic import Field
 
 from loralab.core.records import Record
 
+MOSTLY_STRUCTURE = 0.5  # share of what is learned, from which on it is no language
+
 
 class Facts(Record):
     """What a run learns from and with. Counts are of examples; `rows` holds the first row numbers behind a count, by its name."""
@@ -45,6 +47,10 @@ class Facts(Record):
     room: int = 0  # bytes a run could take there when it began
     rows: dict[str, tuple[int, ...]] = Field(default_factory=dict)
     refused: int = 0  # conversations the model's chat template cannot render; known before a run only, which they stop
+    asked_otherwise: int = 0  # whose last answer is asked for with other words than it is learned after
+    template_added: tuple[str, ...] = ()  # what the model's template lacked and was given: system | beginning | end
+    structure: float = 0.0  # share of the learned tokens that are brackets, quotes, names of fields or ids
+    objects: int = 0  # training examples whose answer is an object or a list, written down as JSON
     rewritten: int = 0  # the template changes the answers, so that questions are learned, too
     unsaid: int = 0  # with words that the template leaves out
     unsaid_roles: tuple[str, ...] = ()  # whose words
@@ -68,6 +74,12 @@ class Facts(Record):
     foretold_pairs: int = 0  # in so many pairs; 0: not measured
     longest_share: float = 0.0  # of learned tokens, in the longest hundredth of the examples
     highest: int = 0  # highest token number in any example
+    guessed: bool = False  # which column plays which role is a guess that nobody confirmed
     looked: int = 0  # examples that were looked at, where a large file was only sampled before a run; 0: all
     split_marks: tuple[str, ...] = ()  # marks of the template that the tokenizer does not know as one token
     answer_share: float = 1.0  # of the letters of the training examples, in the answers
+
+
+def point_name(kind: str, run: str, step: int, *, failed: bool) -> str:
+    """What a point is called where it is to be forgotten alone."""
+    return f"{kind}:{run}:{step}:{'failed' if failed else 'fits'}"

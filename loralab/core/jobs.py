@@ -6,13 +6,17 @@ job.json as the first version wrote it (`options`, any keys) is read as the job 
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, Protocol, TypeVar
 
 from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError
 
 from loralab.core.events import Event
+from loralab.core.paths import last_part
 from loralab.core.records import Predicted, Provenance, Record
+
+TITLE_CHARACTERS = 80  # of a run's name
 
 
 class Retry(Record):
@@ -57,7 +61,18 @@ class Control(Record):
     how: Literal["shuffled_answers"] = "shuffled_answers"
 
 
-Origin = Annotated[Retry | Trial | AfterTrials | Control, Field(discriminator="kind")]
+class Improvement(Record):
+    """A training was begun to do better than one that ended: which, and what was changed for it."""
+
+    kind: Literal["improvement"] = "improvement"
+    of: str
+    rule: str
+    words: str
+    settings: dict[str, Any] = Field(default_factory=dict)
+    data: str = ""  # what was done with the examples
+
+
+Origin = Annotated[Retry | Trial | AfterTrials | Control | Improvement, Field(discriminator="kind")]
 
 
 class _Job(Record):
@@ -91,7 +106,14 @@ class TrainJob(_Job):
 
     @property
     def title(self) -> str:
-        return str(self.plan.get("title") or Path(str(self.plan.get("dataset", ""))).name)
+        """What people call it: the name it was given, or that of its examples."""
+        return str(self.plan.get("title") or data_title(str(self.plan.get("dataset") or "")))
+
+
+def data_title(dataset: str) -> str:
+    """The name of a file or folder of examples as a title: customer_messages.csv is “Customer messages”; what a fix added is left out."""
+    words = re.sub(r"[_\s]+|(?<=[^\W\d])-(?=[^\W\d])", " ", re.sub(r"-[a-z_]+-[0-9a-f]{8}$", "", Path(last_part(dataset)).stem)).strip()
+    return words[:1].upper() + words[1:TITLE_CHARACTERS]
 
 
 class EvaluateJob(_Work):
@@ -139,6 +161,19 @@ class ExportJob(_Work):
         return self.of
 
 
+class CheckExportJob(_Work):
+    """Check a finished export again: its checksums, then what it does against what was trained."""
+
+    kind: Literal["check_export"] = "check_export"
+    of: str
+    export: str  # id of the work that made it
+    model: str = ""
+
+    @property
+    def title(self) -> str:
+        return self.of
+
+
 class DownloadJob(_Work):
     """Fetch a model from the Hub, or one file of it."""
 
@@ -146,6 +181,23 @@ class DownloadJob(_Work):
     model: str
     folder: str
     file: str = ""
+
+    @property
+    def title(self) -> str:
+        return ""
+
+
+class FetchDatasetJob(_Work):
+    """Fetch a data set from the Hub into one file."""
+
+    kind: Literal["fetch_dataset"] = "fetch_dataset"
+    name: str
+    config: str
+    split: str  # empty: all, each row marked with its own
+    revision: str  # the commit that was looked at
+    columns: tuple[str, ...] = ()  # empty: all that can be read
+    folder: str
+    model: str = ""  # none
 
     @property
     def title(self) -> str:
@@ -216,10 +268,12 @@ _KINDS: dict[str, type[_Work]] = {
     "evaluate": EvaluateJob,
     "evaluate_export": EvaluateExportJob,
     "export": ExportJob,
+    "check_export": CheckExportJob,
     "download": DownloadJob,
+    "fetch_dataset": FetchDatasetJob,
     "serve": ServeJob,
 }
-_Any = TrainJob | EvaluateJob | EvaluateExportJob | ExportJob | DownloadJob | ServeJob
+_Any = TrainJob | EvaluateJob | EvaluateExportJob | ExportJob | CheckExportJob | DownloadJob | FetchDatasetJob | ServeJob
 Job = Annotated[Annotated[_Any, Field(discriminator="kind")], BeforeValidator(_migrated)]
 _JOB: TypeAdapter[Job] = TypeAdapter(Job)
 _Kind = TypeVar("_Kind", bound=_Job)
@@ -246,4 +300,10 @@ def is_control(job: Job, of: str = "") -> bool:
 
 def parse_job(raw: bytes) -> Job:
     """The job of a job.json. Raises ValidationError where it is none."""
-    return _JOB.validate_json(raw)
+    job = _JOB.validate_json(raw)
+    return job.model_copy(update={"plan": as_divided(job.plan)}) if isinstance(job, TrainJob) else job
+
+
+def as_divided(plan: dict[str, Any]) -> dict[str, Any]:
+    """A text plan that was written down before `heldout_by` was a setting, with what held then."""
+    return plan if "heldout_by" in plan or not {"heldout_share", "learn_from"} <= plan.keys() else plan | {"heldout_by": "question"}

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from loralab.core.events import Evaluated, Event, Previewed, Saved
 from loralab.core.paths import write_atomic
 from loralab.core.records import Artifact, Sample, Score
+from loralab.core.verdict import Verdict
 
 Note = Callable[[str, float | None], object]  # tells people what is being measured and how far it is, 0..1
 
@@ -40,6 +41,7 @@ class Judgement:
     tables: dict[str, Any] = field(default_factory=dict)
     samples: tuple[Sample, ...] = ()
     complete: bool = True
+    conclusion: Verdict | None = None
 
 
 def tell(found: Judgement, folder: Folder, step: int = 0, loss: float = math.nan) -> Path:
@@ -54,12 +56,14 @@ def tell(found: Judgement, folder: Folder, step: int = 0, loss: float = math.nan
             scores=found.scores,
             verdict=found.verdict,
             words=found.words,
+            conclusion=found.conclusion,
         )
     )
     folder.emit(Previewed(step=step, samples=found.samples))
     report = {
         "verdict": found.verdict,
         "words": found.words,
+        "conclusion": found.conclusion.model_dump() if found.conclusion else None,
         "complete": found.complete,
         "rows": found.rows,
         "tables": found.tables,

@@ -9,8 +9,10 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError
 
 from loralab.core.records import Record
+from loralab.core.words import count
 
 FILE = "parity.json"
+TITLE = "## Compared with what was trained"
 
 
 class Check(Record):
@@ -36,18 +38,26 @@ class Parity(Record):
     words: str = ""
     why: str = ""  # of a difference: probably
     todo: str = ""
+    part: str = ""  # of an export nobody could try: the optional part that can
     runtime: str = ""
     kind: str = ""  # of number in the file, by which the bounds go
     checks: tuple[Check, ...] = ()
+    seconds: float = 0.0  # that the comparison took
 
     @property
     def proven(self) -> bool:
         """Whether it does what was trained."""
         return self.outcome == "proven"
 
+    @property
+    def took(self) -> str:
+        """What the comparison cost, as a sentence; empty where nobody measured it."""
+        return f"The comparison took {count(max(1, round(self.seconds)), 'second')}." if self.seconds else ""
+
     def facts(self) -> dict[str, Any]:
         """The numbers in one flat table, as a run's result holds them."""
         found: dict[str, Any] = {"checked_with": self.runtime, "parity": self.outcome, "parity_words": self.words}
+        found |= {"proof_seconds": self.seconds} if self.seconds else {}
         for check in self.checks:
             found |= check.numbers
         return found | ({"unchecked": self.words} if self.outcome == "untried" else {})
@@ -58,8 +68,8 @@ class Parity(Record):
         for check in self.checks:
             mark = "told" if check.told_only else "same" if check.ok else "**differs**"
             table.append(f"| {check.name} | {mark} | {check.words} | {check.bound_words} |")
-        notes = [f"Probably: {self.why}" if self.why else "", self.todo]
-        return ("## Compared with what was trained", "", self.words, *filter(None, notes), "", *table, "")
+        notes = [f"Probably: {self.why}" if self.why else "", self.todo, self.took]
+        return (TITLE, "", self.words, *filter(None, notes), "", *table, "")
 
 
 def read(folder: Path) -> Parity | None:

@@ -1,7 +1,6 @@
 """Owns the nouns: values that cross a process, a disk, a form or a language model. All frozen; unknown fields are refused.
 
-Every setting of a run is listed once, as a field of a Plan, with default, bounds, unit and a sentence of help. The form, the
-validation, the plan file and the command line's `--set` are made from it.
+Every setting of a run is listed once, as a field of a Plan; form, validation, plan file and the command line's `--set` come from it.
 """
 
 from __future__ import annotations
@@ -9,31 +8,18 @@ from __future__ import annotations
 import math
 from typing import Any, Literal
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field
+from pydantic import AliasChoices, ConfigDict, Field
 
 from loralab.core.errors import Problem
+from loralab.core.said import Call as Call  # noqa: PLC0414 - everybody takes it from here
+from loralab.core.said import Message, Record
+from loralab.core.said import Role as Role  # noqa: PLC0414 - likewise
 
-Role = Literal["system", "user", "assistant"]
-Precision = Literal["fp32", "bf16", "fp16", "nf4"]
+Precision = Literal["fp32", "bf16", "fp16", "nf4", "fp4", "int8"]
+SQUEEZED = frozenset({"nf4", "fp4", "int8"})  # the base alone is kept so; what it is computed with is another setting
 Schedule = Literal["cosine", "linear", "constant", "wsd"]
 Recompute = Literal["none", "selective", "full"]
 Attention = Literal["sdpa", "eager"]
-
-
-class Record(BaseModel):
-    """A frozen value. NaN and Inf survive JSON, because divergence is the very thing worth recording."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants", protected_namespaces=())
-
-
-# ---- data ------------------------------------------------------------------------------------------------------------------
-
-
-class Message(Record):
-    """One turn of a conversation."""
-
-    role: Role
-    content: str
 
 
 class Region(Record):
@@ -53,18 +39,17 @@ class Target(Record):
 
 
 class Example(Record):
-    """One thing to learn from: a conversation, a stretch of plain text (then `messages` is empty), or media with what they show.
-
-    Files are named relative to what was opened.
-    """
+    """One thing to learn from: a conversation, a stretch of plain text (then `messages` is empty), or media with what they show."""
 
     row: int  # position in the file as a person counts it, from 1
-    source: str = ""  # file the row came from
+    source: str = ""  # file the row came from, relative to what was opened
     messages: tuple[Message, ...] = ()
     text: str = ""
     label: str | None = None  # the class, when the task is classification; it is also the last message
-    media: tuple[str, ...] = ()  # pictures, by their files
+    media: tuple[str, ...] = ()  # pictures, by their files; named like `source`
     target: Target | None = None
+    rejected: tuple[Message, ...] = ()  # of a preference: the conversation with the answer that was not chosen
+    held_out: bool = False  # the file says that it is there to test with
 
 
 class LeftOut(Record):
@@ -86,6 +71,34 @@ class Preview(Record):
     unit: str = "tokens"  # what costs are counted in
 
 
+class Part(Record):
+    """A part of a file that holds several: a sheet of a workbook, the text or a table of a document."""
+
+    name: str
+    rows: int
+    columns: tuple[str, ...] = ()
+    about: str = ""  # what the file's own program counts it in: “12 pages”
+    is_prose: bool = False  # passages that were cut from running text
+    taken: bool = True  # its rows are among the examples
+
+
+class FieldUse(Record):
+    """A column of a file, or a kind of thing within its turns, and what it is used for."""
+
+    name: str
+    used_for: str = ""  # in a few words; empty: not used
+    rows: int = 0  # that hold something in it
+    within: bool = False  # not a column: something that turns hold
+    telling: bool = False  # not used, and it holds words that somebody may miss
+
+
+class Choice(Record):
+    """One way in which the columns of a file could be meant, with what the first rows would then teach."""
+
+    roles: dict[str, str]
+    examples: tuple[Example, ...] = ()
+
+
 class DatasetProfile(Record):
     """What a file of examples holds, measured on all of it."""
 
@@ -95,18 +108,30 @@ class DatasetProfile(Record):
     shape: str  # messages | sharegpt | instruction | prompt_completion | question_answer | reasoning | label | text
     roles: dict[str, str] = Field(default_factory=dict)  # role -> column, as recognised or as the person said
     columns: tuple[str, ...] = ()
-    certain: bool = True  # False: the app asks for the roles before it trains
+    certain: bool = True  # False: the roles are a guess that nobody has confirmed; nothing trains on it unasked
+    choices: tuple[Choice, ...] = ()  # of a guess: the guess first, then what it could be instead
+    fields: tuple[FieldUse, ...] = ()  # columns in file order, then what turns hold
+    aside: str = ""  # what was done about rows that the file marks to test with, in words
+    speakers: tuple[str, ...] = ()  # names, where it is asked which of those who speak the model is to be (the role “assistant”)
     encoding: str = "utf-8"
+    parts: tuple[Part, ...] = ()  # of a file that holds several, or counts itself in pages
+    cells: tuple[tuple[str, ...], ...] = ()  # the first rows as they stand in the table, under `columns`; long ones are cut
+    examples: tuple[Example, ...] = ()  # the first few, as people read them
     n_read: int = Field(ge=0)
     n_kept: int = Field(ge=0)
     left_out: tuple[LeftOut, ...] = ()
+    more_left_out: int = 0  # of a large file, beside those listed
+    looked: int = 0  # examples of a large file that tokens and findings are of, evenly spread; 0: all
     n_train: int = 0
     n_heldout: int = 0
     n_duplicates: int = 0
     labels: dict[str, int] = Field(default_factory=dict)
+    words: dict[str, int] = Field(default_factory=dict)  # how long examples are for a person: p50, p90 and so on, as `tokens`
     tokens: dict[str, int] = Field(default_factory=dict)  # what examples cost: p50, p90, p95, p99, max, total, learned; in `unit`
     unit: str = "tokens"  # of `tokenizer`; pixels of pictures
     tokenizer: str = ""
+    language: str = ""  # ISO 639-1, of most answers; empty where it is not plain
+    need: Literal["", "sort", "note", "answer", "write", "chat"] = ""
     previews: tuple[Preview, ...] = ()
     findings: tuple[Problem, ...] = ()  # of the data doctor
 
@@ -206,7 +231,7 @@ class Plan(Record):
         ge=0,
     )
     precision: Precision = setting(
-        "fp32", "How exactly the numbers are kept: fp32 exact, bf16/fp16 half the memory, nf4 a quarter.", group="memory", label="Precision"
+        "fp32", "fp32 exact, bf16/fp16 half the memory, int8 a quarter, nf4/fp4 an eighth.", group="memory", label="Precision"
     )
     eval_every: int = setting(
         0,
@@ -297,7 +322,7 @@ class Footprint(Record):
 
 
 class Alternative(Record):
-    """Settings to fix beside a person's own so that a plan fits, and what that means in words."""
+    """Settings to fix beside a person's own for another plan (one that fits, a quick look), and what that means in words."""
 
     settings: dict[str, Any]
     words: str
@@ -311,6 +336,7 @@ class Proposal(Record):
     footprint: Footprint
     problems: tuple[Problem, ...] = ()
     alternatives: tuple[Alternative, ...] = ()  # where it does not fit, the nearest first
+    quick_look: Alternative | None = None  # so few updates that it is over in about a minute; None where the plan is as short
 
 
 class Provenance(Record):

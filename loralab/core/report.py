@@ -9,6 +9,9 @@ from typing import Any
 from loralab.core.events import Evaluated, RunView
 from loralab.core.records import Score
 from loralab.core.strict_json import plain
+from loralab.core.verdict import Verdict
+
+ANSWERS = ("learned", "learned_words", "usable", "usable_words", "but")
 
 
 def run_report(view: RunView, folder: Path) -> dict[str, Any]:
@@ -34,7 +37,14 @@ def run_report(view: RunView, folder: Path) -> dict[str, Any]:
         "judgement": judged(_last(view, "final")),
         "problem": _problem(view, folder),
     }
-    return plain(report)
+    return plain(report | answers(view.conclusion))
+
+
+def answers(found: Verdict | None) -> dict[str, Any]:
+    """The two answers as every report carries them at its top; null where the run was not judged, or by an earlier version."""
+    if found is None:
+        return dict.fromkeys(ANSWERS)
+    return found.model_dump(include=set(ANSWERS))
 
 
 def judged(final: Evaluated | None) -> dict[str, str]:

@@ -1,1 +1,5 @@
-"""Files of examples to Examples: readers, columns, shapes, the split, checks, and facts of what a run learns from."""
+"""Files of examples to Examples.
+
+A file goes top to bottom through this room: `loading` -> `readers` (with `formats`) -> `tables` (what columns mean; with
+`conversations`) -> `examples` -> `dataset` (the split) -> `profile` (with `checks` and `account`); `large` does it piece by piece.
+"""

@@ -11,26 +11,29 @@ import json
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from loralab.core.errors import UserError
 from loralab.core.paths import room, write_atomic
 from loralab.core.records import Example, Message, Record
+from loralab.core.words import count
 from loralab.datasets.answer_alignment import belonging, conversations
 from loralab.datasets.checks import answer, everything
 from loralab.datasets.checks.empty_answers import PLACEHOLDERS
 from loralab.datasets.checks.garbled import is_garbled
-from loralab.datasets.dataset import fingerprint
+from loralab.datasets.conversations.people import renaming
+from loralab.datasets.conversations.transcripts import turns
+from loralab.datasets.dataset import fingerprint, spread
+from loralab.datasets.formats.passages import passages
+from loralab.datasets.loading import hold, load_examples
 from loralab.datasets.near_duplicates import near_pairs
-from loralab.datasets.passages import passages
-from loralab.datasets.profile import load_examples
 from loralab.datasets.row_flags import MARKS, odd_scripts
-from loralab.datasets.transcripts import turns
 from loralab.models.tokenize import TextEncoder
 
 WHOLE = 1 << 30  # tokens: nothing is cut while it is measured
 ROOM = 0.85  # of the longest length: a passage may hold more tokens to a letter than its text
+SAMPLED = 20_000  # examples of an even sample
 BALANCE = 3  # times the second commonest answer: more of the commonest are left out
 
 Examples = Sequence[Example]
@@ -43,6 +46,8 @@ class Reading:
     max_length: int = 512
     learn_from: str = "replies"
     roles: dict[str, str] = field(default_factory=dict[str, str])
+    parts: tuple[str, ...] = ()
+    speakers: tuple[str, ...] = ()  # of a chat, as its file names them
 
 
 class DataFix(Record):
@@ -187,6 +192,17 @@ def balance(examples: Examples, _reading: Reading, _encoder: TextEncoder) -> lis
     return [e for place, e in enumerate(examples) if place in kept or answer(e).strip() != common]
 
 
+def pseudonymise(examples: Examples, reading: Reading, _encoder: TextEncoder) -> list[Example]:
+    """Other names in place of those of the people who speak."""
+    renamed = renaming(reading.speakers)
+    return [_changed(example, renamed) for example in examples]
+
+
+def sample(examples: Examples, _reading: Reading, _encoder: TextEncoder) -> list[Example]:
+    """Some of very many, evenly spread over the file, those to test with as often among them as among all."""
+    return [examples[place] for place in spread(len(examples), SAMPLED)]
+
+
 OPERATIONS: dict[str, Operation] = {
     "deduplicate": Operation("Remove the copies", deduplicate),
     "drop_near_copies": Operation("Remove examples that are nearly the same", drop_near_copies),
@@ -196,24 +212,28 @@ OPERATIONS: dict[str, Operation] = {
     "drop_contradicting": Operation("Keep one answer to each question", drop_contradicting),
     "drop_refused": Operation("Leave out conversations the model refuses", drop_refused),
     "drop_garbled": Operation("Leave out garbled letters", drop_garbled),
-    "drop_odd_script": Operation("Leave out answers in other letters", drop_odd_script),
+    "drop_odd_script": Operation("Leave out answers in a different script", drop_odd_script),
     "strip_marks": Operation("Remove marks of chat templates", strip_marks),
-    "restructure": Operation("Take conversations apart into questions and answers", restructure),
+    "restructure": Operation("Split conversations into questions and answers", restructure),
     "fold_system": Operation("Put system messages in front of the question", fold_system),
     "realign": Operation("Move the answers back", realign),
-    "balance": Operation("Leave out some of the commonest answer", balance),
+    "balance": Operation("Leave out some of the most common answer", balance),
+    "sample": Operation("Take an even sample", sample),
+    "pseudonymise": Operation("Write Person A, Person B and so on in place of names", pseudonymise),
 }
 
 
 # ---- doing it ------------------------------------------------------------------------------------------------------------------
 
 
-def apply(operation: str, source: Path, reading: Reading, model_folder: Path, home: Path) -> DataFix:
-    """Do it, into a new file in the workspace. Raises UserError where it would change nothing or leave nothing."""
+def apply(operation: str, source: Path, reading: Reading, model_folder: Path, home: Path, *, look_only: bool = False) -> DataFix:
+    """Do it, into a new file in the workspace; `look_only`: say what it would leave. Raises UserError where that is nothing, or all."""
     fixed, after = _applied(operation, source, reading, model_folder)
     if not fixed.concerned or not after:
         what = "There is nothing to change in these examples." if after else "Nothing would be left of these examples."
         raise UserError(what, "Choose another way.", code="no_data_change")
+    if look_only:
+        return fixed
     rows = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in _written(after, source, operation))
     name = f"{source.stem[:60]}-{operation}-{hashlib.sha256(rows.encode()).hexdigest()[:8]}.jsonl"
     path = room("datasets", home) / name
@@ -223,16 +243,19 @@ def apply(operation: str, source: Path, reading: Reading, model_folder: Path, ho
 
 def _applied(operation: str, source: Path, reading: Reading, model_folder: Path) -> tuple[DataFix, list[Example]]:
     if operation not in OPERATIONS:
-        raise UserError(f"Nobody but you can do this: “{operation}”.", f"There are: {', '.join(OPERATIONS)}.", code="no_data_operation")
-    examples, _ = load_examples(source, reading.roles or None)
-    after = OPERATIONS[operation].apply(examples, reading, TextEncoder(model_folder))
+        raise UserError(f"The app cannot do “{operation}” for you.", f"It can do: {', '.join(OPERATIONS)}.", code="no_data_operation")
+    examples, loaded = load_examples(source, reading.roles or None, reading.parts)
+    examples = examples if operation == "sample" else hold(examples)  # a sample is what a large file is made small with
+    after = OPERATIONS[operation].apply(examples, replace(reading, speakers=loaded.speakers), TextEncoder(model_folder))
     kept = set(after)
-    concerned = [example for example in examples if example not in kept]
-    words = f"{OPERATIONS[operation].words}: {len(concerned):,} of {len(examples):,} examples are concerned, {len(after):,} are left."
+    concerned = [] if operation == "sample" else [example for example in examples if example not in kept]
+    n_concerned = len(concerned) or len(examples) - len(after)
+    does, of = "leaves out" if operation == "sample" else "changes", count(len(examples), "example")
+    words = f"{OPERATIONS[operation].words}: this {does} {n_concerned:,} of {of} and leaves {len(after):,}."
     return DataFix(
         operation=operation,
         words=words,
-        concerned=len(concerned),
+        concerned=n_concerned,
         before=len(examples),
         after=len(after),
         rows=tuple(e.row for e in concerned[:20]),
@@ -240,14 +263,29 @@ def _applied(operation: str, source: Path, reading: Reading, model_folder: Path)
 
 
 def _written(examples: Examples, source: Path, operation: str) -> Iterator[dict[str, object]]:
-    """Rows as they are written: what is said, and where it came from."""
+    """Rows as they are written: what is said, all that a file can say beside it, and where it came from."""
+    paired, marked = any(e.rejected for e in examples), any(e.held_out for e in examples)
     for e in examples:
-        said = {"messages": [message.model_dump() for message in e.messages]} if e.messages else {"text": e.text}
-        if [message.role for message in e.messages] == ["user", "assistant"]:  # in columns that are read without guessing
+        said: dict[str, object] = {"messages": [_turn(message) for message in e.messages]} if e.messages else {"text": e.text}
+        plainly = not any(message.calls or message.tools for message in e.messages)
+        if paired:
+            said = {"chosen": [_turn(message) for message in e.messages], "rejected": [_turn(message) for message in e.rejected]}
+        elif [message.role for message in e.messages] == ["user", "assistant"] and plainly:  # in columns that are read without guessing
             said = {"question": e.messages[0].content, "answer": e.messages[1].content}
         if e.label is not None:
             said = {"text": e.messages[-2].content, "label": e.label}
+        if e.messages and e.messages[0].tools:
+            said["tools"] = json.loads(e.messages[0].tools)
+        if marked:
+            said["split"] = "test" if e.held_out else "train"
         yield {**said, "from_file": e.source or source.name, "from_row": e.row, "made_by": operation}
+
+
+def _turn(message: Message) -> dict[str, object]:
+    turn: dict[str, object] = {"role": message.role, "content": message.content}
+    if message.calls:
+        turn["tool_calls"] = [{"type": "function", "function": {"name": c.name, "arguments": c.arguments}} for c in message.calls]
+    return turn if message.learn else {**turn, "train": False}
 
 
 def _asked(example: Example) -> str:
@@ -255,7 +293,7 @@ def _asked(example: Example) -> str:
 
 
 def _changed(example: Example, change: Callable[[str], str]) -> Example:
-    messages = tuple(Message(role=m.role, content=change(m.content)) for m in example.messages)
+    messages = tuple(message.model_copy(update={"content": change(message.content)}) for message in example.messages)
     return example.model_copy(update={"messages": messages, "text": change(example.text)})
 
 

@@ -16,13 +16,17 @@ from loralab.datasets.answer_alignment import belonging
 from loralab.datasets.checks import answer, everything
 from loralab.datasets.checks.empty_answers import PLACEHOLDERS
 from loralab.datasets.checks.garbled import is_garbled
+from loralab.datasets.conversations.transcripts import turns
 from loralab.datasets.near_duplicates import near_pairs
 from loralab.datasets.predictability import foretold
-from loralab.datasets.transcripts import turns
+from loralab.datasets.signs import marked
 from loralab.models.tokenize import Encoded, TextEncoder
 
 SHOWN = 20  # row numbers kept of each finding
-ROW_MARKS = ("cut", "unended", "empty", "begun_twice", "rewritten", "unsaid", "marked", "garbled", "hollow", "written_down")
+ROW_MARKS = (
+    *("cut", "unended", "asked_otherwise", "empty", "begun_twice", "rewritten", "unsaid"),
+    *("marked", "garbled", "hollow", "written_down"),
+)
 # Marks of chat templates: in an example's own words they mean that it was made ready for another model before.
 MARKS = re.compile(r"<\|[a-z_]{2,30}\|>|<(?:start|end)_of_turn>|\[/?INST\]|<</?SYS>>|^### (?:Instruction|Response|Input):", re.MULTILINE)
 _SEEN = re.compile(r"<\|?[A-Za-z_]{2,30}\|?>|</?s>|\[/?INST\]")
@@ -43,10 +47,10 @@ _NAMES = tuple(_SCRIPTS)
 def of_row(encoder: TextEncoder, row: Encoded, example: Example) -> list[str]:
     """The names of ROW_MARKS that hold for one example."""
     found = ["cut"] if row.truncated else []
-    if example.messages and (
-        encoder.stop_ids.isdisjoint(row.ids) or not any(row.learned[at] for at, token in enumerate(row.ids) if token in encoder.stop_ids)
-    ):
+    if example.messages and _endless(encoder, row):
         found.append("unended")
+    if example.messages and _asked_otherwise(encoder, row, example):
+        found.append("asked_otherwise")
     said = answer(example).strip()
     if not said:
         found.append("empty")
@@ -67,6 +71,51 @@ def of_row(encoder: TextEncoder, row: Encoded, example: Example) -> list[str]:
     if not example.messages and turns(example.text):
         found.append("written_down")
     return found
+
+
+def _endless(encoder: TextEncoder, row: Encoded) -> bool:
+    """Whether an answer that is learned has no learned end: one anywhere in it where the template is known to put it behind each
+    answer, else its very last token.
+    """
+    spans: list[list[int]] = []
+    before = False
+    for token, learned in zip(row.ids, row.learned, strict=True):
+        if learned and not before:
+            spans.append([])
+        if learned:
+            spans[-1].append(token)
+        before = learned
+    stops = encoder.stop_ids
+    return not spans or any(stops.isdisjoint(span if encoder.chat.ends else _last(encoder, span)) for span in spans)
+
+
+def _last(encoder: TextEncoder, ids: list[int]) -> list[int]:
+    """The last token that is no blank."""
+    said = [i for i in ids if encoder.tokenizer.decode([i], skip_special_tokens=False).strip()]
+    return said[-1:]
+
+
+def _asked_otherwise(encoder: TextEncoder, row: Encoded, example: Example) -> bool:
+    """Whether the model will be asked for the last answer with other words than those it learns to answer after."""
+    last = max((at for at, message in enumerate(example.messages) if message.role == "assistant"), default=0)
+    begun = encoder.begun(example.messages[:last]) if last else None
+    read = "".join(text for text, _ in row.pieces)
+    return begun is not None and not read.startswith(begun) and not (row.truncated and begun.startswith(read))
+
+
+def learned_structure(encoder: TextEncoder, rows: Sequence[Encoded]) -> float:
+    """Share of the learned tokens, marks of the template and blanks aside, that are brackets, quotes, names of fields or ids."""
+    texts = ["".join(text for text, learned in row.pieces if learned) for row in rows]
+    language = structure = 0
+    marks = encoder.marks
+    for text, encoding in zip(texts, encoder.tokenizer.encode_batch(texts, add_special_tokens=False), strict=True):
+        kinds = marked(text)
+        for token, (start, end) in zip(encoding.ids, encoding.offsets, strict=True):
+            signs, letters = (kinds[start:end].count(kind) for kind in (1, 0))
+            if token not in marks and signs + letters:
+                structure += signs > letters
+                language += signs <= letters
+    return structure / max(1, structure + language)
 
 
 def unsaid(row: Encoded, example: Example) -> list[str]:
@@ -144,7 +193,7 @@ def of_tokenizer(encoder: TextEncoder) -> dict[str, Any]:
     except UserError:
         return {}
     split = dict.fromkeys(mark for mark in _SEEN.findall(written) if encoder.tokenizer.token_to_id(mark) is None)
-    return {"split_marks": tuple(split)}
+    return {"split_marks": tuple(split), "template_added": encoder.chat.added}
 
 
 def weight_of_long(rows: Sequence[Encoded]) -> float:

@@ -14,8 +14,9 @@ from loralab.core.errors import UserError
 from loralab.core.facts import Facts
 from loralab.core.records import Example
 from loralab.datasets import row_flags
-from loralab.datasets.dataset import fingerprint
+from loralab.datasets.dataset import fingerprint, spread
 from loralab.datasets.profile import content_id, quantiles, split
+from loralab.datasets.signs import LOOKED_AT, is_structured
 from loralab.models.model_folder import own_template, read_json, shape_of
 from loralab.models.tokenize import Encoded, TextEncoder
 
@@ -34,6 +35,7 @@ COUNTS = (
     "odd_script",
     "commonest",
     "same_question",
+    "objects",
 )
 
 
@@ -69,6 +71,7 @@ def of_examples(
         "n_heldout": len(heldout),
         "tokens": {**quantiles(lengths), "total": sum(lengths), "learned": learned} if lengths else {},
         "answers": len({_answer(example) for _, example in train}),
+        "objects": sum(is_structured(_answer(example)) for _, example in train),
         "plain": not any(example.messages for _, example in train),
         "answer_share": _answer_share([example for _, example in train]),
         "classes": len({example.label for _, example in train if example.label is not None}),
@@ -80,6 +83,7 @@ def of_examples(
         **{name: len(rows) for name, rows in marked.items()},
         **numbers,
         **row_flags.of_tokenizer(encoder),
+        "structure": _structure(encoder, train),
         "unsaid_roles": tuple(roles),
         "longest_share": row_flags.weight_of_long([row for row, _ in train]),
         "highest": max((max(row.ids) for row, _ in [*train, *heldout]), default=0),
@@ -112,6 +116,8 @@ class TokenPlan(Protocol):
     def heldout_share(self) -> float: ...
     @property
     def seed(self) -> int: ...
+    @property
+    def heldout_by(self) -> str: ...
 
 
 def of_plan(plan: TokenPlan, encoder: TextEncoder, examples: Sequence[Example], most: int = 0) -> Facts:
@@ -120,7 +126,7 @@ def of_plan(plan: TokenPlan, encoder: TextEncoder, examples: Sequence[Example], 
     parts: list[list[tuple[Encoded, Example]]] = []
     dropped: list[Example] = []
     refused: list[int] = []
-    for part in split(examples, plan.heldout_share, plan.seed):
+    for part in split(examples, plan.heldout_share, plan.seed, plan.heldout_by):
         encoded = _encoded(plan, encoder, part, refused)
         parts.append([(row, example) for row, example in encoded if any(row.learned[1:])])
         dropped += [example for row, example in encoded if not any(row.learned[1:])]
@@ -165,12 +171,18 @@ def _encoded(plan: TokenPlan, encoder: TextEncoder, part: Sequence[Example], ref
     return list(zip(encoder.many(usable, plan.max_length, plan.learn_from), usable, strict=True))
 
 
+def _structure(encoder: TextEncoder, train: Sequence[tuple[Encoded, Example]]) -> float:
+    """Of examples that are no sorting: a class is a name, whatever it is made of."""
+    rows = [row for row, example in train if example.label is None]
+    return round(row_flags.learned_structure(encoder, [rows[at] for at in spread(len(rows), LOOKED_AT)]), 2)
+
+
 def _question(example: Example) -> str:
-    return "\n".join(f"{message.role}: {message.content}" for message in example.messages[:-1])
+    return "\n".join(f"{message.role}: {message.said}" for message in example.messages[:-1])
 
 
 def _answer(example: Example) -> str:
-    return example.messages[-1].content if example.messages else example.text
+    return example.messages[-1].said if example.messages else example.text
 
 
 def _answer_share(examples: Sequence[Example]) -> float:

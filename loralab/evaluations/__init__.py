@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -18,7 +18,7 @@ from loralab.core import plugins
 from loralab.core.errors import LabError
 from loralab.core.judgement import Note
 from loralab.core.records import Example, Message, Plan, Score
-from loralab.evaluations.shared.answers import Answer, Answered, switched, write_both
+from loralab.evaluations.shared.answers import Answer, Answered, switched, write_all
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -26,10 +26,11 @@ if TYPE_CHECKING:
     from loralab.evaluations.shared.second_opinion import Opinion
     from loralab.models.tokenize import TextEncoder
 
-__all__ = ["Answer", "Answered", "Evaluation", "Judged", "Judging", "Measured", "answered", "evaluations", "switched"]
+__all__ = ["Answer", "Answered", "Evaluation", "Judged", "Judging", "Measured", "answered", "evaluations", "switched", "without"]
 
 APART = ("shared",)  # holds no measure
 ORDER = 0  # seed of the order in which answers are written
+FIRST, TOGETHER = 4, 32  # answers written at once: few at first, so that a stop soon finds some, then as many as can be sorted by length
 
 
 class Judged(Protocol):
@@ -48,6 +49,24 @@ class Judged(Protocol):
     def loss(self, batch: Any) -> tuple[Tensor, int]:
         """Summed loss and number of targets."""
         ...
+
+
+@dataclass(frozen=True)
+class _Without:
+    """A session of which some held-out examples are not judged."""
+
+    of: Judged
+    heldout_rows: list[Any]
+    heldout_examples: list[Example]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.of, name)
+
+
+def without(session: Judged, places: Container[int]) -> Any:
+    """The session without the held-out examples at these places."""
+    kept = [i for i in range(len(session.heldout_examples)) if i not in places]
+    return _Without(session, [session.heldout_rows[i] for i in kept], [session.heldout_examples[i] for i in kept])
 
 
 @dataclass
@@ -90,18 +109,24 @@ class Judging:
         """Both answers to as many held-out examples as are allowed; at least one, and what there is when it is stopped."""
         examples = self.session.heldout_examples
         order = np.random.default_rng(ORDER).permutation(len(examples))[: self.most_answers]
-        begun, written = time.monotonic(), []
+        begun, written = time.monotonic(), list[Answered]()
+
+        def over() -> bool:
+            return bool(written) and (self.stop() or time.monotonic() - begun > self.seconds)
+
         training = self.session.model.training
         self.session.model.eval()
         try:
-            for i in order:
-                self.cut_short = bool(written) and self.stop()
-                if self.cut_short or (written and time.monotonic() - begun > self.seconds):
-                    break
+            while len(written) < len(order) and not over():
                 self.note("writing answers", len(written) / len(order))
-                written.append(write_both(self.session, examples[int(i)]))
+                part = order[len(written) : len(written) + (TOGETHER if written else FIRST)]
+                found = write_all(self.session, [examples[int(i)] for i in part], over)
+                written += found
+                if len(found) < len(part):
+                    break
         finally:
             self.session.model.train(training)
+        self.cut_short = len(written) < len(order) and self.stop()
         return sorted(written, key=lambda pair: pair.example.row)
 
 

@@ -6,7 +6,7 @@ torch is imported inside the functions, because the app lists the formats too.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -41,10 +41,13 @@ class Trial:
     """How a finished export is tried in the program it is for, before it is called done.
 
     `open(source, folder, room, context)` loads it (a Runtime that reads `context` tokens; `room` is an empty folder to work in);
-    `kind` is the type of its numbers, by which the bounds go; `missing` says what is not installed here (None: nothing).
+    `inside(source, folder, trained)` looks into it without that program: a Check for its weights, settings and tokenizer each, while the
+    file's numbers take their place in `trained`; `kind` is the type of its numbers, by which the bounds go; `missing` says what is not
+    installed here (None: nothing).
     """
 
     open: Callable[[Source, Path, Path, int], Any]
+    inside: Callable[[Source, Path, Any], Iterable[Any]]
     kind: Callable[[Source], str]
     missing: Callable[[], Problem | None] = lambda: None
 
@@ -63,10 +66,12 @@ class Format:
     refuse: Callable[[Source], Problem | None]
     needs_bytes: Callable[[Source], int]
     export: Callable[[Source, Path, Note], dict[str, Any]]
+    size_bytes: Callable[[Source], int] | None = None  # about what is left of that afterwards; None: all of it
     zipped: bool = True
     variants: Mapping[str, str] = field(default_factory=dict)  # name -> words; the first is the usual one
     trial: Trial | None = None  # None: nothing here can load it, which the result then says
     hand_over: Callable[[Source, Path, Note], dict[str, Any]] | None = None  # give the finished folder to a program here, if asked for
+    program_here: Callable[[], bool] = lambda: False  # whether that program is on this computer
 
 
 def formats() -> dict[str, Format]:

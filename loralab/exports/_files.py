@@ -6,7 +6,9 @@ import json
 import os
 import shutil
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from loralab.core.digest import digest
 from loralab.exports import Source
@@ -24,6 +26,7 @@ TOKENIZER = (
     "merges.txt",
     "chat_template.jinja",
 )
+LOADED = (".safetensors", ".gguf", ".bin", ".pt", ".onnx", ".data", ".json", ".jinja", ".model", ".txt")  # what programs take from a folder
 STORED = (".safetensors", ".gguf", ".bin")  # numbers hardly shrink; packing them costs minutes
 SUMS = "SHA256SUMS"
 GENERATION = "generation_config.json"
@@ -31,7 +34,16 @@ MOMENT = (1980, 1, 1, 0, 0, 0)  # the same content gives the same zip
 
 
 def copy_tokenizer(source: Source, target: Path) -> None:
-    """Tokenizer and chat template: the adapter's own where it has them, otherwise the base's."""
+    """Tokenizer and chat template as training used them."""
+    _copied(source, target)
+    if not (target / "tokenizer.json").is_file():
+        return  # its base is gone, and only the adapter is kept
+    with TemporaryDirectory() as folder:
+        encoder_of(source, Path(folder)).keep_template(target)
+
+
+def _copied(source: Source, target: Path) -> None:
+    """The files of the tokenizer: the adapter's own where it has them, otherwise the base's."""
     for name in TOKENIZER:
         origin = next((folder / name for folder in (source.adapter, source.model) if (folder / name).is_file()), None)
         if origin:
@@ -48,17 +60,42 @@ def write_papers(source: Source, target: Path, *, merged: bool = False, loading:
 
 
 def seal(target: Path, *changed: str) -> None:
-    """Write SHA256SUMS of everything in the folder. Where it is there already, only what `changed` is read again."""
-    path = target / SUMS
-    known = {line[66:]: line[:64] for line in path.read_text("utf-8").splitlines()} if changed and path.is_file() else {}
+    """Write SHA256SUMS of everything in the folder. Where it is there already, only what `changed` is read again: all else stays as it was
+    when it was made, so that what somebody did to it since can be seen.
+    """
+    path, known = target / SUMS, sums_of(target) if changed else {}
+    if changed and not known:
+        return  # without the list nobody can say what was made
+    names = known.keys() | set(changed) if known else {file.name for file in target.iterdir() if file.is_file() and file != path}
     kept = {name: found for name, found in known.items() if name not in changed}
-    files = sorted(file for file in target.iterdir() if file.is_file() and file != path)
-    path.write_text("".join(f"{kept.get(file.name) or digest(file)}  {file.name}\n" for file in files), "utf-8")
+    there = sorted(name for name in names if name in kept or (target / name).is_file())
+    path.write_text("".join(f"{kept.get(name) or digest(target / name)}  {name}\n" for name in there), "utf-8")
+
+
+def sums_of(target: Path) -> dict[str, str]:
+    """What SHA256SUMS in a folder says: name -> checksum; empty where there is none."""
+    path = target / SUMS
+    lines = path.read_text("utf-8", errors="replace").splitlines() if path.is_file() else []
+    return {line[66:]: line[:64] for line in lines if len(line) > 66}
+
+
+def changes(target: Path, kept: Mapping[str, str]) -> list[str]:
+    """What is not as it was made, each as a part of a sentence. `kept`: checksums that were written down elsewhere, which win."""
+    known = sums_of(target) | dict(kept)
+    found = [] if (target / SUMS).is_file() else [f"its list of checksums ({SUMS}) is gone"]
+    for name, right in sorted(known.items()):
+        file = target / name
+        if not file.is_file():
+            found.append(f"{name} is gone")
+        elif digest(file) != right:
+            found.append(f"{name} was changed")
+    more = (file.name for file in sorted(target.iterdir()) if file.suffix in LOADED and file.name not in known)
+    return found + [f"{name} was put beside it" for name in more]
 
 
 def encoder_of(source: Source, folder: Path) -> TextEncoder:
     """The tokenizer and template that training used, copied to `folder`, where they must stay while it is used."""
-    copy_tokenizer(source, folder)
+    _copied(source, folder)
     if (source.model / GENERATION).is_file():
         shutil.copyfile(source.model / GENERATION, folder / GENERATION)
     return TextEncoder(folder)
@@ -95,8 +132,20 @@ def _write_zip(folder: Path, path: Path, top: str) -> None:
         os.fsync(file.fileno())
 
 
+def _open_to_all(folder: Path) -> None:
+    """Modes as any file of this user has: safetensors makes its own for the user alone, and a server could not read them."""
+    probe = folder / ".mode"
+    probe.touch()
+    mode = probe.stat().st_mode & 0o777
+    probe.unlink()
+    for file in folder.iterdir():
+        if file.is_file():
+            file.chmod(mode)
+
+
 def put_in_place(building: Path, folder: Path) -> None:
     """Rename a finished folder to its place; what stood there goes only when the new one is there."""
+    _open_to_all(building)
     old = folder.with_name(f".{folder.name}.old")
     shutil.rmtree(old, ignore_errors=True)
     if folder.exists():

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from loralab.core.events import Ended, Queued, Saved
-from loralab.core.report import judged, losses
+from loralab.core.report import answers, judged, losses
 from loralab.core.strict_json import plain
 from loralab.core.version import __version__
 from loralab.exports import Source
@@ -51,6 +51,7 @@ def summary(source: Source) -> str:
         "updates": source.view.step,
         "heldout": {"loss_before": before, "loss_after": after, "examples": rows},
         "verdict": judged(final),
+        **answers(source.view.conclusion),
     }
     return json.dumps(_without_places(plain(found), _places(source)), ensure_ascii=False)
 

@@ -1,7 +1,8 @@
 """Owns merging an adapter into its base straight from file to file: W + scale * B A in fp32, a tensor at a time.
 
 Invariant: at no time is more than one shard of the result in memory; a base that was trained over in 4 bit is read in the numbers it
-was published in. What this way does not know (DoRA, whole trained layers, biases, other names in the files) it leaves to PEFT.
+was published in. What this way does not know (DoRA, whole trained layers, embeddings, other names in the files) it leaves to PEFT. Where
+the base's output matrix is its embedding and the adapter changes one of them, the result has two.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from loralab.models.model_folder import header, read_json, weight_files
 
 SHARD = 2_000_000_000  # bytes in one file of the result
 PREFIX = "base_model.model."
-SIDEWAYS = frozenset({"gpt2", "openai-gpt"})  # families whose layers are stored [in, out]
+SIDEWAYS = frozenset({"gpt2", "openai-gpt"})  # families whose layers are stored [in, out]; an adapter's settings have no say in it
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,6 @@ def layers_of(source: Source) -> dict[str, Layer]:
     if lora.refused(settings) or any(not name.endswith((".lora_A.weight", ".lora_B.weight")) for name in found):
         return {}
     known = _tensors(weight_files(source.model))
-    sideways = bool(settings.get("fan_in_fan_out")) or config.get("model_type") in SIDEWAYS
     layers: dict[str, Layer] = {}
     for name in found:
         layer, mark, _ = name.rpartition(".lora_A")
@@ -50,12 +50,32 @@ def layers_of(source: Source) -> dict[str, Layer]:
             continue
         module = layer.removeprefix(PREFIX)
         weight = _place(f"{module}.weight", known)
+        sideways = config.get("model_type") in SIDEWAYS and module != "lm_head"
         out, inside = found[f"{layer}.lora_B.weight"][0], found[name][1]
         if not weight or known[weight] != ([inside, out] if sideways else [out, inside]):
             return {}
         layers[weight] = Layer(name, f"{layer}.lora_B.weight", lora.scale_of(module, settings), sideways)
     tied = config.get("tie_word_embeddings") and any("lm_head" in name for name in layers)
     return {} if tied else layers
+
+
+def joined(model: Any) -> Any:
+    """The adapter of a PEFT model merged into its base, in memory; an output matrix that was the embedding becomes one of its own."""
+    import torch
+
+    base: Any = model.get_base_model()
+    ends = (base.get_output_embeddings(), base.get_input_embeddings())
+    config = base.config.get_text_config()
+    apart = bool(config.tie_word_embeddings) and any(type(end).__module__.startswith("peft.") for end in ends)
+    if apart:
+        base.config.tie_word_embeddings = config.tie_word_embeddings = False
+        head = getattr(ends[0], "base_layer", None) or getattr(ends[0], "original_module", None) or ends[0]
+        head.weight = torch.nn.Parameter(head.weight.detach().clone(), requires_grad=False)
+    merged = model.merge_and_unload(safe_merge=True)
+    head, embedding = merged.get_output_embeddings(), merged.get_input_embeddings()
+    if apart and head.weight is embedding.weight:
+        head.weight = torch.nn.Parameter(head.weight.detach().clone(), requires_grad=False)
+    return merged
 
 
 def _place(name: str, known: Mapping[str, Any]) -> str:

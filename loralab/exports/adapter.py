@@ -14,6 +14,7 @@ from safetensors import safe_open
 from loralab.core.errors import Problem, UserError
 from loralab.exports import Format, Note, Source, Trial, _history
 from loralab.exports._files import copy_tokenizer, write_papers
+from loralab.exports.parity.folders import adapter_inside
 from loralab.models.adapter_file import copy_weights
 from loralab.runtimes.fresh import Folder, base_of
 
@@ -77,5 +78,5 @@ FORMAT = Format(
     refuse=refuse,
     needs_bytes=needs_bytes,
     export=export,
-    trial=Trial(open=_opened, kind=lambda source: "f32"),
+    trial=Trial(open=_opened, inside=adapter_inside, kind=lambda source: "f32"),
 )

@@ -12,8 +12,10 @@ from loralab.core.errors import Problem
 from loralab.exports import Format, Note, Source, Trial, gguf_model
 from loralab.exports._files import encoder_of, write_papers
 from loralab.exports.gguf import lora, proof, recipe, tokens, writer
+from loralab.exports.gguf.inside import adapter_inside
 from loralab.exports.gguf.lora import refused
-from loralab.models.model_folder import count_weights, read_json, weight_files
+from loralab.models.model_folder import count_weights, header, read_json, weight_files
+from loralab.reports.markdown import shielded
 from loralab.runtimes.llama.parent import LlamaCpp
 
 
@@ -22,13 +24,28 @@ def refuse(source: Source) -> Problem | None:
     problem = gguf_model.refuse(source)
     if problem:
         return problem
-    return refused(read_json(source.adapter / "adapter_config.json"))
+    return refused(read_json(source.adapter / "adapter_config.json")) or _beyond(source)
+
+
+def _beyond(source: Source) -> Problem | None:
+    """What the file holds and llama.cpp has no place for, though its settings are of the plain kind."""
+    names = header(source.adapter / "adapter_model.safetensors")
+    if any("lora_embedding" in name or ".lora_" not in name for name in names):
+        return lora.no("it changes the embedding, or holds whole layers")
+    if read_json(source.model / "config.json").get("tie_word_embeddings") and any("lm_head" in name for name in names):
+        return lora.no("it changes the output matrix, which in its base is the embedding, too")
+    return None
 
 
 def needs_bytes(source: Source) -> int:
     """The adapter, and for a while its base in sixteen bits to try it on."""
     adapter = 2 * sum(path.stat().st_size for path in source.adapter.glob("*.safetensors"))
     return adapter + 2 * count_weights(weight_files(source.model))[0] + gguf_model.TOKENIZER_BYTES
+
+
+def size_bytes(source: Source) -> int:
+    """The adapter alone."""
+    return sum(path.stat().st_size for path in source.adapter.glob("*.safetensors"))
 
 
 def export(source: Source, target: Path, note: Note) -> dict[str, Any]:
@@ -57,7 +74,7 @@ def _opened(source: Source, folder: Path, room: Path, context: int) -> Any:
 
 def _loading(source: Source, name: str) -> tuple[str, ...]:
     return (
-        f"It needs its base, {source.base.reference}, as a GGUF file:",
+        f"It needs its base, {shielded(source.base.reference)}, as a GGUF file:",
         "",
         "```sh",
         f"llama-cli -m base.gguf --lora {name}",
@@ -76,6 +93,7 @@ FORMAT = Format(
     refuse=refuse,
     needs_bytes=needs_bytes,
     export=export,
+    size_bytes=size_bytes,
     zipped=False,
-    trial=Trial(open=_opened, kind=lambda source: "f16", missing=gguf_model.missing),
+    trial=Trial(open=_opened, inside=adapter_inside, kind=lambda source: "f16", missing=gguf_model.missing),
 )

@@ -11,16 +11,19 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from loralab.core import parts
 from loralab.core.errors import LabError, Problem, Unavailable, UserError
 from loralab.exports import Format, Note, Source, Trial, merged
 from loralab.exports._files import encoder_of, write_papers
+from loralab.exports._merge import joined
 from loralab.exports.gguf import proof, recipe, tokens, writer
 from loralab.exports.gguf.families import refused
+from loralab.exports.gguf.inside import inside
 from loralab.exports.gguf.recipe import K_QUANTS, VARIANTS
 from loralab.exports.gguf.writer import Label
 from loralab.models.model_folder import count_weights, read_json, weight_files
 from loralab.runtimes.llama.child import QUANTIZER
-from loralab.runtimes.llama.parent import MISSING, Child, LlamaCpp, backend, packing_library
+from loralab.runtimes.llama.parent import Child, LlamaCpp, packing_library
 
 NAMES = {
     "q4_k_m": "Q4_K_M: small and nearly as good; what most people take",
@@ -52,6 +55,18 @@ def needs_bytes(source: Source) -> int:
     return int(weights * BITS[source.variant or "q4_k_m"] / 8 * 1.2) + TOKENIZER_BYTES
 
 
+def size_bytes(source: Source) -> int:
+    """The same without what is added to be sure, and with this model's own tokenizer."""
+    weights = count_weights(weight_files(source.model))[0]
+    return int(weights * BITS[source.variant or "q4_k_m"] / 8) + tokenizer_bytes(source)
+
+
+def tokenizer_bytes(source: Source) -> int:
+    """What a model's tokenizer takes: as its file, or the largest there are where it has another form."""
+    file = source.model / "tokenizer.json"
+    return file.stat().st_size if file.is_file() else TOKENIZER_BYTES
+
+
 def export(source: Source, target: Path, note: Note) -> dict[str, Any]:
     """Merge and write; the parity gate then loads the file in llama.cpp and compares."""
     variant = recipe.VARIANTS[source.variant or recipe.DEFAULT]
@@ -71,7 +86,7 @@ def _written(path: Path, source: Source, encoder: Any, variant: Any, note: Note)
         model = trained(source)
         vocabulary = proof.settled(tokens.read(encoder, model.config.vocab_size), encoder)
         note("merging")
-        model = model.merge_and_unload(safe_merge=True)
+        model = _writable(joined(model))
         note("writing the file")
         choices = writer.write(path, model, vocabulary, variant, label_of(source), note, foreign and foreign.pack)
     finally:
@@ -90,6 +105,11 @@ def trained(source: Source) -> Any:
     raw = read_json(source.model / "config.json")
     attention = "eager" if raw.get("attn_logit_softcapping") else "sdpa"
     model: Any = PeftModel.from_pretrained(load_base(source.model, "fp32", torch.device("cpu"), attention), str(source.adapter)).eval()
+    return _writable(model)
+
+
+def _writable(model: Any) -> Any:
+    """The same. Raises UserError where llama.cpp runs it otherwise: merging may have made two matrices of one."""
     problem = refused(model.config.to_dict())
     if problem:
         raise UserError(problem.what, problem.todo, code=problem.code)
@@ -125,10 +145,13 @@ def _foreign(variant: Any) -> _Packing | None:
         else:
             return found
     problem = _no_packing(variant.name)
-    raise Unavailable(problem.what, problem.todo, code=problem.code)
+    raise Unavailable(problem.what, problem.todo, code=problem.code, part=problem.part)
 
 
 def _no_packing(variant: str) -> Problem:
+    lost = parts.missing("llama_cpp", f"{variant.upper()} is packed by llama.cpp's own library, which is not installed here.")
+    if lost:
+        return lost
     what = (
         f"{variant.upper()} is packed by llama.cpp's own library, and the one on this computer does not offer that (on Windows none does)."
     )
@@ -143,11 +166,10 @@ def opened(source: Source, folder: Path, room: Path, context: int) -> Any:
 
 def missing() -> Problem | None:
     """What GGUF files are tried with, where it is not installed."""
-    what = "llama.cpp is not installed here, so the file was not tried."
-    return None if backend() else Problem(code="no_llama_cpp", what=what, todo=MISSING, severity="info")
+    return parts.missing("llama_cpp", "llama.cpp is not installed here, so the file was not tried out.")
 
 
-TRIAL = Trial(open=opened, kind=lambda source: source.variant or "q4_k_m", missing=missing)
+TRIAL = Trial(open=opened, inside=inside, kind=lambda source: source.variant or "q4_k_m", missing=missing)
 
 
 def file_name(source: Source) -> str:
@@ -181,6 +203,7 @@ FORMAT = Format(
     refuse=refuse,
     needs_bytes=needs_bytes,
     export=export,
+    size_bytes=size_bytes,
     zipped=False,
     variants=NAMES,
     trial=TRIAL,

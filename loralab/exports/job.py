@@ -14,25 +14,27 @@ from loralab.core.digest import digest
 from loralab.core.errors import LabError, UserError
 from loralab.core.events import Noted, Saved, fold, read
 from loralab.core.jobs import ExportJob
+from loralab.core.parity import FILE as PARITY
 from loralab.core.records import Artifact
 from loralab.exports import Format, Source, formats
-from loralab.exports._files import put_in_place, zip_folder
+from loralab.exports._files import put_in_place, sums_of, zip_folder
 from loralab.exports.parity.gate import named, prove
 from loralab.models import fingerprint
 from loralab.reports.card import origin_of
 from loralab.runs.run_folder import RunFolder, read_job
 
+TOLD = ("README.md", PARITY)  # what is said of an export, and written anew by every later check
 SPARE = 64 << 20  # bytes left free for everything else
 
 
-class _Stopped(Exception):
+class Stopped(Exception):
     """The person asked for a stop: the export ends between two phases."""
 
 
 def run(folder: RunFolder) -> dict[str, Any]:
     """Export the adapter of a run as the ExportJob says.
 
-    Returns format, variant, path (the zip or the folder), folder, bytes, sha256 and what the format measured.
+    Returns format, variant, path (the zip or the folder), folder, bytes, sha256, sums (by file) and what the format measured.
     """
     asked, known = folder.asked(ExportJob), formats()
     form = known.get(asked.format)
@@ -42,7 +44,7 @@ def run(folder: RunFolder) -> dict[str, Any]:
     source = replace(source, variant=_variant(form, asked.variant))
     problem = form.refuse(source)
     if problem:
-        raise LabError(problem.what, problem.todo, code=problem.code)
+        raise LabError(problem.what, problem.todo, code=problem.code, part=problem.part)
     home = folder.path.parent.parent
     place = home / "exports" / source.run
     place.mkdir(parents=True, exist_ok=True)
@@ -86,7 +88,7 @@ def _export(form: Format, source: Source, place: Path, folder: RunFolder) -> dic
 
     def note(phase: str) -> None:
         if folder.stop_asked:
-            raise _Stopped
+            raise Stopped
         folder.emit(Noted(text="", phase=phase))
 
     try:
@@ -98,7 +100,7 @@ def _export(form: Format, source: Source, place: Path, folder: RunFolder) -> dic
         put_in_place(building, target)
         if parity.proven:  # what an earlier try left under suspicion
             shutil.rmtree(place / named(parity, name, differs=True), ignore_errors=True)
-    except _Stopped:
+    except Stopped:
         return {"outcome": "stopped", "what": "Stopped as you asked; nothing was changed."}
     finally:
         shutil.rmtree(building, ignore_errors=True)
@@ -120,6 +122,7 @@ def _export(form: Format, source: Source, place: Path, folder: RunFolder) -> dic
         "folder": str(target),
         "bytes": artifact.bytes,
         "sha256": sums,
+        "sums": {name: found for name, found in sums_of(target).items() if name not in TOLD},
     }
     return result | facts | _handed_over(form, source, target, facts, folder)
 

@@ -52,10 +52,15 @@ def _guide(source: Source, file: str) -> tuple[str, ...]:
     )
 
 
+def _is_here() -> bool:
+    """Whether LM Studio has been started on this computer."""
+    return (Path.home() / MODELS).is_dir()
+
+
 def hand_over(source: Source, folder: Path, note: Note) -> dict[str, Any]:
     """Put the file where LM Studio looks. Raises Unavailable where LM Studio never ran here, UserError when the disk is too full."""
     models = Path.home() / MODELS
-    if not models.is_dir():
+    if not _is_here():
         what = "LM Studio was not found on this computer."
         raise Unavailable(what, "Get it from lmstudio.ai and start it once, then export again.", code="no_program")
     note("putting it into LM Studio's folder")
@@ -88,4 +93,5 @@ FORMAT = replace(
     words="A folder for LM Studio, and put where it looks if you like.",
     export=export,
     hand_over=hand_over,
+    program_here=_is_here,
 )

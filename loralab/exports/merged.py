@@ -16,8 +16,10 @@ import psutil
 from loralab.core.errors import Problem, UserError
 from loralab.exports import Format, Note, Source, Trial, adapter
 from loralab.exports._files import copy_tokenizer, encoder_of, write_ends, write_papers
-from loralab.exports._merge import PREFIX, SHARD, Layer, layers_of, write
+from loralab.exports._merge import PREFIX, SHARD, Layer, joined, layers_of, write
+from loralab.exports.parity.folders import merged_inside
 from loralab.models.model_folder import count_weights, header, weight_files
+from loralab.reports.markdown import word
 from loralab.runtimes.fresh import Folder
 
 EXACT_BELOW = 1_000_000_000  # parameters; smaller models are kept in fp32, larger ones in bf16, half the size
@@ -99,14 +101,14 @@ def _write(source: Source, layers: dict[str, Layer], target: Path, dtype: Any, p
         write(source, layers, target, dtype, note)
         return wanted
     note("merging")
-    merged = model.merge_and_unload(safe_merge=True).to(dtype)
+    merged = joined(model).to(dtype)
     note("writing the model")
     merged.save_pretrained(target, max_shard_size=SHARD)
     return wanted
 
 
 def _loading(source: Source) -> tuple[str, ...]:
-    name = f"{source.base.name}-{source.run}"
+    name = word(f"{source.base.name}-{source.run}")
     return (
         "In Python, with this folder as the current one:",
         "",
@@ -142,6 +144,10 @@ def _opened(source: Source, folder: Path, room: Path, context: int) -> Any:
     return Folder(folder)
 
 
+def _inside(source: Source, folder: Path, trained: Any) -> Any:
+    return merged_inside(source, folder, trained, kind_of(source))
+
+
 def kind_of(source: Source) -> str:
     """The type of the numbers in the result."""
     return "f32" if count_weights(weight_files(source.model))[0] < EXACT_BELOW else "bf16"
@@ -155,5 +161,5 @@ FORMAT = Format(
     needs_bytes=needs_bytes,
     export=export,
     zipped=False,
-    trial=Trial(open=_opened, kind=kind_of),
+    trial=Trial(open=_opened, inside=_inside, kind=kind_of),
 )

@@ -30,7 +30,7 @@ class Offer(Record):
     variant: str = ""
     label: str
     words: str
-    bytes: int = 0  # at most what is on the disk afterwards
+    bytes: int = 0  # about what is on the disk afterwards
     seconds: float = 0.0
     free: int = 0  # bytes on that disk
     zipped: bool = False
@@ -55,7 +55,7 @@ def _offer(form: Format, source: Source, variant: str, free: int) -> Offer:
         words=form.variants.get(variant, form.words),
         free=free,
         zipped=form.zipped,
-        hand_over=form.hand_over is not None,
+        hand_over=form.hand_over is not None and form.program_here(),
     )
     problem = form.refuse(source)
     if problem:
@@ -66,10 +66,9 @@ def _offer(form: Format, source: Source, variant: str, free: int) -> Offer:
     except (OSError, ValueError) as error:
         hurt = Problem(code="damaged", what=f"A file of the base model cannot be read: {error}.", todo="Download it again.")
         return offer.model_copy(update={"problem": hurt})
-    short = _full(needed, free)
-    return offer.model_copy(
-        update={"bytes": needed, "seconds": START + (CHECK + _pace(form.name, variant)) * weights / 1e9, "problem": short}
-    )
+    left = form.size_bytes(source) if form.size_bytes else needed
+    seconds = START + (CHECK + _pace(form.name, variant)) * weights / 1e9
+    return offer.model_copy(update={"bytes": left, "seconds": seconds, "problem": _full(needed, free)})
 
 
 def _pace(form: str, variant: str) -> float:

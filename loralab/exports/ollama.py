@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from loralab.core.errors import LabError, Unavailable
-from loralab.datasets.dataset import load_examples
+from loralab.datasets.loading import load_examples
 from loralab.exports import Note, Source, gguf_model
 from loralab.exports._files import write_papers
 from loralab.models.model_folder import read_json, shape_of
@@ -75,7 +75,7 @@ def system_prompt(source: Source) -> str:
     if not path.is_absolute() or not path.exists():
         return ""
     try:
-        examples, _ = load_examples(path, source.plan.get("roles"))
+        examples, _ = load_examples(path, source.plan.get("roles"), source.plan.get("parts") or ())
     except (LabError, OSError):
         return ""
     found = {next((m.content for m in example.messages if m.role == "system"), "") for example in examples}
@@ -99,7 +99,7 @@ def _guide(source: Source) -> tuple[str, ...]:
         "```",
         "",
         "The chat template and the tokenizer are inside the GGUF file; the Modelfile adds where answers end, the temperature",
-        "(0: the likeliest words, as it was tested; 0.7 gives more variety) and how much it reads at once.",
+        "(0: the most likely words, as it was tested; 0.7 gives more variety) and how much it reads at once.",
         f"To take it out of Ollama again: `ollama rm {name}`.",
     )
 
@@ -108,9 +108,14 @@ def _asked(name: str) -> str:
     return json.dumps({"model": name, "stream": False, "messages": [{"role": "user", "content": "What can you do?"}]})
 
 
+def _program() -> str:
+    """Where Ollama is, empty where it is not."""
+    return shutil.which("ollama") or ""
+
+
 def hand_over(source: Source, folder: Path, note: Note) -> dict[str, Any]:
     """`ollama create` under this model's name. Raises Unavailable where Ollama is not installed, LabError when it refuses."""
-    program = shutil.which("ollama")
+    program = _program()
     if not program:
         what = "Ollama was not found on this computer."
         raise Unavailable(what, "Get it from ollama.com, start it once, then export again.", code="no_program")
@@ -135,4 +140,5 @@ FORMAT = replace(
     words="A folder for Ollama: one file and its Modelfile, ready for “ollama create”.",
     export=export,
     hand_over=hand_over,
+    program_here=lambda: bool(_program()),
 )

@@ -18,13 +18,15 @@ import numpy as np
 from loralab.core.errors import LabError, Problem
 from loralab.exports import Format, Note, Source, Trial, formats, merged
 from loralab.exports._files import encoder_of, write_ends, write_papers
-from loralab.exports.gguf_model import TOKENIZER_BYTES
+from loralab.exports._merge import joined
+from loralab.exports.gguf_model import TOKENIZER_BYTES, tokenizer_bytes
 from loralab.exports.onnx import graph, guide, parts, smaller
+from loralab.exports.onnx.inside import inside
 from loralab.exports.onnx.loading import open_model
 from loralab.exports.parity.checks import BOUNDS
 from loralab.exports.parity.reference import log_softmax
 from loralab.machine.hardware import measure_machine
-from loralab.models.model_folder import count_weights, own_template, read_json, weight_files
+from loralab.models.model_folder import count_weights, read_json, weight_files
 from loralab.runtimes.onnx import STEPS, absent
 
 NAMES = {
@@ -35,6 +37,7 @@ NAMES = {
 }
 KIND = {"fp32": "f32", "fp16": "f16"}  # in the words of the proof, whose bounds go by them; the rest is judged by divergence
 DISK = {"fp32": 4.2, "fp16": 2.1, "int8": 5.5, "uint8": 5.5}  # bytes a weight; the eight-bit forms are made from fp32 on the disk
+LEFT = {"fp32": 4.1, "fp16": 2.1, "int8": 1.05, "uint8": 1.05}  # bytes a weight afterwards
 MEMORY = {"fp32": 9.0, "fp16": 9.0, "int8": 16.0, "uint8": 16.0}  # bytes a weight at the highest moment, over what torch itself takes
 LIBRARIES = 700 << 20
 
@@ -70,6 +73,11 @@ def needs_bytes(source: Source) -> int:
     return int(_weights(source) * DISK[source.variant or "int8"]) + TOKENIZER_BYTES
 
 
+def size_bytes(source: Source) -> int:
+    """What is left of that: the numbers in their form, the tokenizer's files."""
+    return int(_weights(source) * LEFT[source.variant or "int8"]) + tokenizer_bytes(source)
+
+
 def _weights(source: Source) -> int:
     return count_weights(weight_files(source.model))[0]
 
@@ -100,8 +108,7 @@ def _loading(source: Source) -> str:
 def _describe(target: Path, encoder: Any) -> None:
     """Say where an answer ends and how a conversation is written, in the files where programs look for it."""
     write_ends(target, encoder)
-    if not own_template(target):
-        (target / "chat_template.jinja").write_text(encoder.template_text, "utf-8")
+    encoder.keep_template(target)
 
 
 def _written(source: Source, target: Path, variant: str, note: Note) -> Any:
@@ -114,7 +121,7 @@ def _written(source: Source, target: Path, variant: str, note: Note) -> Any:
     model: Any = PeftModel.from_pretrained(load_base(source.model, "fp32", torch.device("cpu")), str(source.adapter)).eval()
     beyond = past_window(model)
     note("merging")
-    model = model.merge_and_unload(safe_merge=True)
+    model = joined(model)
     model = model.half() if variant == "fp16" else model
     model.config.save_pretrained(target)
     note("writing the graph")
@@ -170,7 +177,10 @@ FORMAT = Format(
     refuse=refuse,
     needs_bytes=needs_bytes,
     export=export,
+    size_bytes=size_bytes,
     zipped=False,
     variants=NAMES,
-    trial=Trial(open=_opened, kind=lambda source: KIND.get(source.variant or "int8", source.variant or "int8"), missing=absent),
+    trial=Trial(
+        open=_opened, inside=inside, kind=lambda source: KIND.get(source.variant or "int8", source.variant or "int8"), missing=absent
+    ),
 )

@@ -13,6 +13,7 @@ from typing import Any
 from loralab.core.errors import LabError
 from loralab.exports import Format, Note, Source, Trial, merged
 from loralab.exports._files import TOKENIZER, write_papers
+from loralab.exports.parity.folders import pt_inside
 from loralab.runtimes.fresh import Folder
 
 FILE = "model.pt"
@@ -84,6 +85,10 @@ def _opened(source: Source, folder: Path, room: Path, context: int) -> Any:
     return Folder(room)
 
 
+def _inside(source: Source, folder: Path, trained: Any) -> Any:
+    return pt_inside(source, folder, trained, merged.kind_of(source))
+
+
 FORMAT = Format(
     name="pt",
     label="One PyTorch file (.pt)",
@@ -92,5 +97,5 @@ FORMAT = Format(
     needs_bytes=needs_bytes,
     export=export,
     zipped=False,
-    trial=Trial(open=_opened, kind=merged.kind_of),
+    trial=Trial(open=_opened, inside=_inside, kind=merged.kind_of),
 )

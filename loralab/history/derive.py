@@ -20,10 +20,12 @@ RATE_CODES = frozenset({"diverged", "rolled_back", "non_finite"})
 CODES: dict[Kind, frozenset[str]] = {"memory": MEMORY_CODES, "rate": RATE_CODES}
 # Settings that want of memory or stability has been seen to depend on: what two points are compared by.
 SETTINGS = (
-    *("base_model", "engine", "precision", "rank", "alpha", "use_rslora", "use_dora", "targets", "optimizer", "attention"),
+    *("base_model", "engine", "precision", "rank", "alpha", "use_rslora", "targets", "optimizer", "attention"),
+    *("adapter", "use_dora", "lora_plus"),  # use_dora: as versions before wrote the kind of adapter
     *("token_budget", "micro_batch", "effective_batch", "max_length", "recompute", "offload", "learning_rate", "warmup"),
     *("schedule", "max_grad_norm", "weight_decay", "dropout"),
 )
+KILLED = (-9, 137, 9)  # exit codes that say no more than that something ended it
 OF_FACTS = ("architecture", "hidden", "layers", "room", "place")
 _PATH = re.compile(r"(?:(?<=[\s\"'“(=:])|^)(?:[A-Za-z]:[\\/]|[\\/]{1,2}|~[\\/])(?:[^\\/\s\"'”):]+[\\/])+")
 
@@ -31,7 +33,7 @@ _PATH = re.compile(r"(?:(?<=[\s\"'“(=:])|^)(?:[A-Za-z]:[\\/]|[\\/]{1,2}|~[\\/]
 def memory_of(job: TrainJob, view: RunView, report: dict[str, Any]) -> Memory:
     """What is remembered of a training that has ended. `report` is its run_report."""
     plan, ending, facts = job.plan, view.ending, view.facts
-    asked = {name: value for name, value in plain(plan).items() if name not in ("task", "title", "roles")}
+    asked = {name: value for name, value in plain(plan).items() if name not in ("task", "title", "roles", "parts", "guessed")}
     model, dataset = model_name(str(plan.get("base_model", ""))), last_part(str(plan.get("dataset", "")))
     asked |= {name: value for name, value in (("base_model", model), ("dataset", dataset)) if name in asked}
     now = plain(adjusted(plan, view.adjustments))
@@ -41,7 +43,7 @@ def memory_of(job: TrainJob, view: RunView, report: dict[str, Any]) -> Memory:
     final = next((look.loss for look in reversed(view.evaluations) if look.split == "final"), None)
     return Memory(
         run=view.run,
-        title=str(plan.get("title", ""))[:200],
+        title=job.title[:200],
         task=str(plan.get("task", ""))[:40],
         model=model[:300],
         dataset=dataset[:300],
@@ -66,6 +68,11 @@ def memory_of(job: TrainJob, view: RunView, report: dict[str, Any]) -> Memory:
         last_loss=_number(looks[-1] if looks else None),
         final_loss=_number(final),
         verdict=report["judgement"]["verdict"][:80],
+        learned=report["learned"] or "",
+        learned_words=bare(report["learned_words"] or ""),
+        usable=report["usable"] or "",
+        usable_words=bare(report["usable_words"] or ""),
+        but=bare(report["but"] or ""),
         moments=tuple(_moment(one, view.adjustments) for one in view.incidents[-MOST:]),
         actions=tuple(_guarded(view)),
         tried=_tried(job, view),
@@ -93,13 +100,22 @@ def bare(text: str) -> str:
 def _moment(incident: Incident, changes: tuple[Adjusted, ...]) -> Moment:
     data, rows = incident.data, incident.data.get("rows", ())
     return Moment(
-        code=incident.code[:80],
+        code=_code(incident)[:80],
         step=incident.step,
         text=bare(incident.text),
         changed=plain({change.setting: change.after for change in changes if change.time < incident.time}),
         tokens=int(_number(data.get("cost", data.get("tokens"))) or 0),
         rows=len(rows) if isinstance(rows, list | tuple) else 0,
     )
+
+
+def _code(incident: Incident) -> str:
+    """What an incident is remembered as. Older versions took every kill for want of memory: without a sign of it nothing is learned."""
+    if incident.code != "killed_for_memory":
+        return incident.code
+    data = incident.data
+    short = data.get("short", bool(data.get("oom_kills")) or data.get("exit_code") not in KILLED)
+    return incident.code if short else "killed"
 
 
 def _guarded(view: RunView) -> Iterator[Act]:

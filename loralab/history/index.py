@@ -11,15 +11,15 @@ import sqlite3
 from collections.abc import Generator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from typing import Any
-
-from sqlite_utils import Database
+from typing import TYPE_CHECKING, Any
 
 from loralab.core.errors import Unavailable, UserError
 from loralab.core.events import RunView
 from loralab.core.jobs import TrainJob
-from loralab.core.report import losses, run_report
+from loralab.core.report import ANSWERS, losses, run_report
+from loralab.core.words import told_short
 from loralab.history import upkeep
+from loralab.history.database import over
 from loralab.history.derive import memory_of
 from loralab.history.ledger import Ledger
 from loralab.history.measure import RunMeasurement, measure
@@ -27,11 +27,18 @@ from loralab.history.memories import Memories
 from loralab.history.record import Memory
 from loralab.history.tables import check, is_whole, prepare
 from loralab.runs import runs
+from loralab.runs.run_folder import TITLE_FILE
+
+if TYPE_CHECKING:
+    from sqlite_utils import Database
 
 IN_MEMORY = ":memory:"  # SQLite's name for a database without a file
 UNWRITABLE = ("readonly", "is full", "unable to open", "disk I/O", "locked")  # how SQLite says that the file is fine and the place is not
 AT_ONCE = 100  # runs read between two commits: another app waits no longer than that takes
-LISTED = ("id", "kind", "title", "task", "state", "model", "dataset", "base_loss", "adapter_loss", "started", "seconds", "steps")
+LISTED = (
+    *("id", "kind", "title", "task", "state", "model", "dataset", "base_loss", "adapter_loss", "started", "seconds", "steps"),
+    *(*ANSWERS, "told"),
+)
 
 
 class History:
@@ -45,7 +52,9 @@ class History:
         self._sound: tuple[int, ...] = ()  # stamp of the file when all of it was read and found sound
 
     def runs(self) -> list[dict[str, Any]]:
-        """Every run, newest first: id, kind, title, task, state, model, dataset, base_loss, adapter_loss, started, seconds, steps."""
+        """Every run, newest first: id, kind, title, task, state, model, dataset, base_loss, adapter_loss, started, seconds, steps,
+        the two answers (null where it was not judged) and `told`, both in a few words.
+        """
         with self._open() as db:
             rows = sorted(db.table("runs").rows, key=lambda row: (row["started"], row["id"]), reverse=True)
             return [{name: row[name] for name in LISTED} for row in rows]
@@ -93,7 +102,7 @@ class History:
         """Give memory.jsonl what only this index knows, before it goes; a damaged one is not believed. Raises Unavailable."""
         lessons = []
         with suppress(sqlite3.Error, ValueError, TypeError), closing(sqlite3.connect(self.path, timeout=30)) as connection:
-            if is_whole(db := Database(connection)):
+            if is_whole(db := over(connection)):
                 lessons = upkeep.lessons_of_gone(db, {*runs.list_runs(self.home), *self.ledger.forgotten()})
         if lessons:
             self.ledger.append(*lessons)
@@ -101,7 +110,7 @@ class History:
     def _refreshed(self, path: Path | str) -> Database:
         connection = sqlite3.connect(path, timeout=30)
         try:
-            db = Database(connection)
+            db = over(connection)
             if path != IN_MEMORY:
                 db.enable_wal()
             connection.execute("pragma secure_delete = on")  # what is forgotten leaves no bytes behind
@@ -158,10 +167,10 @@ class History:
         return {**row, "offset": offset, "worker": worker}, memory
 
     def _marks(self, run: str) -> tuple[int, int]:
-        """Size of the log and time of worker.json, taken before reading: what grows in between is read again next time."""
+        """Size of the log, and when its worker or its name last changed, taken before reading: what grows in between is read next time."""
         folder = self.home / "runs" / run
-        events, worker = folder / "events.jsonl", folder / "worker.json"
-        return events.stat().st_size if events.exists() else 0, worker.stat().st_mtime_ns if worker.exists() else 0
+        events, kept = folder / "events.jsonl", [path for path in (folder / "worker.json", folder / TITLE_FILE) if path.exists()]
+        return events.stat().st_size if events.exists() else 0, max((path.stat().st_mtime_ns for path in kept), default=0)
 
     def _row(self, run: str) -> tuple[dict[str, Any], Memory | None]:
         folder = self.home / "runs" / run
@@ -170,6 +179,7 @@ class History:
         report = run_report(view, folder)
         row: dict[str, Any] = {"id": run, "state": view.state, "base_loss": base, "adapter_loss": adapter, "steps": view.step}
         row |= {"started": view.started or (folder / "job.json").stat().st_mtime, "seconds": report["seconds"]}
+        row |= {name: report[name] for name in ANSWERS} | {"told": told_short(view.conclusion) if view.conclusion else ""}
         row |= {"tokens_per_second": _speed(view)} | RunMeasurement().model_dump()
         try:
             job = runs.job(self.home, run)
@@ -177,8 +187,7 @@ class History:
             unknown = dict.fromkeys(("task", "model", "dataset"), "")
             return row | unknown | {"kind": "train", "title": "This run's job.json cannot be read."}, None
         plan = job.plan
-        title = str(plan.get("title", "")) if isinstance(job, TrainJob) else job.title
-        row |= {"kind": job.kind, "task": str(plan.get("task", "")), "title": title}
+        row |= {"kind": job.kind, "task": str(plan.get("task", "")), "title": job.title}
         row |= {"model": str(plan.get("base_model", job.model)), "dataset": str(plan.get("dataset", ""))}
         if not isinstance(job, TrainJob):
             return row, None

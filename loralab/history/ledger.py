@@ -60,7 +60,14 @@ class Forgotten(Kept):
     run: str
 
 
-Entry = Annotated[Workspace | Lesson | Found | Advised | Forgotten, Field(discriminator="type")]
+class Unlearned(Kept):
+    """A single point that is not to be learned from, while the rest of its run is."""
+
+    type: Literal["unlearned"]
+    point: str
+
+
+Entry = Annotated[Workspace | Lesson | Found | Advised | Forgotten | Unlearned, Field(discriminator="type")]
 ENTRY: TypeAdapter[Entry] = TypeAdapter(Entry)
 
 
@@ -110,6 +117,12 @@ class Ledger:
             kept = [line for line in lines if not _is_about(line, gone)]
             self._log.replace([*name, *kept, *(Forgotten(type="forgotten", run=run) for run in sorted(gone))])
 
+    def forget_advice(self, advice: str) -> None:
+        """Take out every line about one advice."""
+        with self._writing():
+            lines = self._log.read()[0]
+            self._log.replace([line for line in lines if not (isinstance(line, Advised) and line.advice.id == advice)])
+
     def forget_everything(self, present: Iterable[str]) -> None:
         """Begin anew under a new name; `present` are the runs whose folders are there and must not be remembered again."""
         with self._writing():
@@ -139,7 +152,7 @@ class Ledger:
             with disk.writing(self.path), self._lock:
                 yield
         except Timeout as error:
-            what = "Another window of this app is writing to the memory and does not let go."
+            what = "Another window of this app is writing to the memory and is not done yet."
             raise Unavailable(what, "Close the other window, then try again.", code="memory_busy") from error
 
 
@@ -155,6 +168,8 @@ def _is_about(line: Entry | Unreadable, runs: set[str]) -> bool:
             return line.run in runs
         case Advised():
             return line.advice.run in runs
+        case Unlearned():
+            return any(f":{run}:" in line.point for run in runs)
         case Unreadable():
             return any(run.encode() in line.raw for run in runs)
         case _:

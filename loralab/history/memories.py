@@ -14,22 +14,29 @@ import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
-from typing import Any
-
-from sqlite_utils import Database
+from typing import TYPE_CHECKING, Any, get_args
 
 from loralab.core import disk
 from loralab.core.errors import UserError
 from loralab.core.strict_json import plain
 from loralab.history import travel
 from loralab.history.derive import bare
-from loralab.history.ledger import Advised, Found, Ledger, Lesson
+from loralab.history.ledger import Advised, Found, Ledger, Lesson, Unlearned
 from loralab.history.record import Act, Advice, Cause, Kind, Memory, Point
 from loralab.history.travel import Arrived
 from loralab.history.upkeep import FINDINGS, is_forgotten
 from loralab.runs import runs
 
-SEARCHED = frozenset({"title", "model", "dataset", "outcome", "code", "what", "verdict", "text", "words", "why"})  # fields of a memory
+if TYPE_CHECKING:
+    from sqlite_utils import Database
+
+SEARCHED = frozenset(
+    {"title", "model", "dataset", "outcome", "code", "what", "verdict", "learned_words", "usable_words", "text", "words", "why"}
+)  # fields of a memory
+
+
+KINDS: tuple[Kind, ...] = get_args(Kind)
+MOST_ADVICE = 10_000
 
 
 class Memories:
@@ -77,7 +84,9 @@ class Memories:
             rows = db.table("points").rows_where(
                 "kind = :kind and (:model = '' or model = :model)", {"kind": kind, "model": model}, order_by="time, rowid"
             )
-            return tuple(Point.model_validate_json(row["record"]) for row in rows)
+            found = [Point.model_validate_json(row["record"]) for row in rows]
+            gone = {row["point"] for row in db.table("unlearned").rows}
+            return tuple(point for point in found if point.name not in gone)
 
     def actions(self, n: int = 50) -> tuple[Act, ...]:
         """What was changed in another try of a run of this workspace, newest first, and what came of it."""
@@ -103,14 +112,17 @@ class Memories:
             self.ledger.append(Found(type="found", run=run, causes=causes))
 
     def note_advice(self, run: str, text: str, settings: dict[str, Any] | None = None, *, rule: str = "") -> str:
-        """Something a person was advised to do about a run (empty: about none); returns its id."""
-        given = Advice(id=secrets.token_hex(8), run=run, time=time.time(), words=bare(text), settings=settings or {}, rule=rule)
+        """Something a person was advised to do about a run (empty: about none); its id, that of the first time where it is said again."""
+        words = bare(text)
+        if known := next((one for one in self.advice(MOST_ADVICE) if (one.run, one.rule, one.words) == (run, rule, words)), None):
+            return known.id
+        given = Advice(id=secrets.token_hex(8), run=run, time=time.time(), words=words, settings=settings or {}, rule=rule)
         self._note(given)
         return given.id
 
     def note_taken(self, advice: str, *, taken: bool) -> None:
         """Whether an advice was taken. Raises UserError for one that is not known."""
-        known = next((one for one in self.advice(10_000) if one.id == advice), None)
+        known = next((one for one in self.advice(MOST_ADVICE) if one.id == advice), None)
         if known is None:
             raise UserError(f"There is no advice “{advice}”.", "It may have been forgotten.", code="no_advice")
         self._note(known.model_copy(update={"taken": taken}))
@@ -134,6 +146,15 @@ class Memories:
             db.conn.execute("vacuum")
             db.conn.execute("pragma wal_checkpoint(truncate)")
         return len(known)
+
+    def forget_line(self, line: str) -> None:
+        """Forget one line: a point, by its name, or an advice, by its id. Raises UserError where there is no such line."""
+        if any(point.name == line for kind in KINDS for point in self.points(kind)):
+            self.ledger.append(Unlearned(type="unlearned", point=line))
+        elif any(one.id == line for one in self.advice(MOST_ADVICE)):
+            self.ledger.forget_advice(line)
+        else:
+            raise UserError("That line is not remembered any more.", "Open the page again to see what is.", code="no_line")
 
     def export(self, path: Path) -> int:
         """Write all that is remembered into one .jsonl or .zip file; returns how many runs. It holds no example, answer or path."""

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from pydantic import ConfigDict, Field, ValidationInfo, field_validator
 
-from loralab.core.facts import Facts
+from loralab.core.facts import Facts, point_name
 from loralab.core.records import Record
 
 WORDS = 600  # characters of a sentence that is kept
@@ -104,7 +104,12 @@ class Memory(Kept):
     best_step: int = 0  # the look at which the held-out loss was lowest
     last_loss: float | None = None
     final_loss: float | None = None
-    verdict: str = Field(default="", max_length=80)
+    verdict: str = Field(default="", max_length=80)  # of the main measure
+    learned: str = Field(default="", max_length=20)  # the two answers, empty where the run was not judged, with their sentences
+    learned_words: str = Bounded
+    usable: str = Field(default="", max_length=20)
+    usable_words: str = Bounded
+    but: str = Bounded
     tried: Act | None = None  # where it was begun to repair another run: what was changed for it
     moments: tuple[Moment, ...] = Field(default=(), max_length=MOST)
     findings: tuple[Cause, ...] = Field(default=(), max_length=MOST)
@@ -152,10 +157,15 @@ class Point(Kept):
     place: str = ""  # which processor and card, with torch's version
     settings: dict[str, Any] = Field(default_factory=dict)  # those that memory or stability depends on
 
+    @property
+    def name(self) -> str:
+        """What it is called where it is to be forgotten alone."""
+        return point_name(self.kind, self.run, self.step, failed=not self.ok)
+
 
 def effective_rate(settings: dict[str, Any]) -> float:
     """Learning rate x alpha / rank (alpha / sqrt(rank) where rank-stabilised); without an adapter the learning rate itself."""
     rate, rank, alpha = settings.get("learning_rate", 0.0), settings.get("rank", 0), settings.get("alpha", 0.0)
     if not rank or not alpha:
         return float(rate)
-    return float(rate * alpha / (rank**0.5 if settings.get("use_rslora") else rank))
+    return float(rate * alpha / (rank**0.5 if settings.get("use_rslora") else rank) * settings.get("lora_plus", 1.0))

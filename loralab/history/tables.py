@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import sqlite3
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from sqlite_utils import Database
-
+from loralab.history.database import over
 from loralab.history.measure import RunMeasurement
 
-VERSION = 5  # of the tables; any other is made anew
+if TYPE_CHECKING:
+    from sqlite_utils import Database
+
+VERSION = 7  # of the tables; any other is made anew
 
 # What stands in a row of `runs`; a measurement's columns follow.
 RUN: dict[str, Any] = {
@@ -23,11 +25,17 @@ RUN: dict[str, Any] = {
     "dataset": str,
     "base_loss": float,
     "adapter_loss": float,
+    "learned": str,
+    "learned_words": str,
+    "usable": str,
+    "usable_words": str,
+    "but": str,
+    "told": str,  # the two answers in a few words
     "started": float,
     "seconds": float,
     "steps": int,
     "tokens_per_second": float,
-    "offset": int,  # size of its log and time of its worker.json, as they were read
+    "offset": int,  # size of its log, time of its worker.json or of its name, as they were read
     "worker": int,
 }
 MEMORY = {"workspace": str, "run": str, "source": str, "ended": float, "parent": str, "record": str}
@@ -68,6 +76,7 @@ def _create(db: Database) -> None:
     db.table("points").create_index(["kind", "model", "time"])
     db.table("told").create({"run": str, "id": str, "record": str}, pk=("run", "id"))  # lines of memory.jsonl: what was found, each advice
     db.table("forgotten").create({"run": str}, pk="run")
+    db.table("unlearned").create({"point": str}, pk="point")
     db.table("marks").create({"name": str, "value": str}, pk="name")
 
 
@@ -87,7 +96,7 @@ def _shape(db: Database) -> frozenset[tuple[str, str]]:
 @cache
 def _whole() -> frozenset[tuple[str, str]]:
     """The shape of an index made just now."""
-    db = Database(memory=True)
+    db = over(sqlite3.connect(":memory:"))
     try:
         prepare(db)
         return _shape(db)

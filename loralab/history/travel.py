@@ -19,7 +19,7 @@ from pydantic import ValidationError
 from loralab.core import paths
 from loralab.core.errors import UserError
 from loralab.core.records import Plan, Record
-from loralab.datasets import archives
+from loralab.datasets.formats import archives
 from loralab.history.ledger import ENTRY, Lesson
 from loralab.history.record import Kept, Memory
 from loralab.tasks import tasks

@@ -7,13 +7,15 @@ gone keeps its row until memory.jsonl has taken it over; every change stands in 
 from __future__ import annotations
 
 from collections.abc import Iterable
-
-from sqlite_utils import Database
+from typing import TYPE_CHECKING
 
 from loralab.core.errors import Unavailable
 from loralab.history.derive import points_of
-from loralab.history.ledger import Advised, Entry, Forgotten, Found, Ledger, Lesson
+from loralab.history.ledger import Advised, Entry, Forgotten, Found, Ledger, Lesson, Unlearned
 from loralab.history.record import Memory
+
+if TYPE_CHECKING:
+    from sqlite_utils import Database
 
 FINDINGS = "findings"  # id of what was found, among what was told about a run
 
@@ -61,7 +63,7 @@ def _begin_again(db: Database, forgotten: set[str]) -> None:
     for row in list(db.table("forgotten").rows):
         if row["run"] not in forgotten:
             db.conn.execute("update runs set offset = -1 where id = ?", [row["run"]])
-    for table in ("told", "forgotten"):
+    for table in ("told", "forgotten", "unlearned"):
         db.table(table).delete_where()
     for row in list(db.query("select workspace, run from memories where source <> 'run'")):
         _drop(db, row["run"], row["workspace"])
@@ -82,6 +84,8 @@ def _apply(db: Database, entry: Entry) -> None:
             db.table("told").upsert({"run": run, "id": FINDINGS, "record": entry.model_dump_json()}, pk=("run", "id"))
         case Advised(advice=advice):
             db.table("told").upsert({"run": advice.run, "id": advice.id, "record": entry.model_dump_json()}, pk=("run", "id"))
+        case Unlearned(point=point):
+            db.table("unlearned").upsert({"point": point}, pk="point")
         case Forgotten(run=run):
             db.table("forgotten").upsert({"run": run}, pk="run")
             for table in ("memories", "points", "told"):

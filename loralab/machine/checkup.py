@@ -1,4 +1,4 @@
-"""Owns what is said about a computer: what is here, what is fine, what is missing, and what to do about it. `python -m loralab doctor`
+"""Owns what is said about a computer: what is here, what is fine, what is missing, and what to do about it.
 
 Invariant: every finding that is not fine says what to do; what would be of no use on this computer is not asked for.
 """
@@ -10,14 +10,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
+from loralab.core.parts import Part
 from loralab.core.records import Record
 from loralab.machine.gpu import Gpu
-from loralab.machine.hardware import Machine, OptionalPart
+from loralab.machine.hardware import Machine
 
 GB = 1e9
 LITTLE_MEMORY, LITTLE_DISK = 2 * GB, 5 * GB  # the starter trains in half a gigabyte, a model of 0.5 B weights in fp32 in four
-NEEDS_CARD = frozenset({"bitsandbytes"})
-SAME_USE = {"llama-cpp-python": "xllamacpp"}  # the second comes with LoRALab wherever there is a build of it
 HOLDERS = 4  # named one by one
 
 
@@ -28,6 +27,7 @@ class Finding(Record):
     state: Literal["fine", "worth doing", "wrong"]
     what: str
     todo: str = ""
+    part: str = ""  # the optional part it is about
 
 
 def checkup(machine: Machine, starter: str, *, starter_ok: bool) -> tuple[Finding, ...]:
@@ -87,9 +87,7 @@ def _graphics(machine: Machine) -> Iterator[Finding]:
         yield Finding(name="Graphics", state="fine", what=f"The graphics cores of the {machine.apple_gpu}; they share the memory.")
     elif not machine.gpus:
         what = "No NVIDIA card and no Apple GPU was found: training runs on the processor, which is fine for small models."
-        seen = machine.has("nvidia-ml-py")
-        todo = "" if seen else "If there is an NVIDIA card, run: pip install nvidia-ml-py"
-        yield Finding(name="Graphics", state="fine" if seen else "worth doing", what=what, todo=todo)
+        yield Finding(name="Graphics", state="fine", what=what)
     for card in machine.gpus:
         yield _card(card, machine.torch_cuda)
         if card.holders:
@@ -99,7 +97,7 @@ def _graphics(machine: Machine) -> Iterator[Finding]:
 def _card(card: Gpu, torch_cuda: str) -> Finding:
     said = f"{card.name}, {card.free_bytes / GB:.1f} of {card.total_bytes / GB:.1f} GB free, driver {card.driver}."
     if not torch_cuda:
-        todo = "Delete the .venv folder and start launch.py again: it fetches the build for your card."
+        todo = "Delete LoRALab's folder .venv and start LoRALab again: it fetches the build for your card."
         return Finding(name="Graphics", state="wrong", what=f"{said} Not used: the installed torch is for the processor only.", todo=todo)
     if card.driver_cuda and _number(card.driver_cuda)[:1] < _number(torch_cuda)[:1]:
         what = f"{said} The driver knows CUDA up to {card.driver_cuda}; the installed torch was made for {torch_cuda}."
@@ -131,7 +129,7 @@ def _disk(machine: Machine) -> Finding:
     said = f"{machine.disk_free / GB:.0f} GB free where your workspace is."
     if machine.disk_free >= LITTLE_DISK:
         return Finding(name="Disk", state="fine", what=said)
-    todo = "Free some space, or choose another workspace with --home: a model is 0.3 to 16 GB."
+    todo = "Free some space, or move your workspace to another disk: a model is 0.3 to 16 GB."
     return Finding(name="Disk", state="worth doing", what=said, todo=todo)
 
 
@@ -140,23 +138,26 @@ def _software(machine: Machine) -> Finding:
     absent = [name for name in wanted if machine.versions[name] == "absent"]
     said = f"Python {machine.python}, " + ", ".join(f"{name} {machine.versions[name]}" for name in wanted)
     if absent:
-        return Finding(name="Software", state="wrong", what=f"{said}.", todo="Start launch.py: it installs what is missing.")
+        return Finding(
+            name="Software", state="wrong", what=f"{said}.", todo="Close LoRALab and start it again: it installs what is missing."
+        )
     return Finding(name="Software", state="fine", what=f"{said}.")
 
 
 def _optional(machine: Machine) -> Iterator[Finding]:
     for part in machine.optional:
         if part.present:
-            yield Finding(name=part.name, state="fine", what=f"Installed: {part.gives}.")
-        elif machine.versions.get(SAME_USE.get(part.name, ""), "absent") == "absent":
-            yield _absent(part, card=bool(machine.gpus))
+            yield Finding(name=part.title, state="fine", what=f"Installed: it {part.gives}.", part=part.name)
+        else:
+            yield _absent(part)
 
 
-def _absent(part: OptionalPart, *, card: bool) -> Finding:
-    if part.name in NEEDS_CARD and not card:
-        return Finding(name=part.name, state="fine", what=f"Not installed, and of no use without an NVIDIA card ({part.gives}).")
-    what, todo = f"Not installed. It gives: {part.gives}.", f"If you want {part.gives}: {part.get}"
-    return Finding(name=part.name, state="worth doing", what=what, todo=todo)
+def _absent(part: Part) -> Finding:
+    """A part that is not here is only asked for where it can be had."""
+    what = f"Not installed. It {part.gives}."
+    if part.obstacle:
+        return Finding(name=part.title, state="fine", what=f"{what} {part.obstacle}", part=part.name)
+    return Finding(name=part.title, state="worth doing", what=what, todo=part.todo, part=part.name)
 
 
 # ---- the letter ------------------------------------------------------------------------------------------------------------

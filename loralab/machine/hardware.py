@@ -22,28 +22,13 @@ from typing import Literal
 import psutil
 from pydantic import Field
 
+from loralab.core.parts import Part, parts
 from loralab.core.records import Record
 from loralab.machine.gpu import Gpu, apple_gpu, nvidia_cards
 from loralab.machine.speed import Speed, kept
 
-PACKAGES = ("torch", "transformers", "peft", "trl", "accelerate", "safetensors", "tokenizers", "huggingface-hub", "gradio", "xllamacpp")
-_OPTIONAL = (
-    ("bitsandbytes", "4-bit training (nf4): large models on a small graphics card", "pip install bitsandbytes"),
-    ("llama-cpp-python", "trying exported GGUF files without leaving LoRALab", "pip install llama-cpp-python"),
-    ("onnxruntime", "ONNX exports, with onnx and onnxscript", "pip install onnx onnxscript onnxruntime"),
-    ("trl", "the second training engine (engine = trl)", "pip install trl"),
-    ("nvidia-ml-py", "seeing an NVIDIA graphics card, its free memory and who holds the rest", "pip install nvidia-ml-py"),
-)
+PACKAGES = ("torch", "transformers", "peft", "trl", "accelerate", "safetensors", "tokenizers", "huggingface-hub", "gradio")
 _UNLIMITED = 1 << 60  # cgroup v1 writes a huge number for “no limit”
-
-
-class OptionalPart(Record):
-    """A part LoRALab works without."""
-
-    name: str
-    present: bool
-    gives: str
-    get: str
 
 
 class Machine(Record):
@@ -63,7 +48,7 @@ class Machine(Record):
     platform: str
     python: str
     versions: dict[str, str] = Field(default_factory=dict)  # of packages; “absent” where missing
-    optional: tuple[OptionalPart, ...] = ()
+    optional: tuple[Part, ...] = ()
     speed: Speed = Speed()
     words: str = ""
 
@@ -114,7 +99,7 @@ def measure_machine(home: Path) -> Machine:
         platform=_platform(),
         python=platform.python_version(),
         versions=_versions(),
-        optional=tuple(OptionalPart(name=n, present=_version(n) != "absent", gives=g, get=h) for n, g, h in _OPTIONAL),
+        optional=parts(),
         speed=kept(home, _fingerprint(cpu, cores, cards)),
     )
     return machine.model_copy(update={"words": _words(machine)})

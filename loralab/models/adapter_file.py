@@ -15,6 +15,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from loralab.core.events import Event
+from loralab.core.strict_json import load
 
 HISTORY = "history.json"
 FORM = 1  # of history.json; a newer one is not read
@@ -29,20 +30,43 @@ def by_pattern(patterns: Mapping[str, Any], module: str, usual: float) -> float:
 def copy_weights(source: Path, target: Path, about: str) -> None:
     """A safetensors file with `about` in its metadata; what follows its head is copied as it is."""
     with source.open("rb") as old, target.open("wb") as new:
-        head = json.loads(old.read(int.from_bytes(old.read(8), "little")))
+        head = load(old.read(int.from_bytes(old.read(8), "little")))
         head["__metadata__"] = {**head.get("__metadata__", {}), "format": "pt", KEY: about}
-        raw = json.dumps(head, separators=(",", ":"), ensure_ascii=False).encode()
-        raw += b" " * (-len(raw) % 8)  # tensors begin at a multiple of eight
-        new.write(len(raw).to_bytes(8, "little") + raw)
+        new.write(_head(head))
         shutil.copyfileobj(old, new, 1 << 20)
+
+
+def rename(weights: Path, names: Mapping[str, str]) -> None:
+    """Keep of a safetensors file the tensors in `names` (name -> new name), number for number; what is not named goes."""
+    writing = weights.with_name(f".{weights.name}.writing")
+    with weights.open("rb") as old, writing.open("wb") as new:
+        head = load(old.read(int.from_bytes(old.read(8), "little")))
+        start, kept, end = old.tell(), {"__metadata__": head.pop("__metadata__", {"format": "pt"})}, 0
+        chosen = sorted(names, key=lambda name: head[name]["data_offsets"])
+        for name in chosen:
+            begin, stop = head[name]["data_offsets"]
+            kept[names[name]] = head[name] | {"data_offsets": [end, end + stop - begin]}
+            end += stop - begin
+        new.write(_head(kept))
+        for name in chosen:
+            begin, stop = head[name]["data_offsets"]
+            old.seek(start + begin)
+            new.write(old.read(stop - begin))
+    writing.replace(weights)
+
+
+def _head(head: Mapping[str, Any]) -> bytes:
+    raw = json.dumps(head, separators=(",", ":"), ensure_ascii=False).encode()
+    raw += b" " * (-len(raw) % 8)  # tensors begin at a multiple of eight
+    return len(raw).to_bytes(8, "little") + raw
 
 
 def read_summary(weights: Path) -> dict[str, Any]:
     """What `copy_weights` put into a file; empty where there is nothing of ours."""
     with weights.open("rb") as file:
-        head = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+        head = load(file.read(int.from_bytes(file.read(8), "little")))
     try:
-        found = json.loads(head.get("__metadata__", {}).get(KEY, "{}"))
+        found = load(head.get("__metadata__", {}).get(KEY, "{}"))
     except ValueError:
         return {}
     return found if isinstance(found, dict) else {}

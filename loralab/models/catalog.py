@@ -6,6 +6,8 @@ Invariants: looking never downloads and never asks the network; clean-up removes
 from __future__ import annotations
 
 import difflib
+import hashlib
+import itertools
 import json
 import os
 import re
@@ -16,12 +18,12 @@ from pathlib import Path
 from loralab.core.errors import Problem, UserError
 from loralab.core.paths import DATA, STARTER, room
 from loralab.models import model_folder
-from loralab.models.model_check import ModelCheck, ModelEntry, absent, present
-from loralab.models.model_folder import template_for
+from loralab.models.model_check import ModelCheck, ModelEntry, absent, packed, present
+from loralab.models.model_folder import MARKER, template_for
 
 __all__ = ["Catalog", "ModelCheck", "ModelEntry", "catalogue", "close_names", "hub_entry", "template_for"]
 
-MARKER = ".lab-download.json"  # lies in every folder LoRALab downloaded: {"model", "bytes"}
+GGUF = b"GGUF"  # how such a file begins
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 
@@ -56,7 +58,9 @@ class Catalog:
         """Where a model lies or will lie. Raises UserError when the name can be neither a model nor a folder."""
         entry = hub_entry(name)
         if entry:
-            return self._entry_folder(entry)
+            return self._hub_folder(entry.hub_id) if "/" in name else self._entry_folder(entry)
+        if is_file(name):
+            return self._unfolded(Path(name).expanduser().resolve())
         local = Path(name).expanduser()
         if local.is_dir() and name.strip():
             return local.resolve()
@@ -86,9 +90,26 @@ class Catalog:
         except UserError as error:
             return ModelCheck(name=name, ok=False, folder=Path(name or "."), problems=(error.problem,), words=str(error))
         entry = self.entry(name)
+        if is_file(name) and not (folder / "config.json").is_file():
+            try:
+                return packed(name, folder, Path(name).expanduser().resolve())
+            except UserError as error:
+                return ModelCheck(name=name, ok=False, folder=folder, problems=(error.problem,), words=str(error))
         if not (folder / "config.json").is_file() and (entry or not folder.is_dir()):
             return absent(name, folder, entry, close_names(name))
         return present(name, folder, entry)
+
+    def take_file(self, file: Path) -> Path:
+        """Move a GGUF file that somebody dropped into the workspace; returns where it lies. Raises UserError for any other file."""
+        with file.open("rb") as opened:
+            begins = opened.read(len(GGUF))
+        if not is_file(file.name) or begins != GGUF:
+            what = f"{file.name} is not a model in one file: those end in .gguf and begin with that word."
+            raise UserError(what, "Drop such a file, or type the path of a model's folder above.", code="no_gguf")
+        places = (room("models", self.home) / f"{file.stem}{f'-{n}' if n > 1 else ''}.gguf" for n in itertools.count(1))
+        place = next(place for place in places if not place.exists())
+        shutil.move(file, place)
+        return place
 
     # ---- the cache -------------------------------------------------------------------------------------------------------
     def downloaded(self) -> dict[Path, int]:
@@ -130,16 +151,33 @@ class Catalog:
         folder = self._entry_folder(entry)
         if not (folder / "config.json").is_file():
             return entry
-        if entry.hub_id:
+        if entry.source != "bundled":
             return entry.model_copy(update={"present": True})
         shape = model_folder.shape_of(model_folder.read_json(folder / "config.json"))  # the starter may be replaced by a better one
         return entry.model_copy(update={"present": True, "parameters": shape.parameters, **shape.model_dump()})
 
+    def _unfolded(self, file: Path) -> Path:
+        """Where the folder made of a GGUF file lies or will lie. Raises UserError where there is no such file."""
+        if not file.is_file():
+            raise UserError(f"There is no file {file}.", "Check the path.", code="no_file")
+        about = file.stat()
+        mark = hashlib.sha256(f"{file} {about.st_size} {about.st_mtime_ns}".encode()).hexdigest()[:8]
+        return self.home / "models" / f"{file.stem}-{mark}"
+
     def _entry_folder(self, entry: ModelEntry) -> Path:
-        return self._hub_folder(entry.hub_id) if entry.hub_id else STARTER
+        """Of a model that comes as a package, the Hub's unsqueezed copy is taken where that is here."""
+        if entry.source == "bundled":
+            return STARTER
+        original = self._hub_folder(entry.hub_id)
+        return self.home / "models" / entry.name if entry.package and not (original / "config.json").is_file() else original
 
     def _hub_folder(self, hub_id: str) -> Path:
         return self.home / "models" / hub_id.replace("/", "--")
+
+
+def is_file(name: str) -> bool:
+    """Whether a name means a GGUF file on this computer."""
+    return name.strip().lower().endswith(".gguf")
 
 
 def _looks_local(name: str) -> bool:

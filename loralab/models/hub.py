@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import fnmatch
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from loralab.core.errors import LabError, Problem, Unavailable, UserError
 from loralab.core.records import Record
@@ -17,6 +17,11 @@ from loralab.models.model_check import ModelCheck, gated_steps
 from loralab.models.model_folder import obstacles, shape_of
 
 T = TypeVar("T")
+Repo = Literal["model", "dataset"]
+_SPOKEN: dict[Repo, tuple[str, str]] = {
+    "model": ("model", "use the bundled starter model"),
+    "dataset": ("data set", "choose a file of yours"),
+}
 _SMALL = ("*.json", "*.jinja", "tokenizer.model", "merges.txt", "vocab.txt", "LICENSE*")
 _NOT_SMALL = ("*optimizer*", "training_args*", "trainer_state*", "onnx*", "flax*", "tf_*")
 _NETWORK = {
@@ -32,7 +37,7 @@ _NETWORK = {
 
 
 class HubFile(Record):
-    """A file of a model on the Hub, at its top level. Bytes."""
+    """A file on the Hub. Bytes."""
 
     name: str
     bytes: int
@@ -122,7 +127,7 @@ def _any(name: str, patterns: tuple[str, ...]) -> bool:
 
 def check_on_hub(check: ModelCheck) -> ModelCheck:
     """A check of a model that is not here, made complete with what the Hub says. Models that are here come back as they are."""
-    if check.present or (check.entry and not check.entry.hub_id) or any(p.code in ("unknown_model", "no_folder") for p in check.problems):
+    if check.present or (check.entry and not _asks_hub(check)) or any(p.code in ("unknown_model", "no_folder") for p in check.problems):
         return check
     try:
         found = look_up(check.name)
@@ -137,29 +142,40 @@ def check_on_hub(check: ModelCheck) -> ModelCheck:
     return check.model_copy(update=change | {"parameters": found.parameters or check.parameters})
 
 
-def asked(name: str, question: Callable[[], T]) -> T:
+def _asks_hub(check: ModelCheck) -> bool:
+    """Whether a catalogue model is the Hub's to tell about: not what is bundled or comes as a package, unless asked for by its Hub id."""
+    return check.entry is not None and (check.entry.source == "hub" or "/" in check.name)
+
+
+def asked(name: str, question: Callable[[], T], repo: Repo = "model") -> T:
     """The Hub's answer, or its refusal in plain words."""
     from huggingface_hub import errors
 
+    kind, instead = _SPOKEN[repo]
+    page = f"datasets/{name}" if repo == "dataset" else name
     try:
         return question()
     except errors.GatedRepoError as error:
-        raise Unavailable(f"The owner of {name} lets people in who accept the terms.", gated_steps(name), code="gated_model") from error
+        raise Unavailable(f"The owner of {name} lets people in who accept the terms.", gated_steps(page), code="gated_model") from error
     except errors.RepositoryNotFoundError as error:
-        close = close_names(name)
-        todo = f"Did you mean {' or '.join(close)}?" if close else "Check the spelling; a private model needs “hf auth login” first."
-        raise UserError(f"The Hub has no model {name}.", todo, code="unknown_model") from error
+        close = close_names(name) if repo == "model" else []
+        todo = (
+            f"Did you mean {' or '.join(close)}?"
+            if close
+            else f"Check the spelling; a private {kind} needs your Hugging Face token, kept under “About this computer”."
+        )
+        raise UserError(f"The Hub has no {kind} {name}.", todo, code=f"unknown_{repo}") from error
     except errors.OfflineModeIsEnabled as error:
-        todo = "Remove the setting HF_HUB_OFFLINE, or use the starter model."
+        todo = f"Remove the setting HF_HUB_OFFLINE, or {instead}."
         raise Unavailable("Downloads are switched off on this computer.", todo, code="offline") from error
     except Exception as error:
-        problem = _network_problem(error)
+        problem = _network_problem(error, instead)
         if problem is None:
             raise
         raise Unavailable(problem.what, problem.todo, code=problem.code) from error
 
 
-def _network_problem(error: BaseException) -> Problem | None:
+def _network_problem(error: BaseException, instead: str) -> Problem | None:
     """The network's part in an error, looked for in its causes too; None when it had none."""
     seen: BaseException | None = error
     while seen is not None:
@@ -169,7 +185,7 @@ def _network_problem(error: BaseException) -> Problem | None:
                 code="hub_busy", what=f"The Hub is busy (answer {status}).", todo="Try again in a few minutes; what is here is kept."
             )
         if _NETWORK & {c.__name__ for c in type(seen).__mro__}:
-            todo = "Check the connection and start the download again: it goes on where it was. Or use the bundled starter model."
+            todo = f"Check the connection and start the download again: it goes on where it was. Or {instead}."
             return Problem(code="no_network", what="The Hub could not be reached.", todo=todo)
         seen = seen.__cause__ or seen.__context__
     return None

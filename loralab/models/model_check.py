@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field
 
@@ -20,11 +21,26 @@ from loralab.models.model_folder import Shape
 DAMAGED = (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, RecursionError)
 
 
+class Package(Record):
+    """A file of the package index with a model inside."""
+
+    name: str
+    version: str
+    file: str  # the GGUF in it
+    bytes: int
+    sha256: str
+
+
 class ModelEntry(Record):
     """A model of the catalogue. Sizes in bytes, lengths in tokens; the measures are those of its config.json."""
 
     name: str
-    hub_id: str = ""  # empty: ships with LoRALab
+    title: str  # as people know it
+    source: Literal["bundled", "package", "hub"]  # where it is fetched from
+    hub_id: str = ""  # of a package: the Hub's copy, which is a second source
+    package: Package | None = None
+    good_for: tuple[str, ...] = ()  # sort, answer, write, chat, code, think
+    languages: tuple[str, ...] = ()  # ISO 639-1
     licence: str
     gated: bool = False  # its owner asks people to sign in and accept terms first
     parameters: int = Field(gt=0)
@@ -65,6 +81,7 @@ class ModelCheck(Record):
     attention_linear: int = 0  # weights in attention matrices, all layers
     mlp_linear: int = 0  # weights in feed-forward matrices, all layers
     dtype_bytes: int = 2  # of one weight as stored
+    file: bool = False  # a GGUF file that is here and of which a folder is still to be made: fetching it means unpacking
     template: bool = False  # it came with a chat template of its own
     problems: tuple[Problem, ...] = ()
     words: str = ""
@@ -104,13 +121,38 @@ def absent(name: str, folder: Path, entry: ModelEntry | None, close: Sequence[st
     )
 
 
+def packed(name: str, folder: Path, file: Path) -> ModelCheck:
+    """The check of a GGUF file of which no folder was made yet. Raises UserError for one that cannot be trained."""
+    from loralab.models.gguf import unfold
+
+    about = unfold.about(file, file.stat().st_mtime_ns)
+    shape = model_folder.shape_of(dict(about.config))
+    what = f"{file.name} is a model in one file. LoRALab can train it once it has unpacked it into its workspace ({size(about.bytes)})."
+    what += f" {lost(about.bits)}" if about.bits else ""
+    problem = Problem(code="not_downloaded", what=what, todo="Unpack it.")
+    return ModelCheck(
+        name=name,
+        ok=False,
+        folder=folder,
+        shape=shape,
+        file=True,
+        download_bytes=about.bytes,
+        parameters=about.parameters,
+        attention_linear=shape.attention_linear,
+        mlp_linear=shape.mlp_linear,
+        template=about.template,
+        problems=(problem,),
+        words=str(problem),
+    )
+
+
 def _missing(name: str, entry: ModelEntry | None, close: Sequence[str]) -> Problem:
     if entry is None:
         hint = f" Or did you mean {' or '.join(close)}?" if close else ""
         return Problem(
             code="not_downloaded", what=f"{name} is not on this computer yet.", todo=f"Download it; its size is shown first.{hint}"
         )
-    if not entry.hub_id:
+    if entry.source == "bundled":
         what = "The bundled starter model is missing from data/starter/text."
         return Problem(code="no_starter", what=what, todo="Get a complete copy of LoRALab.")
     download = size(entry.download_bytes)
@@ -122,7 +164,7 @@ def _missing(name: str, entry: ModelEntry | None, close: Sequence[str]) -> Probl
 
 def gated_steps(hub_id: str) -> str:
     """What to do to be let in to a model whose owner asks for it."""
-    return f"Open huggingface.co/{hub_id}, accept the terms, run “hf auth login” once with your access token, then download it."
+    return f"Open huggingface.co/{hub_id} and accept the terms, keep your Hugging Face token under “About this computer”, then download it."
 
 
 def present(name: str, folder: Path, entry: ModelEntry | None) -> ModelCheck:
@@ -137,7 +179,7 @@ def present(name: str, folder: Path, entry: ModelEntry | None) -> ModelCheck:
     except DAMAGED as error:
         damaged = Problem(code="damaged_model", what=f"A file of this model is damaged ({error}).", todo="Download it again.")
         return ModelCheck(name=name, ok=False, folder=folder, entry=entry, present=True, problems=(damaged,), words=str(damaged))
-    problems += broken
+    problems += broken + _squeezed(folder)
     if not own:
         problems.append(
             Problem(
@@ -149,6 +191,7 @@ def present(name: str, folder: Path, entry: ModelEntry | None) -> ModelCheck:
         )
     ok = not any(p.severity == "error" for p in problems)
     words = next((str(p) for p in problems if p.severity == "error"), "") or f"{name} can be trained: {count_words(total)} parameters."
+    words += "".join(f" {p.what}" for p in problems if p.code == "was_squeezed")
     exact = bool(parts["attention"] and parts["mlp"])
     return ModelCheck(
         name=name,
@@ -165,6 +208,28 @@ def present(name: str, folder: Path, entry: ModelEntry | None) -> ModelCheck:
         problems=tuple(problems),
         words=words,
     )
+
+
+def _squeezed(folder: Path) -> list[Problem]:
+    """What is said of a model that came as a squeezed file."""
+    words = lost(squeezed_bits(folder))
+    return [Problem(code="was_squeezed", what=words, todo="It can be trained all the same.", severity="info")] if words else []
+
+
+def squeezed_bits(folder: Path) -> int:
+    """Bits of a number in the squeezed file a folder was made of; 0 where it was made of none."""
+    try:
+        return int(model_folder.read_json(folder / model_folder.MARKER).get("bits") or 0)
+    except DAMAGED:
+        return 0
+
+
+def lost(bits: int) -> str:
+    """The honest sentence about what a squeezed file has lost; empty where nothing was."""
+    if not bits:
+        return ""
+    much = "a little" if bits > 5 else "some"
+    return f"Whoever made this file squeezed the model to {bits} bits a number, and {much} of what it knew was lost on the way."
 
 
 def _weights(folder: Path) -> tuple[int, int, dict[str, int], list[Problem]]:

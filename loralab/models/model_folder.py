@@ -15,8 +15,10 @@ from typing import Any
 from loralab.core.errors import Problem
 from loralab.core.paths import DATA
 from loralab.core.records import Record
+from loralab.core.strict_json import load
 
 TEMPLATES = DATA / "templates"
+MARKER = ".lab-download.json"  # lies in every folder LoRALab made: {"model", "bytes"} and, where it was a squeezed file, "bits"
 _BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U8": 1, "BOOL": 1, "F8_E4M3": 1, "F8_E5M2": 1}
 _ATTENTION = ("attn", "attention", "q_proj", "k_proj", "v_proj", "o_proj", "query", "c_attn")
 _FUSED = ("GPT2", "GPTBigCode", "GPTNeoX", "Falcon", "Bloom", "CodeGen", "Mpt", "Persimmon", "Phi3", "Glm")
@@ -87,7 +89,7 @@ def read_json(path: Path) -> dict[str, Any]:
     """The object in a JSON file; empty when the file is absent or is no object. Raises ValueError when it is damaged."""
     if not path.is_file():
         return {}
-    found = json.loads(path.read_text("utf-8"))
+    found = load(path.read_text("utf-8"))
     return found if isinstance(found, dict) else {}
 
 
@@ -142,7 +144,9 @@ def header(path: Path) -> dict[str, Any]:
         length = struct.unpack("<Q", start)[0] if len(start) == 8 else 0
         if not 2 <= length <= min(size - 8, 100_000_000):
             raise ValueError(f"{path.name} is not a safetensors file")
-        tensors = json.loads(file.read(length))
+        tensors = load(file.read(length))
+    if not isinstance(tensors, dict) or not all(isinstance(found, dict) for found in tensors.values()):
+        raise ValueError(f"{path.name} is not a safetensors file")
     tensors.pop("__metadata__", None)
     for tensor in tensors.values():
         begin, end = tensor["data_offsets"]

@@ -7,26 +7,21 @@ turn (a model that never learns to stop shows a healthy loss and is useless); a 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import jinja2
-import jinja2.ext
-from jinja2 import nodes
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 from tokenizers import Tokenizer
 
 from loralab.core.errors import UserError
 from loralab.core.records import Example, Message
-from loralab.models.catalog import template_for
+from loralab.models.chat_template import CLOSE, OPEN, Vocabulary, completed, unmarked
+from loralab.models.model_folder import own_template, read_json, template_for
+from loralab.models.tool_calls import calls_tools, for_template, writes_calls
 
-# Private-use characters that mark the learned spans while a template is rendered; they have no meaning in any text.
-_OPEN, _CLOSE = "\ue000", "\ue001"
 _TURN_ENDS = ("<|im_end|>", "<|eot_id|>", "<end_of_turn>", "<|end|>", "<turn|>", "</s>", "<|endoftext|>")
 
 
@@ -40,20 +35,6 @@ class Encoded:
     truncated: bool
 
 
-class _Generation(jinja2.ext.Extension):
-    """`{% generation %}...{% endgeneration %}`: the part of a template that the model writes."""
-
-    tags = {"generation"}  # noqa: RUF012  (jinja2 declares it so)
-
-    def parse(self, parser: Any) -> nodes.Node:
-        line = next(parser.stream).lineno
-        body = parser.parse_statements(("name:endgeneration",), drop_needle=True)
-        return nodes.CallBlock(self.call_method("_mark"), [], [], body).set_lineno(line)
-
-    def _mark(self, caller: Any) -> str:
-        return f"{_OPEN}{caller()}{_CLOSE}"
-
-
 class TextEncoder:
     """The tokenizer and chat template of one model folder (tokenizer.json, tokenizer_config.json, chat_template.jinja)."""
 
@@ -65,17 +46,60 @@ class TextEncoder:
                 code="no_tokenizer",
             )
         self.folder = folder
-        self.tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        try:
+            self.tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+            self.settings = read_json(folder / "tokenizer_config.json")
+            self._generation = read_json(folder / "generation_config.json")
+            template = template_for(folder)
+        except Exception as error:  # what the tokenizer's library raises has no parent of its own
+            what = f"A file of the tokenizer in {folder.name} is damaged ({error})."
+            raise UserError(what, "Download the model again, or choose another one.", code="damaged_tokenizer") from error
         self.tokenizer.no_truncation()
         self.tokenizer.no_padding()
-        config = folder / "tokenizer_config.json"
-        self.settings: dict[str, Any] = json.loads(config.read_text("utf-8")) if config.exists() else {}
-        self.template_text = template_for(folder)
         try:
-            self.template = _environment().from_string(self.template_text)
+            self.chat = completed(template, self._vocabulary())
         except jinja2.TemplateError as error:
             what = f"The chat template of the model in {folder.name} cannot be read: {error}."
             raise UserError(what, "Download the model again, or choose another one.", code="bad_template") from error
+
+    @property
+    def template_text(self) -> str:
+        """The chat template as it is used, and as it goes out with what was learned: see loralab.models.chat_template."""
+        return self.chat.text
+
+    @property
+    def template(self) -> jinja2.Template:
+        """The same, to be rendered."""
+        return self.chat.compiled
+
+    def keep_template(self, target: Path) -> None:
+        """Put the template as it is used into a folder whose own is another, or which has none."""
+        if own_template(target) != self.template_text:
+            (target / "chat_template.jinja").write_text(self.template_text, "utf-8")
+
+    def _vocabulary(self) -> Vocabulary:
+        added = self.tokenizer.get_added_tokens_decoder()
+        listed = [self.tokenizer.id_to_token(i) or "" for i in self._listed_ends()]
+        likely = dict.fromkeys(name for name in (self.special("eos_token"), *listed, *_TURN_ENDS) if name)
+        ends = tuple(
+            name for name in likely if self.tokenizer.encode(name, add_special_tokens=False).ids == [self.tokenizer.token_to_id(name)]
+        )
+        special = {token.content for token in added.values() if token.special} | set(ends)
+        names = {name: self.special(name) for name in ("bos_token", "eos_token", "pad_token")}
+        return Vocabulary(names, tuple(sorted(special, key=lambda mark: (-len(mark), mark))), ends)
+
+    @cached_property
+    def marks(self) -> frozenset[int]:
+        """Ids of tokens that are no part of any text."""
+        return frozenset(number for number, token in self.tokenizer.get_added_tokens_decoder().items() if token.special)
+
+    def _listed_ends(self) -> list[int]:
+        """Ids that the model's papers call the end, its generation settings' first."""
+        found: list[int] = []
+        for name in ("generation_config.json", "config.json"):
+            listed = read_json(self.folder / name).get("eos_token_id")
+            found += [i for i in (listed if isinstance(listed, list) else [listed]) if isinstance(i, int)]
+        return [i for i in found if 0 <= i < self.tokenizer.get_vocab_size()]
 
     # ---- special tokens --------------------------------------------------------------------------------------------------
     def special(self, name: str) -> str:
@@ -92,9 +116,8 @@ class TextEncoder:
     @cached_property
     def stop_ids(self) -> frozenset[int]:
         """Ids that end an answer: the model's end-of-text and the turn ends its template writes."""
-        names = {self.special("eos_token"), *(end for end in _TURN_ENDS if end in self.template_text)}
-        generation = self.folder / "generation_config.json"
-        listed = json.loads(generation.read_text("utf-8")).get("eos_token_id", []) if generation.exists() else []
+        names = {self.special("eos_token"), *self.chat.ends, *(end for end in _TURN_ENDS if end in self.template_text)}
+        listed = self._generation.get("eos_token_id")
         ids = {self.tokenizer.token_to_id(name) for name in names if name} | set(listed if isinstance(listed, list) else [listed])
         return frozenset(i for i in ids if i is not None)
 
@@ -121,11 +144,15 @@ class TextEncoder:
 
     def prompt_text(self, messages: Iterable[Message | dict[str, str]]) -> str:
         """The same as text."""
-        return _unmarked(self._render(list(messages), add_generation_prompt=True))
+        return self._render(list(messages), ask=True)
 
     def text_ids(self, text: str) -> list[int]:
-        """Token ids of plain text to be continued."""
-        return self.tokenizer.encode(text).ids
+        """Token ids of plain text to be continued, without the end that some tokenizers put behind every text."""
+        found = self.tokenizer.encode(text)
+        added, ids = found.special_tokens_mask, found.ids
+        while len(ids) > 1 and added[len(ids) - 1]:
+            ids = ids[:-1]
+        return ids
 
     def decode(self, ids: Sequence[int]) -> str:
         """Text of token ids, special tokens left out."""
@@ -135,77 +162,124 @@ class TextEncoder:
         """The example as rendered text in pieces, each learned from or only read."""
         if not example.messages:
             return [(example.text, True)]
+        if not self.reads(example):
+            return []  # without its calls it would say something else
         messages = list(example.messages)
         try:
-            text = self._render(messages, add_generation_prompt=False)
-            pieces = self._split_marked(text) if _OPEN in text else self._split_by_prefix(messages, text)
+            pieces = self._split(messages)
+            return self._everything(messages, pieces) if learn_from == "everything" else pieces
         except jinja2.TemplateError as error:
             what = f"The model cannot read the conversation in row {example.row}: {error}."
             raise UserError(what, "Change it or leave it out, or choose another model.", code="template_refuses") from error
-        return [(text, True) for text, _ in pieces] if learn_from == "everything" else pieces
 
-    def _render(self, messages: Sequence[Message | dict[str, str]], *, add_generation_prompt: bool) -> str:
-        plain = [m if isinstance(m, dict) else {"role": m.role, "content": m.content} for m in messages]
-        clean = [{**m, "content": _unmarked(m["content"])} for m in plain]
+    def reads(self, example: Example) -> bool:
+        """Whether the model's template writes all that an example says: one that knows no tools leaves calls out without a word."""
+        return not calls_tools(example) or self.writes_calls
+
+    @cached_property
+    def writes_calls(self) -> bool:
+        """Whether the template writes calls of tools and their results."""
+        return writes_calls(lambda messages: self._render(messages, ask=False))
+
+    def _everything(self, messages: list[Message], pieces: list[tuple[str, bool]]) -> list[tuple[str, bool]]:
+        """All of it learned, but for answers that must not be; where these cannot be told from the rest, none of it."""
+        if all(message.learn for message in messages):
+            return [(text, True) for text, _ in pieces]
+        if not any(learned for _, learned in pieces):
+            return pieces
+        kept_out = self._split([m.model_copy(update={"learn": not m.learn}) if m.role == "assistant" else m for m in messages])
+        told = any(marked for _, marked in kept_out)
+        return [(text, told and not marked) for text, marked in kept_out]
+
+    def _split(self, messages: list[Message]) -> list[tuple[str, bool]]:
+        marked = self._marked(messages, ask=False)
+        text = unmarked(marked)
+        if not any(message.role == "assistant" and message.learn for message in messages):
+            return [(text, False)]
+        if OPEN not in marked or self.chat.bare:
+            return self._split_by_prefix(messages, text)
+        answers = [message.learn for message in messages if message.role == "assistant"]
+        if not all(answers) and marked.count(OPEN) != len(answers):
+            return [(text, False)]  # which mark belongs to which answer is not known: nothing wrong is learned
+        return self._split_marked(marked, answers)
+
+    def _render(self, messages: Sequence[Message | dict[str, str]], *, ask: bool) -> str:
+        return unmarked(self._marked(messages, ask=ask))
+
+    def _marked(self, messages: Sequence[Message | dict[str, str]], *, ask: bool) -> str:
+        """As text in which what is learned is marked, where the template marks it."""
+        plain = [m if isinstance(m, dict) else for_template(m) for m in messages]
+        clean = [{**m, "content": unmarked(m["content"])} for m in plain]
         try:
-            return self._rendered(clean, add_generation_prompt=add_generation_prompt)
+            return self.chat.rendered(clean, ask=ask)
         except jinja2.TemplateError:
             # Some templates (Gemma, Mistral) refuse a system turn: its words go in front of the first question instead.
             folded = _fold_system(clean)
             if folded == clean:
                 raise
-            return self._rendered(folded, add_generation_prompt=add_generation_prompt)
+            return self.chat.rendered(folded, ask=ask)
 
-    def _rendered(self, messages: list[dict[str, str]], *, add_generation_prompt: bool) -> str:
-        return self.template.render(
-            messages=messages,
-            add_generation_prompt=add_generation_prompt,
-            bos_token=self.special("bos_token"),
-            eos_token=self.special("eos_token"),
-            pad_token=self.special("pad_token"),
-            tools=None,
-            documents=None,
-        )
-
-    def _split_marked(self, text: str) -> list[tuple[str, bool]]:
+    def _split_marked(self, text: str, answers: Sequence[bool] = ()) -> list[tuple[str, bool]]:
+        """By marks, in the order of `answers`: whether each is learned from (all, where nothing is said)."""
         pieces: list[tuple[str, bool]] = []
-        for chunk in text.split(_OPEN):
-            learned, closed, rest = chunk.partition(_CLOSE)
+        is_learned = iter(answers)
+        for chunk in text.split(OPEN):
+            learned, closed, rest = chunk.partition(CLOSE)
             if not closed:
                 pieces.append((learned, False))
                 continue
-            end = next((e for e in (self.special("eos_token"), *_TURN_ENDS) if e and rest.startswith(e)), "")
-            pieces += [(learned + end, True), (rest[len(end) :], False)]
+            ended = learned.endswith(self._ends)
+            end = next((e for e in self._ends if rest.lstrip().startswith(e)), "") if not ended else ""
+            cut = rest.find(end) + len(end)
+            pieces += [(learned + rest[:cut], next(is_learned, True)), (rest[cut:], False)]
         return [piece for piece in pieces if piece[0]]
 
-    def _split_by_prefix(self, messages: Sequence[Message | dict[str, str]], text: str) -> list[tuple[str, bool]]:
+    def _split_by_prefix(self, messages: Sequence[Message], text: str) -> list[tuple[str, bool]]:
         """For templates without marks: an answer is what the template adds after the prompt that asks for it."""
         pieces: list[tuple[str, bool]] = []
         done = 0
         for i, message in enumerate(messages):
-            if (message["role"] if isinstance(message, dict) else message.role) != "assistant":
+            if message.role != "assistant":
                 continue
-            before = self._render(messages[:i], add_generation_prompt=True)
-            after = text if i == len(messages) - 1 else self._render(messages[: i + 1], add_generation_prompt=False)
-            if not text.startswith(before) or not text.startswith(after):
+            before = self.begun(messages[:i])
+            after = text if i == len(messages) - 1 else self._render(messages[: i + 1], ask=False)
+            if before is None or not text.startswith(before) or not text.startswith(after):
                 return self._split_by_content(messages, text)
-            pieces += [(text[done : len(before)], False), (text[len(before) : len(after)], True)]
+            pieces += [(text[done : len(before)], False), (text[len(before) : len(after)], message.learn)]
             done = len(after)
         return [piece for piece in [*pieces, (text[done:], False)] if piece[0]]
 
-    def _split_by_content(self, messages: Sequence[Message | dict[str, str]], text: str) -> list[tuple[str, bool]]:
-        """For templates that write a turn differently once it is an earlier one: the answers' own words and the ends of their turns."""
-        plain = [m if isinstance(m, dict) else {"role": m.role, "content": m.content} for m in messages]
-        marked = [{**m, "content": _around(m["content"])} if m["role"] == "assistant" else m for m in plain]
+    def begun(self, messages: Sequence[Message]) -> str | None:
+        """What asks for an answer to these turns; None where the template does not take them, as where an answer comes first."""
         try:
-            found = self._rendered(marked, add_generation_prompt=False)
+            return self._render(messages, ask=True)
         except jinja2.TemplateError:
-            found = self._rendered(_fold_system(marked), add_generation_prompt=False)
-        if _unmarked(found) != text:
-            return [(text, True)]  # the template rewrites the answers themselves: learning everything is the honest fallback
+            return None
+
+    @cached_property
+    def _ends(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(filter(None, (*self.chat.ends, self.special("eos_token"), *_TURN_ENDS))))
+
+    def _split_by_content(self, messages: Sequence[Message], text: str) -> list[tuple[str, bool]]:
+        """For templates that write a turn differently once it is an earlier one: the answers' own words and the ends of their turns."""
+        if any(message.calls and message.learn for message in messages[:-1]):
+            return [(text, False)]  # where an earlier call begins and ends cannot be told
+        learned = [message.role == "assistant" and message.learn for message in messages]
+        plain = [for_template(message) for message in messages]
+        marked = [
+            {**m, "content": _around(m["content"]) if is_learned else m["content"]} for m, is_learned in zip(plain, learned, strict=True)
+        ]
+        try:
+            found = self.chat.rendered(marked, ask=False)
+        except jinja2.TemplateError:
+            found = self.chat.rendered(_fold_system(marked), ask=False)
+        if unmarked(found) != text:
+            # The template rewrites the answers themselves: learning everything is the honest fallback, but for what must not be learned.
+            return [(text, all(message.learn for message in messages if message.role == "assistant"))]
         pieces = self._split_marked(found)
-        prompt = self._render(messages[:-1], add_generation_prompt=True)
-        if plain[-1]["role"] == "assistant" and text.startswith(prompt):  # all that follows the last question is the model's to write
+        prompt = self.begun(messages[:-1])
+        if messages[-1].role == "assistant" and messages[-1].learn and prompt is not None and text.startswith(prompt):
+            # All that follows the last question is the model's to write.
             pieces = [*_shortened(pieces, len(prompt)), (text[len(prompt) :], True)]
         return pieces
 
@@ -234,31 +308,15 @@ def _shortened(pieces: list[tuple[str, bool]], room: int) -> list[tuple[str, boo
     return kept
 
 
-def _environment() -> ImmutableSandboxedEnvironment:
-    """Jinja as Hugging Face renders chat templates: sandboxed, blocks trimmed."""
-    environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=[_Generation, jinja2.ext.loopcontrols])
-    environment.filters["tojson"] = lambda value, indent=None, **_: json.dumps(value, ensure_ascii=False, indent=indent)
-    known: dict[str, Any] = {"raise_exception": _refuse, "strftime_now": lambda form: datetime.now().astimezone().strftime(str(form))}
-    environment.globals.update(known)
-    return environment
-
-
-def _refuse(message: str) -> None:
-    raise jinja2.TemplateError(message)
-
-
 def _around(text: str) -> str:
     """Marks inside the outer spaces, so that a template may trim them."""
-    inner = _unmarked(text).strip()
-    return text.replace(inner, f"{_OPEN}{inner}{_CLOSE}", 1) if inner else text
+    inner = unmarked(text).strip()
+    return text.replace(inner, f"{OPEN}{inner}{CLOSE}", 1) if inner else text
 
 
-def _unmarked(text: str) -> str:
-    return text.replace(_OPEN, "").replace(_CLOSE, "")
-
-
-def _fold_system(messages: list[dict[str, str]]) -> list[dict[str, str]]:
+def _fold_system(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
     if len(messages) < 2 or messages[0]["role"] != "system" or messages[1]["role"] != "user":
         return messages
     joined = f"{messages[0]['content']}\n\n{messages[1]['content']}"
-    return [{"role": "user", "content": joined}, *messages[2:]]
+    tools = {"tools": messages[0]["tools"]} if messages[0].get("tools") else {}
+    return [{**messages[1], "content": joined, **tools}, *messages[2:]]

@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import Field
 
-from loralab.core.records import Record
+from loralab.core.records import SQUEEZED, Record
 from loralab.tasks.text import TextPlan
 
 CAP = 0.15  # most that past runs move an estimate
@@ -43,9 +43,10 @@ def mode(plan: TextPlan) -> str:
     """A plan's way with memory in a few words: runs of one mode are off by about the same."""
     words = [plan.precision, plan.recompute]
     words += ["offload"] if plan.offload else []
-    words += ["8-bit"] if plan.optimizer == "adamw_8bit" else []
+    words += ["8-bit"] if plan.small_notes else []
+    words += [f"in {plan.compute}"] if plan.precision in SQUEEZED and plan.compute != "bf16" else []  # runs from before were in bf16
     words += ["eager"] if plan.attention == "eager" else []
-    words += ["dora"] if plan.use_dora else []
+    words += [plan.adapter] if plan.adapter != "lora" else []
     words += [plan.engine] if plan.engine != "loralab" else []
     return " ".join(words)
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from loralab.core.records import DatasetProfile, Footprint, Plan, Predicted
-from loralab.core.words import about, size
+from loralab.core.words import about, count, size
 from loralab.machine.hardware import Machine
 from loralab.models.model_check import ModelCheck
 from loralab.planning.calibration import ENOUGH, NOTHING, Experience, correction, error_words, key, margin, middle, usual_error
-from loralab.planning.duration import basis, seconds, tokens_per_second, total_steps
+from loralab.planning.duration import basis, seconds, testing, tokens_per_second, total_steps
 from loralab.planning.memory import Load, adapter_weights, host_bytes, load, parts, reserve, scattered
 from loralab.tasks.text import TextPlan
 
@@ -22,6 +22,7 @@ __all__ = [
     "HEADROOM",
     "Load",
     "adapter_weights",
+    "beside",
     "device",
     "fits",
     "footprint",
@@ -75,7 +76,7 @@ def footprint(
         seconds=seconds(plan, model, machine, profile, past),
         disk=run_bytes(plan, model),
     )
-    duration, off = _duration(said.seconds, past, f"{where} | {said.pace}", plan.base_model)
+    duration, off = _duration(said.seconds, beside(plan, model, machine, profile, past), past, f"{where} | {said.pace}", plan.base_model)
     takes = "" if duration is None else f"; takes {about(duration)}{f' ({off})' if off else ''}"
     step, process = past.memory.get(f"{stage} | {said.key}", ()), past.process.get(where, ())
     found = _corrected(found, counted, correction(step), correction(process))
@@ -136,13 +137,18 @@ def _careful(counted: dict[str, int], step: Sequence[float], process: Sequence[f
     return int(moving + program + fixed * (default if margin(step, default) == default else 1.0))
 
 
-def _duration(training: float | None, past: Experience, pace: str, model: str) -> tuple[float | None, str]:
-    """Seconds from start to verdict, and how far that is usually off, in words; without past runs, of the training alone."""
+def beside(plan: TextPlan, model: ModelCheck, machine: Machine, profile: DatasetProfile | None, past: Experience = NOTHING) -> float:
+    """Seconds that start and verdict take beside the training: what past runs of this model took, otherwise modelled."""
+    return middle(past.beside.get(plan.base_model, ()), testing(plan, model, machine, profile) or 0.0)
+
+
+def _duration(training: float | None, rest: float, past: Experience, pace: str, model: str) -> tuple[float | None, str]:
+    """Seconds from start to verdict, and how far that is usually off, in words."""
     if training is None:
         return None, ""
-    ratios, beside = past.seconds.get(pace, ()), past.beside.get(model, ())
-    own, rest = training * correction(ratios), middle(beside, 0.0)
-    off, spread = usual_error(ratios), usual_error([value / rest for value in beside]) if rest else None
+    ratios, measured = past.seconds.get(pace, ()), past.beside.get(model, ())
+    own = training * correction(ratios)
+    off, spread = usual_error(ratios), usual_error([value / rest for value in measured]) if rest else None
     known = off is not None and spread is not None
     return own + rest, error_words(((off or 0.0) * own + (spread or 0.0) * rest) / (own + rest)) if known else ""
 
@@ -184,7 +190,7 @@ def stage_words(needs: Footprint) -> str:
         return ""
     off = error_words(needs.error) or f"usually within {ERRORS.get(needs.stage, 15)} %"
     if needs.runs:
-        return f"Corrected by {needs.runs} runs measured on this computer; {off}."
+        return f"Corrected by {count(needs.runs, 'run')} measured on this computer; {off}."
     said = {
         "closed form": "Worked out from the model's measures",
         "trace": "Traced: one step was gone through without the weights",

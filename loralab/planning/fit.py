@@ -11,7 +11,8 @@ from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from loralab.core.records import DatasetProfile, Footprint
+from loralab.core.records import SQUEEZED, DatasetProfile, Footprint
+from loralab.core.words import count
 from loralab.machine.hardware import Machine
 from loralab.models.catalog import catalogue
 from loralab.models.model_check import ModelCheck, absent
@@ -28,10 +29,10 @@ MODES = ("token_budget", "recompute", "offload", "precision", "optimizer")  # wh
 def rungs(plan: TextPlan, machine: Machine, fixed: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Ways to hold a step in memory that leave the result as it is, then those with four bits, the least intrusive first."""
     card = machine.accelerator == "cuda"
-    bits = card and machine.has("bitsandbytes")
-    eight = ["adamw", "adamw_8bit"] if bits else ["adamw"]
+    bits = can_squeeze(machine)
+    eight = ["adamw", "adamw_8bit"] if bits and card else ["adamw"]
     choices = {
-        "precision": [plan.precision, *(["nf4"] if bits and plan.precision != "nf4" else [])],
+        "precision": [plan.precision, *(["nf4"] if bits and plan.precision not in SQUEEZED else [])],
         "optimizer": eight if plan.optimizer == "adamw" else [plan.optimizer],
         "offload": [False, True] if card and not plan.offload else [plan.offload],
         "recompute": ["none", "selective", "full"],
@@ -39,6 +40,11 @@ def rungs(plan: TextPlan, machine: Machine, fixed: dict[str, Any]) -> Iterator[d
     names = list(choices)
     for values in product(*(([fixed[name]] if name in fixed else choices[name]) for name in names)):
         yield dict(zip(names, values, strict=True))
+
+
+def can_squeeze(machine: Machine) -> bool:
+    """Whether a base in 4 or 8 bits can be trained over here: on an NVIDIA card or a processor, with bitsandbytes."""
+    return machine.accelerator in ("cuda", "cpu") and machine.has("bitsandbytes")
 
 
 def budgets(plan: TextPlan, profile: DatasetProfile | None, fixed: dict[str, Any]) -> list[int]:
@@ -82,9 +88,8 @@ def nearest(
     Memory modes leave the result as it is; half precision and four bits cost a little exactness, shorter examples content, and another
     model is the last resort.
     """
-    card = machine.accelerator == "cuda"
-    formats = [plan.precision, *[p for p in ("bf16", "nf4") if plan.precision not in (p, "nf4")]]
-    if not (card and machine.has("bitsandbytes")):
+    formats = [plan.precision, *[p for p in ("bf16", "nf4") if plan.precision not in (p, *SQUEEZED)]]
+    if not can_squeeze(machine):
         formats = [p for p in formats if p != "nf4" or plan.precision == "nf4"]
     lengths = [plan.max_length, *[n for n in LENGTHS if n < min(plan.max_length, load(plan, profile).row)]]
     weighed: list[tuple[float, dict[str, Any]]] = []
@@ -153,21 +158,25 @@ def words(plan: TextPlan, change: dict[str, Any], profile: DatasetProfile | None
     if "base_model" in change:
         said.append(f"the model {change['base_model']}")
     if "precision" in change:
-        said.append({"bf16": "half-precision numbers", "nf4": "4-bit numbers"}.get(change["precision"], str(change["precision"])))
+        said.append(
+            {"bf16": "half-precision numbers", "nf4": "4-bit numbers", "fp4": "4-bit numbers", "int8": "8-bit numbers"}.get(
+                change["precision"], str(change["precision"])
+            )
+        )
     if "max_length" in change:
-        said.append(f"examples cut at {change['max_length']:,} tokens")
+        said.append(f"examples cut at {count(change['max_length'], 'token')}")
     if "rank" in change:
         said.append(f"an adapter of rank {change['rank']}")
     if change.get("recompute", "none") != "none":
         said.append({"selective": "some results computed twice", "full": "most results computed twice"}[change["recompute"]])
     if change.get("offload"):
         said.append("intermediate results kept in main memory")
-    if change.get("optimizer") == "adamw_8bit":
-        said.append("the optimiser's notes in 8 bits")
+    if str(change.get("optimizer")).endswith("8bit"):
+        said.append("the optimiser in 8 bits")
     if "token_budget" in change or "micro_batch" in change:
         asked = plan.model_copy(update=change)
         rows = rows_at_once(asked, load(asked, profile).row)
-        said.append(f"{rows} example{'s' if rows > 1 else ''} at once")
+        said.append(f"{count(rows, 'example')} at once")
     return " and ".join([", ".join(said[:-1]), said[-1]] if len(said) > 1 else said) or "as it is"
 
 

@@ -135,11 +135,17 @@ def points(plan: TextPlan, facts: Facts, *, failed: bool = False, at: tuple[str,
         step=step,
         time=time,
     )
-    scale = plan.alpha / (plan.rank**0.5 if plan.use_rslora else plan.rank)
     abrupt = float(sum(plan.warmup < share for share in WARMUPS))
-    vector = (plan.learning_rate * scale, abrupt, -math.floor(math.log(plan.effective_batch, BATCHES)))
+    vector = (plan.learning_rate * plan.loudness, abrupt, -math.floor(math.log(plan.effective_batch, BATCHES)))
+    other = f" | {plan.optimizer}" if plan.averages else ""  # which bears other rates
     rate = Point(
-        kind="rate", key=f"{model} | {plan.precision} | {_versions(facts)}", vector=vector, failed=failed, run=run, step=step, time=time
+        kind="rate",
+        key=f"{model} | {plan.precision}{other} | {_versions(facts)}",
+        vector=vector,
+        failed=failed,
+        run=run,
+        step=step,
+        time=time,
     )
     return memory, rate
 
@@ -151,8 +157,9 @@ def against(plan: Plan, facts: Facts, limits: Limits) -> Point | None:
 
 def of_settings(settings: dict[str, Any], facts: Facts, *, failed: bool, at: tuple[str, int, float]) -> tuple[Point, Point] | None:
     """Where the settings of a past run lie; None where a version of long ago cannot be read."""
+    known = {*TextPlan.model_fields, "use_dora"}  # as versions before wrote the kind of adapter
     try:
-        plan = TextPlan.model_validate({name: value for name, value in settings.items() if name in TextPlan.model_fields})
+        plan = TextPlan.model_validate({name: value for name, value in settings.items() if name in known})
     except ValidationError:
         return None
     return points(plan, facts, failed=failed, at=at)
@@ -162,7 +169,7 @@ def _memory(plan: TextPlan, facts: Facts) -> tuple[float, ...]:
     longest = min(plan.max_length, facts.tokens.get("max", plan.max_length))
     rows = min(plan.micro_batch, plan.effective_batch)
     at_once = max(longest, min(plan.token_budget or longest * rows, longest * rows))
-    rank = float(plan.rank)
+    rank = float(plan.file_rank)
     return (
         float(at_once),
         float(longest),
@@ -171,7 +178,7 @@ def _memory(plan: TextPlan, facts: Facts) -> tuple[float, ...]:
         WEIGHT_BYTES[plan.precision],
         KEEPS[plan.recompute],
         float(not plan.offload),
-        8.0 if plan.optimizer == "adamw" else 2.0,
+        2.0 if plan.small_notes else 8.0,
         float(plan.attention == "eager"),
         float(plan.use_dora),
     )
@@ -219,8 +226,7 @@ def avoid_known_failures(plan: TextPlan, facts: Facts, limits: Limits, fixed: fr
 def _smaller(plan: TextPlan, facts: Facts, failure: Point) -> Iterable[dict[str, Any]]:
     """Changes that lead away from a failure, the least intrusive first; the effective batch is never one of them."""
     if failure.kind == "rate":
-        scale = plan.alpha / (plan.rank**0.5 if plan.use_rslora else plan.rank)
-        yield {"learning_rate": float(f"{min(plan.learning_rate / 2, failure.vector[0] / SMALLER_RATE / scale):.2g}")}
+        yield {"learning_rate": float(f"{min(plan.learning_rate / 2, failure.vector[0] / SMALLER_RATE / plan.loudness):.2g}")}
         return
     longest = min(plan.max_length, facts.tokens.get("max", plan.max_length))
     now = _memory(plan, facts)[0]
@@ -259,4 +265,4 @@ def never_twice(failure: Point) -> Problem:
     numbers = zip(NAMES[failure.kind][:count], failure.vector[:count], strict=True)
     shown = ", ".join(f"{name} {value:g}" for name, value in numbers)
     what = f"These settings would fail again: {run} {how} with no more than this ({shown})."
-    return Problem(code="never_twice", what=what, todo="Let go of what you fixed, or choose smaller values.")
+    return Problem(code="never_twice", what=what, todo="Undo your own changes, or choose smaller values.")

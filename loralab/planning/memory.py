@@ -11,20 +11,24 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from loralab.core.paths import DATA
-from loralab.core.records import DatasetProfile
+from loralab.core.records import SQUEEZED, DatasetProfile
 from loralab.machine.hardware import Machine
 from loralab.models.model_check import ModelCheck
 from loralab.models.model_folder import Shape
 from loralab.tasks.text import TextPlan
 
-WEIGHT_BYTES = {"fp32": 4.0, "bf16": 2.0, "fp16": 2.0, "nf4": 0.5 + 1 / 64 + 4 / (64 * 256)}  # nf4: the scales are squeezed, too
-_HEAD_TILE = 1024  # learned positions whose logits are held at once
-_LOGIT_BYTES = 12  # a logit: as computed, in fp32 for the loss, and its gradient
+WEIGHT_BYTES = {"fp32": 4.0, "bf16": 2.0, "fp16": 2.0, "int8": 1.0, **dict.fromkeys(("nf4", "fp4"), 0.5 + 1 / 64 + 4 / (64 * 256))}
+_SCALES = 4 / 64 - 1 / 64 - 4 / (64 * 256)  # bytes a weight more in 4 bits where the scales are not squeezed, too
+_ENDS_AT_ONCE = 4096  # rows of a 16-bit output matrix that are made exact at once (runtimes/squeezed_base.py)
+_SUM_AT_ONCE = 32 * 2**20  # numbers of a matrix with its adapter that are made at once: sessions/fast/weights.py
+_HEAD_TILE, _TILE_BYTES = 512, 128 * 2**20  # learned positions whose logits are held at once, and bytes of them: sessions/fast/loss.py
 _PROCESS = 430_000_000  # torch, transformers and peft in memory on a processor: 408 to 420 MB measured in workers on Linux
 _SETTLED_FROM = 10_000_000  # weights of a model below which the C library is left to waste memory for speed (train/memory.py)
 _CONTEXT = 800_000_000  # a CUDA context with its workspaces
 _SLACK = 20  # one part in so many is lost between the pieces an allocator hands out
 _DORA = 1.8  # DoRA keeps the output of each adapted matrix once more
+_BY_HAND = ("LlamaForCausalLM", "MistralForCausalLM", "Qwen2ForCausalLM")
+_BY_HAND_ADAPTERS = ("lora", "pissa")
 _FAMILIES = (
     ("Qwen3", "qwen3"),
     ("SmolLM3", "llama"),
@@ -75,7 +79,7 @@ def rows_at_once(plan: TextPlan, row: int) -> int:
 
 def adapter_weights(plan: TextPlan, shape: Shape) -> int:
     """Numbers the adapter has: rank times (inputs + outputs) of every matrix it sits beside."""
-    return int(plan.rank * shape.adapter_dims(plan.targets))
+    return int(plan.file_rank * shape.adapter_dims(plan.targets))
 
 
 def parts(plan: TextPlan, model: ModelCheck, machine: Machine, profile: DatasetProfile | None) -> dict[str, int]:
@@ -85,8 +89,9 @@ def parts(plan: TextPlan, model: ModelCheck, machine: Machine, profile: DatasetP
         raise ValueError("a footprint needs the model's measures")
     amount, adapter = load(plan, profile), adapter_weights(plan, shape)
     rows = rows_at_once(plan, amount.row)
-    learned = min(_HEAD_TILE, max(1, round(rows * amount.row * amount.learned_share)))
-    head = learned * shape.vocab * _LOGIT_BYTES
+    number, learned = 4 if plan.computed_in == "fp32" else 2, max(1, round(rows * amount.row * amount.learned_share))
+    tile = min(_HEAD_TILE, max(16, _TILE_BYTES // (number * shape.vocab)), learned)
+    head = number * (tile * shape.vocab + 2 * learned * shape.hidden)
     found = {
         "weights": weights(plan, model),
         "adapter": adapter * 8,  # fp32 number and gradient
@@ -109,27 +114,34 @@ def reserve(machine: Machine, rest: int) -> int:
 
 
 def weights(plan: TextPlan, model: ModelCheck) -> int:
-    """The model itself; 4 bits only squeeze the matrices, and the largest is unpacked while it is used, forward and backward."""
-    other = max(0, model.parameters - model.linear)
-    bytes_ = model.linear * WEIGHT_BYTES[plan.precision] + other * (2.0 if plan.precision == "nf4" else WEIGHT_BYTES[plan.precision])
-    if plan.precision == "nf4" and model.shape is not None:
-        bytes_ += 2 * 2 * model.shape.hidden * model.shape.intermediate
-    return int(bytes_)
+    """The model itself. 4 and 8 bits only squeeze the matrices; embedding and output stay as they are in the file, and the largest matrix
+    (or some rows of the output) is unpacked while it is used.
+    """
+    each, other = WEIGHT_BYTES[plan.precision], max(0, model.parameters - model.linear)
+    if plan.precision not in SQUEEZED:
+        return int((model.linear + other) * each)
+    number = WEIGHT_BYTES[plan.computed_in]
+    each += 0.0 if plan.double_quantisation or plan.precision == "int8" else _SCALES
+    shape = model.shape
+    scratch = shape.hidden * max(shape.intermediate * (2 if shape.mlp_matrices == 2 else 1), _ENDS_AT_ONCE) if shape is not None else 0
+    return int(model.linear * each + other * min(number, float(model.dtype_bytes or 2)) + scratch * number)
 
 
 def optimiser(plan: TextPlan, adapter: int) -> int:
     """Adam's two numbers a weight: fp32, or a byte each with a scale for every 256."""
-    return int(adapter * (2 + 8 / 256)) if plan.optimizer == "adamw_8bit" else adapter * 8
+    return int(adapter * (2 + 8 / 256)) if plan.small_notes else adapter * 8
 
 
 def activations(plan: TextPlan, shape: Shape, machine: Machine, rows: int, row: int, head: int) -> int:
     """What `rows` rows of `row` tokens keep for the way back, and one block's work space on top where it is not the head that peaks."""
     tokens = rows * row
-    whole, kept, top = block_bytes(plan, shape, row)
+    by_hand = is_by_hand(plan, shape, machine)
+    whole, kept, top = block_bytes(plan, shape, row, by_hand=by_hand)
     on_card = plan.offload and machine.accelerator == "cuda"
     held = tokens * (0 if on_card else kept) * shape.layers
     again = tokens * max(0.0, whole - (0 if on_card else kept))  # one block is whole while it is gone through backward
-    return int(held + tokens * top + max(0.0, again - head))
+    matrix = 4 * shape.hidden * shape.intermediate * (2 if shape.hidden * shape.intermediate <= _SUM_AT_ONCE // 2 else 1) if by_hand else 0
+    return int(held + tokens * top + max(0.0, again - head)) + matrix
 
 
 def host_bytes(plan: TextPlan, model: ModelCheck, machine: Machine, profile: DatasetProfile | None) -> int:
@@ -140,10 +152,16 @@ def host_bytes(plan: TextPlan, model: ModelCheck, machine: Machine, profile: Dat
     return int(rows_at_once(plan, row) * row * block_bytes(plan, model.shape, row)[1] * model.shape.layers)
 
 
-def block_bytes(plan: TextPlan, shape: Shape, row: int) -> tuple[float, float, float]:
+def is_by_hand(plan: TextPlan, shape: Shape, machine: Machine) -> bool:
+    """Whether the blocks are those of loralab.sessions.fast, which keep half."""
+    usual = plan.computed_in == "fp32" and not plan.dropout and plan.adapter in _BY_HAND_ADAPTERS and plan.attention == "sdpa"
+    return machine.accelerator == "cpu" and usual and shape.architecture in _BY_HAND
+
+
+def block_bytes(plan: TextPlan, shape: Shape, row: int, *, by_hand: bool = False) -> tuple[float, float, float]:
     """Per token: (a whole block, what a block keeps in this mode, work space on top of all blocks)."""
-    number = 4 if plan.precision == "fp32" else 2
-    whole_row, saved_row = (_measured(plan, shape, mode) for mode in ("none", "selective"))
+    number = 4 if plan.computed_in == "fp32" else 2
+    whole_row, saved_row = (_measured(plan, shape, mode, by_hand=by_hand) for mode in ("none", "selective"))
     eager = 0.0
     if plan.attention == "eager":  # the square of scores and of their softmax, in each head: kept, and at hand on the way back
         eager = shape.heads * row * max(4.0 if number == 4 else 6.0, whole_row.get("square", 0.0))
@@ -161,13 +179,13 @@ def _widths(found: dict[str, float], plan: TextPlan, shape: Shape) -> float:
     q, kv = shape.heads * shape.head_dim, shape.kv_dim
     total = found["hidden"] * shape.hidden + found["intermediate"] * shape.intermediate
     total += found.get("q", 0.0) * q + found.get("kv", 0.0) * kv
-    return total + found["rest"] * plan.rank / 16  # what is left over are the adapter's own thin products, traced at rank 16
+    return total + found["rest"] * plan.file_rank / 16  # what is left over are the adapter's own thin products, traced at rank 16
 
 
-def _measured(plan: TextPlan, shape: Shape, mode: str) -> dict[str, float]:
+def _measured(plan: TextPlan, shape: Shape, mode: str, *, by_hand: bool) -> dict[str, float]:
     family = next((found for start, found in _FAMILIES if shape.architecture.startswith(start)), "")
-    family = family or ("gpt2" if shape.mlp_matrices == 2 else "llama")
-    precision = "fp32" if plan.precision == "fp32" else "bf16"
+    family = "by_hand" if by_hand else family or ("gpt2" if shape.mlp_matrices == 2 else "llama")
+    precision = "fp32" if plan.computed_in == "fp32" else "bf16"
     targets = plan.targets if plan.targets in ("attention", "mlp") else "all-linear"
     return table()[f"{family} {precision} {targets} {'dropout' if plan.dropout else 'plain'} {mode}"]
 

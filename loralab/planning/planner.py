@@ -15,34 +15,37 @@ from typing import Any
 from loralab.core.facts import Facts
 from loralab.core.paths import model_name
 from loralab.core.records import Alternative, DatasetProfile, Plan, Proposal
-from loralab.core.words import about
+from loralab.core.words import about, count
+from loralab.datasets.dataset import usual_share
 from loralab.datasets.run_facts import of_model
 from loralab.machine.hardware import Machine, fingerprint
 from loralab.models.catalog import hub_entry
 from loralab.models.model_check import ModelCheck, absent
 from loralab.planning import estimate, fit
 from loralab.planning.calibration import Experience
+from loralab.planning.duration import update_seconds
 from loralab.planning.limits import avoid_known_failures, because, never_twice, points
 from loralab.planning.memory import load
 from loralab.planning.plan_checks import check_text, does_not_fit, machine_problems, mode_reason
 from loralab.planning.priors import SETTINGS, Priors, Sweep, learn, likeness
+from loralab.planning.usual import ENOUGH_UPDATES, MOST_ROUNDS, TINY, kind_of, rounds_words, usual_rounds
 from loralab.tasks import parse_plan
 from loralab.tasks.text import TextPlan
 
 __all__ = ["check_text", "propose"]
 
-TINY = 50_000_000  # parameters: below, a model is small enough to be quick and to need a bold learning rate
 TINY_RATE = 2e-3  # learning rate of a tiny model at alpha / rank = 2
 USUAL_RATE = 2e-4  # learning rate from 100 million parameters on, at alpha / rank = 2
 MID_RATE = 5e-4  # in between
-ENOUGH_UPDATES = 100  # fewer corrections than this rarely change how a model writes
 SMALL_BATCH = 4
-TINY_SECONDS = 110.0  # a run on a tiny model should be over in a minute or two
-PATIENT_SECONDS = 3600.0  # of a run on a larger model before rounds are taken away
+RANKS, LITTLE_SLOWER = (128, 64, 32, 16, 8, 4), 1.1  # that are tried where memory and time decide; times the seconds of the usual rank
+QUICK_SECONDS = 60.0  # of a quick look, its test included
+FEWEST_UPDATES, LONGEST_LOOK = 20, 300.0  # of a quick look: fewer hardly change a model; seconds after which it is none
 SHORTEST = 256  # tokens: rows are not cut below this to make them fit
 LARGEST_AT_ONCE = 64
 WHOLE = ("rank", "effective_batch")  # settings that are whole numbers
 WAYS = 2  # that are offered where a plan does not fit
+PROVEN = "Of the plans that were tried on this sample, this one did best."
 
 
 @dataclass
@@ -58,6 +61,7 @@ class _Draft:
     fixed: dict[str, Any]
     moved: dict[str, Any] = field(default_factory=dict[str, Any])  # out of the way of a remembered failure
     why_moved: str = ""
+    widest: int = 0  # rank that this machine and the time allow, where that was asked for
     learned: set[str] = field(default_factory=set[str])
     values: dict[str, Any] = field(default_factory=dict[str, Any])
     reasons: dict[str, str] = field(default_factory=dict[str, str])
@@ -68,6 +72,8 @@ class _Draft:
             value, reason = self.fixed[name], "You chose this."
         elif name in self.moved:
             value, reason = self.moved[name], self.why_moved
+        elif name in self.priors.proven:
+            value, reason = self.priors.proven[name], PROVEN
         elif name in SETTINGS:
             value, reason = self._from_history(name, value, reason)
         self.values[name], self.reasons[name] = value, reason
@@ -78,7 +84,7 @@ class _Draft:
         if not history:
             return value, reason
         batch = self.fixed.get("effective_batch", _usual_batch(self.rows))
-        steps = round(self.fixed.get("epochs", _usual_rounds(self.rows, batch)) * self.rows / batch)
+        steps = round(self.fixed.get("epochs", self.usual_rounds(batch)) * self.rows / batch)
         like = likeness(self.model.parameters, max(1, steps), batch)
         here = Sweep(name, 0.0, (), model_name(self.model.name), self.facts.data, self.facts.architecture, like)
         unit = self.scale if name == "learning_rate" else 1.0  # runs are compared by rate times scale
@@ -95,8 +101,9 @@ class _Draft:
 
     @property
     def scale(self) -> float:
-        """How loudly the adapter speaks."""
-        return self.values["alpha"] / self.values["rank"] ** (0.5 if self.fixed.get("use_rslora") else 1.0)
+        """How loudly the adapter speaks; where one matrix learns faster than the other, the rate of both lies between."""
+        loud = self.values["alpha"] / self.values["rank"] ** (0.5 if self.fixed.get("use_rslora") else 1.0)
+        return loud * self.fixed.get("lora_plus", 1.0) ** 0.5
 
     @property
     def plan(self) -> TextPlan:
@@ -106,6 +113,10 @@ class _Draft:
     @property
     def tiny(self) -> bool:
         return 0 < self.model.parameters < TINY
+
+    def usual_rounds(self, batch: int) -> int:
+        """Rounds without any history, with so many examples behind a correction."""
+        return usual_rounds(kind_of(self.profile), self.model.parameters, self.rows, batch)
 
     @property
     def rows(self) -> int:
@@ -124,11 +135,15 @@ def propose(
 ) -> Proposal:
     """A complete text plan. `changes` are settings the person has fixed; a UserError names one that is not possible.
 
-    `priors` is what past runs say about settings, `past` what they say about estimates. Where a plan does not fit, `look_further` finds
-    the two nearest that do.
+    `priors` is what past runs and sweeps say about settings, `past` what they say about estimates. Where a plan does not fit,
+    `look_further` finds the two nearest that do.
     """
-    draft = _Draft(profile, model, machine, past or Experience(), priors or Priors(), _facts(profile, model, machine), _fixed(changes))
+    facts, fixed = _facts(profile, model, machine), _fixed(changes)
+    draft = _Draft(profile, model, machine, past or Experience(), priors or Priors(), facts, fixed)
     _fill(draft)
+    if draft.plan.rank_schedule == "hardware":
+        draft.widest = _rank_here(draft)
+        _fill(draft)
     away = avoid_known_failures(draft.plan, draft.facts, draft.priors.limits, frozenset(draft.fixed))
     if away.settings:
         draft.moved, draft.why_moved = away.settings, because(away)
@@ -144,7 +159,14 @@ def propose(
         alternatives = tuple(Alternative(settings=change, words=fit.words(plan, change, profile)) for change in nearest)
         problems.append(does_not_fit(plan, model, needs, [way.words for way in alternatives]))
     problems += [] if away.possible else [never_twice(away.because[-1])]
-    return Proposal(plan=plan.model_dump(), reasons=draft.reasons, footprint=needs, problems=tuple(problems), alternatives=alternatives)
+    return Proposal(
+        plan=plan.model_dump(),
+        reasons=draft.reasons,
+        footprint=needs,
+        problems=tuple(problems),
+        alternatives=alternatives,
+        quick_look=_quick_look(draft, plan),
+    )
 
 
 def updates(plan: Plan, profile: DatasetProfile) -> int:
@@ -159,7 +181,9 @@ def _fill(draft: _Draft) -> None:
         chosen.clear()
     draft.choose("dataset", profile.path, "The examples you gave.")
     draft.choose("base_model", model.name, f"The model you chose. {model.words}")
-    draft.choose("roles", profile.roles, "As found in the file.")
+    draft.choose("roles", profile.roles, "As found in the file." if profile.certain else "A guess: nobody has confirmed it.")
+    draft.choose("guessed", not profile.certain, "The file's columns are known." if profile.certain else "The names do not say it.")
+    draft.choose("parts", tuple(part.name for part in profile.parts if part.taken and part.name), "The largest, or what you chose.")
     steps: tuple[Callable[[_Draft], None], ...] = (_data, _adapter, _precision, _length, _batch, _memory, _rate, _rounds, _pace)
     for step in steps:
         step(draft)
@@ -183,6 +207,28 @@ def _ways(draft: _Draft, plan: TextPlan) -> tuple[dict[str, Any], ...]:
     return tuple(found)
 
 
+def _quick_look(draft: _Draft, plan: TextPlan) -> Alternative | None:
+    """So many updates that learning and testing take about a minute by estimate; None where that would not save
+    half of the time, or would be long even so.
+    """
+
+    def learning(steps: int) -> float:
+        shorter = plan.model_copy(update={"max_steps": steps})
+        return estimate.seconds(shorter, draft.model, draft.machine, draft.profile, draft.past) or 0.0
+
+    total, testing = (ask(plan, draft.model, draft.machine, draft.profile, draft.past) for ask in (estimate.seconds, estimate.beside))
+    if total is None or testing is None:
+        return None
+    start, all_steps = learning(1), estimate.total_steps(plan, draft.profile)
+    spare, each = QUICK_SECONDS - testing - start, (total - start) / max(1, all_steps - 1)
+    steps = max(FEWEST_UPDATES, int(spare / each)) if each else all_steps
+    quick = testing + learning(steps)
+    if steps >= all_steps or 2 * quick > testing + total or quick > LONGEST_LOOK:
+        return None
+    takes = "about a minute" if 45 <= quick < 80 else about(quick)
+    return Alternative(settings={"max_steps": steps, "eval_every": max(1, steps // 5)}, words=f"A quick look ({takes})")
+
+
 def _facts(profile: DatasetProfile, model: ModelCheck, machine: Machine) -> Facts:
     """The facts of a run as far as a profile tells them: enough for what memory and rate depend on."""
     known = {"data": profile.id, "n_train": profile.n_train, "n_heldout": profile.n_heldout, "tokens": profile.tokens}
@@ -193,7 +239,7 @@ def _facts(profile: DatasetProfile, model: ModelCheck, machine: Machine) -> Fact
 def _fixed(changes: dict[str, Any]) -> dict[str, Any]:
     """The person's settings, each within its bounds and of its type."""
     plan = parse_plan({**changes, "task": "text"})
-    return {name: getattr(plan, name) for name in changes}
+    return {name: getattr(plan, name) for name in changes if name != "task"}
 
 
 def _data(draft: _Draft) -> None:
@@ -201,30 +247,48 @@ def _data(draft: _Draft) -> None:
         draft.choose("learn_from", "everything", "The file is plain text, so every word is learned from.")
     else:
         draft.choose("learn_from", "replies", "The model should learn to write the answers, not to ask the questions.")
-    draft.choose("heldout_share", 0.1, "One example in ten is kept aside, to show honestly whether it got better.")
+    share = usual_share(draft.profile.n_kept)
+    few = " Of so few, a tenth would not show a small gain." if share > TextPlan.model_fields["heldout_share"].default else ""
+    one_in = draft.profile.aside or f"One example in {round(1 / share)} is kept aside, to show honestly whether it got better.{few}"
+    draft.choose("heldout_share", share, one_in)
 
 
 def _adapter(draft: _Draft) -> None:
-    draft.choose("rank", 16, "Enough room for style and facts of a few thousand examples; more costs memory and rarely helps.")
-    draft.choose("alpha", 2.0 * draft.values["rank"], "Twice the rank: the usual loudness, which the learning rate is tuned for.")
+    usual = "Enough room for style and facts of a few thousand examples; more costs memory and rarely helps."
+    draft.choose("rank", draft.widest or 16, "The largest that fits in memory and time here." if draft.widest else usual)
+    draft.choose("alpha", 2.0 * draft.values["rank"], "Twice the rank: the usual strength, which the learning rate is tuned for.")
     draft.choose("targets", "all-linear", "Adapting all matrices learns more than attention alone at the same size.")
-    if draft.rows < 500:
-        draft.choose("dropout", 0.05, f"With only {draft.rows:,} examples a little forgetting keeps it from learning them by heart.")
-    else:
-        draft.choose("dropout", 0.0, "There are enough examples that nothing is learned by heart quickly.")
+    draft.choose("dropout", 0.0, "What it learns by heart shows on the examples kept aside, and the best version is what is kept.")
+
+
+def _rank_here(draft: _Draft) -> int:
+    """The largest rank that fits with headroom, within the time limit of the plan; without one, hardly slower than the usual rank."""
+    args = draft.model, draft.machine, draft.profile
+    usual, learning = update_seconds(draft.plan, *args), estimate.seconds(draft.plan, *args, draft.past)
+    limit = 60 * draft.plan.max_minutes
+    for rank in RANKS:
+        plan = draft.plan.model_copy(update={"rank": rank, "alpha": 2.0 * rank})
+        slower = (update_seconds(plan, *args) or 0.0) / usual if usual else 1.0
+        in_time = slower * learning <= limit if limit and learning else slower <= LITTLE_SLOWER
+        if in_time and fit.choose(plan, *args, draft.moved | draft.fixed, draft.past):
+            return rank
+    return RANKS[-1]
 
 
 def _precision(draft: _Draft) -> None:
     machine = draft.machine
+    stored = " Its file holds them in half precision; they are made exact when it is loaded." if draft.model.dtype_bytes == 2 else ""
     if machine.accelerator == "cpu" and draft.tiny:
-        draft.choose("precision", "fp32", "The model is so small that exact numbers cost nothing.")
+        draft.choose("precision", "fp32", f"The model is so small that exact numbers cost nothing.{stored}")
     elif machine.fast_bf16:
         place = "graphics card" if machine.accelerator == "cuda" else "processor"
         draft.choose("precision", "bf16", f"Your {place} computes half-precision numbers fast, and they take half the memory.")
     elif machine.accelerator == "cuda":
         draft.choose("precision", "fp16", "Your graphics card is fast in this format, and it takes half the memory.")
     else:
-        draft.choose("precision", "fp32", "Your processor has no fast half-precision, so exact numbers are quicker.")
+        draft.choose("precision", "fp32", f"Your processor has no fast half-precision, so exact numbers are quicker.{stored}")
+    quick = "bf16" if machine.fast_bf16 else "fp16" if machine.accelerator == "cuda" else "fp32"
+    draft.choose("compute", quick, "Only for a model in 4 or 8 bits: what is quickest on this computer.")
 
 
 def _length(draft: _Draft) -> None:
@@ -248,17 +312,19 @@ def _cut_words(profile: DatasetProfile, length: int, more: str = "") -> str:
 
 
 def _usual_batch(rows: int) -> int:
-    return SMALL_BATCH if rows < 100 else 16 if rows > 5000 else 8
+    if rows < 100:  # so small that the most rounds make enough corrections
+        return max(1, min(SMALL_BATCH, rows * MOST_ROUNDS // ENOUGH_UPDATES))
+    return 16 if rows > 5000 else 8
 
 
 def _batch(draft: _Draft) -> None:
     rows = draft.rows
     why = {
-        SMALL_BATCH: f"Small steps make the most of {rows:,} examples.",
         8: "A correction after every eight examples: steady, and still many corrections.",
         16: f"With {rows:,} examples, averaging over more of them makes each correction surer.",
     }
-    draft.choose("effective_batch", _usual_batch(rows), why[_usual_batch(rows)])
+    batch = _usual_batch(rows)
+    draft.choose("effective_batch", batch, why.get(batch, f"Small steps make the most of {count(rows, 'example')}."))
     draft.choose(
         "micro_batch",
         min(LARGEST_AT_ONCE, draft.values["effective_batch"]),
@@ -292,41 +358,21 @@ def usual_rate(parameters: int) -> float:
 def _rate(draft: _Draft) -> None:
     rate = usual_rate(draft.model.parameters)
     why = {
-        TINY_RATE: "A very small model needs bold corrections to change within a minute.",
+        TINY_RATE: "A very small model needs bold corrections to change at all.",
         MID_RATE: "A small model takes somewhat bolder corrections than a large one.",
         USUAL_RATE: "The rate that works for most models with adapters.",
     }[rate]
     # the prior holds for alpha / rank = 2: an adapter that speaks louder is corrected more gently
     loud = draft.scale / 2
     if loud > 1.01:
-        rate, why = rate / loud, f"{why} Lowered because the adapter speaks louder than usual."
+        rate, why = rate / loud, f"{why} Lowered because the adapter is stronger than usual."
     draft.choose("learning_rate", float(f"{rate:.2g}"), why)
 
 
-def _usual_rounds(rows: int, batch: int) -> int:
-    usual = 3 if rows <= 5000 else 2 if rows <= 20000 else 1
-    return max(usual, min(10, -(-ENOUGH_UPDATES * batch // rows)))
-
-
 def _rounds(draft: _Draft) -> None:
-    rows, batch = draft.rows, draft.values["effective_batch"]
-    wanted = _usual_rounds(rows, batch)
-    why = f"{rows:,} examples seen {wanted} times give about {wanted * -(-rows // batch):,} corrections."
-    one = estimate.seconds(draft.plan.model_copy(update={"epochs": 1.0}), draft.model, draft.machine, draft.profile, draft.past)
-    limit = TINY_SECONDS if draft.tiny else PATIENT_SECONDS
-    if one and wanted * one > limit:
-        affordable = max(1, int(limit / one))
-        if affordable < wanted:
-            wanted, why = affordable, f"More rounds would take more than {about(limit)} on this computer."
-    draft.choose("epochs", float(wanted), why)
-    own = draft.learned | draft.moved.keys() | draft.fixed.keys()
-    if (
-        batch > SMALL_BATCH
-        and not own & {"micro_batch", "effective_batch"}
-        and draft.values["epochs"] * -(-rows // batch) < ENOUGH_UPDATES * 0.6
-    ):
-        draft.choose("effective_batch", SMALL_BATCH, "Small steps, because there is only time for few of them.")
-        draft.choose("micro_batch", min(SMALL_BATCH, draft.values["micro_batch"]), draft.reasons["micro_batch"])
+    kind, size, rows, batch = kind_of(draft.profile), draft.model.parameters, draft.rows, draft.values["effective_batch"]
+    wanted = draft.usual_rounds(batch)
+    draft.choose("epochs", float(wanted), rounds_words(kind, size, rows, wanted, batch))
 
 
 def _pace(draft: _Draft) -> None:
@@ -335,6 +381,9 @@ def _pace(draft: _Draft) -> None:
     draft.choose("warmup", round(warmup, 3), "The first corrections are small, so that the start does no harm.")
     draft.choose("eval_every", max(1, total // 10), f"About ten looks at the held-out examples over {total:,} corrections.")
     draft.choose("patience", 3, "Three looks in a row without improvement, and it stops: more would only be learning by heart.")
-    draft.choose("schedule", "cosine", "Corrections get smaller towards the end, so that the result settles.")
+    if draft.plan.averages:
+        draft.choose("schedule", "constant", "This optimiser settles by averaging the weights, so nothing has to slow down.")
+    else:
+        draft.choose("schedule", "cosine", "Corrections get smaller towards the end, so that the result settles.")
     draft.choose("max_grad_norm", 1.0, "One odd example cannot throw the model off.")
     draft.choose("weight_decay", 0.0, "Early stopping already guards against learning by heart.")

@@ -18,7 +18,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from loralab.core.records import Record
 from loralab.planning.limits import Limits
@@ -59,6 +59,7 @@ class Priors:
 
     sweeps: Mapping[str, tuple[Sweep, ...]] = field(default_factory=dict[str, tuple[Sweep, ...]])  # by setting
     limits: Limits = field(default_factory=Limits)
+    proven: Mapping[str, Any] = field(default_factory=dict[str, Any])  # settings that were best of a sweep on these very examples
 
 
 Prior = Callable[[Sweep], float]  # what would have been proposed for a sweep's model and examples without any history

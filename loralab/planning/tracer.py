@@ -34,7 +34,7 @@ ANSWER_SECONDS = 20.0
 IDLE_SECONDS = 300.0
 KEPT = 500  # answers remembered
 # What of a plan the count depends on; its length and batch sizes come in as the pack.
-SETTINGS = ("rank", "targets", "dropout", "use_dora", "precision", "recompute", "optimizer", "attention")
+SETTINGS = ("rank", "targets", "dropout", "adapter", "rank_schedule", "precision", "recompute", "optimizer", "attention")
 _KINDS = {
     "FalconForCausalLM": "falcon",
     "GPT2LMHeadModel": "gpt2",

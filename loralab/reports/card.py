@@ -1,6 +1,7 @@
 """Owns the model card: what an adapter is, what it was made from, what was measured, how to load it and what not to expect. No torch.
 
-Invariant: every number on the card was measured in the run it describes; what was not measured is not claimed.
+Invariants: every number on the card was measured in the run it describes; what was not measured is not claimed; text of people, files and
+models is shielded.
 """
 
 from __future__ import annotations
@@ -13,9 +14,16 @@ from typing import Any
 from loralab.core.events import Evaluated, RunView, fold, read
 from loralab.core.paths import write_atomic
 from loralab.core.records import Plan, Record, Sample
+from loralab.core.verdict import Verdict
 from loralab.core.version import __version__
+from loralab.core.words import can_you_use_it, count, did_it_learn
 from loralab.models.catalog import hub_entry
+from loralab.models.model_check import squeezed_bits
+from loralab.reports import licences
+from loralab.reports.markdown import quoted, shielded, word
+from loralab.reports.score_words import between, value
 from loralab.runs.run_folder import RunFolder
+from loralab.tasks import setting_label
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 MOST = 600  # characters of a sample shown
@@ -25,7 +33,10 @@ SETTINGS = (
     "dropout",
     "targets",
     "use_rslora",
-    "use_dora",
+    "adapter",
+    "rank_schedule",
+    "lora_plus",
+    "optimizer",
     "precision",
     "max_length",
     "learn_from",
@@ -47,6 +58,7 @@ class Origin(Record):
     name: str
     hub_id: str = ""  # owner/name on the Hugging Face Hub, where it is known
     licence: str = ""
+    bits: int = 0  # of a number in the squeezed file the base was made of here; 0: it is the original
 
     @property
     def reference(self) -> str:
@@ -56,12 +68,12 @@ class Origin(Record):
 
 def origin_of(base_model: str, folder: Path) -> Origin:
     """What is known of the base a plan names: from the catalogue, the Hub id itself, or the folder's name."""
-    entry = hub_entry(base_model)
+    entry, bits = hub_entry(base_model), squeezed_bits(folder)
     if entry:
-        return Origin(name=entry.name, hub_id=entry.hub_id, licence=entry.licence)
+        return Origin(name=entry.name, hub_id=entry.hub_id, licence=entry.licence, bits=bits)
     if _HUB_ID.fullmatch(base_model) and not Path(base_model).is_dir():
-        return Origin(name=base_model.partition("/")[2], hub_id=base_model)
-    return Origin(name=folder.name)
+        return Origin(name=base_model.partition("/")[2], hub_id=base_model, licence=licences.in_folder(folder))
+    return Origin(name=folder.name, licence=licences.in_folder(folder), bits=bits)
 
 
 def shared_plan(plan: dict[str, Any], base: Origin) -> dict[str, Any]:
@@ -77,19 +89,27 @@ def model_card(run: str, plan: dict[str, Any], base: Origin, view: RunView, *, m
     """
     title = plan.get("title") or run
     what = "A language model with a LoRA adapter merged into it" if merged else "A LoRA adapter"
-    lines = [*_front(base, merged=merged), f"# {_line(str(title))}", ""]
+    lines = [*_front(base, merged=merged), f"# {shielded(str(title))}", ""]
     maker = _foreign(view)
-    made = f"with {maker} and brought into LoRALab {__version__}" if maker else f"on one computer with LoRALab {__version__}"
-    lines += [f"{what}, made from **{base.reference}** {made}.", ""]
+    made = f"with {shielded(maker)} and brought into LoRALab {__version__}" if maker else f"on one computer with LoRALab {__version__}"
+    lines += [f"{what}, made from **{shielded(base.reference)}** {made}.", ""]
     lines += [
+        *_answers(view.conclusion),
         *_data(plan, view),
         *_numbers(view),
         *_samples(view.samples),
         *_settings(plan, whole=not maker),
         *(("## How to load it", "", *loading, "") if loading else _loading(base, plan, merged=merged)),
-        *_limits(base),
+        *_limits(base, plan),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _answers(found: Verdict | None) -> Iterator[str]:
+    if found is not None:
+        yield from (f"**Did it learn? {did_it_learn(found)}.** {shielded(found.learned_words)}", "")
+        yield from (f"**Can it be used? {can_you_use_it(found)}.** {shielded(found.usable_words)}", "")
+        yield from ((shielded(found.but), "") if found.but else ())
 
 
 def _front(base: Origin, *, merged: bool) -> Iterator[str]:
@@ -103,11 +123,11 @@ def _front(base: Origin, *, merged: bool) -> Iterator[str]:
 def _data(plan: dict[str, Any], view: RunView) -> Iterator[str]:
     counts = view.measured
     yield from ("## Data", "")
-    yield f"- File: `{Path(str(plan.get('dataset', ''))).name or 'unknown'}`"
+    yield f"- File: {shielded(Path(str(plan.get('dataset', ''))).name) or 'unknown'}"
     if counts:
-        yield f"- {counts.n_train} examples learned from, {counts.n_heldout} kept aside and never trained on"
+        yield f"- {count(counts.n_train, 'example')} learned from, {counts.n_heldout} kept aside and never trained on"
     if view.steps:
-        yield f"- {view.steps[-1].step} updates, {view.steps[-1].epoch:.1f} rounds over the examples"
+        yield f"- {count(view.steps[-1].step, 'update')}, {count(round(view.steps[-1].epoch, 1), 'round')} over the examples"
     yield ""
 
 
@@ -119,9 +139,10 @@ def _numbers(view: RunView) -> Iterator[str]:
         return
     yield from ("| measure | base | with adapter | difference (95 % interval) | examples | verdict |", "|---|--:|--:|--:|--:|---|")
     for s in final.scores:
-        yield f"| {s.name} | {s.before:.4g} | {s.after:.4g} | {s.difference:+.4g} ({s.low:+.3g} … {s.high:+.3g}) | {s.n} | {s.verdict} |"
+        change = f"{value(s, s.difference, '+')}{f' ({sure})' if (sure := between(s)) else ''}"
+        yield f"| {shielded(s.label or s.name)} | {value(s, s.before)} | {value(s, s.after)} | {change} | {s.n} | {s.verdict} |"
     yield ""
-    yield from (f"- {s.words}" for s in final.scores if s.words)
+    yield from (f"- {shielded(s.words)}" for s in final.scores if s.words)
     yield from (
         "",
         "Base and adapter were compared in one process on the same held-out examples, with the adapter switched off and on.",
@@ -147,8 +168,8 @@ def _samples(samples: tuple[Sample, ...]) -> Iterator[str]:
         "",
     )
     for i, sample in enumerate(samples, 1):
-        yield from (f"**{i}. Prompt**", "", _quoted(sample.prompt), "", "Base:", "", _quoted(sample.before), "")
-        yield from (f"With adapter ({', '.join(sample.after_active) or 'none was active'}):", "", _quoted(sample.after), "")
+        yield from (f"**{i}. Prompt**", "", quoted(sample.prompt, MOST), "", "Base:", "", quoted(sample.before, MOST), "")
+        yield from (f"With adapter ({shielded(', '.join(sample.after_active)) or 'none was active'}):", "", quoted(sample.after, MOST), "")
 
 
 def _foreign(view: RunView) -> str:
@@ -160,7 +181,7 @@ def _foreign(view: RunView) -> str:
 def _settings(plan: dict[str, Any], *, whole: bool) -> Iterator[str]:
     """`whole`: the plan is all there was to it."""
     yield from ("## Settings", "", "| setting | value |", "|---|---|")
-    yield from (f"| {name} | {_line(str(plan[name]))} |" for name in SETTINGS if name in plan)
+    yield from (f"| {setting_label(name)} | {shielded(str(plan[name]))} |" for name in SETTINGS if name in plan)
     if whole:
         yield from ("", "`plan.json` beside this file holds all of them; with the same examples and seed it repeats the run.")
     yield ""
@@ -174,39 +195,36 @@ def _loading(base: Origin, plan: dict[str, Any], *, merged: bool) -> Iterator[st
             'tokenizer = AutoTokenizer.from_pretrained("this-folder")',
         )
     else:
-        where = base.hub_id or f"folder-of-{base.name}"
+        where = base.hub_id or f"folder-of-{word(base.name)}"
         yield from ("from peft import PeftModel", "", f'base = AutoModelForCausalLM.from_pretrained("{where}")')
         yield from ('model = PeftModel.from_pretrained(base, "this-folder")', 'tokenizer = AutoTokenizer.from_pretrained("this-folder")')
     yield from ("```", "")
-    if not merged and not plan.get("use_dora"):
-        name = re.sub(r"[^\w.-]+", "-", str(plan.get("title") or "learned")).strip("-.").lower() or "learned"
-        words = f"{base.hub_id or f'folder-of-{base.name}'} --enable-lora --lora-modules {name}=. --max-lora-rank {_rank(plan)}"
+    if not merged and not (plan.get("use_dora") or plan.get("adapter") == "dora"):
+        name = word(str(plan.get("title") or "learned")).lower()
+        words = f"{base.hub_id or f'folder-of-{word(base.name)}'} --enable-lora --lora-modules {name}=. --max-lora-rank {_rank(plan)}"
         yield from ("With vLLM (Linux and a graphics card), in this folder:", "", "```sh", f"vllm serve {words}", "```", "")
     if base.name == "starter" and not merged:
         yield from ("The base is the starter model that comes with LoRALab, in its folder `data/starter/text`.", "")
 
 
 def _rank(plan: dict[str, Any]) -> int:
-    """The smallest rank vLLM can be told that holds the plan's."""
-    return next((rank for rank in (8, 16, 32, 64, 128, 256, 320, 512) if rank >= int(plan.get("rank") or 8)), 512)
+    """The smallest rank vLLM can be told that holds every part's: PiSSA writes twice the plan's, and ranks that move may double."""
+    largest = int(plan.get("rank") or 8) * (2 if plan.get("adapter") == "pissa" or plan.get("rank_schedule") == "adaptive" else 1)
+    return next((rank for rank in (8, 16, 32, 64, 128, 256, 320, 512) if rank >= largest), 512)
 
 
-def _limits(base: Origin) -> Iterator[str]:
-    licence = base.licence or "not known to LoRALab: see where the model came from"
+def _limits(base: Origin, plan: dict[str, Any]) -> Iterator[str]:
+    data = licences.of_data(str(plan.get("dataset") or ""))
     yield from ("## Limits and licence", "")
-    yield f"- The base model's licence: {licence}. It applies to what is made from it; the licence of the examples may apply too."
+    yield f"- The base model's licence: {shielded(base.licence or licences.UNKNOWN)}. It applies to what is made from it."
+    yield f"- The licence of the examples: {shielded(data or licences.UNKNOWN)}. It may apply to what learned from them, too."
+    if base.bits:
+        yield (
+            f"- It was trained on a copy of {shielded(base.reference)} whose numbers somebody had squeezed to {base.bits} bits; beside "
+            "the original its answers may differ a little."
+        )
     yield "- The numbers above are about examples like those it learned from. Elsewhere it may be no better, or worse, than its base."
     yield "- It can be wrong and sound sure. Nobody has tested it for safety; do not use it for medical, legal or other serious advice."
-
-
-def _quoted(text: str) -> str:
-    shown = text if len(text) <= MOST else text[:MOST] + " …"
-    return "\n".join(f"> {line}" for line in (shown.strip() or "(nothing)").splitlines())
-
-
-def _line(text: str) -> str:
-    """One line that cannot break a table or a heading."""
-    return " ".join(text.split()).replace("|", "\\|")
 
 
 def write(plan: Plan, folder: RunFolder, adapter: Path) -> None:

@@ -10,24 +10,28 @@ import json
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import ValidationError
 
 from loralab.core.errors import UserError
-from loralab.core.jobs import EvaluateExportJob, EvaluateJob, parse_job
+from loralab.core.jobs import EvaluateExportJob, EvaluateJob, data_title, parse_job
 from loralab.core.old_logs import modern_judgement
+from loralab.core.paths import model_name
 from loralab.core.records import Record, Score
+from loralab.core.verdict import Verdict
+from loralab.core.words import count, did_it_learn
 from loralab.evaluations.shared.answer_scores import Trait
 from loralab.evaluations.shared.controls import ALLOWED, SWAPS, swapped
 from loralab.evaluations.shared.paired import FEWEST, holm
+from loralab.tasks import setting_label
 
 LOSS = Trait(
     "bits_per_byte",
     "Surprise at the right answers",
     "How surprised each is by the right answers, in bits per byte of text.",
     "loss",
-    "The second finds the right answers likelier",
+    "The second thinks the right answers more likely",
     "The second finds the right answers less likely",
     lower_is_better=True,
     share=False,
@@ -95,12 +99,51 @@ def _judges(path: Path, wanted: tuple[str, str, str]) -> bool:
 NOTICEABLE = 0.005  # of the first's bits per byte: an interval within that, both ways, is no difference
 
 
+SAME_SHARE, SAME_LOSS = (
+    0.06,
+    0.02,
+)  # of the answers, of the first's bits per byte: an interval within that, both ways, is practically the same
+NONE_OF = 3.0  # over n: what may lie behind a difference that n answers never showed (“rule of three”, 95 %)
+Outcome = Literal["same", "first", "second", "unclear"]
+
+
+class BothAnswers(Record):
+    """A held-out question with what each of the two answers now."""
+
+    question: str
+    reference: str
+    first: str
+    second: str
+
+
 class Comparison(Record):
     """The second against the first: a sentence, scores (`before` is the first, `after` the second) and bits per byte by example."""
 
     words: str
     scores: tuple[Score, ...]
     rows: tuple[dict[str, Any], ...]
+    outcome: Outcome = "unclear"
+    answers: tuple[BothAnswers, ...] = ()
+
+    def told(self, first: str, second: str) -> tuple[str, str]:
+        """Which is better, in a word or two and in a sentence, by the names people know the two by."""
+        main = self.scores[0]
+        counted = [f"{round(value * main.n)} of {main.n}" for value in (main.before, main.after)]
+        right = f"“{first}” has {counted[0]} right, “{second}” {counted[1]}."
+        likely = {
+            "same": f"Both expect the right answers equally well, on {count(main.n, 'answer')}.",
+            "unclear": f"On {count(main.n, 'answer')}, what one seems to expect better could be chance.",
+        }.get(self.outcome, f"It expects the right answers better, on {count(main.n, 'answer')}.")
+        equal = counted[0] == counted[1]
+        said = likely if not main.share else f"Both have {counted[0]} right." if equal else right
+        more = "Only more examples to test on could show a difference."
+        match self.outcome:
+            case "same":
+                return "Practically the same", said
+            case "first" | "second":
+                return f"“{first if self.outcome == 'first' else second}” is better", said
+            case "unclear":
+                return "Cannot tell which is better", f"{said} {more if equal else 'That could be chance.'}" if main.share else said
 
 
 class Controls(Record):
@@ -110,7 +153,7 @@ class Controls(Record):
     false_better: int
     false_worse: int
     shuffled: str = ""
-    shuffled_verdict: str = ""
+    shuffled_learned: str = ""  # whether that run is said to have learned: yes | no | unknown
     words: str = ""
 
     @property
@@ -119,16 +162,16 @@ class Controls(Record):
         return max(self.false_better, self.false_worse) <= ALLOWED * self.swaps
 
 
-def controls(found: dict[str, Any], shuffled: str, judged: dict[str, str]) -> Controls:
-    """Judge a judgement: with its sides swapped at random, and beside its run on shuffled answers."""
+def controls(found: dict[str, Any], shuffled: str, verdict: Verdict | None) -> Controls:
+    """Judge a judgement: with its sides swapped at random, and beside the verdict of its run on shuffled answers."""
     better, worse = swapped(found["rows"]["loss"])
     words = f"With before and after swapped at random it was called better in {better} and worse in {worse} of {SWAPS} trials"
     words += f" (at most {ALLOWED * SWAPS:.0f} are expected)."
-    verdict = judged.get("verdict", "")
+    learned = verdict.learned if verdict else ""
     if verdict:
-        passed = "as it must be" if verdict != "better" else "which it must not be: do not trust the verdict on this data"
-        words += f" Trained on shuffled answers it is called “{verdict}”, {passed}."
-    return Controls(swaps=SWAPS, false_better=better, false_worse=worse, shuffled=shuffled, shuffled_verdict=verdict, words=words)
+        passed = "as it must be" if learned != "yes" else "which it must not be: do not trust the verdict on this data"
+        words += f" Trained on shuffled answers, the answer to “Did it learn?” is “{did_it_learn(verdict)}”, {passed}."
+    return Controls(swaps=SWAPS, false_better=better, false_worse=worse, shuffled=shuffled, shuffled_learned=learned, words=words)
 
 
 def compare(first: dict[str, Any], second: dict[str, Any]) -> Comparison:
@@ -150,14 +193,58 @@ def compare(first: dict[str, Any], second: dict[str, Any]) -> Comparison:
         {"row": a["row"], "first": x / math.log(2), "second": y / math.log(2)}
         for (a, _), x, y in zip(pairs, *_per_byte(pairs), strict=True)
     ]
-    return Comparison(words=main.words, scores=tuple(sorted(scores, key=lambda s: s is not main)), rows=tuple(rows))
+    ordered = tuple(sorted(scores, key=lambda s: s is not main))
+    return Comparison(
+        words=main.words, scores=ordered, rows=tuple(rows), outcome=outcome(main), answers=tuple(_answers(first, second, others))
+    )
+
+
+def outcome(main: Score) -> Outcome:
+    """Which of the two is better: neither, where all of the interval is too small to matter, and it was looked at often enough."""
+    low, high = main.low, main.high
+    if main.share:
+        low, high = min(low, -NONE_OF / main.n), max(high, NONE_OF / main.n)
+    most = SAME_SHARE if main.share else SAME_LOSS * abs(main.before)
+    if math.isfinite(low + high) and max(abs(low), abs(high)) <= most:
+        return "same"
+    decided: dict[str, Outcome] = {"better": "second", "worse": "first"}
+    return decided.get(main.verdict, "unclear")
+
+
+def _answers(first: dict[str, Any], second: dict[str, Any], others: set[int]) -> Iterator[BothAnswers]:
+    for one, other in _paired(first["rows"].get("answers", ()), second["rows"].get("answers", ())):
+        if one["row"] not in others and "after" in one and "after" in other:  # an export is measured without its answers
+            yield BothAnswers(question=one["question"], reference=one["reference"], first=one["after"], second=other["after"])
+
+
+def different_settings(first: dict[str, Any], second: dict[str, Any]) -> tuple[tuple[str, str, str], ...]:
+    """What two plans have different, in words: the setting, its value in the first and in the second."""
+    names = [name for name in (*first, *(name for name in second if name not in first)) if name not in ("title", "task")]
+    shown = [(name, _shown(name, first.get(name)), _shown(name, second.get(name))) for name in names]
+    return tuple((setting_label(name), one, other) for name, one, other in shown if one != other)
+
+
+def _shown(name: str, value: Any) -> str:
+    match value:
+        case None | "" | () | [] | {}:
+            return "–"
+        case bool():
+            return "yes" if value else "no"
+        case float():
+            return f"{value:g}"
+        case list() | tuple():
+            return ", ".join(map(str, value))
+        case dict():
+            return ", ".join(f"{key}: {part}" for key, part in value.items())
+        case _:
+            return data_title(str(value)) if name == "dataset" else model_name(str(value)) if name == "base_model" else str(value)
 
 
 def _noticeable(score: Score) -> Score:
     """Rounding an export to sixteen bits shifts every example a hair the same way: certain, and nothing anybody will ever notice."""
     if max(abs(score.low), abs(score.high)) > NOTICEABLE * abs(score.before):
         return score
-    words = f"{LOSS.label}: no difference that could be noticed ({score.before:.3f} → {score.after:.3f} bits per byte, {score.n} answers)."
+    words = f"{LOSS.label}: no noticeable difference ({score.before:.3f} → {score.after:.3f} bits per byte, {count(score.n, 'answer')})."
     return score.model_copy(update={"verdict": "no difference seen", "words": words, "p": 1.0})
 
 

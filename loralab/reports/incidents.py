@@ -29,7 +29,7 @@ WORDS = {
     "precision": "Numbers are kept more exactly ({})",
     "attention": "Attention is computed in the plain way ({})",
     "offload": "What is not needed at the moment waits in main memory ({})",
-    "optimizer": "The optimiser keeps smaller notes ({})",
+    "optimizer": "The optimiser uses less memory ({})",
 }
 
 

@@ -13,14 +13,16 @@ from typing import Any, Protocol
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from loralab.core.events import Adjusted, Incident, RunView
+from loralab.core.errors import UserError
+from loralab.core.events import Adjusted, Evaluated, Incident, RunView
 from loralab.core.paths import DATA
 from loralab.core.records import Score
 from loralab.core.report import judged, run_report
 from loralab.core.version import __version__
-from loralab.core.words import duration, figure, size
+from loralab.core.words import can_you_use_it, did_it_learn, duration, figure, size
 from loralab.reports.card import SETTINGS
 from loralab.reports.incidents import adjustment
+from loralab.reports.markdown import shielded
 from loralab.tasks import setting_label
 
 MOST_ROWS = 25  # of the loss table: evenly spread, the first and the last among them
@@ -69,6 +71,14 @@ class Computer(Protocol):
     def gpus(self) -> Sequence[_Card]: ...
 
 
+def report_page(form: str, view: RunView, plan: dict[str, Any], machine: Computer, title: str) -> str:
+    """The report as `html` or `markdown`. Raises UserError for any other form."""
+    made = {"html": report_html, "markdown": report_markdown}
+    if form not in made:
+        raise UserError(f"A report cannot be written as “{form}”.", "Choose html or markdown.", code="unknown_format")
+    return made[form](view, plan, machine, title)
+
+
 def report_html(view: RunView, plan: dict[str, Any], machine: Computer, title: str) -> str:
     """The report as one HTML file: no script, no font, no picture from anywhere else."""
     places = Environment(loader=FileSystemLoader(DATA / "templates"), autoescape=True, undefined=StrictUndefined)
@@ -87,7 +97,7 @@ def _content(view: RunView, plan: dict[str, Any], machine: Computer, title: str)
         "title": title,
         "run": view.run,
         "version": __version__,
-        **judged(final),
+        "answers": list(_answers(view, final)),
         "facts": list(_facts(view, plan, machine)),
         "scores": [_score(score) for score in (final.scores if final else ())],
         "losses": list(_losses(view)),
@@ -101,6 +111,17 @@ def _content(view: RunView, plan: dict[str, Any], machine: Computer, title: str)
         "settings": [(setting_label(name), said) for name in (*SETTINGS, *MACHINERY) if (said := str(plan.get(name, "")))],
         "machine": machine.words,
     }
+
+
+def _answers(view: RunView, final: Evaluated | None) -> Iterator[tuple[str, str, str]]:
+    """The two answers as (question, answer, why); of a run that an earlier version judged, what it said then."""
+    found = view.conclusion
+    if found is None:
+        told = judged(final)
+        yield "Did it get better?", (told["verdict"] or "not judged").capitalize(), told["words"]
+        return
+    yield "Did it learn?", did_it_learn(found), found.learned_words
+    yield "Can you use it?", can_you_use_it(found), f"{found.usable_words} {found.but}".strip()
 
 
 def _facts(view: RunView, plan: dict[str, Any], machine: Computer) -> Iterator[tuple[str, str]]:
@@ -241,33 +262,40 @@ def _story(view: RunView) -> Iterator[str]:
 
 
 def _markdown(found: dict[str, Any]) -> Iterator[str]:
-    yield from (f"# {found['title']}", "", f"Run `{found['run']}`, LoRALab {found['version']}", "")
-    yield from ("## Did it get better?", "", f"**{found['verdict'] or 'not judged'}**. {found['words']}", "")
+    yield from (f"# {shielded(found['title'])}", "", f"Run {shielded(found['run'])}, LoRALab {found['version']}", "")
+    for question, answer, why in found["answers"]:
+        yield from (f"## {question}", "", f"**{answer}.** {shielded(why)}", "")
     if found["scores"]:
         yield from ("| measure | before | after | difference | 95 % interval | examples | verdict |", "|---|--:|--:|--:|---|--:|---|")
         yield from (
-            "| " + " | ".join(s[k] for k in ("label", "before", "after", "difference", "between", "n", "verdict")) + " |"
+            f"| {shielded(s['label'])} | " + " | ".join(s[k] for k in ("before", "after", "difference", "between", "n", "verdict")) + " |"
             for s in found["scores"]
         )
         yield ""
-    yield from ("## The run", "", *(f"- {name}: {value}" for name, value in found["facts"]), f"- Computer: {found['machine']}", "")
+    yield from (
+        "## The run",
+        "",
+        *(f"- {name}: {shielded(value)}" for name, value in found["facts"]),
+        f"- Computer: {shielded(found['machine'])}",
+        "",
+    )
     if found["story"]:
-        yield from ("## What happened", "", *(f"- {line}" for line in found["story"]), "")
+        yield from ("## What happened", "", *(f"- {shielded(line)}" for line in found["story"]), "")
     yield from ("## Loss", "", "| update | while learning | held-out | learning rate |", "|--:|--:|--:|--:|")
     yield from ("| " + " | ".join(row) + " |" for row in found["losses"])
     if found["samples"]:
         yield from ("", "## Before and after", "")
         for sample in found["samples"]:
             yield from (
-                f"**{_one_line(sample.prompt)}**",
+                f"**{_said(sample.prompt)}**",
                 "",
-                f"- before: {_one_line(sample.before)}",
-                f"- after: {_one_line(sample.after)}",
-                *([f"- the example says: {_one_line(sample.reference)}"] if sample.reference else []),
+                f"- before: {_said(sample.before)}",
+                f"- after: {_said(sample.after)}",
+                *([f"- the example says: {_said(sample.reference)}"] if sample.reference else []),
                 "",
             )
-    yield from ("", "## Settings", "", "| setting | value |", "|---|---|", *(f"| {n} | {_one_line(v)} |" for n, v in found["settings"]))
+    yield from ("", "## Settings", "", "| setting | value |", "|---|---|", *(f"| {n} | {_said(v)} |" for n, v in found["settings"]))
 
 
-def _one_line(text: str) -> str:
-    return " ".join(text.split()).replace("|", "\\|") or "(nothing)"
+def _said(text: str) -> str:
+    return shielded(text) or "(nothing)"

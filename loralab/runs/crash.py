@@ -1,7 +1,8 @@
-"""Owns what is said and done for a worker that died without a word: its last words, or its next try with half the tokens at once.
+"""Owns what is said and done for a worker that died without a word: its last words, or its next try.
 
-Invariants: called only when the worker is known to be gone, so that the log has one writer; a run killed for want of memory goes on by
-itself at most twice; a run whose ending cannot be written still ends for who looks.
+Invariants: called only when the worker is known to be gone, so that the log has one writer; a run that was killed goes on by itself at most
+twice, with half the tokens at once where memory was short and as it was where nobody knows why; a run whose ending cannot be written still
+ends for who looks.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import signal
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import ValidationError
 
@@ -19,6 +20,8 @@ from loralab.core.events import Adjusted, Ended, Incident, RunView, Started, adj
 from loralab.core.jobs import TrainJob, parse_job
 from loralab.core.log import drop_torn_line
 from loralab.core.records import Plan
+from loralab.core.words import count
+from loralab.runs.death import Death
 from loralab.runs.protocol import UNWRITTEN
 from loralab.tasks import parse_plan
 
@@ -30,17 +33,17 @@ OUTSIDE = frozenset({-1, -2, -15})  # hang-up, interrupt, terminate: somebody, o
 MANY = 1 << 24  # the bound of the setting
 AT_LEAST = 1  # tokens: a budget of 0 would mean none
 
+UNKNOWN = "Something ended the training (maybe you, maybe the system)."
 RESUMABLE = "Resume it to go on from its last safety copy."
-INSTALLATION = "Look into worker.log in the run's folder; `python -m loralab doctor` checks the installation."
+INSTALLATION = "Start LoRALab again: it checks its parts and repairs what is missing. The details are in worker.log in the run's folder."
 SMALLER = "Close other programs and resume it, or choose a smaller model, shorter examples or a lower precision."
 
 
-def settle(folder: str, code: int, offset: int, said: int, *, oom_kills: int) -> bool:
+def settle(folder: str, code: int, offset: int, said: int, death: Death) -> bool:
     """Write what became of a worker that ended with `code` and without an ending; True when it is to be started again, and then only
     if that could be written.
 
-    `offset` and `said` are the sizes of the event log and of worker.log when it was started; `oom_kills` is how many processes the
-    system has ended for want of memory since then, where it counts them.
+    `offset` and `said` are the sizes of the event log and of worker.log when it was started; `death` is what was seen of memory.
     """
     path = Path(folder)
     log = path / "events.jsonl"
@@ -48,54 +51,65 @@ def settle(folder: str, code: int, offset: int, said: int, *, oom_kills: int) ->
     view = fold(path.name, read(log)[0])
     spoke = any(isinstance(event, Started) for event in read(log, offset)[0])
     reason = last_line(path / "worker.log", said)
-    again = None if (path / "stop").exists() or not _for_memory(code, reason) else _next_try(path, view, code, oom_kills)
+    again = () if (path / "stop").exists() else _next_try(path, view, code, reason, death)
     try:
-        append(log, *(again or (last_words(path, view, spoke=spoke, code=code, reason=reason),)))
+        append(log, *(again or (last_words(path, view, spoke=spoke, code=code, reason=reason, death=death),)))
     except OSError:
         # The incident is what counts the tries: without it there is no next one. Whoever looks at the run writes its ending, or says
         # that it cannot be written.
         return False
-    return again is not None
+    return bool(again)
 
 
-def _for_memory(code: int, reason: str) -> bool:
-    return code in KILLED | NO_MEMORY or (code != 0 and any(sign in reason.lower() for sign in SIGNS))
+def _shortage(code: int, reason: str, death: Death) -> Literal["", "nearly full", "full"]:
+    """How full memory was, where it died of that: it said so itself, or it was killed while memory was short."""
+    if code in NO_MEMORY or (code != 0 and any(sign in reason.lower() for sign in SIGNS)):
+        return "full"
+    if code not in KILLED or not death.short:
+        return ""
+    return "full" if death.sure else "nearly full"
 
 
 def _tries(view: RunView) -> int:
-    return sum(incident.code == "killed_for_memory" for incident in view.incidents)
+    return sum(incident.code in ("killed_for_memory", "killed") for incident in view.incidents)
 
 
 # ---- the next try ------------------------------------------------------------------------------------------------------------
 
 
-def _next_try(path: Path, view: RunView, code: int, oom_kills: int) -> tuple[Incident, Adjusted] | None:
-    """What to write before a training run goes on with half the tokens at once; None when it has had its tries or is no training."""
-    tries = _tries(view)
-    if tries >= RETRIES:
-        return None
-    try:
-        job = parse_job((path / "job.json").read_bytes())
-        if not isinstance(job, TrainJob):
-            return None
-        plan = parse_plan(adjusted(parse_plan(job.plan).model_dump(), view.adjustments))
-    except (LabError, ValidationError):
-        return None  # it never was a plan that could be trained
+def _next_try(path: Path, view: RunView, code: int, reason: str, death: Death) -> tuple[Incident, ...] | tuple[Incident, Adjusted]:
+    """What to write before a training run goes on; nothing where it has had its tries, is no training, or was not killed."""
+    short = _shortage(code, reason, death)
+    plan = _plan(path, view) if _tries(view) < RETRIES and (short or code in KILLED) else None
+    if plan is None:
+        return ()
+    data: dict[str, Any] = {"exit_code": code, "try": _tries(view) + 1, **vars(death), "short": bool(short)}
+    if not short:
+        text = f"{UNKNOWN} It went on by itself from its last safety copy, with the same settings."
+        return (Incident(step=view.step, code="killed", text=text, data=data),)
     before = min(plan.token_budget or MANY, _at_once(plan, view))
-    after = max(AT_LEAST, before // 2)
-    sure = "for want of memory" if oom_kills else "most likely for want of memory"
-    text = f"The system ended the training process, {sure}; it goes on from its last safety copy with half as many tokens at once."
-    data: dict[str, Any] = {"exit_code": code, "try": tries + 1, "oom_kills": oom_kills}
+    text = (
+        f"The system ended the training because memory was {short}. It goes on from its last safety copy with half as many tokens at once."
+    )
     return (
         Incident(step=view.step, code="killed_for_memory", text=text, data=data),
         Adjusted(
             step=view.step,
             setting="token_budget",
             before=plan.token_budget,
-            after=after,
-            reason=f"The memory did not suffice for {before:,} tokens at once. The result stays the same; only the speed may suffer.",
+            after=max(AT_LEAST, before // 2),
+            reason=f"There was not enough memory for {count(before, 'token')} at once. The result stays the same; it may only take longer.",
         ),
     )
+
+
+def _plan(path: Path, view: RunView) -> Plan | None:
+    """The plan of a training as it now is; None for other work, and where it never was a plan that could be trained."""
+    try:
+        job = parse_job((path / "job.json").read_bytes())
+        return parse_plan(adjusted(parse_plan(job.plan).model_dump(), view.adjustments)) if isinstance(job, TrainJob) else None
+    except (LabError, ValidationError):
+        return None
 
 
 def _at_once(plan: Plan, view: RunView) -> int:
@@ -112,25 +126,25 @@ def _at_once(plan: Plan, view: RunView) -> int:
 # ---- last words --------------------------------------------------------------------------------------------------------------
 
 
-def last_words(path: Path, view: RunView, *, spoke: bool, code: int | None = None, reason: str = "") -> Ended:
+def last_words(path: Path, view: RunView, *, spoke: bool, code: int | None = None, reason: str = "", death: Death | None = None) -> Ended:
     """The ending of a worker that wrote none. `spoke`: it had said that it is up; `code`: its exit code, None when nobody was there."""
     step, stop = view.step, path / "stop"
+    short = _shortage(code, reason, death or Death()) if code is not None else ""
+    tried = f" It had gone on by itself {('once', 'twice')[min(_tries(view), RETRIES) - 1]} before." if _tries(view) else ""
     reason = f" Its last line was: {reason}" if reason else ""
     if stop.exists() and stop.read_text() == "force":
-        return Ended(outcome="killed", step=step, code="ended_by_force", what="You ended this run at once.", todo=RESUMABLE)
-    if code is not None and _for_memory(code, reason):
-        tries = f" It had gone on by itself {('once', 'twice')[_tries(view) - 1]} with fewer tokens at once." if _tries(view) else ""
-        what = f"The system ended the process, most likely for want of memory.{tries}"
+        return Ended(outcome="killed", step=step, code="ended_by_force", what="You ended this run.", todo=RESUMABLE)
+    if short:
+        what = f"The system ended the training because memory was {short}.{tried}"
         return Ended(outcome="killed", step=step, code="out_of_memory", what=what, todo=SMALLER)
     if code == UNWRITTEN:
-        what = "The disk was full, so that how this run ended could not be written down."
+        what = "The disk was full, so how this run ended could not be written down."
         return Ended(outcome="killed", step=step, code="disk_full", what=what, todo=f"Free some space. {RESUMABLE}")
     if not spoke:
         what = f"The process ended before it could say anything.{reason}"
         return Ended(outcome="killed", step=step, code="dead_at_start", what=what, todo=INSTALLATION)
-    if code is None or code in OUTSIDE:
-        how = "crashed, or the computer was switched off" if code is None else f"as if by hand ({_name_of(code)})"
-        what = f"The process is gone: it was ended from outside, {how}."
+    if code is None or code in OUTSIDE | KILLED:
+        what = f"{UNKNOWN}{tried}" if code is not None else "The training is gone: it crashed, or the computer was switched off."
         return Ended(outcome="killed", step=step, code="worker_gone", what=what, todo=RESUMABLE)
     return Ended(outcome="killed", step=step, code="crashed", what=f"The process crashed ({_name_of(code)}).{reason}", todo=RESUMABLE)
 

@@ -23,7 +23,8 @@ from loralab.core.records import Record
 from loralab.runs import process
 from loralab.runs.watch import DESK, keeper_of, look
 
-HEAVY = frozenset({"train", "evaluate", "evaluate_export", "export"})  # a download needs the network and a chat lets go when it is asked to
+HEAVY = frozenset({"train", "evaluate", "evaluate_export", "export", "check_export"})
+# all but these wait for nobody: a download needs the network and a chat lets go when it is asked to
 LOCK_SECONDS = 10.0
 TAIL = 4096  # bytes
 
@@ -186,7 +187,7 @@ def begin(home: Path, path: Path) -> None:
     before, events = keeper_of(path), path / "events.jsonl"
     drop_torn_line(events)
     offset, attempt = events.stat().st_size if events.exists() else 0, before.attempt + 1 if before else 1
-    keeper, child = process.spawn(path, home, online=kind == "download", attempt=attempt, offset=offset)
+    keeper, child = process.spawn(path, home, online=kind in ("download", "fetch_dataset"), attempt=attempt, offset=offset)
     DESK.children[path] = child
     paths.write_atomic(path / "worker.json", keeper.model_dump_json())
 

@@ -11,21 +11,28 @@ from pydantic import ValidationError
 from loralab.core.disk import Reserve
 from loralab.core.errors import UserError
 from loralab.core.events import Event, EventLog
-from loralab.core.jobs import Job, parse_job
+from loralab.core.jobs import Job, TrainJob, parse_job
 from loralab.runs.worker_lock import orphaned
 
 Kind = TypeVar("Kind")
+TITLE_FILE = "title.txt"  # the name a person gave a run after it began
 
 
 def read_job(folder: Path) -> Job:
-    """What a run was asked to do. Raises UserError when its folder is gone or its job.json cannot be read."""
+    """What a run was asked to do, under the name it has now. Raises UserError when its folder is gone or its job.json cannot be read."""
     path = folder / "job.json"
     if not path.is_file():
         raise UserError(f"The run {folder.name} is not in this workspace any more.", "Choose another run.", code="no_run")
     try:
-        return parse_job(path.read_bytes())
+        job = parse_job(path.read_bytes())
     except ValidationError as error:
-        raise UserError("This run's job.json cannot be read.", "Start it anew; what it made is in its folder.", code="bad_job") from error
+        raise UserError(
+            "This run's job.json cannot be read.", "Start a new run; this one's files are in its folder.", code="bad_job"
+        ) from error
+    renamed = folder / TITLE_FILE
+    if not isinstance(job, TrainJob) or not renamed.is_file():
+        return job
+    return job.model_copy(update={"plan": job.plan | {"title": renamed.read_text("utf-8")}})
 
 
 @dataclass

@@ -15,11 +15,12 @@ from filelock import FileLock
 
 from loralab.core import paths
 from loralab.core.errors import UserError
-from loralab.core.events import RunView
+from loralab.core.events import Event, RunView, append
 from loralab.core.jobs import Job
 from loralab.runs import process, queue
 from loralab.runs.run_folder import read_job
 from loralab.runs.watch import DESK, keeper_of, look, look_again
+from loralab.runs.worker_lock import lock_free
 
 ADJECTIVES = (
     "amber bold brave breezy bright brisk calm clear clever cosy crisp curious eager early fair fond fresh gentle glad golden grand happy "
@@ -137,6 +138,17 @@ def resume(home: Path, run: str) -> str:
     return run
 
 
+def add(home: Path, run: str, event: Event) -> None:
+    """Append to the log of a run that has ended what a person said of it. Raises UserError while it is going on."""
+    path = folder(home, run)
+    with FileLock(path / ".lock", timeout=LOCK_SECONDS):
+        ended = not look(path, locked=True).active
+        with lock_free(path) as free:
+            if not (ended and free):
+                raise UserError("This run is still going.", "Wait until it has ended.", code="still_running")
+            append(path / "events.jsonl", event)
+
+
 def delete(home: Path, run: str) -> Path:
     """Move a run that has ended into the workspace's trash; returns where it lies now."""
     path = folder(home, run)
@@ -146,6 +158,16 @@ def delete(home: Path, run: str) -> Path:
     shutil.move(path, target)
     DESK.forget(path)
     return target
+
+
+def restore(home: Path, place: Path) -> str:
+    """Move a deleted run back from the trash; its id. Raises UserError when it is gone, or a run is called so again."""
+    run, _, _ = place.name.rpartition("-")
+    target = paths.room("runs", home) / run
+    if place.parent != paths.room("trash", home) or not (place / "job.json").is_file() or target.exists():
+        raise UserError("This run cannot be brought back.", "Its folder in the trash was moved or deleted.", code="not_in_trash")
+    shutil.move(place, target)
+    return run
 
 
 # ---- look ------------------------------------------------------------------------------------------------------------------

@@ -1,8 +1,8 @@
 """Owns the keeper, `python -m loralab.runs.supervisor FOLDER`: it starts a run's worker, waits for it and says what became of it.
 
-Invariants: a worker's exit code is always known, also when no app is open; a worker that ends without a word is given its ending (or,
-killed for want of memory, its next try) at once; the next run in the queue is started when this one has ended. Only the standard library
-is imported while all is well: a keeper takes about 10 MB and a few hundredths of a second.
+Invariants: a worker's exit code is always known, also when no app is open; a worker that ends without a word is given its ending, or, when
+it was killed, its next try at once; the next run in the queue is started when this one has ended. Only the standard library is imported
+while all is well: a keeper takes about 10 MB and a few hundredths of a second.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 
+from loralab.runs.death import Death, Watch
 from loralab.runs.protocol import KEEPER, TAKEN
 
 
@@ -19,15 +20,14 @@ def main(arguments: list[str]) -> int:
     """Keep the worker of one run folder; the exit code is the worker's (128 + the signal that ended it)."""
     folder = arguments[0]
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C belongs to the app
-    before = _oom_kills()
     while True:
         offset, said = _size(folder, "events.jsonl"), _size(folder, "worker.log")
-        code = _worker(folder)
+        code, death = _worker(folder)
         if code == TAKEN or _has_ended(folder, offset):
             break
         from loralab.runs.crash import settle
 
-        if not settle(folder, code, offset, said, oom_kills=_oom_kills() - before):
+        if not settle(folder, code, offset, said, death):
             break
     if code != TAKEN:
         from loralab.runs.queue import hand_over
@@ -36,11 +36,13 @@ def main(arguments: list[str]) -> int:
     return code if 0 <= code < 256 else 128 + abs(code) % 128
 
 
-def _worker(folder: str) -> int:
-    """Run the worker to its end; its exit code, negative for a signal."""
-    flags = getattr(subprocess, "CREATE_NO_WINDOW", 0)  # this process has no console on Windows, and the worker shall not open one
+def _worker(folder: str) -> tuple[int, Death]:
+    """Run the worker to its end; its exit code, negative for a signal, and what was seen of memory when it died."""
+    flags = getattr(subprocess, "CREATE_NO_WINDOW", 0)  # this process has no console on Windows, and the worker must not open one
     command = [sys.executable, "-m", "loralab.runs.worker", folder]
-    return subprocess.Popen(command, env={**os.environ, KEEPER: str(os.getpid())}, creationflags=flags).wait()
+    watch = Watch()
+    worker = subprocess.Popen(command, env={**os.environ, KEEPER: str(os.getpid())}, creationflags=flags)
+    return worker.wait(), watch.seen(worker.pid)
 
 
 def _size(folder: str, name: str) -> int:
@@ -61,15 +63,6 @@ def _has_ended(folder: str, offset: int) -> bool:
         return any(json.loads(line)["type"] == "ended" for line in candidates)
     except (ValueError, KeyError, TypeError):  # torn
         return False
-
-
-def _oom_kills() -> int:
-    """How many processes the system (Linux) has ended for want of memory since it started; 0 where it does not say."""
-    try:
-        with open("/proc/vmstat", encoding="ascii") as counts:  # noqa: PTH123
-            return next((int(line.split()[1]) for line in counts if line.startswith("oom_kill ")), 0)
-    except OSError:
-        return 0
 
 
 if __name__ == "__main__":

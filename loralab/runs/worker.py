@@ -20,6 +20,7 @@ from typing import Any
 from loralab.core.errors import classify
 from loralab.core.events import Ended, EventLog, Started
 from loralab.core.jobs import Job
+from loralab.runs.priority import step_back
 from loralab.runs.protocol import TAKEN, UNWRITTEN
 from loralab.runs.run_folder import RunFolder, read_job
 from loralab.runs.worker_lock import follow_keeper, orphaned, take_lock
@@ -32,8 +33,10 @@ JOBS = {
     "evaluate": "loralab.sessions.evaluate_job",
     "evaluate_export": "loralab.exports.parity.evaluate_job",
     "export": "loralab.exports.job",
+    "check_export": "loralab.exports.parity.check_job",
     "serve": "loralab.serve.job",
     "download": "loralab.models.downloads",
+    "fetch_dataset": "loralab.datasets.hub_job",
 }
 
 
@@ -52,6 +55,8 @@ def main(arguments: list[str]) -> int:
     folder: RunFolder | None = None
     try:
         job = read_job(path)
+        if job.kind != "serve":  # somebody waits for its answers
+            step_back()
         folder = RunFolder(path=path, job=job, log=log)
         result = _work(job)(folder)
     except BaseException as error:  # noqa: BLE001  the one place: whatever it was, the run must end with words and not in silence

@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM, BitsAndBytesConfig, PreTrainedModel
+from transformers import AutoModelForCausalLM, PreTrainedModel
 
-from loralab.core.errors import Unavailable, UserError
-
-DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16, "nf4": torch.bfloat16}
+from loralab.core.errors import UserError
+from loralab.core.records import SQUEEZED
+from loralab.runtimes import squeezed_base
+from loralab.runtimes.squeezed_base import TYPES as DTYPES
+from loralab.runtimes.squeezed_base import Squeezing
 
 
 def device() -> torch.device:
@@ -25,39 +27,32 @@ def kernel(attention: str) -> str | None:
     return "eager" if attention == "eager" else None
 
 
-def load_base(folder: Path, precision: str, where: torch.device | None = None, attention: str = "sdpa") -> PreTrainedModel:
+def load_base(
+    folder: Path, precision: str, where: torch.device | None = None, attention: str = "sdpa", *, double: bool = True, compute: str = ""
+) -> PreTrainedModel:
     """The causal language model in `folder`, in evaluation mode, every weight frozen.
 
-    Raises UserError when the folder holds no safetensors, Unavailable when 4-bit is asked for and bitsandbytes is absent.
+    `double` and `compute` are of bases in 4 or 8 bits alone, see Squeezing. Raises UserError when the folder holds no safetensors,
+    Unavailable when such a base is asked for and bitsandbytes is absent.
     """
     if not (folder / "config.json").exists():
         raise UserError(f"There is no model in {folder}.", "Download it first, or use the starter model.", code="not_downloaded")
     where = where or device()
-    model: Any = AutoModelForCausalLM.from_pretrained(
+    if precision in SQUEEZED:
+        model = squeezed_base.load(folder, Squeezing(precision, double, compute), where, kernel(attention))
+    else:
+        model = _plain(folder, precision, attention).to(where)
+    for parameter in model.parameters():
+        parameter.requires_grad_(False)
+    return model.eval()
+
+
+def _plain(folder: Path, precision: str, attention: str) -> Any:
+    return AutoModelForCausalLM.from_pretrained(
         folder,
         dtype=DTYPES[precision],
         local_files_only=True,
         use_safetensors=True,
         trust_remote_code=False,
         attn_implementation=kernel(attention),
-        **_quantised(precision, where),
     )
-    if precision != "nf4":
-        model.to(where)
-    for parameter in model.parameters():
-        parameter.requires_grad_(False)
-    return model.eval()
-
-
-def _quantised(precision: str, where: torch.device) -> dict[str, Any]:
-    if precision != "nf4":
-        return {}
-    try:
-        import bitsandbytes  # noqa: F401, PLC0415  # pyright: ignore[reportMissingImports, reportUnusedImport]  (an optional part, for 4-bit plans)
-    except ImportError as error:
-        todo = "Install it (pip install bitsandbytes) or choose bf16."
-        raise Unavailable("4-bit training needs the bitsandbytes package, which is not installed.", todo, code="no_bitsandbytes") from error
-    settings = BitsAndBytesConfig(
-        load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=torch.bfloat16, bnb_4bit_use_double_quant=True
-    )
-    return {"quantization_config": settings, "device_map": {"": str(where)}}

@@ -10,6 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from loralab.runtimes.adapter_trial import Trial
 from loralab.runtimes.llama.parent import InChild
 
 ADAPTER = "adapter_config.json"
@@ -25,7 +26,7 @@ class Folder(InChild):
 # ---- in the child ----------------------------------------------------------------------------------------------------------
 
 
-class Transformers:
+class Transformers(Trial):
     """The child's side: a backend of loralab.runtimes.llama.child."""
 
     def __init__(self) -> None:

@@ -6,7 +6,6 @@ that the graph lists are fed.
 
 from __future__ import annotations
 
-import importlib.util
 import itertools
 import json
 import os
@@ -17,11 +16,10 @@ from typing import Any
 
 import numpy as np
 
-from loralab.core.errors import LabError, Problem, Unavailable, UserError
+from loralab.core import parts
+from loralab.core.errors import LabError, Problem, UserError
 
 FILE, DATA = "model.onnx", "model.onnx.data"
-PACKAGES = ("onnx", "onnxscript", "onnxruntime")
-HOW = "Install the parts it needs: pip install onnx onnxscript onnxruntime (they need Python 3.11 or newer)."
 TYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(int64)": np.int64}
 STEPS = 8  # tokens at the end of a text that are read one by one, through the cache
 CHUNK = 256  # tokens read at once: the expectations after each of them have to fit into memory
@@ -30,11 +28,7 @@ _DAMAGED = "Export it again; if you copied it, copy the whole folder."
 
 def absent() -> Problem | None:
     """What is missing on this computer. Imports nothing."""
-    missing = [name for name in PACKAGES if not importlib.util.find_spec(name)]
-    if not missing:
-        return None
-    what = f"ONNX exports need parts that are not installed here ({', '.join(missing)})."
-    return Problem(code="no_onnx", what=what, todo=HOW)
+    return parts.missing("onnx")
 
 
 class OnnxModel:
@@ -46,7 +40,7 @@ class OnnxModel:
     def __init__(self, folder: Path, encoder: Any) -> None:
         problem = absent()
         if problem:
-            raise Unavailable(problem.what, problem.todo, code=problem.code)
+            raise parts.unavailable("onnx", problem.what)
         self.name = f"ONNX Runtime {version('onnxruntime')}"
         self._encoder = encoder
         self._stops = _stops(folder)

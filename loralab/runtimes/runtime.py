@@ -26,12 +26,13 @@ class Runtime(Protocol):
     def logits(self, ids: Sequence[int]) -> Any:
         """What it expects after each of `ids`: numpy float32 [len(ids), vocabulary], as natural logarithms of probabilities.
 
-        Some runtimes hand out nothing else; compare them with the log-softmax of a model's logits.
+        Some runtimes hand out nothing else; compare them with the log-softmax of a model's logits. Where telling is dear, some rows hold
+        the likeliest tokens only, and positive infinity, which no logarithm of a probability is, for those that were not told.
         """
         ...
 
     def tail(self, ids: Sequence[int], start: int) -> Any:
-        """The same rows from token number `start` on; some runtimes have to be asked once for each."""
+        """Whole rows from token number `start` on; some runtimes have to be asked once for each."""
         ...
 
     def generate(self, ids: Sequence[int], limit: int) -> list[int]:

@@ -110,7 +110,7 @@ class ChatServer:
         _let_go(self.home, self.note.run)
 
     def _gone(self) -> RunFailed:
-        return RunFailed("The answer broke off: the model's process is gone.", "Ask again; it starts anew.", code="chat_gone")
+        return RunFailed("The answer broke off: the model's process is gone.", "Ask again; it starts afresh.", code="chat_gone")
 
 
 def release(home: Path) -> int:

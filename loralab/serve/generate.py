@@ -78,7 +78,7 @@ def generate(model: nn.Module, encoder: TextEncoder, prompt: Prompt, sampling: S
     read = fit(encoder, prompt, context, chosen.max_new_tokens)
     asked = len(read)
     random = torch.Generator().manual_seed(chosen.seed)
-    text = _Text(encoder, chosen.stop)
+    text = Spoken(encoder, chosen.stop)
     cache: Any = None
     written: list[int] = []
     active: tuple[str, ...] | None = None
@@ -86,7 +86,7 @@ def generate(model: nn.Module, encoder: TextEncoder, prompt: Prompt, sampling: S
     for _ in range(min(chosen.max_new_tokens, context - asked)):
         logits, cache = next_logits(model, read, cache)
         active = active_adapters(model) if active is None else active
-        token = _choose(logits, written[-MEMORY:], chosen, random)
+        token = choose(logits, written[-MEMORY:], chosen, random)
         if token in encoder.stop_ids:
             reason = "stop"
             break
@@ -149,7 +149,7 @@ def fit(encoder: TextEncoder, prompt: Prompt, context: int, max_new_tokens: int)
     return ids[-room:]
 
 
-class _Text:
+class Spoken:
     """Tokens to text, held back while a character or a stop text is incomplete."""
 
     def __init__(self, encoder: TextEncoder, stop: tuple[str, ...]) -> None:
@@ -161,6 +161,7 @@ class _Text:
         self.stopped = False
 
     def add(self, token: int) -> Iterator[str]:
+        """What may be given away now that this token is written, too."""
         self.ids.append(token)
         piece = self.stream.step(self.encoder.tokenizer, token) or ""
         self.read += len(piece)
@@ -188,7 +189,7 @@ class _Text:
 @torch.inference_mode()
 def next_logits(model: nn.Module, ids: list[int], cache: Any) -> tuple[Tensor, Any]:
     """Logits [V] in fp32 on the CPU after `ids`, and the cache of keys and values to go on from."""
-    extra = {"logits_to_keep": 1} if _keeps_logits(model) else {}
+    extra = {"logits_to_keep": 1} if keeps_logits(model) else {}
     tokens = torch.tensor([ids], device=next(model.parameters()).device)
     out = model(input_ids=tokens, past_key_values=cache, use_cache=True, **extra)
     logits = out.logits[0, -1].float().cpu()
@@ -197,12 +198,14 @@ def next_logits(model: nn.Module, ids: list[int], cache: Any) -> tuple[Tensor, A
     return logits, out.past_key_values
 
 
-def _keeps_logits(model: Any) -> bool:
+def keeps_logits(model: Any) -> bool:
+    """Whether a model can leave out the logits nobody asked for."""
     bare = model.get_base_model() if hasattr(model, "get_base_model") else model
     return "logits_to_keep" in inspect.signature(bare.forward).parameters
 
 
-def _choose(logits: Tensor, recent: list[int], sampling: Sampling, random: torch.Generator) -> int:
+def choose(logits: Tensor, recent: list[int], sampling: Sampling, random: torch.Generator) -> int:
+    """The next token by `sampling`, given logits [V] and the tokens written a moment ago."""
     if sampling.repetition_penalty != 1.0 and recent:
         logits = logits.clone()
         used = torch.tensor(sorted(set(recent)))

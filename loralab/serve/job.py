@@ -63,7 +63,7 @@ def run(folder: RunFolder) -> dict[str, Any]:
 
 _WORDS = {
     "asked": "The chat was closed.",
-    "idle": "Nobody asked for a while, so the model let go of its memory. It comes back with the next question.",
+    "idle": "Nobody asked for a while, so the model was unloaded. It is loaded again with the next question.",
     "signal": "The chat was ended by the system.",
 }
 
@@ -80,7 +80,10 @@ def open_speaker(model: Path, adapter: str, precision: str = "", penalty: float 
 
     from loralab.runtimes.base_model import device, load_base
 
-    loaded: Any = load_base(model, precision or _precision_of(adapter), device())
+    trained = _settings_of(adapter)
+    kind = precision or trained.get("precision", "fp32")
+    how = {"compute": trained.get("compute", ""), "double": trained.get("double_quantisation", True)}
+    loaded: Any = load_base(model, kind, device(), **how)
     if adapter:
         loaded = PeftModel.from_pretrained(loaded, adapter)
     return Speaker(loaded, TextEncoder(_voice(model, adapter)), penalty or None)
@@ -92,10 +95,10 @@ def _job_of(adapter: str) -> Job | None:
     return read_job(run) if adapter and (run / "job.json").is_file() else None
 
 
-def _precision_of(adapter: str) -> str:
-    """What the run that made the adapter computed in, so that the chat shows the very model that was judged."""
+def _settings_of(adapter: str) -> dict[str, Any]:
+    """The plan of the run that made the adapter: its numbers are kept alike, so that the chat shows the very model that was judged."""
     job = _job_of(adapter)
-    return str(job.plan.get("precision", "fp32")) if job else "fp32"
+    return job.plan if job else {}
 
 
 def _voice(model: Path, adapter: str) -> Path:

@@ -22,6 +22,7 @@ from loralab.evaluations.shared.second_opinion import LocalJudge, Opinion
 from loralab.evaluations.shared.verdict import judge
 from loralab.models import fingerprint
 from loralab.runs.run_folder import RunFolder, read_job
+from loralab.sessions import ranks
 from loralab.tasks import parse_plan, tasks
 from loralab.train import checkpoint
 
@@ -70,6 +71,7 @@ def load_adapter(model: Any, adapter: Path) -> None:
     if not path.is_file():
         raise UserError("The adapter's folder is gone or incomplete.", "Train it again, or choose another run.", code="no_adapter")
     weights = load_file(path)
+    ranks.take_shapes(model, weights)
     if set(weights) != set(get_peft_model_state_dict(model)):
         raise UserError("This adapter was made for another model or other settings.", "Choose its run.", code="adapter_mismatch")
     set_peft_model_state_dict(model, weights)
@@ -85,6 +87,10 @@ def load_checkpoint(session: Any, folder: Path, name: str) -> None:
     if set(state) != set(session.state()):
         raise UserError("This checkpoint was made with other settings.", "Choose another checkpoint.", code="adapter_mismatch")
     session.load_state(state)
+    if name != "best" and getattr(session.plan, "averages", False):  # the best was kept as it was looked at
+        optimizer = session.optimizer()
+        optimizer.load_state_dict((saved or {})["optimizer"])
+        optimizer.rest()
 
 
 def _judge_of(path: str) -> Callable[[], Opinion] | None:

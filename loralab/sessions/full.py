@@ -6,6 +6,7 @@ import math
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +15,8 @@ from transformers import PreTrainedModel
 from loralab.core.digest import digest
 from loralab.core.errors import UserError
 from loralab.core.judgement import Judgement, Note
-from loralab.core.records import Artifact, Sample, Score
+from loralab.core.records import SQUEEZED, Artifact, Sample, Score
+from loralab.core.verdict import uncompared
 from loralab.evaluations import answered
 from loralab.runtimes.base_model import load_base
 from loralab.sessions.lora import TOKENIZER_FILES
@@ -35,8 +37,8 @@ class FullSession(TextSession):
         """All of its weights learn, which the books do not cover."""
 
     def open_model(self) -> nn.Module:
-        if self.plan.precision == "nf4":
-            raise UserError("All weights cannot learn in 4 bits.", "Choose fp32 or bf16, or train an adapter.", code="bad_precision")
+        if self.plan.precision in SQUEEZED:
+            raise UserError("All weights cannot learn in 4 or 8 bits.", "Choose fp32 or bf16, or train an adapter.", code="bad_precision")
         model = load_base(self.model_folder, "fp32", self.device, self.plan.attention)
         for parameter in model.parameters():
             parameter.requires_grad_(True)
@@ -44,6 +46,9 @@ class FullSession(TextSession):
 
     def causal_model(self) -> PreTrainedModel:
         return self.model
+
+    def grow(self, step: int, fraction: float, total: int, optimizer: Any) -> None:
+        """There is no adapter whose rank could change."""
 
     def loss(self, batch: Batch) -> tuple[Tensor, int]:
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.plan.precision == "bf16"):
@@ -71,7 +76,9 @@ class FullSession(TextSession):
         words = f"Held-out loss {mean:.3f}."
         score = Score(name="loss", before=float("nan"), after=mean, n=rows, words=words, main=True)
         note("answering held-out prompts", None)
-        return Judgement("", words, (score,), samples=self._samples(3), complete=rows == len(self.heldout_rows))
+        return Judgement(
+            "", words, (score,), samples=self._samples(3), complete=rows == len(self.heldout_rows), conclusion=uncompared(words)
+        )
 
     def save(self, folder: Path) -> Artifact:
         refuse_broken(self.state(), "model")
@@ -81,4 +88,5 @@ class FullSession(TextSession):
         for name in (*TOKENIZER_FILES, "generation_config.json"):
             if (self.model_folder / name).exists():
                 shutil.copyfile(self.model_folder / name, folder / name)
+        self.encoder.keep_template(folder)
         return artifact_of(folder, "model", 0, digest(folder / "model.safetensors"))

@@ -1,12 +1,21 @@
-"""Owns the adapter: attaching it with PEFT, naming its targets, saving it so that `PeftModel.from_pretrained` loads it anywhere."""
+"""Owns the adapter: attaching it with PEFT, naming its targets, saving it so that `PeftModel.from_pretrained` loads it anywhere.
+
+Invariant: whatever the kind, the base's own weights are never touched and the file is plain LoRA (or DoRA): what PiSSA takes out of the
+base and how MiSS folds its inputs stand in the two matrices themselves.
+"""
 
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+import torch
+import torch.nn.functional as F
 from peft import LoraConfig, PeftModel, get_peft_model
-from torch import nn
+from peft.utils.integrations import dequantize_module_weight
+from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
@@ -14,7 +23,9 @@ from loralab.core.digest import digest
 from loralab.core.errors import UserError
 from loralab.core.jobs import TrainJob
 from loralab.core.records import Artifact
+from loralab.models.tokenize import TextEncoder
 from loralab.runs.run_folder import RunFolder
+from loralab.sessions import ranks
 from loralab.tasks.text import TextPlan
 from loralab.train.finite import refuse_broken
 
@@ -48,8 +59,8 @@ def attach_adapter(model: PreTrainedModel, plan: TextPlan, like: Path | None = N
         if like
         else LoraConfig(
             task_type="CAUSAL_LM",
-            r=plan.rank,
-            lora_alpha=plan.alpha,  # type: ignore[arg-type]  # PEFT takes any number
+            r=plan.file_rank,
+            lora_alpha=_alpha(plan),  # type: ignore[arg-type]  # PEFT takes any number
             lora_dropout=plan.dropout,
             target_modules=_targets(model, plan.targets),
             use_rslora=plan.use_rslora,
@@ -61,7 +72,73 @@ def attach_adapter(model: PreTrainedModel, plan: TextPlan, like: Path | None = N
     except ValueError as error:
         names = ", ".join(sorted(_linear_names(model)))
         raise UserError(f"“{plan.targets}” names no part of this model.", f"Its parts are: {names}.", code="bad_targets") from error
+    if like is None and plan.adapter == "pissa":
+        _begin_with_strongest(adapted, plan.rank)
+    if like is None and plan.adapter == "miss":
+        for layer in ranks.layers(adapted).values():
+            layer.lora_A[ranks.NAME] = _Folded(layer.lora_A[ranks.NAME].weight)
     return adapted.train()  # type: ignore[return-value]
+
+
+def groups(trained: Mapping[str, Tensor], plan: TextPlan) -> list[dict[str, Any]]:
+    """What is trained as groups of an optimiser: with LoRA+ (Hayou et al. 2024, arXiv 2402.12354) B learns `lora_plus` times faster.
+
+    PiSSA's are not decayed: towards zero they would take away what the base itself had there.
+    """
+    rest = {"weight_decay": 0.0} if plan.adapter == "pissa" else {}
+    second = [p for name, p in trained.items() if ".lora_B." in name] if plan.lora_plus != 1 else []
+    held = {id(p) for p in second}
+    first = [p for p in trained.values() if id(p) not in held]
+    return [{"params": first, **rest}, *([{"params": second, "ratio": plan.lora_plus, **rest}] if second else [])]
+
+
+def _alpha(plan: TextPlan) -> float:
+    """The alpha with which matrices of the file's rank are as loud as the plan's rank and alpha say."""
+    times = plan.file_rank / plan.rank
+    return plan.alpha * (times**0.5 if plan.use_rslora else times)
+
+
+@torch.no_grad()
+def _begin_with_strongest(model: nn.Module, rank: int) -> None:
+    """PiSSA (Meng et al. 2024, arXiv 2404.02948): the strongest directions of each weight are what learns.
+
+    The paper takes them out of the base. Here the base stays and they are taken out by a second half of the matrices that is held still:
+    W + s·(B·A - B0·A0), which PEFT's own conversion to plain LoRA writes, too. So the model without its adapter is the base, whatever
+    numbers it is stored in.
+    """
+    for layer in ranks.layers(model).values():
+        a, b = layer.lora_A[ranks.NAME].weight, layer.lora_B[ranks.NAME].weight
+        a.register_hook(lambda gradient: torch.cat([gradient[:rank], torch.zeros_like(gradient[rank:])]))
+        b.register_hook(lambda gradient: torch.cat([gradient[:, :rank], torch.zeros_like(gradient[:, rank:])], 1))
+        if a.is_meta:
+            continue
+        weight = dequantize_module_weight(layer.get_base_layer()).detach().float()
+        weight = weight.T if layer.fan_in_fan_out else weight
+        k = min(rank, *weight.shape)
+        left, strengths, right = torch.svd_lowrank(weight, q=min(2 * k, *weight.shape), niter=4)
+        root = (strengths[:k] / layer.scaling[ranks.NAME]).sqrt()
+        a[:k] = a[rank : rank + k] = root[:, None] * right[:, :k].T
+        b[:, :k] = left[:, :k] * root
+        b[:, rank : rank + k] = -b[:, :k]
+
+
+class _Folded(nn.Module):
+    """MiSS (Kang & Yin 2024, arXiv 2409.15371): x [.., in] -> sums [.., rank] of every rank-th input; only what follows learns.
+
+    `weight` [rank, in] says the same as a matrix, so that what is saved and merged is plain LoRA.
+    """
+
+    def __init__(self, like: Tensor) -> None:
+        super().__init__()
+        self.out_features, self.in_features = like.shape
+        places = torch.arange(self.in_features, device=like.device)
+        weight = torch.zeros_like(like, requires_grad=False)
+        weight[places % self.out_features, places] = 1.0
+        self.register_buffer("weight", weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        padded = F.pad(x, (0, -self.in_features % self.out_features))
+        return padded.unflatten(-1, (-1, self.out_features)).sum(-2)
 
 
 def _like(folder: Path) -> LoraConfig:
@@ -80,6 +157,8 @@ def save_adapter(model: PeftModel, folder: Path, model_folder: Path, step: int) 
     for name in TOKENIZER_FILES:
         if (model_folder / name).exists():
             shutil.copyfile(model_folder / name, building / name)
+    if (model_folder / "tokenizer.json").exists():
+        TextEncoder(model_folder).keep_template(building)
     old = folder.with_name(folder.name + ".old")
     shutil.rmtree(old, ignore_errors=True)
     if folder.exists():

@@ -25,6 +25,7 @@ from loralab.core.events import Noted
 from loralab.core.judgement import Judgement, Note
 from loralab.core.paths import DATA, write_atomic
 from loralab.core.records import Artifact, Plan, Sample, Score
+from loralab.core.verdict import uncompared
 from loralab.runs.run_folder import RunFolder
 from loralab.runtimes.base_model import device
 from loralab.sessions import corpus
@@ -122,6 +123,9 @@ class PretrainSession:
     def leave_out(self, heldout_rows: Collection[int]) -> None:
         self.aside = frozenset(heldout_rows)
 
+    def starting_point(self) -> str:
+        return ""
+
     def heldout(self) -> Iterator[Batch]:
         available = (len(self.corpus.heldout) - 1) // self.plan.max_length
         rows = np.unique(np.linspace(0, available - 1, min(HELDOUT_ROWS, available)).astype(int))
@@ -188,6 +192,9 @@ class PretrainSession:
             samples.append(Sample(prompt=decode(ids[0].tolist()), before="", after=decode(written)))
         return tuple(samples)
 
+    def preview(self, most: int, stop: Callable[[], bool]) -> tuple[Sample, ...]:  # noqa: ARG002  (short, whatever the clock says)
+        return self._samples(most)
+
     @torch.no_grad()
     def verdict(self, note: Note, stop: Callable[[], bool]) -> Judgement:
         """Bits per byte on held-out documents: loss in bits over the bytes those tokens stand for, so tokenizers compare."""
@@ -204,7 +211,7 @@ class PretrainSession:
         words = f"{per_byte:.3f} bits per byte on documents it never saw."
         score = Score(name="bits_per_byte", before=uniform, after=per_byte, n=count, difference=per_byte - uniform, words=words, main=True)
         note("going on from held-out openings", None)
-        return Judgement("", words, (score,), samples=self._samples(3))
+        return Judgement("", words, (score,), samples=self._samples(3), conclusion=uncompared(words))
 
     def save(self, folder: Path) -> Artifact:
         """Hugging Face layout: weights in bf16, tokenizer, chat template."""

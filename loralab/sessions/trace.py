@@ -17,17 +17,20 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForCausalLM
+from transformers.pytorch_utils import Conv1D
 
+from loralab.core.records import SQUEEZED
 from loralab.runtimes.base_model import DTYPES, kernel
+from loralab.runtimes.squeezed_base import ROWS
 from loralab.sessions.head import TextHead
 from loralab.sessions.lora import attach_adapter
-from loralab.sessions.recompute import set_mode
 from loralab.sessions.trace_ledger import Ledger, fused_attention
 from loralab.tasks.text import TextPlan
 from loralab.train.memory import SETTLED_FROM
 
 DEPTHS = (2, 3)  # the first block differs (nothing learns below it), so one alone would mislead
-_NF4 = 0.5 + 1 / 64 + 4 / (64 * 256)  # bytes of a weight in 4 bits: half a byte, a byte of scale for 64, its own scale for 256 of those
+_FOUR = 0.5 + 1 / 64 + 4 / (64 * 256)  # bytes of a weight in 4 bits: half a byte, a byte of scale for 64, its own scale for 256 of those
+_FOUR_PLAIN = 0.5 + 4 / 64  # where the scales are not squeezed, too
 _ROUNDING = {"cpu": 64, "cuda": 512}  # bytes torch's allocators round up to
 _LIBRARIES = 10_000_000  # bytes of torch's own code and scratch that a first step on a processor brings in, measured
 _SQUEEZED_FROM = 4096  # bitsandbytes keeps the notes of smaller tensors in full
@@ -63,7 +66,7 @@ def count(plan: TextPlan, config: dict[str, Any], pack: Pack, where: str = "cpu"
 
 def _allocator(parts: dict[str, int], plan: TextPlan) -> int:
     """What a processor's memory holds beside the tensors. Small models are left with the quick allocator, which wastes about half."""
-    size = DTYPES[plan.precision].itemsize if plan.precision != "nf4" else _NF4
+    size = _weight_bytes(plan)
     small = parts["weights"] / size < SETTLED_FROM
     return _LIBRARIES + ((parts["activations"] + parts["head"]) // 2 if small else 0)
 
@@ -89,20 +92,24 @@ def _shallow(config: dict[str, Any], layers: int) -> Any:
         name: value[:layers] for name, value in cut.items() if isinstance(value, list) and len(value) == whole and name != "architectures"
     }
     kind = str(cut.pop("model_type"))
+    cut["stored"] = str(config.get("dtype") or config.get("torch_dtype") or "")  # the model is built in another type
     return AutoConfig.for_model(kind, **{name: value for name, value in cut.items() if name != "quantization_config"})
 
 
 def _phases(plan: TextPlan, config: Any, pack: Pack, where: str) -> dict[str, Counter[str]]:
     """One step on a model without content: for each phase its worst moment, in parts."""
     with torch.device("meta"):
-        base: Any = AutoModelForCausalLM.from_config(config, dtype=DTYPES[plan.precision], attn_implementation=kernel(plan.attention))
+        base: Any = AutoModelForCausalLM.from_config(config, dtype=DTYPES[plan.computed_in], attn_implementation=kernel(plan.attention))
         base.requires_grad_(requires_grad=False)
         model: Any = attach_adapter(base.eval(), plan)
         ids = torch.zeros((pack.rows, pack.longest), dtype=torch.long)
         learned = torch.ones((pack.rows, pack.longest), dtype=torch.bool)
     base = model.get_base_model()
-    set_mode(base, plan.recompute, plan.rank)
-    return record(model, TextHead(base, plain=_plain(config)), ids, learned, Setting(plan, pack, where))
+    head = TextHead(base, plain=_plain(config))
+    if where != "cpu":
+        head.by_hand = None
+    head.set_mode(plan.recompute, plan.widest_rank)
+    return record(model, head, ids, learned, Setting(plan, pack, where))
 
 
 @dataclass(frozen=True)
@@ -127,9 +134,10 @@ def record(model: Any, head: TextHead, ids: Tensor, learned: Tensor, setting: Se
     for tensor in (*model.parameters(), *model.buffers()):
         ledger.count(tensor, "" if tensor.requires_grad else "weights")
     ledger.live["weights"] -= _squeezed(model, plan)
+    ledger.peaks.clear()  # a base that is squeezed was never held whole
     ledger.live["optimiser"] = sum(_notes(p, plan) for p in trained)
     with ExitStack() as stack:
-        _watch(head.output, trained, ledger, stack)
+        _watch(head.top, trained, ledger, stack)
         stack.enter_context(fused_attention(setting.where))
         stack.enter_context(ledger)
         ledger.count(ids)
@@ -141,7 +149,7 @@ def record(model: Any, head: TextHead, ids: Tensor, learned: Tensor, setting: Se
     return ledger.peaks
 
 
-def _watch(output: nn.Module, trained: Iterable[Tensor], ledger: Ledger, stack: ExitStack) -> None:
+def _watch(top: nn.Module, trained: Iterable[Tensor], ledger: Ledger, stack: ExitStack) -> None:
     """Let the books know where the pass is: in the blocks, in the head, on the way back; and what turned into a gradient."""
 
     def enter(part: str, phase: str) -> None:
@@ -152,7 +160,7 @@ def _watch(output: nn.Module, trained: Iterable[Tensor], ledger: Ledger, stack: 
         if inputs[0].requires_grad:
             inputs[0].register_hook(lambda _gradient: enter("activations", "backward"))
 
-    stack.callback(output.register_forward_pre_hook(into_head).remove)
+    stack.callback(top.register_forward_pre_hook(into_head).remove)
     for parameter in trained:
         hook = parameter.register_post_accumulate_grad_hook(lambda p: ledger.count(p.grad, "adapter") if p.grad is not None else None)
         stack.callback(hook.remove)
@@ -167,16 +175,35 @@ def _plain(config: Any) -> bool:
 def _notes(parameter: Tensor, plan: TextPlan) -> int:
     """Bytes of the optimiser's notes on one tensor: Adam's two numbers a weight."""
     n = parameter.numel()
-    if plan.optimizer == "adamw_8bit" and n >= _SQUEEZED_FROM:
+    if plan.small_notes and n >= _SQUEEZED_FROM:
         return 2 * n + 2 * 4 * -(-n // 256)  # a byte each, with a scale for every 256
     return 8 * n + 4
 
 
-def _squeezed(model: nn.Module, plan: TextPlan) -> int:
-    """Bytes that 4-bit weights save, less the one matrix that is unpacked while it is used."""
-    if plan.precision != "nf4":
+def _weight_bytes(plan: TextPlan) -> float:
+    if plan.precision not in SQUEEZED:
+        return DTYPES[plan.precision].itemsize
+    return 1.0 if plan.precision == "int8" else _FOUR if plan.double_quantisation else _FOUR_PLAIN
+
+
+def _squeezed(model: Any, plan: TextPlan) -> int:
+    """Bytes that 4 or 8 bits save: in the matrices, less the scratch they are unpacked into, and at the ends, which stay as in the file."""
+    if plan.precision not in SQUEEZED:
         return 0
+    base, number = model.get_base_model(), DTYPES[plan.computed_in].itemsize
+    head = base.get_output_embeddings()
+    ends = {id(end.weight): end.weight for end in (base.get_input_embeddings(), head) if end is not None}
     sizes = [
-        module.weight.numel() for name, module in model.named_modules() if name.endswith("base_layer") and isinstance(module, nn.Linear)
+        module.weight.numel()
+        for _, module in base.named_modules()
+        if isinstance(module, nn.Linear | Conv1D) and id(module.weight) not in ends and not module.weight.requires_grad
     ]
-    return int(sum(sizes) * (2 - _NF4)) - 2 * max(sizes, default=0)
+    rows = 0 if head is None or number == 2 else min(ROWS, len(head.weight)) * head.weight.shape[1]
+    plain = type(base.get_input_embeddings()) is nn.Embedding and type(head) is nn.Linear
+    halved = sum(end.numel() for end in ends.values()) * 2 if number == 4 and plain and _in_16_bits(base.config) else 0
+    return int(sum(sizes) * (number - _weight_bytes(plan))) + halved - number * max(*sizes, rows, 0)
+
+
+def _in_16_bits(config: Any) -> bool:
+    """Whether the model's file says that its numbers are of two bytes."""
+    return str(getattr(config, "stored", "")).removeprefix("torch.") in ("bfloat16", "float16")

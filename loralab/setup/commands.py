@@ -95,6 +95,7 @@ def main(arguments: Sequence[str]) -> int:
     except KeyboardInterrupt:
         sys.stderr.write("\nStopped. Start again and it goes on where it stopped.\n")
         code = 130
-    if os.name == "nt" and not arguments and sys.stdin is not None and sys.stdin.isatty():
+    alone = os.name == "nt" and not arguments and not os.environ.get("LORALAB_STARTER")  # the window closes with us
+    if alone and sys.stdin is not None and sys.stdin.isatty():
         input("Press Enter to close this window.")
     return code

@@ -1,6 +1,8 @@
 """Owns the environment the app runs in: finds a whole one, or makes `.venv` whole, from whatever state it was left in.
 
-Invariant: the stamp is written last, so a stamped environment is complete; nothing outside `.venv` and `.setup` is ever changed.
+Invariant: the stamp is written last, so a stamped environment is complete; nothing outside `.venv` and `.setup` is ever changed. Both lie
+beside launch.py, or in the user's own data folder where that may not be written. What the app works without (data/parts.json) is no reason
+for an environment not to be whole.
 """
 
 from __future__ import annotations
@@ -10,12 +12,16 @@ import hashlib
 import importlib.util
 import json
 import os
+import re
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Collection, Generator, Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from loralab.core.lock import try_lock
 from loralab.core.paths import CHECKOUT, write_atomic
@@ -23,19 +29,27 @@ from loralab.setup.progress import Progress, SetupProblem, Terminal
 
 GROUPS = {"core": "requirements.txt", "tests": "tests/requirements.txt"}
 CONSTRAINTS = "loralab/setup/constraints.txt"
+PARTS = "data/parts.json"
+Listed = dict[str, Any]  # a part as the list has it; core/parts.py types it, once there is something to type it with
 _ASIDE = ("PIP_USER", "PIP_TARGET", "PIP_PREFIX", "PIP_REQUIRE_VIRTUALENV", "PIP_LOG", "PIP_QUIET", "PYTHONHOME", "PYTHONPATH")
 _CALM = {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_NO_INPUT": "1", "PIP_NO_COLOR": "1", "PYTHONUTF8": "1", "PYTHONUNBUFFERED": "1"}
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where set-up reads and writes; tests point it at a folder of their own."""
+    """Where set-up reads and writes; tests point it at folders of their own. `environment`: another one than `.venv`."""
 
     root: Path = CHECKOUT
+    environment: Path | None = None
+
+    @property
+    def keep(self) -> Path:
+        """The folder that holds `.venv` and `.setup`."""
+        return self.root if may_write(self.root) else data_folder(self.root)
 
     @property
     def venv(self) -> Path:
-        return self.root / ".venv"
+        return self.environment or self.keep / ".venv"
 
     @property
     def python(self) -> Path:
@@ -53,11 +67,36 @@ class Place:
 
     @property
     def log(self) -> Path:
-        return self.root / ".setup" / "launch.log"
+        return self.keep / ".setup" / "launch.log"
 
     def files(self, groups: Sequence[str]) -> list[Path]:
         """The requirement files of these groups."""
         return [self.root / GROUPS[group] for group in groups]
+
+    def parts(self) -> list[Listed]:
+        """The parts the app works without, as the list of them says."""
+        file = self.root / PARTS
+        return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else []
+
+    def lines(self, names: Collection[str], *files: Path) -> str:
+        """The lines of requirement files that ask for the packages of these names."""
+        lines = [line for file in files for line in file.read_text(encoding="utf-8").splitlines()]
+        return "".join(f"{line}\n" for line in lines if _package(line) in names)
+
+    def packages(self) -> set[str]:
+        """The names of what lies in the venv, whole."""
+        return {plain(file.parent.name.split("-")[0]) for file in self.site.glob("*.dist-info/RECORD")}
+
+    def needed(self, groups: Sequence[str]) -> list[Path]:
+        """Requirement files of these groups without what the app works without; made beside the log."""
+        optional = {package for part in self.parts() for package in part["packages"]}
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        made: list[Path] = []
+        for group, file in zip(groups, self.files(groups), strict=True):
+            lines = file.read_text(encoding="utf-8").splitlines()
+            made.append(self.log.with_name(f"needed-{group}.txt"))
+            write_atomic(made[-1], "".join(f"{line}\n" for line in lines if _package(line) not in optional))
+        return made
 
     def runs(self, command: Sequence[str | Path], **environment: str) -> bool:
         """Whether a command ends well; what it said is in the log."""
@@ -70,6 +109,38 @@ class Place:
         with self.log.open("a", encoding="utf-8") as record:
             record.write(f"$ {' '.join(map(str, command))}\n{done.stdout}{done.stderr}")
         return done.returncode == 0
+
+
+def _package(line: str) -> str:
+    """The package a line of a requirement file asks for; empty for a comment."""
+    return re.split(r"[^A-Za-z0-9._-]", line, maxsplit=1)[0]
+
+
+def plain(package: str) -> str:
+    """A package's name in the one form that all its spellings have."""
+    return re.sub(r"[-_.]+", "-", package).lower()
+
+
+@lru_cache
+def may_write(folder: Path) -> bool:
+    """Whether files can be made in a folder: tried, because the rights alone do not tell (a mounted image, Program Files)."""
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            return True
+    except OSError:
+        return False
+
+
+def data_folder(root: Path) -> Path:
+    """The user's own folder for a LoRALab that lies where nothing may be written."""
+    home, name = Path.home(), hashlib.sha256(str(root).encode()).hexdigest()[:8]
+    if os.name == "nt":
+        base = Path(os.environ.get("LOCALAPPDATA") or home / "AppData" / "Local")
+    elif sys.platform == "darwin":
+        base = home / "Library" / "Application Support"
+    else:
+        base = Path(os.environ.get("XDG_DATA_HOME") or home / ".local" / "share")
+    return base / "LoRALab" / name
 
 
 def installer_environment() -> dict[str, str]:
@@ -105,8 +176,10 @@ def stamped(place: Place, groups: Sequence[str]) -> bool:
 
 def find_whole(place: Place, groups: Sequence[str]) -> Path | None:
     """A Python with everything the groups ask for, None when something has to be installed."""
-    if stamped(place, groups):
-        return place.python
+    shared = Place(place.root, place.root / ".venv")  # set up by somebody who may write there
+    for made in (place, shared):
+        if stamped(made, groups):
+            return made.python
     ours = Path(sys.prefix).resolve() == place.venv.resolve()
     if not ours and is_whole(place, Path(sys.executable), groups, map(Path, sys.path)):
         return Path(sys.executable)
@@ -118,7 +191,7 @@ def find_whole(place: Place, groups: Sequence[str]) -> Path | None:
 
 def is_whole(place: Place, python: Path, groups: Sequence[str], folders: Iterable[Path]) -> bool:
     """Whether pip, left alone with what is installed, finds nothing to do, and nothing was left half done."""
-    files = [f"--requirement={file}" for file in place.files(groups)]
+    files = [f"--requirement={file}" for file in place.needed(groups)]
     alone = [python, "-m", "pip", "install", "--dry-run", "--no-index", "--no-deps", *files]
     settled = {"PIP_CONFIG_FILE": os.devnull, "PIP_FIND_LINKS": "", "PIP_BREAK_SYSTEM_PACKAGES": "1"}  # it changes nothing there
     return not any(halves(folder) for folder in folders) and place.runs(alone, **settled)
@@ -136,8 +209,9 @@ def make_venv(place: Place, progress: Progress) -> None:
     if place.runs(has_pip):
         return
     if importlib.util.find_spec("venv") is None or importlib.util.find_spec("ensurepip") is None:
-        on_debian = f"on Debian or Ubuntu run `sudo apt install python{sys.version_info[0]}.{sys.version_info[1]}-venv`, then start again."
-        todo = on_debian if sys.platform == "linux" else "install Python 3.12 from python.org and start launch.py with it."
+        version = f"{sys.version_info[0]}.{sys.version_info[1]}"
+        on_debian = f"install “python{version}-venv” with your system's software centre, then start again."
+        todo = on_debian if sys.platform == "linux" else "install Python 3.12 from python.org and open LoRALab again."
         raise SetupProblem(f"This Python comes without its venv part: {todo}")
     base = getattr(sys, "_base_executable", "") or sys.executable
     anew = [] if place.runs([place.python, "-c", ""]) else ["--clear"]

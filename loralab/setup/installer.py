@@ -15,11 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from loralab.setup.environment import Place, installer_environment
-from loralab.setup.progress import Progress, SetupProblem, Terminal, explain
+from loralab.setup.progress import AGAIN, Progress, SetupProblem, Terminal, explain
 
 _WORDS = {"torch": "PyTorch, which does the arithmetic", "gradio": "Gradio, which draws the pages"}
 # pip: Downloading torch-2.13.0-cp312-cp312-linux_x86_64.whl (190.1 MB); uv: Downloading torch (190.1MiB)
-_FETCH = re.compile(r"(?:Downloading|Using cached|Processing) (?:\S*/)?([A-Za-z0-9_.-]+?)(?:-\d[^\s/]*\.(?:whl|tar\.gz))?(?: \((.+)\))?$")
+_FETCH = re.compile(
+    r"(?:Downloading|Using cached|Processing) (?:\S*/)?([A-Za-z0-9_.-]+?)(?:-\d[^\s/]*\.(?:whl|tar\.gz))?(?: \((?:from .+|(.+))\))?$"
+)
 _FETCHING = 0.55  # of an installation, the part before anything is unpacked, as measured
 
 
@@ -78,8 +80,13 @@ class Installer:
     terminal: Terminal
     uv: str | None = field(default_factory=lambda: shutil.which("uv"))
 
-    def insist(self, share: tuple[float, float], expected: int, arguments: Sequence[str], patience: Sequence[str] = ()) -> None:
-        """Install what the arguments ask for. Raises SetupProblem where it fails. `patience`: pip's own switches for a slow net."""
+    def insist(
+        self, share: tuple[float, float], expected: int, arguments: Sequence[str], patience: Sequence[str] = (), again: str = AGAIN
+    ) -> None:
+        """Install what the arguments ask for. Raises SetupProblem where it fails.
+
+        `again`: what its words say to do once the cause is gone. `patience`: pip's own switches for a slow net.
+        """
         watch, python = Watch(self.progress, *share, expected, self.place.site), str(self.place.python)
         if self.uv and not self._run([self.uv, "pip", "install", "--python", python, "--compile-bytecode", *arguments], watch)[0]:
             return
@@ -87,7 +94,7 @@ class Installer:
         bar = "raw" if any(self.place.site.glob("pip-2[5-9]*.dist-info")) else "off"  # raw: for a program to read
         code, said = self._run([python, "-m", "pip", "install", "--progress-bar", bar, *patience, *arguments], watch)
         if code:
-            raise SetupProblem(explain(said, self.place.log))
+            raise SetupProblem(explain(said, self.place.log, again))
 
     def _run(self, command: Sequence[str], watch: Watch) -> tuple[int, str]:
         said: list[str] = []

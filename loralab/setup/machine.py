@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 TORCH_INDEX = "https://download.pytorch.org/whl/"
-OPTIONAL_CUDA = "bitsandbytes==0.50.2"  # 4-bit bases; tried on CUDA machines only
 _GIB = 2**30
 
 
@@ -26,7 +25,7 @@ class Card:
 
 @dataclass(frozen=True)
 class TorchBuild:
-    """Which build of PyTorch fits: where it is found (None: pip's own index) and how much room it takes."""
+    """Which build of PyTorch fits: where it is found (None: the usual index) and how much room it takes."""
 
     name: str  # cpu | cu126 | cu130 | default
     index: str | None

@@ -69,4 +69,4 @@ def choose_port(asked: int | None) -> int:
                 return found.getsockname()[1]
         except OSError:
             continue
-    raise SetupProblem(f"Port {asked} is used by another program: leave --port away and a free one is taken.")
+    raise SetupProblem(f"Port {asked} is used by another program: name no port and a free one is taken.")

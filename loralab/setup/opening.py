@@ -21,6 +21,7 @@ from loralab.setup.opened import HOST, choose_port, opens, remove_note, running_
 from loralab.setup.progress import Progress, SetupProblem, Terminal
 from loralab.setup.splash import Splash
 
+GOING = "LoRALab is closed. A training that runs goes on: open LoRALab again to see it."
 _START_S = 180  # a first start on a slow disk with a virus scanner; a start takes 2 to 5
 
 
@@ -49,7 +50,7 @@ def open_app(opening: Opening) -> int:
         opening.home.mkdir(parents=True, exist_ok=True)
         opening.log.touch()
     except OSError as error:
-        raise SetupProblem(f"The workspace folder {opening.home} may not be written: choose another one with --home.") from error
+        raise SetupProblem(f"The workspace folder {opening.home} may not be written: choose another one, or change its rights.") from error
     if link := running_link(opening.home):
         terminal.say(f"LoRALab is already open at {link}")
         _show(opening, link)
@@ -61,9 +62,8 @@ def open_app(opening: Opening) -> int:
     try:
         return _live(opening, splash, terminal)
     except KeyboardInterrupt:
-        going = "LoRALab is closed. A training that runs goes on: open LoRALab again to see it."
         early = "Set-up is stopped: start again and it goes on where it stopped."
-        terminal.say(early if opening.progress.phase == "setup" else going)
+        terminal.say(early if opening.progress.phase == "setup" else GOING)
         return 0
     except SetupProblem as problem:
         opening.progress.problem, opening.progress.phase = str(problem), "failed"
@@ -79,9 +79,11 @@ def _live(opening: Opening, splash: Splash, terminal: Terminal) -> int:
     threading.Thread(target=_show, args=(opening, splash.link), daemon=True).start()
     python = find_whole(opening.place, ["core"])
     if python is None:
+        from loralab.setup.first_model import fetch_first_model
         from loralab.setup.steps import ensure  # a start that finds everything in place does not pay for it
 
         python = ensure(opening.place, ["core"], opening.progress, terminal)
+        fetch_first_model(opening.place, python, child_environment(opening.home), opening.progress, terminal)
     opening.progress.phase = "starting"
     port = choose_port(opening.port)
     child = _start_child(opening, python, port)
@@ -94,6 +96,9 @@ def _live(opening: Opening, splash: Splash, terminal: Terminal) -> int:
         threading.Thread(target=splash.close, daemon=True).start()
         while child.poll() is None:  # waiting for it would not be interrupted on Windows
             time.sleep(0.3)
+        if child.returncode == 0:  # it was closed on its page
+            terminal.say(GOING)
+            return 0
         raise SetupProblem(f"LoRALab ended by itself: start it again; the details are in {opening.log}.")
     finally:
         _end_child(child)

@@ -15,19 +15,21 @@ from typing import Any
 
 SIGNS = Path(__file__).with_name("signs.json")  # what an installer prints, and what it means: the first that is found names the cause
 
+AGAIN = "start again"
+
 
 class SetupProblem(Exception):
     """Set-up cannot go on; `str(error)` is one sentence with the next step."""
 
 
-def explain(output: str, log: Path) -> str:
-    """One sentence for a failed installation, from what the installer said. `log` holds the rest."""
+def explain(output: str, log: Path, again: str = AGAIN) -> str:
+    """One sentence for a failed installation, from what the installer said. `log` holds the rest; `again`: how it is tried anew."""
     for sign, sentence in json.loads(SIGNS.read_text(encoding="utf-8")):
         if re.search(sign, output):
-            return sentence.format(python=f"{sys.version_info[0]}.{sys.version_info[1]}")
+            return sentence.format(python=f"{sys.version_info[0]}.{sys.version_info[1]}", again=again)
     wrong = re.findall(r"(?m)^ERROR: (.+)$", output)
     said = f" ({wrong[-1][:160]})" if wrong else ""
-    return f"The installation stopped{said}: start again, and if it stops at the same place the details are in {log}."
+    return f"The installation stopped{said}: {again}, and if it stops at the same place the details are in {log}."
 
 
 @dataclass

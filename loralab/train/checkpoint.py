@@ -47,6 +47,8 @@ class Progress:
     troubles: int = 0  # times the guard made the settings gentler
     left_out: list[int] = field(default_factory=list)  # examples that break an update, as a person counts them
     heldout_left_out: list[int] = field(default_factory=list)
+    previews: int = 0  # times it was asked the questions of train/preview.py
+    questions: int = 0  # of them that this run answers
 
 
 # ---- writing ---------------------------------------------------------------------------------------------------------------
@@ -185,7 +187,7 @@ def newest(folder: Path) -> dict[str, Any] | None:
 def _sorted_out(saved: Any) -> dict[str, Any]:
     """What was saved, with the progress as its record. Raises ValueError when it is something else."""
     if not (isinstance(saved, dict) and saved.keys() >= {"progress", "state", "best", "optimizer", "rng"}):
-        raise ValueError("this is no checkpoint")
+        raise ValueError("this is not a checkpoint")
     known = {each.name for each in fields(Progress)}  # a later version may have noted more
     return {**saved, "progress": {name: value for name, value in saved["progress"].items() if name in known}}
 

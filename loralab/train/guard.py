@@ -158,7 +158,7 @@ def _not_finite(run: Run, micro_batches: Sequence[Batch], loss: float, norm: flo
         recovery.report_broken(run, rows, loss, norm, "")
         recovery.leave_out(run, bad, "bad_row", f"{named(bad, 'gives', 'give')} a loss that is not a number")
     else:
-        recovery.report_broken(run, rows, loss, norm, "" if narrow(run.plan) else " Other examples fare no better: it is not about these.")
+        recovery.report_broken(run, rows, loss, norm, "" if narrow(run.plan) else " Other examples do no better, so it is not about these.")
         recovery.roll_back(run)
         if narrow(run.plan) or broken_rows(session, reference):
             recovery.raise_precision(run)

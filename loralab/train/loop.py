@@ -16,11 +16,12 @@ from loralab.core.errors import Problem
 from loralab.core.events import Evaluated, Noted, Saved, Stepped
 from loralab.core.judgement import tell
 from loralab.core.records import Artifact, Plan
+from loralab.core.words import count
 from loralab.runs.run_folder import RunFolder
-from loralab.train import checkpoint, checkpointing, guard, memory, oom, pause, windows_vram
+from loralab.train import checkpoint, checkpointing, first_look, guard, memory, oom, pause, preview, windows_vram
 from loralab.train.checkpoint import Progress
 from loralab.train.probe import probe
-from loralab.train.session import Batch, Session
+from loralab.train.session import Batch, Growing, Session
 from loralab.train.state import ASKED, Run
 
 
@@ -59,9 +60,7 @@ def prepare(session: Session, plan: Plan, folder: RunFolder) -> Run:
         checkpoint.restore_random_state(saved["rng"])
         folder.emit(Noted(step=run.progress.step, text=f"Went on from update {run.progress.step} of {total}.", code="resumed"))
     else:
-        folder.emit(Noted(text="", phase="looking at the held-out examples before training"))
-        run.progress.base_loss, rows = guard.evaluate(run)
-        folder.emit(Evaluated(split="base", loss=run.progress.base_loss, n=rows))
+        _look_first(run)
         probe(run)
     guard.begin(run)
     run.checkpoints.last = run.clock.now()
@@ -69,11 +68,33 @@ def prepare(session: Session, plan: Plan, folder: RunFolder) -> Run:
     return run
 
 
+def _look_first(run: Run) -> None:
+    """Held-out loss and first answers before any update; those of an earlier run that began from the very same are taken as they are."""
+    folder, look = run.folder, first_look.known(run)
+    if look is None:
+        folder.emit(Noted(text="", phase="looking at the held-out examples before training"))
+        begun = time.monotonic()
+        loss, rows = guard.evaluate(run)
+        look = first_look.FirstLook(loss=loss, rows=rows, seconds=time.monotonic() - begun)
+        run.progress.base_loss = loss
+        folder.emit(Evaluated(split="base", loss=loss, n=rows))
+        samples, whole = preview.begin(run, look.seconds, rows)
+        if whole:
+            first_look.keep(run, look.model_copy(update={"samples": samples}))
+        return
+    folder.emit(Noted(text="How it did before training is known from an earlier run that began with the same."))
+    run.progress.base_loss = look.loss
+    folder.emit(Evaluated(split="base", loss=look.loss, n=look.rows))
+    preview.known(run, look.samples)
+
+
 def _update(run: Run, micro_batches: Sequence[Batch]) -> bool:
     """One optimiser update over one effective batch; False where there is nothing in it to learn from."""
     if not micro_batches:
         return False
     begun = time.monotonic()
+    if isinstance(run.session, Growing):
+        run.session.grow(run.progress.step, run.fraction(run.progress.step), run.total_steps, run.optimizer)
     rate = run.rate_factor(run.progress.step)
     run.optimizer.set_factor(rate)
     loss, norm = oom.learn(run, micro_batches)
@@ -124,6 +145,8 @@ def evaluate_and_save(run: Run) -> None:
     if out_of_time and not last:
         run.end("the time limit was reached")
     progress.ended = run.why if run.why != "failed" else ""
+    if not run.why and not last and preview.due(run):
+        preview.ask(run)
     if not run.why:
         pause.wait(run)
     if run.folder.stop_asked and not run.why:
@@ -142,17 +165,17 @@ def _pause(run: Run, question: Problem) -> Run:
 
 
 def _evaluate(run: Run) -> None:
-    loss, count = guard.evaluate(run)
+    loss, seen = guard.evaluate(run)
     progress = run.progress
     better = loss < progress.best_loss
-    run.folder.emit(Evaluated(step=progress.step, loss=loss, n=count, best=better))
+    run.folder.emit(Evaluated(step=progress.step, loss=loss, n=seen, best=better))
     if better:
         progress.best_loss, progress.best_step, progress.looks_without_gain = loss, progress.step, 0
         run.keep_best()
         return
     progress.looks_without_gain += 1
     if run.plan.patience and progress.looks_without_gain >= run.plan.patience:
-        run.end(f"the held-out loss has not improved for {progress.looks_without_gain} looks")
+        run.end(f"the held-out loss has not improved for {count(progress.looks_without_gain, 'look')}")
 
 
 def finish(run: Run) -> dict[str, Any]:
@@ -161,6 +184,7 @@ def finish(run: Run) -> dict[str, Any]:
     if run.why and run.why not in ("stopped", "failed"):
         text = f"Ended early: {run.why}. The best version, from update {progress.best_step}, is kept."
         folder.emit(Noted(step=progress.step, text=text, code="ended_early", why=run.why))
+    run.optimizer.rest()
     if run.best is not None:
         run.session.load_state(run.best)
     folder.emit(Noted(step=progress.step, text="", phase="saving"))
@@ -177,6 +201,7 @@ def finish(run: Run) -> dict[str, Any]:
     }
     if run.why in ("stopped", "failed"):
         return result | {"outcome": run.why} | run.reason.model_dump(include={"what", "todo", "code"})
+    preview.end(run)
     _judge(run)
     return result
 

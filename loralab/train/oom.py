@@ -161,7 +161,7 @@ def step(run: Run, micro_batches: Sequence[Batch]) -> None:
         report(run, f"Memory ran out while update {run.progress.step + 1} was being made. It was made again.", said, largest)
         shrink(run, largest.cost)
         if not left:
-            what = "There is no memory left for the optimiser's own notes."
+            what = "There is no memory left for the optimiser."
             raise DoesNotFit(run, what, "Choose a lower rank or a smaller base model, or close other programs and press Resume.")
 
 
@@ -173,11 +173,12 @@ def evaluate(run: Run) -> tuple[float, int]:
     """Mean held-out loss per target and the number of examples."""
     run.session.model.eval()
     total, count, rows = 0.0, 0, 0
-    for batch in run.session.heldout():
-        loss, n = _evaluated(run, batch)
-        total, count, rows = total + loss, count + n, rows + len(batch.rows)
-        if run.folder.stop_asked and run.progress.step == 0:
-            break
+    with run.optimizer.averaged():
+        for batch in run.session.heldout():
+            loss, n = _evaluated(run, batch)
+            total, count, rows = total + loss, count + n, rows + len(batch.rows)
+            if run.folder.stop_asked and run.progress.step == 0:
+                break
     run.session.model.train()
     return total / max(count, 1), rows
 

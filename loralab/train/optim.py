@@ -1,17 +1,25 @@
-"""Owns optimisers and the learning-rate curve. Invariant: a group's learning rate is its own base times one factor in 0..1."""
+"""Owns optimisers and the learning-rate curve.
+
+Invariants: a group's learning rate is the run's base times its own ratio times one factor in 0..1; where an optimiser keeps an average of
+the weights, the average is what is looked at and kept, and looking changes no bit of what is trained.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
 from typing import Any
 
 import torch
+from schedulefree import AdamWScheduleFree, RAdamScheduleFree
 from torch import Tensor, nn
 
-from loralab.core.errors import Unavailable
+from loralab.core import parts
 from loralab.core.records import Plan
 from loralab.train import stepping
+
+BETAS = (0.9, 0.99)  # of adapters: a run is a few hundred updates, too few for the usual memory of a thousand
 
 
 class Optimizers:
@@ -21,7 +29,9 @@ class Optimizers:
         self.parts = parts
         self.done: set[Tensor] = set()  # what a step that failed has finished already
         for group in self.param_groups:
-            group["base_lr"] = group["lr"]
+            group["base_lr"] = group["lr"] * group.get("ratio", 1.0)
+        for part in self._averaging:
+            part.train()
 
     @property
     def param_groups(self) -> list[dict[str, Any]]:
@@ -33,9 +43,38 @@ class Optimizers:
             group["lr"] = group["base_lr"] * factor
 
     def set_base(self, rate: float) -> None:
-        """Set the learning rate that factors multiply, of every group."""
+        """Set the learning rate that factors multiply; a group that learns at a `ratio` of its own keeps it."""
         for group in self.param_groups:
-            group["base_lr"] = rate
+            group["base_lr"] = rate * group.get("ratio", 1.0)
+
+    @property
+    def _averaging(self) -> list[Any]:
+        return [part for part in self.parts if isinstance(part, AdamWScheduleFree | RAdamScheduleFree)]
+
+    def rest(self) -> None:
+        """No step after this one: the weights become their average, where one is kept."""
+        for part in self._averaging:
+            part.eval()
+
+    @contextmanager
+    def averaged(self) -> Generator[None]:
+        """The weights as they are looked at and kept: their average, where one is kept. Afterwards they are, bit by bit, what they were.
+
+        Going back by arithmetic would round, and then looking more often would be another run.
+        """
+        moved = [part for part in self._averaging if part.param_groups[0]["train_mode"]]
+        kept = [(p, p.detach().clone()) for part in moved for group in part.param_groups for p in group["params"] if part.state.get(p)]
+        for part in moved:
+            part.eval()
+        try:
+            yield
+        finally:
+            with torch.no_grad():
+                for p, value in kept:
+                    p.copy_(value)
+            for part in moved:
+                for group in part.param_groups:
+                    group["train_mode"] = True
 
     def step(self) -> None:
         """One step; one that fails leaves no weight half-way, and the next call finishes it."""
@@ -61,16 +100,28 @@ class Optimizers:
             part.load_state_dict(saved)
 
 
-def adamw(parameters: Iterable[Tensor], plan: Plan) -> Optimizers:
+def named(parameters: Iterable[Any], plan: Plan) -> Optimizers:
+    """The optimiser that a plan names, over tensors or groups of them."""
+    kind = {"schedule_free_adamw": AdamWScheduleFree, "schedule_free_radam": RAdamScheduleFree}.get(getattr(plan, "optimizer", ""))
+    if kind is None:
+        return adamw(parameters, plan)
+    # schedule-free learning (Defazio et al. 2024, arXiv 2405.15682); one tensor at a time, as train/stepping.py leads it
+    return Optimizers(kind(list(parameters), lr=plan.learning_rate, weight_decay=plan.weight_decay, betas=BETAS, foreach=False))
+
+
+def adamw(parameters: Iterable[Any], plan: Plan) -> Optimizers:
     """AdamW over adapter weights (Loshchilov & Hutter 2019); fused, because the adapters are many small tensors.
 
-    With `adamw_8bit` its two notes a weight take a byte each (Dettmers 2022); raises Unavailable when bitsandbytes is absent.
+    With 8 bits its two notes a weight take a byte each (Dettmers 2022), paged ones lie where a card can send them to main memory (Dettmers
+    2023; on a processor they are as the others). Raises Unavailable when bitsandbytes is absent.
     """
-    betas = (0.9, 0.99)
-    if getattr(plan, "optimizer", "adamw") == "adamw_8bit":
-        eight = _bitsandbytes().AdamW8bit(list(parameters), lr=plan.learning_rate, weight_decay=plan.weight_decay, betas=betas)
-        return Optimizers(eight)
-    return Optimizers(torch.optim.AdamW(list(parameters), lr=plan.learning_rate, weight_decay=plan.weight_decay, betas=betas, fused=True))
+    usual: dict[str, Any] = {"lr": plan.learning_rate, "weight_decay": plan.weight_decay, "betas": BETAS}
+    name, weights = getattr(plan, "optimizer", "adamw"), list(parameters)
+    if not name.endswith("bit"):
+        return Optimizers(torch.optim.AdamW(weights, **usual, fused=True))
+    paged = name.startswith("paged") and torch.cuda.is_available()
+    kind = ("PagedAdamW" if paged else "AdamW") + name.rpartition("_")[2]
+    return Optimizers(getattr(_bitsandbytes(), kind)(weights, **usual))
 
 
 def _bitsandbytes() -> Any:
@@ -78,10 +129,7 @@ def _bitsandbytes() -> Any:
     try:
         from bitsandbytes import optim  # noqa: PLC0415  # pyright: ignore[reportMissingImports]  (an optional part)
     except ImportError as error:
-        todo = "Install it (pip install bitsandbytes) or choose adamw."
-        raise Unavailable(
-            "The 8-bit optimiser needs the bitsandbytes package, which is not installed.", todo, code="no_bitsandbytes"
-        ) from error
+        raise parts.unavailable("bitsandbytes", "This optimiser needs a part that is not installed here.") from error
     return optim
 
 

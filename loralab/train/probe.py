@@ -125,7 +125,7 @@ def _ballast(session: Session, optimizer: Any) -> list[torch.Tensor]:
     """As much memory as the optimiser's notes will take once it has stepped, really taken."""
     held = {p for part in optimizer.parts for p in part.state}
     wanting = [p for p in session.state().values() if p not in held]
-    squeezed = getattr(session.plan, "optimizer", "") == "adamw_8bit"
+    squeezed = getattr(session.plan, "optimizer", "").endswith("8bit")
     return [torch.ones(2 * p.numel() * (1 if squeezed else 4), dtype=torch.uint8, device=p.device) for p in wanting]
 
 

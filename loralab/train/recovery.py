@@ -11,7 +11,7 @@ from typing import Any
 
 from loralab.core.errors import Problem, RunFailed
 from loralab.core.events import Incident, Noted
-from loralab.core.records import Plan
+from loralab.core.records import SQUEEZED, Plan
 from loralab.train import rollback
 from loralab.train.state import Run
 
@@ -58,13 +58,15 @@ def raise_precision(run: Run) -> None:
 
 
 def wider(plan: Plan) -> dict[str, Any]:
-    """Settings under which numbers are kept more exactly; none where they are already, or where the weights are in 4 bits."""
+    """Settings under which numbers are kept more exactly; none where they are already."""
+    if plan.precision in SQUEEZED:
+        return {"compute": "fp32"} if getattr(plan, "compute", "fp32") != "fp32" else {}
     return {"precision": "fp32"} if plan.precision in ("fp16", "bf16") else {}
 
 
 def narrow(plan: Plan) -> bool:
     """fp16 ends at 65,504; all others reach as far as fp32."""
-    return plan.precision == "fp16"
+    return (getattr(plan, "compute", "") if plan.precision in SQUEEZED else plan.precision) == "fp16"
 
 
 def roll_back(run: Run) -> int:

@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor
 
 from loralab.core.judgement import Judgement, Note
-from loralab.core.records import Artifact, Plan
+from loralab.core.records import Artifact, Plan, Sample
 
 
 @dataclass
@@ -95,6 +95,12 @@ class Session(Protocol):
         """Held-out examples (as a person counts them) that are never to be looked at or judged on again."""
         ...
 
+    def starting_point(self) -> str:
+        """A digest of all that decides what is seen before the first update (model, held-out examples, settings, machine, versions);
+        empty where it cannot be told, and then it is always looked at.
+        """
+        ...
+
     def heldout(self) -> Iterator[Batch]:
         """The held-out examples, always the same, in a fixed order."""
         ...
@@ -117,6 +123,26 @@ class Session(Protocol):
         """Base against trained on the held-out examples, paired per row, in this process; stopped, it gives what it has."""
         ...
 
+    def preview(self, most: int, stop: Callable[[], bool]) -> tuple[Sample, ...]:
+        """The first few of the same held-out examples as they are answered now (`after`); stopped, those whose answer is whole.
+
+        Nothing where this kind of training, or this run, has no answers worth watching.
+        """
+        ...
+
     def save(self, folder: Path) -> Artifact:
         """Write what was learned in the form others can load."""
+        ...
+
+
+@runtime_checkable
+class Growing(Protocol):
+    """A session whose trained tensors may change their shapes as a run goes on."""
+
+    def grow(self, step: int, fraction: float, total: int, optimizer: Any) -> None:
+        """Before the update after `step` of `total`, with `fraction` (0..1) of the run behind it: take the shapes that are due.
+
+        What is decided follows from weights, notes and step alone, so that a resumed run decides alike; tensors stay the same objects, and
+        `optimizer` is left with notes of their new shapes. `load_state` takes a state of any earlier shape.
+        """
         ...

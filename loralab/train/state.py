@@ -124,11 +124,16 @@ class Run:
 
     def rate_factor(self, step: int) -> float:
         """Share (0..1) of the plan's learning rate for the update after `step` updates; under a time limit it falls with the clock."""
+        return factor(self.plan, self.fraction(step), warmup_share(self.plan, self.total_steps))
+
+    def fraction(self, step: int) -> float:
+        """Share (0..1) of the run that is behind it after `step` updates; under a time limit the clock may be ahead of them."""
         fraction = step / self.total_steps
         if self.plan.max_minutes:
             fraction = max(fraction, (self.clock.now() - self.started) / (60 * self.plan.max_minutes))
-        return factor(self.plan, min(1.0, fraction), warmup_share(self.plan, self.total_steps))
+        return min(1.0, fraction)
 
     def keep_best(self) -> None:
-        """What is trained, as it is now, is the best seen so far."""
-        self.best = {name: tensor.detach().clone() for name, tensor in self.session.state().items()}
+        """What is trained, as it was just looked at, is the best seen so far."""
+        with self.optimizer.averaged():
+            self.best = {name: tensor.detach().clone() for name, tensor in self.session.state().items()}

@@ -28,7 +28,7 @@ from loralab.tasks import parse_plan
 from tests.support import gguf_models, tiny
 from tests.support.adapters import CONFIG, WEIGHTS, left, llama_factory, unsloth
 
-pytestmark = pytest.mark.worker
+pytestmark = [pytest.mark.worker, pytest.mark.usefixtures("one_process")]
 
 
 def logits(model: Any) -> Any:
@@ -61,7 +61,6 @@ def worker(lab: Lab, kind: str, run: str, **options: Any) -> dict[str, Any]:
 # ---- good ones -------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.usefixtures("one_process")
 def test_an_adapter_of_llama_factory_is_chatted_with_judged_and_exported(lab: Lab, bases: dict[str, Path], tmp_path: Path) -> None:
     given = llama_factory(tmp_path / "saves" / "my-lora", bases["base"])
     data = tiny.examples_file(tmp_path / "rows.jsonl", 24)
@@ -85,7 +84,6 @@ def test_an_adapter_of_llama_factory_is_chatted_with_judged_and_exported(lab: La
         lab.resume(run)
 
 
-@pytest.mark.usefixtures("one_process")
 def test_an_adapter_of_unsloth_finds_the_base_behind_a_squeezed_name(lab: Lab, bases: dict[str, Path], tmp_path: Path) -> None:
     entry = next(entry for entry in catalogue() if entry.hub_id)
     given = unsloth(tmp_path / "lora_model", bases["base"])
@@ -109,7 +107,6 @@ KINDS: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.usefixtures("one_process")
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_of_lora_is_read_as_peft_reads_it(lab: Lab, bases: dict[str, Path], tmp_path: Path, kind: str) -> None:
     given = gguf_models.adapter_folder(tmp_path / "given", bases["base"], **KINDS[kind])

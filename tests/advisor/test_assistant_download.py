@@ -58,7 +58,7 @@ def test_what_is_no_model_is_not_kept(web: Any, lab: Lab) -> None:
     web.models[SMALL.hub_id][SMALL.file] = b"<html>sign in</html>"
     view = fetched(lab)
     assert view.state == "failed"
-    assert "no GGUF" in view.ending.what
+    assert "not a GGUF file" in view.ending.what
     assert not (models.models_dir(lab.home) / SMALL.file).exists()
 
 

@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from advisor.cli import commands
-from advisor.proposals.describe import SPEAKS_MANY, Goal, describe
+from advisor.proposals.describe import Goal, describe
 from advisor.proposals.keywords import WORDS, understand
 from advisor.proposals.kinds import KINDS, LENGTHS
 from loralab.cli import app
@@ -98,7 +98,9 @@ def test_a_goal_gives_a_complete_plan_and_the_examples_it_takes(lab: Lab, kind: 
 
 def test_the_model_is_one_that_fits_and_speaks_the_language(lab: Lab):
     found = describe(lab, Goal(kind="answer", language="German"))
-    assert found.proposal.plan["base_model"].startswith(SPEAKS_MANY)
+    entry = lab.catalog.entry(found.proposal.plan["base_model"])
+    assert entry is not None
+    assert "de" in entry.languages
     assert estimate.fits(found.proposal.footprint, lab.machine())
     assert not [p for p in found.proposal.problems if p.severity == "error" and p.code != "not_downloaded"]
 

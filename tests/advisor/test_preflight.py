@@ -15,7 +15,7 @@ from loralab.core.errors import UserError
 from loralab.core.records import Example, Message
 from loralab.datasets import fixes, run_facts
 from loralab.datasets.fixes import OPERATIONS, DataFix, Reading
-from loralab.datasets.profile import load_examples
+from loralab.datasets.loading import load_examples
 from loralab.lab import Lab, what_is_learned
 from loralab.models.tokenize import TextEncoder
 from loralab.planning import examined
@@ -29,6 +29,16 @@ def planned(tmp_path: Path, data: list[spoiled.Row], template: str = tiny.TEMPLA
     folder = spoiled.model(tmp_path / "model", template)
     file = spoiled.written(tmp_path / "a.jsonl", data)
     return TextPlan.model_validate(models.plan(file).model_dump() | {"base_model": str(folder), "max_length": 512} | settings)
+
+
+def chat(data: list[spoiled.Row], named: int) -> list[spoiled.Row]:
+    """The same as talks between two people, who call each other by name in the first `named` of them."""
+    talks: list[spoiled.Row] = []
+    for at, row in enumerate(data):
+        asked, told = ("Thank you, Ben. ", ", Ann") if at < named else ("", "")
+        said = [{"speaker": "Ann Lee", "text": f"{asked}{row['prompt']}"}, {"speaker": "Ben Okoro", "text": f"{row['completion']}{told}"}]
+        talks.append({"dialogue": said})
+    return talks
 
 
 def put_right(operation: str, plan: TextPlan, folder: Path, home: Path) -> DataFix:
@@ -55,7 +65,7 @@ def test_nothing_stands_in_the_way_of_a_healthy_plan(tmp_path, lab: Lab) -> None
 def test_a_file_is_read_again_only_when_something_changed(tmp_path, lab: Lab, monkeypatch) -> None:
     reads: list[object] = []
     read = examined.load_examples
-    monkeypatch.setattr(examined, "load_examples", lambda *given: reads.append(given) or read(*given))
+    monkeypatch.setattr(examined, "load_examples", lambda *given, **how: reads.append(given) or read(*given, **how))
     advisor, plan = Advisor(lab), planned(tmp_path, OK)
     advisor.preflight(plan)
     advisor.preflight(plan.model_copy(update={"learning_rate": 1e-3}))
@@ -112,10 +122,26 @@ FAULTY: dict[str, tuple[list[spoiled.Row], str, dict[str, object], int]] = {  # 
     "fold_system": (with_system(OK), DEAF, {}, 120),
     "realign": (slipped(OK, 2), tiny.TEMPLATE, {}, 120),
     "balance": (some(OK, 100, completion=lambda _: "Yes."), tiny.TEMPLATE, {}, 97),
+    "pseudonymise": (chat(OK, 11), tiny.TEMPLATE, {}, 11),
 }
 
 
-@pytest.mark.parametrize("operation", OPERATIONS)
+def test_names_in_a_chat_are_told_and_can_be_replaced(tmp_path, home, lab: Lab) -> None:
+    def names_found(data: list[spoiled.Row]) -> list[str]:
+        plan = planned(tmp_path, data, roles={"messages": "dialogue", "assistant": "Ben Okoro"})
+        found = preflight.preflight(lab, plan, what_is_learned(plan, tmp_path / "model")[1]).findings
+        return [fix.data for finding in found if finding.rule == "names_of_people" for fix in finding.fixes]
+
+    assert names_found(chat(OK, 0)) == []
+    assert names_found(chat(OK, 5)) == ["pseudonymise"]
+    plan = planned(tmp_path, chat(OK, 5), roles={"messages": "dialogue", "assistant": "Ben Okoro"})
+    written = Path(put_right("pseudonymise", plan, tmp_path / "model", home).path).read_text("utf-8")
+    assert "Okoro" not in written
+    assert '"Thank you, Person B. ' in written
+    assert written.count("Person A") == 5
+
+
+@pytest.mark.parametrize("operation", [name for name in OPERATIONS if name != "sample"])  # of more than a file here holds: test_large
 def test_data_are_put_right_in_a_file_of_their_own(operation: str, tmp_path, home) -> None:
     data, template, settings, concerned = FAULTY[operation]
     plan = planned(tmp_path, data, template, **settings)
@@ -194,3 +220,27 @@ def test_a_file_that_changed_since_it_was_looked_at_is_told(tmp_path, lab: Lab) 
     _, before = what_is_learned(plan, tmp_path / "model")
     spoiled.written(Path(plan.dataset), rows(130))
     assert "examples_changed" in {finding.rule for finding in preflight.preflight(lab, plan, before).findings}
+
+
+def test_a_way_out_of_what_blocks_is_offered_only_where_it_leads_out(tmp_path, lab: Lab) -> None:
+    """Both were tried: one conversation of three kinds is refused and can be left out; a template that takes none leaves nothing."""
+    some_refused = planned(tmp_path, some(OK, 3, prompt=lambda r: f"Never {r['prompt']}"), STRICT)
+    found = preflight.blocking(preflight.preflight(lab, some_refused))
+    assert found is not None
+    assert "drop_refused" in {fix.data for fix in found.fixes}
+    all_refused = planned(tmp_path, OK, "{{ raise_exception('never') }}")
+    found = preflight.blocking(preflight.preflight(lab, all_refused))
+    assert found is not None
+    assert [fix.data for fix in found.fixes] == [""]
+
+
+def test_what_is_no_language_is_asked_about_before_a_start(tmp_path, lab: Lab) -> None:
+    ids = [{"prompt": f"Number {at}?", "completion": f"x{at * 7919 % 10007:05d}-a{at}f <{at}b/>"} for at in range(60)]
+    found = {f.rule: f for f in preflight.preflight(lab, planned(tmp_path, ids)).findings}
+    assert found["structure_not_language"].severity == "warning"
+    objects = [{"prompt": f"Order {at}?", "completion": json.dumps({"item": f"lamp {at}", "to": "Bern"})} for at in range(60)]
+    plan = planned(tmp_path, objects)
+    found = {f.rule: f for f in preflight.preflight(lab, plan).findings}
+    assert found["structure_not_language"].severity == "info"
+    assert preflight.blocking(preflight.preflight(lab, plan)) is None
+    assert "structure_not_language" not in {f.rule for f in preflight.preflight(lab, planned(tmp_path, OK)).findings}

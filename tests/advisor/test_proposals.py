@@ -196,6 +196,7 @@ def test_three_short_runs_by_real_workers_pick_a_setting_and_are_told_apart_from
     lab.stop(whole, force=True)
 
 
+@pytest.mark.worker
 def test_a_test_of_which_all_failed_says_so(lab: Lab):
     plan = TextPlan(dataset=str(lab.home / "absent.csv"))
     names = trials.begin(lab, plan, 100, (1e-4,), follow=False)

@@ -8,9 +8,11 @@ import pytest
 
 from advisor.advisor import Advisor
 from advisor.diagnosis.findings import Diagnosis, Evidence, Finding
+from advisor.proposals.learned import limits
 from advisor.words.remembered import note, remembered
 from loralab.cli import app
 from loralab.core.errors import UserError
+from loralab.core.events import Incident
 from tests.support.remembering import oom, shrunk, writer
 
 
@@ -40,7 +42,7 @@ def test_the_page_tells_what_failed_what_fits_and_what_was_done(lab, write):
     assert "effective learning rate 0.02" in str(failed)
     assert ("memory", "a") in {(row[0], row[3]) for row in by["What is known to go well"].rows}
     assert "tokens at once 0 → 180" in str(by["What was changed, and what came of it"].rows)
-    assert by["Advice"].words == "1 of the last 1 were taken."
+    assert by["Advice"].words == "1 piece of advice so far; you took 1."
 
 
 def test_a_diagnosis_is_written_down_once_and_only_what_is_kept_of_it(lab, write):
@@ -62,6 +64,38 @@ def test_a_diagnosis_is_written_down_once_and_only_what_is_kept_of_it(lab, write
     assert [(one.rule, one.title, one.confidence) for one in found] == [("diverged", "Too big", 0.9)]
     assert found[0].evidence[0]["value"] is None
     assert (lab.home / "memory.jsonl").read_text().count("Too big") == 1
+
+
+def test_each_line_can_be_forgotten_alone_and_what_it_hid_is_known_again(lab, write, command):
+    write("a", token_budget=834)
+    write("b", oom(), token_budget=834, outcome="killed", code="out_of_memory")
+    lab.history.memories.note_advice("b", "Close other programs.", rule="killed_for_memory")
+    again = lab.history.memories.note_advice("b", "Close other programs.", rule="killed_for_memory")
+
+    def lines(title):
+        return next(section for section in Advisor(lab).remembered().sections if section.title == title).lines
+
+    failed, fits, advice = "What failed and will not be repeated", "What is known to go well", "Advice"
+    assert lines(advice) == (again,), "said twice it is one advice"
+    (wrong,) = (line for line in lines(failed) if line.startswith("memory"))
+    before = set(lines(fits))
+    command("--forget", wrong)
+    assert not [line for line in lines(failed) if line.startswith("memory")]
+    assert set(lines(fits)) > before, "the proof that it went well counts again"
+    assert lab.history.memories.of("b"), "the run itself is remembered"
+    command("--forget", again)
+    assert lines(advice) == ()
+    with pytest.raises(UserError, match="not remembered"):
+        lab.history.memories.forget_line(wrong)
+
+
+@pytest.mark.parametrize(("proof", "learned"), [({"oom_kills": 1}, True), ({"short": True}, True), ({"short": False}, False), ({}, False)])
+def test_nothing_is_learned_from_a_death_that_nobody_can_explain(lab, write, proof, learned):
+    write("a", token_budget=834)
+    write("b", Incident(step=3, code="killed_for_memory", text="It was killed.", data={"exit_code": -9, **proof}), token_budget=834)
+    known = {point.run for point in limits(lab).failed if point.kind == "memory"}
+    assert known == ({"b"} if learned else set())
+    assert bool([point for point in limits(lab).fits if point.kind == "memory"]) is not learned
 
 
 @pytest.fixture

@@ -16,12 +16,12 @@ from advisor.diagnosis.findings import Finding
 from advisor.diagnosis.preflight import MIN_CONFIDENCE
 from loralab.core.paths import STARTER
 from loralab.datasets.fixes import OPERATIONS
-from loralab.datasets.profile import samples
+from loralab.datasets.samples import samples
 from tests.support import spoiled, tiny
 from tests.support.spoiled import Row, rows
 
 PLAIN = tiny.TEMPLATE.replace("{% generation %}", "").replace("{% endgeneration %}", "")
-ENDLESS = tiny.TEMPLATE.replace("<|im_end|>{% endgeneration %}", "{% endgeneration %}###")  # the end lies outside what is learned
+ENDLESS = PLAIN.replace("message.content }}<|im_end|>", "message.content.split('<')[0] }}###")  # no mark of an end comes through
 FOREIGN = tiny.TEMPLATE.replace("<|im_start|>", "<|turn|>").replace("<|im_end|>", "<|over|>")
 TWICE = "<|endoftext|><|endoftext|>" + tiny.TEMPLATE
 STRICT = "{% if messages[0].content.startswith('Never') %}{{ raise_exception('not this one') }}{% endif %}" + tiny.TEMPLATE
@@ -49,6 +49,11 @@ def near(data: list[Row], share: float) -> list[Row]:
         for row in data[: round(len(data) * share)]
     ]
     return [*data, *again]
+
+
+def dressed(data: list[Row], times: int) -> list[Row]:
+    """The first rows, each so many times with one word that differs: more than can be kept on one side."""
+    return [{**row, "completion": f"{row['completion']} Indeed{n}."} for row in data[: len(data) // times] for n in range(times)]
 
 
 def labelled(data: list[Row], wrong: int) -> list[Row]:
@@ -91,7 +96,7 @@ CASES: dict[str, tuple[list[Row], list[Row], str | None, str | None, dict[str, A
         tiny.TEMPLATE,
         {},
     ),
-    "near_copies_apart": (near(OK, 0.9), OK, tiny.TEMPLATE, tiny.TEMPLATE, {}),
+    "near_copies_apart": (dressed(OK, 12), near(OK, 0.9), tiny.TEMPLATE, tiny.TEMPLATE, {}),
     "empty_answers": (some(OK, 12, completion=lambda _: "n/a"), OK, tiny.TEMPLATE, tiny.TEMPLATE, {}),
     "few_held_out": (OK, rows(400), tiny.TEMPLATE, tiny.TEMPLATE, {}),
     "repeated_examples": ([*OK, *OK], OK, tiny.TEMPLATE, tiny.TEMPLATE, {}),
@@ -159,6 +164,7 @@ def test_a_word_beyond_the_models_table_blocks(tmp_path: Path) -> None:
     assert spoiled.found(spoiled.foreseen(spoiled.model(tmp_path / "whole"), data), "tokens_beyond_model") is None
 
 
+@pytest.mark.worker
 def test_nothing_is_called_an_error_in_the_bundled_data_sets() -> None:
     for sample in samples():
         alarms = [f for f in diagnose(spoiled.foreseen(STARTER, Path(sample.path))).findings if f.severity == "error"]

@@ -13,7 +13,9 @@ from advisor.diagnosis.diagnose import diagnose
 from advisor.diagnosis.findings import Finding
 from loralab.core.events import Evaluated, Event
 from loralab.core.records import Score
+from loralab.planning.planner import propose
 from tests.support.built_cases import case, curve, falling, finished, looks
+from tests.support.machines import examples, here, laptop
 
 NARROW = {"trainable": 2_000}  # weights that learn, for the 20,000 tokens of tests/built_cases
 
@@ -65,6 +67,18 @@ def test_a_higher_limit_comes_with_the_rounds_that_reach_it(epochs: float, chang
     assert one.facts is not None
     repaired = one.plan.model_copy(update=found.settings)
     assert repaired.updates(math.ceil(one.facts.n_train / repaired.effective_batch)) == found.settings["max_steps"]
+
+
+@pytest.mark.parametrize("model", ["starter", "smollm2-135m"])
+def test_what_the_planner_chose_is_not_called_too_few_updates(model: str) -> None:
+    """Planner and rule share one number; a plan that a person made smaller is called that."""
+    for n in (9, 12, 17, 18, 40, 99, 100, 150, 400):
+        data, check = examples(n), here(model)
+        plan = propose(data, check, laptop(), {}).plan
+        facts = {"n_train": data.n_train, "n_heldout": data.n_heldout, "parameters": check.parameters}
+        assert said(case(facts=facts, **plan), "R37") is None, n
+    fewer = {"epochs": 1.0, "effective_batch": 16}
+    assert said(case(facts={"n_train": 360, "parameters": here(model).parameters}, **fewer), "R37") is not None
 
 
 def test_updates_far_smaller_than_usual_count_as_fewer() -> None:

@@ -19,11 +19,12 @@ from advisor.diagnosis.diagnose import diagnose
 from advisor.words import intents
 from advisor.words.annotations import MAX_LETTERS, notes
 from advisor.words.answers import answer
+from advisor.words.first import answer_first
 from advisor.words.glossary import ENTRIES
 from advisor.words.story import story
 from advisor.words.summary import RunSummary
 from loralab.core.events import Adjusted, Ended, Evaluated, Event, Incident, Measured, Noted, Saved, Started, Stepped, fold
-from loralab.core.records import Artifact
+from loralab.core.records import Artifact, Score
 from tests.support import judged_runs
 
 PLAN: dict[str, Any] = {"task": "text", "dataset": "messages.csv", "base_model": "starter"}
@@ -234,6 +235,16 @@ ASKED = [
     ("Ist es besser geworden?", "better"),
     ("Hat es etwas auswendig gelernt?", "overfit"),
     ("Wie viele Beispiele waren es?", "data"),
+    ("What does 4.79 mean?", "number"),
+    ("Why does it say cannot tell?", "doubt"),
+    ("Can I use it on my phone?", "where"),
+    ("What does the orange triangle mean?", "mark"),
+    ("Should I use a bigger model?", "bigger"),
+    ("The poems are nonsense. What should I change?", "bad_answers"),
+    ("How is it going?", "state"),
+    ("Was bedeutet Verlust?", "term"),
+    ("Soll ich ein größeres Modell nehmen?", "bigger"),
+    ("What does usable mean?", "term"),
     ("Wie heißt die Hauptstadt von Frankreich?", "unknown"),
     ("what is the capital of France", "unknown"),
     ("write me a poem", "unknown"),
@@ -241,6 +252,48 @@ ASKED = [
     ("???", "unknown"),
     ("hello", "unknown"),
 ]
+
+
+@pytest.mark.parametrize(
+    ("question", "said"),
+    [
+        ("What does 1.50 mean?", "held-out loss after training"),
+        ("What does the orange triangle mean?", "went back to its last good state"),
+        ("What does “Tokens at once” mean?", "Tokens at once:"),
+        ("What does “Why did it stop” mean?", "ended as planned"),
+        ("Was bedeutet Verlust?", "answer in English"),
+        ("Can I use it on my phone?", "Share tab"),
+        ("is the model over fitted or what", "no sign of it"),
+        ("asdf", "What should I do next?"),
+    ],
+)
+def test_the_box_knows_what_is_on_the_screen_and_offers_the_nearest_question(question: str, said: str) -> None:
+    assert said in answer(healthy(), question)
+
+
+def test_a_measure_of_the_test_is_explained_by_its_own_name() -> None:
+    score = Score(
+        name="distinct_2", label="Varied words", help="Share of word pairs that occur once.", before=0.92, after=0.47, n=40, share=True
+    )
+    tested = run_summary(*begun(), *steps(3.0, 2.0), Evaluated(step=2, split="final", loss=2.0, n=40, scores=(score,)))
+    assert "went from 92 % to 47 %" in answer(tested, "What does varied words mean?")
+
+
+@pytest.mark.parametrize("state", ["", "waiting", "running", "finished", "stopped", "failed", "killed"])
+def test_every_chip_fits_the_state_and_is_answered(state: str) -> None:
+    offered = intents.chips(state)
+    assert len(offered) == len(set(offered)) == 4
+    if state in ("waiting", "running", ""):
+        assert "Why did it stop?" not in offered
+    for question in offered:
+        assert (intents.understand(question).topic != "unknown") if state else ("I do not know" not in answer_first(question))
+
+
+def test_before_the_first_run_it_answers_too_and_never_refuses() -> None:
+    assert answer_first("How many examples do I need?").startswith("At least 9")
+    assert "Text: yes" in answer_first("does it work with pictures")
+    assert "adapter" in answer_first("what is lora")
+    assert "What I can answer: “" in answer_first("hello")
 
 
 @pytest.mark.parametrize(("question", "topic"), ASKED)

@@ -113,6 +113,18 @@ def test_a_resumed_run_forgets_the_steps_it_will_do_again():
     assert again.evaluations == ()
 
 
+def test_the_same_questions_stand_with_all_their_answers():
+    def asked(share: float | None, text: str) -> Previewed:
+        return Previewed(samples=(Sample(prompt="p", reference="r", before="", after=text),), share=share)
+
+    view = fold("r", [asked(0.0, "a"), asked(0.25, "b"), asked(0.5, "c"), asked(None, "of the verdict")])
+    assert [(answer.share, answer.text) for answer in view.questions[0].answers] == [(0.0, "a"), (0.25, "b"), (0.5, "c")]
+    assert view.samples[0].after == "of the verdict"
+    again = fold("r", [asked(0.25, "d")], view)  # it went on from further back
+    assert [answer.text for answer in again.questions[0].answers] == ["a", "d"]
+    assert [answer.text for answer in fold("r", [asked(0.0, "e")], view).questions[0].answers] == ["e"]
+
+
 def test_steps_done_again_after_a_damaged_safety_copy_are_shown_once():
     view = fold("r", [ALL[0], *(step(n) for n in range(1, 8))])
     again = fold("r", [Started(pid=8, resumed=True, step=7), step(4), step(5)], view)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from loralab.core.words import about, duration, size
+from loralab.core.words import about, count, duration, listed, plural, size
 
 
 def test_seconds_are_said_no_finer_than_anybody_wants_to_know():
@@ -17,3 +17,10 @@ def test_bytes_are_said_in_the_units_of_download_pages():
         *("0 bytes", "999 bytes", "3.9 kB", "64 kB", "4.0 MB"),
         *("512 MB", "1.4 GB", "12.3 GB", "16 GB", "2.5 TB"),
     ]
+
+
+def test_a_count_agrees_with_its_noun_and_its_verb():
+    said = {0: "0 rounds", 1: "1 round", 2: "2 rounds", 2.5: "2.5 rounds", 1204: "1,204 rounds"}
+    assert [count(n, "round") for n in said] == [*said.values()]
+    assert [f"{count(n, 'entry', 'entries')} {plural(n, 'is', 'are')}" for n in (1, 2)] == ["1 entry is", "2 entries are"]
+    assert [listed(parts) for parts in ([], ["a"], ["a", "b"], ["a", "b", "c"])] == ["", "a", "a and b", "a, b and c"]

@@ -10,9 +10,12 @@ from pathlib import Path
 import pytest
 
 from loralab.core.errors import UserError
-from loralab.datasets.dataset import load_examples
+from loralab.datasets.loading import load_examples
 from loralab.datasets.readers import read_bytes
 from tests.support.files import load, table_text
+from tests.support.mutations import OLD_WORKBOOK
+
+LOCKS = (b"\xe1\0\2\0", b"\x2f\0\2\0")  # the second record of a workbook of the old kind becomes the one that says it is encrypted
 
 # ---- what cannot be read ---------------------------------------------------------------------------------------------------
 
@@ -25,12 +28,14 @@ from tests.support.files import load, table_text
         ("bom.txt", b"\xef\xbb\xbf\n", "empty_file"),
         ("header.csv", b"question,answer\n", "empty_file"),
         ("picture.txt", bytes(range(256)) * 40, "not_text"),
-        ("picture.png", b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 40, "not_text"),
+        ("picture.png", b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 40, "picture"),
         ("zeros.bin", bytes([0, 0, 255, 1]) * 999, "not_text"),
         ("broken.json", b'{"question": ', "bad_json"),
         ("broken.parquet", b"PAR1 and then nothing PAR1", "bad_parquet"),
         ("broken.xlsx", b"PK\x03\x04 this is no workbook", "bad_archive"),
-        ("old.xls", b"\xd0\xcf\x11\xe0" + bytes(600), "old_excel"),
+        ("old.xls", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600), "bad_excel"),
+        ("old.xls", OLD_WORKBOOK.read_bytes()[:4000], "bad_excel"),
+        ("locked.xls", OLD_WORKBOOK.read_bytes().replace(*LOCKS, 1), "locked_file"),
         ("broken.zip", b"PK\x03\x04 nonsense", "bad_archive"),
         ("broken.gz", b"\x1f\x8b nonsense", "bad_archive"),
         ("unanswered.csv", b"question,answer\nwhy?,\nhow?,\n", "no_examples"),
@@ -102,7 +107,7 @@ def test_archives_lying_in_a_folder_are_opened(tmp_path: Path) -> None:
 def test_a_folder_without_examples_says_why(tmp_path: Path) -> None:
     (tmp_path / "pictures").mkdir()
     (tmp_path / "pictures" / "dog.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 9)
-    with pytest.raises(UserError, match=r"holds no file that can be learned from. dog\.png is not a text file"):
+    with pytest.raises(UserError, match=r"pictures holds a picture\. LoRALab learns from text so far, not from pictures\."):
         load_examples(tmp_path / "pictures")
 
 

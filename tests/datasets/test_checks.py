@@ -44,7 +44,8 @@ def test_every_check_of_the_folder_is_silent_on_clean_data() -> None:
 
 
 @pytest.mark.parametrize(
-    ("count", "code", "severity"), [(1, "too_few_rows", "error"), (2, "few_rows", "warning"), (49, "few_rows", "warning")]
+    ("count", "code", "severity"),
+    [(1, "too_few_rows", "error"), (8, "too_few_rows", "error"), (9, "few_rows", "warning"), (49, "few_rows", "warning")],
 )
 def test_too_few_examples(count: int, code: str, severity: str) -> None:
     assert findings(clean(count))[code].severity == severity

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loralab.datasets.encoding import decode
-from loralab.datasets.passages import LIMIT, passages
+from loralab.datasets.formats.encoding import decode
+from loralab.datasets.formats.passages import LIMIT, passages
 from tests.support.files import load, said
 
 # ---- encodings -------------------------------------------------------------------------------------------------------------

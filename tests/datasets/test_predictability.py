@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,15 +13,24 @@ from advisor.diagnosis.diagnose import diagnose
 from advisor.diagnosis.findings import Finding
 from advisor.rules.data.answers_mixed_up import MAX_DEVIATIONS_A_PAIR, MIN_NATS_LIKELIER, MIN_PAIRS
 from benchmarks.labfail.make import data
+from benchmarks.labfail.make.texts import TEXTS
 from loralab.core.events import Evaluated
 from loralab.core.paths import SAMPLES
 from loralab.core.records import Example, Message, Score
+from loralab.datasets.loading import load_examples
 from loralab.datasets.predictability import LOOK, foretold
-from loralab.datasets.profile import load_examples
 from tests.support.built_cases import case, falling, finished
 
 Pairs = list[tuple[str, str]]
-BUNDLED = ("class_chatbot.jsonl", "code_commenter.jsonl", "customer_messages.csv", "medical_faq.csv", "poet.jsonl", "security_desk.jsonl")
+BUNDLED = (
+    "table_bookings.csv",
+    "class_chatbot.jsonl",
+    "code_commenter.jsonl",
+    "customer_messages.csv",
+    "medical_faq.csv",
+    "poet.jsonl",
+    "security_desk.jsonl",
+)
 
 
 def talks(pairs: Pairs) -> list[Example]:
@@ -30,10 +40,15 @@ def talks(pairs: Pairs) -> list[Example]:
     ]
 
 
+def place_of(name: str) -> Path:
+    """A sample, or one of the texts that runs are made of."""
+    return next(folder / name for folder in (SAMPLES, TEXTS) if (folder / name).is_file())
+
+
 def pairs_of(name: str) -> Pairs:
     """A file of the app's own, or a data set that is made."""
     if name in BUNDLED:
-        talking = [e.messages for e in load_examples(SAMPLES / name)[0] if len(e.messages) > 1]
+        talking = [e.messages for e in load_examples(place_of(name))[0] if len(e.messages) > 1]
         return [(messages[-2].content, messages[-1].content) for messages in talking]
     rows = data.rows_of(name, 240, 1)
     asked, said = data.columns(rows)

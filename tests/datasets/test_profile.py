@@ -13,7 +13,9 @@ import pytest
 from loralab.core import paths
 from loralab.core.errors import UserError
 from loralab.core.records import DatasetProfile, Example
-from loralab.datasets.profile import load_examples, profile_dataset, quantiles, remembered_roles, sample, samples
+from loralab.datasets.loading import load_examples
+from loralab.datasets.profile import profile_dataset, quantiles, remembered_roles
+from loralab.datasets.samples import sample, samples
 from tests.support import tiny
 
 
@@ -240,15 +242,15 @@ def test_sixteen_thousand_rows_are_profiled_in_seconds(tmp_path: Path, tokenizer
 
 def test_bundled_data_sets_are_complete_short_and_recognised(tokenizer: Path) -> None:
     found = samples()
-    assert {s.name for s in found} == {"poet", "code_commenter", "security_desk", "medical_faq", "class_chatbot", "customer_messages"}
+    assert {s.name for s in found} == {"customer_messages", "table_bookings", "health_texts", "security_alerts", "plain_words"}
     for entry in found:
         examples, loaded = load_examples(Path(entry.path))
         assert (loaded.certain, loaded.left_out) == (True, ()), entry.name
-        assert 200 <= len(examples) == entry.rows <= 1000, entry.name
+        assert 120 <= len(examples) == entry.rows <= 1000, entry.name
         assert Path(entry.path).stat().st_size < 400_000
         assert entry.licence
         assert entry.credit
-        assert entry.goal in ("answer", "sort", "write")
+        assert entry.goal in ("answer", "sort", "extract", "write")
     named = re.findall(r"^\| (\S+)", (paths.SAMPLES / "README.md").read_text(), flags=re.MULTILINE)
     assert {Path(entry.path).name for entry in found} <= set(named)
 
@@ -261,5 +263,5 @@ def test_customer_messages_have_ten_even_classes(tokenizer: Path) -> None:
 
 
 def test_an_unknown_sample_is_named_with_those_there_are() -> None:
-    with pytest.raises(UserError, match="poet"):
+    with pytest.raises(UserError, match="plain_words"):
         sample("nothing")

@@ -7,16 +7,19 @@ import csv
 import gzip
 import io
 import json
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import openpyxl
 import pyarrow as pa
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
 
 from loralab.core.errors import UserError
-from loralab.datasets.dataset import load_examples
+from loralab.datasets.loading import load_examples
 from loralab.datasets.readers import read_bytes, readers
 from tests.support.files import QA, load, said, sheet, table_text
 
@@ -76,21 +79,66 @@ def test_excel_with_a_title_empty_rows_and_numbers(tmp_path: Path) -> None:
     book.save(path)
     examples, loaded = load_examples(path)
     assert [(example.row, *said(example)) for example in examples] == [(4, "2+2?", "4")]
-    assert {(lost.row, lost.reason.split()[0]) for lost in loaded.left_out} == {(1, "A"), (6, "The")}
+    assert {(lost.row, lost.reason.split()[0]) for lost in loaded.left_out} == {(1, "a"), (6, "The")}
     assert loaded.n_read == 3
 
 
-def test_every_sheet_of_a_workbook_is_read(tmp_path: Path) -> None:
+def test_the_largest_sheet_is_read_the_others_are_listed_and_any_can_be_chosen(tmp_path: Path) -> None:
     book = openpyxl.Workbook()
-    sheet(book).append(("question", "answer"))
-    sheet(book).append(QA[0])
-    more = book.create_sheet("More")
-    more.append(("prompt", "completion"))
-    more.append(("Go on", "I will."))
-    book.save(tmp_path / "two.xlsx")
-    examples, loaded = load_examples(tmp_path / "two.xlsx")
-    assert [example.source for example in examples] == ["two.xlsx/Sheet", "two.xlsx/More"]
-    assert loaded.n_read == 2
+    sheet(book).title = "FAQ"
+    for cells in [("question", "answer"), *QA]:
+        sheet(book).append(cells)
+    book.create_sheet("Notes").append(("to do: ask Bob",))
+    hidden = book.create_sheet("Old")
+    for cells in [("prompt", "completion"), *[(f"Go on {n}", f"I will {n}.") for n in range(9)]]:
+        hidden.append(cells)
+    hidden.sheet_state = "hidden"
+    path = tmp_path / "faq.xlsx"
+    book.save(path)
+    for wanted, sources in (((), {"faq.xlsx": 3}), (("Notes", "Old"), {"faq.xlsx/Notes": 1, "faq.xlsx/Old": 9})):
+        examples, loaded = load_examples(path, None, wanted)
+        assert Counter(example.source for example in examples) == sources
+        assert loaded.n_read == sum(sources.values())
+        assert {(part.name, part.rows, part.taken) for part in loaded.parts} == {
+            (name, rows, name in (wanted or ("FAQ",))) for name, rows in (("FAQ", 3), ("Notes", 1), ("Old", 9))
+        }
+    with pytest.raises(UserError, match=r"no part “FAQs”.*“FAQ” \(3 rows\), “Notes” \(1 row\)"):
+        load_examples(path, None, ("FAQs",))
+
+
+@pytest.mark.parametrize(
+    ("columns", "row", "roles"),
+    [
+        (
+            ("Ticket-ID", "Customer", "Opened", "Problem description", "What we replied", "Agent"),
+            (
+                "T-{n}",
+                "Customer {n}",
+                "2026-01-{n}",
+                "My machine {n} does not start any more",
+                "Please hold button {n} for ten seconds",
+                "Bo",
+            ),
+            {"prompt": "Problem description", "answer": "What we replied"},
+        ),
+        (
+            ("Nr", "Antwort des Teams", "Anliegen des Kunden"),
+            ("N{n}", "Bitte halten Sie Taste {n} lange gedrückt.", "Mein Gerät {n} startet seit gestern Abend gar nicht mehr."),
+            {"prompt": "Anliegen des Kunden", "answer": "Antwort des Teams"},
+        ),
+        (
+            ("ref", "who", "first", "second"),
+            ("R{n}", "Person {n}", "A longer text about thing {n} and more", "An even longer text about thing {n}, with much more in it"),
+            {"prompt": "first", "answer": "second"},
+        ),
+        (("who", "said"), ("Person {n}", "A longer text about thing {n} and more"), {"prompt": "who", "answer": "said"}),
+    ],
+)
+def test_a_guess_prefers_what_is_said_to_names_and_numbers(tmp_path: Path, columns: Any, row: Any, roles: Any) -> None:
+    lines = [",".join(columns), *(",".join(f'"{cell.format(n=n)}"' for cell in row) for n in range(10, 30))]
+    _, loaded = load(tmp_path, "tickets.csv", "\n".join(lines))
+    assert (loaded.roles, loaded.certain) == (roles, False)
+    assert loaded.cells[0] == tuple(cell.format(n=10) for cell in row)
 
 
 # ---- delimited text --------------------------------------------------------------------------------------------------------

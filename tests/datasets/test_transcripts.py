@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from loralab.datasets.transcripts import turns
+from loralab.datasets.conversations.transcripts import turns
 
 ALPACA = "Below is an instruction.\n\n### Instruction:\nAdd them.\n\n### Input:\n1 and 2\n\n### Response:\n3"
 HEADERS = "<|start_header_id|>{}<|end_header_id|>\n\n{}<|eot_id|>"

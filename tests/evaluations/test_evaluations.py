@@ -96,10 +96,12 @@ def test_a_choice_among_labels_is_the_likeliest_one_and_nothing_else(pushed: Any
 
     labels = ["green", "blue sea", "blue sky", "white"]
     pushed.model.eval()
-    for example in pushed.heldout_examples[:4]:
-        found = _label_set.choose(pushed, example, labels)
+    some = pushed.heldout_examples[:4]
+    choices = _label_set.choose(pushed, some, labels)
+    assert choices == _label_set.choose(pushed, some, labels[::-1])
+    assert choices == [_label_set.choose(pushed, [example], labels)[0] for example in some]
+    for example, found in zip(some, choices, strict=True):
         assert found in labels
-        assert found == _label_set.choose(pushed, example, labels[::-1])
         ids = fit(pushed.encoder, _answers.asked(example)[0], 256, 8)
         logits, _ = next_logits(pushed.model, ids, None)
         first = {label: float(logits[pushed.encoder.text_ids(label)[0]]) for label in labels}
@@ -114,6 +116,18 @@ def test_labels_count_alike_however_rare() -> None:
     assert _label_set.false_positives(wanted, found) == {"a": 2}
 
 
+@pytest.mark.worker
+def test_a_stop_while_answers_are_written_keeps_the_first_whole_pairs(pushed: Any) -> None:
+    everything = judging(pushed, most_answers=12).answers()
+    looks = iter([False] * 40)
+    stopped = judging(pushed, most_answers=12, stop=lambda: next(looks, True))
+    some = stopped.answers()
+    assert stopped.cut_short
+    assert evaluations.FIRST <= len(some) < 12
+    assert all(pair in everything for pair in some)
+
+
+@pytest.mark.worker
 def test_an_adapter_that_was_pushed_forgets_and_a_fresh_one_does_not(session: Any, request: pytest.FixtureRequest) -> None:
     session.model.eval()
     fresh = forgetting.measure(judging(session))
@@ -129,11 +143,11 @@ def test_an_adapter_that_was_pushed_forgets_and_a_fresh_one_does_not(session: An
 def test_answers_stop_when_asked_and_keep_what_there_is(pushed: Any) -> None:
     told: list[float | None] = []
     asked = judging(pushed, note=lambda _text, fraction: told.append(fraction), stop=lambda: len(told) >= 2)
-    assert len(asked.answers()) == 2
+    assert len(asked.answers()) == evaluations.FIRST  # written together
     found = verdict.judge(asked)
     assert not found.complete
     assert found.scores[0].main
-    assert len(found.samples) == 2
+    assert len(found.samples) == evaluations.FIRST
 
 
 def test_accuracy_is_judged_on_the_pairs_that_changed() -> None:

@@ -120,6 +120,7 @@ def _questions(session: Any) -> list[Answered]:
     return [Answered(e, asked(e)[0], asked(e)[1], nothing, nothing) for e in session.heldout_examples]
 
 
+@pytest.mark.worker
 @pytest.mark.usefixtures("short")
 def test_a_fresh_adapter_is_exactly_as_consistent_as_its_base(session: Any) -> None:
     told: list[str] = []
@@ -133,6 +134,7 @@ def test_a_fresh_adapter_is_exactly_as_consistent_as_its_base(session: Any) -> N
     assert len(found.rows[0]["before_samples"]) == 5
 
 
+@pytest.mark.worker
 @pytest.mark.usefixtures("short")
 def test_an_adapter_that_learned_one_answer_by_heart_is_called_steadier(session: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     import torch
@@ -156,6 +158,7 @@ def test_an_adapter_that_learned_one_answer_by_heart_is_called_steadier(session:
     assert score.verdict == "better"
 
 
+@pytest.mark.worker
 @pytest.mark.usefixtures("short")
 def test_it_can_be_stopped_and_keeps_what_it_has_and_says_when_there_is_no_time(session: Any) -> None:
     told: list[float] = []

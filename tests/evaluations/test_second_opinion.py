@@ -194,6 +194,7 @@ def test_without_a_source_nobody_is_asked() -> None:
 # ---- a real one ------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.worker
 def test_the_starter_as_a_judge_in_llama_cpp_flips_and_is_silent(tmp_path: Path) -> None:
     """A model of a few million weights cannot judge; what matters is that this is noticed, and that it is asked as it says it is."""
     pytest.importorskip("xllamacpp")
@@ -210,7 +211,7 @@ def test_the_starter_as_a_judge_in_llama_cpp_flips_and_is_silent(tmp_path: Path)
         assert len(long) <= opinion._room
         assert opinion.choose(lambda _most: "Say A.", judge.OPTIONS) in (0, 1, 2)
         ids = opinion._written("Say A.")
-        assert np.allclose(opinion._runtime.tail(ids, len(ids) - 2), opinion._runtime.logits(ids)[-2:], atol=1e-4)
+        assert np.allclose(opinion._runtime.tail(ids, len(ids) - 2), opinion._runtime.tail(ids, 0)[-2:], atol=1e-4)
         with pytest.raises(LabError, match="closed questions"):
             opinion.choose(lambda _most: "Say A.", (("A",), ("A",)))
     finally:

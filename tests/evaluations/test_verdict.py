@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 
 from loralab.core.jobs import Control, TrainJob
+from loralab.evaluations import without
 from loralab.evaluations.shared import controls, paired, verdict
 from loralab.evaluations.text import heldout_loss, question_fit
+from loralab.lab import Lab
 from loralab.runs import runs
 from loralab.tasks import parse_plan
 from tests.conftest import ended
@@ -123,7 +125,12 @@ def test_the_main_measure_is_chosen_by_the_data_and_what_got_worse_is_said(sessi
     worse = main.model_copy(update={"name": "ends", "main": False, "verdict": "worse", "words": "It ends its turn less often."})
     word, words = verdict.sentence((main, worse))
     assert word == "better"
-    assert words.endswith("But: It ends its turn less often.")
+    assert "But" not in words
+    for said in ("better", "worse", "no difference seen", "cannot tell yet"):
+        assert verdict.worsened((main.model_copy(update={"verdict": said}), worse)) == "But: It ends its turn less often."
+    forgot = worse.model_copy(update={"name": "forgetting"})
+    assert verdict.worsened((main, forgot)) == "But: It got worse at everyday tasks that have nothing to do with your examples."
+    assert verdict.worsened((main,)) == ""
     assert verdict.sentence(())[0] == "cannot tell yet"
 
 
@@ -173,6 +180,39 @@ def test_wrong_questions_are_never_the_right_ones(pushed: Any) -> None:
 
 
 @pytest.mark.worker
+@pytest.mark.parametrize(("shuffled", "learned", "usable"), [(False, "yes", {"yes", "partly"}), (True, "no unknown", {"no"})])
+def test_the_starter_sorts_what_can_be_sorted(shuffled: bool, learned: str, usable: set[str], tmp_path: Path) -> None:
+    """Three kinds of things in six forms, none of which tells the kind."""
+    things = {
+        "animal": "dog cat cow horse lion tiger",
+        "food": "bread cheese apple soup rice",
+        "town": "paris rome berlin madrid oslo lima",
+    }
+    forms = ("I saw {} again", "Tell me about {}", "Do you like {}", "My friend talks of {} today", "I dreamt of {}", "What about {} here")
+    rows = [(form.format(name), kind) for form in forms for kind, names in things.items() for name in names.split()]
+    if shuffled:
+        labels = np.random.default_rng(1).permutation([kind for _, kind in rows])
+        rows = [(text, str(kind)) for (text, _), kind in zip(rows, labels, strict=True)]
+    data = tmp_path / "things.csv"
+    data.write_text("text,label\n" + "\n".join(f"{text},{kind}" for text, kind in rows) + "\n", "utf-8")
+    lab = Lab(tmp_path / "home")
+    run = lab.start(lab.propose(lab.profile(data), epochs=4.0, learning_rate=3e-3, heldout_share=0.25, patience=0))
+    found = lab.wait(run).conclusion
+    assert found is not None
+    assert found.learned in learned.split(), found
+    assert found.usable in usable, found
+    report = lab.report(run)
+    assert (report["learned"], report["usable"], report["but"]) == (found.learned, found.usable, found.but)
+
+
+def test_near_copies_are_not_judged(session: Any) -> None:
+    kept = without(session, {0, 2})
+    assert kept.heldout_examples == [e for i, e in enumerate(session.heldout_examples) if i not in (0, 2)]
+    assert len(kept.heldout_rows) == len(kept.heldout_examples)
+    assert kept.model is session.model
+
+
+@pytest.mark.worker
 def test_a_good_run_is_better_and_the_same_run_on_shuffled_answers_is_not(tmp_path: Path) -> None:
     base = tiny.model_folder(tmp_path / "base")
     data = tiny.examples_file(tmp_path / "colours.jsonl", rows=240)
@@ -181,6 +221,8 @@ def test_a_good_run_is_better_and_the_same_run_on_shuffled_answers_is_not(tmp_pa
     good = ended(home, runs.start(home, TrainJob(plan=plan, model=str(base))))
     control = ended(home, runs.start(home, TrainJob(plan=plan, model=str(base), origin=Control())))
     first, second = (next(e for e in view.evaluations if e.split == "final") for view in (good, control))
-    assert first.verdict == "better", first.words
+    assert first.scores[0].verdict == "better", first.words  # its rows are near copies, so that no more than this is proven
     assert second.verdict != "better", second.words
-    assert second.scores[0].verdict == "better"  # it learned the tone, and that alone is not enough
+    assert second.scores[0].verdict == "better"  # it learned the tone, which is right now and then, and that alone is not enough
+    assert control.conclusion is not None
+    assert control.conclusion.learned != "yes", control.conclusion

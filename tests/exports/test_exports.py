@@ -11,7 +11,9 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from loralab import exports
 from loralab.core import paths
@@ -231,12 +233,12 @@ def test_the_card_says_what_was_measured_and_how_to_load_it() -> None:
     )
     text = model_card("r", parse_plan({"title": "A | b"}).model_dump(), Origin(name="x", hub_id="owner/x", licence="MIT"), view)
     assert text.startswith("---\nbase_model: owner/x\nlibrary_name: peft\n")
-    assert "| loss | 3.1 | 2.4 | -0.7 (-0.8 … -0.6) | 92 | better |" in text
+    assert "| loss | 3.10 | 2.40 | −0.70 (−0.80 to −0.60) | 92 | better |" in text
     assert SCORE.words in text
     assert "828 examples learned from, 92 kept aside" in text
     assert 'PeftModel.from_pretrained(base, "this-folder")' in text
     assert "licence: MIT" in text
-    assert "\n> # not a heading" in text  # a sample cannot become part of the page
+    assert "\n> \\# not a heading" in text  # a sample cannot become part of the page
     assert "# A \\| b" in text
 
 
@@ -244,13 +246,17 @@ def test_an_unjudged_adapter_claims_nothing() -> None:
     text = model_card("r", parse_plan({}).model_dump(), Origin(name="x"), RunView(run="r"))
     assert "nothing is claimed" in text
     assert "base_model:" not in text.split("# r")[0]
-    assert "not known to LoRALab" in text
+    assert text.count("not known: ask before you publish") == 2
 
 
 def test_the_base_is_known_by_the_catalogue_the_hub_id_or_the_folder(tmp_path: Path) -> None:
     assert origin_of("starter", tmp_path) == Origin(name="starter", hub_id="", licence=card.hub_entry("starter").licence)  # type: ignore[union-attr]
     assert origin_of("someone/some-model", tmp_path).reference == "someone/some-model"
     assert origin_of(str(tmp_path), tmp_path) == Origin(name=tmp_path.name)
+    (tmp_path / ".lab-download.json").write_text('{"bits": 4}')
+    squeezed = origin_of("smollm2-135m", tmp_path)
+    assert squeezed.bits == 4
+    assert "squeezed to 4 bits" in model_card("r", parse_plan({"title": "A"}).model_dump(), squeezed, RunView(run="r"))
 
 
 def test_formats_are_found_and_the_list_needs_no_torch() -> None:
@@ -258,6 +264,16 @@ def test_formats_are_found_and_the_list_needs_no_torch() -> None:
     code = "import sys; from loralab.exports import formats; from loralab.evaluations import evaluations; formats(); evaluations()"
     done = subprocess.run([sys.executable, "-c", f"{code}; sys.exit('torch' in sys.modules)"], check=False)
     assert done.returncode == 0
+
+
+def test_what_was_exported_may_be_read_by_whom_the_user_lets_read(tmp_path: Path) -> None:
+    building = tmp_path / "building"
+    building.mkdir()
+    save_file({"a": np.zeros(3)}, building / "model.safetensors")  # for the user alone
+    (building / "README.md").write_text("hello")
+    usual = (building / "README.md").stat().st_mode
+    _files.put_in_place(building, tmp_path / "done")
+    assert {path.name: path.stat().st_mode for path in (tmp_path / "done").iterdir()} == {"model.safetensors": usual, "README.md": usual}
 
 
 def test_a_zip_is_whole_or_absent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from loralab.core.errors import LabError
 from loralab.exports.gguf import proof, tokens, writer
 from loralab.exports.parity import reference
+from loralab.models.gguf import splitting
 from loralab.models.tokenize import TextEncoder
 from tests.support import gguf_models, tiny
 
@@ -68,9 +71,9 @@ def test_word_splittings_are_recognised_by_their_rule() -> None:
     assert tokens.recognised(rule(own)) == "gpt-2"
     assert tokens.recognised(rule({"type": "Digits", "individual_digits": True}, own)) == "smollm"
     assert tokens.recognised(rule({"type": "Punctuation"}, own, {"type": "Digits"}, split("[0-9][0-9][0-9]"))) == "falcon"
-    assert tokens.recognised(rule(split(tokens._MODERN % "{1,3}"), bare, ignore_merges=True)) == "llama-bpe"
-    assert tokens.recognised(rule(split(tokens._MODERN % "{1,3}"), bare)) == "smaug-bpe"
-    assert tokens.recognised(rule(split(tokens._MODERN % ""), bare)) == "qwen2"
+    assert tokens.recognised(rule(split(splitting._MODERN % "{1,3}"), bare, ignore_merges=True)) == "llama-bpe"
+    assert tokens.recognised(rule(split(splitting._MODERN % "{1,3}"), bare)) == "smaug-bpe"
+    assert tokens.recognised(rule(split(splitting._MODERN % ""), bare)) == "qwen2"
     assert tokens.recognised(rule(split(single), bare)) == "gpt-2"
     assert tokens.recognised(rule(split(single), bare, merges=["1 2"])) == ""
     assert tokens.recognised(rule(split("something else"), bare)) == ""
@@ -82,3 +85,17 @@ def test_a_name_cannot_make_llama_cpp_take_the_tokenizer_for_another() -> None:
         assert not re.search("phi-?3|jina|modern-bert", writer.safe_name(name).lower())
     assert writer.safe_name("letters") == "letters"
     assert "phi-3" in writer.safe_name("letters", strips=True)
+
+
+def test_a_mark_that_has_no_row_in_the_model_is_left_out(tmp_path: Path) -> None:
+    """Gemma 3 has one for pictures, in models that read text only; an ordinary token without a row is another model's tokenizer."""
+    folder = gguf_models.sentencepiece(tmp_path / "base", "bare")
+    found = json.loads((folder / "tokenizer.json").read_text())
+    size = len(found["model"]["vocab"])
+    found["added_tokens"].append(found["added_tokens"][0] | {"id": size, "content": "<image_soft_token>"})
+    (folder / "tokenizer.json").write_text(json.dumps(found))
+    encoder = TextEncoder(folder)
+    assert len(tokens.read(encoder, size).tokens) == size
+    assert tokens.read(encoder, size + 1).tokens[-1] == "<image_soft_token>"
+    with pytest.raises(LabError, match="more tokens than the model has rows"):
+        tokens.read(encoder, size - 1)

@@ -101,7 +101,7 @@ def test_every_variant_was_compared_with_what_was_trained(exported: tuple[Path, 
         facts = exported[2][variant]
         assert facts["max_logit_difference"] < most, variant
         assert facts["mean_logit_difference"] < most / 5
-        assert facts["top1_agreement"] > 0.8
+        assert facts["top1_agreement"] > (0.99 if variant == "fp32" else 0.7)  # of random weights, which decide by a hair
         assert (facts["cached_steps"], facts["chats_equal"], facts["texts_differ"]) == (8, 4, [])
         assert facts["checked_with"].startswith("ONNX Runtime 1.")
     assert exported[2]["fp32"]["answers_equal"]
@@ -143,6 +143,27 @@ def test_the_folder_is_complete_and_says_nothing_about_this_computer(
         assert facts["file_bytes"] == len(content["model.onnx"]) + len(content["model.onnx.data"])
 
 
+# Rows of three lengths, filled up in front and masked, say what each says alone.
+SEVERAL = """
+asked = ["Hi.", "What is the colour of grass, please?", "Tell me about the sea and the sky and the snow and a small quick answer."]
+assert len({len(tokenizer.encode(question).ids) for question in asked}) == 3
+assert answers(asked, 12) == [answers([question], 12)[0] for question in asked]
+"""
+
+
+@here
+def test_what_may_have_any_size_has_a_name(exported: tuple[Path, Path, dict[str, Any]]) -> None:
+    for facts in exported[2].values():
+        with closing(open_model(Path(facts["folder"]))) as runtime:
+            inputs = {name: found.shape for name, found in runtime._inputs.items()}
+            outputs = {found.name: found.shape for found in runtime._session.get_outputs()}
+        assert inputs["input_ids"] == inputs["position_ids"] == ["batch", "sequence"]
+        assert inputs["attention_mask"] == ["batch", "total_sequence"]
+        assert inputs["past_key_values.0.key"] == ["batch", 2, "past_sequence", 16]
+        assert outputs["present.1.value"] == ["batch", 2, "total_sequence", 16]
+        assert outputs["logits"][:2] == ["batch", "sequence"]
+
+
 @here
 @pytest.mark.parametrize("variant", ["fp32", "int8"])
 def test_the_guide_runs_as_it_is_with_onnxruntime_alone(exported: tuple[Path, Path, dict[str, Any]], variant: str) -> None:
@@ -152,7 +173,11 @@ def test_the_guide_runs_as_it_is_with_onnxruntime_alone(exported: tuple[Path, Pa
     assert found is not None
     assert 'BEFORE, AFTER = "<|im_start|>user\\n", "<|im_end|>\\n<|im_start|>assistant\\n"' in found[1]
     assert "STOP = {3}  # <|im_end|>" in found[1]
-    watched = found[1] + "\nimport sys\nassert not {'torch', 'transformers', 'loralab', 'jinja2'} & set(sys.modules)\n"
+    watched = (
+        found[1]
+        + (SEVERAL if variant == "fp32" else "")
+        + "\nimport sys\nassert not {'torch', 'transformers', 'loralab', 'jinja2'} & set(sys.modules)\n"
+    )
     done = subprocess.run(
         [sys.executable, "-I", "-c", watched], cwd=results[variant]["folder"], capture_output=True, check=True, text=True, timeout=100
     )
@@ -198,7 +223,8 @@ def test_other_families_answer_as_torch_does(
     assert facts["answers_equal"]
     assert facts.get("past_window_max_difference", 0) < 1e-4
     with closing(open_model(place)) as runtime:
-        assert all(re.fullmatch(r"input_ids|position_ids|past_key_values\.\d+\.(key|value)", name) for name in runtime._inputs)
+        fed = r"input_ids|attention_mask|position_ids|past_key_values\.\d+\.(key|value)"
+        assert all(re.fullmatch(fed, name) for name in runtime._inputs)
         assert all(re.fullmatch(r"logits|present\.\d+\.(key|value)", name) for name in runtime._outputs)
 
 
@@ -275,12 +301,12 @@ def test_without_its_parts_the_format_says_how_to_get_them(tmp_path: Path, monke
     base = tiny.model_folder(tmp_path / "base")
     source = _source(base, tiny.adapter_folder(tmp_path / "adapter", base))
     assert format_onnx.refuse(source) is None
-    monkeypatch.setattr("loralab.runtimes.onnx.PACKAGES", ("onnx", "no_such_package"))
+    monkeypatch.setattr("loralab.core.parts._is_here", lambda part: part.name != "onnx")
     problem = format_onnx.refuse(source)
     assert problem is not None
-    assert "no_such_package" in problem.what
-    assert "pip install onnx onnxscript onnxruntime" in problem.todo
-    with pytest.raises(Unavailable, match="pip install"):
+    assert (problem.code, problem.part) == ("no_onnx", "onnx")
+    assert "Add the part “ONNX”" in problem.todo
+    with pytest.raises(Unavailable, match="one click"):
         open_model(base)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import shutil
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from loralab.core import paths
+from loralab.core import parts, paths
 from loralab.core.events import Compared, EventLog, Incident, RunView, Started, read
 from loralab.core.jobs import ExportJob, TrainJob
 from loralab.core.parity import Parity
@@ -20,9 +21,12 @@ from loralab.exports import Source, formats, job
 from loralab.exports.gguf import families
 from loralab.exports.parity import gate as _gate
 from loralab.exports.parity.checks import gate, untried
+from loralab.exports.parity.reference import wanted_of
+from loralab.exports.parity.trained import Trained
+from loralab.models.tokenize import TextEncoder
 from loralab.reports.card import Origin
 from loralab.runs.run_folder import RunFolder
-from loralab.runtimes.llama import parent
+from loralab.runtimes.base_model import load_base
 from loralab.tasks import parse_plan
 from tests.support import damage, gguf_models, tiny
 
@@ -72,10 +76,13 @@ def test_a_proven_export_carries_its_numbers(place: Place) -> None:
     assert result["max_logit_difference"] < 0.2
     written = Parity.model_validate_json((folder / "parity.json").read_text())
     assert written.proven
-    assert [check.name for check in written.checks] == ["loads", "texts", "template", "stops", "logits", "answers", "loss"]
+    inside = ["adapter", "settings", "tokenizer", "weights"]
+    assert [check.name for check in written.checks] == [*inside, "loads", "texts", "template", "stops", "logits", "answers", "loss"]
+    assert result["proof_seconds"] > 0
     card = (folder / "README.md").read_text()
     assert "## Compared with what was trained" in card
-    assert "| loss | same |" in card
+    assert "| weights | same | all 21 tensors are the trained ones" in card
+    assert "| loss | told |" in card
     assert "parity.json" in (folder / "SHA256SUMS").read_text()
     assert any(isinstance(event, Compared) for event in events)
 
@@ -83,26 +90,27 @@ def test_a_proven_export_carries_its_numbers(place: Place) -> None:
 def test_an_export_that_differs_is_kept_under_another_name(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
         patch.setitem(families.FAMILIES, "llama", replace(families.FAMILIES["llama"], permuted=False))
-        result, events = export(place, "gguf", "q8_0")
+        result, events = export(place, "gguf", "f16")  # the table of families is read by both sides: only the program can tell
     folder = Path(result["folder"])
-    assert (result["parity"], folder.name) == ("differs", "gguf-q8_0-unproven")
+    assert (result["parity"], folder.name) == ("differs", "gguf-f16-unproven")
     assert next(folder.glob("*.gguf")).is_file()
     told = next(event for event in events if isinstance(event, Incident))
     assert told.code == "export_differs"
     assert "off by up to" in told.text
     assert "Do not use this file" in told.text
     assert "**differs**" in (folder / "README.md").read_text()
-    result, _ = export(place, "gguf", "q8_0")
+    result, _ = export(place, "gguf", "f16")
     assert result["parity"] == "proven"
     assert not folder.exists(), "what was suspected is gone once it is proven"
 
 
 def test_where_the_runtime_is_missing_nothing_is_claimed(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parent, "BACKENDS", ())
+    monkeypatch.setattr(parts, "_is_here", lambda part: False)
     result, _ = export(place, "gguf", "bf16")
     assert (result["parity"], result["checked_with"]) == ("untried", "")
     assert "not proven: llama.cpp is not installed" in result["parity_words"].lower()
-    assert "Start LoRALab again" in json.loads((Path(result["folder"]) / "parity.json").read_text())["todo"]
+    told = json.loads((Path(result["folder"]) / "parity.json").read_text())
+    assert (told["part"], "Add the part “llama.cpp”" in told["todo"]) == ("llama_cpp", True)
 
 
 # ---- every format is green, and every fault is caught ----------------------------------------------------------------------
@@ -116,11 +124,12 @@ def trial(place: Place) -> dict[str, Any]:
     home, base, *_ = place
     source = source_of(place)
     encoder = _gate.encoder_of(source, Path(shutil.copytree(base, home / "papers")))
-    wanted = _gate.trained(source, encoder)
+    model = _gate.trained(source)
+    wanted = _gate.wanted_of(model, encoder, _gate.heldout(source, encoder, model.config.vocab_size))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(_gate, "_compared", lambda *_: untried("Later"))
         done = {name: Path(export(place, *name)[0]["folder"]) for name in FORMATS}
-    return {"encoder": encoder, "wanted": replace(wanted, rows=wanted.rows[:2]), "folders": done}
+    return {"encoder": encoder, "model": model, "wanted": replace(wanted, rows=wanted.rows[:2]), "folders": done}
 
 
 def tried(place: Place, trial: dict[str, Any], name: tuple[str, str], folder: Path, room: Path) -> Parity:
@@ -128,7 +137,9 @@ def tried(place: Place, trial: dict[str, Any], name: tuple[str, str], folder: Pa
     source, found = source_of(place, name[1]), formats()[name[0]].trial
     assert found is not None
     room.mkdir()
-    return gate(lambda context: found.open(source, folder, room, context), trial["encoder"], trial["wanted"], found.kind(source))
+    kept = Trained(copy.deepcopy(trial["model"]), trial["encoder"], source.adapter)
+    wanted, inside = _gate.looked_into(found, source, folder, kept, trial["wanted"])
+    return gate(lambda context: found.open(source, folder, room, context), trial["encoder"], wanted, found.kind(source), inside)
 
 
 @pytest.mark.usefixtures("one_process")
@@ -175,3 +186,16 @@ def test_what_lies_beside_an_export_is_read_as_earlier_versions_wrote_it_too(tmp
     assert found.checks[0].bound_words == "divergence 0.6"
     (tmp_path / "parity.json").write_text('{"outcome": "maybe"}')
     assert read_parity(tmp_path) is None
+
+
+def test_an_adapter_that_changes_nothing_is_red_before_any_program_is_asked(place: Place) -> None:
+    from peft import LoraConfig, PeftModel, get_peft_model
+
+    _, base, adapter, _ = place
+    encoder, fresh = TextEncoder(base), LoraConfig(r=4, target_modules=["q_proj"])  # its second matrix is nought until something is learned
+    learned = PeftModel.from_pretrained(load_base(base, "fp32"), str(adapter)).eval()
+    models = {"nothing": get_peft_model(load_base(base, "fp32"), fresh).eval(), "learned": learned}
+    found = {name: gate(None, encoder, wanted_of(model, encoder), "f16", (), untried("Nobody looked.")) for name, model in models.items()}
+    assert (found["nothing"].outcome, found["learned"].outcome) == ("differs", "untried")
+    assert "changes nothing at all" in found["nothing"].words
+    assert found["nothing"].checks[0].numbers["adapter_effect"] == 0

@@ -14,11 +14,14 @@ from typing import Any
 
 import pytest
 
-from loralab.core import paths
+from loralab.core import parity, parts, paths
+from loralab.core.digest import digest
 from loralab.core.errors import UserError
-from loralab.core.events import EventLog, Started
-from loralab.core.jobs import ExportJob, TrainJob
+from loralab.core.events import Ended, EventLog, Started
+from loralab.core.jobs import CheckExportJob, ExportJob, TrainJob
 from loralab.exports import _merge, job, lm_studio, merged, ollama
+from loralab.exports.offers import offers
+from loralab.exports.parity import check_job
 from loralab.runs.run_folder import RunFolder
 from loralab.tasks import parse_plan
 from tests.support import gguf_models
@@ -144,6 +147,57 @@ def test_an_ollama_that_fails_or_is_missing_is_told_and_the_folder_stays(
     assert "was not found" in result["not_installed"]
     assert "ollama.com" in result["not_installed"]
     assert Path(result["folder"], "Modelfile").is_file()
+
+
+@pytest.mark.skipif(not parts.part_of("llama_cpp").present, reason="llama.cpp is not installed here")
+def test_an_export_nobody_could_try_is_checked_once_its_part_is_there(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = workspace[0]
+    with monkeypatch.context() as patch:
+        patch.setattr(parts, "_is_here", lambda part: False)
+        result = export(workspace, "gguf", "q8_0")
+    made = Path(result["folder"])
+    found = parity.read(made)
+    assert found is not None
+    assert (found.outcome, found.part) == ("untried", "llama_cpp")
+    before = {file.name: file.read_bytes() for file in made.glob("*.gguf")}
+
+    work = home / "runs" / "export-gguf-q8_0-False-False"
+    asked = ExportJob(run=work.name, of="tiny-run", format="gguf", variant="q8_0", model=str(workspace[1]), adapter=str(workspace[2]))
+    paths.write_atomic(work / "job.json", asked.model_dump_json())
+    EventLog(work / "events.jsonl")(Ended(outcome="finished", result=result))
+    again, folder = CheckExportJob(run="check", of="tiny-run", export=work.name), home / "runs" / "check"
+    folder.mkdir()
+    (folder / "stop").touch()
+    stopped = check_job.run(RunFolder(folder, again, EventLog(folder / "events.jsonl")))
+    assert (stopped["outcome"], parity.read(made)) == ("stopped", found), "a check that is stopped changes nothing"
+    (folder / "stop").unlink()
+    assert check_job.run(RunFolder(folder, again, EventLog(folder / "events.jsonl")))["parity"] == "proven"
+
+    found = parity.read(made)
+    assert found is not None
+    assert (found.outcome, found.part) == ("proven", "")
+    assert {file.name: file.read_bytes() for file in made.glob("*.gguf")} == before
+    card = (made / "README.md").read_text("utf-8")
+    assert card.count("## Compared with what was trained") == 1
+    assert "not installed" not in card
+    sums = dict(line.split("  ")[::-1] for line in (made / "SHA256SUMS").read_text("utf-8").splitlines())
+    assert all(digest(made / name) == value for name, value in sums.items())
+
+
+def test_an_offer_says_its_size_and_only_programs_that_are_here(
+    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home, base, adapter = workspace
+    with monkeypatch.context() as patch:
+        patch.setenv("HOME", str(tmp_path))
+        patch.setattr(ollama.shutil, "which", lambda name: None)
+        offered = {(offer.format, offer.variant): offer for offer in offers(home / "runs", "tiny-run", str(base), str(adapter))}
+    assert not any(offer.hand_over for offer in offered.values())
+    made = next(Path(export(workspace, "gguf", "f16")["folder"]).glob("*.gguf")).stat().st_size
+    assert 0.75 < offered["gguf", "f16"].bytes / made < 1.33
+    fake_ollama(tmp_path, monkeypatch)
+    found = offers(home / "runs", "tiny-run", str(base), str(adapter))
+    assert {offer.format for offer in found if offer.hand_over} - {"lm_studio"} == {"ollama"}
 
 
 @pytest.mark.parametrize(("systems", "found"), [(["Be kind."], "Be kind."), (["Be kind.", "Be brief."], ""), ([""], "")])

@@ -121,6 +121,7 @@ def test_a_full_disk_is_said_and_leaves_no_half_line(home, lab, memories, write,
     assert b'"lesson"' in (home / "memory.jsonl").read_bytes()
 
 
+@pytest.mark.worker
 def test_two_apps_tell_and_ask_at_once(home, memories, write):
     write("a")
     code = (

@@ -22,20 +22,20 @@ HEAVY = {"torch", "transformers", "peft", "trl", "diffusers", "accelerate", "dat
 TORCH_ROOMS = {"train", "sessions", "evaluations", "exports", "serve", "runtimes"}
 ALL = {"core", "tasks", "runs", "machine", "models", "datasets", "planning", "runtimes", "evaluations", "exports", "serve", "reports"}
 ALL |= {"history", "adapters", "lab"}
-# Room -> rooms it may import. `evaluations` reaches `serve` for its generate module only, the command line `setup` for where the running
+# Room -> rooms it may import. `evaluations` reaches `serve` for writing answers only, the command line `setup` for where the running
 # app is; a key `room.package` grants more to that package.
 MAY = {
     "core": set(),
     "setup": {"core"},
     "tasks": {"core"},
     "runs": {"core", "tasks"},
-    "machine": {"core"},
+    "machine": {"core", "setup"},  # an optional part is added by what set LoRALab up
     "models": {"core"},
     "datasets": {"core", "models"},
     "planning": {"core", "tasks", "machine", "models", "datasets"},
     "runtimes": {"core"},
     "train": {"core", "tasks", "runs", "machine"},
-    "evaluations": {"core", "datasets", "runtimes", "serve.generate", "models.tokenize"},
+    "evaluations": {"core", "datasets", "runtimes", "serve.generate", "serve.together", "models.tokenize"},
     "sessions": {"core", "tasks", "runs", "machine", "train", "models", "datasets", "evaluations", "runtimes"},
     # An export is measured by the measures of its run, written answers included; how much memory there is decides what is offered.
     "exports": {"core", "tasks", "models", "datasets", "runtimes", "reports", "runs", "evaluations", "serve.generate", "machine.hardware"},
@@ -278,7 +278,8 @@ def test_this_process_never_sees_torch(code, home):
 
 def test_the_checkout_holds_no_folder_but_those_of_the_design():
     allowed = {"loralab", "advisor", "ui", "data", "tests", "docs", "benchmarks", "launch.py", "requirements.txt", "README.md", "LICENSE"}
-    allowed |= {"pyproject.toml", "Makefile", ".ci", ".gitignore", "CONTRIBUTING.md", "CHANGELOG.md"}
+    allowed |= {"pyproject.toml", "Makefile", ".ci", ".gitignore", ".gitattributes", "CONTRIBUTING.md", "CHANGELOG.md"}
+    allowed |= {"LoRALab.bat", "LoRALab.command", "loralab.desktop"}
     listed = subprocess.run(["git", "ls-files"], cwd=CHECKOUT, capture_output=True, text=True, check=False)
     if listed.returncode:
         pytest.skip("not a git checkout")

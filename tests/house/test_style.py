@@ -12,8 +12,8 @@ from loralab.core.paths import CHECKOUT
 from loralab.setup.environment import Place
 
 ROOMS = ("launch.py", "loralab", "advisor", "ui")
-# Imported only where they are there, and never needed: see requirements.txt.
-OPTIONAL = {"bitsandbytes", "llama-cpp-python", "onnx", "onnx-ir", "onnxruntime"}
+# Imported only where they are there: another binding of llama.cpp that does as well, and what onnxscript brings.
+OPTIONAL = {"llama-cpp-python", "onnx-ir"}
 
 
 def _imported() -> set[str]:

@@ -9,18 +9,18 @@ import sys
 
 import pytest
 
+from loralab.core.parts import part_of
 from loralab.core.paths import CHECKOUT
 from loralab.core.records import Footprint
 from loralab.machine import checkup as checks
 from loralab.machine.checkup import letter
 from loralab.machine.gpu import Gpu, Holder
-from loralab.machine.hardware import OptionalPart
 from loralab.machine.speed import Speed
 from loralab.planning.plan_checks import machine_problems
 from loralab.tasks.text import TextPlan
 from tests.support.machines import GB, here, laptop, with_card
 
-BITS = OptionalPart(name="bitsandbytes", present=False, gives="4-bit training", get="pip install bitsandbytes")
+BITS, ONNX = (part_of(name).model_copy(update={"present": False, "obstacle": ""}) for name in ("bitsandbytes", "onnx"))
 MEASURED = {"speed": Speed(fp32_tflops=0.1, bf16_tflops=0.25, device="cpu"), "avx512_bf16": True}
 
 
@@ -34,7 +34,7 @@ def found(machine, state=None):
 
 
 def test_a_healthy_laptop_hears_that_there_is_nothing_wrong(home):
-    machine = laptop(**MEASURED, optional=(OptionalPart(name="nvidia-ml-py", present=True, gives="cards", get=""), BITS))
+    machine = laptop(**MEASURED, optional=tuple(part.model_copy(update={"present": True}) for part in (ONNX, BITS)))
     assert {finding.state for finding in found(machine).values()} == {"fine"}
     words = letter(machine, checkup(machine, here("Qwen2.5-0.5B")), home, 80)
     assert words.startswith("This computer is well and can train on its processor.")
@@ -49,16 +49,12 @@ def test_half_precision_that_is_slower_is_called_slower():
     assert "half precision is slower" in found(slow)["Speed"].what
 
 
-def test_a_package_for_a_card_is_only_asked_for_where_there_is_one():
-    assert found(laptop(optional=(BITS,)))["bitsandbytes"].state == "fine"
-    machine = with_card(optional=(BITS,))
-    assert "pip install bitsandbytes" in found(machine)["bitsandbytes"].todo
-
-
-def test_either_of_two_packages_with_the_same_use_is_enough():
-    part = OptionalPart(name="llama-cpp-python", present=False, gives="GGUF", get="pip install llama-cpp-python")
-    assert "llama-cpp-python" not in found(laptop(optional=(part,), versions={"xllamacpp": "2026.10"}))
-    assert "pip install llama-cpp-python" in found(laptop(optional=(part,), versions={"xllamacpp": "absent"}))["llama-cpp-python"].todo
+def test_a_part_is_only_asked_for_where_it_is_of_use_and_can_be_had():
+    for machine in (laptop(optional=(BITS,)), with_card(optional=(BITS,))):
+        assert "Add the part “4-bit training”" in found(machine)["4-bit training"].todo
+    assert "one click" in found(laptop(optional=(ONNX,)))["ONNX"].todo
+    nowhere = ONNX.model_copy(update={"obstacle": "There is no ready build."})
+    assert (found(laptop(optional=(nowhere,)))["ONNX"].state, found(laptop(optional=(nowhere,)))["ONNX"].todo) == ("fine", "")
 
 
 @pytest.mark.parametrize(
@@ -66,7 +62,7 @@ def test_either_of_two_packages_with_the_same_use_is_enough():
     [
         ({"memory_free": GB}, "Memory", "worth doing", "Close programs"),
         ({"disk_free": GB}, "Disk", "worth doing", "Free some space"),
-        ({"versions": {"torch": "absent"}}, "Software", "wrong", "launch.py"),
+        ({"versions": {"torch": "absent"}}, "Software", "wrong", "start it again"),
     ],
 )
 def test_what_is_not_fine_says_what_to_do(changes, name, state, todo):
@@ -82,9 +78,9 @@ def test_a_speed_that_is_not_known_yet_is_nothing_to_worry_about():
 
 def test_every_finding_that_is_not_fine_has_something_to_do():
     card = Gpu(name="Card", total_bytes=8 * GB, free_bytes=GB, driver="470", driver_cuda="11.4")
-    machine = laptop(memory_free=1, disk_free=1, gpus=(card,), torch_cuda="12.8", versions={"torch": "absent"}, optional=(BITS,))
+    machine = laptop(memory_free=1, disk_free=1, gpus=(card,), torch_cuda="12.8", versions={"torch": "absent"}, optional=(BITS, ONNX))
     trouble = [finding for finding in found(machine).values() if finding.state != "fine"]
-    assert {finding.name for finding in trouble} == {"Memory", "Graphics", "Disk", "Software", "bitsandbytes"}
+    assert {finding.name for finding in trouble} == {"Memory", "Graphics", "Disk", "Software", "4-bit training", "ONNX"}
     assert all(finding.todo for finding in trouble)
 
 

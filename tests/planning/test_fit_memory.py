@@ -122,8 +122,10 @@ def test_time_learns_what_start_and_judgement_take_and_tells_its_error():
     assert bare.seconds
     pace = f"cpu | {predicted(bare).pace}"
     found = after(seconds={pace: (1.1, 1.1, 1.05, 1.1)}, beside={"starter": (20.0, 20.0, 20.0)})
-    assert found.seconds == pytest.approx(1.1 * bare.seconds + 20.0)
-    assert predicted(found).seconds == bare.seconds
+    training = predicted(bare).seconds or 0.0
+    assert training < bare.seconds
+    assert found.seconds == pytest.approx(1.1 * training + 20.0)
+    assert predicted(found).seconds == training
     assert "(usually within 5 %)" in found.words
     assert "usually" not in bare.words
     assert "a rough guess" in after(seconds={pace: (1.0, 3.0, 0.2)}, beside={"starter": (20.0,) * 3}).words
@@ -165,7 +167,8 @@ def test_offloading_fills_main_memory_and_does_nothing_on_a_processor():
 def test_plain_attention_costs_the_square_of_the_length():
     def attention(row: int) -> int:
         both = [
-            parts(TextPlan(attention=kind, max_length=row, micro_batch=1), here("starter"), laptop(), None) for kind in ("eager", "sdpa")
+            parts(TextPlan(attention=kind, max_length=row, micro_batch=1, dropout=0.1), here("starter"), laptop(), None)
+            for kind in ("eager", "sdpa")  # with dropout, because blocks by hand keep less of all else
         ]
         return both[0]["activations"] - both[1]["activations"]
 

@@ -16,7 +16,7 @@ def test_a_run_carries_what_was_predicted_of_it_whoever_began_it(home, monkeypat
     lab.start(found.plan)
     said, bare = (job.predicted for job in asked)
     assert said.memory == {"closed form": found.footprint.memory_bytes}
-    assert said.seconds == found.footprint.seconds
+    assert said == found.footprint.predicted
     assert said.disk == found.footprint.disk_bytes
     assert said.key == "cpu | LlamaForCausalLM | fp32 none"
     assert bare.model_copy(update={"seconds": said.seconds}) == said

@@ -9,14 +9,19 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from loralab.core.errors import UserError
+from loralab.core.parts import part_of
+from loralab.core.words import about
+from loralab.machine.hardware import Speed
 from loralab.planning import duration
 from loralab.planning.estimate import HEADROOM, fits, total_steps
 from loralab.planning.fit import budgets
 from loralab.planning.plan_checks import check_text
-from loralab.planning.planner import TINY_RATE, USUAL_RATE, propose
+from loralab.planning.planner import PROVEN, USUAL_RATE, propose
 from loralab.tasks import parse_plan
 from loralab.tasks.text import TextPlan
 from tests.support.machines import GB, examples, here, laptop, with_card
+
+BITS = part_of("bitsandbytes").model_copy(update={"present": True, "obstacle": ""})
 
 
 def codes(problems, severity=None):
@@ -35,21 +40,77 @@ def test_every_setting_has_a_value_and_a_reason_in_a_sentence():
     assert not codes(found.problems, "error")
 
 
-def test_the_starter_is_over_in_a_minute_or_two_on_two_cores():
-    for n, mean in ((100, 60), (400, 220), (900, 100), (3000, 80)):
-        found = proposed(examples(n, mean))
-        assert found.footprint.seconds is not None
-        assert found.footprint.seconds < 130 or found.plan["epochs"] == 1
+FAST = Speed(fp32_tflops=20.0, bf16_tflops=40.0)
+SLOW = Speed(fp32_tflops=0.02, bf16_tflops=0.02)
+SORT = {"shape": "label", "tokens": {"p50": 30, "p90": 40, "p95": 45, "p99": 50, "max": 60, "total": 18_000, "learned": 3_000}}
+SHORT = {"tokens": {"p50": 60, "p90": 70, "p95": 75, "p99": 80, "max": 90, "total": 36_000, "learned": 9_000}}
+
+
+def test_numbers_that_lie_in_half_precision_and_are_learned_with_in_full_are_told():
+    for width, told in ((2, True), (4, False)):
+        model = here("starter").model_copy(update={"dtype_bytes": width})
+        found = propose(examples(), model, laptop(), {})
         assert found.plan["precision"] == "fp32"
-        assert found.plan["learning_rate"] == TINY_RATE
+        assert ("half precision; they are made exact" in found.reasons["precision"]) is told
+
+
+@pytest.mark.parametrize(
+    ("data", "model", "updates"),
+    [
+        (examples(600, 30, **SORT), "starter", 270),
+        (examples(600, 60, **SHORT), "starter", 340),
+        (examples(600, 150), "starter", 200),
+        (examples(600, 30, **SORT), "smollm2-135m", 120),
+        (examples(600, 150), "qwen3-0.6b", 200),
+        (examples(9000, 30, **SORT | {"tokens": {"p50": 30, "max": 60, "total": 270_000, "learned": 45_000}}), "starter", 1000),
+    ],
+)
+def test_how_much_is_learned_is_decided_by_the_examples_and_the_model_and_by_no_clock(data, model, updates):
+    plans = [proposed(data, model=model, machine=laptop(memory_free=64 * GB, speed=speed)).plan for speed in (FAST, SLOW)]
+    settings = [(plan["epochs"], plan["effective_batch"], plan["max_steps"], plan["max_minutes"]) for plan in plans]
+    assert settings[0] == settings[1]
+    assert updates <= total_steps(TextPlan.model_validate(plans[0]), data) < 1.35 * updates + 100
+    assert plans[0]["epochs"] <= 10
+
+
+@pytest.mark.parametrize("n", [12, 20, 30, 45, 80, 99])
+def test_few_examples_still_make_a_hundred_corrections(n):
+    data = examples(n, 40)
+    plan = TextPlan.model_validate(proposed(data).plan)
+    assert total_steps(plan, data) >= 0.9 * min(100, 10 * data.n_train)
+    assert plan.epochs <= 10
+
+
+def test_a_quick_look_is_offered_where_it_saves_half_of_the_time():
+    slow = laptop(speed=SLOW, memory_free=64 * GB)
+    found = proposed(examples(600, 30, **SORT), machine=slow)
+    assert found.quick_look is not None
+    again = proposed(examples(600, 30, **SORT), machine=slow, **found.quick_look.settings)
+    assert again.plan["max_steps"] == found.quick_look.settings["max_steps"] >= 20
+    whole, quick = found.footprint.seconds or 0.0, again.footprint.seconds or 0.0
+    assert quick < whole / 2
+    assert ("about a minute" if 45 <= quick < 80 else about(quick)) in found.quick_look.words
+    assert again.quick_look is None
+    assert proposed(examples(600, 30, **SORT), machine=laptop(speed=FAST)).quick_look is None
+    assert proposed(examples(600, 300), model="qwen3-0.6b", machine=slow).quick_look is None, "twenty updates would take an hour"
+
+
+def test_what_was_best_of_a_sweep_on_a_sample_is_its_plan_and_the_person_still_decides(lab):
+    entry = next(one for one in lab.samples() if one.model == "starter" and "learning_rate" in one.settings)
+    own = lab.propose(entry.profile)
+    assert {name: own.plan[name] for name in entry.settings} == entry.settings
+    assert own.reasons["learning_rate"] == PROVEN
+    assert lab.propose(entry.profile, learning_rate=1e-4).plan["learning_rate"] == 1e-4
+    elsewhere = lab.propose(entry.profile.model_copy(update={"path": "mine.csv"}))
+    assert elsewhere.reasons["learning_rate"] != PROVEN
+    assert lab.sample_seconds(entry.name) == own.footprint.seconds
 
 
 def test_few_examples_are_seen_more_often_in_smaller_steps_and_many_less():
     few, some, many = (proposed(examples(n, 30), model="smollm2-135m", machine=with_card()).plan for n in (60, 1000, 30_000))
     assert few["epochs"] > some["epochs"] > many["epochs"] == 1
     assert (few["effective_batch"], some["effective_batch"], many["effective_batch"]) == (4, 8, 16)
-    assert few["dropout"] == 0.05
-    assert many["dropout"] == 0
+    assert few["dropout"] == many["dropout"] == 0
     assert total_steps(TextPlan.model_validate(few), examples(60, 30)) >= 100
 
 
@@ -86,6 +147,8 @@ def test_length_covers_all_but_one_in_a_hundred_and_says_how_many_are_cut():
         (laptop(amx_bf16=True), "starter", "fp32"),
         (with_card(24), "qwen3-1.7b", "bf16"),
         (with_card(9), "mistral-7b", "nf4"),
+        (laptop(optional=(BITS,)), "smollm2-135m", "fp32"),
+        (laptop(optional=(BITS,), memory_free=4 * GB), "qwen3-1.7b", "nf4"),
     ],
 )
 def test_the_number_format_follows_machine_and_model(machine, model, precision):
@@ -181,7 +244,8 @@ def test_a_model_far_too_large_points_to_models_that_fit():
         (examples(), {"learning_rate": 0.1}, "rate_high", "warning"),
         (examples(), {"targets": "all linear!"}, "bad_targets", "error"),
         (examples(), {"micro_batch": 16, "effective_batch": 4}, "micro_over_effective", "warning"),
-        (examples(), {"precision": "nf4"}, "nf4_needs_card", "error"),
+        (examples(), {"precision": "nf4"}, "squeezed_needs_bitsandbytes", "error"),
+        (examples(), {"optimizer": "paged_adamw_8bit"}, "optimiser_needs_bitsandbytes", "error"),
         (examples(), {"precision": "fp16"}, "fp16_on_cpu", "warning"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
@@ -193,7 +257,12 @@ def test_what_would_go_wrong_is_said_before_the_start(profile, settings_, code, 
 
 
 def test_the_machine_has_its_say():
-    assert "nf4_needs_bitsandbytes" in codes(proposed(machine=with_card(bits=False), precision="nf4").problems)
+    assert "squeezed_needs_bitsandbytes" in codes(proposed(machine=with_card(bits=False), precision="nf4").problems)
+    apple = laptop(apple_gpu="M2", optional=(BITS,))
+    assert "squeezed_not_here" in codes(proposed(machine=apple, precision="int8").problems, "error")
+    slow = laptop(optional=(BITS,))
+    assert not codes(proposed(machine=slow, precision="nf4").problems, "error")
+    assert "compute_slow" in codes(proposed(machine=slow, precision="nf4", compute="bf16").problems, "warning")
     assert "torch_without_cuda" in codes(proposed(machine=with_card(torch_cuda="")).problems)
     assert "disk_full" in codes(proposed(machine=laptop(disk_free=1000)).problems, "error")
     assert "takes_long" in codes(proposed(examples(50_000, 300), model="llama-3.2-1b", machine=laptop(memory_free=64 * GB)).problems)

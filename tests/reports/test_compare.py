@@ -10,8 +10,11 @@ import numpy as np
 import pytest
 
 from loralab.core.errors import UserError
+from loralab.core.verdict import Verdict
 from loralab.lab import Lab
 from loralab.reports import compare
+
+SHUFFLED = Verdict(learned="unknown", learned_words="It could be chance.", usable="no", usable_words="Only 3 of 20 are right.")
 
 
 def judged(seed: int, shift: float = 0.0, rows: range = range(40), tokens: int = 20) -> dict[str, Any]:
@@ -31,6 +34,32 @@ def test_the_better_of_two_is_named_and_equal_ones_are_not_told_apart() -> None:
     assert loss.before == pytest.approx(np.mean([r["first"] for r in found.rows]), rel=1e-6)
     assert compare.compare(judged(3, -0.5), judged(2)).scores[0].verdict == "worse"
     assert compare.compare(judged(2), judged(2)).scores[0].difference == 0
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "word"),
+    [((2, 0.0), (3, -0.5), "“New” is better"), ((3, -0.5), (2, 0.0), "“Old” is better"), ((2, 0.0), (3, 0.001), "Practically the same")],
+)
+def test_which_of_two_is_better_is_said_by_their_names(first: tuple[int, float], second: tuple[int, float], word: str) -> None:
+    sides = [judged(*side, rows=range(400)) for side in (first, second)]
+    assert compare.compare(*sides).told("Old", "New")[0] == word
+
+
+def test_few_answers_without_a_difference_are_not_called_the_same() -> None:
+    found = compare.compare(judged(2), judged(2))
+    assert found.outcome == "unclear"
+    assert found.told("Old", "New")[1] == "Both have 0 of 40 right. Only more examples to test on could show a difference."
+    for side in (one := judged(2), other := judged(2)):
+        del side["rows"]["label_accuracy"]
+    assert compare.compare(one, other).outcome == "same"  # every loss is the same to the last digit
+
+
+def test_what_two_plans_have_different_is_said_in_words() -> None:
+    plans = (
+        {"title": "a", "dataset": "/x/my_mails.csv", "epochs": 1.0},
+        {"title": "b", "dataset": "/x/my_mails.csv", "epochs": 2.0, "adapter": "dora"},
+    )
+    assert compare.different_settings(*plans) == (("Rounds over the examples", "1", "2"), ("Kind of adapter", "–", "dora"))
 
 
 def test_another_tokenizer_does_not_win_by_cutting_text_differently() -> None:
@@ -88,10 +117,10 @@ def test_a_run_judged_by_an_earlier_version_is_compared_with_one_of_today(tmp_pa
 
 
 def test_controls_are_told_in_words() -> None:
-    found = compare.controls(judged(2, -1.0), "", {})
+    found = compare.controls(judged(2, -1.0), "", None)
     assert found.false_better <= 10
     assert "swapped at random" in found.words
     assert "shuffled" not in found.words
-    fine = compare.controls(judged(2, -1.0), "control", {"verdict": "cannot tell yet"})
-    assert fine.words.endswith("Trained on shuffled answers it is called “cannot tell yet”, as it must be.")
-    assert "do not trust" in compare.controls(judged(2), "control", {"verdict": "better"}).words
+    fine = compare.controls(judged(2, -1.0), "control", SHUFFLED)
+    assert fine.words.endswith("the answer to “Did it learn?” is “Cannot tell yet”, as it must be.")
+    assert "do not trust" in compare.controls(judged(2), "control", SHUFFLED.model_copy(update={"learned": "yes"})).words

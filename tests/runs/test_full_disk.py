@@ -16,6 +16,7 @@ from loralab.core.jobs import TrainJob
 from loralab.core.paths import CHECKOUT
 from loralab.lab import Lab
 from loralab.runs import crash, runs
+from loralab.runs.death import Death
 from tests.conftest import ended, endings, fill, gone, until, worker_of, worker_pid
 
 PAGE = 4096  # bytes
@@ -64,9 +65,9 @@ def test_a_try_that_could_not_be_counted_is_not_begun(small_disk, fake):
     until(lambda: gone(worker_of(small_disk, run).pid))
     starts = [event for event in read(path / "events.jsonl")[0] if isinstance(event, Started)]
     assert len(starts) == 1
-    assert not crash.settle(str(path), -9, 0, 0, oom_kills=1)
+    assert not crash.settle(str(path), -9, 0, 0, Death(oom_kills=1))
     ballast.unlink()
-    assert crash.settle(str(path), -9, 0, 0, oom_kills=1), "with room it is counted, and begun"
+    assert crash.settle(str(path), -9, 0, 0, Death(oom_kills=1)), "with room it is counted, and begun"
     assert sum(isinstance(event, Incident) for event in read(path / "events.jsonl")[0]) == 1
 
 
@@ -81,7 +82,7 @@ def test_a_worker_whose_last_line_does_not_fit_leaves_with_a_code_of_its_own(sma
     done = subprocess.run([sys.executable, "-m", "loralab.runs.worker", str(path)], cwd=CHECKOUT, check=False, capture_output=True)
     assert done.returncode == 74, done.stderr.decode()[-500:]
     (small_disk / "runs" / run / "ballast").unlink()
-    assert not crash.settle(str(path), 74, 0, 0, oom_kills=0)
+    assert not crash.settle(str(path), 74, 0, 0, Death())
     assert endings(small_disk, run)[-1].code == "disk_full"
 
 

@@ -78,7 +78,7 @@ def test_the_next_starts_when_the_one_before_has_ended_though_nobody_looks(home,
 
 
 def test_a_run_killed_for_want_of_memory_keeps_the_machine_for_its_next_try(home, fake):
-    first, second = fake(breaks="kill", breaks_above=60, saves_every=1), fake()
+    first, second = fake(breaks="starve", breaks_above=60, saves_every=1), fake()
     assert ended(home, second).state == "finished"
     assert [runs.view(home, run).state for run in (first, second)] == ["finished", "finished"]
     begun = [event.time for event in read(home / "runs" / second / "events.jsonl")[0] if isinstance(event, Started)]

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
 from loralab.runs import runs, watch
-from tests.conftest import ended, ending, endings, first_line, forget, gone, python, until, worker_of
+from loralab.runs.priority import NICE
+from tests.conftest import ended, ending, endings, first_line, forget, gone, python, until, worker_of, worker_pid
 
 pytestmark = pytest.mark.worker
 
@@ -20,6 +25,28 @@ def test_a_run_that_does_its_job_is_finished(home, fake):
     assert [step.step for step in view.steps] == [1, 2, 3, 4, 5]
     assert ending(home, run).result["steps"] == 5
     assert Path(view.trained).is_dir()
+
+
+def test_a_worker_steps_back_for_other_programs_and_those_keep_their_rank(home, fake):
+    def ranks(pid: int) -> tuple[int, str]:
+        group = Path(f"/proc/{pid}/autogroup")
+        said = group.read_text().split() if group.exists() else []  # there are kernels with the file and nothing in it
+        return psutil.Process(pid).nice(), said[-1] if said else ""
+
+    own = ranks(os.getpid())
+    grouped = subprocess.run(  # a session's rank can be lowered where the kernel shares by sessions and lets people say so
+        [sys.executable, "-c", f"open('/proc/self/autogroup', 'w').write('{NICE}')"],
+        start_new_session=True,
+        capture_output=True,
+        check=False,
+    )
+    run = fake(max_steps=1000, step_seconds=0.05)
+    until(lambda: runs.view(home, run).step >= 1)
+    nice, group = ranks(worker_pid(home, run))
+    assert nice == max(NICE, own[0])
+    assert group == str(NICE) if own[1] and grouped.returncode == 0 else group in ("0", own[1])
+    assert ranks(os.getpid()) == own
+    runs.stop(home, run, force=True)
 
 
 def test_an_exception_fails_the_run_and_leaves_its_traceback_in_the_log(home, fake):
@@ -40,7 +67,7 @@ def test_a_killed_worker_is_given_its_ending_by_who_looks(home, fake):
     run = fake(breaks="kill")
     view = ended(home, run)
     assert view.state == "killed"
-    assert ending(home, run).code == "out_of_memory"  # killed by the system and by nobody we know
+    assert ending(home, run).code == "worker_gone"  # by whom, nobody knows
     assert ending(home, run).todo
     assert view.step == 2
 

@@ -18,6 +18,7 @@ from loralab.core.jobs import ExportJob
 from loralab.core.paths import CHECKOUT
 from loralab.core.records import Plan
 from loralab.runs import crash, protocol, runs, watch
+from loralab.runs.death import Death, Watch, free_memory
 from loralab.runs.worker_lock import held, take_lock
 from tests.conftest import ended, ending, first_line, forget, gone, python, until, worker_of, worker_pid
 from tests.conftest import endings as all_endings
@@ -38,8 +39,8 @@ def of_kind(home, run, kind: type[Kind]) -> list[Kind]:
 # ---- killed for want of memory ---------------------------------------------------------------------------------------------
 
 
-def test_a_run_killed_once_goes_on_by_itself_with_half_the_tokens_at_once(home, fake):
-    run = fake(max_steps=6, breaks="kill", breaks_at=4, breaks_above=60, saves_every=1)
+def test_a_run_killed_for_memory_once_goes_on_by_itself_with_half_the_tokens_at_once(home, fake):
+    run = fake(max_steps=6, breaks="starve", breaks_at=4, breaks_above=60, saves_every=1)
     view = ended(home, run)
     assert view.state == "finished"
     (incident,), (adjusted,) = view.incidents, view.adjustments
@@ -54,13 +55,13 @@ def test_a_run_killed_once_goes_on_by_itself_with_half_the_tokens_at_once(home, 
 
 
 def test_a_budget_that_was_set_is_halved_as_it_now_is(home, fake):
-    view = ended(home, fake(token_budget=96, breaks="kill", breaks_at=2, breaks_above=30))
+    view = ended(home, fake(token_budget=96, breaks="starve", breaks_at=2, breaks_above=30))
     assert view.state == "finished"
     assert [(a.before, a.after) for a in view.adjustments] == [(96, 48), (48, 24)]
 
 
 def test_without_a_safety_copy_it_starts_again_from_the_beginning(home, fake):
-    run = fake(max_steps=5, breaks="kill", breaks_at=4, breaks_above=60)
+    run = fake(max_steps=5, breaks="starve", breaks_at=4, breaks_above=60)
     view = ended(home, run)
     assert view.state == "finished"
     assert [step.step for step in view.steps] == [1, 2, 3, 4, 5]
@@ -68,8 +69,8 @@ def test_without_a_safety_copy_it_starts_again_from_the_beginning(home, fake):
     assert sum(look.split == "base" for look in view.evaluations) == 1
 
 
-def test_a_run_killed_always_has_two_more_tries_and_then_an_ending_that_says_what_to_do(home, fake):
-    run = fake(breaks="kill", saves_every=1)
+def test_a_run_killed_for_memory_always_has_two_more_tries_and_then_an_ending_that_says_what_to_do(home, fake):
+    run = fake(breaks="starve", saves_every=1)
     view = ended(home, run)
     assert view.state == "killed"
     assert [incident.data["try"] for incident in view.incidents] == [1, 2]
@@ -83,12 +84,55 @@ def test_a_run_killed_always_has_two_more_tries_and_then_an_ending_that_says_wha
 
 
 def test_a_person_who_resumes_after_that_gets_the_smaller_budget_and_no_third_try(home, fake):
-    run = fake(breaks="kill", saves_every=1)
+    run = fake(breaks="starve", saves_every=1)
     ended(home, run)
     runs.resume(home, run)
     until(lambda: len(all_endings(home, run)) == 2)
     assert len(of_kind(home, run, Incident)) == 2
     assert ending(home, run).code == "out_of_memory"
+
+
+def test_a_run_killed_by_nobody_knows_whom_goes_on_as_it_was_and_nothing_is_said_of_memory(home, fake):
+    run = fake(max_steps=4, breaks="kill", saves_every=1)
+    view = ended(home, run)
+    assert view.state == "killed"
+    assert [(one.code, one.data["try"], one.data["short"]) for one in view.incidents] == [("killed", 1, False), ("killed", 2, False)]
+    assert not view.adjustments, "the plan is not what ended it"
+    (last,) = all_endings(home, run)
+    assert last.code == "worker_gone"
+    for said in (view.incidents[0].text, last.what):
+        assert "maybe you, maybe the system" in said
+        assert "memory" not in said
+    assert view.incidents[0].data["free_bytes"] > 0, "the keeper looked"
+
+
+GB = 10**9
+
+
+@pytest.mark.parametrize(
+    ("code", "reason", "death", "found"),
+    [
+        (-9, "", Death(), ""),
+        (-9, "", Death(free_bytes=21 * GB, total_bytes=25 * GB), ""),
+        (-9, "", Death(free_bytes=1 * GB, total_bytes=25 * GB), "nearly full"),
+        (-9, "", Death(oom_kills=1, free_bytes=21 * GB, total_bytes=25 * GB), "full"),
+        (137, "", Death(named=True), "full"),
+        (0xC0000017, "", Death(), "full"),
+        (-6, "terminate called after throwing an instance of 'std::bad_alloc'", Death(), "full"),
+        (0, "torch.OutOfMemoryError: CUDA out of memory, and it went on", Death(), ""),
+        (-11, "", Death(free_bytes=1, total_bytes=25 * GB), ""),
+    ],
+)
+def test_memory_is_blamed_only_where_something_shows_it(code, reason, death, found):
+    assert crash._shortage(code, reason, death) == found
+
+
+def test_the_keeper_sees_how_much_memory_there_is():
+    free, total = free_memory()
+    assert 0 < free < total == psutil.virtual_memory().total
+    watch = Watch()
+    death = watch.seen(os.getpid())
+    assert (death.named, death.oom_kills, death.total_bytes) == (False, 0, total)
 
 
 def test_a_run_asked_to_stop_and_then_killed_does_not_go_on(home, fake):
@@ -106,7 +150,7 @@ def test_only_training_goes_on_by_itself(home, fake, tmp_path):
     path = home / "runs" / run
     (path / "events.jsonl").write_bytes(b"".join((path / "events.jsonl").read_bytes().splitlines(keepends=True)[:1]))
     forget(home, run)
-    assert not crash.settle(str(path), -9, 0, 0, oom_kills=1)
+    assert not crash.settle(str(path), -9, 0, 0, Death(oom_kills=1))
     assert ending(home, run).code == "out_of_memory"
 
 
@@ -150,13 +194,6 @@ def test_a_real_kill_by_the_system_for_want_of_memory_is_told_as_such(home, fake
     assert incident.data["oom_kills"] >= 1
     assert "most likely" not in incident.text
     assert {step.tokens for step in view.steps if step.step > 2} == {50}
-
-
-def test_native_code_that_could_not_allocate_counts_as_memory_and_a_plain_crash_does_not():
-    assert crash._for_memory(-6, "terminate called after throwing an instance of 'std::bad_alloc'")
-    assert crash._for_memory(0xC0000017, "")
-    assert not crash._for_memory(-11, "Segmentation fault")
-    assert not crash._for_memory(0, "torch.OutOfMemoryError: CUDA out of memory, and it went on")
 
 
 @pytest.mark.parametrize(
@@ -244,7 +281,7 @@ def test_keeper_and_worker_killed_at_once_as_by_a_power_cut(home, fake):
 def test_with_the_app_gone_a_killed_worker_still_goes_on_and_a_new_app_sees_it_all(home, fake):
     app = python(
         "import sys, time; from pathlib import Path; from loralab.runs import runs; from loralab.core.jobs import TrainJob\n"
-        "plan = {'task': 'fake', 'max_steps': 8, 'step_seconds': 0.05, 'breaks': 'kill', 'breaks_above': 60, 'breaks_at': 4}\n"
+        "plan = {'task': 'fake', 'max_steps': 8, 'step_seconds': 0.05, 'breaks': 'starve', 'breaks_above': 60, 'breaks_at': 4}\n"
         "print(runs.start(Path(sys.argv[1]), TrainJob(plan=plan)), flush=True); time.sleep(600)",
         home,
     )

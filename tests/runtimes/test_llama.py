@@ -38,10 +38,16 @@ def test_it_answers_as_torch_does(built: tuple[Path, Any, TextEncoder], binding:
     wanted = reference.wanted_of(model, encoder)
     with gguf_models.running(path, name=binding) as runtime:
         assert runtime.name.startswith("llama.cpp (")
-        told = runtime.logits(wanted.ids)
+        told = runtime.tail(wanted.ids, 0)
         assert told.shape == (len(wanted.ids), model.config.vocab_size)
         assert told.dtype == np.float32
         assert np.abs(told - reference.log_softmax(wanted.logits)).max() < 5e-5
+        part = runtime.logits(wanted.ids)
+        known = part != np.inf
+        assert np.abs(part[known] - told[known]).max() < 5e-5
+        assert known.all(1)[[0, -1]].all(), "the first place and the last are told whole"
+        assert binding == "llama_cpp" or (known.sum(1) == 64).sum() == len(wanted.ids) - 8, "the others by their likeliest tokens"
+        assert np.where(known, part, -np.inf).argmax(1).tolist() == told.argmax(1).tolist()
         assert runtime.generate(encoder.prompt_ids(reference.CHATS[0]), reference.ANSWER) == wanted.answer
         assert runtime.generate(wanted.ids, 3) == runtime.generate(wanted.ids, 5)[:3]
         assert [runtime.tokenize(text, added=False) for text in reference.TEXTS] == [
@@ -124,7 +130,7 @@ def test_without_a_binding_it_says_how_to_get_one(built: tuple[Path, Any, TextEn
     monkeypatch.setattr(parent, "BACKENDS", ("no_such_binding",))
     assert parent.backend() == ""
     assert parent.packing_library() == ""
-    with pytest.raises(Unavailable, match="it fetches llama"):
+    with pytest.raises(Unavailable, match="one click under"):
         parent.LlamaCpp(built[0])
 
 

@@ -82,11 +82,11 @@ def test_a_stop_text_ends_the_answer_before_itself(adapted: tuple[Any, Any]) -> 
 
 
 def test_pieces_of_text_never_hold_half_a_character(adapted: tuple[Any, Any]) -> None:
-    from loralab.serve.generate import _Text
+    from loralab.serve.generate import Spoken
 
     encoder = adapted[1]
     text = "grün 草 🌱!"
-    stream = _Text(encoder, ())
+    stream = Spoken(encoder, ())
     pieces = [piece for token in encoder.text_ids(text) for piece in stream.add(token)] + list(stream.rest())
     assert "".join(pieces) == text
     assert not any("\ufffd" in piece for piece in pieces)
@@ -94,12 +94,12 @@ def test_pieces_of_text_never_hold_half_a_character(adapted: tuple[Any, Any]) ->
 
 @pytest.mark.parametrize("stop", [(), ("lo w", "zz"), ("🌱",), ("never",)])
 def test_pieces_make_the_whole_text_up_to_its_stop(adapted: tuple[Any, Any], stop: tuple[str, ...]) -> None:
-    from loralab.serve.generate import _Text
+    from loralab.serve.generate import Spoken
 
     encoder = adapted[1]
     ids = encoder.text_ids(" hello world, grün 草 🌱 and  more\n\n🌱")
     for count in range(len(ids) + 1):
-        stream, pieces = _Text(encoder, stop), []
+        stream, pieces = Spoken(encoder, stop), []
         for token in ids[:count]:
             pieces += stream.add(token)
             if stream.stopped:

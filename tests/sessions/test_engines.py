@@ -78,7 +78,7 @@ def test_trl_tells_the_same_kinds_of_events_and_saves_an_adapter(tmp_path: Path,
     assert result["steps"] == 3
     kinds = [event.artifact.kind for event in models.told(folder, Saved)]
     assert [kind for kind in kinds if kind != "checkpoint"] == ["adapter", "report"]
-    assert len(models.told(folder, Previewed)) == 1
+    assert [told.share for told in models.told(folder, Previewed)] == [0.0, 0.25, 0.5, 1.0, None]
     assert any("TRL" in note.text for note in models.told(folder, Noted))
     assert (Path(result["adapter"]) / "adapter_model.safetensors").exists()
 
@@ -167,7 +167,7 @@ def test_early_stopping_keeps_the_best_version(tmp_path: Path, llama: Path, data
         "learning_rate": 0.5,
         "schedule": "constant",
         "warmup": 0.0,
-        "epochs": 5.0,
+        "epochs": 20.0,
         "eval_every": 1,
         "patience": 2,
     }

@@ -41,12 +41,13 @@ def loud(family: str, dropout: float = 0.1) -> Any:
 
 def learned(model: Any, mode: Any) -> tuple[float, dict[str, torch.Tensor]]:
     """Loss and gradients of one pass in a mode."""
-    set_mode(model.get_base_model(), mode, 4)
+    head = TextHead(model.get_base_model())
+    head.set_mode(mode, 4)
     model.zero_grad()
     torch.manual_seed(9)
     ids = torch.randint(4, 300, (3, 40))
     torch.manual_seed(11)  # of the dropout
-    loss = TextHead(model.get_base_model()).loss(ids, torch.ones_like(ids, dtype=torch.bool))
+    loss = head.loss(ids, torch.ones_like(ids, dtype=torch.bool))
     loss.backward()
     return loss.item(), {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
 
@@ -67,17 +68,18 @@ def test_less_is_kept_the_more_is_computed_again(family: str) -> None:
     """Highest total of what is alive during the pass, counted storage by storage."""
     model = loud(family, dropout=0.0)
     held = {mode: most(model, mode) for mode in MODES}
-    assert held["full"] < 0.8 * held["none"]
+    assert held["full"] < 0.95 * held["none"]  # of two blocks, whose own memory is most of it
     assert held["full"] < held["selective"] < held["none"]
 
 
 def most(model: Any, mode: Any) -> int:
-    set_mode(model.get_base_model(), mode, 4)
+    head = TextHead(model.get_base_model())
+    head.set_mode(mode, 4)
     ids = torch.randint(4, 300, (4, 100))
     learned = torch.zeros_like(ids, dtype=torch.bool)
     learned[:, -10:] = True  # few, so that the head is not all there is
     plan = models.plan(Path("none"))
-    phases = record(model, TextHead(model.get_base_model()), ids, learned, Setting(plan, Pack(4, 100, 40)))
+    phases = record(model, head, ids, learned, Setting(plan, Pack(4, 100, 40)))
     return max(parts["activations"] for parts in phases.values())
 
 
@@ -152,26 +154,32 @@ def no_bitsandbytes(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_without_bitsandbytes_the_8_bit_optimiser_is_refused_in_words(no_bitsandbytes: None) -> None:
     weight = torch.nn.Parameter(torch.zeros(8))
-    with pytest.raises(Unavailable, match="pip install bitsandbytes"):
+    with pytest.raises(Unavailable, match="optimiser needs a part"):
         adamw([weight], models.plan(Path("none"), optimizer="adamw_8bit"))
     adamw([weight], models.plan(Path("none")))  # and nobody else asks for it
 
 
 @pytest.mark.skipif(importlib.util.find_spec("bitsandbytes") is None, reason="bitsandbytes, an optional package, is not here")
-def test_the_8_bit_optimiser_learns_and_is_saved() -> None:
+@pytest.mark.parametrize("name", ["adamw_8bit", "paged_adamw_8bit", "paged_adamw_32bit"])
+def test_an_optimiser_of_bitsandbytes_learns_and_is_saved(name: Any) -> None:
     weight = torch.nn.Parameter(torch.full((64, 128), 3.0))
-    optimizer = adamw([weight], models.plan(Path("none"), optimizer="adamw_8bit", learning_rate=0.1))
+    optimizer = adamw([weight], models.plan(Path("none"), optimizer=name, learning_rate=0.1))
     for _ in range(50):
         weight.square().sum().backward()
         optimizer.step()
         optimizer.zero_grad()
     assert weight.abs().max().item() < 1.0
     assert {v.dtype for state in optimizer.parts[0].state.values() for v in state.values() if torch.is_tensor(v) and v.numel() > 4096} == {
-        torch.uint8
+        torch.uint8 if name.endswith("8bit") else torch.float32
     }
-    again = adamw([weight], models.plan(Path("none"), optimizer="adamw_8bit"))
+    twin = torch.nn.Parameter(weight.detach().clone())
+    again = adamw([twin], models.plan(Path("none"), optimizer=name, learning_rate=0.1))
     again.load_state_dict(optimizer.state_dict())
-    assert again.parts[0].state[weight]["step"] == 50
+    assert again.parts[0].state[twin]["step"] == 50
+    for parameter, part in ((weight, optimizer), (twin, again)):
+        parameter.square().sum().backward()
+        part.step()
+    assert torch.equal(weight, twin), "goes on as if it had not been saved"
 
 
 def test_notes_of_another_kind_of_optimiser_start_anew() -> None:

@@ -12,7 +12,7 @@ import torch
 
 from loralab.core.errors import UserError
 from loralab.core.events import Noted
-from loralab.sessions.head import TILE, TextHead, cross_entropy_sum
+from loralab.sessions.head import TILE, TextHead, cross_entropies
 from loralab.sessions.lora import attach_adapter
 from loralab.sessions.text import TextSession
 from tests.support import models
@@ -89,7 +89,7 @@ def test_tiles_change_neither_the_loss_nor_the_gradient() -> None:
     output = torch.nn.Linear(16, 50, bias=False)
     targets = torch.randint(0, 50, (TILE * 2 + 5,))
     hidden = torch.randn(len(targets), 16, requires_grad=True)
-    tiled = cross_entropy_sum(hidden, targets, output)
+    tiled = cross_entropies(hidden, targets, output).sum()
     (found,) = torch.autograd.grad(tiled, hidden)
     whole = torch.nn.functional.cross_entropy(output(hidden), targets, reduction="sum")
     (expected,) = torch.autograd.grad(whole, hidden)

@@ -14,7 +14,6 @@ from transformers import AutoConfig, AutoModelForCausalLM
 from loralab.runtimes.base_model import DTYPES, kernel
 from loralab.sessions.head import TextHead
 from loralab.sessions.lora import attach_adapter
-from loralab.sessions.recompute import set_mode
 from loralab.sessions.trace import Pack, Setting, _plain, count, record, trace
 from loralab.sessions.trace_ledger import Ledger
 from tests.support import models
@@ -38,11 +37,12 @@ def counted(family: str, pack: Pack, layers: int = 2, **settings: Any) -> tuple[
         .eval()
     )
     model: Any = attach_adapter(base, plan)
-    set_mode(base, plan.recompute, plan.rank)
+    head = TextHead(base)
+    head.set_mode(plan.recompute, plan.widest_rank)
     ids = torch.randint(4, 300, (pack.rows, pack.longest))
     learned = torch.zeros_like(ids, dtype=torch.bool)
     learned[:, pack.longest - pack.learned // pack.rows :] = True
-    real = max(record(model, TextHead(model.get_base_model()), ids, learned, Setting(plan, pack)).values(), key=lambda p: p.total())
+    real = max(record(model, head, ids, learned, Setting(plan, pack)).values(), key=lambda p: p.total())
     return count(plan, json.loads(config.to_json_string(use_diff=False)), pack), dict(real)
 
 
@@ -66,7 +66,9 @@ def test_what_is_traced_without_weights_is_what_real_tensors_hold(family: str, r
         {"precision": "bf16"},
         {"precision": "bf16", "recompute": "full"},
         {"dropout": 0.1},
-        {"use_dora": True},
+        {"adapter": "dora"},
+        {"adapter": "pissa"},
+        {"adapter": "miss", "recompute": "selective"},
         {"targets": "attention", "rank": 32},
         {"attention": "eager"},
     ],
@@ -108,9 +110,14 @@ def test_the_optimisers_notes_and_4_bits_are_arithmetic() -> None:
     eight = count(models.plan(Path("none"), rank=16, optimizer="adamw_8bit"), config, LONG)
     assert eight["optimiser"] == pytest.approx(full["optimiser"] / 4, rel=0.1)
     half = count(models.plan(Path("none"), rank=16, precision="bf16"), config, LONG)
-    four = count(models.plan(Path("none"), rank=16, precision="nf4"), config, LONG)
+    four = count(models.plan(Path("none"), rank=16, precision="nf4", compute="bf16"), config, LONG)
     linear = 2 * (2 * 512 * 512 + 2 * 512 * 256 + 3 * 512 * 1024)
     assert half["weights"] - four["weights"] == pytest.approx(linear * (2 - 0.516) - 2 * 512 * 1024, rel=0.01)
+    exact = count(models.plan(Path("none"), rank=16, precision="nf4"), config | {"dtype": "bfloat16"}, LONG)
+    assert full["weights"] - exact["weights"] == pytest.approx(linear * (4 - 0.516) + 2 * 2 * 300 * 512 - 4 * 512 * 1024, rel=0.01)
+    assert exact["activations"] == full["activations"]
+    plain = count(models.plan(Path("none"), rank=16, precision="fp4", compute="bf16", double_quantisation=False), config, LONG)
+    assert plain["weights"] - four["weights"] == pytest.approx(linear * (4 / 64 - 1 / 64), rel=0.05)
 
 
 @pytest.mark.parametrize("family", grid(models.FAMILIES, {"llama"}))

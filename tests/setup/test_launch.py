@@ -244,7 +244,7 @@ def test_a_taken_port_is_one_sentence_when_asked_for_and_no_matter_when_not(laun
         process = launch("--port", str(taken), "--no-browser")
         _, words = process.communicate(timeout=20)
         assert process.returncode == 1
-        assert words.strip() == f"Port {taken} is used by another program: leave --port away and a free one is taken."
+        assert words.strip() == f"Port {taken} is used by another program: name no port and a free one is taken."
         assert choose_port(None) != taken
     launch("--no-browser")
     assert _get(_opened(home))[0] == 200
@@ -255,7 +255,7 @@ def test_a_workspace_that_cannot_be_written_is_one_sentence(launch, tmp_path):
     process = launch("--no-browser", workspace=tmp_path / "file" / "lab")
     _, words = process.communicate(timeout=20)
     assert process.returncode == 1
-    assert words.strip().endswith("may not be written: choose another one with --home.")
+    assert words.strip().endswith("may not be written: choose another one, or change its rights.")
 
 
 def test_an_app_that_cannot_start_is_one_sentence_in_terminal_and_page(launch, home):

@@ -31,7 +31,7 @@ def case(
     **settings: Any,
 ) -> Case:
     """A case as the advisor would be given it; without events, of a plan that has not run."""
-    asked = TextPlan.model_validate({"dataset": "x.jsonl", **settings})
+    asked = TextPlan.model_validate({"dataset": "x.jsonl"} | settings)
     now = TextPlan.model_validate(adjusted(asked.model_dump(), events or ()))
     known = Facts.model_validate({"n_train": 450, "n_heldout": 50, "tokens": TOKENS, **LARGE, **(facts or {})})
     view = fold("built", [Started(pid=1), *events]) if events is not None else None

@@ -6,13 +6,15 @@ import hashlib
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.parse import unquote
 
 COMMIT = "a" * 40
+TABLES = "refs/convert/parquet"
 
 
 @dataclass
@@ -20,12 +22,22 @@ class FakeHub:
     """What the Hub holds, how it behaves, and what it was asked."""
 
     models: dict[str, dict[str, bytes]]
+    datasets: dict[str, dict[str, dict[str, bytes]]] = field(default_factory=dict[str, dict[str, dict[str, bytes]]])  # name -> branch
+    cards: dict[str, dict[str, str]] = field(default_factory=dict[str, dict[str, str]])  # what the front matter of a data set says
     url: str = ""
     status: dict[str, int] = field(default_factory=dict[str, int])  # model -> refusal
     gated: set[str] = field(default_factory=set[str])
     pause: float = 0.0  # seconds between chunks of a file
     cut_after: int = 0  # bytes after which the first transfer of a file breaks off
     asked: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])  # (path, Range)
+
+
+def commit_of(branch: str) -> str:
+    return COMMIT if branch == "main" else "b" * 40
+
+
+def branch_of(revision: str) -> str:
+    return TABLES if revision in (TABLES, commit_of(TABLES)) else "main"
 
 
 class _Answer(BaseHTTPRequestHandler):
@@ -47,6 +59,14 @@ class _Answer(BaseHTTPRequestHandler):
         if path.startswith("/api/models/"):
             name = path.removeprefix("/api/models/").partition("/revision/")[0]
             self.tell(name)
+        elif path.startswith("/api/datasets/"):
+            name, _, revision = path.removeprefix("/api/datasets/").partition("/revision/")
+            self.tell_dataset(name, unquote(revision))
+        elif path.startswith("/datasets/") and "/resolve/" in path:
+            name, _, rest = path.removeprefix("/datasets/").partition("/resolve/")
+            revision, _, file = rest.partition("/")
+            if self.known(name, self.hub.datasets):
+                self.send_file(self.hub.datasets[name][branch_of(revision)][unquote(file)], body=body)
         elif "/resolve/" in path:
             name, _, rest = path[1:].partition("/resolve/")
             self.file(name, rest.partition("/")[2], body=body)
@@ -59,22 +79,37 @@ class _Answer(BaseHTTPRequestHandler):
         self.send_header("Content-Length", "0")
         self.end_headers()
 
-    def known(self, name: str) -> bool:
+    def known(self, name: str, there: Container[str]) -> bool:
         if name in self.hub.status:
             self.refuse(self.hub.status[name], "GatedRepo" if self.hub.status[name] == 403 else "")
             return False
-        if name not in self.hub.models:
+        if name not in there:
             self.refuse(404, "RepoNotFound")
             return False
         return True
 
     def tell(self, name: str) -> None:
-        if not self.known(name):
+        if not self.known(name, self.hub.models):
             return
         files = self.hub.models[name]
         config = json.loads(files.get("config.json", b"{}"))
         siblings = [{"rfilename": n, "size": len(c), "blobId": hashlib.sha1(c).hexdigest()} for n, c in files.items()]
         answer = {"id": name, "sha": COMMIT, "gated": "manual" if name in self.hub.gated else False, "config": config, "siblings": siblings}
+        self.send_json(answer)
+
+    def tell_dataset(self, name: str, revision: str) -> None:
+        open_page = name in self.hub.gated and name in self.hub.datasets  # that of a gated one is, its files are not
+        if not open_page and not self.known(name, self.hub.datasets):
+            return
+        branches, branch = self.hub.datasets[name], branch_of(revision)
+        if branch not in branches:
+            self.refuse(404, "RevisionNotFound")
+            return
+        siblings = [{"rfilename": n, "size": len(c), "blobId": hashlib.sha1(c).hexdigest()} for n, c in branches[branch].items()]
+        about = {"id": name, "sha": commit_of(branch), "gated": "auto" if name in self.hub.gated else False, "siblings": siblings}
+        self.send_json(about | {"cardData": self.hub.cards.get(name, {})})
+
+    def send_json(self, answer: dict[str, Any]) -> None:
         raw = json.dumps(answer).encode()
         self.send_response(200)
         self.send_header("Content-Type", "application/json")
@@ -83,9 +118,10 @@ class _Answer(BaseHTTPRequestHandler):
         self.wfile.write(raw)
 
     def file(self, name: str, file: str, *, body: bool) -> None:
-        if not self.known(name):
-            return
-        content = self.hub.models[name][file]
+        if self.known(name, self.hub.models):
+            self.send_file(self.hub.models[name][file], body=body)
+
+    def send_file(self, content: bytes, *, body: bool) -> None:
         start = int(self.headers.get("Range", "bytes=0-").removeprefix("bytes=").partition("-")[0])
         self.send_response(206 if start else 200)
         self.send_header("ETag", f'"{hashlib.sha256(content).hexdigest()}"')

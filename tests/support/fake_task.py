@@ -28,7 +28,7 @@ class FakePlan(Plan):
     engine: Literal["fake"] = setting("fake", "Runs the loop of this file.", group="saving", label="Engine")
     max_steps: int = setting(5, "Updates to do.", group="learning", label="Steps", ge=1)
     step_seconds: float = setting(0.01, "Seconds an update takes.", group="learning", label="Step time", ge=0)
-    breaks: Literal["", "raise", "exit", "hang", "kill", "tear", "crash", "vanish", "swallow", "full"] = setting(
+    breaks: Literal["", "raise", "exit", "hang", "kill", "starve", "tear", "crash", "vanish", "swallow", "full"] = setting(
         "", "How to break.", group="learning", label="Breaks"
     )
     breaks_at: int = setting(3, "Update before which to break.", group="learning", label="Breaks at")
@@ -106,7 +106,8 @@ def _break(how: str, folder: RunFolder) -> None:
             sys.exit(3)
         case "hang":
             time.sleep(600)
-        case "kill":
+        case "kill" | "starve":
+            print("RuntimeError: cannot allocate memory" if how == "starve" else "", file=sys.stderr, flush=True)
             os.kill(os.getpid(), 9)  # SIGKILL; on Windows the same number ends it as hard
         case "full":  # somebody else takes all the room there is, the reserve's as well
             folder.reserve.give()
@@ -126,6 +127,7 @@ def _break(how: str, folder: RunFolder) -> None:
         case "tear":  # dies in the middle of writing a line
             with (folder.path / "events.jsonl").open("ab") as log:
                 log.write(b'{"type":"stepped","step":99,"lo')
+            print("RuntimeError: cannot allocate memory", file=sys.stderr, flush=True)
             os.kill(os.getpid(), 9)  # SIGKILL; on Windows the same number ends it as hard
 
 

@@ -9,6 +9,7 @@ import torch
 from safetensors.torch import load_file
 
 from loralab.runs.run_folder import RunFolder
+from loralab.sessions.fast.llama import LlamaBody
 from loralab.sessions.text import TextSession
 from loralab.train.session import Batch
 
@@ -67,10 +68,20 @@ def in_forward(fault: Fault, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def in_backward(fault: Fault, monkeypatch: pytest.MonkeyPatch) -> None:
     """Between the two layers: the upper one's gradients are made already."""
+    healthy = LlamaBody._backward
+
+    def backward(self: LlamaBody, *arguments: Any, first: bool) -> Any:
+        if first:
+            fault()
+        return healthy(self, *arguments, first=first)
+
+    monkeypatch.setattr(LlamaBody, "_backward", backward)
     opened = TextSession.open_model
 
     def open_model(self: TextSession) -> Any:
         model: Any = opened(self)
+        if not self.plan.dropout:  # blocks by hand: above
+            return model
         layer = model.get_base_model().model.layers[0]
         layer.register_forward_hook(lambda _m, _i, output: _Breaking.apply(output, fault) if torch.is_grad_enabled() else output)
         return model

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import openpyxl
 
 from loralab.core.records import Example
-from loralab.datasets.dataset import Loaded, load_examples
+from loralab.datasets.dataset import Loaded
+from loralab.datasets.loading import load_examples
 
 QA = [("What is LoRA?", "A small adapter."), ("Why small?", "It fits anywhere."), ("Who trains it?", "You do, at home.")]
 
 
-def load(folder: Path, name: str, content: bytes | str, encoding: str = "utf-8") -> tuple[tuple[Example, ...], Loaded]:
+def load(folder: Path, name: str, content: bytes | str, encoding: str = "utf-8") -> tuple[Sequence[Example], Loaded]:
     path = folder / name
     path.write_bytes(content if isinstance(content, bytes) else content.encode(encoding))
     examples, loaded = load_examples(path)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -163,11 +165,19 @@ def adapter_folder(folder: Path, base: Path, **settings: Any) -> Path:
 
 def compared(path: Path, model: Any, encoder: Any, kind: str = "f32", adapter: Path | None = None) -> dict[str, Any]:
     """The gate's numbers of a file against a model in torch. Raises LabError when it is red."""
+    from loralab.exports.gguf import recipe
+    from loralab.exports.gguf.inside import file_inside
     from loralab.exports.parity.checks import gate
-    from loralab.exports.parity.reference import wanted_of
+    from loralab.exports.parity.reference import asked_again, wanted_of
+    from loralab.exports.parity.trained import Trained
     from loralab.runtimes.llama.parent import LlamaCpp
 
-    parity = gate(lambda context: LlamaCpp(path, adapter, context=context), encoder, wanted_of(model, encoder), kind)
+    wanted, inside = wanted_of(model, encoder), []
+    if adapter is None:
+        found = Trained(copy.deepcopy(model), encoder)
+        inside = list(file_inside(path, found, recipe.VARIANTS[kind]))
+        wanted = replace(wanted, own=asked_again(found.with_the_files_numbers(), encoder, wanted))
+    parity = gate(lambda context: LlamaCpp(path, adapter, context=context), encoder, wanted, kind, inside)
     if not parity.proven:
         raise LabError(parity.words, parity.why, code="differs")
     return parity.facts()

@@ -11,6 +11,7 @@ from unittest import mock
 import numpy as np
 import torch
 
+from benchmarks.labfail.make.texts import TEXTS
 from loralab.core.paths import SAMPLES, STARTER
 from loralab.train import guard
 from tests.support import models
@@ -79,7 +80,7 @@ def healthy_files(path: Path, family: str) -> tuple[Path, dict[str, Path]]:
     for name, rows in (("strays", strays), ("shuffled", shuffled), ("few", pairs[:12])):
         (path / f"{name}.jsonl").write_text("\n".join(map(json.dumps, rows)) + "\n", "utf-8")
     files = {name: path / f"{name}.jsonl" for name in ("uneven", "strays", "shuffled", "few")}
-    files |= {"poems": SAMPLES / "poet.jsonl", "messages": SAMPLES / "customer_messages.csv"}
+    files |= {"poems": TEXTS / "poet.jsonl", "messages": SAMPLES / "customer_messages.csv"}
     if family == "starter":
         return STARTER, files
     return (damaged_folder(path / family, shouting) if family == "shouting" else models.model_folder(path / family, family)), files

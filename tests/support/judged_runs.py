@@ -84,6 +84,17 @@ def _story(folder: Path, found: dict[str, Any] | None, outcome: Any, *, adapter:
         events.append(made)
     if found:
         scores = tuple(Score.model_validate(s) for s in found["scores"])
-        events.append(Evaluated(step=9, split="final", loss=2, n=24, scores=scores, verdict=found["verdict"], words=found["words"]))
+        events.append(
+            Evaluated(
+                step=9,
+                split="final",
+                loss=2,
+                n=24,
+                scores=scores,
+                verdict=found["verdict"],
+                words=found["words"],
+                conclusion=found.get("conclusion"),
+            )
+        )
         events.append(Previewed(step=9, samples=(Sample(prompt="Where is it?", before="", after="refund", after_active=("default",)),)))
     return [*events, Ended(step=9, outcome=outcome, what="Stopped as you asked." if outcome == "stopped" else "", result={"seconds": 42.0})]

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from loralab.core.parts import part_of
 from loralab.core.records import DatasetProfile
-from loralab.machine.hardware import Gpu, Machine, OptionalPart
+from loralab.machine.hardware import Gpu, Machine
 from loralab.models.catalog import hub_entry
 from loralab.models.model_check import ModelCheck
 
@@ -30,7 +31,7 @@ def laptop(**changes: Any) -> Machine:
 def with_card(free: float = 8.0, *, bits: bool = True, **changes: Any) -> Machine:
     """A laptop with an NVIDIA card of which `free` GB are free."""
     card = Gpu(name="Card", total_bytes=24 * GB, free_bytes=int(free * GB), capability=(8, 6))
-    part = OptionalPart(name="bitsandbytes", present=bits, gives="4-bit training", get="pip install bitsandbytes")
+    part = part_of("bitsandbytes").model_copy(update={"present": bits, "obstacle": ""})
     return laptop(**({"gpus": (card,), "torch_cuda": "12.8", "optional": (part,), "memory_free": 32 * GB} | changes))
 
 

@@ -107,15 +107,15 @@ def truncated(folder: Path, made: Made) -> None:
 
 
 PAPERS = (
-    (damage.folder_template, {"template"}, "template"),
-    (damage.folder_stop, {"stops"}, "ends an answer"),
-    (damage.folder_beginning, {"template"}, "in front of the one"),
+    (damage.folder_template, {"tokenizer", "template"}, "template"),
+    (damage.folder_stop, {"tokenizer", "stops"}, "ends an answer"),
+    (damage.folder_beginning, {"tokenizer", "template"}, "in front of the one"),
 )
 GRAPH = (
-    (wrong_base, {"logits"}, "another base"),
-    (lost_alpha, {"logits"}, "alpha"),
-    (dropped_tensor, {"loads"}, "cut short or damaged"),
-    (emptied_tensor, {"logits"}, ""),
-    (swapped_positions, {"logits"}, ""),
+    (wrong_base, {"weights"}, "another base"),
+    (lost_alpha, {"weights"}, "alpha"),
+    (dropped_tensor, {"weights", "loads"}, "cut short or damaged"),
+    (emptied_tensor, {"weights"}, ""),
+    (swapped_positions, {"weights"}, ""),
     (truncated, {"loads"}, "cut short"),
 )

@@ -14,7 +14,7 @@ from advisor.diagnosis.findings import Finding
 from loralab.core.events import Ended, Evaluated, Event, Incident, NoteCode, Noted, Saved, Started, Stepped, fold
 from loralab.core.records import Artifact, Score
 from loralab.datasets import run_facts
-from loralab.datasets.profile import load_examples
+from loralab.datasets.loading import load_examples
 from loralab.models.tokenize import TextEncoder
 from loralab.tasks.text import TextPlan
 from tests.support import models, tiny

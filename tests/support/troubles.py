@@ -16,9 +16,10 @@ from unittest import mock
 import torch
 from safetensors.torch import load_file, save_file
 
+from benchmarks.labfail.make.texts import TEXTS
 from loralab.core.errors import LabError
 from loralab.core.events import Adjusted, Evaluated, Incident, Stepped
-from loralab.core.paths import SAMPLES, STARTER
+from loralab.core.paths import STARTER
 from loralab.evaluations.shared import answers
 from loralab.runs.run_folder import RunFolder
 from loralab.sessions import job, text
@@ -275,7 +276,7 @@ def folders(path: Path) -> dict[str, Path]:
     """The models and files the cases name."""
     data, tiny = models.uneven_file(path / "uneven.jsonl"), models.model_folder(path / "tiny")
     damaged, noisy = damaged_folder(path / "damaged", one_nan), damaged_folder(path / "loud", loud)
-    return {"tiny": tiny, "damaged": damaged, "loud": noisy, "starter": STARTER, "uneven": data, "poems": SAMPLES / "poet.jsonl"}
+    return {"tiny": tiny, "damaged": damaged, "loud": noisy, "starter": STARTER, "uneven": data, "poems": TEXTS / "poet.jsonl"}
 
 
 def suffer(case: Case, path: Path, where: dict[str, Path]) -> Outcome:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import pytest
 import torch
@@ -262,13 +260,6 @@ def test_a_long_gradient_is_a_sign_only_with_a_history_and_far_outside_it() -> N
 
 
 # ---- parts -------------------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(autouse=True)
-def no_verdict_of_many() -> Iterator[None]:
-    """What a run shows at its end is tested elsewhere."""
-    with mock.patch("loralab.sessions.text.AFTER_RUN_SECONDS", 5.0):
-        yield
 
 
 def _session(path: Path, where: dict[str, Path], **settings: Any) -> TextSession:

@@ -12,7 +12,8 @@ from torch.optim import _muon
 
 from loralab.core.records import Plan
 from loralab.tasks.pretrain import PretrainPlan
-from loralab.train.optim import Optimizers, adamw, muon
+from loralab.tasks.text import TextPlan
+from loralab.train.optim import Optimizers, adamw, muon, named
 from tests.support.faults import Fault
 
 SHAPES = ((8, 16), (16, 8), (24, 8), (8,), (16,))
@@ -37,6 +38,7 @@ KINDS: dict[str, Callable[[nn.Module], Optimizers]] = {
     "fused AdamW": lambda net: adamw(net.parameters(), Plan(learning_rate=0.01, weight_decay=0.1)),
     "Muon and AdamW": lambda net: muon(net, PretrainPlan(learning_rate=0.01, weight_decay=0.1)),
     "tensor by tensor": _separate,
+    "schedule-free": lambda net: named(net.parameters(), TextPlan(learning_rate=0.01, weight_decay=0.1, optimizer="schedule_free_adamw")),
 }
 
 
@@ -74,6 +76,8 @@ def _break(monkeypatch: pytest.MonkeyPatch, kind: str, where: str, fault: Fault)
     match where:
         case "notes":
             faulty(torch, "zeros_like")
+        case "kernel" if kind == "schedule-free":
+            faulty(Tensor, "lerp_")
         case "kernel" if kind == "tensor by tensor":
             faulty(Tensor, "addcdiv_")
         case "kernel":
@@ -96,6 +100,8 @@ def _break(monkeypatch: pytest.MonkeyPatch, kind: str, where: str, fault: Fault)
         ("Muon and AdamW", "kernel", 1, 2),
         ("tensor by tensor", "notes", 6, 0),
         ("tensor by tensor", "kernel", 3, 2),
+        ("schedule-free", "notes", 3, 0),
+        ("schedule-free", "kernel", 3, 2),
     ],
 )
 def test_a_step_that_failed_is_finished_by_the_next_call(

@@ -32,6 +32,7 @@ DRIVEN = [
 pytestmark = [*DRIVEN, pytest.mark.browser]
 SWITCHES = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--no-first-run"]
 SECRET = "open-sesame"
+CASES = CHECKOUT / "tests" / "datasets" / "cases"
 SOON, LONG = 60_000, 420_000  # milliseconds; other programs may keep this machine busy
 STEPS = 120  # long enough that the run still goes on when the second window opens, also on a quick and idle machine
 
@@ -110,15 +111,15 @@ def window(app: tuple[str, psutil.Process], browser: Any) -> Iterator[Callable[.
 
 def test_three_decisions_lead_to_a_proven_adapter_and_an_answer(window, app, home):
     first = window()
-    first.page.get_by_role("button", name="A class chatbot").click()
-    first.sees("#previews", "What the model will see")
+    first.page.get_by_role("button", name="Note down table bookings").click()
+    first.sees("#rows", "The first examples")
     first.page.get_by_label("Answer like these examples").check()
     shorten(first)
     first.tab("Dataset")
     first.page.locator("#start-here").click()
 
-    first.sees("#live", "Update ", LONG)
-    first.page.locator("#loss-chart .js-plotly-plot .scatterlayer path").first.wait_for(state="attached", timeout=SOON)
+    first.sees("#live", "update ", LONG)
+    first.page.locator("#curve canvas[aria-label*='is']").wait_for(timeout=SOON)
     (run,) = runs.list_runs(home)
     assert runs.job(home, run).plan["max_steps"] == STEPS
     assert runs.job(home, run).plan["learn_from"] == "replies"
@@ -126,14 +127,12 @@ def test_three_decisions_lead_to_a_proven_adapter_and_an_answer(window, app, hom
     first.page.context.close()  # the browser is gone, the run is not
     assert runs.view(home, run).active
     second = window()
-    second.sees("#live", "Update ", SOON)
+    second.sees("#live", "update ", SOON)
     assert second.page.get_by_role("tab", name="Train").get_attribute("aria-selected") == "true"
 
     second.sees("#live", "Finished", LONG)
     second.page.get_by_role("button", name="See what it learned").click()
-    second.sees("#verdict", "Measured on")
-    second.sees("#answers", "no adapter on")
-    second.sees("#answers", "adapter on: default")
+    second.sees("#result .half", "Can you use it?")
     assert second.page.locator(".check.bad").count() == 0
     ask(second, "How are you?")
 
@@ -141,7 +140,7 @@ def test_three_decisions_lead_to_a_proven_adapter_and_an_answer(window, app, hom
     second.page.get_by_label("Keep it").check()
     second.sees("#way-words", "pass it on")
     second.page.get_by_role("button", name="Make it").click()
-    second.sees("#made-card", "It lies here", LONG)
+    second.sees("#made-card", "It is here", LONG)
     with second.page.expect_download(timeout=LONG) as download:
         second.page.get_by_text("Download the zip").click(timeout=LONG)
     assert Path(download.value.path()).read_bytes()[:2] == b"PK"
@@ -152,9 +151,9 @@ def test_three_decisions_lead_to_a_proven_adapter_and_an_answer(window, app, hom
 def test_a_run_is_stopped_and_resumed_where_it_was(window, home):
     shown = window()
     shown.page.get_by_role("button", name="Sort customer messages").click()
-    shown.sees("#previews", "What the model will see")
+    shown.sees("#rows", "The first examples")
     shown.page.locator("#start-here").click()
-    shown.sees("#live", "Update ", LONG)
+    shown.sees("#live", "update ", LONG)
     (run,) = runs.list_runs(home)
     shown.page.get_by_role("button", name="Stop and save").click()
     shown.sees("#live", "Stopped", LONG)
@@ -170,22 +169,56 @@ def test_a_run_is_stopped_and_resumed_where_it_was(window, home):
 
 
 @pytest.mark.nightly
-def test_columns_that_could_be_read_in_two_ways_are_asked_for_and_remembered(window, home, tmp_path):
-    file = tmp_path / "verses.jsonl"
-    rows = [{"title": f"Song {i}", "author": f"Poet {i % 7}", "poem": f"Line {i},\nand a second line."} for i in range(60)]
-    file.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+def test_a_guess_waits_for_its_answer_and_the_answer_is_remembered(window, home, tmp_path):
+    file = tmp_path / "tickets.csv"
+    head = "Ticket-ID,Customer,Problem description,What we replied"
+    rows = [f"T-{i},Customer {i},My machine {i} does not heat up any more,Please press button {i} for ten seconds" for i in range(60)]
+    file.write_text("\n".join([head, *rows]), "utf-8")
     shown = window()
-    shown.page.locator("input[type=file]").first.set_input_files(file)
-    shown.page.get_by_text("Which column is what?").wait_for(timeout=SOON)
-    shown.sees("#previews", "Line 0,")
-    for label, column in (("What is asked", "author"), ("What should be answered", "title")):
-        shown.page.get_by_label(label, exact=True).click()
-        shown.page.get_by_role("option", name=column, exact=True).last.click()
+    shown.page.locator("#drop input[type=file]").set_input_files(file)
+    shown.sees("#rows", "Is this right?")
+    assert shown.page.locator("#rows th.taken").all_text_contents() == ["questionProblem description", "answerWhat we replied"]
+    assert shown.page.locator("#start-here").is_disabled()
+    shown.page.get_by_role("button", name="No, choose the columns").click()
+    shown.page.get_by_label("The question, or what is asked", exact=True).click()
+    shown.page.get_by_role("option", name="Customer", exact=True).last.click()
     shown.page.get_by_role("button", name="Use these columns").click()
-    shown.sees("#previews", "Poet 0")
-    assert shown.page.locator("#previews").filter(has_text="Line 0,").count() == 0
+    shown.sees("#rows th.taken", "Customer")
+    until(lambda: shown.page.locator("#start-here").is_enabled())
     (roles,) = json.loads((home / "datasets" / "roles.json").read_text("utf-8")).values()
-    assert roles == {"prompt": "author", "answer": "title"}
+    assert roles == {"prompt": "Customer", "answer": "What we replied"}
+    shown.page.locator("#again").click()
+    assert shown.page.get_by_text("Answer questions, or chat").count() == 0, "what is folded away is not drawn a second time"
+    other = tmp_path / "others.csv"
+    other.write_text("\n".join([head.replace("replied", "said"), *rows]), "utf-8")
+    shown.page.locator("#drop input[type=file]").set_input_files(other)
+    shown.sees("#others", "Or is it meant so?")
+    shown.page.get_by_role("button", name="It is meant so").first.click()
+    until(lambda: shown.page.locator("#start-here").is_enabled())
+    assert shown.page.locator("#rows th.taken").all_text_contents() == ["questionWhat we said", "answerProblem description"]
+    assert shown.page.get_by_role("button", name="It is meant so").count() == 0
+
+
+@pytest.mark.nightly
+def test_every_wrong_setting_is_marked_until_it_is_put_back(window):
+    shown = window()
+    shown.page.locator(".sample").first.click()
+    shown.sees("#rows", "The first examples")
+    shown.tab("Plan")
+    shown.sees("#fit", "Does it fit?")
+    for fold, name, value in (("The basics", "epochs", "-5"), ("The adapter", "rank", "0")):
+        shown.page.get_by_role("button", name=fold).click()
+        box = shown.page.locator(f"#set-{name} input").first
+        box.fill(value)
+        box.press("Tab")
+    shown.sees("#fit", "Waiting for 2 fields")
+    shown.sees("#set-epochs", "must be more than 0")
+    shown.sees("#set-rank", "must be at least 1")
+    assert shown.page.locator("#start-plan").is_disabled()
+    for name in ("epochs", "rank"):
+        shown.page.locator(f"#set-{name} .field-back").click()
+        shown.page.locator(f"#set-{name}.wrong").wait_for(state="detached", timeout=SOON)
+    until(lambda: shown.page.locator("#start-plan").is_enabled())
 
 
 def shorten(shown: Window) -> None:
@@ -208,18 +241,22 @@ def ask(shown: Window, question: str) -> None:
 
 
 @pytest.mark.nightly
-def test_a_file_that_is_no_text_is_refused_in_plain_words_and_the_page_goes_on(window, tmp_path):
-    rubbish = tmp_path / "examples.csv"
-    rubbish.write_bytes(bytes(range(256)) * 40)
+def test_a_refusal_stays_where_the_file_was_dropped_until_another_comes(window, tmp_path):
+    rubbish, few = tmp_path / "dog.csv", tmp_path / "few.csv"
+    rubbish.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 40)
+    few.write_text("question,answer\n" + "".join(f"What is {i}?,It is {i}.\n" for i in range(5)), "utf-8")
     shown = window()
     shown.page.locator("#drop input[type=file]").set_input_files(rubbish)
-    toast = shown.page.locator(".toast-body").first
-    toast.wait_for(state="visible", timeout=SOON)
-    assert "examples.csv is not a text file." in toast.inner_text()
-    assert "Traceback" not in toast.inner_text()
-    toast.get_by_test_id("toast-close").click()
-    shown.page.get_by_role("button", name="A class chatbot").click()
-    shown.sees("#previews", "What the model will see")
+    shown.sees("#drop + .said", "dog.csv is a picture.")
+    assert shown.page.locator(".toast-body:visible").count() == 0
+    shown.page.locator("#drop input[type=file]").set_input_files(few)
+    shown.sees("#before-start", "9 examples are needed to begin: 5 here, 4 to go.")
+    assert shown.page.locator("#start-here").is_disabled()
+    assert shown.page.locator(".said").count() == 0
+    shown.page.locator("#again").click()
+    shown.page.locator("#drop input[type=file]").set_input_files(CASES / "image_parts" / "llava.jsonl")
+    shown.page.get_by_role("button", name="Learn the words without the pictures").click()
+    shown.sees("#rows", "The first examples")
 
 
 @pytest.mark.nightly
@@ -230,9 +267,11 @@ def test_markup_in_examples_is_shown_and_never_run(window, tmp_path):
     file.write_text("\n".join(json.dumps(row) for row in rows), "utf-8")
     shown = window()
     shown.page.locator("#drop input[type=file]").set_input_files(file)
-    shown.sees("#previews", "<script>document.title='taken'</script> {{value}} ${document.title='taken'}")
+    shown.page.get_by_role("button", name="Show exactly what the model reads").click()
+    for place in ("#rows", "#previews"):
+        shown.sees(place, "<script>document.title='taken'</script> {{value}} ${document.title='taken'}")
+        assert shown.page.locator(f"{place} img").count() == 0
     assert shown.page.title() == "LoRALab"
-    assert shown.page.locator("#previews img").count() == 0
 
 
 @pytest.mark.nightly

@@ -19,7 +19,7 @@ def test_in_a_browser_the_link_opens_a_page_that_works(window, app, home, tmp_pa
     file = tmp_path / "mine.jsonl"
     file.write_text("".join(f'{{"prompt": "question {n}", "completion": "answer {n}"}}\n' for n in range(60)))
     shown.page.locator("#drop input[type=file]").set_input_files(file)
-    shown.sees("#previews", "What the model will see")
+    shown.sees("#rows", "The first examples")
     assert list((home / "datasets").glob("*/mine.jsonl"))
     again = shown.page.context.new_page()
     again.goto(shown.page.url)

@@ -30,51 +30,77 @@ def choose(shown: Window, run: str) -> None:
 
 
 @pytest.mark.parametrize(("width", "height"), [(1280, 800), (390, 844)])
-def test_the_verdict_its_numbers_and_every_example(window, two_judged, width, height):
+def test_the_home_of_a_run_and_every_example(window, two_judged, width, height):
     shown = window(width, height)
     choose(shown, two_judged[1])
-    shown.sees("#verdict .verdict-word", "Better")
-    shown.sees("#verdict", "Of 24 messages it never saw, it sorted 19 exactly right; the base model 1.")
-    meaning = shown.page.locator("#verdict .meaning").first
+    shown.sees("#result .half", "Of 24 messages it never saw, it sorted 19 exactly right; the base model 1.")
+    shown.sees("#result .asked-card", "Three questions it never saw")
+    assert shown.page.locator("#result .asked").count() == 3
+    first = shown.page.locator("#result .asked-prompt").first.inner_text()
+    shown.page.get_by_role("button", name="Choose others").click()
+    until(lambda: shown.page.locator("#result .asked-prompt").first.inner_text() != first)
+    shown.sees("#next", "Use it")
+
+    shown.page.locator("#folds summary").filter(has_text="All measures").click()
+    meaning = shown.page.locator("#folds .meaning").first
     assert not meaning.is_visible()
-    shown.page.locator("#verdict .number summary").first.press("Enter")  # a number opens what it means, with the keyboard too
+    shown.page.locator("#folds .number summary").first.press("Enter")  # a number opens what it means, with the keyboard too
     meaning.wait_for(state="visible", timeout=SOON)
     assert "exactly the right label" in meaning.inner_text()
-    shown.page.locator("#measures summary").first.click()
-    shown.sees("#measures .m-line", "Ends by itself")
-    shown.sees("#measures", "Cannot be measured with this data.")
+    shown.sees("#folds .m-line", "Ends by itself")
 
-    shown.sees("#answers", HARM)
-    examples = shown.page.locator("#answers article")
+    shown.page.locator("#folds summary").filter(has_text="Example by example").click()
+    shown.sees("#folds", HARM)
+    examples = shown.page.locator("#folds article.pair")
     assert examples.count() == 8
     shown.page.get_by_role("button", name="Show more").click()
     until(lambda: examples.count() == 16)
-    shown.page.get_by_label("Worse · 1").check()
+    until(examples.first.is_visible)  # a fold stays as it was left
+    shown.page.get_by_role("button", name="Worse · 1").click()
     until(lambda: examples.count() == 1)
-    shown.sees("#answers article", "worse: right → wrong")
-    shown.page.get_by_label("Stayed · 4").check()
-    until(lambda: examples.count() == 4)
+    shown.sees("#folds article", "worse: right → wrong")
     assert shown.page.title() == "LoRALab"
     assert shown.page.evaluate("document.documentElement.scrollWidth") <= width
 
 
-def test_another_run_the_control_and_the_report(window, two_judged):
+def test_a_run_is_renamed_judged_compared_reported_deleted_and_brought_back(window, two_judged, home):
     first, second = two_judged
     shown = window()
     choose(shown, second)
-    shown.sees("#verdict .verdict-word", "Better")
+    shown.page.get_by_role("button", name="Rename this run").click()
+    shown.page.keyboard.type("Our <b>mails</b>")
+    shown.page.keyboard.press("Enter")
+    shown.sees("#result h2", "Our <b>mails</b>")
+    assert (home / "runs" / second / "title.txt").read_text("utf-8") == "Our <b>mails</b>"
+
+    shown.page.locator("#folds summary").filter(has_text="Judge five answers").click()
+    for key in "12031":
+        shown.page.locator(".five article:not([hidden])").press(key)
+    shown.sees("#folds [data-keep=five]", "Kept with the run.")
+    assert '"type":"heard"' in (home / "runs" / second / "events.jsonl").read_text("utf-8")
+
+    shown.page.get_by_role("button", name="Against another run").click()
     shown.page.get_by_label("Compare with").click()
     shown.page.get_by_role("option", name="First try").click()
-    shown.sees("#comparison", "The second is right more often")
-    shown.sees("#comparison", f"First: {first}. Second, this one: {second}.")
+    shown.sees("#comparison", "“Our <b>mails</b>” is better")
+    shown.page.locator("#comparison summary").click()
     assert shown.page.locator("#comparison circle").count() == 24
+    assert first not in shown.page.locator("#comparison").inner_text()
 
-    for button, opening in (("as a web page", b"<!"), ("as Markdown", b"# Second try")):
-        with shown.page.expect_download(timeout=SOON) as download:
-            shown.page.get_by_role("button", name=f"Save the report {button}").click()
-        saved = Path(download.value.path()).read_bytes()
-        assert saved.startswith(opening), saved[:80]
-        assert b"it sorted 19 exactly right" in saved
+    shown.page.get_by_label("More about this run").click()
+    with shown.page.expect_download(timeout=SOON) as download:
+        shown.page.get_by_role("button", name="Save report").click()
+    saved = Path(download.value.path()).read_bytes()
+    assert b"Our &lt;b&gt;mails" in saved
+    assert b"it sorted 19 exactly right" in saved
+
+    shown.page.get_by_label("More about this run").click()
+    shown.page.get_by_role("button", name="Delete").click()
+    shown.sees("#result", "is in the trash now")
+    assert not (home / "runs" / second).exists()
+    shown.page.get_by_role("button", name="Bring it back").click()
+    shown.sees("#result h2", "Our <b>mails</b>")
+    assert (home / "runs" / second / "job.json").exists()
 
 
 def test_every_state_says_what_to_do(window, home):
@@ -90,5 +116,5 @@ def test_every_state_says_what_to_do(window, home):
         ("old", "Only the scores of this test were kept"),
     ):
         choose(shown, run)
-        shown.sees("#verdict", words)
-    shown.sees("#answers", "Where is it?")
+        shown.sees("#result", words)
+    shown.sees("#result .asked-prompt", "Where is it?")

@@ -24,8 +24,9 @@ pytestmark = [*DRIVEN, pytest.mark.browser, pytest.mark.nightly]
 CRAMPED = """
 import sys, time
 from loralab import lab
-real, trace = lab.measure_machine, lab.Lab.trace
-lab.measure_machine = lambda home: real(home).model_copy(update={"memory_free": 700_000_000, "gpus": (), "torch_cuda": ""})
+from loralab.lab import workspace
+real, trace = workspace.measure_machine, lab.Lab.trace
+workspace.measure_machine = lambda home: real(home).model_copy(update={"memory_free": 700_000_000, "gpus": (), "torch_cuda": ""})
 def late(self, shown, profile=None):
     found = trace(self, shown, profile)
     time.sleep(5 if shown.plan["rank"] == 17 else 0)
@@ -56,8 +57,8 @@ def app(home: Path) -> Iterator[tuple[str, psutil.Process]]:
 
 def plan_of(shown: Window) -> None:
     """Take a sample and open its plan, with the adapter's settings unfolded."""
-    shown.page.get_by_role("button", name="A class chatbot").click()
-    shown.sees("#previews", "What the model will see")
+    shown.page.get_by_role("button", name="Note down table bookings").click()
+    shown.sees("#rows", "The first examples")
     shown.tab("Plan")
     shown.sees("#fit", "Traced: one step was gone through")
     shown.page.get_by_role("button", name="The adapter").click()

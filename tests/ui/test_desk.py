@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
+from threading import Event
 
 import pytest
 
-import loralab.lab
+import loralab.lab.facade
+import loralab.lab.workspace
 from advisor.advisor import Advisor
 from loralab.lab import Lab
 from loralab.planning import estimate
 from ui.desk import Desk
+from ui.long_reading import LongReadings
 from ui.page import ASKED_ELSEWHERE
 
 
@@ -26,7 +29,7 @@ def asked(monkeypatch):
 
         return call
 
-    for module, name in ((loralab.lab, "propose"), (loralab.lab, "measure_machine"), (estimate, "footprint")):
+    for module, name in ((loralab.lab.facade, "propose"), (loralab.lab.workspace, "measure_machine"), (estimate, "footprint")):
         monkeypatch.setattr(module, name, counting(name, getattr(module, name)))
     return counted
 
@@ -47,3 +50,25 @@ def test_one_changed_setting_is_one_proposal_and_one_measurement_of_the_machine(
     asked.clear()
     assert desk.weighed(data, "starter", "answer", form | change) == found
     assert not asked, "who comes after the form changed asks nobody"
+
+
+def test_who_stops_waiting_for_a_file_stops_nobody_else():
+    readings, let_go = LongReadings(), Event()
+    seen: dict[str, bool] = {}
+
+    def work(name: str):
+        def read(watch):
+            let_go.wait(20)
+            seen[name] = watch.stop()
+
+        return read
+
+    windows = {name: readings.follow(name, work(name)) for name in ("one", "other")}
+    for window in windows.values():
+        next(window)
+    readings.stop("one")
+    readings.stop("a window that waits for nothing")
+    let_go.set()
+    for window in windows.values():
+        list(window)
+    assert (seen, readings.going) == ({"one": True, "other": False}, {})

@@ -9,15 +9,16 @@ import pytest
 
 from loralab.core.jobs import EvaluateJob
 from loralab.core.records import Score
-from loralab.lab import Lab
+from loralab.lab import Lab, between, value
 from loralab.reports.compare import Controls
 from tests.support.judged_runs import HARM, judgement, write_run
-from ui.tabs.evaluate.intervals import between, interval_bar, two_runs, value
+from ui.tabs.evaluate.intervals import interval_bar, two_runs
 from ui.tabs.evaluate.judged import Found, examples_of, found_of, other_judged
 from ui.tabs.evaluate.labels_view import labels_html
 from ui.tabs.evaluate.more import controls_html
+from ui.tabs.evaluate.result import answers_html
 from ui.tabs.evaluate.rows_view import choices, marked, rows_html
-from ui.tabs.evaluate.view import state_of, three, verdict_html
+from ui.tabs.evaluate.view import measures_html, state_of, three
 
 
 def seen(home: Path, run: str) -> tuple[str, Found | None]:
@@ -37,24 +38,23 @@ def test_every_state_of_a_run_has_its_sentence(home: Path) -> None:
     assert "Not tested yet" in seen(home, write_run(home, "untested", None, outcome="stopped"))[0]
     assert "Nothing to test" in seen(home, write_run(home, "empty", None, outcome="failed", adapter=False))[0]
     few = need(seen(home, write_run(home, "few", judgement(3, wrong=())))[1])
-    assert "Only 3 examples could be tested." in verdict_html(few)
-    assert "Cannot tell yet" in verdict_html(few)
+    assert "Only 3 examples could be tested." in answers_html(few, None)
+    assert "Cannot tell yet" in answers_html(few, None)
     old = need(seen(home, write_run(home, "old", judgement(), keep=False))[1])
-    assert "Only the scores of this test were kept" in verdict_html(old)
+    assert "Only the scores of this test were kept" in answers_html(old, None)
     assert [s.prompt for s in old.samples] == ["Where is it?"]
     half = need(seen(home, write_run(home, "half", judgement() | {"complete": False}))[1])
-    assert "stopped before its end" in verdict_html(half)
+    assert "stopped before its end" in answers_html(half, None)
     words, whole = seen(home, write_run(home, "whole", judgement()))
     assert words == ""
-    assert "notice" not in verdict_html(need(whole))
+    assert "notice" not in answers_html(need(whole), None)
 
 
 def test_three_numbers_the_main_one_first_and_forgetting_last(home: Path) -> None:
     found = need(seen(home, write_run(home, "whole", judgement()))[1])
     assert [s.name for s in three(found)] == ["label_accuracy", "forgetting"]
-    page = verdict_html(found)
+    page = measures_html(found)
     assert page.index("0 % <span") < page.index("83 %")
-    assert "<b>But:</b> It forgot some things." in page
 
 
 def test_better_is_to_the_right_whichever_way_a_measure_counts() -> None:
@@ -119,7 +119,7 @@ def test_controls_say_when_a_verdict_is_not_to_be_trusted() -> None:
     fine = Controls(swaps=200, false_better=3, false_worse=4, words="Swapped. Trained on shuffled answers it is called “x”, fine.")
     assert controls_html(fine).count("notice good") == 2
     assert "notice error" in controls_html(fine.model_copy(update={"false_better": 40}))
-    assert "notice error" in controls_html(fine.model_copy(update={"shuffled_verdict": "better"}))
+    assert "notice error" in controls_html(fine.model_copy(update={"shuffled_learned": "yes"}))
 
 
 def test_a_control_is_about_a_run_and_no_judging_of_it(home: Path) -> None:

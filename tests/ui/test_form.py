@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 
 import gradio as gr
 import pytest
@@ -11,7 +12,7 @@ from gradio_client import Client
 from loralab.core.errors import UserError
 from loralab.tasks.text import TextPlan
 from ui.errors import show_errors
-from ui.form import draw, fill, label_of, make_form, read
+from ui.form import draw, fill, label_of, make_form, marks, read, wrong
 from ui.page import ASKED_ELSEWHERE
 
 
@@ -45,7 +46,7 @@ def test_values_go_to_the_screen_and_back_unchanged(form):
         "rank": 8,
         "learning_rate": 3e-5,
         "schedule": "linear",
-        "use_dora": True,
+        "adapter": "miss",
         "title": "Übung",
         "targets": "mlp",
     }
@@ -74,6 +75,19 @@ def test_a_value_out_of_bounds_is_named_with_its_bounds(form, name, value, said)
     with pytest.raises(UserError) as caught:
         read(form, with_value(form, name, value))
     assert said in str(caught.value)
+
+
+def test_every_wrong_field_is_named_at_once_and_what_was_changed_can_be_taken_back(form):
+    nonsense = {"epochs": -5, "learning_rate": 99, "rank": 0, "heldout_share": 2, "max_length": 1, "alpha": None}
+    raw = tuple(nonsense.get(name, default) for name, default in defaults(form).items())
+    found = wrong(form, raw)
+    assert found.keys() == nonsense.keys()
+    assert found["rank"] == ("“Rank” cannot be 0.", "It must be at least 1 and at most 256.")
+    said = json.loads(marks(form, raw, defaults(form)))
+    assert said["wrong"].keys() == nonsense.keys()
+    assert set(said["changed"]) == nonsense.keys()
+    same = tuple(defaults(form).values())
+    assert json.loads(marks(form, same, defaults(form))) == {"wrong": {}, "changed": []}
 
 
 def test_a_whole_number_may_arrive_as_a_fraction_from_the_browser(form):
@@ -124,5 +138,5 @@ def test_a_mistake_is_told_with_its_next_step_also_while_streaming():
         yield 1
         raise UserError("The file is empty.", "Choose another <one>.")
 
-    with pytest.warns(UserWarning, match="The file is empty.<br>Choose another &lt;one&gt;."):
+    with pytest.warns(UserWarning, match="(?s)The file is empty.*Choose another &lt;one&gt;."):
         assert list(stream()) == [1, gr.skip()]

@@ -18,7 +18,7 @@ from ui.idle import measuring
 from ui.runs.greeting import greet, greeting_html, lost_runs, put_off_all
 from ui.runs.runlist import runs_html
 from ui.settings import read_settings, remember
-from ui.tabs.train.live import whose_turn
+from ui.tabs.train.view import whose_turn
 
 
 def run_that(lab: Lab, name: str, **ending) -> str:
@@ -127,6 +127,22 @@ def test_whose_turn_it_is():
 
 def row(run, state="finished", **more):
     return {"id": run, "kind": "train", "title": run.title(), "state": state, "started": 0, **more}
+
+
+@pytest.mark.parametrize(
+    ("state", "learned", "usable", "told", "tone", "words"),
+    [
+        ("finished", "yes", "yes", "Learned · you can use it", "good", "Learned · you can use it"),
+        ("finished", "yes", "no", "Learned · not usable yet", "bad", "Learned · not usable yet"),
+        ("stopped", "unknown", "you_decide", "Cannot tell yet", "warn", "Cannot tell yet"),
+        ("failed", "yes", "yes", "Learned · you can use it", "bad", "Did not work"),
+        ("finished", None, None, "", "good", "Finished"),
+    ],
+)
+def test_a_run_has_a_dot_and_a_word_of_its_verdict(state, learned, usable, told, tone, words):
+    shown = runs_html([row("a", state, learned=learned, usable=usable, told=told)], "")
+    assert f'class="dot {tone}"' in shown
+    assert f"<small>{words}<" in shown
 
 
 def test_the_list_shows_what_is_at_work_then_what_waits_in_order_then_the_rest():

@@ -35,18 +35,17 @@ def test_what_is_at_work_is_found_again(lab: Lab, judged: str, fake: Callable[..
     view = again.view(judged)
     with gr.Blocks():
         measure, stop = measuring.buttons()
-        parts = measuring.Measuring(gr.State(""), gr.Timer(1), measure, stop, gr.Textbox(), gr.HTML())
+        parts = measuring.Measuring(gr.State(""), measure, stop, gr.Textbox(), gr.HTML())
     section = measuring.section(_Page(again), parts)  # type: ignore[arg-type]
     shown = section.fill(judged, view, found_of(again, judged, view))
     assert shown[parts.work] == work
-    assert shown[parts.clock].active
     assert not shown[parts.measure].interactive
     assert shown[parts.stop].visible
     assert "Measuring" in shown[parts.line]
     lab.stop(work)
     runs.stop(lab.home, holder, force=True)
     quiet = section.fill(judged, view, found_of(again, judged, view))
-    assert (quiet[parts.work], quiet[parts.clock].active, quiet[parts.measure].interactive, quiet[parts.line]) == ("", False, True, "")
+    assert (quiet[parts.work], quiet[parts.measure].interactive, quiet[parts.line]) == ("", True, "")
 
 
 class _Page:

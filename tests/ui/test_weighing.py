@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from loralab.core.records import Footprint, Proposal
-from ui.tabs.plan.weighing import Answered, Emptied, Left, Refused, Show, Trace, Traced, Weigh, Weighing, step
+from ui.tabs.plan.weighing import Answered, Emptied, Hold, Left, Refused, Show, Trace, Traced, Weigh, Weighing, step
 
 NEEDS = Footprint(memory_bytes=1, free_bytes=9)
 PLAN, OTHER = (Proposal(plan={"rank": rank}, reasons={}, footprint=NEEDS) for rank in (16, 8))
@@ -57,9 +57,11 @@ def test_a_dead_tracer_leaves_the_closed_form_on_the_screen_and_is_not_asked_aga
 
 
 def test_what_cannot_be_planned_is_said_once_and_the_last_plan_stays():
-    state, effects = after(FIRST, Left("bad"), Refused("bad"))
-    assert effects == ()
+    state, effects = after(FIRST, Left("bad"), Refused("bad", "Waiting for 2 fields."))
+    assert effects == (Hold(PLAN, "Waiting for 2 fields."),)
     assert state.proposal == PLAN
+    (held,) = step(state, Traced(1, FINER))[1]
+    assert isinstance(held, Hold), "a late trace does not make it the plan of the form"
     assert step(state, Left("bad"))[1] != (Weigh(),)
     assert step(state, Left("a"))[1] == (Weigh(),)
 

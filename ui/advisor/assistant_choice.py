@@ -22,17 +22,17 @@ from ui.words import heading, notice
 
 NOBODY = ""  # the rules alone
 LEAD = (
-    "The advisor finds causes by rules and needs no language model. With one on this computer it also understands questions the rules "
-    "do not: it picks the answer that fits, or says something of its own. That is marked, and it may use no number the run did not measure."
+    "The advisor works by rules and needs no language model. With one on this computer it also understands questions the rules do not: "
+    "it picks the answer that fits, or answers in its own words. Those are marked, and may use no number the run did not measure."
 )
 
 
 def assistant_choice(page: Page) -> gr.Dropdown:
     """Draw it; the choice of who speaks."""
     with gr.Column(elem_classes="card"):
-        markup(heading("Who speaks", LEAD))
+        markup(heading("Who answers your questions", LEAD))
         (choices, speaks), info = _here(page), "Or type the path of a .gguf file."
-        who = gr.Dropdown(choices, value=speaks, label="Speaks", info=info, allow_custom_value=True, elem_id="who-speaks")
+        who = gr.Dropdown(choices, value=speaks, label="Answers", info=info, allow_custom_value=True, elem_id="who-speaks")
         with gr.Row(elem_classes="actions"):
             fetch = [
                 gr.Button(f"Fetch {one.words.rstrip('.')} ({one.bytes / 1e9:.1f} GB) …", size="sm", scale=0, min_width=200)
@@ -85,5 +85,5 @@ def _choose(page: Page, path: str) -> str:
     picked = models.pick(page.lab.home, Path(path).expanduser() if path else None)
     page.advisor.reload_assistant()
     if picked is None:
-        return notice("The rules speak alone.", kind="good")
-    return notice(f"{picked.name} speaks from now on.", "It is loaded with the next question, in a process of its own.", "good")
+        return notice("The rules answer alone.", kind="good")
+    return notice(f"Answering from now on: {picked.name}.", "It is loaded with your next question.", "good")

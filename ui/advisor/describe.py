@@ -30,33 +30,38 @@ LANGUAGE_CHOICES = [("As in the examples", ""), *((language, language) for langu
 LENGTH_CHOICES = [("As in the examples", ""), ("Short", "short"), ("Long", "long")]
 
 
-def goal_box(page: Page) -> None:
-    """Draw the box."""
+def goal_box(page: Page) -> Updates:
+    """Draw the box. Returns the updates that empty it, for when a file is there."""
     with gr.Accordion("No examples yet? Describe what you want", open=False, elem_classes="fold", elem_id="goal"):
-        text = gr.Textbox(label="It shall …", placeholder=HINT, max_length=300, submit_btn=True, elem_id="goal-text")
+        text = gr.Textbox(label="What should it do?", placeholder=HINT, max_length=300, submit_btn=True, elem_id="goal-text")
         asked = markup(elem_id="goal-asked")
-        kind = gr.Radio(KIND_CHOICES, label="What should it do?", elem_id="goal-kind", elem_classes="goals compact")
+        kind = gr.Radio(KIND_CHOICES, label="Kind of task", elem_id="goal-kind", elem_classes="goals compact")
         with gr.Row(elem_classes="form-grid"):
             language = gr.Dropdown(LANGUAGE_CHOICES, value="", label="Language", allow_custom_value=True, elem_id="goal-language")
             length = gr.Radio(LENGTH_CHOICES, value="", label="Answers", elem_id="goal-length", elem_classes="goals compact")
         found = markup(elem_id="goal-plan")
         with gr.Row(visible=False, elem_classes="actions") as next_:
             table = gr.DownloadButton("Download an empty table for the examples", scale=0, min_width=300, elem_id="goal-table")
-            use = gr.Button("Plan with this model", scale=0, min_width=190, elem_id="goal-model")
+            use = gr.Button("Use this model for my plans", scale=0, min_width=220, elem_id="goal-model")
             back = gr.Button("Undo", visible=False, scale=0, min_width=90, elem_id="goal-undo")
-        wanted, before = gr.State(""), gr.State("")
+        wanted, before, told = gr.State(""), gr.State(""), markup(elem_id="goal-told")
     answer = GoalPlan(found, next_, table, use, back, wanted)
     _wire(page, GoalInputs(text, kind, language, length, asked), answer)
-    chosen = [page.model, before, use, back]
+    chosen = [page.model, before, use, back, told]
 
     def take(name: str, was: str) -> Updates:
-        return {page.model: name, before: was, use: gr.Button(visible=False), back: gr.Button(visible=True)}
+        said = notice(f"Plans use {name} from now on, for the samples too.", f"Undo goes back to {was}.", "good")
+        return {page.model: name, before: was, use: gr.Button(visible=False), back: gr.Button(visible=True), told: said}
 
     def undo(was: str) -> Updates:
-        return {page.model: was, before: "", use: gr.Button(visible=True), back: gr.Button(visible=False)}
+        said = notice(f"Plans use {was} again.", "", "info")
+        return {page.model: was, before: "", use: gr.Button(visible=True), back: gr.Button(visible=False), told: said}
 
     use.click(take, [wanted, page.model], chosen)
     back.click(undo, before, chosen)
+    # Values only: what else is changed of a radio in a fold that was never open makes Gradio draw a second one outside of it.
+    emptied: Updates = {text: "", asked: "", kind: None, found: "", told: ""}
+    return {**emptied, next_: gr.Row(visible=False)}
 
 
 @dataclass(frozen=True)
@@ -120,7 +125,7 @@ def _plan(page: Page, goal: Goal, model: str, answer: GoalPlan) -> Updates:
         answer.plan: described_html(made),
         answer.actions: gr.Row(visible=True),
         answer.table: gr.DownloadButton(value=table_file(page, made)),
-        answer.use: gr.Button(f"Plan with {name}", visible=name != model),
+        answer.use: gr.Button(f"Use {name} for my plans", visible=name != model),
         answer.back: gr.Button(visible=False),
         answer.model: name,
     }

@@ -17,6 +17,7 @@ from advisor.repair import tries
 from advisor.words.remembered import Section
 from loralab.core.errors import UserError
 from loralab.core.paths import room
+from loralab.core.words import times
 from loralab.lab import Lab, Memory
 from ui.advisor.assistant_choice import assistant_choice, choices_now
 from ui.asking import Question, question
@@ -24,11 +25,14 @@ from ui.errors import show_errors
 from ui.markup import draw, markup
 from ui.page import Page, Updates
 from ui.runs.run_names import spoken
-from ui.tabs.train.live import STATES
+from ui.tabs.train.view import STATES
+from ui.wires import bell
 from ui.words import count, empty, figure, heading, notice, paragraph
 
-LEAD = "From every run here the advisor learns what fits on this computer, what went wrong, and what helped. It never holds your examples."
-NOTHING = empty("Nothing is remembered yet", "After the first run this page tells what was learned from it.")
+LEAD = "From every run the advisor learns what fits on this computer, what went wrong and what helped. It never keeps your examples."
+NOTHING = empty("Nothing is remembered yet", "After your first run, this page shows what was learned from it.")
+SETTINGS = "What the advisor may do without asking, and who answers your questions."
+LINE = "This line will be forgotten and no longer counts. Everything else stays."
 ALL = "Everything the advisor has learned here will be forgotten. Your runs, adapters and examples stay as they are."
 NONE = "None."  # what a section says that has nothing to list
 TOLD_BY_NAME = ("name", "examples", "day")  # columns that the name of a run says already
@@ -44,10 +48,8 @@ def memory_page(page: Page) -> None:
     with gr.Column(elem_classes="card"):
         words = gr.Textbox(label="Search", placeholder="ran out of memory", max_length=200, submit_btn=True, elem_id="search-memory")
         hits = markup()
-    retry, most, minutes = bounds = _bounds(page)
-    who = assistant_choice(page)
     with gr.Column(elem_classes="card"):
-        markup(heading("Take it along, or forget it", "A memory file holds numbers, settings and names of runs; no example, no answer."))
+        markup(heading("Take it with you, or forget it", "A memory file holds numbers, settings and names, never an example."))
         with gr.Row(elem_classes="actions"):
             make = gr.Button("Export …", scale=0, min_width=130, elem_id="export-memory")
             bring = gr.UploadButton("Import …", file_types=[".zip", ".jsonl"], scale=0, min_width=130, elem_id="import-memory")
@@ -55,18 +57,20 @@ def memory_page(page: Page) -> None:
         file = gr.File(visible=False, label="The memory file", elem_id="memory-file")
         everything = _asking("forget")
         came = markup()
+    with gr.Accordion("Settings of the advisor", open=False, elem_classes="fold", elem_id="advisor-settings"):
+        markup(paragraph(SETTINGS, "fine"))
+        retry, most, minutes = bounds = _bounds(page)
+        who = assistant_choice(page)
 
     show = show_errors(lambda: memory_html(page))
 
     @show_errors
-    def opened(tab: str) -> Updates:
+    def opened() -> Updates:
         """All of the page that another window or the command line may have changed since."""
-        if tab != "memory":
-            return gr.skip()
         now = tries.policy(page.lab.home)
         return {body: memory_html(page), retry: now.retry, most: now.tries, minutes: now.minutes, who: choices_now(page)}
 
-    page.tab.change(opened, page.tab, [body, *bounds, who], show_progress="hidden")
+    bell("memory").tick(opened, None, [body, *bounds, who], show_progress="hidden")
     words.submit(show_errors(lambda text: found_html(page, text)), words, hits, show_progress="hidden")
     make.click(show_errors(lambda: _export(page)), None, [file, came])
     bring.upload(show_errors(lambda path: _import(page, path)), bring, came).then(show, None, body, show_progress="hidden")
@@ -74,10 +78,11 @@ def memory_page(page: Page) -> None:
 
     @show_errors
     def ask(event: gr.EventData) -> Updates:
-        """Ask about the run whose button was pressed."""
+        """Ask about the line whose button was pressed."""
         asked = str(event.pick)
+        known = page.lab.history.memories.of(asked) is not None
         words = f"What was learned from {_name(page.lab, asked)} will be forgotten, and it is not learned from again. The run itself stays."
-        return {**single.ask(paragraph(words)), run: asked}
+        return {**single.ask(paragraph(words if known else LINE)), run: asked}
 
     for listed in (body, hits):
         listed.click(ask, None, [single.column, single.words, run], show_progress="hidden")
@@ -91,9 +96,9 @@ def _bounds(page: Page) -> tuple[gr.Checkbox, gr.Slider, gr.Number]:
     with gr.Column(elem_classes="card bounds"):
         markup(heading("What the advisor may do by itself"))
         allowed = tries.policy(page.lab.home)
-        retry = gr.Checkbox(allowed.retry, label="Try a failed run again, with other settings", info="Each try is a run of its own.")
+        retry = gr.Checkbox(allowed.retry, label="Try a failed run again, with other settings", info="Each try is a new run.")
         most = gr.Slider(0, 2, value=allowed.tries, step=1, label="Tries", info="At most two for one run.")
-        minutes = gr.Number(allowed.minutes, label="Minutes for all tries of a run together", info="Then it is left to you.", precision=0)
+        minutes = gr.Number(allowed.minutes, label="Minutes for all tries together", info="After that it is up to you.", precision=0)
         said = markup()
     for done in (retry.input, most.release, minutes.submit, minutes.blur):
         done(show_errors(lambda *values: _allow(page, values)), [retry, most, minutes], said, show_progress="hidden")
@@ -123,9 +128,8 @@ def _section(lab: Lab, section: Section) -> str:
     left_out = TOLD_BY_NAME if named and section.columns[0] == "run" else ()
     why = section.columns.index(WHY) if WHY in section.columns else -1  # a sentence needs more room than a column has
     used = [at for at, column in enumerate(section.columns) if column not in left_out and at != why and any(row[at] for row in said)]
-    runs = [old[0] if "end" in section.columns else "" for old in section.rows]  # those that can be forgotten
-    rows = [([row[at] for at in used], row[why] if why >= 0 else "", run) for row, run in zip(said, runs, strict=True)]
-    columns = [section.columns[at] for at in used] + ([""] if any(runs) else [])
+    rows = [([row[at] for at in used], row[why] if why >= 0 else "", line) for row, line in zip(said, section.lines, strict=True)]
+    columns = [section.columns[at] for at in used] + ([""] if section.lines else [])
     return draw("memory", "section", section.title, section.words, columns, rows, len(columns))
 
 
@@ -140,7 +144,7 @@ def found_html(page: Page, text: str) -> str:
     """Runs that a search finds."""
     found = page.lab.history.memories.search(text, FOUND) if text.strip() else ()
     if not found:
-        return paragraph("No run that is remembered has these words." if text.strip() else "Write what you look for.", "fine")
+        return paragraph("No remembered run has these words." if text.strip() else "Write what you are looking for.", "fine")
     return draw("memory", "found", [_hit(page.lab, one) for one in found])
 
 
@@ -166,11 +170,11 @@ def _allow(page: Page, values: Sequence[Any]) -> Any:
     if wanted == tries.policy(page.lab.home).model_dump():  # an input was left as it was
         return gr.skip()
     if not wanted["minutes"] or wanted["minutes"] < 1:
-        raise UserError("The tries need at least one minute.", "To have none, untick the box above.", code="bad_setting")
+        raise UserError("The tries need at least one minute.", "If you want none, untick the box above.", code="bad_setting")
     now = tries.allow(page.lab.home, wanted)
     if not now.retry or not now.tries:
-        return notice("Failed runs are left as they are. Their cards say what would be changed.")
-    return notice(f"A failed run is tried again at most {count(now.tries, 'time')}, for {now.minutes:g} minutes in all.", kind="good")
+        return notice("Failed runs are left alone. Their cards say what could be changed.")
+    return notice(f"A failed run is tried again at most {times(now.tries)}, for {count(now.minutes, 'minute')} in all.", kind="good")
 
 
 def _export(page: Page) -> list[Any]:
@@ -183,6 +187,10 @@ def _import(page: Page, path: str) -> str:
     return notice(page.lab.history.memories.take_in(Path(path)).words, kind="good")
 
 
-def _forget(page: Page, run: str = "") -> list[Any]:
-    number = page.lab.history.memories.forget(run)
-    return [gr.Column(visible=False), notice(f"{count(number, 'run')} forgotten.", "Your runs and adapters are where they were.", "good")]
+def _forget(page: Page, line: str = "") -> list[Any]:
+    memories = page.lab.history.memories
+    if line and memories.of(line) is None:
+        memories.forget_line(line)
+        return [gr.Column(visible=False), notice("Forgotten. It no longer counts.", "", "good")]
+    number = memories.forget(line)
+    return [gr.Column(visible=False), notice(f"{count(number, 'run')} forgotten.", "Your runs and adapters are untouched.", "good")]

@@ -17,6 +17,7 @@ from advisor.repair import tries
 from advisor.repair.tries import FAILED, Told
 from loralab.core.errors import UserError
 from loralab.core.records import Record
+from loralab.core.words import times
 from loralab.lab import OPERATIONS, DataFix, Lab, setting_label
 from ui.markup import draw
 from ui.runs.run_names import spoken
@@ -38,6 +39,7 @@ class Note(Record):
     fix: str = ""
     settings: dict[str, Any] = Field(default_factory=dict)
     data: str = ""  # what is to be done with the examples, where it can be done for the person
+    leaves: str = ""  # how many examples that would leave: “10 of 40”
     either: bool = False  # it cannot be told from the other causes shown
     again: bool = False  # the run failed and can be tried again with it
 
@@ -110,8 +112,7 @@ def tries_html(told: Sequence[Told]) -> str:
     """The story of a chain of tries; nothing where there was only one run."""
     if len(told) < 2:
         return ""
-    times = {2: "once", 3: "twice"}.get(len(told), f"{len(told) - 1} times")
-    return draw("advisor", "tries", times, [_try(number, one) for number, one in enumerate(told)])
+    return draw("advisor", "tries", times(len(told) - 1), [_try(number, one) for number, one in enumerate(told)])
 
 
 def _try(number: int, one: Told) -> tuple[str, str, str, Sequence[str]]:
@@ -128,13 +129,13 @@ def tested_html(words: str) -> str:
 def put_right_html(advice: DataFix) -> str:
     """What was just done with the examples."""
     where = advice.path.rpartition("/")[2]
-    return draw("advisor", "done", f"Done. {advice.words} The new file is {where}; yours is as it was.")
+    return draw("advisor", "done", f"Done. {advice.words} The new file is {where}; yours is unchanged.")
 
 
 def applied_html(before_: dict[str, Any], after: dict[str, Any]) -> str:
     """What was just changed in the plan."""
     parts = [f"{setting_label(name)}: {_shown(before_.get(name))} → {_shown(value)}" for name, value in after.items()]
-    return draw("advisor", "done", f"Changed in the plan: {'; '.join(parts)}. Nothing runs before you press Start.")
+    return draw("advisor", "done", f"Changed in the plan: {'; '.join(parts)}. Nothing starts until you press Start.")
 
 
 def _shown(value: object) -> str:

@@ -20,20 +20,20 @@ from advisor.advisor import Advisor
 from advisor.proposals import trials
 from loralab.core.errors import LabError
 from ui.advisor.notes import MOST, Note, applied_html, before, note_html, of_run, put_right_html, shown, tested_html, tries_html
-from ui.advisor.questions import question_box
-from ui.advisor.retries import AutoRetry
+from ui.advisor.questions import PLANNING, Box, question_box
+from ui.desk import stops
 from ui.errors import LOG, show_errors
 from ui.form import read
 from ui.markup import markup
 from ui.page import Page, Updates, go_to
-from ui.settings import remember
+from ui.wires import go_to_js
 from ui.words import paragraph, small_title
 
-PLANNING = ("dataset", "plan")  # tabs on which the panel speaks of the plan; on the others of the run
 ADVICE = "advice"  # among the settings kept for Undo: what was taken
-TESTING = "One of the short tests before a whole run. That begins by itself when all have ended, with what did best."
-TEND_EVERY = 5  # ticks of the page's timer
-QUIET = paragraph("Nothing to say about this. When something is worth knowing, it is said here.", "fine silent")
+TESTING = "This is one of the short tests. When all have ended, the whole run begins by itself with the settings that did best."
+QUIET = paragraph("Nothing to add here. When something is worth knowing, you will read it here.", "fine silent")
+ADVISED = "The advisor suggested this, and you took it."
+HELPED = ("does_not_fit", "not_downloaded", "never_twice")  # reasons not to start that a note may help with
 # Opens the panel where there is room for it and a card that matters was never shown; on a small screen the number on its handle must do.
 OPEN_JS = """(said) => {
   const side = document.querySelector('#advisor'), handle = side?.querySelector('.toggle-button');
@@ -49,9 +49,6 @@ OPEN_JS = """(said) => {
   }
   if (fresh && wide && !side.classList.contains('open')) handle.click();
 }"""
-
-# On a small screen a side lies over the page: whoever went somewhere wants to see that.
-FOLD_JS = "() => { if (window.innerWidth < 900) document.querySelectorAll('.sidebar.open .toggle-button').forEach((it) => it.click()); }"
 
 
 class Context(NamedTuple):
@@ -94,7 +91,6 @@ class Panel:
     changed: gr.Column
     done: gr.HTML
     undo: gr.State  # settings as they were
-    known: gr.State  # the stamp of what was looked at last
     asked: tuple[Any, ...]  # what `Context` is made of
 
     @property
@@ -122,45 +118,28 @@ def advisor_panel(page: Page) -> None:
         with gr.Column(visible=False) as changed:
             done = markup()
             back = gr.Button("Undo", size="sm", scale=0, min_width=90, elem_id="advisor-undo")
-        question_box(page)
+        box = question_box(page)
         memory = gr.Button("What I remember", size="sm", elem_id="open-memory")
     asked = (page.tab, page.run, page.dataset, page.model, page.goal, put_off, page.ticket, *page.form.inputs)
-    panel = Panel(number, silent, story, slots, gr.State([]), put_off, changed, done, gr.State({}), gr.State(""), asked)
+    panel = Panel(number, silent, story, slots, gr.State([]), put_off, changed, done, gr.State({}), asked)
     number.change(None, number, None, js=OPEN_JS)
-    memory.click(lambda: go_to("memory"), None, page.tabs, show_progress="hidden")
-    page.tab.change(None, None, None, js=FOLD_JS)
-    _wire(page, panel)
+    memory.click(None, None, None, js=go_to_js("memory"))
+    _wire(page, panel, box)
     _wire_cards(page, panel, back)
 
 
-def _wire(page: Page, panel: Panel) -> None:
-    """What is looked at again when something changed, and what the app does for runs by itself."""
-    ticks, heard, auto_retry = gr.State(0), gr.State(""), AutoRetry(page.advisor)
+def _wire(page: Page, panel: Panel, box: Box) -> None:
+    """What is looked at again when something changed."""
 
     @show_errors
     def recheck(*values: Any) -> Updates:
         here = Context.of(values)
         left = shown(_notes(page, here), here.put_off)
-        return {**_draw(page, panel, here, left), panel.known: _stamp(page, here.tab, here.run)}
+        return _draw(page, panel, here, left) | box.about(page.lab, here.tab, here.run, here.choice[0])
 
-    @show_errors
-    def tick(count: int, before: str, tab: str, run: str) -> Updates:
-        updates: Updates = {ticks: count + 1}
-        if news := auto_retry.start_due() if count % TEND_EVERY == 0 else "":
-            updates[heard] = f"{count}\n{news}"
-        next_ = auto_retry.successor(run)
-        if next_:
-            remember(page.lab.home, {"run": next_})
-        now = _stamp(page, tab, run)
-        if tab not in PLANNING:
-            updates |= {panel.known: now} if now != before else {}
-            updates |= {page.run: next_} if next_ else {}
-        return updates
-
-    moved = [page.ticket.change, page.tab.change, page.run.change, panel.known.change]
-    gr.on(moved, recheck, list(panel.asked), [*panel.drawn, panel.known], show_progress="hidden", trigger_mode="always_last")
-    page.timer.tick(tick, [ticks, panel.known, page.tab, page.run], [ticks, panel.known, page.run, heard], show_progress="hidden")
-    heard.change(lambda text: gr.Info(text.partition("\n")[2], title="The advisor"), heard, None)  # the next tick would clear its own
+    moved = [page.ticket.change, page.topic.change, page.run.change, page.known.change]
+    gr.on(moved, recheck, list(panel.asked), [*panel.drawn, *box.drawn], show_progress="hidden", trigger_mode="always_last")
+    page.news.change(lambda text: gr.Info(text.partition("\n")[2], title="The advisor"), page.news, None)
 
 
 def _slot(at: int) -> Slot:
@@ -184,12 +163,27 @@ def _notes(page: Page, here: Context) -> list[Note]:
         return []
     try:
         choice = dataset, model, goal
+        if stops(page.desk.profile(*choice)):
+            return []  # the page says what is needed first, and no advice leads around it
         on_form = here.tab == "plan"
         proposal = page.desk.weighed(*choice, read(page.form, here.raw)) if on_form else page.desk.propose(*choice)
-        return before(page.advisor.preflight(proposal.plan, page.desk.profile(dataset, model, goal)), dataset, model)
+        if any(problem.severity == "error" and problem.code not in HELPED for problem in proposal.problems):
+            return []  # it cannot start, and the page says why
+        notes = before(page.advisor.preflight(proposal.plan, page.desk.profile(dataset, model, goal)), dataset, model)
+        return [_foreseen(page, note, proposal.plan) for note in notes]
     except LabError as error:
         LOG.info("advisor: %s", error)
         return []
+
+
+def _foreseen(page: Page, note: Note, plan: dict[str, Any]) -> Note:
+    """With what its button would leave of the examples; without a button where that is nothing, or too few to train."""
+    if not note.data or note.settings:
+        return note
+    found = page.advisor.would_leave(note.data, plan)
+    if found is None:
+        return note.model_copy(update={"data": ""})
+    return note.model_copy(update={"leaves": f"{found.after:,} of {found.before:,}"})
 
 
 def _draw(page: Page, panel: Panel, here: Context, left: list[Note]) -> Updates:
@@ -211,17 +205,20 @@ def _draw(page: Page, panel: Panel, here: Context, left: list[Note]) -> Updates:
 def _card(page: Page, slot: Slot, note: Note | None) -> Updates:
     if note is None:
         return {slot.whole: gr.Column(visible=False), slot.words: "", slot.use: gr.Button(visible=False)}
-    label = "Try again with this" if note.again else "Apply" if note.settings else "Do it, in a new file"
+    in_file = f"Do it in a new file (leaves {note.leaves})" if note.leaves else "Do it in a new file"
+    label = "Try again with this" if note.again else "Apply" if note.settings else in_file
+    if note.settings or note.data:
+        _noted(page.advisor, note)
     use = gr.Button(label, visible=bool(note.settings or note.data))
     return {slot.whole: gr.Column(visible=True), slot.words: note_html(note.spoken(page.lab)), slot.use: use}
 
 
-def _stamp(page: Page, tab: str, run: str) -> str:
-    """Changes when there may be something new to say about a run."""
-    if not run or tab in PLANNING:
-        return f"{tab}/{run}"
-    view = page.lab.view(run)
-    return f"{tab}/{run}/{view.state}/{len(view.incidents)}/{len(view.evaluations)}"
+def _cleared(panel: Panel) -> Updates:
+    """Nothing of the file before stays while the next one is read."""
+    cards: Updates = {}
+    for slot in panel.slots:
+        cards |= {slot.whole: gr.Column(visible=False), slot.words: "", slot.use: gr.Button(visible=False)}
+    return {panel.number: "", panel.silent: "", panel.story: "", panel.keys: [], **cards}
 
 
 # ---- what is done ------------------------------------------------------------------------------------------------------------
@@ -239,10 +236,12 @@ def _wire_cards(page: Page, panel: Panel, back: gr.Button) -> None:
     def go_back(kept: dict[str, Any]) -> Updates:
         _taken_back(page.advisor, kept.get(ADVICE, ""))
         dataset = {page.dataset: kept["dataset"]} if "dataset" in kept else {}
-        return {**dataset, page.nudge: _new(), **panel.forget_change(), **form.updates(kept)}
+        model = {page.model: kept["base_model"]} if "base_model" in kept else {}
+        return {**dataset, **model, page.nudge: _new(), **panel.forget_change(), **form.updates(kept)}
 
+    page.dataset.change(lambda: _cleared(panel), None, panel.drawn, show_progress="hidden", queue=False)  # the new file's notes come later
     page.run.change(panel.forget_change, None, undone, show_progress="hidden")  # what was changed is running by now
-    back.click(go_back, panel.undo, [page.dataset, page.nudge, *undone, *form.inputs], show_progress="hidden")
+    back.click(go_back, panel.undo, [page.dataset, page.model, page.nudge, *undone, *form.inputs], show_progress="hidden")
 
 
 def _use(page: Page, panel: Panel, at: int) -> Callable[..., Updates]:
@@ -271,9 +270,17 @@ def _apply(page: Page, panel: Panel, here: Context, note: Note) -> Updates:
     change = {name: value for name, value in note.settings.items() if name in form.names}
     plan = page.lab.job(note.run).plan if note.run else {}
     dataset = str(plan.get("dataset", ""))
+    if model := note.settings.get("base_model"):  # all else follows from it: the plan is made anew
+        before = {"base_model": here.choice[1]}
+        return {
+            page.model: model,
+            page.tabs: go_to("plan"),
+            **panel.note_change(applied_html(before, {"base_model": model}), before | advice),
+        }
     elsewhere = bool(note.run) and dataset != here.choice[0] and Path(dataset).exists()
     now = plan if elsewhere else read(form, here.raw)
     kept = {name: now.get(name) for name in change}
+    page.desk.note_reasons(change, ADVISED)
     said = {page.tabs: go_to("plan"), **panel.note_change(applied_html(kept, change), kept | advice)}
     if elsewhere:
         model = {page.model: plan["base_model"]} if "base_model" in plan else {}
@@ -315,12 +322,13 @@ def _new() -> str:
     return str(time.monotonic_ns())
 
 
-def _noted(advisor: Advisor, note: Note, *, taken: bool) -> str:
+def _noted(advisor: Advisor, note: Note, *, taken: bool | None = None) -> str:
     """Tell the memory what was advised and whether it was taken; its id. A memory that cannot be written is no reason not to act."""
     memories = advisor.lab.history.memories
     try:
         advice = memories.note_advice(note.run, note.fix or note.title, note.settings, rule=note.rule)
-        memories.note_taken(advice, taken=taken)
+        if taken is not None:
+            memories.note_taken(advice, taken=taken)
     except (LabError, OSError) as error:
         LOG.warning("advice was not remembered: %s", error)
         return ""

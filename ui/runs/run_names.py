@@ -9,6 +9,7 @@ import re
 import time
 from typing import Any
 
+from loralab.core.jobs import data_title
 from loralab.lab import Lab
 
 _RUN = re.compile(r"\b\d{4}-\d\d-\d\d-[a-z]+-[a-z]+(?:-\d+)?\b")
@@ -24,12 +25,12 @@ def spoken(lab: Lab, text: str) -> str:
 
 def name_of(row: dict[str, Any], run: str = "") -> str:
     """The title of a run of `Lab.runs` or of a plan, or the name of its file of examples."""
-    return str(row.get("title") or str(row.get("dataset") or "").rpartition("/")[2] or run or row.get("id", ""))
+    return str(row.get("title") or data_title(str(row.get("dataset") or "")) or run or row.get("id", ""))
 
 
 def run_title(lab: Lab, run: str) -> str:
     """What a person knows a run by."""
-    return name_of(lab.job(run).plan, run) if run else ""
+    return lab.job(run).title or run if run else ""
 
 
 def when(started: Any) -> str:

@@ -13,35 +13,31 @@ import gradio as gr
 from loralab.core.errors import UserError
 from loralab.lab import Gpu, Lab, QueueEntry
 from ui.errors import show_errors
-from ui.markup import draw, markup
+from ui.markup import PICK, draw
 from ui.page import Page
 from ui.runs.run_names import name_of, when
-from ui.tabs.train.live import STATES
-from ui.words import count, figure, size
+from ui.tabs.train.view import STATES
+from ui.wires import wire_js
+from ui.words import count, size
 
 TONES = {"fine": "good", "worth doing": "warn", "wrong": "bad"}
 BUSY = ("waiting", "running")
+DOTS = {"yes": "good", "partly": "warn", "you_decide": "warn", "no": "bad"}  # of a run that learned, by whether it can be used
 
 
 def run_list(page: Page) -> None:
-    """Draw the list; a click makes that run the current one in every tab, or moves a waiting one."""
-    seen = gr.State("")  # what is on the screen already, so that nothing is sent twice
-    listing = markup(show_errors(lambda: _listed(page, "")), elem_id="runs")
-
-    @show_errors
-    def refresh(run: str, shown: str) -> list[Any]:
-        now = _listed(page, run)
-        return [gr.skip(), gr.skip()] if now == shown else [now, now]
+    """Draw the list. A click on a run makes it the current one without an event (scripts/live.js); the other buttons move a waiting one."""
+    listing = gr.HTML(
+        show_errors(lambda: _listed(page, "")), apply_default_css=False, js_on_load=f"{PICK}\n{wire_js('runs')}", elem_id="runs"
+    )
 
     @show_errors
     def pick(run: str, event: gr.EventData) -> list[Any]:
         verb, _, name = str(event.pick).rpartition(":")
         chosen = act(page.lab, verb, name) or run
-        now = _listed(page, chosen)
-        return [chosen, now, now]
+        return [chosen, _listed(page, chosen)]
 
-    gr.on([page.timer.tick, page.moment.change, page.run.change], refresh, [page.run, seen], [listing, seen], show_progress="hidden")
-    listing.click(pick, page.run, [page.run, listing, seen], show_progress="hidden")
+    listing.click(pick, page.run, [page.run, listing], show_progress="hidden")
 
 
 def act(lab: Lab, verb: str, run: str) -> str:
@@ -78,9 +74,9 @@ def runs_html(rows: Sequence[dict[str, Any]], current: str, turns: Sequence[Queu
 
 def _row(row: dict[str, Any], current: str) -> str:
     words, tone = STATES.get(str(row.get("state")), ("", "quiet"))
-    losses = f" · {figure(row['base_loss'], 2)} → {figure(row['adapter_loss'], 2)}" if row.get("adapter_loss") and tone != "busy" else ""
-    lines = (words + losses, when(row.get("started")))
-    return draw("runs", "button", row["id"], name_of(row), lines, tone, row["id"] == current)
+    if row.get("told") and row["state"] in ("finished", "stopped"):
+        words, tone = str(row["told"]), DOTS.get(str(row.get("usable")), "quiet") if row.get("learned") == "yes" else "warn"
+    return draw("runs", "button", row["id"], name_of(row), (words, when(row.get("started"))), tone, row["id"] == current)
 
 
 def _waiting(turn: QueueEntry, known: dict[str, dict[str, Any]], current: str, *, last: bool) -> str:
@@ -101,8 +97,8 @@ def _waiting(turn: QueueEntry, known: dict[str, dict[str, Any]], current: str, *
     return draw("runs", "turn", body, turn.run, name, moves)
 
 
-def machine_strip(page: Page) -> str:
-    """This computer on one line, and all there is to say about it behind a click."""
+def machine_strip(page: Page, *, shown: bool = False) -> str:
+    """This computer on one line, and all there is to say about it behind a click, or `shown`; then the cards of the optional parts."""
     machine = page.lab.machine()
     card = machine.gpus[0] if machine.gpus else None
     if card:
@@ -121,7 +117,8 @@ def machine_strip(page: Page) -> str:
     found = page.lab.checkup(machine)
     wrong, advice = (sum(finding.state == state for finding in found) for state in ("wrong", "worth doing"))
     words = count(wrong, "thing") + " to put right" if wrong else count(advice, "suggestion") if advice else "all is well"
-    return draw("runs", "machine", parts, words, wrong, [(finding, TONES[finding.state]) for finding in found])
+    told = [(finding, TONES[finding.state]) for finding in found if not finding.part]  # a part has a card
+    return draw("runs", "machine", parts, words, wrong or shown, told, page.extras.cards())
 
 
 def _holders(card: Gpu) -> str:

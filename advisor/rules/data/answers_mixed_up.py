@@ -1,18 +1,19 @@
 """The answers do not belong to the questions.
 
 What it looks like: the model takes on the tone of the examples and gives answers that have nothing to do with what was asked. The held-out
-loss falls a little at first and then no more.
+loss falls a little at first and then stops.
 
 Why: the column of answers was sorted or shuffled without the column of questions. Names, numbers and rare words of a question then hardly
-ever stand in its own answer, but in somebody else's; or like questions have no more like answers than unlike ones, and after the training
-an answer is no likelier after its own question than after another one. With sums and riddles that can be so in a file that is in order:
-there it means that the model did not learn to solve them.
+ever appear in its own answer, but in someone else's; or similar questions have no more similar answers than different ones do, and after
+training an answer is no more likely after its own question than after another. With sums and riddles this can happen in a perfectly good
+file: there it means that the model did not learn to solve them.
 
-What to do: look at some rows, then make the file again from where it comes from, and sort whole rows only.
+What to do: look at a few rows, then make the file again from its source, and only sort whole rows.
 """
 
 from advisor.rules import Case, Found, advice, fact, rule
 from loralab.core.facts import Facts
+from loralab.core.words import plural
 
 MIN_TIES = 25  # ties: fewer say nothing
 SURE_OWN_SHARE = 0.05  # in files that are in order 25 % to 97 % of the ties are with the own answer, in shuffled ones 0 to 1 %
@@ -36,11 +37,12 @@ def check(case: Case) -> Found | None:
     if facts.ties < MIN_TIES or facts.own_ties >= MAX_OWN_SHARE * facts.ties:
         return _unrelated(case, facts)
     evidence = (
-        fact("questions tied to an answer by a word that stands in no other", facts.ties),
-        fact("of these, tied to their own answer", facts.own_ties),
+        fact("questions that share a rare word with one answer only", facts.ties),
+        fact("of these, with their own answer", facts.own_ties),
     )
-    words = f"Of {facts.ties:,} questions that share a rare word with one answer, {facts.own_ties:,} share it with their own."
-    fix = advice("Make the file again, and sort whole rows only.", rows=facts.n_train)
+    own = f"{facts.own_ties:,} {plural(facts.own_ties, 'shares', 'share')} it with their own"
+    words = f"Of {facts.ties:,} questions that share a rare word with one answer, {own}."
+    fix = advice("Make the file again, and only ever sort whole rows.", rows=facts.n_train)
     sure = 0.9 if facts.own_ties < SURE_OWN_SHARE * facts.ties else 0.7
     return Found(sure, words, evidence, (fix,))
 
@@ -61,13 +63,13 @@ def _unrelated(case: Case, facts: Facts) -> Found | None:
     ):
         return None
     evidence = (
-        fact("deviations above chance by which like questions have like answers", facts.foretold),
-        fact("questions and answers that were compared", facts.foretold_pairs),
-        fact("likelier is an answer after its own question than after another, with the adapter", fit.after, "nats"),
+        fact("how far similar questions have similar answers, in deviations above chance", facts.foretold),
+        fact("questions and answers compared", facts.foretold_pairs),
+        fact("how much more likely an answer is after its own question than after another", fit.after, "nats"),
     )
     words = (
-        "Like questions have no more like answers than chance would have it, and after the training an answer is hardly likelier after its "
-        "own question than after another one."
+        "Similar questions do not have similar answers, and after training an answer is hardly more likely after its own question than "
+        "after any other."
     )
-    fix = advice("Look at some rows; where answers belong elsewhere, make the file again and sort whole rows only.", rows=facts.n_train)
+    fix = advice("Look at a few rows. If answers are in the wrong place, make the file again and only sort whole rows.", rows=facts.n_train)
     return Found(UNRELATED_CONFIDENCE, words, evidence, (fix,), severity="warning")

@@ -9,6 +9,7 @@ What to do: move the answers back by that many rows, which can be done for you, 
 """
 
 from advisor.rules import Case, Found, advice, fact, rule
+from loralab.core.words import count
 
 MIN_TIES, MIN_SHARE = 15, 0.2  # ties at one distance, and of all ties
 MIN_TIMES_OWN = 0.3  # a slip in the last part of a file leaves the first in order
@@ -26,12 +27,12 @@ def check(case: Case) -> Found | None:
     ):
         return None
     side = "below" if facts.slip > 0 else "above"
-    where = f"{abs(facts.slip)} {'row' if abs(facts.slip) == 1 else 'rows'} {side} it"
+    where = f"{count(abs(facts.slip), 'row')} {side} it"
     evidence = (
-        fact("questions tied to an answer by a word that stands in no other", facts.ties),
-        fact("of these, tied to their own answer", facts.own_ties),
-        fact(f"of these, tied to the answer {abs(facts.slip)} rows {side}", facts.slip_ties),
+        fact("questions that share a rare word with one answer only", facts.ties),
+        fact("of these, with their own answer", facts.own_ties),
+        fact(f"of these, with the answer {count(abs(facts.slip), 'row')} {side}", facts.slip_ties),
     )
     words = f"{facts.slip_ties:,} of {facts.ties:,} questions share a rare word with the answer {where}, {facts.own_ties:,} with their own."
-    fix = advice(f"Move the answers back by {abs(facts.slip)}.", "realign", facts.n_train)
+    fix = advice(f"Move the answers back by {count(abs(facts.slip), 'row')}.", "realign", facts.n_train)
     return Found(0.95, words, evidence, (fix,))

@@ -1,15 +1,15 @@
 """The same question is answered in different ways.
 
-What it looks like: the loss stops falling early and stays there; for these questions the model gives now one answer, now the other.
+What it looks like: the loss stops falling early and stays there; for these questions the model gives first one answer, then another.
 
 Why: nobody can learn two answers to one question. For sorting texts into classes that is a fault of the file; in talk, several good answers
 to one question are normal.
 
-What to do: decide for one answer where only one is right, and remove the others.
+What to do: where only one answer is right, keep that one and remove the others.
 """
 
 from advisor.rules import Case, Found, advice, fact, rule
-from advisor.rules._examples import SMALL_CONFIDENCE, examples, seen
+from advisor.rules._examples import SMALL_CONFIDENCE, seen, some
 
 MIN_SHARE, ALARM_SHARE = 0.02, 0.1  # of classified texts
 ALARM_SHARE_OF_TALK = 0.5  # of free answers: many are normal
@@ -26,8 +26,11 @@ def check(case: Case) -> Found | None:
     sorted_texts = facts.classes > 1
     if facts.questions_repeated < 2 or part < MIN_SHARE:
         return None
-    evidence = (seen(facts, "questions_repeated", "examples whose question had another answer before"), fact("classes", facts.classes))
-    words = f"{examples(facts.questions_repeated)} of {facts.n_train:,} answer a question that an earlier one answers otherwise."
+    evidence = (
+        seen(facts, "questions_repeated", "examples whose question was answered differently before"),
+        fact("classes", facts.classes),
+    )
+    words = f"{some(facts.questions_repeated, facts, 'gives', 'give')} a different answer to a question that was asked before."
     fix = advice("Keep one answer to each question.", "drop_contradicting", facts.questions_repeated)
     loud = part >= (ALARM_SHARE if sorted_texts else ALARM_SHARE_OF_TALK)
     return Found(

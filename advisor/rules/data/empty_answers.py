@@ -1,4 +1,4 @@
-"""Answers that say nothing are among the examples.
+"""Some answers say nothing.
 
 What it looks like: after training it answers some questions with nothing, with a dash or with “n/a”.
 
@@ -8,7 +8,8 @@ What to do: remove these rows or write real answers.
 """
 
 from advisor.rules import Case, Found, advice, fact, rule
-from advisor.rules._examples import examples, seen, share
+from advisor.rules._examples import seen, share, some
+from loralab.core.words import count, plural
 
 ALARM_SHARE = 0.05
 MIN_SHARE = 0.01
@@ -29,11 +30,11 @@ def check(case: Case) -> Found | None:
     worse = silent is not None and silent.verdict == "worse"
     part = share(facts, "empty") + share(facts, "hollow")
     evidence = (
-        seen(facts, "hollow", "answers of a placeholder only"),
-        seen(facts, "empty", "answers without a word"),
+        seen(facts, "hollow", "answers that are only a placeholder"),
+        seen(facts, "empty", "answers without any words"),
         *((fact("empty answers after training", silent.after),) if silent and worse else ()),
     )
-    words = f"{examples(number)} of {facts.n_train:,} have an answer that says nothing."
+    words = f"{some(number, facts, 'has', 'have')} an answer that says nothing."
     fix = advice("Remove the examples whose answer says nothing.", "drop_empty", number)
     loud = part >= ALARM_SHARE or worse
     return Found(min(0.95, 0.6 + part), words, evidence, (fix,), severity="warning" if loud else "info")
@@ -46,7 +47,7 @@ def _lost(case: Case, rows: list[int]) -> Found | None:
     if not rows or part < MIN_SHARE:
         return None
     evidence = (fact("examples left out because their answer is empty", len(rows), rows=tuple(rows[:20])),)
-    words = f"{len(rows):,} of {read:,} rows have no answer and are left out."
+    words = f"{len(rows):,} of {count(read, 'row')} {plural(len(rows), 'has no answer and is', 'have no answer and are')} left out."
     fix = advice("Fill in the missing answers, or choose another column for them.", rows=len(rows))
     loud = part >= ALARM_SHARE
     return Found(min(0.95, 0.6 + part), words, evidence, (fix,), severity="warning" if loud else "info")

@@ -1,6 +1,6 @@
-"""The file of examples changed since it was looked at.
+"""The file of examples has changed since you opened it.
 
-What it looks like: numbers and preview do not fit what the run learns from.
+What it looks like: the numbers and the preview do not match what the run learns from.
 
 Why: the file was saved again after it was opened here.
 
@@ -19,8 +19,8 @@ def check(case: Case) -> Found | None:
     if profile.path != case.plan.dataset or profile.roles != (case.text.roles or profile.roles):
         return None
     evidence = (
-        fact("examples when it was looked at", profile.n_kept),
+        fact("examples when it was opened", profile.n_kept),
         fact("examples now", facts.n_train + facts.n_heldout + facts.unlearned),
     )
-    words = "The file is not the one that was looked at: its content changed."
+    words = "The file has changed since you opened it."
     return Found(0.9, words, evidence, (advice("Open the file again."),))

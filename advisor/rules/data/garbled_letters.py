@@ -4,11 +4,11 @@ What it looks like: “cafÃ©” in place of “café”, or the sign “�”
 
 Why: the file was once opened or saved in the wrong encoding, mostly by a spreadsheet program.
 
-What to do: export the file again as UTF-8 from where it comes from, or leave these rows out.
+What to do: export the file again as UTF-8 from its source, or leave these rows out.
 """
 
 from advisor.rules import Case, Found, advice, rule
-from advisor.rules._examples import examples, seen, share
+from advisor.rules._examples import seen, share, some
 
 ALARM_SHARE = 0.05
 
@@ -20,9 +20,9 @@ def check(case: Case) -> Found | None:
     if facts is None or not facts.garbled:
         return None
     part = share(facts, "garbled")
-    words = f"{examples(facts.garbled)} of {facts.n_train:,} hold garbled letters."
+    words = f"{some(facts.garbled, facts, 'contains', 'contain')} garbled letters."
     fixes = (
-        advice("Save the file again as UTF-8 from where it comes from.", rows=facts.garbled),
+        advice("Export the file again as UTF-8 from its source.", rows=facts.garbled),
         advice("Leave these examples out.", "drop_garbled", facts.garbled),
     )
     return Found(

@@ -1,4 +1,4 @@
-"""A few very long examples count for more than all the others.
+"""A few very long examples outweigh all the others.
 
 What it looks like: after training, it writes like those few, long and about their subject; the many short ones seem to have had no effect.
 
@@ -8,6 +8,7 @@ What to do: split the long ones into passages, cut them shorter, or leave them o
 """
 
 from advisor.rules import Case, Found, advice, fact, rule
+from loralab.core.words import plural
 
 MIN_SHARE = 0.4  # of all learned tokens, in the longest hundredth of the examples
 
@@ -24,7 +25,8 @@ def check(case: Case) -> Found | None:
         fact("longest example", facts.tokens.get("max", 0), "tokens"),
         fact("an example in the middle", facts.tokens.get("p50", 0), "tokens"),
     )
-    words = f"The {few} longest of {facts.n_train:,} examples hold {facts.longest_share:.0%} of all words that are learned."
+    words = f"The {few:,} longest of" if few > 1 else "The longest of"
+    words += f" {facts.n_train:,} examples {plural(few, 'makes', 'make')} up {facts.longest_share:.0%} of everything that is learned."
     fixes = (
         advice("Split texts that are too long into passages.", "split_long", few),
         advice("Leave the longest examples out.", "drop_too_long", few),

@@ -1,4 +1,4 @@
-"""Some answers are written in other letters than the rest.
+"""Some answers are in a different script from the rest.
 
 What it looks like: after training, it now and then answers in another language than it was asked in.
 
@@ -24,10 +24,10 @@ def check(case: Case) -> Found | None:
     if part >= 0.4 and not worse:
         return None  # a file of two languages is one on purpose
     evidence = (
-        seen(facts, "odd_script", "answers in other letters than most"),
-        fact("kinds of letters", facts.scripts),
+        seen(facts, "odd_script", "answers in a different script"),
+        fact("scripts", facts.scripts),
         *((fact("answers in the wrong language after training", score.after),) if score and worse else ()),
     )
-    words = f"{examples(facts.odd_script)} of {facts.n_train + facts.n_heldout:,} are answered in other letters than the rest."
+    words = f"{examples(facts.odd_script)} of {facts.n_train + facts.n_heldout:,} are answered in a different script from the rest."
     fix = advice("Leave these examples out.", "drop_odd_script", facts.odd_script)
     return Found(0.75 if worse else 0.5, words, evidence, (fix,), severity="warning" if worse else "info")

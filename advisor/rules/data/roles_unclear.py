@@ -9,6 +9,7 @@ What to do: look at the preview and choose the columns. Speakers are understood 
 
 from advisor.rules import Case, Found, advice, fact, rule
 from advisor.rules._examples import code, last_words
+from loralab.core.words import count, plural
 
 CODES = frozenset(("no_such_column", "roles_incomplete"))
 ALARM_SHARE = 0.1  # of the rows; Soup blocks from here on
@@ -20,7 +21,7 @@ def check(case: Case) -> Found | None:
     if code(case) in CODES and not case.ran:
         said = tuple(fact(f"column for “{role}”", column) for role, column in case.text.roles.items())
         fix = advice("Look at the preview and choose the columns.", "fix_columns")
-        words = "The columns that the plan names are not those of the file."
+        words = "The plan names columns that this file does not have."
         return Found(0.95, words, (*said, last_words(case)), (fix,), severity="error")
     profile = case.profile
     if profile is None:
@@ -34,8 +35,9 @@ def check(case: Case) -> Found | None:
         fact("rows left out because of who speaks", len(strange), rows=tuple(lost.row for lost in strange[:20])),
     )
     if strange:
-        words = f"In {len(strange):,} of {profile.n_read:,} rows someone speaks who is neither user nor assistant; they are left out."
+        left = plural(len(strange), "it is", "they are")
+        words = f"In {len(strange):,} of {count(profile.n_read, 'row')} someone speaks who is neither user nor assistant; {left} left out."
     else:
-        words = f"The columns were guessed ({chosen})."
+        words = f"The columns are a guess ({chosen})."
     fix = advice("Look at the preview and choose the columns.", "fix_columns", len(strange) or profile.n_kept)
     return Found(0.5 if not strange else 0.8, words, evidence, (fix,))

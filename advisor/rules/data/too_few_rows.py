@@ -9,6 +9,7 @@ giving the model the text beside the question works better than training.
 """
 
 from advisor.rules import Case, Found, advice, fact, rule
+from loralab.core.words import count, plural
 
 MIN_ROWS = 50  # Soup: least rows for training
 
@@ -19,6 +20,6 @@ def check(case: Case) -> Found | None:
     if case.facts is None or not 0 < case.facts.n_train < MIN_ROWS:
         return None
     n = case.facts.n_train
-    words = f"There are {n} examples to learn from: enough for a tone, hardly for facts."
+    words = f"There {plural(n, 'is', 'are')} {count(n, 'example')} to learn from: enough for a tone, hardly for facts."
     fix = advice(f"Add examples until there are at least {MIN_ROWS}.", "add", n)
     return Found(0.6, words, (fact("examples to learn from", n),), (fix,))

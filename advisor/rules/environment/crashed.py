@@ -4,8 +4,8 @@ What it looks like: the run ends at once in the middle, with a name such as “s
 
 Why: a fault in native code: a driver that does not fit the installed torch, an overclocked or failing memory or card, seldom a bug.
 
-What to do: resume it: it goes on from its last safety copy. If it crashes again at the same place, update the graphics driver, start
-launch.py again so that it repairs the installation, and have the memory tested.
+What to do: resume it: it goes on from its last safety copy. If it crashes again at the same place, update the graphics driver, close
+LoRALab and start it again so that it repairs its installation, and have the memory tested.
 """
 
 from advisor.rules import Case, Found, advice, fact, rule
@@ -18,5 +18,5 @@ def check(case: Case) -> Found | None:
     if code(case) != "crashed" or case.view is None:
         return None
     evidence = (last_words(case), fact("updates made", case.view.step))
-    fixes = (advice("Resume it."), advice("Update the graphics driver, and start launch.py again."))
+    fixes = (advice("Resume it."), advice("Update the graphics driver, then close LoRALab and start it again."))
     return Found(0.7, "The training process crashed in native code.", evidence, fixes)

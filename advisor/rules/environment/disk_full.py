@@ -5,7 +5,7 @@ is lost.
 
 Why: models, safety copies and exports take room, and so does everything else on the computer.
 
-What to do: free some space, then resume. `python -m loralab models --clean-up` removes downloaded models that are not used any more.
+What to do: free some space, then resume. “Make room” on the Plan page removes downloaded models that are not used any more.
 """
 
 from advisor.rules import Case, Found, advice, fact, rule
@@ -22,7 +22,7 @@ def check(case: Case) -> Found | None:
     evidence = tuple(fact("what the run found", step=one.step, line=one.text) for one in told[:3])
     free = (fact("free on the disk now", case.machine.disk_free // 10**6, "MB"),) if case.machine else ()
     over = case.view is not None and not case.view.active
-    words = "There was no room left on the disk." + (" The run went on when there was some again." if over and not ended else "")
+    words = "The disk was full." + (" The run went on once there was room again." if over and not ended else "")
     fix = advice("Free some space, then resume the run.")
     return Found(
         0.97 if ended else 0.9,

@@ -1,12 +1,12 @@
-"""A package that this plan needs is not installed, or the installation is damaged.
+"""A part that this plan needs is not installed, or the installation is damaged.
 
-What it looks like: the run ends before its first update, with the name of a package, or the process ends before it can say anything.
+What it looks like: the run ends before its first update and names what is missing, or the process ends before it can say anything.
 
-Why: some settings need an optional package (4-bit weights and the 8-bit optimiser need bitsandbytes). An update that was broken off, or a
-virus scanner, may also have taken a part of the installation.
+Why: some settings need an optional part (weights in 4 or 8 bits, thrifty optimisers: “4-bit training”). An update that was broken off, or a
+virus scanner, may also have taken a piece of the installation.
 
-What to do: install the package or choose a setting that does without. For a damaged installation: `python -m loralab doctor` checks it, and
-starting launch.py again repairs it.
+What to do: add the part under “About this computer”, or choose a setting that does without. A damaged installation is repaired when LoRALab
+is closed and started again.
 """
 
 import re
@@ -27,13 +27,13 @@ def check(case: Case) -> Found | None:
         return None
     evidence = (last_words(case), *((fact("the end of its log", line=absent[-1]),) if absent else ()))
     if ended == "no_bitsandbytes":
-        without = {"precision": "bf16"} if case.plan.precision == "nf4" else {}
-        without |= {"optimizer": "adamw"} if case.text.optimizer == "adamw_8bit" else {}
+        without = {"precision": "bf16"} if case.plan.precision in ("nf4", "fp4", "int8") else {}
+        without |= {"optimizer": "adamw"} if case.text.optimizer.endswith("bit") else {}
         fixes = (
-            change("Do without it: " + " and ".join(f"{name} {value}" for name, value in without.items()) + ".", **without),
-            advice("Run: pip install bitsandbytes."),
+            change("Do without it: keep numbers in half precision, or use the usual optimiser.", **without),
+            advice("Add the part “4-bit training” under “About this computer”: one click."),
         )
-        return Found(0.97, "This plan needs the package bitsandbytes.", evidence, fixes)
-    fixes = (advice("Start launch.py again: it repairs the installation."), advice("Run: python -m loralab doctor."))
+        return Found(0.97, "This plan needs the part “4-bit training”, which is not installed here.", evidence, fixes)
+    fixes = (advice("Close LoRALab and start it again: it repairs its installation."),)
     words = "A part of the installation is missing." if absent else "The process ended before it could say anything."
     return Found(0.9 if absent else 0.7, words, evidence, fixes)

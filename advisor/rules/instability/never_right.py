@@ -3,13 +3,14 @@
 What it looks like: the run went back three times, with a learning rate five times smaller each time, and ran away again.
 
 Why: at some size every correct correction helps. Where none does, they point the wrong way: examples that contradict each other or are
-mixed up, or a base model whose file is finite and senseless.
+mixed up, or a base model whose file is damaged.
 
 What to do: look through the examples, then try another base model. A still smaller learning rate will not help.
 """
 
 from advisor.rules import Case, Found, advice, fact, rule
 from advisor.rules._reading import never_right
+from loralab.core.words import times
 
 
 @rule("R78", "instability", "error", "inform")
@@ -23,6 +24,6 @@ def check(case: Case) -> Found | None:
         fact("learning rate at first", case.asked.learning_rate),
         fact("learning rate at last", case.plan.learning_rate, step=away[-1].step),
     )
-    words = f"It ran away {len(away)} times, at last with a learning rate of {case.plan.learning_rate:g}."
-    fixes = (advice("Look through the examples for mixed-up answers.", "review"), advice("Try another base model."))
+    words = f"It ran away {times(len(away))}, the last time with a learning rate of {case.plan.learning_rate:g}."
+    fixes = (advice("Look through the examples for answers in the wrong place.", "review"), advice("Try another base model."))
     return Found(0.8, words, evidence, fixes)

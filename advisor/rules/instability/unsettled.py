@@ -5,7 +5,7 @@ is no better than before, or much worse than it was in between. It does not run 
 
 Why: near a good place the corrections overshoot to its other side. A smaller step would get in.
 
-What to do: a learning rate about three times smaller with a slow start; more examples behind an update steady it, too.
+What to do: a learning rate about three times smaller with a slow start; more examples per update steady it, too.
 """
 
 import math

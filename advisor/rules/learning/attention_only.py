@@ -12,6 +12,7 @@ What to do: let all linear parts learn; half the rank costs about the same.
 from advisor.diagnosis.usual import USUAL_RANK
 from advisor.rules import Case, Found, change, fact, rule
 from advisor.rules._reading import ended_well, learned_little, narrow, no_room, ran_away, timid, worse
+from loralab.core.words import count
 
 HIGH_LOSS = 0.5  # nats a token: below this the examples have been learned anyway
 MAX_GAP_SHARE = 0.1  # of the training loss: a held-out loss no further above it; what was learned by heart lies apart
@@ -37,9 +38,9 @@ def check(case: Case) -> Found | None:
         evidence.append(fact("tokens to be learned", case.facts.tokens["learned"]))
         evidence.append(fact("weights that learn", case.facts.trainable))
     evidence += [fact("held-out loss at best", case.signals.best, step=case.signals.best_step)] if case.ran else []
-    words = "The adapter sits on attention alone" + (", and it learned little." if little else "; on all linear parts it would learn more.")
+    words = "Only the attention parts learn" + (", and little was learned." if little else "; with all linear parts it would learn more.")
     if tight and case.facts:
-        words += f" Its {case.facts.trainable:,} weights cannot hold {case.facts.tokens['learned']:,} tokens."
+        words += f" Its {count(case.facts.trainable, 'weight')} cannot hold {count(case.facts.tokens['learned'], 'token')}."
     fix = change("Let all linear parts learn.", targets="all-linear")
     if tight and case.text.rank < USUAL_RANK:  # it had no room: as much as is usual, loud as before
         more = {"rank": USUAL_RANK, "alpha": case.text.alpha * USUAL_RANK / case.text.rank}

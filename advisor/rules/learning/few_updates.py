@@ -1,12 +1,12 @@
 """There are too few updates to change how a model writes.
 
 What it looks like: the run is over after a handful of corrections, or after some more that are far smaller than usual, and the loss has
-hardly moved or was still falling. Where it falls fast at first that means little: it is the manner that is learned first, and what the
+hardly moved or was still falling. Where it falls fast at first that means little: the manner is learned first, and what the
 answers say comes later.
 
 Why: every update moves a weight by about the learning rate and no further. A hundred updates are a sensible least; a thousand are better.
 
-What to do: more rounds over the examples, or fewer examples behind each update; and the usual learning rate, where it was far below.
+What to do: more rounds over the examples, or fewer examples per update; and the usual learning rate, where it was far below.
 """
 
 import math
@@ -14,8 +14,6 @@ import math
 from advisor.diagnosis.usual import rate_words, usual_rate
 from advisor.rules import Case, Evidence, Fix, Found, change, fact, rule
 from advisor.rules._reading import (
-    ENOUGH_UPDATES,
-    FEW_UPDATES,
     TIMID_RATIO,
     allow_updates,
     boldness,
@@ -30,8 +28,8 @@ from advisor.rules._reading import (
     too_large,
     worth,
 )
-
-MOST_ROUNDS = 10.0  # over the same examples: more only teaches them by heart
+from loralab.core.words import count, plural, times
+from loralab.lab import ENOUGH_UPDATES, FEW_UPDATES, MOST_ROUNDS
 
 
 def _in_vain(case: Case) -> bool:
@@ -44,7 +42,7 @@ def check(case: Case) -> Found | None:
     """Few updates are planned; after a run only where it learned little with a usual learning rate, or was over in a handful of them."""
     ended = short(case)
     updates = planned_updates(case, case.asked.effective_batch) if case.view is None else len(case.signals.steps)
-    if not 0 < updates < ENOUGH_UPDATES or too_large(case):
+    if not 0 < updates < ENOUGH_UPDATES or too_large(case) or (case.view is None and _all_there_are(case)):
         return None
     if case.view is not None and not ended and not _in_vain(case):
         return None
@@ -54,7 +52,9 @@ def check(case: Case) -> Found | None:
         evidence.append(fact("held-out loss before training", case.signals.base))
         evidence.append(fact("held-out loss at best", case.signals.best, step=case.signals.best_step))
     few = updates < FEW_UPDATES
-    words = f"{updates} update{'s are' if updates > 1 else ' is'} {'few' if few else 'not many'}: at least {ENOUGH_UPDATES} are usual."
+    words = (
+        f"{count(updates, 'update')} {plural(updates, 'is', 'are')} {'few' if few else 'not many'}: at least {ENOUGH_UPDATES} are usual."
+    )
     if ended:
         evidence.append(fact("of what was gained, in the second half of the run", round(100 * case.signals.late), "%"))
         words += _unfinished(case, evidence)
@@ -64,14 +64,19 @@ def check(case: Case) -> Found | None:
     return Found(sure, words, evidence, fixes, severity="info" if told else None, action=action)
 
 
+def _all_there_are(case: Case) -> bool:
+    """Whether a plan makes as many updates as so few examples can give: more rounds would teach them by heart."""
+    return case.asked.effective_batch == 1 and case.asked.epochs >= MOST_ROUNDS and not (case.asked.max_steps or case.asked.max_minutes)
+
+
 def _unfinished(case: Case, evidence: list[Evidence]) -> str:
     """That it was still getting better, and that its updates were small, where they were; with the evidence for that."""
-    times, words = boldness(case), " It was still getting better at its end."
-    if times > TIMID_RATIO or math.isnan(times):
+    bold, words = boldness(case), " It was still getting better at its end."
+    if bold > TIMID_RATIO or math.isnan(bold):
         return words
-    evidence.append(fact("times the usual size of corrections", float(f"{times:.2g}")))
+    evidence.append(fact("times the usual size of corrections", float(f"{bold:.2g}")))
     evidence.append(fact("updates of the usual size that move as far", math.ceil(worth(case))))
-    return f" With corrections {times:.2g} times the usual size they move a model as far as {math.ceil(worth(case))}.{words}"
+    return f" With corrections {bold:.2g} times the usual size they move the model only as far as {math.ceil(worth(case))} would.{words}"
 
 
 def _fixes(case: Case, updates: int) -> tuple[Fix, ...]:
@@ -86,14 +91,14 @@ def _more(case: Case, updates: int) -> tuple[Fix, ...]:
     """As many rounds as make enough updates, or fewer examples behind each where that would be too many rounds."""
     if case.asked.max_minutes and case.ran and updates < planned_updates(case, case.asked.effective_batch):
         minutes = math.ceil(case.asked.max_minutes * ENOUGH_UPDATES / updates)
-        return (change(f"Give it {minutes} minutes: the time limit ended it.", max_minutes=minutes),)
+        return (change(f"Give it {count(minutes, 'minute')}: the time limit ended it.", max_minutes=minutes),)
     if case.asked.max_steps:
         return (change(f"Make {ENOUGH_UPDATES} updates.", **allow_updates(case, ENOUGH_UPDATES)),)
     rounds = math.ceil(case.plan.epochs * ENOUGH_UPDATES / updates)
     if rounds <= MOST_ROUNDS or case.plan.effective_batch == 1:
-        return (change(f"Go over the examples {rounds} times.", epochs=float(min(rounds, 1000))),)
+        return (change(f"Go over the examples {times(rounds)}.", epochs=float(min(rounds, 1000))),)
     batch = max(
         1, min(case.plan.effective_batch, math.floor(case.plan.effective_batch * updates / ENOUGH_UPDATES * MOST_ROUNDS / case.plan.epochs))
     )
-    words = f"Go over the examples {MOST_ROUNDS:g} times, with {batch} behind each update."
+    words = f"Go over the examples {MOST_ROUNDS:g} times, with {count(batch, 'example')} per update."
     return (change(words, epochs=max(case.plan.epochs, MOST_ROUNDS), effective_batch=batch),)

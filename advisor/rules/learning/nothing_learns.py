@@ -10,6 +10,7 @@ What to do: let all linear parts learn and switch “Recompute” off.
 
 from advisor.rules import Case, Found, change, fact, rule
 from advisor.rules._reading import ended_well
+from loralab.core.words import count
 
 MIN_UPDATES = 3  # updates
 
@@ -27,5 +28,7 @@ def check(case: Case) -> Found | None:
     evidence.append(fact("parts that learn", case.text.targets))
     settings = {"targets": "all-linear", "recompute": "none", "offload": False}
     fix = change("Let all linear parts learn, without recomputing.", **settings)
-    words = f"In {len(norms)} updates nothing was corrected at all{': the adapter is what it was' if ended_well(case) else ''}."
+    words = (
+        f"In {count(len(norms), 'update')} nothing was corrected at all{', and the adapter is what it was' if ended_well(case) else ''}."
+    )
     return Found(0.97, words, evidence, (fix,))

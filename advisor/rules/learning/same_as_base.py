@@ -2,9 +2,9 @@
 
 What it looks like: the training ran and its loss moved, and in the verdict every measure is exactly the same with and without the adapter.
 
-Why: the adapter that was judged is not the one that learned: it was not switched on, or was loaded onto parts of other names.
+Why: the adapter that was tested is not the one that learned: it was not switched on, or was loaded onto parts of other names.
 
-What to do: judge the run again. If it stays the same, train again with all linear parts.
+What to do: test the run again. If it stays the same, train again with all linear parts.
 """
 
 from advisor.rules import Case, Found, advice, change, fact, rule
@@ -30,6 +30,6 @@ def check(case: Case) -> Found | None:
         evidence.append(fact("loss in the verdict without the adapter", score.before))
         evidence.append(fact("loss in the verdict with it", score.after))
     evidence += [fact("answers written without the adapter switched on", len(asleep))] if asleep else []
-    fixes = (advice("Judge it again."), change("Train with all linear parts.", targets="all-linear"))
-    words = "The training moved the loss, and in the verdict the adapter makes no difference at all."
+    fixes = (advice("Test it again."), change("Train with all linear parts.", targets="all-linear"))
+    words = "The training moved the loss, and in the test the adapter makes no difference at all."
     return Found(0.9, words, evidence, fixes)

@@ -13,6 +13,7 @@ all of them learn first.
 from advisor.diagnosis.usual import USUAL_RANK
 from advisor.rules import Case, Found, change, fact, rule
 from advisor.rules._reading import ended_well, learned_little, narrow, no_room
+from loralab.core.words import count
 
 TIMES_LARGER = 4
 FLAT_SLOPE = 0.02  # change over the last third: the training loss has settled
@@ -34,7 +35,7 @@ def check(case: Case) -> Found | None:
         fact("rank", case.text.rank),
         fact("training loss at the end", signals.last_loss),
     )
-    words = f"{facts.tokens['learned']:,} tokens are to be learned by {facts.trainable:,} weights: more than they can hold."
+    words = f"There is more to learn ({count(facts.tokens['learned'], 'token')}) than fits into {count(facts.trainable, 'weight')}."
     settings = {"rank": rank, "alpha": min(1024.0, case.text.alpha * rank / case.text.rank)}
     fix = change(f"Use a rank of {rank}, with alpha raised alike.", **settings)
     return Found(0.5 if settled else 0.4, words, evidence, (fix,), severity="warning" if settled else "info")

@@ -1,6 +1,6 @@
 """The training ended while it was still getting better.
 
-What it looks like: at the end the loss still falls, on the examples learned from and on those held out, and the last look was the best.
+What it looks like: at the end the loss still falls, on the examples learned from and on those held out, and the last test was the best.
 
 Why: there were fewer updates than this model needs for these examples. Where it had learned much already and was slowing down, this is told
 and is no reason for alarm.

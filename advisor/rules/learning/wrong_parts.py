@@ -1,4 +1,4 @@
-"""The parts that shall learn do not exist in this model.
+"""The parts that should learn do not exist in this model.
 
 What it looks like: the run ends before its first update and lists the names of the model's parts.
 
@@ -15,6 +15,6 @@ def check(case: Case) -> Found | None:
     """The adapter found none of the parts it was to sit on."""
     if case.signals.code != "bad_targets" or case.view is None or case.view.ending is None:
         return None
-    evidence = (fact("parts that shall learn", case.text.targets), fact("the model says", line=case.view.ending.todo[:200]))
+    evidence = (fact("parts that should learn", case.text.targets), fact("the model says", line=case.view.ending.todo[:200]))
     fix = change("Let all linear parts learn.", targets="all-linear")
     return Found(0.98, f"“{case.text.targets}” names no part of this model.", evidence, (fix,))

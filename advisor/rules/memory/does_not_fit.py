@@ -5,12 +5,13 @@ been seen to need.
 
 Why: tokens at once, length, rank and precision decide it together with the size of the model.
 
-What to do: fewer tokens at once, then compute more twice instead of keeping it, then half precision, then a smaller model. The planner
-offers the nearest plans that fit.
+What to do: fewer tokens at once, then computing results twice instead of keeping them, then half precision, then a smaller model. The
+planner offers the nearest plans that fit.
 """
 
 from advisor.rules import Case, Fix, Found, advice, change, fact, rule
 from loralab.core.records import Footprint
+from loralab.core.words import count
 from loralab.lab import rows_that_fit
 
 
@@ -29,7 +30,7 @@ def check(case: Case) -> Found | None:
         fact("memory that is free", needs.free_bytes / 1e9, "GB"),
     )
     sure = needs.memory_bytes > needs.free_bytes
-    words = f"It will need about {needs.memory_bytes / 1e9:.1f} GB and {needs.free_bytes / 1e9:.1f} GB are free."
+    words = f"It needs about {needs.memory_bytes / 1e9:.1f} GB, and only {needs.free_bytes / 1e9:.1f} GB is free."
     return Found(0.9 if sure else 0.6, words, evidence, fixes, action="block" if sure else "propose")
 
 
@@ -41,7 +42,7 @@ def _fixes(case: Case, needs: Footprint) -> tuple[Fix, ...]:
     found: list[Fix] = []
     if 0 < rows.fitting < rows.now:
         budget = rows.fitting * rows.tokens
-        found.append(change(f"Compute at most {budget:,} tokens at once.", token_budget=budget))
+        found.append(change(f"Compute at most {count(budget, 'token')} at once.", token_budget=budget))
     if case.text.recompute != "full":
         settings = {"token_budget": max(1, rows.fitting) * rows.tokens, "recompute": "full"}
         found.append(change("Compute results twice instead of keeping them.", **settings))

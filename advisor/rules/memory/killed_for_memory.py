@@ -4,38 +4,37 @@ What it looks like: the process is gone from one moment to the next, without a l
 
 Why: model, examples and the step under way, with all other programs that are open, were more than the computer has.
 
-What to do: the run goes on by itself with half as many tokens at once, twice at most. If that is not enough: close other programs, compute
-more twice instead of keeping it, shorten examples, or use a smaller model.
+What to do: the run goes on by itself with half as many tokens at once, at most twice. If that is not enough: close other programs, keep
+less in memory and compute it twice, shorten examples, or use a smaller model.
 """
 
 from advisor.rules import Case, Found, advice, change, fact, rule
 from advisor.rules._reading import repaired
+from loralab.core.words import times
 
 
 @rule("R18", "memory", "error", "retry")
 def check(case: Case) -> Found | None:
-    """The keeper saw the worker killed for want of memory."""
+    """The keeper saw the worker killed while memory was short."""
     found = case.signals.incidents("killed_for_memory")
     ended = case.view is not None and case.view.state == "killed" and case.signals.code == "out_of_memory"
     if not found and not ended:
         return None
-    counted = any(one.data.get("oom_kills", 0) for one in found)
-    evidence = [fact("times the system ended the process", len(found) + ended, step=found[0].step if found else None)]
-    if counted:
-        evidence.append(
-            fact("processes the system says it ended for want of memory", max(int(one.data.get("oom_kills", 0)) for one in found))
-        )
-    if case.facts and case.facts.room:
-        evidence.append(fact("memory that was free when it began", case.facts.room / 1e9, "GB"))
+    counted = any(one.data.get("oom_kills", 0) or one.data.get("named") for one in found)
+    many = len(found) + ended
+    evidence = [fact("times the system ended the training", many, step=found[0].step if found else None)]
+    evidence += [fact("the system says so itself")] if counted else []
+    free = min((int(one.data.get("free_bytes", 0)) for one in found), default=0)
+    evidence += [fact("memory that was free just before", free / 1e9, "GB")] if free else []
+    evidence += [fact("memory that was free when it began", case.facts.room / 1e9, "GB")] if case.facts and case.facts.room else []
     settings = {"token_budget": case.plan.token_budget} if case.plan.token_budget else {}
     settings |= {"recompute": "selective" if case.text.recompute == "none" else "full"}
-    fixes = [change("Compute more twice instead of keeping it.", **settings)]
+    fixes = [change("Keep less in memory and compute more of it twice.", **settings)]
     if case.plan.precision == "fp32":
         fixes.append(change("Keep the model in half precision (bf16).", **(settings | {"precision": "bf16"})))
-    fixes.append(advice("Close other programs and resume."))
+    fixes.append(advice("Close other programs, then resume."))
     sure = "" if counted else ", most likely"
-    many = len(found) + ended
-    words = f"The system ended the process {many} time{'s' if many > 1 else ''}{sure} for want of memory.{repaired(case)}"
+    words = f"The system ended the training {times(many)}{sure} because memory was full.{repaired(case)}"
     # without the system's own count somebody may have ended it by hand
     confidence = 0.95 if counted else 0.75
     severity = "error" if ended else "warning"

@@ -10,6 +10,7 @@ What to do: bound the tokens at once, so that long rows are computed alone; or c
 from advisor.rules import Case, Fix, Found, change, fact, rule
 from advisor.rules._memory import held_by_others, only_longest, plain_attention, ran_out, row_length, scattered, tokens, wide_vocabulary
 from advisor.rules._reading import repaired
+from loralab.core.words import count, times
 
 
 @rule("R12", "memory", "warning", "retry")
@@ -25,9 +26,11 @@ def check(case: Case) -> Found | None:
         fact("a usual example", known["p50"], "tokens"),
         fact("times memory ran out", len(found)),
     )
-    fixes = [change(f"Compute at most {budget:,} tokens at once.", token_budget=budget)]
+    fixes = [change(f"Compute at most {count(budget, 'token')} at once.", token_budget=budget)]
     if known.get("p95", longest) < longest:
-        fixes.append(Fix(words=f"Cut examples at {known['p95']:,} tokens.", settings={"max_length": max(16, known["p95"])}, data="shorten"))
-    words = f"Memory ran out {len(found)} times, always over examples of up to {longest:,} tokens; usual ones have {known['p50']:,}."
+        fixes.append(
+            Fix(words=f"Cut examples at {count(known['p95'], 'token')}.", settings={"max_length": max(16, known["p95"])}, data="shorten")
+        )
+    words = f"Memory ran out {times(len(found))}, always over examples of {count(longest, 'token')}; a usual one has {known['p50']:,}."
     other = held_by_others(case) or scattered(case) or plain_attention(case) or wide_vocabulary(case)  # what the allocator itself says
     return Found(0.5 if other else 0.75, words + repaired(case), evidence, fixes)

@@ -11,6 +11,7 @@ training smaller.
 from advisor.rules import Case, Fix, Found, fact, rule
 from advisor.rules._memory import ran_out, tokens
 from advisor.rules._reading import repaired
+from loralab.core.words import count
 
 
 @rule("R13", "memory", "info", "propose")
@@ -25,7 +26,7 @@ def check(case: Case) -> Found | None:
     evidence += [fact("held-out tokens at once from there on", changed[1], "tokens")] if changed else []
     stopped = case.signals.code == "does_not_fit"
     shorter = max(16, min(map(tokens, found)) // 2)
-    fix = Fix(words=f"Cut examples at {shorter:,} tokens.", settings={"max_length": shorter}, data="shorten")
-    words = f"{tokens(found[0]):,} held-out tokens at once did not fit into memory; learning does.{repaired(case)}"
+    fix = Fix(words=f"Cut examples at {count(shorter, 'token')}.", settings={"max_length": shorter}, data="shorten")
+    words = f"Testing on {count(tokens(found[0]), 'held-out token')} at once did not fit into memory; learning does.{repaired(case)}"
     severity = "error" if stopped else "info"
     return Found(0.9, words, evidence, (fix,) if stopped else (), severity=severity)

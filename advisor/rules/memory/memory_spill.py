@@ -11,6 +11,7 @@ set to “Prefer No Sysmem Fallback”, so that the run notices at once.
 from advisor.rules import Case, Found, change, fact, rule
 from advisor.rules._memory import tokens
 from advisor.rules._reading import repaired
+from loralab.core.words import count
 
 
 @rule("R77", "memory", "warning", "retry")
@@ -25,5 +26,5 @@ def check(case: Case) -> Found | None:
         fact("tokens at once", tokens(found[0]), "tokens"),
     )
     words = f"From update {found[0].step} on the card was full and Windows used main memory in its place.{repaired(case)}"
-    fix = change(f"Compute at most {budget:,} tokens at once.", token_budget=budget)
+    fix = change(f"Compute at most {count(budget, 'token')} at once.", token_budget=budget)
     return Found(0.95, words, evidence, (fix,))

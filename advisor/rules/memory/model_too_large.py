@@ -2,7 +2,7 @@
 
 What it looks like: memory runs out while the model is being loaded, or its weights are known to be more than what is free.
 
-Why: every weight takes four bytes in fp32, two in bf16 and half a byte in nf4. Nothing about batches or lengths changes that.
+Why: every weight takes four bytes in fp32, two in bf16, one in int8 and half a byte in nf4. Nothing about batches or lengths changes that.
 
 What to do: keep the weights in fewer bytes, or choose a smaller model; close other programs first.
 """
@@ -10,7 +10,7 @@ What to do: keep the weights in fewer bytes, or choose a smaller model; close ot
 from advisor.rules import Case, Fix, Found, advice, change, fact, rule
 
 PHASE = "loading the model"  # loralab/sessions/text.py
-BYTES_A_WEIGHT = {"fp32": 4.0, "bf16": 2.0, "fp16": 2.0, "nf4": 0.6}
+BYTES_A_WEIGHT = {"fp32": 4.0, "bf16": 2.0, "fp16": 2.0, "int8": 1.1, "nf4": 0.6, "fp4": 0.6}
 
 
 @rule("R21", "memory", "error", "block", before=True)
@@ -32,14 +32,14 @@ def _before(case: Case) -> Found | None:
         return None
     weights, free = needs.parts["weights"] / 1e9, needs.free_bytes / 1e9
     evidence = (fact("the model's weights", weights, "GB"), fact("memory that is free", free, "GB"))
-    words = f"The weights alone take {weights:.1f} GB and {free:.1f} GB are free."
+    words = f"The weights alone take {weights:.1f} GB, and only {free:.1f} GB is free."
     return Found(0.97, words, evidence, _fixes(case), action="block")
 
 
 def _fixes(case: Case) -> tuple[Fix, ...]:
     """Fewer bytes a weight, as far as the machine can; then a smaller model."""
-    card = case.machine is not None and case.machine.accelerator == "cuda" and case.machine.has("bitsandbytes")
-    thrifty = ("bf16", "nf4") if card else ("bf16",)
+    bits = case.machine is not None and case.machine.accelerator != "mps" and case.machine.has("bitsandbytes")
+    thrifty = ("bf16", "nf4") if bits else ("bf16",)
     now = BYTES_A_WEIGHT[case.plan.precision]
     ways = [change(f"Keep the weights in {name}.", precision=name) for name in thrifty if BYTES_A_WEIGHT[name] < now]
     return (*ways, advice("Choose a smaller base model."), advice("Close other programs."))

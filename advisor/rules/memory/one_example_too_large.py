@@ -10,6 +10,7 @@ so far is lost.
 
 from advisor.rules import Case, Fix, Found, advice, fact, rule
 from advisor.rules._memory import ran_out, row_length
+from loralab.core.words import count
 
 
 @rule("R76", "memory", "error", "propose")
@@ -29,9 +30,9 @@ def check(case: Case) -> Found | None:
         fact("example that does not fit alone", size, "tokens", step=last.step + 1, rows=rows),
         fact("recompute", case.text.recompute),
     )
-    words = f"An example of {size:,} tokens does not fit into memory, not even alone."
+    words = f"One example ({count(size, 'token')}) does not fit into memory, even on its own."
     fixes = (
-        Fix(words=f"Cut examples at {limit:,} tokens.", settings={"max_length": limit}, data="shorten"),
+        Fix(words=f"Cut examples at {count(limit, 'token')}.", settings={"max_length": limit}, data="shorten"),
         advice("Use a smaller base model."),
         advice("Close other programs and resume."),
     )

@@ -10,6 +10,7 @@ What to do: the fast way (“sdpa”), unless it was switched off because it fai
 from advisor.rules import Case, Found, change, fact, rule
 from advisor.rules._memory import plain_attention, row_length
 from advisor.rules._reading import repaired
+from loralab.core.words import count
 
 
 @rule("R20", "memory", "warning", "retry")
@@ -24,5 +25,5 @@ def check(case: Case) -> Found | None:
         fact("longest example of the update that did not fit", length, "tokens", step=incident.step + 1),
     )
     fix = change("Compute attention in the fast way.", attention="sdpa")
-    words = f"An example of {length:,} tokens did not fit into memory with plain attention.{repaired(case)}"
+    words = f"An example of {count(length, 'token')} did not fit into memory with plain attention.{repaired(case)}"
     return Found(0.8, words, evidence, (fix,))

@@ -4,13 +4,13 @@ What it looks like: memory runs out although a good part of it is reserved and n
 
 Why: rows of many different lengths leave gaps of many different sizes behind, and what is asked for next fits into none of them.
 
-What to do: start again: a new process begins with whole memory. Fewer tokens at once make the pieces smaller. Setting
-PYTORCH_CUDA_ALLOC_CONF to expandable_segments:True before starting LoRALab lets the pieces grow together (Linux).
+What to do: start again: a new run begins with all of the memory in one piece. Fewer tokens at once make the pieces smaller.
 """
 
 from advisor.rules import Case, Found, advice, change, fact, rule
 from advisor.rules._memory import said, scattered, tokens
 from advisor.rules._reading import repaired
+from loralab.core.words import count
 
 
 @rule("R14", "memory", "warning", "retry")
@@ -26,9 +26,9 @@ def check(case: Case) -> Found | None:
         fact("wanted", found["wanted"] / 1e9, "GB", line=str(incident.data.get("error", ""))[:200]),
     )
     gap, wanted = evidence[0].value, evidence[1].value
-    words = f"{gap:.2g} GB lay in gaps while {wanted:.2g} GB were wanted.{repaired(case)}"
+    words = f"{gap:.2g} GB was free but in pieces, and {wanted:.2g} GB was wanted at once.{repaired(case)}"
     fixes = (
-        change(f"Compute at most {budget:,} tokens at once.", token_budget=budget),
-        advice("Set PYTORCH_CUDA_ALLOC_CONF=expandable_segments:True and start LoRALab again."),
+        change(f"Compute at most {count(budget, 'token')} at once.", token_budget=budget),
+        advice("Close other programs that use the graphics card, then start it again."),
     )
     return Found(0.75, words, evidence, fixes)

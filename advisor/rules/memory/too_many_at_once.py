@@ -4,13 +4,14 @@ What it looks like: memory runs out in one of the first updates. The run compute
 
 Why: memory grows with the tokens that go through the model together, padding counted.
 
-What to do: fewer tokens at once. The result is the same, only the speed may suffer. If that is not enough: compute more twice instead of
-keeping it (“Recompute”), then keep numbers in half precision.
+What to do: fewer tokens at once. The result is the same, only the speed may suffer. If that is not enough: keep less and compute
+more of it twice (“Recompute”), then keep numbers in half precision.
 """
 
 from advisor.rules import Case, Found, change, fact, rule
 from advisor.rules._memory import held_by_others, only_longest, plain_attention, ran_out, scattered, tokens, wide_vocabulary
 from advisor.rules._reading import repaired
+from loralab.core.words import count
 
 NEXT_SHARE = 0.8  # of what did not fit: as the run does it (loralab/train/oom.py)
 
@@ -27,11 +28,11 @@ def check(case: Case) -> Found | None:
         fact("times memory ran out while learning", len(found), step=found[0].step + 1),
         fact("tokens at once that did not fit", least, "tokens", rows=tuple(found[0].data.get("rows", ()))[:5]),
     )
-    words = f"{least:,} tokens at once did not fit into memory in update {found[0].step + 1}.{repaired(case)}"
-    fixes = [change(f"Compute at most {budget:,} tokens at once.", token_budget=budget)]
+    words = f"{count(least, 'token')} at once did not fit into memory in update {found[0].step + 1}.{repaired(case)}"
+    fixes = [change(f"Compute at most {count(budget, 'token')} at once.", token_budget=budget)]
     if case.text.recompute != "full":
         more = "selective" if case.text.recompute == "none" else "full"
-        fixes.append(change("Compute more twice instead of keeping it.", token_budget=budget, recompute=more))
+        fixes.append(change("Keep less in memory and compute more of it twice.", token_budget=budget, recompute=more))
     other = held_by_others(case) or scattered(case) or plain_attention(case) or wide_vocabulary(case) or only_longest(case)
     severity = "warning" if repaired(case) else "error"
     return Found(0.5 if other else 0.85, words, evidence, fixes, severity=severity)

@@ -11,6 +11,7 @@ What to do: fewer tokens at once; below 1,024 positions it shrinks with them. A 
 from advisor.rules import Case, Found, change, fact, rule
 from advisor.rules._memory import TILE_POSITIONS, said, tokens, wide_vocabulary
 from advisor.rules._reading import repaired
+from loralab.core.words import count
 
 
 @rule("R15", "memory", "warning", "retry")
@@ -25,5 +26,5 @@ def check(case: Case) -> Found | None:
         fact("wanted at once", said(incident)["wanted"] / 1e9, "GB", step=incident.step + 1),
     )
     words = f"Numbers for all {case.facts.vocabulary:,} words at every position did not fit into memory.{repaired(case)}"
-    fix = change(f"Compute at most {budget:,} tokens at once.", token_budget=budget)
+    fix = change(f"Compute at most {count(budget, 'token')} at once.", token_budget=budget)
     return Found(0.75, words, evidence, (fix,))

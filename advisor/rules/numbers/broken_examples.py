@@ -3,7 +3,7 @@
 What it looks like: the loss of a few examples is not a number, or nothing in them can be learned from, whenever their turn comes; all
 other examples are fine.
 
-Why: such a row mostly has an empty answer, one of strange characters, or nothing but what the model only reads. Dividing by nothing, or
+Why: such a row usually has an empty answer, strange characters, or nothing but what the model only reads. Dividing by nothing, or
 reading what no text is, gives “not a number”, and one such row would spoil the whole update it is part of.
 
 What to do: look at the rows named and repair or delete them. A run leaves them out by itself and goes on with the others.
@@ -11,6 +11,7 @@ What to do: look at the rows named and repair or delete them. A run leaves them 
 
 from advisor.rules import Case, Found, advice, fact, rule
 from advisor.rules._reading import repaired
+from loralab.core.words import count, plural
 
 
 @rule("R01", "non-finite", "warning", "propose")
@@ -23,8 +24,11 @@ def check(case: Case) -> Found | None:
     bad = any(incident.code == "bad_row" for incident in found)
     what = "examples that give no number" if bad else "examples with nothing to learn from"
     evidence = (fact(what, len(rows), step=found[0].step, rows=rows),)
-    one = len(rows) == 1
-    does = ("gives" if one else "give") + " a loss that is not a number" if bad else ("has" if one else "have") + " nothing to learn from"
-    words = f"{len(rows)} example{'' if one else 's'} {does}, and the others are fine.{repaired(case)}"
+    does = (
+        plural(len(rows), "gives", "give") + " a loss that is not a number"
+        if bad
+        else plural(len(rows), "has", "have") + " nothing to learn from"
+    )
+    words = f"{count(len(rows), 'example')} {does}, and the others are fine.{repaired(case)}"
     fix = advice("Look at these rows, and repair or delete them.", "drop", len(rows))
     return Found(0.95, words, evidence, (fix,))

@@ -20,7 +20,7 @@ def check(case: Case) -> Found | None:
     midway = bool(case.view.steps)
     evidence = (fact("what the run found", line=case.view.ending.what, step=case.view.step if midway else None),)
     words = "A weight of the base model holds no number" + (
-        f", and that since update {case.view.step}: before, it was in order." if midway else ", from the start."
+        f", since update {case.view.step}: before that, it was fine." if midway else ", from the start."
     )
     words += " Memory that lost a number is likelier than a bad file." if midway else " Its file is damaged."
     first = "Resume: the model is read from its file again." if midway else "Delete this model and download it again."

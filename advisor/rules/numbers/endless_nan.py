@@ -2,7 +2,7 @@
 
 What it looks like: every weight is in order and still no example gives a number, in exact arithmetic and with plain attention, too.
 
-Why: a file can be damaged so that its numbers are finite and senseless, or the model's type is not the one its papers name. Both make
+Why: a file can be damaged so that its numbers are finite but wrong, or the model's type is not the one its papers name. Both make
 numbers that grow without end inside.
 
 What to do: download the model again and compare its size with the page it is from; then choose another base model.

@@ -12,6 +12,7 @@ temperature; “Pause above” makes a run wait while it is hot.
 from advisor.diagnosis.usual import rate_words
 from advisor.rules import Case, Found, change, fact, rule
 from advisor.rules._reading import repaired
+from loralab.core.words import count, plural
 
 SIGN = "each of its examples alone is fine"  # loralab/train/guard.py
 OFTEN_TIMES = 3
@@ -26,7 +27,7 @@ def check(case: Case) -> Found | None:
         return None
     often = len(found) >= OFTEN_TIMES
     evidence = tuple(fact("update that was not finite, and was when tried again", step=one.step) for one in found[:8])
-    words = f"{len(found)} update{'s were' if len(found) > 1 else ' was'} not finite, and fine when tried again.{repaired(case)}"
+    words = f"{count(len(found), 'update')} {plural(len(found), 'was', 'were')} not finite, and fine when tried again.{repaired(case)}"
     if case.asked.precision in ("bf16", "fp16"):
         fix = change("Keep numbers exactly (fp32).", precision="fp32")
     else:

@@ -9,6 +9,7 @@ What to do: train the same plan with the engine loralab: it finds the cause and 
 """
 
 from advisor.rules import Case, Found, change, fact, rule
+from loralab.core.words import count, listed, plural
 
 
 @rule("R74", "non-finite", "error", "retry")
@@ -21,10 +22,12 @@ def check(case: Case) -> Found | None:
     named: list[set[int]] = [set(one.data.get("rows", ())) for one in broken]
     shared: set[int] = set.intersection(*named) if len(named) > 1 else set()
     evidence = [fact("updates that were not finite", len(broken), step=broken[0].step)]
-    words = f"{len(broken)} updates of {len(case.signals.steps)} were not finite, and TRL cannot say why."
+    were = f"{count(len(case.signals.steps), 'update')} {plural(len(broken), 'was', 'were')}"
+    words = f"{len(broken):,} of {were} not finite, and TRL cannot say why."
     if 0 < len(shared) <= 2:
         evidence.append(fact("in each of them", rows=tuple(sorted(shared))))
-        words += f" Row {', '.join(map(str, sorted(shared)))} was in each of them."
+        rows = listed([str(row) for row in sorted(shared)])
+        words += f" {plural(len(shared), f'Row {rows} was', f'Rows {rows} were')} in each of them."
     fix = change("Train with the engine loralab, which looks for the cause.", engine="loralab")
     # an fp16 run names its cause itself
     confidence = 0.6 if case.asked.precision == "fp16" else 0.85

@@ -10,6 +10,7 @@ What to do: one to five rounds are usual, ten with a few hundred examples. Add d
 """
 
 from advisor.rules import Case, Found, advice, change, fact, rule
+from loralab.core.words import times
 
 MIN_TIMES_SEEN = 30.0  # times each different example is seen
 SAFE_EXAMPLES = 1000  # different examples from which on nobody learns them by heart in that many rounds
@@ -27,22 +28,21 @@ def check(case: Case) -> Found | None:
     if case.plan.max_steps:
         limit = case.plan.max_steps * case.plan.effective_batch / facts.n_train
         rounds = limit if case.ran else min(rounds, limit)
-    times = rounds * facts.n_train / different
-    if different >= SAFE_EXAMPLES or times < MIN_TIMES_SEEN:
+    seen = rounds * facts.n_train / different
+    if different >= SAFE_EXAMPLES or seen < MIN_TIMES_SEEN:
         return None
     better = max(1.0, float(round(USUAL_ROUNDS * different / facts.n_train)))
     evidence = (
         fact("different examples", different),
         fact("rounds over the examples", float(round(rounds, 1))),
-        fact("times each example is seen", round(times)),
+        fact("times each example is seen", round(seen)),
     )
-    words = f"Each of {different:,} different examples is seen about {times:,.0f} times."
+    words = f"Each of {different:,} different examples is seen about {seen:,.0f} times."
     if different == 1:
-        words = f"There is one example, and it is seen about {times:,.0f} times."
-    fixes = [advice("Add examples that differ from those there are.", "add")]
+        words = f"There is only one example, and it is seen about {seen:,.0f} times."
+    fixes = [advice("Add examples that are different from these.", "add")]
     if better < rounds:  # one round is the least: then it is the copies that must go
-        many = "1 round" if better == 1 else f"{better:g} rounds"
-        fixes.insert(0, change(f"Use {many} over the examples.", epochs=better, max_steps=0))
+        fixes.insert(0, change(f"Go over the examples {times(better)}.", epochs=better, max_steps=0))
     elif facts.repeated:
         fixes.insert(0, advice("Remove the copies.", "deduplicate", facts.repeated))
     return Found(0.6, words, evidence, fixes)

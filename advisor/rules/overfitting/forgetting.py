@@ -10,6 +10,7 @@ small model knew little of such things to begin with; then this is told and is n
 """
 
 from advisor.rules import Case, Found, change, fact, rule
+from loralab.core.words import count, times
 
 MAX_KNOWN_LOSS = 3.5  # nats a token on everyday tasks: a base model above knew little that it could forget
 UNSURE_CONFIDENCE = 0.4  # of such a model: what it lost may be no knowledge at all, and it is no reason for anything else
@@ -27,12 +28,12 @@ def check(case: Case) -> Found | None:
         fact("learning rate", case.plan.learning_rate),
         fact("rounds over the examples", float(case.plan.epochs)),
     )
-    words = f"On {score.n} everyday tasks its loss went from {score.before:.2f} to {score.after:.2f}."
+    words = f"On {count(score.n, 'everyday task')} its loss went from {score.before:.2f} to {score.after:.2f}."
     rate = float(f"{case.plan.learning_rate / 3:.2g}")
     rounds = max(1.0, round(case.plan.epochs / 2, 1))
     fixes = (
         change(f"Use a learning rate of {rate:g}.", learning_rate=rate),
-        change(f"Use {rounds:g} rounds over the examples.", epochs=rounds),
+        change(f"Go over the examples {times(rounds)}.", epochs=rounds),
     )
     knew = score.before <= MAX_KNOWN_LOSS
     return Found(0.7 if knew else UNSURE_CONFIDENCE, words, evidence, fixes, severity="warning" if knew else "info")

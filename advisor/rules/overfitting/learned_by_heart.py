@@ -1,4 +1,4 @@
-"""It knows the examples by heart and answers others no better.
+"""It knows the examples by heart and answers others no better than before.
 
 What it looks like: the loss on the examples it learns from is nearly nothing, and the loss on those held out is many times that, though it
 does not rise.
@@ -12,6 +12,7 @@ What to do: fewer rounds, and more examples that differ. Where the same examples
 import math
 
 from advisor.rules import Case, Found, advice, change, fact, rule
+from loralab.core.words import times
 
 MAX_TRAIN_LOSS = 0.2  # nats a token: Unsloth's bound, which says nothing without the held-out loss beside it
 MIN_LOSS_RATIO = 5.0  # the held-out loss, of the training loss
@@ -36,8 +37,8 @@ def check(case: Case) -> Found | None:
     words = f"On the examples it learned from, hardly any loss is left ({learned:.2f}); on others it is {other:.2f}."
     rounds = max(1.0, round(case.plan.epochs / 2, 1))
     fixes = (
-        change(f"Use {rounds:g} rounds over the examples.", epochs=rounds, max_steps=0),
+        change(f"Go over the examples {times(rounds)}.", epochs=rounds, max_steps=0),
         advice("Remove examples that are nearly the same.", "drop_near_copies"),
-        advice("Add examples that differ from those there are.", "add"),
+        advice("Add examples that are different from these.", "add"),
     )
     return Found(0.55 if gained > 0.3 else 0.75, words, evidence, fixes)

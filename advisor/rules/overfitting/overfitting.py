@@ -13,6 +13,7 @@ different examples help most. A smaller rank or some dropout puts it off a littl
 import math
 
 from advisor.rules import Case, Found, advice, change, fact, rule
+from loralab.core.words import times
 
 MIN_LOOKS = 2  # after the best one: one look alone may be chance
 MIN_RISE, ALARM_RISE = 0.05, 0.2  # of the best held-out loss: worth knowing, and worth an alarm
@@ -41,8 +42,8 @@ def check(case: Case) -> Found | None:
         f"{signals.last:.2f}. The version from update {signals.best_step} is the one that is kept."
     )
     fixes = (
-        change(f"Use about {rounds:g} rounds over the examples.", epochs=rounds, max_steps=0),
-        advice("Add examples that differ from those there are.", "add"),
+        change(f"Go over the examples about {times(rounds)}.", epochs=rounds, max_steps=0),
+        advice("Add examples that are different from these.", "add"),
         change("Use a smaller rank and some dropout.", rank=max(4, case.text.rank // 2), dropout=0.1),
     )
     loud = rise >= ALARM_RISE

@@ -1,14 +1,15 @@
-"""Its answers say the same again and again.
+"""Its answers repeat themselves.
 
 What it looks like: after training, a good part of each answer repeats words it has just said; before, it did so less.
 
 Why: it was trained far too long or with corrections that are too big, or it never learned to end an answer and fills the rest with what it
 said before.
 
-What to do: if it does not end its answers, cure that first. Otherwise fewer rounds or a smaller learning rate, or an earlier version.
+What to do: if it does not end its answers, fix that first. Otherwise fewer rounds or a smaller learning rate, or an earlier version.
 """
 
 from advisor.rules import Case, Found, change, fact, rule
+from loralab.core.words import times
 
 MIN_REPEATED_SHARE = 0.15  # of the runs of four words; people's answers lie below a hundredth
 
@@ -21,15 +22,15 @@ def check(case: Case) -> Found | None:
         return None
     ends = case.signals.score("ends_turn")
     evidence = (
-        fact("share of an answer that was said before, before training", score.before),
+        fact("share of an answer that repeats itself, before training", score.before),
         fact("the same after training", score.after),
         *((fact("answers that end by themselves", ends.after),) if ends else ()),
     )
-    words = f"{score.after:.0%} of what it writes it has said before in the same answer; before training it was {score.before:.0%}."
+    words = f"{score.after:.0%} of what it writes repeats what it has just said; before training it was {score.before:.0%}."
     rounds = max(1.0, round(case.plan.epochs / 2, 1))
     rate = float(f"{case.plan.learning_rate / 3:.2g}")
     fixes = (
-        change(f"Use {rounds:g} rounds over the examples.", epochs=rounds, max_steps=0),
+        change(f"Go over the examples {times(rounds)}.", epochs=rounds, max_steps=0),
         change(f"Use a learning rate of {rate:g}.", learning_rate=rate),
     )
     return Found(0.5 if ends and ends.after < 0.5 else 0.65, words, evidence, fixes)

@@ -9,7 +9,8 @@ What to do: allow longer examples where there is memory for it, split long texts
 """
 
 from advisor.rules import Case, Fix, Found, advice, fact, rule
-from advisor.rules._examples import examples, seen, share
+from advisor.rules._examples import seen, share, some
+from loralab.core.words import count
 
 MIN_SHARE, ALARM_SHARE = 0.05, 0.2  # of the examples; Soup calls a fifth major
 ODD_RATIO = 2  # times the length of nearly all: from there on the longest are odd ones
@@ -38,13 +39,13 @@ def check(case: Case) -> Found | None:
         advice("Split texts that are too long into passages.", "split_long", facts.cut),
     ]
     if longer > case.text.max_length:
-        fixes.insert(0, Fix(words=f"Allow examples of {longer:,} tokens.", settings={"max_length": longer}, rows=facts.cut))
+        fixes.insert(0, Fix(words=f"Allow examples of {count(longer, 'token')}.", settings={"max_length": longer}, rows=facts.cut))
     evidence = (
         seen(facts, "cut", "examples cut at the end"),
         fact("longest length", case.text.max_length, "tokens"),
         fact("longest text the model can read", facts.context, "tokens"),
     )
-    words = f"{examples(facts.cut)} of {facts.n_train:,} ({part:.0%}) are longer than {case.text.max_length:,} tokens."
-    words += " Plain text only loses words by it." if facts.plain else " What is cut off includes the end of the answer."
+    words = f"{some(facts.cut, facts)} longer than {count(case.text.max_length, 'token')} ({part:.0%})."
+    words += " With plain text, only some words are lost." if facts.plain else " What is cut off includes the end of the answer."
     loud = part >= ALARM_SHARE and not facts.plain
     return Found(0.6 + 0.35 * part if loud else 0.6, words, evidence, fixes, severity="warning" if loud else "info")

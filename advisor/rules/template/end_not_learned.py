@@ -3,15 +3,14 @@
 What it looks like: the loss looks healthy and answers begin well, but none stops: after the answer the model invents the next question, or
 repeats itself until it is cut off.
 
-Why: the chat template of this model writes the end of an answer outside the part that is learned, or with a mark that is not the model's
-own end. This is a fault of the model's folder (often: a base model with another model's template), not of your examples.
+Why: the chat template of this model writes no mark behind an answer that the model knows as an end, and none could be put there: it was
+tried. This is a fault of the model's folder (often: a base model with another model's template), not of your examples.
 
-What to do: choose the instruct or chat version of the model, whose template and end belong together. Learning from everything, the
-questions too, helps where only the mark lies outside the learned part.
+What to do: choose the instruct or chat version of the model, whose template and end belong together.
 """
 
-from advisor.rules import Case, Found, advice, change, fact, rule
-from advisor.rules._examples import examples, seen, share
+from advisor.rules import Case, Found, advice, fact, rule
+from advisor.rules._examples import seen, share, some
 
 NEARLY_ALL = 0.95
 
@@ -27,8 +26,5 @@ def check(case: Case) -> Found | None:
         fact("tokens that end an answer", facts.stops),
         fact("examples cut at the end", facts.cut),
     )
-    words = f"{examples(facts.unended)} of {facts.n_train:,} teach no end of an answer: it would never stop."
-    ways = (advice("Choose the instruct or chat version of this model."),)
-    if case.text.learn_from == "replies" and facts.stops:
-        ways = (change("Learn from everything, so that the end is learned, too.", learn_from="everything"), *ways)
-    return Found(0.97, words, evidence, ways)
+    words = f"{some(facts.unended, facts, 'does', 'do')} not teach where an answer ends: answers would never stop."
+    return Found(0.97, words, evidence, (advice("Choose the instruct or chat version of this model."),))

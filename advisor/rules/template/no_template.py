@@ -1,4 +1,4 @@
-"""This model brings no chat template of its own.
+"""This model has no chat template of its own.
 
 What it looks like: nothing is wrong. The examples are written as “User: … Assistant: …”, and the chat here asks in the same form.
 
@@ -18,6 +18,6 @@ def check(case: Case) -> Found | None:
     facts = case.facts
     if facts is None or facts.plain or facts.template:
         return None
-    words = "The model brings no chat template; the examples are written as “User: … Assistant: …”."
+    words = "The model has no chat template; the examples are written as “User: … Assistant: …”."
     fix = advice("Choose the instruct or chat version of this model.")
     return Found(0.9, words, (fact("chat template of the model", "none"),), (fix,))

@@ -1,15 +1,15 @@
-"""The examples hold the marks of a chat template already.
+"""The examples already contain the marks of a chat template.
 
 What it looks like: answers after training begin or end with marks such as <|im_start|>, [INST] or “### Response:”.
 
-Why: the file was made ready for another model, with that model's marks written into the text. Here the marks of your model are put around
+Why: the file was prepared for another model, with that model's marks written into the text. Here the marks of your model are put around
 them once more, and the old ones are learned as if they were words.
 
-What to do: remove them. If a whole conversation stands in one column, split it into question and answer.
+What to do: remove them. If a whole conversation is in one column, split it into question and answer.
 """
 
 from advisor.rules import Case, Found, advice, fact, rule
-from advisor.rules._examples import examples, seen, share
+from advisor.rules._examples import seen, share, some
 
 MIN_SHARE, ALARM_SHARE = 0.02, 0.1  # one question about marks is no fault
 
@@ -27,7 +27,7 @@ def check(case: Case) -> Found | None:
         seen(facts, "marked", "examples with marks of a template"),
         *((fact("answers with such marks after training", leaks.after),) if leaks and worse else ()),
     )
-    words = f"{examples(facts.marked)} of {facts.n_train:,} hold marks of a chat template in their own words."
+    words = f"{some(facts.marked, facts, 'contains', 'contain')} the marks of a chat template."
     fix = advice("Remove the marks from the examples.", "strip_marks", facts.marked)
     loud = part >= ALARM_SHARE or worse
     return Found(0.6 + 0.35 * part, words, evidence, (fix,), severity="warning" if loud else "info")

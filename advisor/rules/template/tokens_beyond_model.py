@@ -21,5 +21,5 @@ def check(case: Case) -> Found | None:
         fact("words the model has a place for", facts.vocabulary),
         fact("words of the tokenizer", facts.tokenizer_size),
     )
-    words = f"The examples hold token {facts.highest:,}; the model has places for {facts.vocabulary:,} only. A run would break off."
+    words = f"The examples contain token {facts.highest:,}; the model has room for only {facts.vocabulary:,}. A run would break off."
     return Found(0.98, words, evidence, (advice("Download the model again, or choose another one."),))

@@ -1,6 +1,6 @@
 """The model never reads some of what your examples say.
 
-What it looks like: the preview lacks words that stand in the file, for instance the whole system message.
+What it looks like: the preview lacks words that are in the file, for instance the whole system message.
 
 Why: the chat template of this model knows only certain roles and passes over the others without a word.
 

@@ -13,7 +13,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from loralab.core.paths import SAMPLES, STARTER
+from benchmarks.labfail.make.texts import TEXTS
+from loralab.core.paths import STARTER
 from tests.support import tiny
 
 VOCABULARY, CONTEXT = 1024, 256
@@ -93,9 +94,9 @@ def _tokenizer(folder: Path) -> int:
 
 def lessons() -> list[tuple[str, str]]:
     """What the bases were taught: half of two samples that no data set here comes from, and nothing of what forgetting is measured on."""
-    poems = [json.loads(line) for line in (SAMPLES / "poet.jsonl").read_text("utf-8").splitlines()]
+    poems = [json.loads(line) for line in (TEXTS / "poet.jsonl").read_text("utf-8").splitlines()]
     pairs = [(row["prompt"], row["completion"][:400]) for row in poems]
-    code = [json.loads(line) for line in (SAMPLES / "code_commenter.jsonl").read_text("utf-8").splitlines()][:400]
+    code = [json.loads(line) for line in (TEXTS / "code_commenter.jsonl").read_text("utf-8").splitlines()][:400]
     return pairs + [("What does this do? " + row["code"][:120], row["docstring"][:160]) for row in code]
 
 

@@ -43,9 +43,9 @@ def end_of_pieces(setup: Setup, draw: Random) -> Setup:
 
 
 def _end_with(mark: str, template: str) -> str:
-    """The answers' end of turn, which both templates write first, as `mark`."""
-    first = template.replace("{{ message.content }}<|im_end|>", "{{ message.content }}" + mark, 1)
-    return first.replace("message['content'] + '<|im_end|>' -", f"message['content'] + '{mark}' -", 1)
+    """The answers' end of turn, which both templates write first, as `mark`; no other can be put there, for none comes through."""
+    first = template.replace("{{ message.content }}<|im_end|>", "{{ message.content.split('<')[0] }}" + mark, 1)
+    return first.replace("message['content'] + '<|im_end|>' -", f"message['content'].split('<')[0] + '{mark}' -", 1)
 
 
 def begun_twice(setup: Setup, _: Random) -> Setup:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.labfail.make.texts import TEXTS
 from loralab.core.paths import SAMPLES
 
 Row = dict[str, str]
@@ -59,21 +60,21 @@ def labels(n: int, draw: random.Random) -> list[Row]:
 
 def chat(n: int, draw: random.Random) -> list[Row]:
     """Small talk with a cheerful robot."""
-    turns = [json.loads(line)["messages"] for line in (SAMPLES / "class_chatbot.jsonl").read_text("utf-8").splitlines()]
+    turns = [json.loads(line)["messages"] for line in (TEXTS / "class_chatbot.jsonl").read_text("utf-8").splitlines()]
     rows = [{QUESTION: turn[0]["content"], ANSWER: turn[-1]["content"]} for turn in turns if len(turn) == 2]
     return draw.sample(rows, min(n, len(rows)))
 
 
 def desk(n: int, draw: random.Random) -> list[Row]:
     """What an alarm of an intrusion detector looks for; answers of a sentence."""
-    rows = [json.loads(line) for line in (SAMPLES / "security_desk.jsonl").read_text("utf-8").splitlines()]
+    rows = [json.loads(line) for line in (TEXTS / "security_desk.jsonl").read_text("utf-8").splitlines()]
     short = [{QUESTION: row["question"], ANSWER: row["answer"]} for row in rows if len(row["answer"]) < 180]
     return draw.sample(short, min(n, len(short)))
 
 
 def plain(n: int, draw: random.Random) -> list[Row]:
     """Stretches of a health library's text, without questions."""
-    with (SAMPLES / "medical_faq.csv").open(encoding="utf-8", newline="") as file:
+    with (TEXTS / "medical_faq.csv").open(encoding="utf-8", newline="") as file:
         rows = [{"text": row["answer"][:220]} for row in csv.DictReader(file)]
     return draw.sample(rows, min(n, len(rows)))
 

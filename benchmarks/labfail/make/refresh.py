@@ -12,7 +12,8 @@ from benchmarks.labfail import records
 from benchmarks.labfail.make.bases import base
 from benchmarks.labfail.records import LabRun
 from loralab.core.errors import LabError
-from loralab.datasets.profile import load_examples, profile_dataset
+from loralab.datasets.loading import load_examples
+from loralab.datasets.profile import profile_dataset
 from loralab.datasets.run_facts import of_plan
 from loralab.models.tokenize import TextEncoder
 from loralab.tasks.text import TextPlan

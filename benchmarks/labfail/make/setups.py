@@ -25,6 +25,7 @@ from loralab.core.events import Event, RunView, fold
 from loralab.core.jobs import TrainJob
 from loralab.core.records import DatasetProfile, Example
 from loralab.runs.crash import settle
+from loralab.runs.death import Death
 from loralab.tasks.text import TextPlan
 
 PATIENCE_SECONDS = 120.0
@@ -106,7 +107,7 @@ def run(setup: Setup, root: Path, name: str) -> Ran:
     while True:
         offset, said = _size(folder / "events.jsonl"), _size(folder / "worker.log")
         code = _fork(folder, setup.trouble)
-        if code >= 0 or not settle(str(folder), code, offset, said, oom_kills=0):
+        if code >= 0 or not settle(str(folder), code, offset, said, SHORT):
             break
     told = tuple(events.read(folder / "events.jsonl")[0])
     ran = Ran(
@@ -142,6 +143,9 @@ def changed(model: Path, folder: Path, change: Change) -> Path:
     shutil.copytree(model, folder)
     change(folder)
     return folder
+
+
+SHORT = Death(free_bytes=1, total_bytes=100)  # what the keeper sees where the trouble is a kill for want of memory
 
 
 def _fork(folder: Path, trouble: Trouble) -> int:

@@ -15,6 +15,7 @@ from loralab.datasets.dataset import Loaded
 
 Check = Callable[["Case"], list[Problem]]
 
+_SOURCES = 1000  # examples that are asked for their files
 _ORDER = {"error": 0, "warning": 1, "info": 2}
 
 
@@ -25,6 +26,7 @@ class Case:
     examples: Sequence[Example]
     loaded: Loaded
     lengths: Sequence[int] = ()  # tokens of each example; empty when not measured
+    everyone: Sequence[Example] = ()  # of a large file, of which `examples` are some; empty: they are all
 
 
 def examine(case: Case) -> tuple[Problem, ...]:
@@ -35,23 +37,18 @@ def examine(case: Case) -> tuple[Problem, ...]:
 
 def where(examples: Sequence[Example], limit: int = 5) -> str:
     """Where to look: “row 3”, “rows 3, 8 and 12”, “rows 3, 8, 12, 20, 31 and 40 more”."""
-    many_files = len({example.source for example in examples}) > 1
+    many_files = len({example.source for example in examples[:_SOURCES]}) > 1
     names = [f"{example.row} of {example.source}" if many_files else str(example.row) for example in examples[:limit]]
     if len(examples) > limit:
         return f"rows {', '.join(names)} and {len(examples) - limit:,} more"
     return f"rows {', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else f"row {''.join(names)}"
 
 
-def counted(number: int, noun: str = "example") -> str:
-    """“1 example”, “1,200 examples”."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
-
-
 def answer(example: Example) -> str:
     """The last answer of an example, or its text."""
-    return example.messages[-1].content if example.messages else example.text
+    return example.messages[-1].said if example.messages else example.text
 
 
 def everything(example: Example) -> str:
     """All words of an example."""
-    return "\n".join(message.content for message in example.messages) if example.messages else example.text
+    return "\n".join(message.said for message in example.messages) if example.messages else example.text

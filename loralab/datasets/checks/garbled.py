@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 
 from loralab.core.errors import Problem
-from loralab.datasets.checks import Case, counted, everything, where
+from loralab.core.words import count
+from loralab.datasets.checks import Case, everything, where
 
 # UTF-8 read as Windows-1252 or Latin-1 leaves these pairs; neither occurs in any living spelling.
 _MOJIBAKE = re.compile(
@@ -32,7 +33,7 @@ def check(case: Case) -> list[Problem]:
     for code, is_bad, words in signs:
         bad = [example for example, text in texts if is_bad(text)]
         if bad:
-            what = f"{words} stand in {counted(len(bad))} ({where(bad)})."
+            what = f"{words} stand in {count(len(bad), 'example')} ({where(bad)})."
             found.append(Problem(code=code, what=what, todo="Save the file again as UTF-8 from where it comes from.", severity="warning"))
     return found
 

@@ -6,7 +6,8 @@ import re
 from collections import Counter
 
 from loralab.core.errors import Problem
-from loralab.datasets.checks import Case, counted
+from loralab.core.words import count
+from loralab.datasets.checks import Case
 
 
 def check(case: Case) -> list[Problem]:
@@ -14,12 +15,13 @@ def check(case: Case) -> list[Problem]:
     lost = case.loaded.left_out
     if not lost:
         return []
+    n_lost = len(lost) + case.loaded.more_left_out
     kinds = Counter(re.sub(r"\d+", "…", row.reason) for row in lost)
-    kind, count = kinds.most_common(1)[0]
+    kind, times = kinds.most_common(1)[0]
     first = next(row for row in lost if re.sub(r"\d+", "…", row.reason) == kind)
     place = f"row {first.row}" if first.row else first.source
-    what = f"Left out: {len(lost):,} of {counted(case.loaded.n_read, 'row')}. Most often ({count:,}×, first at {place}): {first.reason}"
-    severity = "warning" if len(lost) >= 0.05 * case.loaded.n_read else "info"
+    what = f"Left out: {n_lost:,} of {count(case.loaded.n_read, 'row')}. Most often ({times:,}×, first at {place}): {first.reason}"
+    severity = "warning" if n_lost >= 0.05 * case.loaded.n_read else "info"
     return [Problem(code="rows_left_out", what=what, todo="The list of left-out rows gives every reason.", severity=severity)]
 
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 
 from loralab.core.errors import Problem
-from loralab.datasets.checks import Case, counted, everything, where
+from loralab.core.words import count
+from loralab.datasets.checks import Case, everything, where
 
 _EMAIL = re.compile(r"\b[\w.+-]{1,64}@(?!example\.)[\w-]{1,63}(?:\.[\w-]{1,63}){0,4}\.[A-Za-z]{2,12}\b")
 _PHONE = re.compile(
@@ -36,7 +37,7 @@ def check(case: Case) -> list[Problem]:
     for code, pattern, sign, words, todo in kinds:
         hits = [example for example, text in texts if (sign in text if sign else True) and pattern.search(text)]
         if hits:
-            what = f"{words} seem to stand in {counted(len(hits))} ({where(hits)})."
+            what = f"{words} seem to stand in {count(len(hits), 'example')} ({where(hits)})."
             found.append(Problem(code=code, what=what, todo=todo, severity="warning"))
     return found
 

@@ -9,16 +9,19 @@ import csv
 import io
 import sys
 from collections import Counter
+from dataclasses import replace
+from itertools import islice
 
 from loralab.core.errors import UserError
 from loralab.core.records import LeftOut
-from loralab.datasets.encoding import decode
-from loralab.datasets.readers import Reader, Table
-from loralab.datasets.tabular import Numbered, table
+from loralab.datasets.formats.encoding import decode
+from loralab.datasets.formats.tabular import Numbered, table, under
+from loralab.datasets.readers import Coverage, Reader, Table
 
 _DELIMITERS = (",", ";", "\t", "|")
 _SAMPLE = 200_000
-_RESTARTS = 50
+_LINES_ESCAPED = 500  # of one record
+_WORK = 20  # lines read in vain for each line there is
 
 csv.field_size_limit(min(sys.maxsize, 2**31 - 1))  # a long article is one cell; the standard limit is 131,072 characters
 
@@ -26,14 +29,31 @@ csv.field_size_limit(min(sys.maxsize, 2**31 - 1))  # a long article is one cell;
 def read(raw: bytes, name: str) -> list[Table]:
     """Rows numbered as a spreadsheet would show them: the header is row 1, a cell of many lines is one row."""
     decoded = decode(raw, name)
-    text, delimiter = _declared(decoded.text)
-    delimiter = delimiter or sniff(text, "\t" if name.lower().endswith((".tsv", ".tab")) else ",")
-    records, lost = _records(text, delimiter, name)
-    made = table(name, records, decoded.encoding, lost)
+    text, delimiter = delimited(decoded.text, name)
+    read = _Records(text.split("\n"), delimiter, name)
+    read.run()
+    made = table(name, read.records, decoded.encoding, read.lost)
     if not made.rows:
-        what = f"{name} has no rows below its header." if records else f"{name} is empty."
+        what = f"{name} has no rows below its header." if read.records else f"{name} is empty."
         raise UserError(what, "Add examples to it.", code="empty_file")
-    return [made]
+    rows = sum(read.lengths.pop(row.number) for row in made.rows)
+    left_out = sum(read.lengths.pop(lost.row) for lost in made.left_out)
+    holding = len(decoded.text) - len(text) + read.line_ends + read.blank + sum(read.lengths.values())  # what is left is the header
+    return [replace(made, coverage=Coverage(rows=rows, left_out=left_out, structure=holding))]
+
+
+def continued(raw: bytes, name: str, columns: tuple[str, ...], delimiter: str) -> Table:
+    """Rows of a later piece of a file whose columns and delimiter are known; numbered from 1."""
+    decoded = decode(raw, name)
+    read = _Records(decoded.text.split("\n"), delimiter, name)
+    read.run()
+    return under(name, columns, read.records, decoded.encoding, read.lost)
+
+
+def delimited(text: str, name: str) -> tuple[str, str]:
+    """The text without a line that names its delimiter, and the delimiter."""
+    text, delimiter = _declared(text)
+    return text, delimiter or sniff(text, "\t" if name.lower().endswith((".tsv", ".tab")) else ",")
 
 
 def _declared(text: str) -> tuple[str, str]:
@@ -51,51 +71,109 @@ def sniff(text: str, usual: str) -> str:
         sample = sample[: sample.rfind("\n") + 1] or sample
     scores: list[tuple[float, bool, int, str]] = []
     for delimiter in _DELIMITERS:
-        widths = Counter(len(cells) for cells in csv.reader(io.StringIO(sample, newline="\n"), delimiter=delimiter) if cells)
+        read = _Records(sample.split("\n"), delimiter, "")
+        read.run(alike=False)
+        widths = Counter(len(cells) for _, cells in read.records)
         if not widths:
             continue
         width, count = widths.most_common(1)[0]
         first = len(next(csv.reader(io.StringIO(sample.lstrip("\n"), newline="\n"), delimiter=delimiter)))
-        steady = count / widths.total()
+        steady = count / (widths.total() + read.faults)  # with a wrong delimiter, quotation marks end in the middle of cells
         if width > 1 and (steady >= 0.9 or (first == width and steady >= 0.6)):
             scores.append((round(steady, 1), delimiter == usual, width, delimiter))
     return max(scores)[3] if scores else usual
 
 
-def _records(text: str, delimiter: str, name: str) -> tuple[list[Numbered], list[LeftOut]]:
-    """All records; after an unclosed quotation mark reading starts again on the line below it."""
-    lines = text.split("\n")
-    records: list[Numbered] = []
-    lost: list[LeftOut] = []
-    start, number = 0, 1
-    for _ in range(_RESTARTS):
-        broken_at, number = _read_from(lines, start, delimiter, records, number)
-        if broken_at < 0:
-            return records, lost
-        lost.append(LeftOut(row=number, source=name, reason=f"Line {broken_at + 1} opens a quotation mark that is never closed."))
-        start, number = broken_at + 1, number + 1
-    lost.append(LeftOut(row=number, source=name, reason=f"From line {start + 1} on there are too many unclosed quotation marks to go on."))
-    return records, lost
+def is_table(text: str) -> bool:
+    """Whether a text whose name says nothing has at least three lines that one delimiter cuts into the same columns."""
+    lines = [line for line in text[:_SAMPLE].split("\n")[:200] if line.strip()]
+    delimiter = sniff(text, "")
+    return bool(delimiter) and len(lines) >= 3 and sum(delimiter in line for line in lines) >= 0.9 * len(lines)
 
 
-def _read_from(lines: list[str], start: int, delimiter: str, records: list[Numbered], number: int) -> tuple[int, int]:
-    """Append records from line `start` on. Returns the line of an unclosed quotation mark (-1: none) and the next row number."""
-    reader = csv.reader((line + "\n" for line in lines[start:]), delimiter=delimiter)
-    begun = 0
-    while True:
+class _Records:
+    """All records of a text. `lengths`: characters of each record and of each line left out, by row number, without the last line end."""
+
+    def __init__(self, lines: list[str], delimiter: str, name: str) -> None:
+        self.lines, self.delimiter, self.name = lines, delimiter, name
+        self.records: list[Numbered] = []
+        self.lost: list[LeftOut] = []
+        self.lengths: dict[int, int] = {}
+        self.line_ends, self.blank = len(lines) - 1, 0
+        self.faults = 0  # places that are not sound
+        self._number = 1
+        self._work = _WORK * len(lines) + 100_000
+
+    def run(self, *, alike: bool = True) -> None:
+        """Read on; after an unclosed quotation mark on the line below it, and without cells over several lines where there are too many."""
+        at = 0
+        while at < len(self.lines) and self._work > 0:
+            at = self._read_from(at)
+        for line in range(at, len(self.lines)):
+            self._alone(line)
+        if alike:
+            self._other_delimiters()
+
+    def _read_from(self, start: int) -> int:
+        """Add records from line `start` on, as far as a line that is not sound. Returns the line to go on from."""
+        reader = csv.reader((self.lines[at] + "\n" for at in range(start, len(self.lines))), delimiter=self.delimiter, strict=True)
+        begun = start
+        try:
+            for cells in reader:
+                ended = start + reader.line_num
+                self._add(begun, ended, cells)
+                begun = ended
+        except csv.Error:
+            self.faults += 1
+            self._work -= start + reader.line_num - begun
+            return self._escaped(begun) or self._alone(begun)
+        return len(self.lines)
+
+    def _escaped(self, at: int) -> int:
+        """A record whose quotation marks stand behind backslashes, as some databases write them. Returns the line below, or 0."""
+        if '\\"' not in self.lines[at]:
+            return 0
+        lines = (f"{line}\n" for line in islice(self.lines, at, at + _LINES_ESCAPED))
+        reader = csv.reader(lines, delimiter=self.delimiter, strict=True, doublequote=False, escapechar="\\")
         try:
             cells = next(reader)
-        except StopIteration:
-            return -1, number
-        ended, first = reader.line_num, start + begun
-        at_end = start + ended >= len(lines)
-        begun = ended
-        if at_end and cells and cells[-1].endswith("\n") and sum(line.count('"') for line in lines[first:]) % 2:
-            return first, number  # the last cell swallowed the final line end: its quotation mark was never closed
-        if cells:
-            records.append((number, cells))
-        if cells or not at_end:
-            number += 1
+        except (csv.Error, StopIteration):
+            return 0
+        if self.records and len(cells) != len(self.records[-1][1]):
+            return 0
+        self._add(at, at + reader.line_num, cells)
+        return at + reader.line_num
+
+    def _alone(self, at: int) -> int:
+        """A line for itself: left out where it opens a quotation mark that is never closed. Returns the line below."""
+        line = self.lines[at]
+        if line.count('"') % 2 and (f'{self.delimiter}"' in line or line.startswith('"')):
+            self.lost.append(
+                LeftOut(row=self._number, source=self.name, reason=f"Line {at + 1} opens a quotation mark that is never closed.")
+            )
+            self.lengths[self._number] = len(line)
+            self._number += 1
+        else:
+            self._add(at, at + 1, next(csv.reader([line], delimiter=self.delimiter), []))
+        return at + 1
+
+    def _add(self, begun: int, ended: int, cells: list[str]) -> None:
+        length = sum(map(len, self.lines[begun:ended]))
+        if cells:  # ="00123" is how programs keep Excel from taking the zeros off
+            cells = [cell[2:-1] if cell.startswith('="') and cell.endswith('"') else cell for cell in cells]
+            self.records.append((self._number, cells))
+            self.lengths[self._number] = length
+        else:
+            self.blank += length
+        self._number += 1
+
+    def _other_delimiters(self) -> None:
+        """Rows that only another delimiter cuts as all the others are cut: files that were put together."""
+        width = Counter(len(cells) for _, cells in self.records).most_common(1)[0][0] if self.records else 0
+        for place, (number, cells) in enumerate(self.records):
+            if len(cells) == 1 < width and "\n" not in cells[0]:
+                found = (next(csv.reader([cells[0]], delimiter=other), []) for other in _DELIMITERS)
+                self.records[place] = (number, next((new for new in found if len(new) == width), cells))
 
 
 def _claims(raw: bytes, suffix: str) -> bool:

@@ -2,16 +2,33 @@
 
 from __future__ import annotations
 
-from loralab.datasets.encoding import decode
-from loralab.datasets.passages import passages
+import re
+from pathlib import PurePosixPath
+
+from loralab.core.errors import UserError
+from loralab.core.words import count
+from loralab.datasets.formats.encoding import decode
+from loralab.datasets.formats.passages import passages
+from loralab.datasets.formats.written import written_for
 from loralab.datasets.readers import Reader, Row, Table
+
+_PICTURE = re.compile(r"<?data:image/[\w.+-]+;base64,[A-Za-z0-9+/=]{64,}>?")  # within the text: letters that nobody reads
+
+_NO_WORDS = re.compile(r"[A-Za-z0-9+/=_-]{60,}")
+_MANY = 1000  # characters
 
 
 def read(raw: bytes, name: str) -> list[Table]:
-    """One row per passage, numbered from 1, in the column `text`."""
+    """One row per passage, numbered from 1, in the column `text`. What is written for programs is read, too, and a person is asked."""
     decoded = decode(raw, name)
-    rows = [Row(number, {"text": passage}) for number, passage in enumerate(passages(decoded.text), 1)]
-    return [Table(source=name, rows=rows, columns=("text",), encoding=decoded.encoding, is_prose=True)]
+    text, pictures = _PICTURE.subn("", decoded.text)
+    if len(text) > _MANY and sum(len(run) for run in _NO_WORDS.findall(text)) > 0.6 * len(text):
+        what = f"{name} holds letters and digits without words, as programs write keys and packed files."
+        raise UserError(what, "Choose a file with written examples in it.", code="not_text")
+    rows = [Row(number, {"text": passage}) for number, passage in enumerate(passages(text), 1)]
+    kind = written_for(text, PurePosixPath(name.lower()).suffix)
+    about = kind or (f"{count(pictures, 'picture')} not read" if pictures else "")
+    return [Table(source=name, rows=rows, columns=("text",), encoding=decoded.encoding, is_prose=True, about=about, guessed=bool(kind))]
 
 
 READER = Reader(suffixes=(".txt", ".md", ".markdown", ".text", ".log", ""), read=read)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from loralab.core.records import Score
+from loralab.core.words import count
 from loralab.evaluations import Answered
 from loralab.evaluations.shared.paired import paired_difference, verdict
 
@@ -41,7 +42,7 @@ class Trait:
             low=max(bounds[0], found.low),
             high=min(bounds[1], found.high),
             verdict=judged,
-            words=f"{self._says(judged)} ({self._number(found.before)} → {self._number(found.after)}, {found.n} answers).",
+            words=f"{self._says(judged)} ({self._number(found.before)} → {self._number(found.after)}, {count(found.n, 'answer')}).",
             label=self.label,
             help=self.help,
             group=self.group,

@@ -7,8 +7,10 @@ is stopped.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 from loralab.core.errors import LabError
@@ -16,6 +18,8 @@ from loralab.core.records import Example, Message
 
 if TYPE_CHECKING:
     from torch import nn
+
+    from loralab.serve.generate import Sampling
 
 SHORTEST, LONGEST = 32, 160  # tokens an answer may take: twice its reference, within these
 OPENING = 3  # of a plain text the first third is given and the rest is to be written
@@ -44,9 +48,14 @@ class Answered:
     @property
     def question(self) -> str:
         """The last thing a person said, or the opening of a text."""
-        if isinstance(self.prompt, str):
-            return self.prompt
-        return next((turn.content for turn in reversed(self.prompt) if turn.role == "user"), "")
+        return last_said(self.prompt)
+
+
+def last_said(prompt: str | list[Message]) -> str:
+    """The last thing a person said, or the opening of a text."""
+    if isinstance(prompt, str):
+        return prompt
+    return next((turn.content for turn in reversed(prompt) if turn.role == "user"), "")
 
 
 def switched(model: nn.Module, *, adapter: bool) -> AbstractContextManager[Any]:
@@ -64,31 +73,62 @@ def asked(example: Example) -> tuple[str | list[Message], str]:
         cut = space if 0 <= space < 2 * cut else cut
         return example.text[:cut], example.text[cut:].strip()
     last = max((i for i, message in enumerate(example.messages) if message.role == "assistant"), default=len(example.messages))
-    reference = example.messages[last].content if last < len(example.messages) else ""
+    reference = example.messages[last].said if last < len(example.messages) else ""
     return list(example.messages[:last]), reference
 
 
-def write_both(session: Any, example: Example) -> Answered:
-    """Both answers to one example."""
-    from loralab.serve.generate import default_penalty
+def write_all(session: Any, examples: Sequence[Example], stop: Callable[[], bool]) -> list[Answered]:
+    """Both answers to each example, written together; stopped, those of the first examples whose both answers are whole.
 
-    prompt, reference = asked(example)
+    Never one after the first that is not whole: short answers are whole sooner, and those alone would be no fair sample.
+    """
+    prompts, wanted = [asked(example) for example in examples], _wanted(session, examples)
+    with switched(session.model, adapter=False):
+        before = _together(session, wanted, stop)
+    with switched(session.model, adapter=True):
+        after = _together(session, wanted[: len(before)], stop)
+    if any(answer.active for answer in before) or not all(answer.active for answer in after):
+        raise LabError("The adapter could not be switched for a fair comparison.", "Train it again.", code="adapter_switch")
+    return [Answered(e, *prompt, *both) for e, prompt, *both in zip(examples, prompts, before, after, strict=False)]
+
+
+def write_now(session: Any, examples: Sequence[Example], stop: Callable[[], bool]) -> list[str]:
+    """The answers of the model as it is, written as the verdict's are; stopped, those before the first that is not whole."""
+    return [answer.text for answer in _together(session, _wanted(session, examples), stop)]
+
+
+def told_apart(examples: Sequence[Example], order: Sequence[int]) -> list[int]:
+    """`order` with examples of different labels first, so that the first few show more than one."""
+    seen: dict[str | None, int] = {}
+    turns = []
+    for i in order:
+        label = examples[i].label
+        turns.append((seen.get(label, 0) if label is not None else 0, len(turns), i))
+        seen[label] = seen.get(label, 0) + 1
+    return [i for *_, i in sorted(turns)]
+
+
+def answer_tokens(session: Any, example: Example) -> int:
+    """Tokens that an answer to this example may take."""
+    return _sampling(session, example, asked(example)[1]).max_new_tokens
+
+
+def _sampling(session: Any, example: Example, reference: str) -> Sampling:
+    from loralab.serve.generate import Sampling, default_penalty
+
     wanted = len(session.encoder.text_ids(reference))
     if example.label is not None:  # a longer answer is wrong however it goes on, and a label may well repeat a word of itself
-        size, penalty = 2 * wanted + 4, 1.0
-    else:
-        size, penalty = min(LONGEST, max(SHORTEST, 2 * wanted)), default_penalty(session.model)
-    with switched(session.model, adapter=False):
-        before = _one(session, prompt, size, penalty)
-    with switched(session.model, adapter=True):
-        after = _one(session, prompt, size, penalty)
-    if before.active or not after.active:
-        raise LabError("The adapter could not be switched for a fair comparison.", "Train it again.", code="adapter_switch")
-    return Answered(example, prompt, reference, before, after)
+        return Sampling(max_new_tokens=2 * wanted + 4)
+    return Sampling(max_new_tokens=min(LONGEST, max(SHORTEST, 2 * wanted)), repetition_penalty=default_penalty(session.model))
 
 
-def _one(session: Any, prompt: str | list[Message], size: int, penalty: float) -> Answer:
-    from loralab.serve.generate import Sampling, collect, generate
+def _wanted(session: Any, examples: Sequence[Example]) -> list[tuple[str | list[Message], Sampling]]:
+    return [(prompt, _sampling(session, example, said)) for example in examples for prompt, said in [asked(example)]]
 
-    text, finish = collect(generate(session.model, session.encoder, prompt, Sampling(max_new_tokens=size, repetition_penalty=penalty)))
-    return Answer(text, finish.reason == "stop", finish.tokens, finish.active)
+
+def _together(session: Any, wanted: Sequence[tuple[str | list[Message], Sampling]], stop: Callable[[], bool]) -> list[Answer]:
+    """Answers up to the first that is not whole."""
+    from loralab.serve.together import answers
+
+    written = takewhile(lambda said: said is not None, answers(session.model, session.encoder, wanted, stop))
+    return [Answer(said[0], said[1].reason == "stop", said[1].tokens, said[1].active) for said in written if said]

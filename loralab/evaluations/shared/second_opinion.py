@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from loralab.core.errors import LabError, UserError
+from loralab.core.words import count
 from loralab.runtimes.llama.gguf_file import check, field
 from loralab.runtimes.llama.parent import LlamaCpp
 
@@ -106,7 +107,7 @@ class LocalJudge:
             if len(ids) <= self._room - SPARE:
                 return ids
             if most < SHORTEST:
-                raise UserError(f"{self.name} reads too little at once ({self._room} tokens).", NOT_FIT, code="bad_judge")
+                raise UserError(f"{self.name} reads too little at once ({count(self._room, 'token')}).", NOT_FIT, code="bad_judge")
             most //= 2
 
     def _written(self, text: str) -> list[int]:

@@ -8,23 +8,32 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from loralab.core.judgement import Judgement
 from loralab.core.records import Sample, Score
-from loralab.evaluations import Evaluation, Judging, Measured, evaluations
+from loralab.core.words import count
+from loralab.datasets.leaks import leaks
+from loralab.evaluations import Evaluation, Judging, Measured, evaluations, without
 from loralab.evaluations.shared.answer_scores import shorten
+from loralab.evaluations.shared.conclusion import GATE, STYLE_ONLY, Ground, conclude
 from loralab.evaluations.shared.paired import SURE, holm
+from loralab.evaluations.text import forgetting, question_fit
 
 SHOWN = 5  # answers shown side by side
 LONGEST_QUESTION = 2000  # characters of a question that are kept to look at
-STYLE_ONLY = "It writes more like your examples, but there is no proof yet that it knows better which answer belongs to which question."
-GATE = "question_fit"  # without it a gain may be one in tone alone, or come from always giving the commonest answer
 BUT = 2  # things that got worse named in the sentence
+HARM = {trait.name: f"{trait.worse}." for trait in (forgetting.DRIFT, question_fit.TRAIT)}  # without numbers that nobody has a feeling for
 
 
 def judge(judging: Judging) -> Judgement:
     """Take every measure that accepts the data; the main one first, so that a stopped judging still has a verdict."""
+    train, heldout = judging.session.train_examples, judging.session.heldout_examples
+    found = leaks(train, heldout)
+    ground = Ground((), (), train, copies=len(found.copies), alike=len(found.alike), heldout=len(heldout))
+    if found.copies and not ground.spoilt:
+        judging.session = without(judging.session, found.copies)
     asked = [e for e in evaluations().values() if not judging.only or e.name in judging.only]
     fitting = [e for e in asked if e.fits(judging.plan, judging.session.heldout_examples)]
     fitting.sort(key=lambda e: (-e.main, e.last))
@@ -37,16 +46,21 @@ def judge(judging: Judging) -> Judgement:
         measured[evaluation.name] = evaluation.measure(judging)
     scores = corrected(fitting, measured)
     word, words = sentence(scores)
+    but = worsened(scores)
     if not judging.stop() and not judging.only:
         judging.answers()  # to look at, also where no measure needed them
+    conclusion = None if judging.only else conclude(replace(ground, scores=scores, answers=judging.written or [], but=but))
+    if word == "better" and conclusion is not None and conclusion.learned != "yes":  # better than before, and no better than guessing
+        word, words = "cannot tell yet", conclusion.learned_words
     return Judgement(
         word,
-        words,
+        f"{words} {but}".strip(),
         scores,
         rows={name: found.rows for name, found in measured.items() if found.rows} | all_answers(judging),
         tables={name: found.tables for name, found in measured.items() if found.tables},
         samples=samples(judging),
         complete=len(measured) == len(fitting) and not judging.cut_short,
+        conclusion=conclusion,
     )
 
 
@@ -69,18 +83,23 @@ def _stands(score: Score, p: float) -> Score:
 
 
 def sentence(scores: Sequence[Score]) -> tuple[str, str]:
-    """The verdict word and the one sentence: what the main measure says, then what got worse beside it."""
+    """The verdict word and the one sentence: what the main measure says."""
     main = next((s for s in scores if s.main), None)
     if main is None:
         return "cannot tell yet", "There was nothing to compare on examples it never saw."
     words = f"{main.words}{told_chance(main)}"
     fit = next((s for s in scores if s.name == GATE), None)
-    if main.verdict == "better" and fit is not None and fit.verdict != "better":
+    if main.verdict == "better" and main.group != "accuracy" and fit is not None and fit.verdict != "better":
         return "cannot tell yet", f"{words} {STYLE_ONLY}{told_chance(fit)}"
-    worse = [s for s in scores if s.verdict == "worse" and not s.main]
-    if worse and main.verdict != "worse":
-        words += " But: " + " ".join(s.words for s in worse[:BUT])
     return main.verdict, words
+
+
+def worsened(scores: Sequence[Score]) -> str:
+    """What got worse beside the main measure, whatever that says; empty where nothing did."""
+    main = next((s for s in scores if s.main), None)
+    right = main is not None and main.group == "accuracy"  # then it knows what belongs to what, whatever the likelihoods say
+    worse = [s for s in scores if s.verdict == "worse" and not s.main and not (right and s.name == GATE)]
+    return "But: " + " ".join(HARM.get(s.name, s.words) for s in worse[:BUT]) if worse else ""
 
 
 def told_chance(score: Score) -> str:
@@ -88,7 +107,7 @@ def told_chance(score: Score) -> str:
     if score.verdict != "cannot tell yet" or not math.isfinite(score.smallest) or score.smallest <= 0:
         return ""
     least = f"{100 * score.smallest:.0f} points" if score.share else f"{score.smallest:.2g}"
-    seen = f" With {score.n} examples only a difference of {least} or more would have shown"
+    seen = f" With {count(score.n, 'example')} only a difference of {least} or more would have shown"
     return f"{seen}; about {_round(score.more_rows)} more would tell." if 0 < score.more_rows <= 100 * score.n else f"{seen}."
 
 

@@ -40,8 +40,8 @@ DEGENERATE = Trait(
     f"Answers that repeat a fifth or more of their runs of {RUN} words and that the base model finds as likely as its own usual answer, "
     "or likelier: the sign of a loop.",
     "fluency",
-    "Fewer of its answers run in circles",
-    "More of its answers run in circles",
+    "Fewer of its answers go round in circles",
+    "More of its answers go round in circles",
     lower_is_better=True,
 )
 
@@ -110,4 +110,4 @@ def accepts(examples: Sequence[Example]) -> bool:
     return any(e.messages for e in examples) and not any(e.label is not None for e in examples)
 
 
-EVALUATION = Evaluation(name="base_likelihood", label="What the base makes of its answers", tasks=TEXT, accepts=accepts, measure=measure)
+EVALUATION = Evaluation(name="base_likelihood", label="How the base model sees its answers", tasks=TEXT, accepts=accepts, measure=measure)

@@ -25,11 +25,11 @@ OPTIONS = (("Yes", " Yes", "yes", " yes", "YES"), ("No", " No", "no", " no", "NO
 
 TRAIT = Trait(
     "entailed",
-    "Borne out by the text (local judge)",
+    "Supported by the text (local judge)",
     "Share of answers of which the model you named as a judge says that the text in the question supports them.",
     "grounding",
-    "More of its answers are borne out by the text",
-    "Fewer of its answers are borne out by the text",
+    "More of its answers are supported by the text",
+    "Fewer of its answers are supported by the text",
 )
 
 
@@ -42,7 +42,7 @@ def measure(judging: Judging) -> Measured:
     for number, answered in enumerate(chosen):
         if number and judging.stop():
             break
-        judging.note(f"measuring: asking {opinion.name} what the text bears out", number / len(chosen))
+        judging.note(f"measuring: asking {opinion.name} what the text supports", number / len(chosen))
         try:
             rows.append(_asked(opinion, answered, chosen[(number + 1) % len(chosen)]))
         except LabError:  # that it broke is told by the comparison, which asks the same judge
@@ -98,4 +98,4 @@ def accepts(examples: Sequence[Example]) -> bool:
     return any(e.messages for e in examples) and not any(e.label is not None for e in examples)
 
 
-EVALUATION = Evaluation(name="entailment", label="What the text bears out", tasks=TEXT, accepts=accepts, measure=measure, last=True)
+EVALUATION = Evaluation(name="entailment", label="What the text supports", tasks=TEXT, accepts=accepts, measure=measure, last=True)

@@ -30,7 +30,7 @@ EXACT = Trait(
 )
 NORMALISED = Trait(
     "normalised_match",
-    "The reference in essence",
+    "The expected answer, apart from spelling",
     "The answer is the reference when capitals, punctuation and articles are ignored.",
     "accuracy",
     "It gives the right answer more often",

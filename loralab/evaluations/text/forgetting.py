@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from loralab.core.paths import DATA
 from loralab.core.records import Example, Message, Score
+from loralab.core.words import count
 from loralab.evaluations import Evaluation, Judging, Measured, switched
 from loralab.evaluations.shared.answer_scores import Trait
 from loralab.evaluations.text import TEXT
@@ -76,7 +77,7 @@ def measure(judging: Judging) -> Measured:
 def _spoken(score: Score) -> Score:
     """A loss that is a little higher is what every adapter does; only a loud change is called worse."""
     if score.verdict == "worse" and score.difference < LOUD:
-        words = f"It changed a little on everyday tasks ({score.before:.2f} → {score.after:.2f}, {score.n} tasks)."
+        words = f"It changed a little on everyday tasks ({score.before:.2f} → {score.after:.2f}, {count(score.n, 'task')})."
         return score.model_copy(update={"verdict": "no difference seen", "words": words})
     return score.model_copy(update={"words": score.words.replace("answers)", "tasks)")})
 

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from loralab.core.errors import LabError
 from loralab.core.records import Example, Score
+from loralab.core.words import count
 from loralab.datasets.dataset import spread
 from loralab.evaluations import Evaluation, Judged, Judging, Measured, switched
 from loralab.evaluations.shared.paired import Difference, paired_difference, verdict
@@ -109,7 +110,7 @@ def _losses(session: Judged, *, adapter: bool) -> list[tuple[float, int]]:
 
 
 def _words(found: Difference, judged: str, of: int) -> str:
-    seen = f"{found.n} examples" if of <= found.n else f"{found.n} of {of} examples"
+    seen = f"{count(found.n, 'example')}" if of <= found.n else f"{found.n} of {count(of, 'example')}"
     numbers = f"(loss {found.before:.2f} → {found.after:.2f})"
     match judged:
         case "better":

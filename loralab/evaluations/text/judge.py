@@ -13,6 +13,7 @@ from typing import Any
 
 from loralab.core.errors import LabError
 from loralab.core.records import Example
+from loralab.core.words import count
 from loralab.evaluations import Answered, Evaluation, Judging, Measured
 from loralab.evaluations.shared.answer_scores import Trait, shorten
 from loralab.evaluations.shared.second_opinion import Opinion, kin
@@ -103,7 +104,7 @@ def heard(rows: list[dict[str, Any]], name: str, family: str, trouble: str = "")
 def _told(name: str, rows: Sequence[dict[str, Any]], flips: int, asked: int, *, silent: bool) -> str:
     if not rows:
         return f"The judge {name} was not heard."
-    changed = f"With the answers swapped, {name} changed its mind on {flips} of {asked} pairs"
+    changed = f"With the answers swapped, {name} changed its mind on {flips} of {count(asked, 'pair')}"
     if silent:
         return f"{changed}: more than {100 * FLIPS:.0f} %, so it chooses a place and not an answer, and is not heard."
     counts = [sum(row["winner"] == who for row in rows) for who in ("after", "before", "tie")]

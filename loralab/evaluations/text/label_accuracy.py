@@ -6,11 +6,13 @@ Invariant: an answer counts only as a whole (“card” is not “card lost”);
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import takewhile
 from math import comb
 from typing import Any
 
 from loralab.core.records import Example, Score
-from loralab.evaluations import Evaluation, Judging, Measured, switched
+from loralab.core.words import count
+from loralab.evaluations import TOGETHER, Evaluation, Judging, Measured, switched
 from loralab.evaluations.shared.paired import FEWEST, SURE, paired_difference
 from loralab.evaluations.text import TEXT
 from loralab.evaluations.text._label_set import MOST_LABELS, choose, confusion, false_positives, macro_f1
@@ -48,13 +50,19 @@ def measure(judging: Judging) -> Measured:
 def _choices(judging: Judging, found: list[dict[str, Any]], labels: list[str]) -> list[dict[str, Any]]:
     """Rows with what both would choose among `labels`; as many as there was time for."""
     examples = {example.row: example for example in judging.session.heldout_examples}
-    for number, row in enumerate(found):
-        if number and judging.stop():
-            return found[:number]
-        judging.note("choosing among the labels", number / len(found))
-        for name, on in (("before", False), ("after", True)):
+    for begin in range(0, len(found), TOGETHER):
+        part = found[begin : begin + TOGETHER]
+        judging.note("choosing among the labels", begin / len(found))
+        both: list[list[str | None]] = []
+        for on in (False, True):
             with switched(judging.session.model, adapter=on):
-                row[f"{name}_choice"] = choose(judging.session, examples[row["row"]], labels)
+                stop = judging.stop if begin else (lambda: False)
+                both.append(choose(judging.session, [examples[row["row"]] for row in part], labels, stop))
+        whole = list(takewhile(lambda pair: None not in pair, zip(*both, strict=True)))
+        for row, (before, after) in zip(part, whole, strict=False):
+            row |= {"before_choice": before, "after_choice": after}
+        if len(whole) < len(part):
+            return found[: begin + len(whole)]
     return found
 
 
@@ -66,7 +74,7 @@ def summarise(base: Sequence[bool], adapter: Sequence[bool]) -> Score:
     lost = sum(b and not a for b, a in zip(base, adapter, strict=True))
     chance = mcnemar(gained, lost)
     judged = _verdict(n, gained, lost, chance)
-    words = f"Of {n} messages it never saw, it sorted {sum(adapter)} exactly right; the base model {sum(base)}."
+    words = f"Of {count(n, 'message')} it never saw, it sorted {sum(adapter)} exactly right; the base model {sum(base)}."
     if judged == "cannot tell yet":
         words += " The difference could be chance."
     return Score(

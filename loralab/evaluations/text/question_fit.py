@@ -30,7 +30,7 @@ DISTINCT = 0.5  # share of different questions below which â€œanother questionâ€
 TRAIT = Trait(
     "question_fit",
     "Fits answers to questions",
-    "How much likelier an answer becomes after its own question than after another one from your file (nats per token). "
+    "How much more likely an answer is after its own question than after another one from your file (nats per token). "
     "0 means that the question plays no part.",
     "accuracy",
     "It knows better which answer belongs to which question",

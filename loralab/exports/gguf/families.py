@@ -176,16 +176,23 @@ def _gpt2_refused(config: Settings) -> str:
     return ""
 
 
+def _gemma_refused(config: Settings) -> str:
+    tied = config.get("tie_word_embeddings", True)
+    return "" if tied else "llama.cpp runs this family with one matrix for reading and writing words, and here they are two"
+
+
 def _windowed_refused(config: Settings) -> str:
     """Gemma 2 and 3: llama.cpp has the pattern of local and global layers built in."""
     every = 2 if config["model_type"] == "gemma2" else 6
+    if every == 2 and (two := _gemma_refused(config)):
+        return two
     kinds = config.get("layer_types")
     wanted = ["full_attention" if (i + 1) % every == 0 else "sliding_attention" for i in range(layers(config))]
     if kinds and list(kinds) != wanted:
         return "its order of local and global layers is not the one llama.cpp has built in"
     local = rope(config, "sliding_attention")
     if every == 6 and (local["rope_theta"] != 10000.0 or local["rope_type"] != "default"):
-        return "the positions of its local layers are not the ones llama.cpp has built in"
+        return "the positions of its local layers are not the ones that llama.cpp knows"
     scale = first(config, "query_pre_attn_scalar", default=head_dim(config))
     usual = hidden(config) // heads(config)[0] if layers(config) == (46 if every == 2 else 62) else head_dim(config)
     return "" if scale == usual else "it scales its attention in a way llama.cpp does not know"
@@ -205,7 +212,7 @@ FAMILIES: dict[str, Family] = {
     "mistral": Family("llama", SILU, _gated, permuted=True),
     "qwen2": Family("qwen2", SILU, _gated),
     "qwen3": Family("qwen3", SILU, _gated),
-    "gemma": Family("gemma", **_GEMMA, write=_gated),
+    "gemma": Family("gemma", **_GEMMA, write=_gated, refuse=_gemma_refused),
     "gemma2": Family("gemma2", **_GEMMA, write=_gemma2, refuse=_windowed_refused),
     "gemma3_text": Family("gemma3", **_GEMMA, write=_gemma3, refuse=_windowed_refused),
     "phi3": Family("phi3", SILU, _phi3, refuse=_phi3_refused),

@@ -43,13 +43,13 @@ def settings_of(adapter: Path) -> Settings:
 def refused(settings: Settings) -> Problem | None:
     """Why an adapter cannot be a GGUF adapter; None when it can."""
     if settings.get("peft_type", "LORA") != "LORA":
-        return _no(f"it is not a LoRA adapter ({settings['peft_type']})")
+        return no(f"it is not a LoRA adapter ({settings['peft_type']})")
     if settings.get("use_dora"):
-        return _no("llama.cpp does not know DoRA")
+        return no("llama.cpp does not know DoRA")
     if settings.get("modules_to_save") or settings.get("trainable_token_indices"):
-        return _no("it holds whole layers besides its small matrices")
+        return no("it holds whole layers besides its small matrices")
     if settings.get("bias", "none") != "none" or settings.get("lora_bias"):
-        return _no("it holds trained biases")
+        return no("it holds trained biases")
     return None
 
 
@@ -100,5 +100,6 @@ def write(path: Path, adapter: Path, config: Settings, name: str) -> int:
     return len(found)
 
 
-def _no(reason: str) -> Problem:
+def no(reason: str) -> Problem:
+    """That an adapter cannot be a GGUF adapter, and what to take instead."""
     return Problem(code="no_gguf_adapter", what=f"This adapter cannot become a GGUF adapter: {reason}.", todo=INSTEAD)

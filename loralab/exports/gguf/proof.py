@@ -13,13 +13,14 @@ from tempfile import TemporaryDirectory
 import gguf
 import numpy as np
 
-from loralab.core.errors import LabError, Unavailable
+from loralab.core import parts
+from loralab.core.errors import LabError
 from loralab.exports.gguf.tokens import OTHERS, Vocabulary
 from loralab.exports.gguf.writer import safe_name
 from loralab.exports.parity.checks import FEW
 from loralab.exports.parity.reference import TEXTS, plain_ids
 from loralab.models.tokenize import TextEncoder
-from loralab.runtimes.llama.parent import MISSING, LlamaCpp, backend
+from loralab.runtimes.llama.parent import LlamaCpp, backend
 
 
 def settled(vocabulary: Vocabulary, encoder: TextEncoder) -> Vocabulary:
@@ -30,7 +31,7 @@ def settled(vocabulary: Vocabulary, encoder: TextEncoder) -> Vocabulary:
     if vocabulary.pre:
         return vocabulary
     if not backend():
-        raise Unavailable("This model's tokenizer has to be tried out in llama.cpp, which is not installed.", MISSING, code="no_llama_cpp")
+        raise parts.unavailable("llama_cpp", "This model's tokenizer has to be tried out in llama.cpp, which is not installed.")
     with TemporaryDirectory() as folder:
         tried = {name: _differing(vocabulary.named(name), encoder, Path(folder) / "tokens.gguf") for name in OTHERS}
     best = min(tried, key=lambda name: tried[name])

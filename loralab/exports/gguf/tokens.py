@@ -14,29 +14,14 @@ from typing import Any
 import gguf
 
 from loralab.core.errors import UserError
+from loralab.models.gguf import splitting
 from loralab.models.tokenize import TextEncoder
 
 Kind = gguf.TokenType
 SPACE = "\u2581"  # how sentencepiece writes a space
 _BYTE = re.compile(r"<0x[0-9A-F]{2}>")
-_CONTRACTIONS = r"'(?:[sdmt]|ll|ve|re)"
-_GPT2 = {
-    _CONTRACTIONS + r"| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+",
-    r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+",
-}
-_MODERN = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}%s| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
-# What splits a text into words before merging -> llama.cpp's name of it. Regexes as they stand in tokenizer.json.
-_KNOWN = {
-    _MODERN % "{1,3}": "llama-bpe",
-    _MODERN % "": "qwen2",
-    r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?|"
-    r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?|\p{N}{1,3}|"
-    r" ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+": "gpt-4o",
-    r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+"
-    r"[\p{Ll}\p{Lm}\p{Lo}\p{M}]*|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+": "tekken",
-}
 # GPT-2's words, but digits one by one: GPT-2's own splitting gives the same where no merge joins a digit with anything.
-_SINGLE_DIGITS = {pattern.replace(r" ?\p{N}+", r"\p{N}") for pattern in _GPT2}
+_SINGLE_DIGITS = {pattern.replace(r" ?\p{N}+", r"\p{N}") for pattern in splitting.GPT2}
 OTHERS = ("gpt-2", "llama-bpe", "smaug-bpe", "qwen2", "smollm", "starcoder", "falcon", "default", "tekken", "gpt-4o", "deepseek-coder")
 
 
@@ -86,7 +71,7 @@ def read(encoder: TextEncoder, size: int) -> Vocabulary:
     model = found["model"]
     if model.get("type", "BPE") != "BPE" or not isinstance(model.get("merges"), list):
         raise _unknown(f"its kind of tokenizer ({model.get('type')}) is not one LoRALab writes as GGUF")
-    if len(encoder.tokenizer.get_vocab()) > size:
+    if max(model["vocab"].values(), default=0) >= size:
         raise _unknown("its tokenizer has more tokens than the model has rows for")
     byte_level = _pieces(found.get("pre_tokenizer"), "ByteLevel")
     made = _byte_level(found, size) if byte_level else _sentencepiece(found, size)
@@ -100,11 +85,13 @@ def read(encoder: TextEncoder, size: int) -> Vocabulary:
 
 
 def _table(found: dict[str, Any], size: int) -> tuple[list[str], list[int]]:
-    """Tokens and kinds by id; rows of the embedding that no token uses are marked unused."""
+    """Tokens and kinds by id; rows of the embedding that no token uses are marked unused, marks without a row are left out."""
     tokens, kinds = [f"[PAD{i}]" for i in range(size)], [int(Kind.UNUSED)] * size
     for token, number in found["model"]["vocab"].items():
         tokens[number], kinds[number] = token, int(Kind.NORMAL)
     for added in found.get("added_tokens", []):
+        if added["id"] >= size:  # Gemma 3's mark for a picture, in models that read text only
+            continue
         tokens[added["id"]] = added["content"]
         kinds[added["id"]] = int(Kind.CONTROL if added.get("special") else Kind.USER_DEFINED)
     return tokens, kinds
@@ -180,9 +167,9 @@ def recognised(found: dict[str, Any]) -> str:
 
 
 def _by_pattern(pattern: str, model: dict[str, Any]) -> str:
-    if pattern in _GPT2 or (pattern in _SINGLE_DIGITS and _digits_stay_apart(model["merges"])):
+    if pattern in splitting.GPT2 or (pattern in _SINGLE_DIGITS and _digits_stay_apart(model["merges"])):
         return "gpt-2"
-    name = _KNOWN.get(pattern, "")
+    name = splitting.BY_PATTERN.get(pattern, "")
     return "smaug-bpe" if name == "llama-bpe" and not model.get("ignore_merges") else name
 
 

@@ -24,6 +24,7 @@ HALF_MAX = 65504.0
 Foreign = Callable[[str, int, bytes], bytes]  # type, columns, fp32 numbers -> packed by ggml
 Q = gguf.GGMLQuantizationType
 _PLAIN = {Q.F32: np.float32, Q.F16: np.float16}  # not packed
+STRIPS = " (phi-3)"  # by this in a name llama.cpp knows special tokens that swallow the white space after them
 _MISREAD = ("phi-3", "phi3", "modern-bert", "jina")  # llama.cpp treats a model whose name has these differently
 
 
@@ -66,6 +67,13 @@ def write(
     return choices
 
 
+def header(config: Settings, vocabulary: Vocabulary, variant: Variant, label: Label) -> dict[str, Any]:
+    """What the header of such a file says, by name; nothing is written."""
+    writer = gguf.GGUFWriter("", FAMILIES[config["model_type"]].arch)
+    _header(writer, config, vocabulary, variant, label)
+    return {name: value.value for name, value in writer.kv_data[0].items()}
+
+
 def _header(writer: gguf.GGUFWriter, config: Settings, vocabulary: Vocabulary, variant: Variant, label: Label) -> None:
     writer.add_type("model")
     writer.add_name(safe_name(label.name, strips=vocabulary.strips))
@@ -88,7 +96,7 @@ def safe_name(name: str, *, strips: bool = False) -> str:
         while word in name.lower():
             at = name.lower().index(word)
             name = name[: at + 2] + "_" + name[at + 2 :].lstrip("-")
-    return f"{name} (phi-3)" if strips else name
+    return f"{name}{STRIPS}" if strips else name
 
 
 def _shape(weight: Weight, config: Settings) -> tuple[int, ...]:

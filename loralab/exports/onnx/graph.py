@@ -1,7 +1,8 @@
 """Owns turning a model in torch into an ONNX graph with its key/value cache as inputs and outputs, through transformers' own exporter.
 
-Invariants: one graph reads a prompt (with an empty cache) and writes on (with a full one); its names are the ones other programs know
-(past_key_values.0.key in, present.0.key out); no path of this computer is in the file.
+Invariants: one graph reads a prompt (with an empty cache) and writes on (with a full one), one row or several that are filled up in front
+and masked; names and axes are the ones other programs know (past_key_values.0.key in, present.0.key out; batch, sequence); no path of this
+computer is in the file.
 """
 
 from __future__ import annotations
@@ -42,17 +43,20 @@ def write(model: Any, folder: Path) -> None:
     from transformers.exporters.utils import decompose_for_generation
 
     ids = torch.arange(12).reshape(2, 6) % model.config.get_text_config().vocab_size  # any words: only their number matters
-    inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+    mask = torch.ones_like(ids)
+    mask[0, :2] = 0  # a row that is filled up in front: without one the graph would have no mask
+    inputs = {"input_ids": ids, "attention_mask": mask}
     with quiet(), torch.no_grad():
         # Several tokens at once onto a cache: the only form in which the number of new tokens stays open.
         stage, sample = decompose_for_generation(model, inputs, multi_token_decode=True)["decode"]
         exporter: Any = OnnxExporter()
         program = exporter.export(stage, sample, OnnxConfig(dynamic=True)).program
-        _tidy(program)
+        kinds = getattr(model.config.get_text_config(), "layer_types", None) or []
+        _tidy(program, {number for number, kind in enumerate(kinds) if kind == "sliding_attention"})
         onnx_ir.save(program, str(folder / FILE), external_data=DATA)
 
 
-def _tidy(program: Any) -> None:
+def _tidy(program: Any, windows: set[int]) -> None:
     """Names that other programs know, nothing that is only passed through, no traces of where it was made."""
     graph = program.graph
     program.metadata_props.clear()
@@ -64,6 +68,7 @@ def _tidy(program: Any) -> None:
             value.metadata_props.clear()
     _drop_constants(graph)
     _rename(graph)
+    _name_axes(graph, windows)
     _widen(graph)
 
 
@@ -89,6 +94,21 @@ def _rename(graph: Any) -> None:
     for value in graph.inputs:
         sizes = [int(size) if str(size).isdigit() else str(size) for size in _sizes(value)]
         value.shape = onnx_ir.Shape(sizes)  # a width that never changes is written as a text by the exporter
+
+
+_AXES = {"input_ids": ("batch", "sequence"), "position_ids": ("batch", "sequence"), "attention_mask": ("batch", "total_sequence")}
+
+
+def _name_axes(graph: Any, windows: set[int]) -> None:
+    """Names for what may have any size, instead of the exporter's numbers. `windows`: layers whose cache keeps its last tokens only."""
+    import onnx_ir
+
+    for value, before in [*((v, "past") for v in graph.inputs), *((v, "total") for v in graph.outputs)]:
+        layer = re.fullmatch(r"(?:past_key_values|present)\.(\d+)\.(?:key|value)", value.name)
+        kept = f"{before}_sequence" + ("_in_window" if layer and int(layer[1]) in windows else "")
+        named = _AXES.get(value.name) or (("batch", "", kept, "") if layer else ("batch", "sequence", ""))
+        sizes = _sizes(value)
+        value.shape = onnx_ir.Shape([size if isinstance(size, int) else name or size for size, name in zip(sizes, named, strict=True)])
 
 
 def _sizes(value: Any) -> list[Any]:

@@ -5,6 +5,8 @@ Invariant: what is printed here is run by the tests.
 
 from __future__ import annotations
 
+import re
+
 from loralab.models.tokenize import TextEncoder
 
 _MARK = "\u2063question\u2063"  # invisible separators: no template writes them
@@ -26,42 +28,46 @@ inputs = {{i.name: i for i in session.get_inputs()}}
 outputs = [o.name for o in session.get_outputs()]
 
 
-def answer(question, limit=200):
-    """The model's likeliest answer, token by token; what it has read is kept in `cache`."""
-    ids = tokenizer.encode(BEFORE + question + AFTER, add_special_tokens=False).ids
-    cache = {{n: np.zeros((1, i.shape[1], 0, i.shape[3]), TYPES[i.type]) for n, i in inputs.items() if n.startswith("past")}}
-    said, seen = [], 0
-    while len(said) < limit:
-        feed = {{"input_ids": np.array([ids], np.int64), "position_ids": np.arange(seen, seen + len(ids))[None], **cache}}
+def answers(questions, limit=200):
+    """The model's likeliest answers to several questions at once, token by token; what it has read is kept in `cache`."""
+    rows = [tokenizer.encode(BEFORE + question + AFTER, add_special_tokens=False).ids for question in questions]
+    gaps = [max(map(len, rows)) - len(row) for row in rows]  # shorter rows are filled up in front, and that is masked
+    ids = np.array([[0] * gap + row for gap, row in zip(gaps, rows)], np.int64)
+    mask = np.array([[0] * gap + [1] * len(row) for gap, row in zip(gaps, rows)], np.int64)
+    cache = {{n: np.zeros((len(rows), i.shape[1], 0, i.shape[3]), TYPES[i.type]) for n, i in inputs.items() if n.startswith("past")}}
+    said, going = [[] for _ in rows], set(range(len(rows)))
+    for _ in range(limit):
+        places = np.maximum(mask.cumsum(1) - 1, 0)[:, -ids.shape[1] :]
+        feed = {{"input_ids": ids, "attention_mask": mask, "position_ids": places, **cache}}
         logits, *kept = session.run(None, {{name: feed[name] for name in inputs}})
         cache = {{name.replace("present", "past_key_values"): value for name, value in zip(outputs[1:], kept)}}
-        seen += len(ids)
-        ids = [int(logits[0, -1].argmax())]
-        if ids[0] in STOP:
+        ids = logits[:, -1].argmax(-1).astype(np.int64)[:, None]
+        mask = np.concatenate([mask, np.ones_like(ids)], 1)
+        going -= {{row for row in going if int(ids[row, 0]) in STOP}}
+        if not going:
             break
-        said += ids
-    return tokenizer.decode(said)
+        for row in going:
+            said[row].append(int(ids[row, 0]))
+    return [tokenizer.decode(row) for row in said]
 
 
-print(answer("{question}"))
+print(*answers(["{question}"]), sep="\\n")
 '''
 QUESTION = "What can you do?"
 
 
 def lines(encoder: TextEncoder, variant: str) -> tuple[str, ...]:
     """The part of the card about using the folder."""
+    written = program(encoder).rstrip("\n")
+    fence = "`" * max(3, 1 + max(map(len, re.findall("`+", written)), default=0))  # a template may hold some, too
     return (
         "Everything is in this folder; `model.onnx` (the graph) and `model.onnx.data` (the numbers) belong together.",
         "",
-        "```sh",
-        "pip install onnxruntime tokenizers",
-        "```",
+        "In Python, with the packages `onnxruntime` and `tokenizers` and with this folder as the current one:",
         "",
-        "Then, with this folder as the current one:",
-        "",
-        "```python",
-        program(encoder).rstrip("\n"),
-        "```",
+        f"{fence}python",
+        written,
+        fence,
         "",
         "Several turns: `chat_template.jinja` is the whole template; `transformers` writes conversations down with it",
         '(`AutoTokenizer.from_pretrained(".").apply_chat_template`). The cache\'s names are those other programs for ONNX',

@@ -19,7 +19,8 @@ from loralab.core.events import Noted, fold, read
 from loralab.core.jobs import EvaluateExportJob, ExportJob
 from loralab.core.judgement import Judgement, tell
 from loralab.core.records import Example
-from loralab.datasets.dataset import load_examples, split, spread
+from loralab.datasets.dataset import split, spread
+from loralab.datasets.loading import load_examples
 from loralab.evaluations.shared.answers import LONGEST, SHORTEST, asked
 from loralab.evaluations.text import exact_match, json_match, label_accuracy, number_match
 from loralab.exports import Source, formats
@@ -46,14 +47,14 @@ def run(folder: RunFolder) -> dict[str, Any]:
     asked = folder.asked(EvaluateExportJob)
     runs_folder = folder.path.parent
     trained = judgement(runs_folder / asked.of)
-    made, place, result = _made(runs_folder / asked.export)
+    made, place, result = made_by(runs_folder / asked.export)
     source = open_source(runs_folder, asked.of, asked.model or made.model, asked.adapter or made.adapter)
     source = replace(source, variant=str(result.get("variant") or ""))
     form = formats()[str(result["format"])]
     if form.trial is None:
         raise UserError("No program here can load this kind of file.", "Compare the run itself.", code="no_runtime")
     if missing := form.trial.missing():
-        raise UserError(missing.what, missing.todo, code=missing.code)
+        raise UserError(missing.what, missing.todo, code=missing.code, part=missing.part)
     with TemporaryDirectory() as room:
         folder.emit(Noted(text="", phase="loading the export"))
         kept, work = Path(room, "trained"), Path(room, "room")
@@ -67,7 +68,7 @@ def run(folder: RunFolder) -> dict[str, Any]:
     return _told(rows, trained, runtime.name, folder, asked)
 
 
-def _made(folder: Path) -> tuple[ExportJob, Path, dict[str, Any]]:
+def made_by(folder: Path) -> tuple[ExportJob, Path, dict[str, Any]]:
     """What the export was asked for, where it lies and what it told. Raises UserError when it is not there any more."""
     job = read_job(folder)
     view = fold(job.run, read(folder / "events.jsonl")[0])
@@ -81,8 +82,8 @@ def _made(folder: Path) -> tuple[ExportJob, Path, dict[str, Any]]:
 def _heldout(source: Source, encoder: Any, trained: dict[str, Any]) -> tuple[dict[int, Example], dict[int, Any]]:
     """The held-out examples the run was measured on, and as tokens, by row; only those whose tokens are as many as then."""
     plan = source.plan
-    examples, _ = load_examples(Path(str(plan.get("dataset") or "")), plan.get("roles") or None)
-    held = split(examples, float(plan.get("heldout_share", 0.1)), int(plan.get("seed", 0)))[1]
+    examples, _ = load_examples(Path(str(plan.get("dataset") or "")), plan.get("roles") or None, plan.get("parts") or ())
+    held = split(examples, float(plan.get("heldout_share", 0.1)), int(plan.get("seed", 0)), str(plan.get("heldout_by", "likeness")))[1]
     encoded = encoder.many(list(held), int(plan.get("max_length", 1024)), str(plan.get("learn_from", "replies")))
     counted = {row["row"]: row["tokens"] for row in trained["rows"]["loss"]}
     same = {e.row: row for e, row in zip(held, encoded, strict=True) if counted.get(e.row) == sum(row.learned[1:])}

@@ -6,19 +6,23 @@ Invariant: base plus adapter are loaded anew from the run's own files, so that n
 from __future__ import annotations
 
 import gc
+import time
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import psutil
 
+from loralab.core.errors import LabError
 from loralab.core.events import Compared, Incident
-from loralab.core.parity import FILE, Parity
+from loralab.core.parity import FILE, TITLE, Check, Parity
 from loralab.core.paths import write_atomic
-from loralab.exports import Format, Note, Source
+from loralab.exports import Format, Note, Source, Trial
 from loralab.exports._files import encoder_of, seal
 from loralab.exports.parity.checks import gate, untried
-from loralab.exports.parity.reference import Wanted, heldout, wanted_of
+from loralab.exports.parity.reference import Wanted, asked_again, heldout, wanted_of
+from loralab.exports.parity.trained import Trained
 from loralab.models.model_folder import count_weights, read_json, weight_files
 from loralab.models.tokenize import TextEncoder
 from loralab.runs.run_folder import RunFolder
@@ -28,13 +32,22 @@ ROOM = 1.3  # of a model's bytes: what loading and asking it takes
 NOBODY = "No program here can load this kind of file, so it was not compared with what was trained."
 
 
-def prove(form: Format, source: Source, target: Path, note: Note, folder: RunFolder) -> Parity:
-    """Compare what lies in `target` with what was trained; the outcome is written beside it and told."""
+def prove(form: Format, source: Source, target: Path, note: Note, folder: RunFolder, *before: Check) -> Parity:
+    """Compare what lies in `target` with what was trained; the outcome is written beside it and told. `before`: checks made already."""
+    begun = time.monotonic()
     parity = _compared(form, source, target, note)
-    write_atomic(target / FILE, parity.model_dump_json(indent=2) + "\n")
+    seconds = round(time.monotonic() - begun, 1)
+    return written(parity.model_copy(update={"seconds": seconds, "checks": (*before, *parity.checks)}), target, folder)
+
+
+def written(parity: Parity, target: Path, folder: RunFolder) -> Parity:
+    """The outcome beside an export, at the end of its card and as an event."""
+    kept = parity.model_copy(update={"seconds": 0.0})  # what it took here is told and not written down: the same export is the same file
+    write_atomic(target / FILE, kept.model_dump_json(indent=2) + "\n")
     card = target / "README.md"
     if card.is_file():
-        card.write_text(card.read_text("utf-8").rstrip("\n") + "\n\n" + "\n".join(parity.lines()), "utf-8")
+        text = card.read_text("utf-8").partition(f"\n{TITLE}\n")[0]  # what an earlier comparison said goes
+        card.write_text(text.rstrip("\n") + "\n\n" + "\n".join(kept.lines()), "utf-8")
     seal(target, FILE, card.name)
     _tell(parity, folder)
     return parity
@@ -43,26 +56,47 @@ def prove(form: Format, source: Source, target: Path, note: Note, folder: RunFol
 def _compared(form: Format, source: Source, target: Path, note: Note) -> Parity:
     if form.trial is None:
         return untried(NOBODY)
-    missing = form.trial.missing()
-    if missing:
-        return untried(missing.what, missing.todo)
     if not (source.model / "config.json").is_file():
         return untried("The base model is not on this computer any more, so nothing could be compared.", BASE_TODO)
-    opened = form.trial.open
+    if source.changed:
+        return untried(source.changed.what, source.changed.todo)
+    missing, opened = form.trial.missing(), form.trial.open
     with TemporaryDirectory() as folder:
         kept, room = Path(folder, "trained"), Path(folder, "room")
         kept.mkdir()
         room.mkdir()
-        note("asking what was trained")
         encoder = encoder_of(source, kept)
-        wanted = trained(source, encoder)
+        wanted, inside = examined(form.trial, source, target, encoder, note)
         gc.collect()
+        if missing:
+            return gate(None, encoder, wanted, form.trial.kind(source), inside, untried(missing.what, missing.todo, missing.part))
         note("trying it where it will be used")
-        return gate(lambda context: opened(source, target, room, context), encoder, wanted, form.trial.kind(source))
+        return gate(lambda context: opened(source, target, room, context), encoder, wanted, form.trial.kind(source), inside)
 
 
-def trained(source: Source, encoder: TextEncoder) -> Wanted:
-    """What base plus adapter say, in fp32 where the memory allows it and in bf16 otherwise."""
+def examined(trial: Trial, source: Source, target: Path, encoder: TextEncoder, note: Note) -> tuple[Wanted, list[Check]]:
+    """What was trained, what is in the file, and what the file's own numbers say; nothing of a model is left in memory."""
+    note("asking what was trained")
+    model = trained(source)
+    wanted = wanted_of(model, encoder, heldout(source, encoder, model.config.get_text_config().vocab_size))
+    note("looking into the file")
+    return looked_into(trial, source, target, Trained(model, encoder, source.adapter), wanted)
+
+
+def looked_into(trial: Trial, source: Source, target: Path, found: Trained, wanted: Wanted) -> tuple[Wanted, list[Check]]:
+    """What is in the file, and what its own numbers say; `found` is used up."""
+    checks: list[Check] = []
+    try:
+        for check in trial.inside(source, target, found):  # those made before it broke are kept
+            checks.append(check)  # noqa: PERF402
+    except LabError as error:
+        checks.append(Check(name="loads", ok=False, words=error.problem.what))
+        return wanted, checks
+    return replace(wanted, own=asked_again(found.with_the_files_numbers(), found.encoder, wanted)), checks
+
+
+def trained(source: Source) -> Any:
+    """Base plus adapter, in fp32 where the memory allows it and in bf16 otherwise."""
     import torch
     from peft import PeftModel
 
@@ -72,8 +106,7 @@ def trained(source: Source, encoder: TextEncoder) -> Wanted:
     fits = 4 * ROOM * count_weights(weight_files(source.model))[0] < psutil.virtual_memory().available
     attention = "eager" if raw.get("attn_logit_softcapping") else "sdpa"
     base = load_base(source.model, "fp32" if fits else "bf16", torch.device("cpu"), attention)
-    model: Any = PeftModel.from_pretrained(base, str(source.adapter)).eval()
-    return wanted_of(model, encoder, heldout(source, encoder, base.config.get_text_config().vocab_size))
+    return PeftModel.from_pretrained(base, str(source.adapter)).eval()
 
 
 def named(parity: Parity, name: str, *, differs: bool = False) -> str:

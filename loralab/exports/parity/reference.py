@@ -14,7 +14,8 @@ import jinja2
 import numpy as np
 
 from loralab.core.errors import LabError
-from loralab.datasets.dataset import load_examples, split
+from loralab.datasets.dataset import split
+from loralab.datasets.loading import load_examples
 from loralab.exports import Source
 from loralab.models.tokenize import TextEncoder
 
@@ -78,6 +79,16 @@ class Row:
 
 
 @dataclass(frozen=True)
+class Own:
+    """What the model in torch says with a file's own numbers in it: to the same prompt, examples and questions."""
+
+    logits: Any
+    rows: tuple[Any, ...] = ()  # logits of each held-out example
+    answers: tuple[list[int], ...] = ()
+    exact: bool = True  # computed in fp32
+
+
+@dataclass(frozen=True)
 class Wanted:
     """What base plus adapter say: on a fixed prompt, on held-out examples, and the likeliest answers, each with its end."""
 
@@ -87,6 +98,7 @@ class Wanted:
     rows: tuple[Row, ...] = ()
     chats: tuple[Chat, ...] = ()
     bare: Any = None  # logits of the base alone on the fixed prompt, where there is an adapter to switch off
+    own: Own | None = None  # what a finished file's numbers say; None: not looked into
 
     @property
     def answer(self) -> list[int]:
@@ -114,10 +126,12 @@ def heldout(source: Source, encoder: TextEncoder, vocabulary: int) -> Heldout:
     if not plan.get("dataset"):
         return Heldout()
     try:
-        examples, _ = load_examples(Path(str(plan.get("dataset") or "")), plan.get("roles") or None)
+        examples, _ = load_examples(Path(str(plan.get("dataset") or "")), plan.get("roles") or None, plan.get("parts") or ())
     except (LabError, OSError):
         return Heldout()
-    chosen = split(examples, float(plan.get("heldout_share", 0.1)), int(plan.get("seed", 0)))[1][:ROWS]
+    chosen = split(examples, float(plan.get("heldout_share", 0.1)), int(plan.get("seed", 0)), str(plan.get("heldout_by", "likeness")))[1][
+        :ROWS
+    ]
     room, rows = max(NUMBERS // vocabulary - PROBE, ROW), []
     for row in encoder.many(list(chosen), int(plan.get("max_length", 1024)), str(plan.get("learn_from", "replies"))):
         length = min(len(row.ids), ROW, room)
@@ -197,6 +211,13 @@ def wanted_of(model: Any, encoder: TextEncoder, held: Heldout | None = None) -> 
         speakable(encoder, (*CHATS, *found.chats)),
         bare,
     )
+
+
+def asked_again(model: Any, encoder: TextEncoder, wanted: Wanted) -> Own:
+    """The same asked of a model that now holds a file's numbers."""
+    answers = tuple(_answer(model, asked, encoder.stop_ids) for asked, _ in wanted.answers)
+    exact = next(model.parameters()).dtype.itemsize == 4
+    return Own(_logits(model, wanted.ids), tuple(_logits(model, row.ids) for row in wanted.rows), answers, exact)
 
 
 def _logits(model: Any, ids: list[int]) -> Any:

@@ -10,13 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from loralab.core import child_process
+from loralab.core import child_process, parts
 from loralab.core.errors import LabError, Unavailable
 from loralab.runtimes.llama import quantizer
 from loralab.runtimes.llama.gguf_file import check
 
 BACKENDS = ("llama_cpp", "xllamacpp")  # the first that is installed is taken
-MISSING = "Start LoRALab again: it fetches llama.cpp where there is a build for this computer. Elsewhere, llama-cpp-python does as well."
 CHILD = "loralab.runtimes.llama.child"
 TODO = "The file is damaged or not made for it: export it again."
 
@@ -38,7 +37,7 @@ class Child(child_process.Child):
         """`module` is run with the binding's name and answers as `child.main` does; `environment` goes over this process's own."""
         chosen = name or backend()
         if not chosen:
-            raise Unavailable("llama.cpp is not installed here, so the file cannot be tried.", MISSING, code="no_llama_cpp")
+            raise parts.unavailable("llama_cpp", "llama.cpp is not installed here, so the file cannot be tried.")
         try:
             super().__init__(module, chosen, name="llama.cpp", code="llama", todo=TODO, environment=environment)
         except LabError as error:

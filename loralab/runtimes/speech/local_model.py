@@ -14,13 +14,13 @@ from pathlib import Path
 
 import psutil
 
+from loralab.core import parts
 from loralab.core.errors import LabError, Unavailable, UserError
 from loralab.runtimes.llama.parent import Child, backend
 from loralab.runtimes.speech.labels import trie, weights
 
 MODULE = "loralab.runtimes.speech.child"
 NO_CARD = {"CUDA_VISIBLE_DEVICES": "", "HIP_VISIBLE_DEVICES": "", "ROCR_VISIBLE_DEVICES": "", "GGML_VK_VISIBLE_DEVICES": ""}
-MISSING = "To let a language model speak, start LoRALab again: it fetches llama.cpp where there is a build for this computer."
 CONTEXT = 1024  # tokens: prompt, answer and room to spare
 PATIENCE, OPENING = 60.0, 120.0  # seconds for one answer; for loading the file
 CRASHES = 2  # after which the model is left alone until the app is started again
@@ -133,13 +133,13 @@ class LocalModel:
 
     def _judged(self, error: LabError) -> LabError:
         """What a failure is told as; a breakdown is counted."""
-        if error.problem.code not in ("llama_crashed", "llama_refused", "no_llama_cpp"):
+        if error.problem.code not in ("llama_crashed", "llama_late", "llama_refused", "no_llama_cpp"):
             return error
         self.close()
         if self._stopping.is_set():
             return Unavailable("You stopped the language model.", code="assistant_stopped")
         self.crashes += 1
-        left = " It will not be asked again until the app is started anew." if self.crashes >= CRASHES else ""
+        left = " It will not be asked again until the app is started again." if self.crashes >= CRASHES else ""
         return Unavailable(f"The language model broke down or took too long.{left}", "Choose another model.", code="assistant_broke")
 
     def _loaded(self) -> Child:
@@ -147,7 +147,8 @@ class LocalModel:
         if self.crashes >= CRASHES:
             raise Unavailable("The language model broke down twice and is left alone.", "Choose another model.", code="assistant_off")
         if not (self.runtime or backend()):
-            raise Unavailable("There is nothing on this computer that can run a language model.", MISSING, code="no_llama_cpp_here")
+            problem = parts.unavailable("llama_cpp", "There is nothing on this computer that can run a language model.").problem
+            raise Unavailable(problem.what, problem.todo, code="no_llama_cpp_here", part=problem.part)
         threads = cores(busy=self._busy())
         if self._child and threads < self._threads:
             self.close()
@@ -198,4 +199,4 @@ def _whole(path: Path) -> None:
         raise UserError(f"The language model {path.name} is not there any more.", todo, code="no_file")
     with path.open("rb") as file:
         if file.read(4) != b"GGUF":
-            raise UserError(f"{path.name} is no GGUF file.", todo, code="damaged_gguf")
+            raise UserError(f"{path.name} is not a GGUF file.", todo, code="damaged_gguf")

@@ -56,6 +56,9 @@ class PictureSession:
         for step in range(start, self.steps_per_epoch()):
             yield list(self._batches([self.train_examples[i] for i in order[step * size : (step + 1) * size]]))
 
+    def starting_point(self) -> str:
+        return ""
+
     def heldout(self) -> Iterator[Batch]:
         yield from self._batches(self.heldout_examples)
 
@@ -131,6 +134,10 @@ class PictureSession:
         told = zip(self.heldout_examples, self.guessed, now, strict=True)
         samples = tuple(Sample(prompt=e.media[0], reference=str(e.label), before=was, after=is_) for e, was, is_ in list(told)[:3])
         return Judgement("better" if gain > 0 else "no difference seen", words, (score,), samples=samples, complete=not stop())
+
+    def preview(self, most: int, stop: Callable[[], bool]) -> tuple[Sample, ...]:
+        """There is nothing to read."""
+        return ()
 
     def save(self, folder: Path) -> Artifact:
         place = folder.with_name("model")

@@ -1,94 +1,140 @@
-"""Owns the chat of the Evaluate tab: one question, answered with what was learned and by the base model, side by side or one alone.
+"""Owns the chat of a run's page: one question, answered before and after training (or by two runs), side by side or one alone.
 
-Invariant: both get the same question and each goes on from its own answers; one model process writes both, taking turns piece by piece,
-so that they grow beside each other.
+Invariant: both get the same question and each goes on from its own answers; one model process writes both sides of a run, taking turns
+piece by piece, so that they grow beside each other.
 """
 
 from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
 
-from ui.errors import show_errors
-from ui.markup import markup
-from ui.page import Page
-from ui.words import heading, small_title
+from loralab.core.errors import LabError
+from ui.errors import LOG, show_errors_at
+from ui.markup import draw, markup
+from ui.page import Page, Updates
+from ui.runs.run_names import run_title
 
-WHO = [("Both side by side", "both"), ("With what it learned", "adapter"), ("Base model, before training", "base")]
+WHO = [("Both", "both"), ("Only now", "adapter"), ("Only before", "base")]
 SILENT = "(it ended its turn without a word)"
+STOPPED = "(stopped)"
+LOADING = "Loading the model once…"
+Turns = list[dict[str, Any]]
 
 
 @dataclass(frozen=True)
 class Talk:
-    """The two chats and the question under them."""
+    """The two chats, the question over them, how they answer, and the other run where two are talked to."""
 
-    adapter: gr.Chatbot
+    whole: gr.Column
+    both: gr.Row
     base: gr.Chatbot
+    adapter: gr.Chatbot
+    names: gr.HTML
     question: gr.Textbox
+    who: gr.Radio
+    temperature: gr.Slider
+    system: gr.Textbox
+    against: gr.State
+
+    def with_other(self, name: str, run: str, other: str) -> Updates:
+        """Talk to another run beside this one; the chat begins anew."""
+        return {self.against: run, self.names: _names(name, other), self.base: [], self.adapter: [], self.both: gr.Row(visible=True)}
 
 
 def chat(page: Page) -> Talk:
     """Draw the chat and wire it."""
-    markup(heading("Try it", "Ask as your examples ask: both answer the same question, and you see what the training changed."))
-    who = gr.Radio(WHO, value="both", show_label=False, container=False, elem_classes="goals compact")
-    with gr.Row(elem_classes="duo"):
-        with gr.Column(min_width=210) as left:
-            base = _chatbot("Before", "The base model answers here.", "chat-base")
-        with gr.Column(min_width=210) as right:
-            adapter = _chatbot("After", "Ask a question to see how it answers now.", "chat")
-    with gr.Row(elem_classes="ask"):
+    against = gr.State("")
+    with gr.Column(visible=False, elem_classes="card talk", elem_id="talk") as whole:
+        names = markup(_names())
+        with gr.Row(visible=False, elem_classes="duo") as both:
+            with gr.Column(min_width=210) as left:
+                base = _chatbot("chat-base")
+            with gr.Column(min_width=210) as right:
+                adapter = _chatbot("chat")
         question = gr.Textbox(
             show_label=False,
-            placeholder="Write a question and press Enter",
+            label="Your question",
+            placeholder="Write a question, press Enter",
             container=False,
-            scale=1,
             elem_id="question",
             lines=1,
-            submit_btn=True,
+            submit_btn="Ask",
+            stop_btn=False,
         )
-    talk = Talk(adapter, base, question)
-    _wire(page, talk, who, (left, right))
+        with gr.Accordion("How it answers", open=False, elem_classes="fold quiet-fold", elem_id="talk-settings"):
+            who = gr.Radio(WHO, value="both", label="Who answers", elem_classes="goals compact")
+            temperature = gr.Slider(
+                0, 1.5, value=0, step=0.1, label="Temperature", info="0 always says the likeliest; higher is more varied."
+            )
+            system = gr.Textbox("", label="What it is told first", info="A line before every conversation, if you want one.", max_lines=3)
+        clear = gr.Button("Clear the conversation", size="sm", scale=0, min_width=170, elem_id="clear-talk", elem_classes="quiet")
+    talk = Talk(whole, both, base, adapter, names, question, who, temperature, system, against)
+    _wire(page, talk, (left, right), clear)
     return talk
 
 
-def _chatbot(title: str, placeholder: str, elem_id: str) -> gr.Chatbot:
-    markup(small_title(title))
+def _names(first: str = "Before", second: str = "Now") -> str:
+    return draw("evaluate", "talk_names", first, second)
+
+
+def _chatbot(elem_id: str) -> gr.Chatbot:
     return gr.Chatbot(
         show_label=False,
-        height=320,
+        height=280,
         render_markdown=False,
         buttons=["copy"],
         layout="bubble",
-        placeholder=placeholder,
+        placeholder="It answers here.",
         elem_id=elem_id,
         feedback_options=None,
     )
 
 
-def _wire(page: Page, talk: Talk, who: gr.Radio, sides: tuple[gr.Column, gr.Column]) -> None:
-    @show_errors
-    def say(asked: str, who: str, base: list[Any], adapter: list[Any]) -> tuple[str, list[Any], list[Any]]:
+def _wire(page: Page, talk: Talk, sides: tuple[gr.Column, gr.Column], clear: gr.Button) -> None:
+    @show_errors_at("question")
+    def say(asked: str, who: str, base: Turns, adapter: Turns) -> list[Any]:
         if not asked.strip():
-            return "", base, adapter
+            return ["", base, adapter, gr.skip()]
         said = [{"role": "user", "content": asked}]
-        return "", base + said if who != "adapter" else base, adapter + said if who != "base" else adapter
+        left, right = (base + said if who != "adapter" else base), (adapter + said if who != "base" else adapter)
+        return [gr.Textbox("", stop_btn="Stop", submit_btn=False), left, right, gr.Row(visible=True)]
 
-    @show_errors
-    def answer(run: str, base: list[Any], adapter: list[Any]) -> Iterator[Any]:
-        if not run:
-            return
-        yield from beside(_answered(page, run, base, base=True), _answered(page, run, adapter, base=False))
+    @show_errors_at("question")
+    def answer(run: str, against: str, temperature: float, system: str, base: Turns, adapter: Turns) -> Iterator[Any]:
+        if run:
+            how = How(temperature, system.strip())
+            left = _answered(page, against or run, base, how, base=not against)
+            yield from beside(left, _answered(page, run, adapter, how, base=False))
 
-    asked = [talk.question, who, talk.base, talk.adapter]
-    said = talk.question.submit(say, asked, [talk.question, talk.base, talk.adapter], show_progress="hidden")
-    said.then(answer, [page.run, talk.base, talk.adapter], [talk.base, talk.adapter], show_progress="minimal")
-    who.change(lambda who: [gr.Column(visible=who != side) for side in ("adapter", "base")], who, list(sides), show_progress="hidden")
-    page.run.change(lambda: ([], []), None, [talk.base, talk.adapter], show_progress="hidden")
+    def ended() -> gr.Textbox:
+        return gr.Textbox(submit_btn="Ask", stop_btn=False)
+
+    def halted(*sides: Turns) -> list[Any]:
+        return [ended(), *(_halted(side) for side in sides)]
+
+    asked = [talk.question, talk.who, talk.base, talk.adapter]
+    said = talk.question.submit(say, asked, [talk.question, talk.base, talk.adapter, talk.both], show_progress="hidden")
+    how = [page.run, talk.against, talk.temperature, talk.system, talk.base, talk.adapter]
+    answering = said.then(answer, how, [talk.base, talk.adapter], show_progress="hidden")
+    answering.then(ended, None, talk.question, show_progress="hidden")
+    both = [talk.base, talk.adapter]
+    talk.question.stop(halted, both, [talk.question, *both], cancels=[answering], show_progress="hidden")
+    talk.who.change(
+        lambda who: [gr.Column(visible=who != side) for side in ("adapter", "base")], talk.who, list(sides), show_progress="hidden"
+    )
+
+    def anew() -> list[Any]:
+        return [[], [], "", _names(), gr.Row(visible=False)]
+
+    gr.on(
+        [clear.click, page.run.change], anew, None, [talk.base, talk.adapter, talk.against, talk.names, talk.both], show_progress="hidden"
+    )
 
 
 def beside(*sides: Iterator[Any]) -> Iterator[list[Any]]:
@@ -129,15 +175,40 @@ def beside(*sides: Iterator[Any]) -> Iterator[list[Any]]:
         raise failed
 
 
-def _answered(page: Page, run: str, history: list[Any], *, base: bool) -> Iterator[list[Any]]:
-    """The history with a growing answer; nothing where its last word is an answer already."""
+@dataclass(frozen=True)
+class How:
+    """How an answer is written."""
+
+    temperature: float = 0.0
+    system: str = ""
+
+
+def _answered(page: Page, run: str, history: Sequence[Any], how: How, *, base: bool) -> Iterator[Turns]:
+    """The history with a growing answer; nothing where its last word is an answer already. What goes wrong is said in its place."""
     if not history or history[-1]["role"] != "user":
         return
+    yield _with(history, LOADING)
     words = ""
-    for piece in page.lab.ask(run, [{"role": m["role"], "content": text_of(m)} for m in history], base=base):
-        words += piece
-        yield [*history, {"role": "assistant", "content": words}]
-    yield [*history, {"role": "assistant", "content": words or SILENT}]
+    first = [{"role": "system", "content": how.system}] if how.system else []
+    try:
+        said = [{"role": m["role"], "content": text} for m in history if (text := text_of(m)) != LOADING]  # a stop may have left that
+        for piece in page.lab.ask(run, first + said, base=base, temperature=how.temperature):
+            words += piece
+            yield _with(history, words)
+    except LabError as error:
+        LOG.info("chat with %s: %s", run_title(page.lab, run), error)
+        words = f"{words}\n\n{error.problem.what} {error.problem.todo}".strip()
+    yield _with(history, words or SILENT)
+
+
+def _halted(history: Sequence[Any]) -> Turns:
+    """The history without a word that it is still loading: somebody stopped it."""
+    waits = bool(history) and text_of(history[-1]) == LOADING
+    return _with(history[:-1], STOPPED) if waits else list(history)
+
+
+def _with(history: Sequence[Any], words: str) -> Turns:
+    return [*history, {"role": "assistant", "content": words}]
 
 
 def text_of(message: Any) -> str:

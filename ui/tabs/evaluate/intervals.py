@@ -11,29 +11,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from loralab.core.records import Score
+from loralab.lab import between, value
 from ui.markup import draw
 
 TONES = {"better": "good", "worse": "bad", "no difference seen": "quiet", "cannot tell yet": "quiet"}
 ROOM = 1.12  # how much wider than the interval its picture is
 SIDE, EDGE, MOST_DOTS = 260, 34, 400  # of the picture of two runs: pixels of its own scale, and dots in it
-
-
-def value(score: Score, number: float, sign: str = "") -> str:
-    """A share as per cent (a difference of shares as points), everything else as a number; `sign` “+” is for differences."""
-    if not math.isfinite(number):
-        return "–"
-    share = score.share or "accuracy" in score.name
-    digits = f"{100 * number:{sign}.0f}" if share else f"{number:{sign}.2f}"
-    digits = digits if digits.strip("+-0.") else digits.lstrip("+-")  # nothing has no sign
-    return digits.replace("-", "−") + (" points" if share and sign else " %" if share else "")
-
-
-def between(score: Score) -> str:
-    """The 95 % interval in words, empty where there is none."""
-    if not math.isfinite(score.low + score.high) or score.low == score.high:
-        return ""
-    low = value(score, score.low, "+").removesuffix(" points")
-    return f"{low} to {value(score, score.high, '+')}"
 
 
 def interval_bar(score: Score, sides: tuple[str, str] = ("worse", "better")) -> str:
@@ -67,5 +50,5 @@ def two_runs(rows: Sequence[dict[str, Any]], first: str, second: str) -> str:
 
     dots = [(place(x), SIDE - place(y), "good" if y < x else "bad" if y > x else "") for x, y in values]
     wins = sum(y < x for x, y in values)
-    told = f"Of {len(values)} examples, {wins} are likelier under {second}, {sum(y > x for x, y in values)} under {first}."
+    told = f"Of {len(values)} examples, {wins} are more likely under {second}, {sum(y > x for x, y in values)} under {first}."
     return draw("evaluate", "duel", told, SIDE, EDGE, dots)

@@ -12,8 +12,8 @@ from typing import Any
 from loralab.core.errors import UserError
 from loralab.core.events import RunView
 from loralab.core.records import Sample, Score
-from loralab.lab import Lab
-from ui.runs.run_names import name_of
+from loralab.lab import Lab, Subject
+from ui.runs.run_names import name_of, run_title, when
 
 CLOSER = 0.05  # chrF++ between two answers that a reader would call a difference
 LIKELIER = 0.05  # nats per token: about five per cent
@@ -89,7 +89,13 @@ def _from_log(view: RunView) -> Found | None:
 def other_judged(lab: Lab, run: str) -> list[tuple[str, str]]:
     """(name, id) of the other runs that were judged, newest first."""
     rows = [r for r in lab.runs() if r.get("kind", "train") == "train" and r["id"] != run and r.get("adapter_loss") is not None]
-    return [(f"{name_of(r)} · {r['id']}", r["id"]) for r in rows]
+    return [(f"{name_of(r)} · {r['told'] or when(r['started'])}", r["id"]) for r in rows]
+
+
+def part_name(lab: Lab, what: Subject) -> str:
+    """What a person calls a run, or a part of it."""
+    title = run_title(lab, what.run)
+    return f"{title}, {what.label}" if what.checkpoint or what.export else title
 
 
 def parts_of_run(lab: Lab, run: str) -> list[tuple[str, str]]:

@@ -13,10 +13,10 @@ import gradio as gr
 
 from loralab.core.events import RunView
 from loralab.lab import Lab
-from ui.errors import show_errors
+from ui.errors import show_errors, show_errors_at
 from ui.markup import markup
 from ui.page import Page, Updates
-from ui.runs.work import follow, progress_line
+from ui.runs.work import follow, live_line
 from ui.tabs.evaluate.judged import Found
 from ui.tabs.evaluate.section import Section
 from ui.tabs.evaluate.view import state_of
@@ -33,7 +33,6 @@ class Measuring:
     """The parts drawn, before they are wired."""
 
     work: gr.State
-    clock: gr.Timer
     measure: gr.Button
     stop: gr.Button
     judge: gr.Textbox
@@ -41,7 +40,7 @@ class Measuring:
 
     @property
     def shown(self) -> list[Any]:
-        return [self.work, self.clock, self.measure, self.stop, self.line]
+        return [self.work, self.measure, self.stop, self.line]
 
 
 def measuring_of(lab: Lab, name: str) -> RunView | None:
@@ -69,7 +68,8 @@ def measured_first(lab: Lab, name: str, doing: str) -> Iterator[str]:
 
 def buttons() -> tuple[gr.Button, gr.Button]:
     """Measure again, and stop."""
-    return gr.Button("Measure again", scale=0, min_width=170), gr.Button("Stop measuring", scale=0, min_width=150, visible=False)
+    measure = gr.Button("Measure again", scale=0, min_width=170, elem_id="measure")
+    return measure, gr.Button("Stop measuring", scale=0, min_width=150, visible=False)
 
 
 def judge_field() -> gr.Textbox:
@@ -87,12 +87,11 @@ def section(page: Page, parts: Measuring) -> Section:
         seen = not state_of(view, found)
         return {
             parts.work: working.run if working else "",
-            parts.clock: gr.Timer(active=working is not None),
             parts.measure: gr.Button(
                 "Measure again" if seen else "Measure", variant="secondary" if seen else "primary", interactive=not working
             ),
             parts.stop: gr.Button(visible=bool(working)),
-            parts.line: progress_line(working, "Measuring") if working else "",
+            parts.line: live_line(working, "evaluate") if working else "",
         }
 
     return Section(parts.shown, fill)
@@ -101,7 +100,7 @@ def section(page: Page, parts: Measuring) -> Section:
 def wire(page: Page, parts: Measuring, outputs: list[Any], filled: Any) -> None:
     """`filled(run)` updates `outputs`, among which are the parts."""
 
-    @show_errors
+    @show_errors_at("measure")
     def begin(run: str, judge: str) -> Updates:
         if not measuring_of(page.lab, run):
             page.lab.evaluate(run, judge=judge.strip().strip("\"'"))
@@ -111,11 +110,11 @@ def wire(page: Page, parts: Measuring, outputs: list[Any], filled: Any) -> None:
     def tick(run: str, work: str) -> Updates:
         view = page.lab.view(work) if work else None
         if view is not None and view.active:
-            return {parts.line: progress_line(view, "Measuring")}
+            return {parts.line: live_line(view, "evaluate")}
         return filled(run) | ({parts.line: _ended(view)} if view is not None else {})
 
     parts.measure.click(begin, [page.run, parts.judge], outputs, show_progress="hidden", trigger_mode="once")
-    parts.clock.tick(tick, [page.run, parts.work], outputs, show_progress="hidden")
+    page.work.change(tick, [page.run, parts.work], outputs, show_progress="hidden")
     parts.stop.click(show_errors(lambda work: page.lab.stop(work) if work else None), parts.work, None, show_progress="hidden")
 
 

@@ -1,11 +1,11 @@
-"""Owns the sections around a verdict: against another run, the controls of the verdict, and the report to keep.
+"""Owns the sections below a result: against another run, and the controls of the verdict.
 
 Invariant: a control that is at work goes on without the page; pressing again finds it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import gradio as gr
 
@@ -13,22 +13,24 @@ from loralab.core.errors import LabError, RunFailed
 from loralab.core.events import RunView
 from loralab.core.jobs import is_control
 from loralab.core.records import Score
-from loralab.lab import Comparison, Controls, Lab
-from ui.errors import show_errors
+from loralab.lab import BothAnswers, Controls, Lab, between, different_settings, value
+from ui.errors import LOG, show_errors
 from ui.markup import draw, markup
 from ui.page import Page, Updates
-from ui.runs.saved_report import report_file, save_on_click
+from ui.runs.run_names import run_title
 from ui.runs.work import follow
-from ui.tabs.evaluate.intervals import between, interval_bar, two_runs, value
-from ui.tabs.evaluate.judged import Found, other_judged, parts_of_run
+from ui.tabs.evaluate.chat import Talk
+from ui.tabs.evaluate.intervals import interval_bar, two_runs
+from ui.tabs.evaluate.judged import Found, other_judged, part_name, parts_of_run
 from ui.tabs.evaluate.measuring import measured_first
+from ui.tabs.evaluate.result import SHOWN, Asked, as_wanted
 from ui.tabs.evaluate.section import Section
-from ui.words import count, duration, heading, notice, paragraph, term
+from ui.words import count, duration, notice, paragraph, term
 
-ALONE = "There is no other run that was tested. Train once more, with other settings or other examples, and compare here."
+ALONE = "No other run has been tested yet. Train again with other settings or examples, and compare them here."
 ALONE_HTML = paragraph(ALONE, "fine")
-SIDES = ("first is better", "second is better")
-REPORTS = {"html": "as a web page", "markdown": "as Markdown"}
+SIDES = ("the first is better", "the second is better")
+OUTCOMES = {"same": "info", "first": "good", "second": "good", "unclear": "warning"}
 CONTROLS = (
     "A test that calls everything better is worth nothing. So the test itself is tested where there is nothing to find: first before and "
     "after are swapped at random, then a copy of the run learns from shuffled answers. Neither may come out as better."
@@ -49,18 +51,11 @@ def until_done(lab: Lab, work: str, doing: str) -> Iterator[str]:
 # ---- against another run ---------------------------------------------------------------------------------------------------
 
 
-def compare_section(page: Page) -> Section:
+def compare_section(page: Page, talk: Talk, place: Callable[[str], gr.HTML]) -> Section:
     """A choice of the other tested runs and of this run's checkpoints and exports, and what comes out."""
-    with gr.Column(visible=False, elem_classes="card") as whole:
-        markup(
-            heading(
-                "Against something else",
-                "Another run, a checkpoint or an export: on the examples both were tested on and neither learned from.",
-            )
-        )
-        other = gr.Dropdown([], label="Compare with", elem_id="other-run")
-        alone = markup(ALONE_HTML)
-        result = markup(elem_id="comparison")
+    other = gr.Dropdown([], label="Compare with", elem_id="other-run")
+    alone = markup(ALONE_HTML)
+    result = place("comparison")
 
     @show_errors
     def compared(run: str, other: str | None) -> Iterator[str]:
@@ -69,27 +64,56 @@ def compare_section(page: Page) -> Section:
             return
         try:
             yield from measured_first(page.lab, other, "Measuring it on the same examples")  # goes on without the page
-            yield comparison_html(page.lab.compare(other, run), other, run)
+            yield comparison_html(page.lab, other, run)
+            if own := own_of(page.lab, other, run):
+                yield comparison_html(page.lab, other, run, own)
         except LabError as error:  # a reason to read where one looks, not a warning that goes away
             yield notice(error.problem.what, error.problem.todo, "warning")
 
-    def fill(run: str, view: RunView | None, found: Found | None) -> Updates:
+    def fill(run: str, _view: RunView | None, found: Found | None) -> Updates:
         others = [*other_judged(page.lab, run), *parts_of_run(page.lab, run)] if found and found.detailed else []
-        return {
-            whole: gr.Column(visible=found is not None and view is not None and not view.active),
-            other: gr.Dropdown(others, value=None, visible=bool(others)),
-            alone: "" if others else ALONE_HTML,
-            result: "",
-        }
+        return {other: gr.Dropdown(others, value=None, visible=bool(others)), alone: "" if others else ALONE_HTML, result: ""}
+
+    @show_errors
+    def both(run: str, other: str | None) -> Updates:
+        return talk.with_other(run_title(page.lab, other), other, run_title(page.lab, run)) if run and other else gr.skip()
 
     other.input(compared, [page.run, other], result, show_progress="minimal")
-    return Section([whole, other, alone, result], fill)
+    result.click(both, [page.run, other], [talk.against, talk.names, talk.base, talk.adapter, talk.both], show_progress="hidden").then(
+        None, None, None, js="() => document.querySelector('#talk')?.scrollIntoView({behavior: 'smooth', block: 'center'})"
+    )
+    return Section([other, alone, result], fill)
 
 
-def comparison_html(found: Comparison, first: str, second: str) -> str:
-    """The sentence, each number with its interval, and every example as a dot."""
-    picture = two_runs(found.rows, "the first", "the second")
-    return draw("evaluate", "comparison", found.words, first, second, [_side_by_side(score) for score in found.scores], picture)
+def own_of(lab: Lab, first: str, second: str) -> tuple[BothAnswers, ...]:
+    """What both answer to a person's own questions; a run that was not asked one yet is asked, where that can be done now."""
+    one, other = lab.subject(first), lab.subject(second)
+    if one.run == other.run or one.checkpoint or one.export:
+        return ()
+    try:
+        return lab.wondered(one.run, other.run)
+    except LabError as error:
+        LOG.info("own questions of %s and %s: %s", first, second, error)
+        return ()
+
+
+def comparison_html(lab: Lab, first: str, second: str, own: Sequence[BothAnswers] = ()) -> str:
+    """Which is better, or that they are practically the same; what was different, the same questions, and the numbers behind it."""
+    found, one, other = lab.compare(first, second), lab.subject(first), lab.subject(second)
+    names = [part_name(lab, part) for part in (one, other)]
+    word, said = found.told(*names)
+    different = different_settings(lab.job(one.run).plan, lab.job(other.run).plan) if one.run != other.run else ()
+    asked = [
+        Asked(
+            a.question,
+            ((names[0], "", a.first, as_wanted(a.first, a.reference)), (names[1], "after", a.second, as_wanted(a.second, a.reference))),
+        )
+        for a in [*own[:SHOWN], *found.answers][:SHOWN]
+    ]
+    picture = two_runs(found.rows, *names)
+    detail = draw("evaluate", "comparison", [_side_by_side(score) for score in found.scores], picture)
+    talks = one.run != other.run and not (one.checkpoint or one.export)
+    return draw("result", "versus", *names, OUTCOMES[found.outcome], word, said, different, asked, detail, talks)
 
 
 def _side_by_side(score: Score) -> str:
@@ -105,20 +129,19 @@ def _side_by_side(score: Score) -> str:
 def proof_section(page: Page) -> Section:
     """The button “Prove it” and what the controls found."""
     work = gr.State("")
-    with gr.Column(visible=False, elem_classes="card") as whole:
-        markup(heading("Can this verdict be trusted?", CONTROLS))
-        cost = markup()
-        with gr.Row(elem_classes="actions"):
-            prove = gr.Button("Prove it", scale=0, min_width=170)
-            stop = gr.Button("Stop", scale=0, min_width=110, visible=False)
-        progress = markup()
-        result = markup(elem_id="controls")
+    markup(paragraph(CONTROLS, "lead"))
+    cost = markup()
+    with gr.Row(elem_classes="actions"):
+        prove = gr.Button("Prove it", scale=0, min_width=170)
+        stop = gr.Button("Stop", scale=0, min_width=110, visible=False)
+    progress = markup()
+    result = markup(elem_id="controls")
 
     @show_errors
     def proven(run: str) -> Iterator[Updates]:
         found = page.lab.controls(run)
         control = _control(page.lab, run, found)
-        yield {work: control, progress: "", result: controls_html(found), stop: gr.Button(visible=not found.shuffled_verdict)}
+        yield {work: control, progress: "", result: controls_html(found), stop: gr.Button(visible=not found.shuffled_learned)}
         for line in until_done(page.lab, control, "Learning from shuffled answers"):
             yield {work: control, progress: line}
 
@@ -128,17 +151,15 @@ def proof_section(page: Page) -> Section:
         found = {result: controls_html(page.lab.controls(run))} if about else {}
         return {work: "", stop: gr.Button(visible=False), **found}
 
-    def fill(_run: str, view: RunView | None, found: Found | None) -> Updates:
-        shown = found is not None and found.detailed and view is not None and not view.active
+    def fill(_run: str, view: RunView | None, _found: Found | None) -> Updates:
         took = duration(view.ended - view.started) if view and view.ended and view.started else ""
         words = f"The first takes a moment. The second takes about as long as the run did ({took})."
-        updates: Updates = {whole: gr.Column(visible=shown), cost: paragraph(words, "fine") if took else ""}
-        return updates | {progress: "", result: "", stop: gr.Button(visible=False)}
+        return {cost: paragraph(words, "fine") if took else "", progress: "", result: "", stop: gr.Button(visible=False)}
 
     proving = prove.click(proven, page.run, [work, progress, result, stop], show_progress="hidden", trigger_mode="once")
     proving.then(ended, [page.run, work], [work, result, stop], show_progress="hidden")
     stop.click(show_errors(lambda control: page.lab.stop(control) if control else None), work, None)
-    return Section([whole, cost, progress, result, stop], fill)
+    return Section([cost, progress, result, stop], fill)
 
 
 def _control(lab: Lab, run: str, found: Controls) -> str:
@@ -146,7 +167,7 @@ def _control(lab: Lab, run: str, found: Controls) -> str:
     if not found.shuffled:
         return lab.prove(run)
     view = lab.view(found.shuffled)
-    if found.shuffled_verdict or view.active:
+    if found.shuffled_learned or view.active:
         return found.shuffled
     return lab.resume(found.shuffled) if view.state in ("stopped", "killed") else lab.prove(run)
 
@@ -154,17 +175,6 @@ def _control(lab: Lab, run: str, found: Controls) -> str:
 def controls_html(found: Controls) -> str:
     """What both controls found, each as passed or not."""
     first, _, second = found.words.partition(" Trained on shuffled answers")
-    kinds = ("good" if found.swaps_pass else "error", "error" if found.shuffled_verdict == "better" else "good")
+    kinds = ("good" if found.swaps_pass else "error", "error" if found.shuffled_learned == "yes" else "good")
     said = notice(first, "", kinds[0])
     return said + (notice(f"Trained on shuffled answers{second}", "", kinds[1]) if second else "")
-
-
-# ---- the report ------------------------------------------------------------------------------------------------------------
-
-
-def report_buttons(page: Page) -> None:
-    """Two buttons that save the report."""
-    buttons = {kind: gr.Button(f"Save the report {name}", scale=0, min_width=170) for kind, name in REPORTS.items()}
-    file = report_file("report-file")
-    for kind, button in buttons.items():
-        save_on_click(button, page, file, kind)

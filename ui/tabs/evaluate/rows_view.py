@@ -10,7 +10,7 @@ from typing import Any
 
 from loralab.core.records import Sample
 from ui.markup import draw
-from ui.tabs.evaluate.judged import Row, Seen
+from ui.tabs.evaluate.judged import Found, Row, Seen, examples_of
 from ui.words import paragraph, term
 
 PAGE = 8  # examples at a time
@@ -18,7 +18,7 @@ CHANGES = (("all", "All"), ("better", "Better"), ("worse", "Worse"), ("same", "S
 MEANS = {
     "right": "Better means: its answer was wrong and is right now.",
     "close": "Better means: its answer has clearly more in common with what the example says (chrF++, by 5 points or more).",
-    "loss": "Here nothing is answered. Better means: the text has become clearly likelier (lower loss).",
+    "loss": "Nothing is answered here. Better means that the text has become clearly more likely (lower loss).",
 }
 NONE = {
     "better": "None of the examples got better.",
@@ -38,6 +38,19 @@ def choices(seen: Sequence[Seen]) -> list[tuple[str, str]]:
 def chosen(seen: Sequence[Seen], change: str) -> list[Seen]:
     """The examples that went as asked."""
     return [s for s in seen if change in ("all", s.change)]
+
+
+def rows_fold(found: Found, change: str = "all", most: int = PAGE) -> str:
+    """Every example, folded: filters, what they mean, the list and more of it; or the few answers that were kept."""
+    how, seen = examples_of(found)
+    if not seen:
+        return (
+            draw("result", "fold", "The same questions, before and after", "", samples_html(found.samples), "rows") if found.samples else ""
+        )
+    more = f"rows:{change}:{most + PAGE}" if len(chosen(seen, change)) > most else ""
+    filters = [(f"rows:{key}:{PAGE}", words, key == change) for words, key in choices(seen)]
+    body = draw("evaluate", "examples", MEANS[how], filters, rows_html(seen, how, change, most), more)
+    return draw("result", "fold", "Example by example", f"{len(seen):,} it never saw, the largest change first", body, "rows")
 
 
 def rows_html(seen: Sequence[Seen], how: str, change: str, most: int) -> str:
@@ -83,9 +96,9 @@ def _check(kept: Row, who: str) -> dict[str, str] | None:
     active = kept.get(f"{who}_active")
     if active is None:
         return None
-    state = f"adapter on: {', '.join(active)}" if active else "no adapter on"
-    sign, tone = ("✓", "good") if bool(active) == (who == "after") else ("✗", "bad")
-    return {"state": state, "sign": sign, "tone": tone}
+    if bool(active) == (who == "after"):
+        return None  # as it should be, which need not be said at every answer
+    return {"state": f"adapter on: {', '.join(active)}" if active else "no adapter on", "sign": "✗", "tone": "bad"}
 
 
 def marked(text: str, spans: Sequence[Sequence[Any]]) -> str:

@@ -1,64 +1,70 @@
-"""Owns the fourth tab: did it get better, by how much, on which examples, and a chat to try it. Invariant: it shows what files say."""
+"""Owns the fourth tab, the home of a run: its name, the two answers, the same questions before and now, a chat, and what to do next.
+
+Everything else that was measured is below, folded. Invariant: it shows what files say; what a person does here is done by the lab.
+"""
 
 from __future__ import annotations
 
 import gradio as gr
 
-from loralab.core.events import RunView
-from loralab.core.jobs import is_control
+from loralab.core.errors import LabError
 from loralab.lab import Lab
 from ui.errors import show_errors
-from ui.markup import markup
+from ui.markup import PICK, markup
 from ui.page import Page, Updates
-from ui.tabs.evaluate import measuring
-from ui.tabs.evaluate.chat import chat
-from ui.tabs.evaluate.judged import Found, found_of
-from ui.tabs.evaluate.labels_view import labels_html
-from ui.tabs.evaluate.more import compare_section, proof_section, report_buttons
-from ui.tabs.evaluate.rows import rows_section
+from ui.runs.saved_report import report_file, save_on_click
+from ui.tabs.evaluate import acts, measuring
+from ui.tabs.evaluate.chat import Talk, chat
+from ui.tabs.evaluate.head import Typed
+from ui.tabs.evaluate.home import Home, is_ready
+from ui.tabs.evaluate.judged import found_of
+from ui.tabs.evaluate.more import compare_section, proof_section
 from ui.tabs.evaluate.section import Section
-from ui.tabs.evaluate.view import NOT_YET, measures_html, state_of, verdict_html
-from ui.words import heading, notice
+from ui.words import notice
 
-A_CONTROL = "This run is a control: it learned from shuffled answers on purpose. If it is called better, do not trust the verdict."
+HOME = PICK + "const again = lab.home(element, trigger); watch('value', () => requestAnimationFrame(again));"
+
+
+def home_markup(elem_id: str) -> gr.HTML:
+    """A place for markup whose folds stay open, whose forms and keys are heard."""
+    return gr.HTML("", apply_default_css=False, js_on_load=HOME, elem_id=elem_id)
 
 
 def build(lab: Lab, page: Page) -> None:
     """Draw the tab and wire it."""
-    markup(heading("Did it get better?", "Tested on examples it never saw, once without and once with what it learned."))
-    work, clock = gr.State(""), gr.Timer(0.7, active=False)
-    verdict = markup(NOT_YET, elem_id="verdict")
-    with gr.Row(visible=False, elem_classes="actions") as actions:
-        measure, stop = measuring.buttons()
-        report_buttons(page)
+    work, gone = gr.State(""), gr.State(acts.NOTHING_GONE)
+    result = home_markup("result")
     line = markup(elem_id="measuring")
-    with gr.Column(visible=False) as second:
+    talk = chat(page)
+    what_next, folds = home_markup("next"), home_markup("folds")
+    with gr.Accordion("Against another run", open=False, visible=False, elem_classes="fold", elem_id="against") as against:
+        compared = compare_section(page, talk, home_markup)
+    with gr.Accordion(
+        "Measure it again, or ask a second opinion", open=False, visible=False, elem_classes="fold", elem_id="measure-again"
+    ) as again:
+        with gr.Row(elem_classes="actions"):
+            measure, stop = measuring.buttons()
         judge = measuring.judge_field()
-    parts = measuring.Measuring(work, clock, measure, stop, judge, line)
-    measures, labels = markup(elem_id="measures"), markup(elem_id="labels")
-
-    def fill(run: str, view: RunView | None, found: Found | None) -> Updates:
-        words = state_of(view, found)
-        seen = None if words else found
-        control = notice(A_CONTROL) if seen and is_control(page.lab.job(run)) else ""
-        shown: Updates = {actions: gr.Row(visible=_ready(view)), second: gr.Column(visible=_ready(view))}
-        shown |= {measures: measures_html(seen), labels: labels_html(seen)} if seen else {measures: "", labels: ""}
-        return shown | {verdict: control + verdict_html(seen) if seen else words}
-
-    top = Section([verdict, actions, second, measures, labels], fill)
-    rows = rows_section(page)
-    with gr.Column(visible=False, elem_classes="card talk") as talk:
-        chat(page)
-    ready = Section([talk], lambda _run, view, _found: {talk: gr.Column(visible=_ready(view))})
-    again = measuring.section(page, parts)
-    _wire(page, [top, again, rows, ready, compare_section(page), proof_section(page)], parts)
-
-
-def _ready(view: RunView | None) -> bool:
-    return bool(view and view.made("adapter") and not view.active)
+    with gr.Accordion("Can this verdict be trusted?", open=False, visible=False, elem_classes="fold", elem_id="trust") as trust:
+        proof = proof_section(page)
+    save = gr.Button("Save report", visible="hidden", elem_id="save-report")
+    save_on_click(save, page, report_file("report-file"), "run-head")
+    parts = measuring.Measuring(work, measure, stop, judge, line)
+    home = Home(lab, result, what_next, folds)
+    shown = Section(
+        [against, again, trust, talk.whole],
+        lambda _run, view, found: {
+            against: gr.Accordion(visible=bool(found)),
+            again: gr.Accordion(visible=is_ready(view)),
+            trust: gr.Accordion(visible=bool(found and found.detailed)),
+            talk.whole: gr.Column(visible=is_ready(view)),
+        },
+    )
+    sections = [home.section(), shown, measuring.section(page, parts), compared, proof]
+    _wire(page, home, sections, parts, talk, gone)
 
 
-def _wire(page: Page, sections: list[Section], parts: measuring.Measuring) -> None:
+def _wire(page: Page, home: Home, sections: list[Section], parts: measuring.Measuring, talk: Talk, gone: gr.State) -> None:
     outputs = [component for section in sections for component in section.outputs]
 
     def filled(run: str) -> Updates:
@@ -66,5 +72,48 @@ def _wire(page: Page, sections: list[Section], parts: measuring.Measuring) -> No
         found = found_of(page.lab, run, view) if view and not view.active else None
         return {part: update for section in sections for part, update in section.fill(run, view, found).items()}
 
-    page.moment.change(show_errors(filled), page.run, outputs, show_progress="hidden")
+    @show_errors
+    def shown(moment: str, left: acts.Gone) -> Updates:
+        now = filled(moment.partition("/")[0])  # the run's own wire may be a moment behind
+        return now | {home.result: left.said() + str(now[home.result])}
+
+    filling = page.moment.change(shown, [page.moment, gone], outputs, show_progress="hidden")
+    step = show_errors(lambda run: home.step(page, run))
+    filling.then(step, page.run, home.what_next, show_progress="hidden")
     measuring.wire(page, parts, outputs, filled)
+
+    @show_errors
+    def act(run: str, dataset: str, model: str, event: gr.EventData) -> Updates:
+        verb, _, value = str(event.pick).partition(":")
+        try:
+            return acts.ACTS[verb](acts.Here(page, home, gone, run, dataset, model), value)
+        except LabError as error:  # where it was asked for, not a message that goes away
+            return _refused(page, home, (verb, value), run, error)
+
+    acted = [
+        home.result,
+        home.what_next,
+        home.folds,
+        gone,
+        page.run,
+        page.dataset,
+        page.model,
+        page.pending,
+        page.nudge,
+        page.tabs,
+        *page.form.inputs,
+    ]
+    clicks = [part.click for part in (home.result, home.what_next, home.folds)]
+    gr.on(clicks, act, [page.run, page.dataset, page.model], acted, show_progress="hidden")
+
+
+def _refused(page: Page, home: Home, act: tuple[str, str], run: str, error: LabError) -> Updates:
+    """The error where the act was: under the next step, under the question that was typed, or under the name."""
+    said, (verb, value) = notice(error.problem.what, error.problem.todo, "error"), act
+    if verb == "improve":
+        return {home.what_next: said + home.step(page, run)}
+    view = page.lab.view(run) if run else None
+    found = found_of(page.lab, run, view) if view else None
+    if verb in ("own", "rename"):
+        return {home.result: home.top(run, view, found, typed=Typed(verb, value, said))}
+    return {home.result: home.top(run, view, found, said=said)}

@@ -1,4 +1,4 @@
-"""Owns how a verdict is shown: its sentence, the three numbers that matter, and every measure behind a click.
+"""Owns how what was measured is shown: the three numbers that matter, every measure behind a click, and what stands there before.
 
 Invariant: each number on the page opens what it means, and says on how many examples it rests.
 """
@@ -9,12 +9,12 @@ from collections.abc import Iterator, Sequence
 
 from loralab.core.events import RunView
 from loralab.core.records import Score
+from loralab.lab import between, value
 from ui.markup import draw
-from ui.tabs.evaluate.intervals import between, interval_bar, value
+from ui.tabs.evaluate.intervals import interval_bar
 from ui.tabs.evaluate.judged import Found
 from ui.words import count, empty, notice, term
 
-TONES = {"better": "good", "worse": "error", "no difference seen": "warning", "cannot tell yet": "info"}
 PILLS = {"better": "good", "worse": "bad"}
 FEW = 8  # examples below which nothing can be told either way
 SECOND = ("question_fit", "loss", "label_choice", "chrf")  # the number that says most beside the main one, in this order
@@ -36,7 +36,7 @@ NOT_YET = empty(
 )
 STILL = empty("It is still learning", "The test on examples it never saw comes by itself when it is done.")
 NOTHING_KEPT = empty(
-    "Nothing to test", "This run ended before it had learned anything to keep. Go on with it on the Train page, or start anew."
+    "Nothing to test", "This run ended before it had learned anything to keep. Go on with it on the Train page, or start a new run."
 )
 UNTESTED = empty(
     "Not tested yet", "This run ended before its test. Press “Measure” and it is tested now, on the examples kept aside for it."
@@ -54,13 +54,6 @@ def state_of(view: RunView | None, found: Found | None) -> str:
     if found is not None:
         return ""
     return UNTESTED if view.made("adapter") else NOTHING_KEPT
-
-
-def verdict_html(found: Found) -> str:
-    """The verdict in large type, its three numbers, and what must be known about how it was measured."""
-    said, _, but = found.words.partition(" But: ")
-    word, tone = found.verdict.capitalize() or "Measured", TONES.get(found.verdict, "info")
-    return draw("evaluate", "verdict", tone, word, said, but, [_number(score) for score in three(found)], list(_caveats(found)))
 
 
 def three(found: Found) -> list[Score]:
@@ -85,7 +78,8 @@ def _meaning(score: Score) -> str:
     return draw("evaluate", "meaning", score.help, score.lower_is_better, score.words)
 
 
-def _caveats(found: Found) -> Iterator[str]:
+def caveats(found: Found) -> Iterator[str]:
+    """What must be known about how it was measured."""
     main = found.main
     if main is not None and 0 < main.n < FEW:
         yield notice(
@@ -105,7 +99,8 @@ def _caveats(found: Found) -> Iterator[str]:
 def measures_html(found: Found) -> str:
     """All measures, folded, in groups; each a line that opens what it means."""
     groups = [_group(title, [s for s in found.scores if s.group in keys], found) for title, keys in GROUPS]
-    return draw("evaluate", "measures", count(len(found.scores), "number"), COLUMNS, [*groups, _units(found)])
+    numbers = [_number(score) for score in three(found)]
+    return draw("evaluate", "measures", count(len(found.scores), "number"), numbers, COLUMNS, [*groups, _units(found)])
 
 
 def _group(title: str, scores: Sequence[Score], found: Found) -> str:

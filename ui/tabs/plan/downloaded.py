@@ -8,7 +8,7 @@ from __future__ import annotations
 import gradio as gr
 
 from loralab.lab import Lab
-from ui.errors import show_errors
+from ui.errors import show_errors_at
 from ui.markup import markup
 from ui.page import Page
 from ui.settings import read_settings, remember
@@ -23,14 +23,14 @@ def draw_cache(lab: Lab, page: Page) -> None:
         state = markup(cache_html(lab))
         info = "Over it, the models you have not used for longest are removed when you make room. They can be downloaded again."
         limit = gr.Number(read_settings(lab.home).cache_gb, label="May take up to (GB)", info=info, minimum=0, elem_id="cache-limit")
-        room = gr.Button("Make room now", scale=0, min_width=180)
+        room = gr.Button("Make room now", scale=0, min_width=180, elem_id="make-room")
 
-    @show_errors
+    @show_errors_at("cache-limit")
     def keep_limit(chosen: float | None) -> str:
         remember(page.lab.home, {"cache_gb": max(0.0, chosen or 0.0)})
         return cache_html(page.lab)
 
-    @show_errors
+    @show_errors_at("make-room")
     def make_room(model: str) -> str:
         removed = page.lab.make_room(round(read_settings(page.lab.home).cache_gb * GB), (model,))
         done = f"Removed {', '.join(removed)}." if removed else "Nothing had to be removed."

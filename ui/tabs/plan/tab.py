@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from itertools import zip_longest
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -20,17 +21,19 @@ from loralab.lab import Lab
 from ui.asking import Question, question
 from ui.charts import memory_bar
 from ui.desk import Choice
-from ui.errors import show_errors, tell
-from ui.form import changes, draw, fill, read
+from ui.errors import show_errors_at
+from ui.form import changes, draw, fill, marked, marks, read, wrong
 from ui.markup import markup
 from ui.page import Page, Updates, refusal, start_on_click
 from ui.runs.work import follow
 from ui.settings import remember
+from ui.tabs.plan.cards import cards_html
 from ui.tabs.plan.downloaded import draw_cache
-from ui.tabs.plan.view import can_download, download_question, fit_html, model_html
-from ui.tabs.plan.weighing import Answered, Effect, Emptied, Left, Refused, Show, Traced, Weigh, Weighing, due, step
-from ui.words import empty, heading
+from ui.tabs.plan.view import can_download, can_start, download_question, fetch_words, fit_html, held_html, model_html
+from ui.tabs.plan.weighing import Answered, Effect, Emptied, Hold, Left, Refused, Show, Traced, Weigh, Weighing, due, step
+from ui.words import count, empty, heading
 
+DROP_MODEL = "A model of your own in one file (.gguf)"
 ALTERNATIVES = 2  # buttons for the nearest plans that fit
 EMPTY = empty("No examples yet", "Choose a file or a sample on the first page. The plan is made for them and for this computer.")
 
@@ -39,13 +42,16 @@ def build(lab: Lab, page: Page) -> None:
     """Draw the tab and wire it."""
     markup(heading("The plan", "Made for your examples and this computer. Change what you like; everything has a sensible value."))
     with gr.Column(elem_classes="card"):
-        page.model.render()
         check = lab.check_model(str(page.model.value))
+        cards = markup(cards_html(lab.model_choices(), check.name), elem_id="model-cards")
+        page.model.render()
+        with gr.Accordion(DROP_MODEL, open=False, elem_classes="fold"):
+            file = gr.File(label="Drop the model here", file_count="single", height=110, elem_id="drop-model", elem_classes="drop")
         about = markup(model_html(check), elem_id="about-model")
         with gr.Row(visible=can_download(check), elem_classes="actions") as offer:
-            want = gr.Button("Download this model …", scale=0, min_width=250)
+            want = gr.Button(fetch_words(check), scale=0, min_width=250, elem_id="get-model")
         asking = question("Yes, download it", "Not now")
-        fetching = markup()
+        fetching = markup(elem_id="fetching")
         draw_cache(lab, page)
     fit = markup(EMPTY, elem_id="fit")
     with gr.Row(elem_classes="actions"):
@@ -54,20 +60,23 @@ def build(lab: Lab, page: Page) -> None:
         markup(heading("Settings", "Folded away because they are chosen for you. Each says what it does and why it has its value."))
         draw(page.form)
     with gr.Row(elem_classes="actions"):
-        start = gr.Button("Start", variant="primary", scale=0, min_width=200, elem_id="start-plan")
-        test = gr.Button("Test three settings first", scale=0, min_width=210, elem_id="test-first")
+        start = gr.Button("Start", variant="primary", scale=0, min_width=200, elem_id="start-plan", interactive=False)
+        test = gr.Button("Test three settings first", scale=0, min_width=210, elem_id="test-first", interactive=False)
     refused = refusal()
-    card = Card(gr.State(Weighing()), page.ticket, fit, (first, second))
+    card = Card(gr.State(Weighing()), page.ticket, fit, page.quick, (first, second), marked(), (start, test))
     start_on_click(start, page, refused, card.state)
     start_on_click(test, page, refused, card.state, test_first=True)
-    _wire_model(page, Model(about, offer, want, asking, fetching))
-    _wire(page, card)
+    _wire_model(page, Model(cards, file, about, offer, want, asking, fetching))
+    _wire(page, card, cards)
+    _wire_reset(page, card)
 
 
 @dataclass(frozen=True)
 class Model:
     """What there is to say about the chosen model, and fetching it."""
 
+    cards: gr.HTML
+    file: gr.File
     about: gr.HTML
     offer: gr.Row
     want: gr.Button
@@ -82,54 +91,68 @@ class Card:
     state: gr.State
     number: gr.State
     fit: gr.HTML
+    quick: gr.Button
     alternatives: tuple[gr.Button, ...]
+    marks: gr.HTML  # on the fields of the form
+    starts: tuple[gr.Button, ...]
 
     @property
     def outputs(self) -> list[Any]:
         """What `updates` may change."""
-        return [self.state, self.number, self.fit, *self.alternatives]
+        return [self.state, self.number, self.fit, self.quick, *self.alternatives, *self.starts]
 
     def updates(self, state: Weighing, effects: tuple[Effect, ...]) -> Updates:
         """The state and what it shows."""
         updates: Updates = {self.state: state, self.number: state.number}
+        if held := next((effect for effect in effects if isinstance(effect, Hold)), None):
+            bar = memory_bar(held.proposal.footprint) if held.proposal else ""
+            updates |= {self.fit: held_html(held.proposal, bar, held.why)}
+            return updates | dict.fromkeys(self.starts, gr.Button(interactive=False))
         shown = next((effect for effect in effects if isinstance(effect, Show)), None)
         if shown is None:
             return updates
         alternatives = shown.proposal.alternatives if shown.proposal else ()
         buttons = [gr.Button(value=f"Use {plan.words}", visible=True) for plan in alternatives[: len(self.alternatives)]]
         updates |= dict(zip_longest(self.alternatives, buttons, fillvalue=gr.Button(visible=False)))
+        look = shown.proposal.quick_look if shown.proposal else None
+        updates[self.quick] = gr.Button(value=look.words, visible=True) if look else gr.Button(visible=False)
+        updates |= dict.fromkeys(self.starts, gr.Button(interactive=shown.proposal is not None and can_start(shown.proposal)))
         return updates | {self.fit: fit_html(shown.proposal, memory_bar(shown.proposal.footprint)) if shown.proposal else EMPTY}
 
+    def hear(self, now: Weighing, answer: Traced) -> Updates:
+        """What a trace said of the plan on the screen."""
+        after, effects = step(now, answer)
+        heard = self.updates(after, effects)
+        del heard[self.number]  # the plan is the same
+        return heard if after != now else gr.skip()
 
-def _wire(page: Page, card: Card) -> None:
+
+def _wire(page: Page, card: Card, cards: gr.HTML) -> None:
     """Every change goes through `weighing.step`; the state is the session's, the answer of a trace lies beside it until it is heard."""
     traced = gr.State(Traced())
 
-    @show_errors
-    def propose(dataset: str, model: str, goal: str, pending: dict[str, Any]) -> Updates:
-        if not dataset:
-            return {**card.updates(*step(Weighing(), Emptied())), page.pending: {}}
+    @show_errors_at("fit")
+    def propose(chosen: str, pending: dict[str, Any]) -> Updates:
+        if not chosen:
+            return {**card.updates(*step(Weighing(), Emptied())), page.pending: {}, card.marks: ""}
+        dataset, model, goal = chosen.split("\n")[:3]
         proposal = page.desk.propose(dataset, model, goal, pending)
         # what is not asked of a form: the inputs that are filled give their values back in other types
         answered = _answered(page, proposal, model, asked="")
         filled = fill(page.form, proposal.plan, proposal.reasons)
-        return {**card.updates(*step(Weighing(), answered)), page.pending: {}, **filled}
+        around = {page.pending: {}, card.marks: "", cards: _cards(page, dataset, model, goal)}
+        return {**card.updates(*step(Weighing(), answered)), **around, **filled}
 
-    @show_errors
+    @show_errors_at("fit")
     def weigh(now: Weighing, dataset: str, model: str, goal: str, *raw: Any) -> Updates:
-        return card.updates(*_weighed(page, now, (dataset, model, goal), raw))
+        proposed = page.desk.proposed(dataset, model, goal)
+        return {**card.updates(*_weighed(page, now, (dataset, model, goal), raw)), card.marks: marks(page.form, raw, proposed)}
 
-    @show_errors
+    @show_errors_at("fit")
     def trace(now: Weighing, dataset: str, model: str, goal: str) -> Traced:
         if not due(now) or now.proposal is None:
             return Traced()
         return Traced(now.number, page.lab.trace(now.proposal, page.desk.profile(dataset, model, goal)))
-
-    def hear(now: Weighing, answer: Traced) -> Updates:
-        after, effects = step(now, answer)
-        heard = card.updates(after, effects)
-        del heard[card.number]  # the plan is the same
-        return heard if after != now else gr.skip()
 
     choice = [page.dataset, page.model, page.goal]
 
@@ -137,44 +160,76 @@ def _wire(page: Page, card: Card) -> None:
         # a change while a trace is under way is traced after it: by default Gradio would drop the second question, not the first
         finer = event.success(trace, [card.state, *choice], traced, show_progress="hidden", trigger_mode="always_last")
         seen = [part for part in card.outputs if part is not card.number]
-        finer.success(hear, [card.state, traced], seen, show_progress="hidden", trigger_mode="multiple")
+        finer.success(card.hear, [card.state, traced], seen, show_progress="hidden", trigger_mode="multiple")
 
-    first = [*card.outputs, page.pending, *page.form.inputs]
-    then_trace(page.choice.change(propose, [*choice, page.pending], first, show_progress="hidden"))
-    asking = [card.state, *choice, *page.form.inputs]
-    then_trace(page.nudge.change(weigh, asking, card.outputs, show_progress="hidden"))
+    first = [*card.outputs, page.pending, card.marks, cards, *page.form.inputs]
+    then_trace(page.choice.change(propose, [page.choice, page.pending], first, show_progress="hidden"))
+    asking, weighed = [card.state, *choice, *page.form.inputs], [*card.outputs, card.marks]
+    then_trace(page.nudge.change(weigh, asking, weighed, show_progress="hidden"))
     for at, button in enumerate(card.alternatives):
         used = button.click(partial(_use, page, at), card.state, [page.model, *page.form.inputs], show_progress="hidden")
-        then_trace(used.then(weigh, asking, card.outputs, show_progress="hidden"))
+        then_trace(used.then(weigh, asking, weighed, show_progress="hidden"))
     for done in changes(page.form):
-        then_trace(done(weigh, asking, card.outputs, show_progress="hidden"))
+        then_trace(done(weigh, asking, weighed, show_progress="hidden"))
+
+
+def _wire_reset(page: Page, card: Card) -> None:
+    @show_errors_at("fit")
+    def reset(dataset: str, model: str, goal: str, event: gr.EventData) -> Updates:
+        """One setting as it was proposed."""
+        value = page.desk.proposed(dataset, model, goal).get(event.pick)
+        return {**page.form.updates({event.pick: value}), page.nudge: str(time.monotonic_ns())} if value is not None else gr.skip()
+
+    card.marks.click(reset, [page.dataset, page.model, page.goal], [*page.form.inputs, page.nudge], show_progress="hidden")
 
 
 def _wire_model(page: Page, parts: Model) -> None:
-    @show_errors
-    def describe(model: str) -> Updates:
+    @show_errors_at("about-model")
+    def describe(dataset: str, model: str, goal: str) -> Updates:
         check = page.lab.check_model(model)
         remember(page.lab.home, {"model": model})
-        offer = gr.Row(visible=can_download(check))
-        return {parts.about: model_html(check), parts.offer: offer, parts.asking.column: parts.asking.hide()}
+        offer = {parts.offer: gr.Row(visible=can_download(check)), parts.want: gr.Button(fetch_words(check))}
+        shown = {parts.cards: _cards(page, dataset, model, goal), parts.about: model_html(check)}
+        return {**shown, **offer, parts.asking.column: parts.asking.hide()}
 
-    @show_errors
+    @show_errors_at("get-model")
     def ask(model: str) -> Updates:
         check = page.lab.check_model(model, ask_hub=True)
         possible = can_download(check)
         said = download_question(check) if possible else model_html(check)
         return {**parts.asking.ask(said), parts.offer: gr.Row(visible=False), parts.asking.yes: gr.Button(visible=possible)}
 
-    @show_errors
+    @show_errors_at("fetching")
     def fetch(model: str) -> Iterator[str]:
         yield from follow(page.lab, page.lab.download(model), "Downloading")
 
-    asking, about = parts.asking, [parts.about, parts.offer, parts.asking.column]
-    gr.on([page.model.change], describe, page.model, about, show_progress="hidden")
+    @show_errors_at("model-cards")
+    def take(event: gr.EventData) -> Any:
+        return event.pick if page.lab.catalog.entry(event.pick) else gr.skip()
+
+    @show_errors_at("drop-model")
+    def dropped(file: str | None) -> list[Any]:
+        return [str(page.lab.catalog.take_file(Path(file))), None] if file else [gr.skip(), gr.skip()]
+
+    asking, chosen = parts.asking, [page.dataset, page.model, page.goal]
+    about = [parts.cards, parts.about, parts.offer, parts.want, parts.asking.column]
+    parts.cards.click(take, None, page.model, show_progress="hidden")
+    parts.file.upload(dropped, parts.file, [page.model, parts.file])
+    described = gr.on([page.model.change], describe, chosen, about, show_progress="hidden")
+    described.then(None, None, None, js="() => fields.tied('model', 'about-model')")
     parts.want.click(ask, page.model, [asking.words, asking.column, parts.offer, asking.yes])
-    asking.no.click(describe, page.model, about)
+    asking.no.click(describe, chosen, about)
     hidden = asking.yes.click(asking.hide, None, asking.column)
-    hidden.then(fetch, page.model, parts.fetching, show_progress="hidden").then(describe, page.model, about)
+    hidden.then(fetch, page.model, parts.fetching, show_progress="hidden").then(describe, chosen, about)
+
+
+def _cards(page: Page, dataset: str, model: str, goal: str) -> str:
+    """The cards for what is on the screen; without minutes where there are no examples."""
+    try:
+        profile = page.desk.profile(dataset, model, goal) if dataset else None
+    except UserError:  # the first page says what is wrong with the examples
+        profile = None
+    return cards_html(page.lab.model_choices(profile), model)
 
 
 def _weighed(page: Page, now: Weighing, choice: Choice, raw: tuple[Any, ...]) -> tuple[Weighing, tuple[Effect, ...]]:
@@ -183,11 +238,12 @@ def _weighed(page: Page, now: Weighing, choice: Choice, raw: tuple[Any, ...]) ->
     left, effects = step(now, Left(asked)) if choice[0] else step(now, Emptied())
     if Weigh() not in effects:
         return left, effects
+    if bad := len(wrong(page.form, raw)):
+        return step(left, Refused(asked, f"Waiting for {count(bad, 'field')}: what is marked red below cannot be so."))
     try:
         return step(left, _answered(page, page.desk.weigh(*choice, read(page.form, raw)), choice[1], asked))
-    except UserError as error:  # said once, not again when the input is left
-        tell("weigh", error)
-        return step(left, Refused(asked))
+    except UserError as error:
+        return step(left, Refused(asked, str(error)))
 
 
 def _answered(page: Page, proposal: Proposal, model: str, asked: str) -> Answered:

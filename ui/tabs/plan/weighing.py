@@ -21,6 +21,7 @@ class Weighing:
     asked: str = ""  # choices and form it was weighed for
     proposal: Proposal | None = None
     counted: bool = False  # a trace of it was heard of, or there can be none
+    held: str = ""  # why it is not that of the form: what is waited for
 
 
 # ---- what can happen -------------------------------------------------------------------------------------------------------
@@ -50,9 +51,10 @@ class Answered:
 
 @dataclass(frozen=True)
 class Refused:
-    """The planner cannot make a plan of a form. It was said once, and the last plan stays on the screen."""
+    """There is no plan of a form. The last one stays on the screen, greyed, with what is waited for."""
 
     asked: str
+    why: str = ""
 
 
 @dataclass(frozen=True)
@@ -81,13 +83,21 @@ class Show:
 
 
 @dataclass(frozen=True)
+class Hold:
+    """Say that the plan on the screen is not that of the form, and why; nothing can start."""
+
+    proposal: Proposal | None
+    why: str
+
+
+@dataclass(frozen=True)
 class Trace:
     """Count this plan's memory in the background."""
 
     number: int
 
 
-Effect = Weigh | Show | Trace
+Effect = Weigh | Show | Hold | Trace
 
 
 def step(state: Weighing, event: Event) -> tuple[Weighing, tuple[Effect, ...]]:
@@ -100,8 +110,8 @@ def step(state: Weighing, event: Event) -> tuple[Weighing, tuple[Effect, ...]]:
         case Answered(number, asked, proposal, here):
             after = Weighing(number, asked, proposal, counted=not here)
             return after, (Show(proposal), *due(after))
-        case Refused(asked):
-            return replace(state, asked=asked), ()
+        case Refused(asked, why):
+            return replace(state, asked=asked, held=why), (Hold(state.proposal, why),)
         case Traced():
             return _heard(state, event)
 
@@ -112,7 +122,8 @@ def _heard(state: Weighing, answer: Traced) -> tuple[Weighing, tuple[Effect, ...
     if answer.needs is None:
         return replace(state, counted=True), ()
     finer = state.proposal.model_copy(update={"footprint": answer.needs})
-    return replace(state, proposal=finer, counted=True), (Show(finer),)
+    shown = Hold(finer, state.held) if state.held else Show(finer)
+    return replace(state, proposal=finer, counted=True), (shown,)
 
 
 def due(state: Weighing) -> tuple[Trace, ...]:

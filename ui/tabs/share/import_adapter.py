@@ -13,13 +13,13 @@ import gradio as gr
 from loralab.core.errors import UserError
 from loralab.core.jobs import TrainJob
 from loralab.lab import Lab
-from ui.errors import show_errors
+from ui.errors import show_errors_at
 from ui.markup import markup
 from ui.page import Page, entry_label
 from ui.settings import remember
 from ui.words import notice, paragraph
 
-TITLE = "Bring in an adapter from elsewhere"
+TITLE = "Import an adapter from elsewhere"
 LEAD = (
     "Drop its zip, or its files adapter_config.json and adapter_model.safetensors together. Adapters from LoRALab, LLaMA-Factory, Unsloth "
     "and PEFT fit. It is checked against its base model; then you can talk to it, test it and take it anywhere, like one of your own."
@@ -40,10 +40,10 @@ def draw(lab: Lab, page: Page) -> None:
         base = gr.Dropdown(models, value="", label="Its base model", info=BASE_INFO, allow_custom_value=True, elem_id="import-base")
         examples = gr.Checkbox(False, label=EXAMPLES, container=False, elem_id="import-examples")
         with gr.Row(elem_classes="actions"):
-            bring = gr.Button("Bring it in", variant="primary", scale=0, min_width=180)
+            bring = gr.Button("Import it", variant="primary", scale=0, min_width=180)
         said = markup(elem_id="brought")
 
-    @show_errors
+    @show_errors_at("drop-adapter")
     def take(given: list[str] | None, model: str, tested: bool, dataset: str) -> list[Any]:
         if tested and not dataset:
             raise UserError(

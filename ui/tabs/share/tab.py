@@ -5,6 +5,7 @@ Invariant: an export is a run of its own. The page only looks for it, so it is f
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +14,15 @@ import gradio as gr
 from loralab.core.errors import UserError
 from loralab.core.events import RunView
 from loralab.lab import Lab
-from ui.errors import show_errors
+from ui.errors import show_errors, show_errors_at
 from ui.markup import markup
 from ui.opening import open_folder
 from ui.page import Page, Updates
 from ui.runs.saved_report import report_file, save_on_click
-from ui.runs.work import progress_line
+from ui.runs.work import live_line
 from ui.tabs.share import import_adapter
 from ui.tabs.share import view as view_of
-from ui.words import heading, notice, paragraph, small_title
+from ui.words import heading, notice, paragraph
 
 TAKE = "What was learned is yours. Say where you want to use it, and it is made ready for that, on this computer."
 KEEP = "Everything about this run on one page: settings, curves, time, the verdict and examples."
@@ -30,7 +31,7 @@ FIRST = view_of.DESTINATIONS[0]
 
 def build(lab: Lab, page: Page) -> None:
     """Draw the tab and wire it."""
-    parts: dict[str, Any] = {"work": gr.State(""), "clock": gr.Timer(0.7, active=False)}
+    parts: dict[str, Any] = {"work": gr.State("")}
     markup(heading("Take it with you", TAKE))
     parts["place"] = markup(view_of.NOT_YET, elem_id="place")
     with gr.Column(visible=False) as parts["ready"]:
@@ -41,11 +42,11 @@ def build(lab: Lab, page: Page) -> None:
         with gr.Column(elem_classes="card"):
             markup(heading("Its report", KEEP))
             with gr.Row(elem_classes="actions"):
-                report = gr.Button("Save the run's report", scale=0, min_width=190)
+                report = gr.Button("Save the run's report", scale=0, min_width=190, elem_id="save-run")
         with gr.Accordion("Its card: what it was made from, how, and how good it is", open=False, elem_classes="fold"):
             parts["card"] = gr.Markdown("", elem_classes="model-card")
     import_adapter.draw(lab, page)
-    save_on_click(report, page, report_file("share-report"))
+    save_on_click(report, page, report_file("share-report"), "save-run")
     _wire(lab, page, parts)
 
 
@@ -58,20 +59,25 @@ def _draw_choices(parts: dict[str, Any]) -> None:
     sizes = view_of.size_choices(FIRST.key)
     parts["size"] = gr.Radio(sizes, value=sizes[0][1], show_label=False, container=False, elem_classes="goals", elem_id="sizes")
     parts["cost"] = markup(elem_id="cost")
-    parts["install"] = gr.Checkbox(False, label="Also give it to Ollama on this computer", container=False, elem_id="install")
+    parts["part"] = markup(elem_id="share-part")
+    parts["install"] = gr.Checkbox(
+        False, label="Also give it to Ollama on this computer", container=False, elem_id="install", visible=False
+    )
     with gr.Row(elem_classes="actions"):
-        parts["make"] = gr.Button("Make it", variant="primary", scale=0, min_width=180)
+        parts["make"] = gr.Button("Make it", variant="primary", scale=0, min_width=180, elem_id="make-it")
         parts["stop"] = gr.Button("Cancel", scale=0, min_width=110, visible=False)
     parts["progress"] = markup(elem_id="making")
 
 
 def _draw_made(parts: dict[str, Any]) -> None:
     parts["made"] = markup(elem_id="made-card")
+    parts["check"] = markup(elem_id="share-check")
     with gr.Row(elem_classes="actions"):
-        parts["open"] = gr.Button("Open the folder", scale=0, min_width=160)
+        parts["open"] = gr.Button("Open the folder", scale=0, min_width=160, elem_id="open-made")
+        parts["again"] = gr.Button("Check it again", scale=0, min_width=160, elem_id="check-again")
         parts["take"] = gr.DownloadButton("Download", visible=False, scale=0, min_width=160)
-    with gr.Column() as parts["lines"]:
-        markup(small_title("Lines to copy"))
+    parts["then"] = markup(elem_id="made-then")
+    with gr.Accordion(view_of.LINES, open=False, visible=False, elem_classes="fold", elem_id="lines") as parts["lines"]:
         parts["guide"] = gr.Markdown("", elem_classes="model-card guide", elem_id="guide")
 
 
@@ -84,55 +90,97 @@ def _wire(lab: Lab, page: Page, parts: dict[str, Any]) -> None:
 
     @show_errors
     def show(run: str, destination: str, size: str) -> Updates:
-        return {parts[name]: update for name, update in _shown(lab, run, destination, size).items()}
+        return {parts[name]: update for name, update in _shown(page, run, destination, size).items()}
 
-    @show_errors
+    @show_errors_at("ways")
+    def turn(run: str, destination: str) -> Updates:
+        """Another place: the first of its forms; a tick for another program does not come along."""
+        choices = view_of.size_choices(destination)
+        shown = _shown(page, run, destination, choices[0][1], turned=True)
+        return {parts[name]: update for name, update in shown.items()} | {parts["size"]: gr.Radio(choices, value=choices[0][1])}
+
+    @show_errors_at("make-it")
     def make(run: str, destination: str, size: str, install: bool) -> Updates:
         form, _, variant = size.partition(":")
         lab.export(run, form, variant, install=bool(install and view_of.BY_KEY[destination].program))
         return show(run, destination, size)
 
-    @show_errors
+    @show_errors_at("make-it")
     def tick(run: str, destination: str, size: str, work: str) -> Updates:
         view = lab.view(work) if work else None
         if view is None or not view.active:
             return show(run, destination, size)
-        return {parts["progress"]: progress_line(view, "Making it")}
+        return {parts["progress"]: live_line(view, lab.job(work).kind)}
 
-    @show_errors
+    _wire_parts(page, parts, outputs, show)
+    page.moment.change(show, asked, outputs, show_progress="hidden")
+    turned = [*outputs, parts["size"]]
+    parts["destination"].input(turn, [page.run, parts["destination"]], turned, show_progress="hidden")
+    parts["size"].input(show, asked, outputs, show_progress="hidden")
+    parts["make"].click(make, [*asked, parts["install"]], outputs, show_progress="hidden", trigger_mode="once")
+    page.work.change(tick, [*asked, parts["work"]], outputs, show_progress="hidden")
+    _wire_made(lab, page, parts, outputs, show)
+
+
+def _wire_made(lab: Lab, page: Page, parts: dict[str, Any], outputs: list[Any], show: Callable[[str, str, str], Updates]) -> None:
+    """Stop what is being made; open what was, and check it again."""
+
+    @show_errors_at("open-made")
     def open_result(run: str, size: str) -> None:
         result = view_of.result_of(view_of.exports_of(lab, run).get(size))
         if not result:
             raise UserError("This folder is not there any more.", "Make it again.", code="gone")
         open_folder(lab.home, Path(str(result["folder"])))
 
-    page.moment.change(show, asked, outputs, show_progress="hidden")
-    parts["destination"].input(show_errors(_sizes), parts["destination"], parts["size"], show_progress="hidden").then(
-        show, asked, outputs, show_progress="hidden"
-    )
-    parts["size"].input(show, asked, outputs, show_progress="hidden")
-    parts["make"].click(make, [*asked, parts["install"]], outputs, show_progress="hidden", trigger_mode="once")
-    parts["clock"].tick(tick, [*asked, parts["work"]], outputs, show_progress="hidden")
+    @show_errors_at("check-again")
+    def again(run: str, destination: str, size: str) -> Updates:
+        """Its checksums, then the whole comparison, as a work of its own."""
+        export = view_of.exports_of(lab, run).get(size)
+        if export is None or not view_of.result_of(export):
+            raise UserError("This folder is not there any more.", "Make it again.", code="gone")
+        lab.check_export(export.run)
+        return show(run, destination, size)
+
+    asked = [page.run, parts["destination"], parts["size"]]
+    parts["again"].click(again, asked, outputs, show_progress="hidden", trigger_mode="once")
     parts["stop"].click(show_errors(lambda work: lab.stop(work) if work else None), parts["work"], None, show_progress="hidden")
     parts["open"].click(open_result, [page.run, parts["size"]], None, show_progress="hidden")
 
 
-def _sizes(destination: str) -> Any:
-    choices = view_of.size_choices(destination)
-    return gr.Radio(choices, value=choices[0][1])
+def _wire_parts(page: Page, parts: dict[str, Any], outputs: list[Any], show: Callable[[str, str, str], Updates]) -> None:
+    """Let the cards of missing parts do what their buttons say."""
+
+    @show_errors
+    def supply(run: str, destination: str, size: str, event: gr.EventData) -> Iterator[Updates]:
+        """Add the part that a form or its check waits for; then that goes on by itself."""
+        verb, _, name = str(event.pick).partition(":")
+        if verb == "cancel":
+            page.extras.stopping.set()
+            return
+        for _ in page.extras.follow(name):
+            yield {parts[place]: html for place, html in _supplies(page, page.lab, run, size).items()}
+        if name not in page.extras.problems and view_of.part_here(page.lab, name):
+            view_of.go_on(page.lab, run, size, name)
+        yield show(run, destination, size)
+
+    for place in (parts["part"], parts["check"]):
+        place.click(supply, [page.run, parts["destination"], parts["size"]], outputs, show_progress="hidden", trigger_mode="multiple")
 
 
-def _shown(lab: Lab, run: str, destination: str, size: str) -> dict[str, Any]:
+def _shown(page: Page, run: str, destination: str, size: str, *, turned: bool = False) -> dict[str, Any]:
     """Updates for the parts, by their names."""
+    lab = page.lab
     view = lab.view(run) if run else None
     words = view_of.state_html(view)
     if words or view is None:
-        return {"place": words, "ready": gr.Column(visible=False), "clock": gr.Timer(active=False), "work": ""}
+        return {"place": words, "ready": gr.Column(visible=False), "work": ""}
     exports = view_of.exports_of(lab, run)
-    working = next((found for found in exports.values() if found.active), None)
+    check = view_of.check_of(lab, exports.get(size))
+    working = next((found for found in (*exports.values(), *([check] if check else [])) if found.active), None)
     offer = view_of.offer_for(lab.offers(run), size)
     program, result = view_of.BY_KEY[destination].program, view_of.result_of(exports.get(size))
     file = view_of.download_of(result)
+    give, here = f"Also give it to {program} on this computer", bool(program and offer and offer.hand_over)
     good = bool(result) and view_of.parity_of(result).outcome != "differs"  # nobody is shown how to use what is not to be used
     guide = view_of.guide_of(result, lab.job(run).model) if good else ""
     return {
@@ -140,23 +188,37 @@ def _shown(lab: Lab, run: str, destination: str, size: str) -> dict[str, Any]:
         "ready": gr.Column(visible=True),
         "words": paragraph(view_of.BY_KEY[destination].words, "lead"),
         "cost": view_of.cost_html(offer, exports.get(size)),
-        "install": gr.Checkbox(label=f"Also give it to {program} on this computer", visible=bool(program)),
+        "install": gr.Checkbox(False, label=give, visible=here) if turned else gr.Checkbox(label=give, visible=here),
+        **_supplies(page, lab, run, size),
         "make": gr.Button(
             "Make it again" if result else "Make it",
             interactive=bool(offer and not offer.problem and not working),
             variant="secondary" if good else "primary",
         ),
         "stop": gr.Button(visible=working is not None),
-        "progress": progress_line(working, "Making it") if working else _ended_html(exports.get(size)),
+        "progress": live_line(working, lab.job(working.run).kind) if working else _ended_html(exports.get(size)) or _ended_html(check),
         "made_card": gr.Column(visible=bool(result)),
         "made": view_of.made_html(result),
+        "again": gr.Button(interactive=working is None),
         "take": gr.DownloadButton(f"Download the {'zip' if file.endswith('.zip') else 'file'}", value=file or None, visible=bool(file)),
-        "lines": gr.Column(visible=bool(guide)),
+        "then": notice(view_of.BY_KEY[destination].then) if good and view_of.BY_KEY[destination].then else "",
+        "lines": gr.Accordion(visible=bool(guide), open=not view_of.BY_KEY[destination].then),
         "guide": guide,
         "card": _card(lab.card(run)),
         "work": working.run if working else "",
-        "clock": gr.Timer(active=working is not None),
     }
+
+
+def _supplies(page: Page, lab: Lab, run: str, size: str) -> dict[str, str]:
+    """The cards of the parts that making a form waits for, and its check; empty where nothing does."""
+    offer = view_of.offer_for(lab.offers(run), size)
+    export = view_of.exports_of(lab, run).get(size)
+    wanted = {
+        "part": (offer.problem.part if offer and offer.problem else "", "Make it"),
+        "check": (view_of.waits_for(lab, export), "Check it"),
+    }
+    known = {part.name: part for part in lab.parts()}
+    return {place: page.extras.card(known[name], doing) if name else "" for place, (name, doing) in wanted.items()}
 
 
 def _ended_html(export: RunView | None) -> str:

@@ -14,13 +14,13 @@ from typing import Any
 
 from loralab.core import parity
 from loralab.core.events import RunView
-from loralab.core.jobs import ExportJob
+from loralab.core.jobs import CheckExportJob, ExportJob
 from loralab.core.parity import Check, Parity
 from loralab.lab import Lab, Offer
 from ui.markup import draw
 from ui.words import duration, empty, fact, facts, heading, notice, size
 
-NOT_YET = empty("Nothing to take away yet", "When a run has finished, what it learned lies here, ready to use anywhere.")
+NOT_YET = empty("Nothing to take away yet", "When a run has finished, you find what it learned here, ready to use anywhere.")
 GOING_ON = empty("Still learning", "When this run has ended, or is stopped, you can take away what it learned.")
 NOTHING_LEARNED = empty(
     "This run left nothing to take away", "It ended before anything was saved. Resume it at the side, or start another."
@@ -45,6 +45,7 @@ class Destination:
     words: str
     choices: tuple[Choice, ...]
     program: str = ""  # that the result can be given to here
+    then: str = ""  # what to do in the program's own window; empty where a result is for those who program
 
 
 def _sizes(form: str) -> tuple[Choice, ...]:
@@ -57,14 +58,29 @@ def _sizes(form: str) -> tuple[Choice, ...]:
 
 DESTINATIONS = (
     Destination(
-        "ollama", "In Ollama", "One folder with all that Ollama needs. Your words stay on your computer.", _sizes("ollama"), "Ollama"
+        "ollama",
+        "In Ollama",
+        "One folder with all that Ollama needs. Your words stay on your computer.",
+        _sizes("ollama"),
+        "Ollama",
+        "Where it was given to Ollama on this computer, it stands in the list of models in Ollama's window: choose it there. "
+        "It was not yet? With Ollama installed, tick “Also give it to Ollama on this computer” above and make it again.",
     ),
-    Destination("lm_studio", "In LM Studio", "One file to choose in LM Studio's window.", _sizes("lm_studio"), "LM Studio"),
+    Destination(
+        "lm_studio",
+        "In LM Studio",
+        "One file to choose in LM Studio's window.",
+        _sizes("lm_studio"),
+        "LM Studio",
+        "Where it was given to LM Studio on this computer, it stands among “My Models” in LM Studio's window: load it there. "
+        "It was not yet? With LM Studio installed, tick “Also give it to LM Studio on this computer” above and make it again.",
+    ),
     Destination(
         "llama_cpp",
         "In llama.cpp",
         "One GGUF file, also for Jan and other programs built on llama.cpp.",
         (*_sizes("gguf"), Choice("gguf_adapter", "", "Only what was learned, to lay over the base model")),
+        then="Jan and other programs with a window have a button to import a model: choose the file there.",
     ),
     Destination(
         "python",
@@ -126,12 +142,12 @@ def cost_html(offer: Offer | None, last: RunView | None = None) -> str:
     if offer is None:
         return notice("This form is not there.", "Choose another one.", "warning")
     if offer.problem:
-        return notice(offer.problem.what, offer.problem.todo, "warning")
+        return notice(offer.problem.what, "" if offer.problem.part else offer.problem.todo, "warning")  # a part has its card below
     takes = "a few seconds" if offer.seconds < 12 else f"about {duration(offer.seconds)}"
     note, left = "and a check that it answers the same", f"{size(offer.free)} are free"
     if last and last.state == "finished" and last.started and last.ended:
         takes, note = f"about {duration(last.ended - last.started)}", "as it took last time, with its check"
-    return facts(fact("Size", f"up to {size(offer.bytes)}", left), fact("Takes", takes, note))
+    return facts(fact("Size", f"about {size(offer.bytes)}", left), fact("Takes", takes, note))
 
 
 def state_html(view: RunView | None) -> str:
@@ -173,7 +189,41 @@ def result_of(view: RunView | None) -> dict[str, Any]:
     return result if result and Path(str(result.get("path", ""))).exists() else {}
 
 
-TITLES = {"proven": "Ready", "differs": "Made, but not to be relied on", "untried": "Made, and not tried"}
+def check_of(lab: Lab, export: RunView | None) -> RunView | None:
+    """The newest later check of an export, None where there was none."""
+    if export is None:
+        return None
+    for row in lab.runs():
+        job = lab.job(row["id"]) if row.get("kind") == "check_export" else None
+        if isinstance(job, CheckExportJob) and job.export == export.run:
+            return lab.view(row["id"])
+    return None
+
+
+def waits_for(lab: Lab, export: RunView | None) -> str:
+    """The name of the optional part with which an export that nobody could try is tried; empty where none is wanted."""
+    result, check = result_of(export), check_of(lab, export)
+    found = parity_of(result)
+    return found.part if result and found.outcome == "untried" and not (check and check.active) else ""
+
+
+def part_here(lab: Lab, name: str) -> bool:
+    """Whether an optional part is installed."""
+    return any(part.present for part in lab.parts() if part.name == name)
+
+
+def go_on(lab: Lab, run: str, size: str, part: str) -> None:
+    """Do what waited for a part that is here now: check what is made, or make it."""
+    export = exports_of(lab, run).get(size)
+    if export is not None and waits_for(lab, export) == part:
+        lab.check_export(export.run)
+    else:
+        form, _, variant = size.partition(":")
+        lab.export(run, form, variant)
+
+
+LINES = "For those who program or use a terminal: lines to copy"
+TITLES = {"proven": "Ready", "differs": "Made, but not to be relied on", "untried": "Made, but not checked yet"}
 
 
 def made_html(result: Mapping[str, Any]) -> str:
@@ -193,7 +243,7 @@ def _given_html(result: Mapping[str, Any]) -> str:
 WORDS = {
     "proven": ("Proven", "good", "It was opened in its own program and answers as what you trained."),
     "differs": ("It differs", "error", "It does not answer as what you trained. The file was kept, but do not rely on it."),
-    "untried": ("Not proven", "warning", "Nobody has opened it in its own program yet."),
+    "untried": ("Not proven", "warning", "It has not been opened in its own program yet."),
 }
 
 
@@ -201,7 +251,7 @@ def parity_html(result: Mapping[str, Any]) -> str:
     """The card of the parity gate: outcome, sentence and each comparison behind a click."""
     found = parity_of(result)
     word, kind, usual = WORDS[found.outcome]
-    more = [line for line in (f"Probably: {found.why}" if found.why else "", found.todo) if line]
+    more = [line for line in (f"Probably: {found.why}" if found.why else "", found.todo, found.took) if line]
     return draw("share", "parity", kind, word, found.words or usual, more, [_check(check) for check in found.checks])
 
 

@@ -1,0 +1,101 @@
+"""Owns PDF files: the text of their pages, put together to paragraphs and cut into passages.
+
+Invariant: a page without text is named, a scan is refused as what it is, and no file keeps the reader busy for longer than its pages need.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+import re
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Any
+
+from loralab.core.errors import UserError
+from loralab.core.records import LeftOut
+from loralab.core.words import count
+from loralab.datasets.formats.documents import flowing, readable
+from loralab.datasets.formats.passages import passages
+from loralab.datasets.readers import Reader, Row, Table
+
+_MARK = re.compile(rb"(?:^|[\r\n])%PDF-\d\.\d")
+_WITHIN = 1024  # bytes before the mark: some programs put their own header there
+_MOST_PAGES = 1500  # about a minute
+_BY_HAND = "Or copy its words into a Word document or a text file."
+
+
+def read(raw: bytes, name: str) -> list[Table]:
+    """One row per passage, numbered from 1; pages that hold no text are left out."""
+    with _quiet():
+        pages = _pages(raw, name)
+    lost = [LeftOut(row=number, source=name, reason=f"Page {number} {why}") for number, (_, why) in enumerate(pages, 1) if why]
+    text, repeated = flowing([text for text, why in pages if not why])
+    if not text.strip():
+        scanned = any("picture" in why for _, why in pages)
+        what = f"{name} is a scan: {count(len(pages), 'page')} of pictures, without text." if scanned else f"{name} holds no text."
+        todo = f"Scan it again with text recognition (OCR) switched on. {_BY_HAND}" if scanned else "Choose a file with examples in it."
+        raise UserError(what, todo, code="no_text")
+    about = count(len(pages), "page")
+    if repeated:
+        about += f", {count(repeated, 'line')} taken out that stood on every page"
+    rows = [Row(number, {"text": passage}) for number, passage in enumerate(passages(text), 1)]
+    return [Table(source=name, rows=rows, columns=("text",), left_out=lost, is_prose=True, about=about)]
+
+
+def _pages(raw: bytes, name: str) -> list[tuple[str, str]]:
+    """The text of each page, and why it has none that can be used."""
+    import pypdf
+    from pypdf.errors import DependencyError
+
+    try:
+        file = pypdf.PdfReader(io.BytesIO(raw))
+        opened = not file.is_encrypted or bool(file.decrypt(""))
+        number = len(file.pages) if opened else 0
+    except DependencyError as error:  # a lock of a newer kind
+        raise _locked(name) from error
+    except Exception as error:
+        raise UserError(f"{name} is damaged or not a PDF.", "Open it and save it again as PDF.", code="bad_pdf") from error
+    if not opened:
+        raise _locked(name)
+    if number > _MOST_PAGES:
+        todo = f"Choose a part of it: at most {_MOST_PAGES:,} pages."
+        raise UserError(f"{name} has {number:,} pages, which would take too long to read.", todo, code="file_too_big")
+    return [_page(file, at) for at in range(number)]
+
+
+def _locked(name: str) -> UserError:
+    todo = f"Open it with its password, print it to a new PDF, and choose that. {_BY_HAND}"
+    return UserError(f"{name} is protected with a password.", todo, code="locked_file")
+
+
+def _page(file: Any, at: int) -> tuple[str, str]:
+    try:
+        text = str(file.pages[at].extract_text())
+    except Exception:  # noqa: BLE001 - one damaged page does not cost the others; it is named
+        return "", "is damaged."
+    if not text.strip():
+        return "", "is a picture: the words in it cannot be read." if _has_picture(file, at) else ""
+    return (text, "") if readable(text) else ("", "cannot be read: its letters are only drawn.")
+
+
+def _has_picture(file: Any, at: int) -> bool:
+    try:
+        return len(file.pages[at].images.keys()) > 0
+    except Exception:  # noqa: BLE001 - likewise: a page whose parts cannot be listed counts as blank
+        return False
+
+
+@contextmanager
+def _quiet() -> Generator[None]:
+    """What pypdf logs about a file is for programmers."""
+    log = logging.getLogger("pypdf")
+    before = log.level
+    log.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        log.setLevel(before)
+
+
+READER = Reader(suffixes=(".pdf",), read=read, claims=lambda raw, _suffix: _MARK.search(raw[:_WITHIN]) is not None)

@@ -1,0 +1,30 @@
+"""Owns memory that stays: tensors by name, made once and used again in every pass. The first touch of fresh memory costs as much as
+what is done in it.
+
+Invariant: a name has one tensor at a time; asking for it again gives the same memory, whatever it holds.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+class Workspace:
+    """Flat memory by name, as large as the largest that was asked for."""
+
+    def __init__(self, dtype: torch.dtype, device: torch.device) -> None:
+        self.dtype, self.device = dtype, device
+        self._flat: dict[str, Tensor] = {}
+
+    def take(self, name: str, *shape: int, dtype: torch.dtype | None = None) -> Tensor:
+        """`name` as a tensor of `shape`; its content is whatever was there."""
+        size = 1
+        for length in shape:
+            size *= length
+        flat = self._flat.get(name)
+        if flat is None or flat.numel() < size:
+            flat = None
+            self._flat.pop(name, None)  # let go before the larger one is made
+            flat = self._flat[name] = torch.empty(size, dtype=dtype or self.dtype, device=self.device)
+        return flat[:size].view(shape)
