@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from loralab.core.paths import CHECKOUT
 from loralab.runs import runs, watch
 from loralab.runs.priority import NICE
 from tests.conftest import ended, ending, endings, first_line, forget, gone, python, until, worker_of, worker_pid
@@ -28,25 +28,25 @@ def test_a_run_that_does_its_job_is_finished(home, fake):
 
 
 def test_a_worker_steps_back_for_other_programs_and_those_keep_their_rank(home, fake):
-    def ranks(pid: int) -> tuple[int, str]:
-        group = Path(f"/proc/{pid}/autogroup")
-        said = group.read_text().split() if group.exists() else []  # there are kernels with the file and nothing in it
-        return psutil.Process(pid).nice(), said[-1] if said else ""
-
-    own = ranks(os.getpid())
-    grouped = subprocess.run(  # a session's rank can be lowered where the kernel shares by sessions and lets people say so
-        [sys.executable, "-c", f"open('/proc/self/autogroup', 'w').write('{NICE}')"],
-        start_new_session=True,
-        capture_output=True,
-        check=False,
-    )
+    own = psutil.Process().nice()
     run = fake(max_steps=1000, step_seconds=0.05)
     until(lambda: runs.view(home, run).step >= 1)
-    nice, group = ranks(worker_pid(home, run))
-    assert nice == max(NICE, own[0])
-    assert group == str(NICE) if own[1] and grouped.returncode == 0 else group in ("0", own[1])
-    assert ranks(os.getpid()) == own
+    assert psutil.Process(worker_pid(home, run)).nice() == max(NICE, own)
+    assert psutil.Process().nice() == own
     runs.stop(home, run, force=True)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux shares the processor by sessions")
+@pytest.mark.parametrize("leader", [True, False])
+def test_the_rank_of_a_session_is_lowered_only_where_the_session_is_the_workers_own(tmp_path, leader):
+    rank = tmp_path / "autogroup"
+    rank.write_text("0")
+    step_back = f"from pathlib import Path; from loralab.runs import priority; priority.GROUP = Path({str(rank)!r}); priority.step_back()"
+    between = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {step_back!r}], check=True)"
+    grandchild = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {between!r}], check=True)"
+    code = step_back if leader else grandchild
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=CHECKOUT, start_new_session=True)
+    assert rank.read_text() == (str(NICE) if leader else "0")
 
 
 def test_an_exception_fails_the_run_and_leaves_its_traceback_in_the_log(home, fake):

@@ -202,7 +202,7 @@ def _shown(page: Page, run: str, destination: str, size: str, *, turned: bool = 
         "again": gr.Button(interactive=working is None),
         "take": gr.DownloadButton(f"Download the {'zip' if file.endswith('.zip') else 'file'}", value=file or None, visible=bool(file)),
         "then": notice(view_of.BY_KEY[destination].then) if good and view_of.BY_KEY[destination].then else "",
-        "lines": gr.Accordion(visible=bool(guide), open=not view_of.BY_KEY[destination].then),
+        "lines": gr.Accordion(visible=bool(guide), **({"open": not view_of.BY_KEY[destination].then} if turned else {})),
         "guide": guide,
         "card": _card(lab.card(run)),
         "work": working.run if working else "",
