@@ -22,12 +22,14 @@ _SCALES = 4 / 64 - 1 / 64 - 4 / (64 * 256)  # bytes a weight more in 4 bits wher
 _ENDS_AT_ONCE = 4096  # rows of a 16-bit output matrix that are made exact at once (runtimes/squeezed_base.py)
 _SUM_AT_ONCE = 32 * 2**20  # numbers of a matrix with its adapter that are made at once: sessions/fast/weights.py
 _HEAD_TILE, _TILE_BYTES = 512, 128 * 2**20  # learned positions whose logits are held at once, and bytes of them: sessions/fast/loss.py
-_PROCESS = 430_000_000  # torch, transformers and peft in memory on a processor: 408 to 420 MB measured in workers on Linux
+_PIECE = 128  # and the fewest of them
+_PROCESS = 480_000_000  # torch, transformers and peft in memory on a processor: 410 to 545 MB measured in workers on Linux
+_ROUTINES = 70_000_000  # what a processor's library writes for itself to multiply in 16 bits (sessions/fast/products.py)
 _SETTLED_FROM = 10_000_000  # weights of a model below which the C library is left to waste memory for speed (train/memory.py)
 _CONTEXT = 800_000_000  # a CUDA context with its workspaces
 _SLACK = 20  # one part in so many is lost between the pieces an allocator hands out
 _DORA = 1.8  # DoRA keeps the output of each adapted matrix once more
-_BY_HAND = ("LlamaForCausalLM", "MistralForCausalLM", "Qwen2ForCausalLM")
+_BY_HAND = ("LlamaForCausalLM", "MistralForCausalLM", "Qwen2ForCausalLM", "Qwen3ForCausalLM", "GPT2LMHeadModel")
 _BY_HAND_ADAPTERS = ("lora", "pissa")
 _FAMILIES = (
     ("Qwen3", "qwen3"),
@@ -90,7 +92,7 @@ def parts(plan: TextPlan, model: ModelCheck, machine: Machine, profile: DatasetP
     amount, adapter = load(plan, profile), adapter_weights(plan, shape)
     rows = rows_at_once(plan, amount.row)
     number, learned = 4 if plan.computed_in == "fp32" else 2, max(1, round(rows * amount.row * amount.learned_share))
-    tile = min(_HEAD_TILE, max(16, _TILE_BYTES // (number * shape.vocab)), learned)
+    tile = min(_HEAD_TILE, max(_PIECE, _TILE_BYTES // (number * shape.vocab)), learned)
     head = number * (tile * shape.vocab + 2 * learned * shape.hidden)
     found = {
         "weights": weights(plan, model),
@@ -100,7 +102,8 @@ def parts(plan: TextPlan, model: ModelCheck, machine: Machine, profile: DatasetP
         "head": head,
     }
     lost = (found["activations"] + found["head"]) // 2 if scattered(model, machine) else 0
-    return found | {"reserve": reserve(machine, sum(found.values())) + lost}
+    routines = _ROUTINES if machine.accelerator == "cpu" and plan.computed_in != "fp32" else 0
+    return found | {"reserve": reserve(machine, sum(found.values())) + lost + routines}
 
 
 def scattered(model: ModelCheck, machine: Machine) -> bool:
@@ -140,7 +143,8 @@ def activations(plan: TextPlan, shape: Shape, machine: Machine, rows: int, row: 
     on_card = plan.offload and machine.accelerator == "cuda"
     held = tokens * (0 if on_card else kept) * shape.layers
     again = tokens * max(0.0, whole - (0 if on_card else kept))  # one block is whole while it is gone through backward
-    matrix = 4 * shape.hidden * shape.intermediate * (2 if shape.hidden * shape.intermediate <= _SUM_AT_ONCE // 2 else 1) if by_hand else 0
+    numbers = shape.hidden * shape.intermediate * (2 if shape.hidden * shape.intermediate <= _SUM_AT_ONCE // 2 else 1)
+    matrix = 4 * numbers if by_hand and plan.computed_in == "fp32" else 0  # in 16 bits nothing is summed
     return int(held + tokens * top + max(0.0, again - head)) + matrix
 
 
@@ -154,7 +158,7 @@ def host_bytes(plan: TextPlan, model: ModelCheck, machine: Machine, profile: Dat
 
 def is_by_hand(plan: TextPlan, shape: Shape, machine: Machine) -> bool:
     """Whether the blocks are those of loralab.sessions.fast, which keep half."""
-    usual = plan.computed_in == "fp32" and not plan.dropout and plan.adapter in _BY_HAND_ADAPTERS and plan.attention == "sdpa"
+    usual = plan.computed_in in ("fp32", "bf16") and not plan.dropout and plan.adapter in _BY_HAND_ADAPTERS and plan.attention == "sdpa"
     return machine.accelerator == "cpu" and usual and shape.architecture in _BY_HAND
 
 
@@ -184,7 +188,9 @@ def _widths(found: dict[str, float], plan: TextPlan, shape: Shape) -> float:
 
 def _measured(plan: TextPlan, shape: Shape, mode: str, *, by_hand: bool) -> dict[str, float]:
     family = next((found for start, found in _FAMILIES if shape.architecture.startswith(start)), "")
-    family = "by_hand" if by_hand else family or ("gpt2" if shape.mlp_matrices == 2 else "llama")
+    family = family or ("gpt2" if shape.mlp_matrices == 2 else "llama")
+    if by_hand:
+        family = "by_hand_gpt2" if family == "gpt2" else "by_hand"
     precision = "fp32" if plan.computed_in == "fp32" else "bf16"
     targets = plan.targets if plan.targets in ("attention", "mlp") else "all-linear"
     return table()[f"{family} {precision} {targets} {'dropout' if plan.dropout else 'plain'} {mode}"]

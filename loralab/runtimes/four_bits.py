@@ -1,19 +1,22 @@
 """Owns squeezed weights on a processor: squeezing a matrix to 4 bits, and the numbers that a 4-bit (NF4, FP4) or 8-bit matrix stands for,
 written where the caller wants them.
 
-Invariants: bit for bit what bitsandbytes itself squeezes and unpacks to; no new tensor of the matrix's size in a wider type.
+Invariants: bit for bit what bitsandbytes itself squeezes to, and unpacks to where it is right; no new tensor of the matrix's size in a
+wider type.
 
 QLoRA (Dettmers 2023, section 3): a number is code[c] * absmax[block], blocks of 64 in the order of the rows, two codes a byte, the
 first in the upper half. With double quantisation absmax[block] = code2[a] * absmax2[256 blocks] + offset. LLM.int8 (Dettmers 2022): a
 number is c * absmax[row] / 127.
 
 Why not the library's own calls: unpacking fills a new tensor each time, and memory that is touched for the first time costs more than the
-arithmetic; squeezing holds the matrix three times in 4 bytes a number. Measured in docs/measurements/memory.md.
+arithmetic; squeezing holds the matrix three times in 4 bytes a number. Measured in docs/measurements/memory.md. And on processors with
+AVX-512 version 0.50.2 unpacks a matrix wrongly whose rows are no whole number of blocks, so it is given one block a row.
 """
 
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -44,11 +47,28 @@ def unpacked(weight: torch.Tensor, out: torch.Tensor) -> torch.Tensor:
         raise ValueError(f"{tuple(out.shape)} is not the shape of the weight")
     if state is None:
         return _eight(weight, out)
-    scales, kernel = absmax(state), _kernel(state, out)
-    if kernel is None:
-        return _by_the_library(weight, state, scales, out)
-    sizes = (ctypes.c_longlong(size) for size in (state.blocksize, *out.shape))
-    kernel(*(ctypes.c_void_p(tensor.data_ptr()) for tensor in (weight.data, scales, out)), *sizes)
+    return _written(weight.data, absmax(state), state.blocksize, state.quant_type, out)
+
+
+def _written(packed: torch.Tensor, scales: torch.Tensor, blocksize: int, kind: str, out: torch.Tensor) -> torch.Tensor:
+    """The numbers of `packed` codes in `out`, contiguous, of any shape."""
+    if out.device.type != "cpu":
+        torch.ops.bitsandbytes.dequantize_4bit.out(packed, scales, blocksize, kind, tuple(out.shape), out.dtype, out=out)
+        return out
+    from bitsandbytes.cextension import lib  # noqa: PLC0415  (an optional part)
+
+    flat = out.view(-1)
+    whole = len(flat) // blocksize if blocksize <= _AVX512_LARGEST else 0
+    if whole:
+        kernel = getattr(lib, f"cdequantize_blockwise_cpu_{kind}_{_KERNELS[out.dtype]}")
+        places = (ctypes.c_void_p(tensor.data_ptr()) for tensor in (packed, scales, flat))
+        kernel(*places, *(ctypes.c_longlong(size) for size in (blocksize, whole, blocksize)))
+    if (rest := flat[whole * blocksize :]).numel():
+        from bitsandbytes.functional import get_4bit_type  # noqa: PLC0415  (an optional part)
+
+        codes = packed.contiguous().view(torch.uint8).view(-1)[whole * blocksize // 2 :]
+        numbers = get_4bit_type(kind, device="cpu")[torch.stack([codes >> 4, codes & 15], 1).view(-1)[: len(rest)].int()]
+        rest.copy_(numbers.mul_(scales[whole:].repeat_interleave(blocksize)[: len(rest)]))
     return out
 
 
@@ -62,24 +82,6 @@ def absmax(state: Any) -> torch.Tensor:
     scales[: whole * inner.blocksize].view(whole, inner.blocksize).mul_(inner.absmax[:whole, None])
     scales[whole * inner.blocksize :].mul_(inner.absmax[-1])
     return scales.add_(state.offset)
-
-
-def _kernel(state: Any, out: torch.Tensor) -> Any:
-    """The processor's routine of bitsandbytes that writes into a buffer; None on a card, and for what it cannot do."""
-    if out.device.type != "cpu" or out.shape[-1] % 2 or state.blocksize > _AVX512_LARGEST:
-        return None
-    from bitsandbytes.cextension import lib  # noqa: PLC0415  (an optional part)
-
-    return getattr(lib, f"cdequantize_blockwise_cpu_{state.quant_type}_{_KERNELS[out.dtype]}", None)
-
-
-def _by_the_library(weight: torch.Tensor, state: Any, scales: torch.Tensor, out: torch.Tensor) -> torch.Tensor:
-    unpack = torch.ops.bitsandbytes.dequantize_4bit
-    known = (weight.data, scales, state.blocksize, state.quant_type, tuple(out.shape), out.dtype)
-    if out.device.type == "cpu":
-        return out.copy_(unpack(*known))
-    unpack.out(*known, out=out)
-    return out
 
 
 def _eight(weight: torch.Tensor, out: torch.Tensor) -> torch.Tensor:
@@ -96,10 +98,17 @@ def numbers(weight: torch.Tensor) -> int:
 
 @lru_cache(maxsize=1)
 def squeeze_in_slabs() -> None:
-    """Give bitsandbytes a routine for squeezing to 4 bits on a processor, for which it has only its general one."""
-    import bitsandbytes  # noqa: F401, PLC0415  # pyright: ignore[reportUnusedImport]  (an optional part; declares the operation)
+    """Give bitsandbytes a routine for squeezing to 4 bits on a processor, for which it has only its general one, and ours for unpacking."""
+    import bitsandbytes  # noqa: F401, PLC0415  # pyright: ignore[reportUnusedImport]  (an optional part; declares the operations)
 
     torch.library.register_kernel("bitsandbytes::quantize_4bit", "cpu", squeezed)
+    torch.library.register_kernel("bitsandbytes::dequantize_4bit", "cpu", _unpacked_anew)
+
+
+def _unpacked_anew(
+    packed: torch.Tensor, scales: torch.Tensor, blocksize: int, kind: str, shape: Sequence[int], dtype: torch.dtype
+) -> torch.Tensor:
+    return _written(packed.contiguous(), scales.float(), blocksize, kind, torch.empty(tuple(shape), dtype=dtype))
 
 
 def squeezed(weight: torch.Tensor, blocksize: int, kind: str, storage: torch.dtype) -> tuple[torch.Tensor, torch.Tensor]:

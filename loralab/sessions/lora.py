@@ -77,7 +77,18 @@ def attach_adapter(model: PreTrainedModel, plan: TextPlan, like: Path | None = N
     if like is None and plan.adapter == "miss":
         for layer in ranks.layers(adapted).values():
             layer.lora_A[ranks.NAME] = _Folded(layer.lora_A[ranks.NAME].weight)
+    if not plan.dropout:
+        _silence(model)
     return adapted.train()  # type: ignore[return-value]
+
+
+def _silence(model: nn.Module) -> None:
+    """Where a plan asks for no dropout, what a base itself would drop out while learning (GPT-2, Falcon) stays, too: it does not learn."""
+    for name, module in model.named_modules():
+        if "lora" not in name and isinstance(module, nn.Dropout):
+            module.p = 0.0
+        if isinstance(getattr(module, "attention_dropout", None), float):
+            module.attention_dropout = 0.0  # type: ignore[assignment]  # families with a kernel of their own keep a number
 
 
 def groups(trained: Mapping[str, Tensor], plan: TextPlan) -> list[dict[str, Any]]:

@@ -56,7 +56,7 @@ def test_a_question_is_answered_and_the_same_one_is_not_asked_twice(tracer: Trac
 def test_more_rank_and_more_rows_need_more(tracer: Tracer) -> None:
     few, many = tracer.parts(TextPlan(rank=4), CONFIG, PACK), tracer.parts(TextPlan(rank=64), CONFIG, PACK)
     assert many["adapter"] > 10 * few["adapter"]
-    assert tracer.parts(TextPlan(rank=4), CONFIG, Pack(8, 64, 240))["activations"] > 3 * few["activations"]
+    assert tracer.parts(TextPlan(rank=4), CONFIG, Pack(32, 64, 960))["activations"] > 3 * few["activations"]
 
 
 def test_a_damaged_memory_is_counted_again(tracer: Tracer) -> None:

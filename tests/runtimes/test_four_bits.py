@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from loralab.runtimes.four_bits import is_squeezed, squeezed, unpacked
+from loralab.runtimes.four_bits import absmax, is_squeezed, squeezed, unpacked
 
 bnb = pytest.importorskip("bitsandbytes")
 pytestmark = pytest.mark.worker
@@ -28,11 +28,13 @@ def held(weight: torch.Tensor, kind: str, *, double: bool) -> Any:
 @pytest.mark.parametrize("double", [True, False])
 @pytest.mark.parametrize("kind", ["nf4", "fp4"])
 def test_four_bits_are_unpacked_as_bitsandbytes_does(kind: str, double: bool) -> None:
+    generic: Any = bnb.backends.default.ops  # its routine for AVX-512 is wrong where rows are no whole number of blocks
     torch.manual_seed(1)
     for shape in SHAPES:
         for dtype in (torch.float32, torch.bfloat16, torch.float16):
             weight = held(torch.randn(shape, dtype=dtype), kind, double=double)
-            expected = bnb.functional.dequantize_4bit(weight.data, weight.quant_state)
+            state = weight.quant_state
+            expected = generic._dequantize_4bit_compute(weight.data.view(-1), absmax(state), state.code, 64, shape, dtype)
             scratch = torch.full((shape[0] + 2, shape[1]), torch.nan, dtype=dtype)
             found = unpacked(weight, out=scratch[1:-1])
             assert torch.equal(found, expected), (shape, dtype)

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file
 
 from loralab.runs.run_folder import RunFolder
-from loralab.sessions.fast.llama import LlamaBody
+from loralab.sessions.fast.blocks import Blocks
 from loralab.sessions.text import TextSession
 from loralab.train.session import Batch
 
@@ -68,14 +68,14 @@ def in_forward(fault: Fault, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def in_backward(fault: Fault, monkeypatch: pytest.MonkeyPatch) -> None:
     """Between the two layers: the upper one's gradients are made already."""
-    healthy = LlamaBody._backward
+    healthy = Blocks._backward
 
-    def backward(self: LlamaBody, *arguments: Any, first: bool) -> Any:
+    def backward(self: Blocks, *arguments: Any, first: bool) -> Any:
         if first:
             fault()
         return healthy(self, *arguments, first=first)
 
-    monkeypatch.setattr(LlamaBody, "_backward", backward)
+    monkeypatch.setattr(Blocks, "_backward", backward)
     opened = TextSession.open_model
 
     def open_model(self: TextSession) -> Any:

@@ -30,6 +30,7 @@ from ui.wires import go_to_js
 from ui.words import paragraph, small_title
 
 ADVICE = "advice"  # among the settings kept for Undo: what was taken
+AT = "run"  # and which run was looked at
 TESTING = "This is one of the short tests. When all have ended, the whole run begins by itself with the settings that did best."
 QUIET = paragraph("Nothing to add here. When something is worth knowing, you will read it here.", "fine silent")
 ADVISED = "The advisor suggested this, and you took it."
@@ -98,9 +99,9 @@ class Panel:
         """What `_draw` changes."""
         return [self.number, self.silent, self.story, self.keys, *(part for s in self.slots for part in (s.whole, s.words, s.use))]
 
-    def note_change(self, words: str, kept: dict[str, Any]) -> Updates:
-        """Say what was changed, and keep what it was before for Undo."""
-        return {self.changed: gr.Column(visible=True), self.done: words, self.undo: kept}
+    def note_change(self, words: str, kept: dict[str, Any], run: str) -> Updates:
+        """Say what was changed while looking at `run`, and keep what it was before for Undo."""
+        return {self.changed: gr.Column(visible=True), self.done: words, self.undo: kept | {AT: run}}
 
     def forget_change(self) -> Updates:
         """There is nothing to undo."""
@@ -240,7 +241,12 @@ def _wire_cards(page: Page, panel: Panel, back: gr.Button) -> None:
         return {**dataset, **model, page.nudge: _new(), **panel.forget_change(), **form.updates(kept)}
 
     page.dataset.change(lambda: _cleared(panel), None, panel.drawn, show_progress="hidden", queue=False)  # the new file's notes come later
-    page.run.change(panel.forget_change, None, undone, show_progress="hidden")  # what was changed is running by now
+
+    def goes_on(run: str, kept: dict[str, Any]) -> Updates:
+        """What was changed is running by now, unless this is still the run it was changed at."""
+        return panel.forget_change() if kept and kept.get(AT) != run else gr.skip()
+
+    page.run.change(goes_on, [page.run, panel.undo], undone, show_progress="hidden")
     back.click(go_back, panel.undo, [page.dataset, page.model, page.nudge, *undone, *form.inputs], show_progress="hidden")
 
 
@@ -275,13 +281,13 @@ def _apply(page: Page, panel: Panel, here: Context, note: Note) -> Updates:
         return {
             page.model: model,
             page.tabs: go_to("plan"),
-            **panel.note_change(applied_html(before, {"base_model": model}), before | advice),
+            **panel.note_change(applied_html(before, {"base_model": model}), before | advice, here.run),
         }
     elsewhere = bool(note.run) and dataset != here.choice[0] and Path(dataset).exists()
     now = plan if elsewhere else read(form, here.raw)
     kept = {name: now.get(name) for name in change}
     page.desk.note_reasons(change, ADVISED)
-    said = {page.tabs: go_to("plan"), **panel.note_change(applied_html(kept, change), kept | advice)}
+    said = {page.tabs: go_to("plan"), **panel.note_change(applied_html(kept, change), kept | advice, here.run)}
     if elsewhere:
         model = {page.model: plan["base_model"]} if "base_model" in plan else {}
         return {page.dataset: dataset, **model, page.pending: change, **said}
@@ -294,7 +300,7 @@ def _put_right(page: Page, panel: Panel, here: Context, note: Note) -> Updates:
     advice = page.advisor.put_right(note.data, plan)
     kept = {"dataset": plan["dataset"], ADVICE: _noted(page.advisor, note, taken=True)}
     then = {page.dataset: advice.path, page.model: plan["base_model"], page.pending: {}, page.tabs: go_to("dataset")}
-    return then | panel.note_change(put_right_html(advice), kept)
+    return then | panel.note_change(put_right_html(advice), kept, here.run)
 
 
 def _later(page: Page, panel: Panel, at: int) -> Callable[..., Updates]:

@@ -7,7 +7,8 @@ lab.home = (element, trigger) => {
 
   element.addEventListener('click', (event) => {
     const edit = event.target.closest('[data-edit]'), judge = event.target.closest('[data-judge]'), item = event.target.closest('.menu-items button');
-    const press = event.target.closest('[data-press]');
+    const press = event.target.closest('[data-press]'), fold = event.target.closest('summary')?.parentElement, name = fold?.dataset.keep;
+    if (name) { if (fold.open) open.delete(name); else open.add(name); } // at once: what is told of it later may come after a new drawing
     if (press) document.querySelector(`#${press.dataset.press}`)?.click();
     if (edit?.dataset.edit === 'own') own(edit);
     else if (edit) rename();
@@ -68,7 +69,8 @@ lab.home = (element, trigger) => {
     say('judged:' + JSON.stringify(Object.fromEntries(all.map((it) => [it.dataset.row, it.dataset.pick5]))));
   }
 
-  return () => element.querySelectorAll('[data-keep]').forEach((fold) => { fold.open = open.has(fold.dataset.keep); });
+  const again = () => element.querySelectorAll('[data-keep]').forEach((fold) => { fold.open = open.has(fold.dataset.keep); });
+  new MutationObserver(again).observe(element, {childList: true, subtree: true}); // whenever any of it is drawn anew
 };
 document.addEventListener('click', (event) => { // a menu closes when a person looks elsewhere
   document.querySelectorAll('.menu[open]').forEach((menu) => { if (!menu.contains(event.target)) menu.open = false; });

@@ -25,11 +25,13 @@
 
   // Who hears the page instead of seeing it is told at the field or button what was said of it.
   function tie(place, said) {
-    const named_one = document.getElementById(named(said, 'at') || ''), inside = [named_one, actor].find((one) => one && place.contains(one)) || place;
+    const named_one = document.getElementById(named(said, 'at') || ''), again = said.dataset.part && place.querySelector(said.dataset.part);
+    const inside = [named_one, again, actor].find((one) => one && place.contains(one)) || place;
     const field = inside.querySelector('input:not([type=file], [type=radio], [type=checkbox]), textarea');
     const part = inside.matches('button, input, textarea') ? inside : field || inside.querySelector('button');
     if (!part) return;
-    said.id = `said-${++made}`;
+    said.id ||= `said-${++made}`;
+    said.dataset.part = part.id ? `#${CSS.escape(part.id)}` : part.dataset.pick ? `[data-pick="${CSS.escape(part.dataset.pick)}"]` : '';
     part.setAttribute('aria-describedby', said.id);
     if (!part.matches('button')) part.setAttribute('aria-invalid', 'true');
   }
@@ -68,5 +70,13 @@
       toast.querySelector('.toast-close')?.click();
     }
   }
-  new MutationObserver(() => document.querySelectorAll('.toast-wrap .said').forEach(put)).observe(document, {childList: true, subtree: true});
+  // A button that is drawn anew knows nothing of what was said of it.
+  function again(said) {
+    const place = said.previousElementSibling;
+    if (said.id && place && !document.querySelector(`[aria-describedby="${said.id}"]`)) tie(place, said);
+  }
+  new MutationObserver(() => {
+    document.querySelectorAll('.toast-wrap .said').forEach(put);
+    document.querySelectorAll('.said.here').forEach(again);
+  }).observe(document, {childList: true, subtree: true});
 }

@@ -9,7 +9,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
+
+from loralab.sessions.fast.products import PIECES, is_cut, padded
 
 _softmax: Any = torch.ops.aten._softmax.out  # noqa: SLF001  (the one that writes where it is told)
 TILE_BYTES = 128 * 2**20  # of logits at once
@@ -27,7 +30,10 @@ class TargetLosses(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, states: Tensor, sources: Tensor, targets: Tensor, weight: Tensor, tile: Tiles) -> Tensor:
-        n, wanted = len(targets), ctx.needs_input_grad[0]
+        asked, wanted = len(targets), ctx.needs_input_grad[0]
+        if is_cut(states):  # rows that are nobody's, so that tiles are of few sizes
+            sources, targets = (F.pad(each, (0, padded(asked) - asked)) for each in (sources, targets))
+        n = len(targets)
         losses = torch.empty(n, dtype=torch.float32, device=states.device)
         gradient = torch.empty(n if wanted else 0, states.shape[1], dtype=states.dtype, device=states.device)
         size = tile.rows(len(weight), states.element_size())
@@ -43,9 +49,9 @@ class TargetLosses(torch.autograd.Function):
                 losses[part][faint] = _exactly(chosen[faint], here[faint], weight)
             if wanted:
                 _sum_products(logits, tile.blocks(weight, states, whole=True), gradient[part])
-        ctx.save_for_backward(gradient, sources)
+        ctx.save_for_backward(gradient[:asked], sources[:asked])
         ctx.tokens = len(states)
-        return losses
+        return losses[:asked]
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None, None, None]:
@@ -76,7 +82,7 @@ class Tiles:
 
     def rows(self, vocabulary: int, item: int) -> int:
         """Positions of a tile."""
-        return max(16, min(MOST_ROWS, TILE_BYTES // (vocabulary * item)))
+        return max(PIECES[-1], min(MOST_ROWS, TILE_BYTES // (vocabulary * item) // PIECES[-1] * PIECES[-1]))
 
     def take(self, rows: int, columns: int, like: Tensor) -> Tensor:
         """[rows, columns] of the kind of `like`."""
@@ -120,7 +126,7 @@ def _exactly(states: Tensor, targets: Tensor, weight: Tensor) -> Tensor:
     """The same for targets too unlikely for a probability of 32 bits."""
     return torch.cat(
         [
-            torch.nn.functional.cross_entropy((one[None] @ weight.to(one.dtype).t()).float(), target, reduction="none")
+            F.cross_entropy((one[None] @ weight.to(one.dtype).t()).float(), target, reduction="none")
             for one, target in zip(states, targets, strict=True)
         ]
     )

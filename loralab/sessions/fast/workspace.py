@@ -9,6 +9,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from loralab.sessions.fast.products import padded
+
 
 class Workspace:
     """Flat memory by name, as large as the largest that was asked for."""
@@ -22,9 +24,9 @@ class Workspace:
         size = 1
         for length in shape:
             size *= length
-        flat = self._flat.get(name)
-        if flat is None or flat.numel() < size:
+        flat, room = self._flat.get(name), size // max(1, shape[0]) * padded(shape[0])
+        if flat is None or flat.numel() < room:
             flat = None
             self._flat.pop(name, None)  # let go before the larger one is made
-            flat = self._flat[name] = torch.empty(size, dtype=dtype or self.dtype, device=self.device)
+            flat = self._flat[name] = torch.empty(room, dtype=dtype or self.dtype, device=self.device)
         return flat[:size].view(shape)

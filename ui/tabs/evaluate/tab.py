@@ -22,7 +22,7 @@ from ui.tabs.evaluate.more import compare_section, proof_section
 from ui.tabs.evaluate.section import Section
 from ui.words import notice
 
-HOME = PICK + "const again = lab.home(element, trigger); watch('value', () => requestAnimationFrame(again));"
+HOME = PICK + "lab.home(element, trigger);"
 
 
 def home_markup(elem_id: str) -> gr.HTML:
