@@ -87,7 +87,7 @@ def test_on_a_card_the_free_memory_is_the_cards():
     ("settings", "loaded", "step", "within"),
     [({}, 578e6, 205e6, 0.25), ({"dropout": 0.05}, 566e6, 536e6, 0.25), ({"precision": "bf16"}, 632e6, 115e6, 0.25)],
 )
-def test_the_measured_step_of_the_starter_is_foreseen_about_a_quarter_and_the_whole_within_a_tenth(settings, loaded, step, within):
+def test_the_measured_step_of_the_starter_is_foreseen_about_a_quarter_and_the_whole_within_an_eighth(settings, loaded, step, within):
     """Resident high-water marks of twelve real updates on a processor, beside what was there before; blocks by hand without dropout. In 16
     bits 70 MB of what was there are routines that oneDNN writes in the first updates.
 
@@ -99,7 +99,7 @@ def test_the_measured_step_of_the_starter_is_foreseen_about_a_quarter_and_the_wh
     tensors = found.parts["activations"] + found.parts["head"]
     gradients = found.parts["adapter"] // 2
     assert tensors + tensors // 2 + gradients + found.parts["optimiser"] == pytest.approx(step, rel=within)
-    assert found.memory_bytes == pytest.approx(loaded + step, rel=0.1)
+    assert found.memory_bytes == pytest.approx(loaded + step, rel=1 / 8)
 
 
 def test_where_the_allocator_is_settled_a_measured_step_is_foreseen_within_a_tenth():

@@ -24,9 +24,10 @@ class Workspace:
         size = 1
         for length in shape:
             size *= length
-        flat, room = self._flat.get(name), size // max(1, shape[0]) * padded(shape[0])
+        kind, flat = dtype or self.dtype, self._flat.get(name)
+        room = size if kind == torch.float32 else size // max(1, shape[0]) * padded(shape[0])
         if flat is None or flat.numel() < room:
             flat = None
             self._flat.pop(name, None)  # let go before the larger one is made
-            flat = self._flat[name] = torch.empty(room, dtype=dtype or self.dtype, device=self.device)
+            flat = self._flat[name] = torch.empty(room, dtype=kind, device=self.device)
         return flat[:size].view(shape)
