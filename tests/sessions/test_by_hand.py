@@ -27,7 +27,11 @@ from loralab.sessions.fast import loss as fast_loss
 from loralab.sessions.fast.bodies import by_hand
 from loralab.sessions.fast.loss import TargetLosses, Tiles
 from loralab.sessions.fast.packing import pack
+from loralab.sessions.fast.products import across, padded, times
+from loralab.sessions.fast.workspace import Workspace
 from loralab.sessions.head import TextHead
+from loralab.sessions.lora import attach_adapter
+from loralab.tasks.text import TextPlan
 
 SMALL: dict[str, Any] = {"hidden_size": 64, "intermediate_size": 160, "num_hidden_layers": 3, "num_attention_heads": 4, "vocab_size": 300}
 KINDS: dict[str, Any] = {
@@ -261,3 +265,47 @@ def test_sixteen_bits_lose_nothing_of_what_is_nearly_certain() -> None:
     assert 1e-4 < expected.min() < 5e-3, "nothing was nearly certain"
     assert torch.allclose(losses, expected, rtol=2e-2)
     assert torch.allclose(found.float(), gradient, rtol=2e-2, atol=1e-6)
+
+
+@pytest.mark.parametrize("n", [1, 127, 128, 500, 1300])
+def test_rows_in_pieces_are_the_product_of_all_rows(n: int) -> None:
+    torch.manual_seed(0)
+    space = Workspace(torch.bfloat16, torch.device("cpu"))
+    inputs, out = space.take("inputs", n, 24).copy_(torch.randn(n, 24)), space.take("out", n, 16)
+    outgoing, matrix = space.take("outgoing", n, 40).copy_(torch.randn(n, 40)), torch.randn(24, 16).bfloat16()
+    for each, width in ((inputs, 24), (outgoing, 40)):  # what lies behind the rows is nobody's, and may be anything
+        torch.as_strided(each, (padded(n), width), each.stride())[n:] = torch.nan
+    assert torch.allclose(times(inputs, matrix, out).float(), inputs.float() @ matrix.float(), rtol=0.02, atol=0.05)
+    before = out.clone()
+    times(inputs, matrix, out, add=out, alpha=0.5)
+    assert torch.allclose(out.float(), before.float() + 0.5 * (inputs.float() @ matrix.float()), rtol=0.02, atol=0.05)
+    found = across(outgoing[:, 8:24], inputs)
+    assert torch.allclose(found, outgoing[:, 8:24].float().t() @ inputs.float(), rtol=0.02, atol=0.02 * n**0.5 + 0.1)
+
+
+def test_products_of_any_number_of_rows_are_of_few_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each size costs the processor's library a routine that it keeps."""
+    seen: set[int] = set()
+    product = torch.mm
+
+    def mm(left: Tensor, right: Tensor, **named: Any) -> Tensor:
+        seen.add(len(left))
+        return product(left, right, **named)
+
+    monkeypatch.setattr(torch, "mm", mm)
+    space, matrix = Workspace(torch.bfloat16, torch.device("cpu")), torch.zeros(8, 8, dtype=torch.bfloat16)
+    for n in range(1, 1500, 7):
+        times(space.take("inputs", n, 8), matrix, space.take("out", n, 8))
+    assert seen == {512, 256, 128}
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.1])
+def test_a_plan_without_dropout_silences_the_bases_own(dropout: float) -> None:
+    model = GPT2LMHeadModel(GPT2Config(n_embd=32, n_layer=1, n_head=2, vocab_size=50)).requires_grad_(False)
+    adapted_to = attach_adapter(model, TextPlan(rank=4, dropout=dropout))
+    assert {module.p for name, module in adapted_to.named_modules() if type(module) is torch.nn.Dropout and "lora" not in name} == {
+        0.1 if dropout else 0.0
+    }
+    body = by_hand(model)
+    assert body is not None
+    assert body.drops_out is bool(dropout)

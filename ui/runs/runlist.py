@@ -22,13 +22,14 @@ from ui.words import count, size
 
 TONES = {"fine": "good", "worth doing": "warn", "wrong": "bad"}
 BUSY = ("waiting", "running")
+MARK = "new MutationObserver(lab.live.marked).observe(element, {childList: true, subtree: true});"  # whoever draws the list anew
 DOTS = {"yes": "good", "partly": "warn", "you_decide": "warn", "no": "bad"}  # of a run that learned, by whether it can be used
 
 
 def run_list(page: Page) -> None:
     """Draw the list. A click on a run makes it the current one without an event (scripts/live.js); the other buttons move a waiting one."""
     listing = gr.HTML(
-        show_errors(lambda: _listed(page, "")), apply_default_css=False, js_on_load=f"{PICK}\n{wire_js('runs')}", elem_id="runs"
+        show_errors(lambda: _listed(page, "")), apply_default_css=False, js_on_load=f"{PICK}\n{wire_js('runs')}\n{MARK}", elem_id="runs"
     )
 
     @show_errors

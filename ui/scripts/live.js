@@ -96,5 +96,5 @@ lab.live = (() => {
     if (pressed) { pressed.textContent = 'One moment …'; setTimeout(() => { pressed.disabled = true; }, 0); filled.delete(pressed.parentElement); }
   });
   document.addEventListener('visibilitychange', () => { if (document.hidden) close(); else if (run !== null) open(run); });
-  return {open, again: () => open(run ?? ''), repaint: soon};
+  return {open, again: () => open(run ?? ''), repaint: soon, marked: () => { if (run !== null) mark(run); }};
 })();

@@ -22,9 +22,11 @@ class Middle(Protocol):
 
     def again(self, wide: Tensor, inner: int, space: Workspace) -> Tensor:
         """The same once more, for `back` to follow."""
+        ...
 
     def back(self, wide: Tensor, into: Tensor, space: Workspace) -> Tensor:
         """The gradient of `wide` from `into`, that of `inner`, which is used up."""
+        ...
 
 
 class Gated:

@@ -22,9 +22,11 @@ class Norm(Protocol):
 
     def again(self, x: Tensor, space: Workspace, name: str) -> Tensor:
         """The same once more."""
+        ...
 
     def back(self, gradient: Tensor, x: Tensor, into: Tensor, space: Workspace, name: str) -> None:
         """Adds the gradient of `x` to `into`; `gradient`, of what came out, is used up."""
+        ...
 
 
 class RmsNorm:

@@ -182,6 +182,7 @@ def _shown(page: Page, run: str, destination: str, size: str, *, turned: bool = 
     file = view_of.download_of(result)
     give, here = f"Also give it to {program} on this computer", bool(program and offer and offer.hand_over)
     good = bool(result) and view_of.parity_of(result).outcome != "differs"  # nobody is shown how to use what is not to be used
+    then = view_of.BY_KEY[destination].then
     guide = view_of.guide_of(result, lab.job(run).model) if good else ""
     return {
         "place": view_of.warning_html(view),
@@ -201,8 +202,8 @@ def _shown(page: Page, run: str, destination: str, size: str, *, turned: bool = 
         "made": view_of.made_html(result),
         "again": gr.Button(interactive=working is None),
         "take": gr.DownloadButton(f"Download the {'zip' if file.endswith('.zip') else 'file'}", value=file or None, visible=bool(file)),
-        "then": notice(view_of.BY_KEY[destination].then) if good and view_of.BY_KEY[destination].then else "",
-        "lines": gr.Accordion(visible=bool(guide), **({"open": not view_of.BY_KEY[destination].then} if turned else {})),
+        "then": notice(then) if good and then else "",
+        "lines": gr.Accordion(visible=bool(guide), open=not then) if turned else gr.Accordion(visible=bool(guide)),
         "guide": guide,
         "card": _card(lab.card(run)),
         "work": working.run if working else "",
