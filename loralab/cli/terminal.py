@@ -67,7 +67,8 @@ class LiveLine:
             self._write(f"  {facade.adjustment(event) if isinstance(event, Adjusted) else event.text}", keep=True)
         self._told = len(happened)
         text = line(view)
-        due = self._over or view.phase != self._phase or time.monotonic() - self._when >= PLAIN_EVERY
+        late = time.monotonic() - self._when >= PLAIN_EVERY
+        due = self._over or view.phase != self._phase or late or view.step == view.total_steps  # the last update is always told
         if text != self._drawn and due:
             self._write(text, keep=not self._over)
             self._drawn, self._phase, self._when = text, view.phase, time.monotonic()

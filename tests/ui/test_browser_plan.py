@@ -26,7 +26,7 @@ import sys, time
 from loralab import lab
 from loralab.lab import workspace
 real, trace = workspace.measure_machine, lab.Lab.trace
-workspace.measure_machine = lambda home: real(home).model_copy(update={"memory_free": 700_000_000, "gpus": (), "torch_cuda": ""})
+workspace.measure_machine = lambda home: real(home).model_copy(update={"memory_free": 750_000_000, "gpus": (), "torch_cuda": ""})
 def late(self, shown, profile=None):
     found = trace(self, shown, profile)
     time.sleep(5 if shown.plan["rank"] == 17 else 0)
