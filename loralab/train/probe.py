@@ -22,6 +22,7 @@ from loralab.train.session import Batch, Session
 from loralab.train.state import Run
 
 FULL = 0.92  # of the free memory that training may take
+AMPLE = 4  # times what a step counts: with so much free there is nothing to find out
 WORTH = 40  # micro-batches a run must have: two tries cost about one of them
 TRIES = (0.5, 1.0)  # of the costliest micro-batch; the second is only made where the first says that it fits
 SMALLEST = 16  # cost of a try
@@ -77,10 +78,11 @@ def _not_worth(run: Run, worst: Batch) -> str:
     if batches < WORTH:
         return "the run is so short that its first updates show it as soon"
     try:
-        run.session.predicted_bytes(worst)
+        counted = run.session.predicted_bytes(worst)
     except Unavailable as error:
         return error.problem.what
-    return ""
+    notes = 8 * sum(p.numel() for p in run.session.model.parameters() if p.requires_grad)
+    return f"{AMPLE} times what it counts is free" if AMPLE * (counted + notes) <= _free(run) else ""
 
 
 def _measure(run: Run, worst: int) -> tuple[Fit, int] | None:

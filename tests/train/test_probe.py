@@ -27,6 +27,7 @@ def eager(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory, "settle", lambda weights: False)
     monkeypatch.setattr(memory, "SETTLED_FROM", 0)
     monkeypatch.setattr(probe, "WORTH", 0)
+    monkeypatch.setattr(probe, "AMPLE", float("inf"))
 
 
 def _worst(session: TextSession) -> Batch:
@@ -65,6 +66,13 @@ def test_what_is_not_worth_it_is_skipped_with_a_reason(tmp_path: Path, llama: Pa
     session.folder = short
     loop.prepare(session, chosen, short)
     assert "so short" in notes(short)[0].skipped
+    monkeypatch.setattr(probe, "WORTH", 0)
+    counted = session.predicted_bytes(_worst(session))
+    for free, skipped in ((int(8 * counted), True), (int(2 * counted), False)):
+        monkeypatch.setattr(probe, "_free", lambda run, free=free: free)
+        session.folder = ample = models.run_folder(tmp_path / f"free {free}", chosen, llama)
+        loop.prepare(session, chosen, ample)
+        assert ("is free" in notes(ample)[0].skipped) is skipped
 
 
 def test_a_budget_that_would_not_fit_is_lowered_in_words(
@@ -164,6 +172,7 @@ def test_the_prediction_holds_on_a_model_of_some_size(tmp_path: Path, monkeypatc
         pad_token_id=1,
     )
     AutoModelForCausalLM.from_config(config).save_pretrained(tmp_path / "model")
+    monkeypatch.setattr(probe, "AMPLE", float("inf"))
     chosen = models.plan(models.uneven_file(tmp_path / "data.jsonl", 100), max_steps=50, max_length=256, micro_batch=16, effective_batch=32)
     folder = models.run_folder(tmp_path / "run", chosen, tmp_path / "model")
     session = TextSession(chosen, folder)
