@@ -169,7 +169,7 @@ def plan(
     rows = [(name, value, proposal.reasons.get(name, "")) for name, value in proposal.plan.items()]
     found = proposal.footprint
     model = proposal.plan["base_model"]
-    if lab.check_model(model).present:
+    if lab.check_model(model).present and "learn_from" in proposal.plan:  # else it is no kind whose model can be gone through
         given = ("learn_from", "parts") if proposal.plan["guessed"] else ("roles", "learn_from", "parts")  # a guess is not remembered
         reads = {name: proposal.plan[name] for name in given}
         found = lab.trace(proposal, lab.profile(source(lab, file), model, **reads))

@@ -11,7 +11,7 @@ import shlex
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -88,7 +88,8 @@ def pairs(given: Sequence[str] | None, option: str = "--set") -> dict[str, str]:
 def chosen(given: Sequence[str] | None, task: str = "text") -> dict[str, Any]:
     """Settings fixed with --set, as their field's type. Raises UserError naming the setting and its bounds."""
     raw: dict[str, Any] = dict(pairs(given))
-    kind = facade.tasks().get(raw.get("task", task))
+    task = str(raw.get("task") or _kind_with(raw, task))
+    kind = facade.tasks().get(task)
     for name, value in raw.items():
         if kind is not None and name in kind.plan.model_fields and str(value).startswith(("{", "[")):
             try:
@@ -99,6 +100,13 @@ def chosen(given: Sequence[str] | None, task: str = "text") -> dict[str, Any]:
                 ) from error
     plan = facade.parse_plan({"task": task, **raw})
     return {name: getattr(plan, name) for name in raw}
+
+
+def _kind_with(names: Iterable[str], usual: str) -> str:
+    """The kind of training that has all these settings: the usual one where it has, or where none does."""
+    known = facade.tasks()
+    order = [usual, *(name for name in known if name != usual)]
+    return next((kind for kind in order if set(names) <= known[kind].plan.model_fields.keys()), usual)
 
 
 def plan_file(path: Path) -> dict[str, Any]:

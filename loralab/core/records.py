@@ -50,6 +50,8 @@ class Example(Record):
     target: Target | None = None
     rejected: tuple[Message, ...] = ()  # of a preference: the conversation with the answer that was not chosen
     held_out: bool = False  # the file says that it is there to test with
+    watched: bool = False  # the file says that it is there to choose by while learning, neither learned nor judged on
+    group: str = ""  # whom or what it is of: examples of one patient are never on both sides of the split
 
 
 class LeftOut(Record):
@@ -105,7 +107,13 @@ class DatasetProfile(Record):
     id: str  # content hash of the kept examples: the same examples give the same id wherever the file lies
     name: str
     path: str
-    shape: str  # messages | sharegpt | instruction | prompt_completion | question_answer | reasoning | label | text
+    task: str = "text"  # the kind of training that such examples are for
+    root: str = ""  # folder in which their media lie
+    views: str = ""  # of pictures: in which ways they may be varied; see the setting
+    medical: bool = False  # pictures of patients: what is made of them says what it is not
+    shape: (
+        str  # messages | sharegpt | instruction | prompt_completion | question_answer | reasoning | label | text; of pictures: classes ...
+    )
     roles: dict[str, str] = Field(default_factory=dict)  # role -> column, as recognised or as the person said
     columns: tuple[str, ...] = ()
     certain: bool = True  # False: the roles are a guess that nobody has confirmed; nothing trains on it unasked
@@ -397,3 +405,4 @@ class Score(Record):
     p: float = 1.0  # chance of such a difference if nothing had changed, corrected for the number of measures
     smallest: float = 0.0  # smallest difference that n examples would probably have shown
     more_rows: int = 0  # about so many more examples would tell
+    between: tuple[float, float] | None = None  # 95 % interval of `after` alone, where it was taken

@@ -35,6 +35,7 @@ def run_report(view: RunView, folder: Path) -> dict[str, Any]:
         "samples": view.samples,
         "verdict": score,
         "judgement": judged(_last(view, "final")),
+        "measures": measures(_last(view, "final")),
         "problem": _problem(view, folder),
     }
     return plain(report | answers(view.conclusion))
@@ -45,6 +46,16 @@ def answers(found: Verdict | None) -> dict[str, Any]:
     if found is None:
         return dict.fromkeys(ANSWERS)
     return found.model_dump(include=set(ANSWERS))
+
+
+def measures(final: Evaluated | None) -> dict[str, dict[str, float | None]]:
+    """Every measure by its name: before and after, and the 95 % interval of what it is after (null where none was taken)."""
+    scores = final.scores if final else ()
+    found = {score.name: (score, score.between or (None, None)) for score in scores}
+    return {
+        name: {"before": score.before, "after": score.after, "low": low, "high": high, "n": score.n}
+        for name, (score, (low, high)) in found.items()
+    }
 
 
 def judged(final: Evaluated | None) -> dict[str, str]:

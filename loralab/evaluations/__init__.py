@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Answer", "Answered", "Evaluation", "Judged", "Judging", "Measured", "answered", "evaluations", "switched", "without"]
 
-APART = ("shared",)  # holds no measure
+APART = ("shared", "images")  # hold no measure of this kind: pictures are judged as a whole
 ORDER = 0  # seed of the order in which answers are written
 FIRST, TOGETHER = 4, 32  # answers written at once: few at first, so that a stop soon finds some, then as many as can be sorted by length
 

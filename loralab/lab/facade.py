@@ -18,6 +18,7 @@ from loralab.core.records import DatasetProfile, Footprint, Plan, Predicted, Pro
 from loralab.datasets import fixes
 from loralab.datasets.dataset import usual_share
 from loralab.datasets.fixes import OPERATIONS, DataFix, Reading
+from loralab.datasets.images.door import is_pictures, profile_pictures
 from loralab.datasets.large.reading import is_large
 from loralab.datasets.large.watch import ReadingProgress, Watch
 from loralab.datasets.on_hub import HubDataset, is_hub_name, look_up
@@ -47,7 +48,6 @@ from loralab.planning.limits import NAMES as POINT_NAMES
 from loralab.planning.limits import Limits, Point, against, avoid_known_failures, never_twice
 from loralab.planning.limits import of_settings as limit_points
 from loralab.planning.planner import updates, usual_rate
-from loralab.planning.preferences import propose
 from loralab.planning.priors import DISTINCT, SETTINGS, Priors, Sweep, likeness
 from loralab.planning.run_parts import Expected, RunParts, expected, run_parts
 from loralab.planning.tracer import Tracer, traced
@@ -75,6 +75,9 @@ __all__ += ["HubDataset", "ReadingProgress", "Watch", "is_hub_name"]
 __all__ += ["Subject", "different_settings", "usual_share", "what_is_learned", "what_would_be_learned"]
 __all__ += ["ModelChoice", "knows", "larger"]
 __all__ += ["ENOUGH_UPDATES", "FEW_UPDATES", "MOST_ROUNDS", "BothAnswers", "between", "value"]
+
+
+USUAL = "starter"  # the model that stands for none chosen: each kind of training has its own
 
 
 class Lab(Results):
@@ -144,8 +147,10 @@ class Lab(Results):
 
         Raises UserError when nothing in it can be learned from, ReadingStopped where it was stopped.
         """
-        tokens = self.catalog.tokenizer_folder(model)
         source = Path(path).expanduser()
+        if is_pictures(source):
+            return profile_pictures(source, self.home, roles)
+        tokens = self.catalog.tokenizer_folder(model)
         return profile_dataset(source, tokens, roles=roles, parts=parts, learn_from=learn_from, home=self.home, watch=watch)
 
     def reads_long(self, path: Path | str) -> bool:
@@ -159,8 +164,10 @@ class Lab(Results):
         """
         machine, past = self._experienced()
         known = sample_at(profile.path)
-        learned = replace(priors or Priors(), proven=known.settings if known and known.model == model else {})
-        return propose(profile, self.catalog.check(model), machine, changes, learned, past)
+        task = tasks()[str(changes.get("task") or profile.task)]
+        name = task.base if model == USUAL else model
+        learned = replace(priors or Priors(), proven=known.settings if known and known.model == name else {})
+        return task.propose(profile, self.catalog.check(name), machine, changes, learned, past)
 
     def trace(self, plan: Plan | dict[str, Any] | Proposal, profile: DatasetProfile | None = None) -> Footprint:
         """What a plan will need, counted on its model without weights (stage “trace”); where that cannot be, the closed form's answer.

@@ -30,9 +30,9 @@ class Results(Workspace):
 
     def report(self, run: str) -> dict[str, Any]:
         """The run in numbers: run, outcome, adapter, base_loss, adapter_loss, n_heldout, steps, seconds, tokens_per_second,
-        peak_memory_bytes, samples, verdict (of the loss), judgement (of all measures, in one sentence), problem.
+        peak_memory_bytes, samples, verdict (of the loss), judgement (of all measures, in one sentence), measures, task, problem.
         """
-        return run_report(self.view(run), runs.folder(self.home, run))
+        return run_report(self.view(run), runs.folder(self.home, run)) | {"task": str(self.job(run).plan.get("task", "text"))}
 
     def report_page(self, run: str, format: str = "html") -> str:  # noqa: A002  (the field's own word)
         """The run on one page to keep or to send: settings, losses, curve, time, memory, verdict and answers, as `html` or `markdown`."""

@@ -20,6 +20,7 @@ from loralab.core.paths import DATA, STARTER, room
 from loralab.models import model_folder
 from loralab.models.model_check import ModelCheck, ModelEntry, absent, packed, present
 from loralab.models.model_folder import MARKER, template_for
+from loralab.models.vision import bundled_folder, check_vision, vision_entry
 
 __all__ = ["Catalog", "ModelCheck", "ModelEntry", "catalogue", "close_names", "hub_entry", "template_for"]
 
@@ -56,7 +57,9 @@ class Catalog:
 
     def folder(self, name: str) -> Path:
         """Where a model lies or will lie. Raises UserError when the name can be neither a model nor a folder."""
-        entry = hub_entry(name)
+        entry, seeing = hub_entry(name), vision_entry(name)
+        if seeing:
+            return bundled_folder() if seeing.source == "bundled" else self._hub_folder(seeing.hub_id)
         if entry:
             return self._hub_folder(entry.hub_id) if "/" in name else self._entry_folder(entry)
         if is_file(name):
@@ -89,6 +92,8 @@ class Catalog:
             folder = self.folder(name)
         except UserError as error:
             return ModelCheck(name=name, ok=False, folder=Path(name or "."), problems=(error.problem,), words=str(error))
+        if seeing := vision_entry(name):
+            return check_vision(seeing, folder)
         entry = self.entry(name)
         if is_file(name) and not (folder / "config.json").is_file():
             try:

@@ -94,18 +94,19 @@ def model_card(run: str, plan: dict[str, Any], base: Origin, view: RunView, *, m
     made = f"with {shielded(maker)} and brought into LoRALab {__version__}" if maker else f"on one computer with LoRALab {__version__}"
     lines += [f"{what}, made from **{shielded(base.reference)}** {made}.", ""]
     lines += [
-        *_answers(view.conclusion),
+        *answers(view.conclusion),
         *_data(plan, view),
-        *_numbers(view),
+        *numbers(view),
         *_samples(view.samples),
-        *_settings(plan, whole=not maker),
+        *settings(plan, whole=not maker),
         *(("## How to load it", "", *loading, "") if loading else _loading(base, plan, merged=merged)),
         *_limits(base, plan),
     ]
     return "\n".join(lines) + "\n"
 
 
-def _answers(found: Verdict | None) -> Iterator[str]:
+def answers(found: Verdict | None) -> Iterator[str]:
+    """Both answers of the verdict."""
     if found is not None:
         yield from (f"**Did it learn? {did_it_learn(found)}.** {shielded(found.learned_words)}", "")
         yield from (f"**Can it be used? {can_you_use_it(found)}.** {shielded(found.usable_words)}", "")
@@ -131,7 +132,8 @@ def _data(plan: dict[str, Any], view: RunView) -> Iterator[str]:
     yield ""
 
 
-def _numbers(view: RunView) -> Iterator[str]:
+def numbers(view: RunView) -> Iterator[str]:
+    """What was measured, as a table and in words."""
     final = next((e for e in reversed(view.evaluations) if e.split == "final"), None)
     yield from ("## Measured", "")
     if final is None or not final.scores:
@@ -178,7 +180,7 @@ def _foreign(view: RunView) -> str:
     return "" if maker == "LoRALab" else maker
 
 
-def _settings(plan: dict[str, Any], *, whole: bool) -> Iterator[str]:
+def settings(plan: dict[str, Any], *, whole: bool) -> Iterator[str]:
     """`whole`: the plan is all there was to it."""
     yield from ("## Settings", "", "| setting | value |", "|---|---|")
     yield from (f"| {setting_label(name)} | {shielded(str(plan[name]))} |" for name in SETTINGS if name in plan)

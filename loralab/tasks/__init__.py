@@ -16,6 +16,8 @@ from loralab.core import plugins
 from loralab.core.errors import UserError
 from loralab.core.records import Plan
 
+SHARED = ("pictures",)  # no kind: what kinds have in common
+
 
 @dataclass(frozen=True)
 class Task:
@@ -26,10 +28,16 @@ class Task:
     session: str  # a class made with (plan, run folder); see loralab.train.session.Session
     engines: dict[str, str] = field(default_factory=dict)  # plan.engine -> a function of (plan, run folder) that trains instead of our loop
     card: str = ""  # a function of (plan, run folder, what was saved) that writes beside it what others must know
+    planner: str = "loralab.planning.preferences:propose"  # a function of (profile, model, machine, changes, priors, past): a Proposal
+    base: str = "starter"  # the model that learns where nobody chose one
 
     def open(self, plan: Plan, folder: Any) -> Any:
         """The session of a plan."""
         return _resolved(self.session)(plan, folder)
+
+    def propose(self, *about: Any) -> Any:
+        """A complete plan with its reasons; `about` is what the planner takes."""
+        return _resolved(self.planner)(*about)
 
     def train_with(self, engine: str, plan: Plan, folder: Any) -> dict[str, Any]:
         """The run's result, from another engine than our loop."""
@@ -48,7 +56,7 @@ def _resolved(name: str) -> Any:
 
 def tasks() -> dict[str, Task]:
     """All task kinds by name."""
-    return {task.kind: task for task in plugins.discover("loralab.tasks", "TASK").values()}
+    return {task.kind: task for task in plugins.discover("loralab.tasks", "TASK", SHARED).values()}
 
 
 def setting_label(name: str) -> str:

@@ -1,0 +1,236 @@
+"""Owns the plan for pictures: every setting with its reason, and what it needs. Invariants: what a person fixed stays as it is; how much is
+learned follows from the pictures and never from a clock; a plan that does not fit is not proposed in silence.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, cast
+
+from loralab.core.errors import Problem
+from loralab.core.records import Alternative, DatasetProfile, Footprint, Plan, Predicted, Proposal
+from loralab.core.words import about, count, size
+from loralab.machine.hardware import Machine
+from loralab.models.model_check import ModelCheck
+from loralab.planning.calibration import Experience, correction, error_words, middle, usual_error
+from loralab.planning.estimate import FITS, device, verdict
+from loralab.planning.priors import Priors
+from loralab.tasks import parse_plan, tasks
+from loralab.tasks.pictures import PicturePlan
+
+FEWEST = 10  # pictures
+QUICK_UPDATES = 1  # of a quick look: what the head alone learns, and one update that changes next to nothing
+# Of EfficientNet-Lite0, counted (benchmarks/pictures.py counts them again): operations for a pixel of input, bytes kept for the way back
+WORK, KEPT = 16_200, 1_000
+EFFICIENCY = 0.22  # of the measured matrix rate: most of its layers look at their surroundings and are no products
+BACKWARD = 2.7  # times the work of looking is that of learning
+LEARNING = 1.35  # times what is kept is held at the highest
+PROCESS = 520_000_000  # bytes of the program with torch and PEFT
+USUAL_TFLOPS = 0.1  # of a computer that was never measured
+AT_ONCE = 300_000  # pixels: more at once is no quicker
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What a kind of training on pictures is begun with."""
+
+    side: int  # of pictures as large as that
+    smallest: int
+    seen: int  # pictures looked at in all while the adapter learns
+    rounds: tuple[int, int]  # bounds of the epochs
+    batch: int
+    rate: float
+    head_rate: float
+    head: float  # times the work of the backbone that the head adds
+    probe: int  # epochs of the quick look
+    probe_work: float  # of looking once, for each epoch of the quick look
+
+
+KINDS = {
+    "classify": Kind(224, 96, 15_000, (4, 50), 32, 1e-3, 1.0, 1.0, 20, 0.01),
+    "segment": Kind(256, 128, 4_000, (8, 50), 8, 1e-3, 1.0, 1.4, 20, 0.3),
+    "detect": Kind(416, 256, 6_000, (8, 50), 8, 1e-3, 1.0, 1.6, 12, 0.6),
+}
+SAYS = {"classify": "to tell them apart", "segment": "to mark what is where", "detect": "to find things and draw a box around each"}
+
+
+def propose(
+    profile: DatasetProfile,
+    model: ModelCheck,
+    machine: Machine,
+    changes: dict[str, Any],
+    priors: Priors | None = None,
+    past: Experience | None = None,
+) -> Proposal:
+    """A complete plan of the kind the pictures are for. A UserError names a setting that is not possible."""
+    kind = KINDS[profile.task]
+    fixed = parse_plan({**changes, "task": profile.task})
+    values: dict[str, Any] = {name: getattr(fixed, name) for name in changes if name != "task"}
+    reasons = dict.fromkeys(values, "You chose this.")
+    for name, value, why in _choices(profile, model, machine, kind, values):
+        if name not in values:
+            values[name], reasons[name] = value, why
+    for name, setting in type(fixed).model_fields.items():
+        if name not in values and name != "task":
+            values[name], reasons[name] = setting.get_default(), f"The usual choice. {setting.description or ''}".strip()
+    _fit(values, reasons, machine, changes)
+    plan = cast("PicturePlan", parse_plan(values | {"task": profile.task}))
+    needs = footprint(plan, model, machine, profile, past or Experience())
+    problems = [*model.problems, *check(plan, profile)]
+    if needs.upper_bytes > FITS * needs.free_bytes:
+        todo = "Close other programs, or choose a smaller picture size."
+        problems.append(Problem(code="does_not_fit", what=f"This {needs.words}.", todo=todo))
+    reasons |= {"task": f"Pictures like these teach {SAYS[profile.task]}."}
+    return Proposal(
+        plan=plan.model_dump(), reasons=reasons, footprint=needs, problems=tuple(problems), quick_look=_quick(plan, needs, profile)
+    )
+
+
+def _choices(profile: DatasetProfile, model: ModelCheck, machine: Machine, kind: Kind, fixed: dict[str, Any]) -> list[tuple[str, Any, str]]:
+    """Settings that depend on the pictures or this computer: name, value, reason."""
+    rows = profile.n_train or profile.n_kept
+    side, why_side = _side(profile, kind)
+    rounds, why_rounds = _rounds(rows, kind)
+    batch = int(fixed.get("effective_batch", max(2, min(kind.batch, rows // 8))))
+    total = max(1, math.ceil(rounds * rows / batch))
+    return [
+        ("dataset", profile.path, "The pictures you gave."),
+        ("base_model", model.name, f"The model that sees. {model.words}"),
+        ("roles", profile.roles, "As found in the files." if profile.certain else "A guess: nobody has confirmed it."),
+        ("guessed", not profile.certain, "What the files are is known." if profile.certain else "The files do not say it."),
+        ("image_size", side, why_side),
+        ("augmentation", *_augmentation(profile)),
+        ("epochs", float(rounds), why_rounds),
+        ("effective_batch", batch, f"A correction after every {count(batch, 'picture')}: steady, and still many corrections."),
+        ("micro_batch", batch, "At most all pictures of an update; how many go at once is decided by “Pixels at once”."),
+        ("learning_rate", kind.rate, "The rate that did best on pictures like these, with corrections that shrink towards the end."),
+        ("head_rate", kind.head_rate, "The part that answers begins where the quick look left it, and goes on at this pace."),
+        ("probe_rounds", kind.probe, "So many rounds are quick: what the model sees is computed once and kept."),
+        ("heldout_share", 0.2 if rows < 500 else 0.1, profile.aside or "Kept aside, to show honestly how good it is."),
+        ("precision", "fp32", "Pictures are learned in exact numbers."),
+        ("eval_every", max(1, total // 10), f"About ten looks at pictures kept to choose by, over {count(total, 'correction')}."),
+        ("patience", 4, "Four looks in a row without improvement, and it stops: more would only be learning by heart."),
+        ("warmup", round(min(0.5, max(0.05, 5 / total)), 3), "The first corrections are small, so that the start does no harm."),
+        ("schedule", "constant" if fixed.get("optimizer", "adamw") != "adamw" else "cosine", "Corrections get smaller towards the end."),
+    ]
+
+
+def _side(profile: DatasetProfile, kind: Kind) -> tuple[int, str]:
+    """Longer side of what is looked at: the pictures' own, within what this kind of training is good at."""
+    own = round(math.sqrt(profile.tokens.get("p50", kind.side**2) * profile.tokens.get("aspect", 100) / 100))
+    side = min(max(-(-own // 32) * 32, kind.smallest), kind.side)
+    if own > side:
+        return side, f"They are larger ({own} pixels), and this is enough for most; larger takes longer, by the square."
+    if own < kind.smallest:
+        return side, f"They are small ({own} pixels); the model sees best when they are enlarged to this."
+    return side, "As large as the pictures themselves."
+
+
+def _augmentation(profile: DatasetProfile) -> tuple[str, str]:
+    views = profile.views or "photo"
+    words = {
+        "photo": "Left and right can be exchanged in pictures like these, up and down cannot.",
+        "microscope": "These pictures have no up and down, so they are also turned.",
+        "xray": "Grey pictures from one direction: they are never mirrored, because left and right may matter.",
+        "none": "They are shown as they are.",
+    }
+    return views, words[views]
+
+
+def _rounds(rows: int, kind: Kind) -> tuple[int, str]:
+    low, high = kind.rounds
+    rounds = min(high, max(low, round(kind.seen / max(1, rows))))
+    return rounds, f"{count(rounds, 'round')} over {count(rows, 'picture')} at most; it stops before where more does not help."
+
+
+def pixels(plan: PicturePlan, profile: DatasetProfile) -> int:
+    """Pixels of a picture as it is looked at: no more than its longer side squared."""
+    return round(plan.image_size**2 * 100 / max(100, profile.tokens.get("aspect", 100)))
+
+
+def _fit(values: dict[str, Any], reasons: dict[str, str], machine: Machine, fixed: dict[str, Any]) -> None:
+    """Compute as many pixels at once as are quick and fit."""
+    if "token_budget" in fixed:
+        return
+    room = int(0.8 * max(0, machine.training_memory_free - PROCESS) / (KEPT * LEARNING))
+    one = values["image_size"] ** 2
+    values["token_budget"] = max(one, min(AT_ONCE, room))
+    reasons["token_budget"] = "More at once is no quicker." if room > AT_ONCE else "So much fits in the free memory."
+
+
+def footprint(plan: PicturePlan, model: ModelCheck, machine: Machine, profile: DatasetProfile, past: Experience) -> Footprint:
+    """Memory, time and disk of a run, by counting what the model does for a pixel; past runs here correct the time."""
+    kind, one = KINDS[plan.task], pixels(plan, profile)
+    at_once = min(plan.effective_batch * one, max(one, plan.token_budget or plan.micro_batch * one))
+    step = int(at_once * KEPT * LEARNING * kind.head) + 40_000_000
+    kept = min(1 << 30, profile.n_kept * one * 3)  # the pictures themselves, as they are looked at
+    parts = {"weights": 4 * model.parameters, "activations": step, "reserve": PROCESS + kept}
+    needed, where = sum(parts.values()), device(machine)
+    said = seconds(plan, machine, profile)
+    learning = said * correction(past.seconds.get(f"{where} | pictures {plan.task}", ()))
+    off = error_words(usual_error(past.seconds.get(f"{where} | pictures {plan.task}", ())))
+    rest = middle(past.beside.get(plan.base_model, ()), 12.0 + 2 * profile.n_kept * one / pace(machine))
+    free, careful = machine.training_memory_free, int(1.1 * needed)
+    takes = f"; takes {about(learning + rest)}{f' ({off})' if off else ''}"
+    return Footprint(
+        memory_bytes=needed,
+        upper_bytes=careful,
+        free_bytes=free,
+        seconds=learning + rest,
+        disk_bytes=60_000_000,
+        parts=parts,
+        predicted=Predicted(
+            key=f"{where} | EfficientNetLite0 | {plan.task}",
+            device=where,
+            pace=f"pictures {plan.task}",
+            memory={"closed form": needed},
+            step={"closed form": step},
+            weights=parts["weights"],
+            process=parts["reserve"],
+            seconds=said,
+            disk=60_000_000,
+        ),
+        words=f"needs about {size(needed)}, you have {size(free)} free: {verdict(needed, free, careful)}{takes}",
+    )
+
+
+def pace(machine: Machine) -> float:
+    """Pixels a second that this computer looks at."""
+    return EFFICIENCY * 1e12 * (machine.speed.fp32_tflops or USUAL_TFLOPS) / WORK
+
+
+def seconds(plan: PicturePlan, machine: Machine, profile: DatasetProfile) -> float:
+    """Seconds of learning: the updates, the looks between them and the quick look before."""
+    kind, one = KINDS[plan.task], pixels(plan, profile)
+    rows, looked = profile.n_train or profile.n_kept, max(8, profile.n_kept - profile.n_train - profile.n_heldout)
+    learned = updates(plan, profile) * min(plan.effective_batch, rows) * BACKWARD
+    quick = rows * plan.probe_rounds * kind.probe_work
+    return (learned + quick + 10 * looked) * one * kind.head / pace(machine)
+
+
+def updates(plan: Plan, profile: DatasetProfile) -> int:
+    """Updates that a plan makes on these pictures."""
+    return plan.updates(math.ceil((profile.n_train or profile.n_kept) / plan.effective_batch))
+
+
+def check(plan: PicturePlan, profile: DatasetProfile) -> list[Problem]:
+    """What stands in the way, or is to be known, before a start."""
+    found = [finding for finding in profile.findings if finding.severity == "error"]
+    if profile.n_kept < FEWEST:
+        what = f"{count(profile.n_kept, 'picture')} can be used, and {FEWEST} are needed: some to learn from, some to test with."
+        found.append(Problem(code="too_few", what=what, todo="Add more pictures."))
+    if plan.learning_rate > 0.02:
+        what = f"A learning rate of {plan.learning_rate:g} usually destroys what the model sees."
+        found.append(Problem(code="rate_high", what=what, todo="Try 0.0003 to 0.003.", severity="warning"))
+    if plan.task not in tasks():
+        found.append(Problem(code="unknown_task", what="There is no such kind of training.", todo="Choose another."))
+    return found
+
+
+def _quick(plan: PicturePlan, needs: Footprint, profile: DatasetProfile) -> Alternative | None:
+    """The quick look alone, where it saves half of the time."""
+    total = updates(plan, profile)
+    if needs.seconds is None or needs.seconds < 90 or total <= QUICK_UPDATES or not plan.probe_rounds:
+        return None
+    return Alternative(settings={"max_steps": QUICK_UPDATES}, words="A quick look (the eyes stay as they are)")

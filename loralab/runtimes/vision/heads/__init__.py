@@ -1,0 +1,1 @@
+"""What is put on top of the features: one file per kind of answer."""

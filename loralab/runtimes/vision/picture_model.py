@@ -1,0 +1,95 @@
+"""A backbone with a head: pixels in, the head's answer out; and loading both with what an adapter's folder says."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from peft import PeftModel
+from torch import Tensor, nn
+
+from loralab.core.errors import UserError
+from loralab.core.records import Record
+from loralab.runtimes.vision.backbone import CHANNELS, Backbone, load_backbone
+from loralab.runtimes.vision.heads.boxes import BoxHead
+from loralab.runtimes.vision.heads.classes import ClassHead
+from loralab.runtimes.vision.heads.masks import MaskHead
+
+TARGETS = r".*backbone\.blocks\.\d+\.(expand|project)"  # what an adapter sits beside, as PEFT matches names
+CARD = "pictures.json"  # in an adapter's folder: what the weights alone do not say
+
+
+class PictureCard(Record):
+    """What has to be known of a model that was trained on pictures to use it: it lies beside its weights."""
+
+    task: Literal["classify", "segment", "detect"]
+    labels: tuple[str, ...]
+    width: int  # of its input, in pixels
+    height: int
+    dropout: float = 0.0
+    threshold: float = 0.5  # of masks: from which probability on a pixel is marked; of boxes: from which score on one is shown
+    unsure_below: float = 0.0  # of classes: below this the answer is “I do not know”
+    temperature: float = 1.0  # by which logits of classes are divided
+    fill: int = 127  # around a picture of another shape
+    medical: bool = False
+
+    @property
+    def size(self) -> tuple[int, int]:
+        return self.width, self.height
+
+
+class PictureModel(nn.Module):
+    """Pixels [n, 3, height, width] in 0..255 -> what the head says. Memory is laid out channels last, which is twice as fast."""
+
+    def __init__(self, backbone: Backbone, head: nn.Module) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.head = head
+
+    def forward(self, pixels: Tensor) -> Any:
+        return self.head(self.features(pixels), tuple(pixels.shape[-2:]))
+
+    def features(self, pixels: Tensor) -> list[Tensor]:
+        return self.backbone(pixels.contiguous(memory_format=torch.channels_last))
+
+
+def head_for(task: str, classes: int, seed: int = 0, dropout: float = 0.0) -> Any:
+    """A fresh head for a kind of training, whose first weights follow from the seed."""
+    match task:
+        case "classify":
+            return ClassHead(CHANNELS, classes, seed, dropout)
+        case "segment":
+            return MaskHead(CHANNELS, classes, seed)
+        case _:
+            return BoxHead(CHANNELS, classes, seed)
+
+
+def read_card(folder: Path) -> PictureCard:
+    """What lies beside an adapter. Raises UserError where it is missing or damaged."""
+    try:
+        return PictureCard.model_validate_json((folder / CARD).read_bytes())
+    except (OSError, ValueError) as error:
+        what = "This is no model for pictures: the file that names its classes is missing or damaged."
+        raise UserError(what, "Take a whole adapter folder.", code="no_picture_card") from error
+
+
+def is_for_pictures(folder: Path) -> bool:
+    """Whether an adapter's folder is of a model for pictures."""
+    return (folder / CARD).is_file()
+
+
+def load_trained(base: Path, adapter: Path, *, merged: bool = False) -> tuple[Any, PictureCard]:
+    """The model of an adapter on its base, in evaluation mode, with its card; `merged` into plain weights.
+
+    Raises UserError where one of them is missing or does not belong to the other.
+    """
+    card = read_card(adapter)
+    model = PictureModel(load_backbone(base), head_for(card.task, len(card.labels), 0, card.dropout))
+    try:
+        tuned: Any = PeftModel.from_pretrained(model, str(adapter))
+    except (OSError, ValueError, RuntimeError, json.JSONDecodeError) as error:
+        raise UserError(f"This adapter cannot be loaded on its model: {error}", "Train it again.", code="bad_adapter") from error
+    found: Any = tuned.merge_and_unload() if merged else tuned
+    return found.to(memory_format=torch.channels_last).eval(), card

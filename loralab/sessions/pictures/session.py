@@ -1,0 +1,354 @@
+"""The picture session: pictures -> the loss of a head on a backbone with an adapter.
+
+First a quick look: what the backbone sees of each picture is computed once, and only the head learns. Then adapter and head learn
+together, every picture a little different each time.
+
+Invariants: what a picture is shown as depends on seed, epoch and row alone; while learning, only the watched pictures are looked at, so that
+the held-out ones are judged once; an interrupted run goes on from the same quick look.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Collection, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from loralab.core.digest import digest
+from loralab.core.errors import UserError
+from loralab.core.events import Measured, Noted
+from loralab.core.facts import Facts
+from loralab.core.jobs import TrainJob
+from loralab.core.judgement import Judgement, Note
+from loralab.core.paths import write_atomic
+from loralab.core.records import Artifact, Example, Plan, Sample
+from loralab.core.words import count
+from loralab.datasets.images.door import load_pictures, parts
+from loralab.datasets.images.views import input_size
+from loralab.machine.hardware import fingerprint, measure_machine
+from loralab.runs.run_folder import RunFolder
+from loralab.runtimes.base_model import device
+from loralab.runtimes.vision.backbone import load_backbone
+from loralab.runtimes.vision.picture_model import CARD, PictureCard, PictureModel, head_for
+from loralab.sessions.pictures.album import Album, pixels
+from loralab.sessions.pictures.kind import Answers, Kind, Shown
+from loralab.sessions.pictures.model import attach, before, groups, tensor
+from loralab.tasks.pictures import PicturePlan
+from loralab.train import memory
+from loralab.train.finite import refuse_broken
+from loralab.train.loop import artifact_of
+from loralab.train.optim import Optimizers, named
+from loralab.train.session import Batch
+
+PROBE = "quick_look.safetensors"  # in a run's artifacts: the head as the quick look left it
+KEPT = 1 << 30  # bytes of features that the quick look keeps; of more pictures it takes an even part
+KEPT_BYTES = 1_000  # a pixel of input, kept for the way back (see loralab/planning/pictures.py)
+SHOWN = 6  # pictures whose answers are told while it learns
+
+
+class PictureSession:
+    """See loralab.train.session.Session."""
+
+    unit = "pixels"
+    safe_rate = 1e-2
+
+    def __init__(self, plan: PicturePlan, folder: RunFolder, kind: Callable[[PicturePlan, Sequence[str]], Kind]) -> None:
+        self.plan, self.folder = plan, folder
+        home = folder.path.parents[1]
+        folder.emit(Noted(text="", phase="looking at the pictures"))
+        self.pictures = load_pictures(Path(plan.dataset), home, plan.roles or None)
+        if self.pictures.task != plan.task:
+            what = "These pictures are for another kind of training than the plan says."
+            raise UserError(what, "Choose the pictures again.", code="other_task")
+        divided = parts(self.pictures, plan.heldout_share, plan.seed)
+        self.kind = kind(plan, self.pictures.labels)
+        learned = list(divided.learn)
+        if folder.asked(TrainJob).control:
+            learned = self.kind.shuffled(learned, plan.seed)
+            folder.emit(Noted(text="A control: every answer it learns from belongs to another picture. It must not get better."))
+        self.kind.count(learned)
+        self.train_examples: Sequence[Example] = learned
+        self.watched: Sequence[Example] = divided.watch
+        self.heldout_examples: Sequence[Example] = divided.heldout
+        size = input_size([(fact.width, fact.height) for fact in self.pictures.facts], plan.image_size)
+        self.album = Album(self.pictures, size, plan.augmentation, plan.seed)
+        self.device = device()
+        folder.emit(Noted(text="", phase="loading the model"))
+        torch.manual_seed(plan.seed)
+        seeing = PictureModel(load_backbone(Path(folder.job.model)), self._fresh_head()).to(self.device)
+        self._quick_look(seeing)
+        self.model: Any = attach(seeing, plan)
+        self.head: Any = seeing.head.original_module if hasattr(seeing.head, "original_module") else seeing.head
+        self._note_facts()
+
+    def _fresh_head(self) -> Any:
+        return head_for(self.plan.task, len(self.pictures.labels), self.plan.seed, self.plan.dropout)
+
+    def _note_facts(self) -> None:
+        trained = sum(p.numel() for p in self._trained().values())
+        machine = measure_machine(self.folder.path.parents[1])
+        learned, held, watched = len(self.train_examples), len(self.heldout_examples), len(self.watched)
+        area = self.area
+        facts = Facts(
+            n_train=learned,
+            n_heldout=held,
+            unit="pixels",
+            tokens={"p50": area, "max": area, "total": area * learned, "learned": area * learned},
+            classes=len(self.pictures.labels),
+            architecture="EfficientNetLite0",
+            parameters=sum(p.numel() for p in self.model.parameters()) - trained,
+            trainable=trained,
+            device=self.device.type,
+            place=fingerprint(machine),
+            room=machine.training_memory_free + memory.used(),
+            guessed=self.plan.guessed,
+        )
+        text = f"Learning from {count(learned, 'picture')}, choosing by {watched:,}, {held:,} held out; "
+        text += f"{trained / 1e6:.2f} million weights learn."
+        self.folder.emit(Measured(text=text, trainable=trained, n_train=learned, n_heldout=held, facts=facts))
+
+    @property
+    def area(self) -> int:
+        """Pixels of a picture as it is looked at."""
+        return self.album.size[0] * self.album.size[1]
+
+    # ---- the quick look --------------------------------------------------------------------------------------------------
+    def _quick_look(self, seeing: PictureModel) -> None:
+        """The head learns on what the frozen backbone sees; known already where the run was interrupted."""
+        place = self.folder.artifacts / PROBE
+        if place.is_file():
+            seeing.head.load_state_dict(load_file(place))
+            return
+        if not self.plan.probe_rounds:
+            return
+        kept, targets = self._looked(seeing)
+        if kept and not self.folder.stop_asked:
+            self._learn_head(seeing.head, kept, targets)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        save_file({name: value.contiguous() for name, value in seeing.head.state_dict().items()}, place)
+
+    @torch.no_grad()
+    def _looked(self, seeing: PictureModel) -> tuple[list[list[Tensor]], list[dict[str, Tensor]]]:
+        """What the backbone sees of each picture it learns from, kept as the head takes it, and what is to be said."""
+        kept: list[list[Tensor]] = []
+        targets: list[dict[str, Tensor]] = []
+        chosen, room = list(self.train_examples), KEPT
+        seeing.to(memory_format=torch.channels_last).eval()
+        for number, part in enumerate(self._pieces(chosen)):
+            if self.folder.stop_asked:
+                break
+            self._tell("a quick look: what the model sees of each picture", 0.7 * number * len(part) / len(chosen))
+            shown = [self.album.seen(example) for example in part]
+            features = self.kind.kept(seeing.features(tensor(pixels([one for one, _ in shown]), self.device)))
+            said = self.kind.targets(part, shown)
+            kept += [[feature[i].half() for feature in features] for i in range(len(part))]
+            targets += [{name: value[i] for name, value in said.items()} for i in range(len(part))]
+            room -= sum(feature.numel() * 2 for feature in features)
+            if room < 0:
+                self.folder.emit(Noted(text=f"The quick look is at {count(len(kept), 'picture')} of {len(chosen):,}."))
+                break
+        return kept, targets
+
+    def _learn_head(self, head: Any, kept: list[list[Tensor]], targets: list[dict[str, Tensor]]) -> None:
+        """Rounds of AdamW over the head alone, with the learning rate falling to nothing."""
+        if hasattr(head, "scale"):
+            head.scale(torch.stack([features[0].float() for features in kept]))
+        learner = torch.optim.AdamW(head.parameters(), lr=self.kind.quick_rate, weight_decay=self.plan.weight_decay)
+        random, rounds, batch = np.random.default_rng([self.plan.seed, 7]), self.plan.probe_rounds, self.kind.quick_batch
+        total, done = rounds * math.ceil(len(kept) / batch), 0
+        head.train()
+        for _ in range(rounds):
+            order = random.permutation(len(kept))
+            for start in range(0, len(order), batch):
+                chosen = order[start : start + batch].tolist()
+                for group in learner.param_groups:
+                    group["lr"] = self.kind.quick_rate * 0.5 * (1 + math.cos(math.pi * done / total)) * min(1.0, (done + 1) / 10)
+                features = [torch.stack([kept[i][j] for i in chosen]).float() for j in range(len(kept[0]))]
+                said = head(features, self.album.size[::-1])
+                loss, n = self.kind.loss(head, said, {name: torch.stack([targets[i][name] for i in chosen]) for name in targets[0]})
+                learner.zero_grad(set_to_none=True)
+                (loss / max(1, n)).backward()
+                torch.nn.utils.clip_grad_norm_(head.parameters(), self.plan.max_grad_norm or math.inf)
+                learner.step()
+                done += 1
+                if self.folder.stop_asked:
+                    return
+            self._tell("a quick look: the part that answers learns", 0.7 + 0.3 * done / total)
+        head.eval()
+
+    def _tell(self, phase: str, fraction: float) -> None:
+        self.folder.emit(Noted(text="", phase=phase, fraction=min(1.0, fraction)))
+
+    # ---- batches ---------------------------------------------------------------------------------------------------------
+    def steps_per_epoch(self) -> int:
+        return math.ceil(len(self.train_examples) / self.plan.effective_batch)
+
+    def steps(self, epoch: int, start: int = 0) -> Iterator[Sequence[Batch]]:
+        order, size = np.random.default_rng([self.plan.seed, epoch]).permutation(len(self.train_examples)), self.plan.effective_batch
+        for step in range(start, self.steps_per_epoch()):
+            chosen = [self.train_examples[i] for i in order[step * size : (step + 1) * size]]
+            yield [self._batch(part, epoch) for part in self._pieces(chosen)]
+
+    def starting_point(self) -> str:
+        return ""  # the quick look comes first, and it is always looked at what that left
+
+    def heldout(self) -> Iterator[Batch]:
+        for part in self._pieces(self.watched):
+            yield self._batch(part, None)
+
+    def leave_out(self, heldout_rows: Collection[int]) -> None:
+        self.watched = [example for example in self.watched if example.row not in heldout_rows]
+        self.heldout_examples = [example for example in self.heldout_examples if example.row not in heldout_rows]
+
+    def split(self, batch: Batch) -> tuple[Batch, Batch] | None:
+        half = len(batch.rows) // 2
+        return (_part(batch, slice(0, half)), _part(batch, slice(half, None))) if half else None
+
+    def _pieces(self, chosen: Sequence[Example]) -> Iterator[Sequence[Example]]:
+        """In order, as many at once as the plan allows."""
+        at_once = int(max(1, min(self.plan.micro_batch, (self.plan.token_budget or math.inf) // self.area)))
+        for i in range(0, len(chosen), at_once):
+            yield chosen[i : i + at_once]
+
+    def _batch(self, part: Sequence[Example], epoch: int | None) -> Batch:
+        shown = [self.album.seen(example, epoch) for example in part]
+        tensors = {"pixels": torch.from_numpy(pixels([one for one, _ in shown])), **self.kind.targets(part, shown)}
+        return Batch(tensors, self.area * len(part), len(part), tuple(example.row for example in part), (self.area,) * len(part))
+
+    # ---- what a batch costs ----------------------------------------------------------------------------------------------
+    @property
+    def cost_limit(self) -> int:
+        return self.plan.token_budget
+
+    def limit_cost(self, cost: int) -> dict[str, Any]:
+        return {"token_budget": cost}
+
+    def smaller_words(self, cost: int) -> str:
+        return f"set “Picture size” to {max(32, math.isqrt(cost) // 32 * 32)} pixels"
+
+    def worst_batch(self, cost: int = 0) -> Batch | None:
+        """All are as large as each other."""
+        n = min(self.plan.effective_batch, len(self.train_examples))
+        part = next(iter(self._pieces(self.train_examples[:n])))
+        return self._batch(part[: max(1, cost // self.area)] if cost else part, None)
+
+    def predicted_bytes(self, batch: Batch, *, again: bool = False) -> float:
+        """By what was counted of the backbone, and a third more for the head."""
+        gradients = 4 * sum(p.numel() for p in self._trained().values()) if again else 0
+        return 1.35 * KEPT_BYTES * batch.cost + gradients
+
+    # ---- learning --------------------------------------------------------------------------------------------------------
+    def loss(self, batch: Batch) -> tuple[Tensor, int]:
+        said = self.model(tensor(batch.tensors["pixels"].numpy(), self.device))
+        return self.kind.loss(self.head, said, {name: value.to(self.device) for name, value in batch.tensors.items() if name != "pixels"})
+
+    def reconfigure(self, plan: Plan) -> None:
+        self.plan = type(self.plan).model_validate(plan.model_dump())
+
+    def optimizer(self) -> Optimizers:
+        return named(groups(self.model, self.plan), self.plan)
+
+    def _trained(self) -> dict[str, Tensor]:
+        return {name: p for name, p in self.model.named_parameters() if p.requires_grad}
+
+    def state(self) -> dict[str, Tensor]:
+        return self._trained()
+
+    @torch.no_grad()
+    def load_state(self, state: dict[str, Tensor]) -> None:
+        for name, parameter in self._trained().items():
+            parameter.copy_(state[name])
+
+    # ---- judging and saving ----------------------------------------------------------------------------------------------
+    @torch.no_grad()
+    def answers(self, examples: Sequence[Example], *, trained: bool = True, stop: Callable[[], bool] | None = None) -> list[Any]:
+        """What is said of each picture now, or with `trained` False as the quick look left it; stopped, of the first ones."""
+        self.model.eval()
+        found: list[Any] = []
+        with before(self.model, trained=trained):
+            for part in self._pieces(examples):
+                if stop is not None and stop():
+                    break
+                shown = [self.album.seen(example) for example in part]
+                said = self.model(tensor(pixels([one for one, _ in shown]), self.device))
+                found += self.kind.answers(self.head, said, shown, self.album, part)
+        return found
+
+    def verdict(self, note: Note, stop: Callable[[], bool]) -> Judgement:
+        held = list(self.heldout_examples)
+        note("looking at the pictures it never saw", 0.0)
+        after = self.answers(held, stop=stop)
+        note("looking at them again as before", 0.4)
+        probe = self.answers(held[: len(after)], trained=False, stop=stop) if self.plan.probe_rounds else None
+        n = min(len(after), len(probe)) if probe is not None else len(after)
+        note("choosing when to be sure", 0.8)
+        watched = (self.watched, self.answers(self.watched))
+        held = held[:n]
+        about: dict[str, Any] = {
+            "labels": self.pictures.labels,
+            "rows": [example.row for example in held],
+            "media": [example.media[0] for example in held],
+            "groups": [example.group for example in held],
+        }
+        found = self.kind.judge(about, held, Answers(None if probe is None else probe[:n], after[:n]), watched, self.album)
+        self._write_card(self.folder.artifacts / "adapter", self.kind.judged(found))
+        return found
+
+    def preview(self, most: int, stop: Callable[[], bool]) -> tuple[Sample, ...]:
+        if self.folder.asked(TrainJob).control:
+            return ()
+        shown = max(most, SHOWN)
+        chosen = list(self.watched[:: max(1, len(self.watched) // shown)])[:shown]
+        said = self.answers(chosen, stop=stop)
+        both = zip(chosen, said, strict=False)
+        return tuple(
+            Sample(prompt=example.media[0], reference=self.kind.truth_words(example), before="", after=self.kind.words(answer))
+            for example, answer in both
+        )
+
+    def save(self, folder: Path) -> Artifact:
+        refuse_broken(self._trained(), "adapter")
+        building = folder.with_name(folder.name + ".writing")
+        self.model.save_pretrained(str(building), safe_serialization=True)
+        self._write_card(building, {})
+        if folder.exists():
+            old = folder.with_name(folder.name + ".old")
+            folder.rename(old)
+            building.rename(folder)
+            _remove(old)
+        else:
+            building.rename(folder)
+        return artifact_of(folder, "adapter", 0, digest(folder / "adapter_model.safetensors"))
+
+    def _write_card(self, folder: Path, chosen: dict[str, Any]) -> None:
+        width, height = self.album.size
+        card = PictureCard(
+            task=self.plan.task,  # type: ignore[arg-type]  # one of the three
+            labels=self.pictures.labels,
+            width=width,
+            height=height,
+            dropout=self.plan.dropout,
+            medical=self.pictures.medical,
+            **chosen,
+        )
+        if folder.is_dir():
+            write_atomic(folder / CARD, card.model_dump_json(indent=1))
+
+
+def _part(batch: Batch, which: slice) -> Batch:
+    costs = batch.costs[which]
+    return Batch({name: value[which] for name, value in batch.tensors.items()}, sum(costs), len(costs), batch.rows[which], costs)
+
+
+def _remove(folder: Path) -> None:
+    for file in folder.iterdir():
+        file.unlink()
+    folder.rmdir()
+
+
+__all__ = ["PictureSession", "Shown"]
