@@ -16,13 +16,15 @@ from safetensors.torch import load_file
 from loralab.core.errors import UserError
 from loralab.core.events import Noted
 from loralab.core.jobs import EvaluateJob
-from loralab.core.judgement import tell
+from loralab.core.judgement import Judgement, tell
+from loralab.core.records import Plan
 from loralab.evaluations import Judging
 from loralab.evaluations.shared.second_opinion import LocalJudge, Opinion
 from loralab.evaluations.shared.verdict import judge
 from loralab.models import fingerprint
 from loralab.runs.run_folder import RunFolder, read_job
 from loralab.sessions import ranks
+from loralab.sessions.text import TextSession
 from loralab.tasks import parse_plan, tasks
 from loralab.train import checkpoint
 
@@ -42,14 +44,27 @@ def run(folder: RunFolder) -> dict[str, Any]:
     else:
         load_adapter(session.model, Path(asked.adapter))
     session.model.eval()
-    judging = Judging(
-        session,
-        plan,
-        note=lambda text, fraction: folder.emit(Noted(text="", phase=text, fraction=fraction)),
-        most_answers=MOST_ANSWERS,
-        stop=lambda: folder.stop_asked,
-        judge=_judge_of(asked.judge),
-    )
+    found = _judged(session, plan, folder, asked.judge)
+    path = tell(found, folder)
+    result: dict[str, Any] = {"of": judged.run, "report": str(path)}
+    if not found.complete:
+        result |= {"outcome": "stopped", "what": "Stopped as you asked; what was measured until then is kept."}
+    loss = next((s for s in found.scores if s.name == "loss"), None)
+    return result | ({"base_loss": loss.before, "adapter_loss": loss.after, "n_heldout": loss.n} if loss else {})
+
+
+def _judged(session: Any, plan: Plan, folder: RunFolder, opinion: str) -> Judgement:
+    """Every measure of a run on texts, a second opinion where a judge is named; of another kind what its session judges by."""
+
+    def note(text: str, fraction: float | None) -> None:
+        folder.emit(Noted(text="", phase=text, fraction=fraction))
+
+    def stop() -> bool:
+        return folder.stop_asked
+
+    if not isinstance(session, TextSession):
+        return session.verdict(note, stop)
+    judging = Judging(session, plan, note=note, most_answers=MOST_ANSWERS, stop=stop, judge=_judge_of(opinion))
     try:
         found = judge(judging)
     finally:
@@ -57,12 +72,7 @@ def run(folder: RunFolder) -> dict[str, Any]:
             judging.asked.close()
     if judging.unheard:
         folder.emit(Noted(text=judging.unheard))
-    path = tell(found, folder)
-    result: dict[str, Any] = {"of": judged.run, "report": str(path)}
-    if not found.complete:
-        result |= {"outcome": "stopped", "what": "Stopped as you asked; what was measured until then is kept."}
-    loss = next((s for s in found.scores if s.name == "loss"), None)
-    return result | ({"base_loss": loss.before, "adapter_loss": loss.after, "n_heldout": loss.n} if loss else {})
+    return found
 
 
 def load_adapter(model: Any, adapter: Path) -> None:

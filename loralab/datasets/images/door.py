@@ -19,6 +19,7 @@ from loralab.datasets.images import masks
 from loralab.datasets.images.checks import examine
 from loralab.datasets.images.claimed import is_pictures
 from loralab.datasets.images.clinic.intake import TITLE, is_clinical, is_kept, kept_reading, take_in
+from loralab.datasets.images.direction import views_of, views_of_things
 from loralab.datasets.images.facts import Facts
 from loralab.datasets.images.found import Found, Item
 from loralab.datasets.images.likeness import groups_by_name, near_copies, together
@@ -126,14 +127,45 @@ def profile_pictures(path: Path, home: Path | None, roles: Mapping[str, str] | N
         n_heldout=len(split.heldout),
         n_duplicates=len(pictures.copies.pairs),
         labels=pictures.counts(),
-        tokens={**_quantiles(pixels), "total": sum(pixels), "learned": sum(pixels)},
+        tokens={**_quantiles(pixels), "total": sum(pixels), "learned": sum(pixels), "aspect": _aspect(pictures.facts)},
         unit="pixels",
         previews=tuple(_preview(example, pixels[example.row - 1]) for example in shown),
         findings=examine(pictures),
         task=pictures.task,
         root=str(pictures.root),
         medical=pictures.medical,
+        views=_views(pictures),
         **pictures.loaded.model_dump(exclude={"path"}),
+    )
+
+
+def _aspect(facts: Sequence[Fact]) -> int:
+    """Longer over shorter side of the usual picture, in per cent."""
+    shapes = sorted(100 * max(fact.width, fact.height) // max(1, min(fact.width, fact.height)) for fact in facts)
+    return shapes[len(shapes) // 2] if shapes else 100
+
+
+def _views(pictures: Pictures) -> str:
+    """In which ways these pictures may be varied."""
+    examples = pictures.examples
+    if pictures.task != "detect":
+        return views_of(pictures.facts, [example.label for example in examples], lit=pictures.task == "segment")
+    sizes = [(fact.width, fact.height) for fact in pictures.facts]
+    regions = [
+        (region.box, size) for example, size in zip(examples, sizes, strict=True) if example.target for region in example.target.regions
+    ]
+    long = [max(size) for _, size in regions]  # things keep their shape
+    return views_of_things(
+        [
+            (
+                (box[0] + (side - w) / 2) / side,
+                (box[1] + (side - h) / 2) / side,
+                (box[2] + (side - w) / 2) / side,
+                (box[3] + (side - h) / 2) / side,
+            )
+            for (box, (w, h)), side in zip(regions, long, strict=True)
+            if box
+        ]
     )
 
 

@@ -28,7 +28,7 @@ class Classes:
     """See loralab.sessions.pictures.kind.Kind. An answer is the probabilities of the classes [classes]."""
 
     task = "classify"
-    quick_rate, quick_batch = 1e-3, 64
+    quick_rate, quick_batch, quick_views = 1e-3, 64, 1
 
     def __init__(self, plan: PicturePlan, labels: Sequence[str]) -> None:
         self.plan, self.labels = plan, tuple(labels)

@@ -30,7 +30,7 @@ class Boxes:
     """See loralab.sessions.pictures.kind.Kind. An answer is a Found of loralab.evaluations.images.boxes, in the picture's own pixels."""
 
     task = "detect"
-    quick_rate, quick_batch = 2e-3, 8
+    quick_rate, quick_batch, quick_views = 2e-3, 8, 4
 
     def __init__(self, plan: PicturePlan, labels: Sequence[str]) -> None:
         self.plan, self.labels = plan, tuple(labels)

@@ -34,6 +34,7 @@ class Kind(Protocol):
     labels: tuple[str, ...]
     quick_rate: float  # learning rate of the quick look
     quick_batch: int
+    quick_views: int  # how often the quick look shows each picture: as it is, then varied
 
     def count(self, examples: Sequence[Example]) -> None:
         """Learn what there is to learn from: how rare each class is."""

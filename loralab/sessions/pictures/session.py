@@ -3,8 +3,8 @@
 First a quick look: what the backbone sees of each picture is computed once, and only the head learns. Then adapter and head learn
 together, every picture a little different each time.
 
-Invariants: what a picture is shown as depends on seed, epoch and row alone; while learning, only the watched pictures are looked at, so that
-the held-out ones are judged once; an interrupted run goes on from the same quick look.
+Invariants: what a picture is shown as depends on seed, epoch and row alone; while learning, only the watched pictures are looked at, so
+that the held-out ones are judged once; an interrupted run goes on from the same quick look.
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from loralab.core.digest import digest
 from loralab.core.errors import UserError
 from loralab.core.events import Measured, Noted
-from loralab.core.facts import Facts
 from loralab.core.jobs import TrainJob
 from loralab.core.judgement import Judgement, Note
 from loralab.core.paths import write_atomic
@@ -36,6 +36,7 @@ from loralab.runtimes.base_model import device
 from loralab.runtimes.vision.backbone import load_backbone
 from loralab.runtimes.vision.picture_model import CARD, PictureCard, PictureModel, head_for
 from loralab.sessions.pictures.album import Album, pixels
+from loralab.sessions.pictures.facts import Learner, facts_of, told
 from loralab.sessions.pictures.kind import Answers, Kind, Shown
 from loralab.sessions.pictures.model import attach, before, groups, tensor
 from loralab.tasks.pictures import PicturePlan
@@ -48,7 +49,12 @@ from loralab.train.session import Batch
 PROBE = "quick_look.safetensors"  # in a run's artifacts: the head as the quick look left it
 KEPT = 1 << 30  # bytes of features that the quick look keeps; of more pictures it takes an even part
 KEPT_BYTES = 1_000  # a pixel of input, kept for the way back (see loralab/planning/pictures.py)
+FIRST_VIEW = 1 << 20  # the variations of the quick look are those of epochs that no run reaches
+STEADY = 0.99  # of the running mean of the head's weights in the quick look, an update
 SHOWN = 6  # pictures whose answers are told while it learns
+
+
+T = TypeVar("T")
 
 
 class PictureSession:
@@ -92,25 +98,16 @@ class PictureSession:
     def _note_facts(self) -> None:
         trained = sum(p.numel() for p in self._trained().values())
         machine = measure_machine(self.folder.path.parents[1])
-        learned, held, watched = len(self.train_examples), len(self.heldout_examples), len(self.watched)
-        area = self.area
-        facts = Facts(
-            n_train=learned,
-            n_heldout=held,
-            unit="pixels",
-            tokens={"p50": area, "max": area, "total": area * learned, "learned": area * learned},
-            classes=len(self.pictures.labels),
-            architecture="EfficientNetLite0",
-            parameters=sum(p.numel() for p in self.model.parameters()) - trained,
+        learner = Learner(
+            parameters=sum(p.numel() for p in self.model.parameters()),
             trainable=trained,
             device=self.device.type,
             place=fingerprint(machine),
             room=machine.training_memory_free + memory.used(),
-            guessed=self.plan.guessed,
         )
-        text = f"Learning from {count(learned, 'picture')}, choosing by {watched:,}, {held:,} held out; "
-        text += f"{trained / 1e6:.2f} million weights learn."
-        self.folder.emit(Measured(text=text, trainable=trained, n_train=learned, n_heldout=held, facts=facts))
+        sides = self.train_examples, self.watched, self.heldout_examples
+        facts = facts_of(self.pictures, sides, self.plan.image_size, learner, self.plan.guessed)
+        self.folder.emit(Measured(text=told(facts), trainable=trained, n_train=facts.n_train, n_heldout=facts.n_heldout, facts=facts))
 
     @property
     def area(self) -> int:
@@ -120,7 +117,7 @@ class PictureSession:
     # ---- the quick look --------------------------------------------------------------------------------------------------
     def _quick_look(self, seeing: PictureModel) -> None:
         """The head learns on what the frozen backbone sees; known already where the run was interrupted."""
-        place = self.folder.artifacts / PROBE
+        place = self.folder.path.parent / self.folder.job.run / "artifacts" / PROBE  # of the run itself, also when it is judged again
         if place.is_file():
             seeing.head.load_state_dict(load_file(place))
             return
@@ -137,28 +134,31 @@ class PictureSession:
         """What the backbone sees of each picture it learns from, kept as the head takes it, and what is to be said."""
         kept: list[list[Tensor]] = []
         targets: list[dict[str, Tensor]] = []
-        chosen, room = list(self.train_examples), KEPT
+        chosen, room = [(view, one) for view in range(self.kind.quick_views) for one in self.train_examples], KEPT
         seeing.to(memory_format=torch.channels_last).eval()
-        for number, part in enumerate(self._pieces(chosen)):
+        for pair in self._pieces(chosen):
             if self.folder.stop_asked:
                 break
-            self._tell("a quick look: what the model sees of each picture", 0.7 * number * len(part) / len(chosen))
-            shown = [self.album.seen(example) for example in part]
+            self._tell("a quick look: what the model sees of each picture", 0.7 * len(kept) / len(chosen))
+            part = [one for _, one in pair]
+            shown = [self.album.seen(one, view + FIRST_VIEW if view else None) for view, one in pair]
             features = self.kind.kept(seeing.features(tensor(pixels([one for one, _ in shown]), self.device)))
             said = self.kind.targets(part, shown)
             kept += [[feature[i].half() for feature in features] for i in range(len(part))]
             targets += [{name: value[i] for name, value in said.items()} for i in range(len(part))]
             room -= sum(feature.numel() * 2 for feature in features)
             if room < 0:
-                self.folder.emit(Noted(text=f"The quick look is at {count(len(kept), 'picture')} of {len(chosen):,}."))
+                if len(kept) < len(self.train_examples):
+                    self.folder.emit(Noted(text=f"The quick look is at {count(len(kept), 'picture')} of {len(self.train_examples):,}."))
                 break
         return kept, targets
 
     def _learn_head(self, head: Any, kept: list[list[Tensor]], targets: list[dict[str, Tensor]]) -> None:
-        """Rounds of AdamW over the head alone, with the learning rate falling to nothing."""
+        """Rounds of AdamW over the head alone, with the learning rate falling to nothing; what is kept is a running mean of its weights."""
         if hasattr(head, "scale"):
             head.scale(torch.stack([features[0].float() for features in kept]))
         learner = torch.optim.AdamW(head.parameters(), lr=self.kind.quick_rate, weight_decay=self.plan.weight_decay)
+        mean = AveragedModel(head, multi_avg_fn=get_ema_multi_avg_fn(STEADY))
         random, rounds, batch = np.random.default_rng([self.plan.seed, 7]), self.plan.probe_rounds, self.kind.quick_batch
         total, done = rounds * math.ceil(len(kept) / batch), 0
         head.train()
@@ -175,10 +175,12 @@ class PictureSession:
                 (loss / max(1, n)).backward()
                 torch.nn.utils.clip_grad_norm_(head.parameters(), self.plan.max_grad_norm or math.inf)
                 learner.step()
+                mean.update_parameters(head)
                 done += 1
                 if self.folder.stop_asked:
                     return
             self._tell("a quick look: the part that answers learns", 0.7 + 0.3 * done / total)
+        head.load_state_dict(mean.module.state_dict())
         head.eval()
 
     def _tell(self, phase: str, fraction: float) -> None:
@@ -209,7 +211,7 @@ class PictureSession:
         half = len(batch.rows) // 2
         return (_part(batch, slice(0, half)), _part(batch, slice(half, None))) if half else None
 
-    def _pieces(self, chosen: Sequence[Example]) -> Iterator[Sequence[Example]]:
+    def _pieces(self, chosen: Sequence[T]) -> Iterator[Sequence[T]]:
         """In order, as many at once as the plan allows."""
         at_once = int(max(1, min(self.plan.micro_batch, (self.plan.token_budget or math.inf) // self.area)))
         for i in range(0, len(chosen), at_once):
