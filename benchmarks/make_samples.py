@@ -2,14 +2,17 @@
 
     python -m benchmarks.make_samples SOURCES [data/samples]
 
-SOURCES holds banking77_train.csv, banking77_test.csv, medquad.jsonl.xz and splunk_detections.jsonl as published by their authors, and
-simple_english.jsonl.xz, what the starter model was made from; the bookings are made up here; plain_words.csv was written by hand and has
-no maker. Invariant: same sources, same files.
+SOURCES holds banking77_train.csv, banking77_test.csv, medquad.jsonl.xz and splunk_detections.jsonl as published by their authors,
+noto_emoji_64.zip with the pictures of Noto Emoji (64 pixels) and their categories in metadata.csv, and simple_english.jsonl.xz, what the
+starter model was made from; the bookings are made up here; plain_words.csv was written by hand and has no maker.
+
+Invariant: same sources, same files.
 """
 
 from __future__ import annotations
 
 import csv
+import io
 import json
 import lzma
 import random
@@ -19,6 +22,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile, ZipInfo
 
 from benchmarks.labfail.make.texts import as_csv, sentences
 from loralab.datasets.near_duplicates import near_pairs
@@ -48,6 +52,10 @@ AIMS = {
     "covering tracks": "T1027 T1036 T1070 T1112 T1127 T1140 T1218 T1222 T1497 T1562 T1564 T1620",
 }
 PER_AIM = 110
+# categories of Unicode's emoji, and what a child would call them
+LITTLE = {"Animals & Nature": "animals", "Food & Drink": "food", "Smileys & Emotion": "faces", "Flags": "flags"}
+PER_LITTLE = 100
+EARLIEST = (1980, 1, 1, 0, 0, 0)  # date of every picture in the zip, so that the same pictures are the same file
 LONGEST = 230  # characters of a text to be sorted
 BOOKINGS = 600
 TYPED = 300
@@ -75,6 +83,7 @@ def main() -> None:
         content = as_csv(rows)
         (target / name).write_text(content, encoding="utf-8", newline="\n")
         sys.stderr.write(f"{name}: {len(rows)} rows, {len(content.encode()) // 1024} kB\n")
+    little_pictures(source, target / "little_pictures.zip")
 
 
 def customer_messages(source: Path) -> Iterator[Row]:
@@ -257,6 +266,22 @@ def _slipped(word: str, dice: random.Random) -> str:
     """Two letters in the wrong order, one left out, or one twice; never the first."""
     at = dice.randrange(1, len(word) - 1)
     return dice.choice((word[:at] + word[at + 1] + word[at] + word[at + 2 :], word[:at] + word[at + 1 :], word[:at] + word[at] + word[at:]))
+
+
+def little_pictures(source: Path, target: Path) -> None:
+    """A zip with a folder for each of four kinds of emoji. Of the faces those of people alone."""
+    dice = random.Random(0)
+    with ZipFile(source / "noto_emoji_64.zip") as packed, ZipFile(target, "w") as made:
+        rows = list(csv.DictReader(io.StringIO(packed.read("metadata.csv").decode("utf-8"))))
+        for category, kind in LITTLE.items():
+            own = [row for row in rows if row["category"] == category and (kind != "faces" or _is_persons(row["text"]))]
+            for row in sorted(dice.sample(own, min(PER_LITTLE, len(own))), key=lambda row: row["file"]):
+                name = "-".join(re.findall("[a-z0-9]+", row["text"].lower()))
+                made.writestr(ZipInfo(f"{kind}/{name}.png", EARLIEST), packed.read(row["file"]))
+
+
+def _is_persons(text: str) -> bool:
+    return "face" in text and not {"cat", "monkey"} & set(text.split())
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ QUICK: dict[str, Any] = {
     "micro_batch": 8,
     "heldout_share": 0.3,
     "epochs": 2.0,
-    "probe_rounds": 12,
+    "probe_rounds": 40,
     "patience": 0,
     "eval_every": 5,
     "rank": 4,

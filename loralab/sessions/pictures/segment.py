@@ -30,7 +30,7 @@ class Masks:
     """
 
     task = "segment"
-    quick_rate, quick_batch, quick_views = 2e-3, 8, 4
+    quick_rate, quick_batch, quick_views = 2e-3, 8, 8
 
     def __init__(self, plan: PicturePlan, labels: Sequence[str]) -> None:
         self.plan, self.labels = plan, tuple(labels)

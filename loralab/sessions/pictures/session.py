@@ -12,13 +12,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from loralab.core.digest import digest
 from loralab.core.errors import UserError
@@ -27,7 +26,6 @@ from loralab.core.jobs import TrainJob
 from loralab.core.judgement import Judgement, Note
 from loralab.core.paths import write_atomic
 from loralab.core.records import Artifact, Example, Plan, Sample
-from loralab.core.words import count
 from loralab.datasets.images.door import load_pictures, parts
 from loralab.datasets.images.views import input_size
 from loralab.machine.hardware import fingerprint, measure_machine
@@ -39,6 +37,7 @@ from loralab.sessions.pictures.album import Album, pixels
 from loralab.sessions.pictures.facts import Learner, facts_of, told
 from loralab.sessions.pictures.kind import Answers, Kind, Shown
 from loralab.sessions.pictures.model import attach, before, groups, tensor
+from loralab.sessions.pictures.quick_look import QuickLook
 from loralab.tasks.pictures import PicturePlan
 from loralab.train import memory
 from loralab.train.finite import refuse_broken
@@ -47,14 +46,8 @@ from loralab.train.optim import Optimizers, named
 from loralab.train.session import Batch
 
 PROBE = "quick_look.safetensors"  # in a run's artifacts: the head as the quick look left it
-KEPT = 1 << 30  # bytes of features that the quick look keeps; of more pictures it takes an even part
 KEPT_BYTES = 1_000  # a pixel of input, kept for the way back (see loralab/planning/pictures.py)
-FIRST_VIEW = 1 << 20  # the variations of the quick look are those of epochs that no run reaches
-STEADY = 0.99  # of the running mean of the head's weights in the quick look, an update
 SHOWN = 6  # pictures whose answers are told while it learns
-
-
-T = TypeVar("T")
 
 
 class PictureSession:
@@ -114,7 +107,6 @@ class PictureSession:
         """Pixels of a picture as it is looked at."""
         return self.album.size[0] * self.album.size[1]
 
-    # ---- the quick look --------------------------------------------------------------------------------------------------
     def _quick_look(self, seeing: PictureModel) -> None:
         """The head learns on what the frozen backbone sees; known already where the run was interrupted."""
         place = self.folder.path.parent / self.folder.job.run / "artifacts" / PROBE  # of the run itself, also when it is judged again
@@ -123,68 +115,11 @@ class PictureSession:
             return
         if not self.plan.probe_rounds:
             return
-        kept, targets = self._looked(seeing)
-        if kept and not self.folder.stop_asked:
-            self._learn_head(seeing.head, kept, targets)
+        looking = QuickLook(self.kind, self.album, self.plan, self.device, self.folder)
+        if not looking.learn(seeing, self.train_examples, self._at_once):
+            return
         place.parent.mkdir(parents=True, exist_ok=True)
         save_file({name: value.contiguous() for name, value in seeing.head.state_dict().items()}, place)
-
-    @torch.no_grad()
-    def _looked(self, seeing: PictureModel) -> tuple[list[list[Tensor]], list[dict[str, Tensor]]]:
-        """What the backbone sees of each picture it learns from, kept as the head takes it, and what is to be said."""
-        kept: list[list[Tensor]] = []
-        targets: list[dict[str, Tensor]] = []
-        chosen, room = [(view, one) for view in range(self.kind.quick_views) for one in self.train_examples], KEPT
-        seeing.to(memory_format=torch.channels_last).eval()
-        for pair in self._pieces(chosen):
-            if self.folder.stop_asked:
-                break
-            self._tell("a quick look: what the model sees of each picture", 0.7 * len(kept) / len(chosen))
-            part = [one for _, one in pair]
-            shown = [self.album.seen(one, view + FIRST_VIEW if view else None) for view, one in pair]
-            features = self.kind.kept(seeing.features(tensor(pixels([one for one, _ in shown]), self.device)))
-            said = self.kind.targets(part, shown)
-            kept += [[feature[i].half() for feature in features] for i in range(len(part))]
-            targets += [{name: value[i] for name, value in said.items()} for i in range(len(part))]
-            room -= sum(feature.numel() * 2 for feature in features)
-            if room < 0:
-                if len(kept) < len(self.train_examples):
-                    self.folder.emit(Noted(text=f"The quick look is at {count(len(kept), 'picture')} of {len(self.train_examples):,}."))
-                break
-        return kept, targets
-
-    def _learn_head(self, head: Any, kept: list[list[Tensor]], targets: list[dict[str, Tensor]]) -> None:
-        """Rounds of AdamW over the head alone, with the learning rate falling to nothing; what is kept is a running mean of its weights."""
-        if hasattr(head, "scale"):
-            head.scale(torch.stack([features[0].float() for features in kept]))
-        learner = torch.optim.AdamW(head.parameters(), lr=self.kind.quick_rate, weight_decay=self.plan.weight_decay)
-        mean = AveragedModel(head, multi_avg_fn=get_ema_multi_avg_fn(STEADY))
-        random, rounds, batch = np.random.default_rng([self.plan.seed, 7]), self.plan.probe_rounds, self.kind.quick_batch
-        total, done = rounds * math.ceil(len(kept) / batch), 0
-        head.train()
-        for _ in range(rounds):
-            order = random.permutation(len(kept))
-            for start in range(0, len(order), batch):
-                chosen = order[start : start + batch].tolist()
-                for group in learner.param_groups:
-                    group["lr"] = self.kind.quick_rate * 0.5 * (1 + math.cos(math.pi * done / total)) * min(1.0, (done + 1) / 10)
-                features = [torch.stack([kept[i][j] for i in chosen]).float() for j in range(len(kept[0]))]
-                said = head(features, self.album.size[::-1])
-                loss, n = self.kind.loss(head, said, {name: torch.stack([targets[i][name] for i in chosen]) for name in targets[0]})
-                learner.zero_grad(set_to_none=True)
-                (loss / max(1, n)).backward()
-                torch.nn.utils.clip_grad_norm_(head.parameters(), self.plan.max_grad_norm or math.inf)
-                learner.step()
-                mean.update_parameters(head)
-                done += 1
-                if self.folder.stop_asked:
-                    return
-            self._tell("a quick look: the part that answers learns", 0.7 + 0.3 * done / total)
-        head.load_state_dict(mean.module.state_dict())
-        head.eval()
-
-    def _tell(self, phase: str, fraction: float) -> None:
-        self.folder.emit(Noted(text="", phase=phase, fraction=min(1.0, fraction)))
 
     # ---- batches ---------------------------------------------------------------------------------------------------------
     def steps_per_epoch(self) -> int:
@@ -211,11 +146,15 @@ class PictureSession:
         half = len(batch.rows) // 2
         return (_part(batch, slice(0, half)), _part(batch, slice(half, None))) if half else None
 
-    def _pieces(self, chosen: Sequence[T]) -> Iterator[Sequence[T]]:
+    def _pieces(self, chosen: Sequence[Example]) -> Iterator[Sequence[Example]]:
         """In order, as many at once as the plan allows."""
-        at_once = int(max(1, min(self.plan.micro_batch, (self.plan.token_budget or math.inf) // self.area)))
-        for i in range(0, len(chosen), at_once):
-            yield chosen[i : i + at_once]
+        for i in range(0, len(chosen), self._at_once):
+            yield chosen[i : i + self._at_once]
+
+    @property
+    def _at_once(self) -> int:
+        """Pictures computed at once under the plan as it is."""
+        return int(max(1, min(self.plan.micro_batch, (self.plan.token_budget or math.inf) // self.area)))
 
     def _batch(self, part: Sequence[Example], epoch: int | None) -> Batch:
         shown = [self.album.seen(example, epoch) for example in part]
