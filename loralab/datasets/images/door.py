@@ -14,13 +14,13 @@ from pathlib import Path
 import numpy as np
 
 from loralab.core.records import Choice, DatasetProfile, Example, LeftOut, Preview, Target
-from loralab.datasets.dataset import SHOWN, Loaded, usual_share
+from loralab.datasets.dataset import MOST_LISTED, SHOWN, Loaded, usual_share
 from loralab.datasets.images import masks
 from loralab.datasets.images.checks import examine
 from loralab.datasets.images.claimed import is_pictures
 from loralab.datasets.images.clinic.intake import TITLE, is_clinical, is_kept, kept_reading, take_in
 from loralab.datasets.images.direction import views_of, views_of_things
-from loralab.datasets.images.facts import Facts
+from loralab.datasets.images.facts import Fact, Facts
 from loralab.datasets.images.found import Found, Item
 from loralab.datasets.images.likeness import groups_by_name, near_copies, together
 from loralab.datasets.images.names import HELDOUT, WATCH
@@ -74,7 +74,8 @@ def _made(
         certain=found.certain or sure,
         encoding="",
         n_read=len(examples) + len(lost),
-        left_out=tuple(_numbered(lost, len(examples))),
+        left_out=tuple(_numbered(lost[:MOST_LISTED], len(examples))),
+        more_left_out=max(0, len(lost) - MOST_LISTED),
         choices=_choices(found, examples) if not found.certain and not sure else (),
     )
     marked = _marked(items, facts, found) if found.task == "segment" else ()

@@ -27,6 +27,7 @@ MOST_VALUES = 300  # that are listed of a mask
 _MAKER, _MODEL = 0x010F, 0x0110
 _DRAFT = 64  # a JPG is decoded no finer than this needs
 _VERSION = 2
+_GONE = "gone"  # a file that is not there any more
 _EXACT = ("L", "RGB", "RGBA", "LA", "CMYK")  # modes that may be made small before they become RGB
 
 
@@ -111,8 +112,8 @@ class Facts:
             return
         kept = {
             "version": _VERSION,
-            "pictures": {name: [mark, *asdict(fact).values()] for name, (mark, fact) in self._pictures.items()},
-            "masks": {name: [mark, *asdict(fact).values()] for name, (mark, fact) in self._masks.items()},
+            "pictures": {name: [mark, *asdict(fact).values()] for name, (mark, fact) in self._pictures.items() if mark != _GONE},
+            "masks": {name: [mark, *asdict(fact).values()] for name, (mark, fact) in self._masks.items() if mark != _GONE},
         }
         with suppress(OSError):
             paths.write_atomic(self._file, json.dumps(kept))
@@ -122,7 +123,7 @@ class Facts:
         try:
             found = self._place.path(name).stat()
         except OSError:
-            return "gone"
+            return _GONE
         return f"{found.st_size} {found.st_mtime_ns}"
 
     def _load(self) -> None:

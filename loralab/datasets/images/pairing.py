@@ -32,6 +32,12 @@ class Paired:
     bare: list[str] = field(default_factory=list)
     lonely: list[str] = field(default_factory=list)
 
+    @property
+    def plausible(self) -> bool:
+        """Whether the pictures come with masks: at least two do, and a third of all that are no masks."""
+        with_mask = len(self.masks) - len(self.bare)
+        return with_mask >= 2 and 3 * with_mask >= len(self.masks)
+
 
 def pair(names: Sequence[str]) -> Paired:
     """The pictures of a data set with their masks."""
@@ -56,18 +62,6 @@ def pair(names: Sequence[str]) -> Paired:
                 paired.lonely.append(mask)
     paired.bare = [name for name in plains if not paired.masks[name]]
     return paired
-
-
-def is_paired(names: Sequence[str]) -> bool:
-    """Whether the pictures come with masks: at least two do, and a third of all that are no masks."""
-    found = pair(names)
-    with_mask = len(found.masks) - len(found.bare)
-    return with_mask >= 2 and 3 * with_mask >= len(found.masks)
-
-
-def is_mask(name: str) -> bool:
-    """Whether a picture is called a mask, by its own name or by a folder on its way."""
-    return _key(name)[1]
 
 
 def _owner(key: Key, pictures: dict[Key, list[str]], alone: dict[tuple[str, ...], list[str]]) -> tuple[str, str]:

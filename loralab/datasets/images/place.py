@@ -24,6 +24,7 @@ from loralab.core.words import size
 from loralab.datasets.formats.archives import MAX_RATIO, RATIO_FROM, content, refusal
 from loralab.datasets.images.names import Index
 from loralab.datasets.images.opened import ENDINGS, UNOPENED
+from loralab.datasets.images.pairing import Paired, pair
 from loralab.datasets.readers import is_hidden
 
 DICOM = frozenset((".dcm", ".dicom", ".dic", ".ima"))
@@ -53,9 +54,14 @@ class Place:
         return tuple(name for name in self.names if is_picture(name))
 
     @cached_property
+    def paired(self) -> Paired:
+        """Which pictures are masks of which."""
+        return pair(self.pictures)
+
+    @cached_property
     def index(self) -> Index:
-        """Finds the picture that a list means."""
-        return Index(self.pictures)
+        """Finds the picture that a list means; never a mask where pictures come with masks."""
+        return Index(list(self.paired.masks) if self.paired.plausible else self.pictures)
 
     @cached_property
     def texts(self) -> tuple[str, ...]:

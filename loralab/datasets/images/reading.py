@@ -14,6 +14,7 @@ from loralab.core.words import count
 from loralab.datasets.images.facts import Facts
 from loralab.datasets.images.found import Format, Found, Roles
 from loralab.datasets.images.place import Place
+from loralab.datasets.images.sides import with_listed
 
 KINDS = {"classify": "classes", "segment": "masks", "detect": "boxes"}
 FEWEST = 10  # pictures from which on something can be learned and tested
@@ -37,6 +38,7 @@ def read(place: Place, facts: Facts, roles: Roles) -> tuple[Found, Format]:
         raise _nothing_said(place, wanted, claiming)
     chosen = fitting[0]
     found = chosen.read(place, facts, roles)
+    with_listed(place, found)
     found.roles = {"task": found.task, **found.roles}
     tasks = list(dict.fromkeys(one.task for one in claiming if one.task in KINDS))
     if len(tasks) > 1 and not wanted:

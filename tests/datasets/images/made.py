@@ -6,6 +6,7 @@ import io
 import json
 import zipfile
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +32,7 @@ def encoded(values: np.ndarray | Image.Image, ending: str = ".png", **options: o
     return file.getvalue()
 
 
+@cache
 def png(seed: int, width: int = 32, height: int = 24) -> bytes:
     return encoded(pixels(seed, width, height))
 

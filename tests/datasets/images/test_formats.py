@@ -530,3 +530,43 @@ def test_a_profile_says_it_all(tmp_path: Path) -> None:
     assert found.previews
     assert (Path(found.root) / found.previews[0].media[0]).is_file()
     assert found.id == profile_pictures(path.rename(tmp_path / "b.zip"), tmp_path / "elsewhere").id
+
+
+def test_lists_of_pictures_say_what_is_tested_with_whatever_the_labels_are(tmp_path: Path) -> None:
+    lists: dict[str, bytes | str] = {
+        "ImageSets/Main/train.txt": "\n".join(f"{n}" for n in range(20)),
+        "ImageSets/Main/test.txt": "\n".join(f"{n}" for n in range(20, 30)),
+        "ImageSets/Main/cell_train.txt": "\n".join(f"{n} -1" for n in range(30)),
+    }
+    pictures: dict[str, bytes | str] = {f"images/{n}.png": png(n) for n in range(30)}
+    listing = coco([(n, f"{n}.png") for n in range(30)], [(n, 1, (2, 3, 10, 10)) for n in range(30)], {1: "cell"})
+    labels = "\n".join(["file,label", *(f"{n}.png,{'ab'[n % 2]}" for n in range(30))])
+    for more in ({"a.json": listing}, {"a.csv": labels}, {f"masks/{n}.png": encoded(mask()) for n in range(30)}):
+        found = load_pictures(write(tmp_path / next(iter(more)).replace("/", ""), pictures | lists | more), tmp_path)
+        adds_up(found)
+        assert Counter(found.sides) == {"learn": 20, "heldout": 10}
+        assert {int(Path(example.source).stem) for example in parts(found, 0.1, 0).heldout} == set(range(20, 30))
+
+
+def test_files_with_labels_that_are_damaged_are_named_so(tmp_path: Path) -> None:
+    pictures: dict[str, bytes | str] = {f"{n}.png": png(n) for n in range(12)}
+    shape = {"label": "cell", "points": [[2, 3], [12, 13]], "shape_type": "rectangle"}
+    listing = coco([(n, f"{n}.png") for n in range(12)], [(n, 1, (2, 3, 10, 10)) for n in range(12)], {1: "cell"})
+    for name, one in (("xml", voc("x.png", BOXES)), ("json", json.dumps({"shapes": [shape]}))):
+        files = pictures | {f"{n}.{name}": one for n in range(12)} | {f"3.{name}": one[:-40]}
+        found = load_pictures(write(tmp_path / name, files), tmp_path)
+        adds_up(found)
+        assert [(lost.source, "damaged" in lost.reason) for lost in found.loaded.left_out] == [("3.png", True)]
+    found = load_pictures(write(tmp_path / "lists", pictures | {"a.json": listing, "b.json": listing[:-40]}), tmp_path)
+    assert [lost.source for lost in found.loaded.left_out] == ["b.json"]
+
+
+def test_numbers_of_masks_get_the_names_that_are_given(tmp_path: Path) -> None:
+    values = mask(1)
+    values[18:20] = 2
+    files: dict[str, bytes | str] = {f"images/{n}.png": png(n) for n in range(10)}
+    found = load_pictures(
+        write(tmp_path / "set", files | {f"masks/{n}.png": encoded(values) for n in range(10)}), tmp_path, {"2": "vessel"}
+    )
+    assert found.labels == ("class 1", "vessel")
+    assert "unnamed_classes" not in codes(found)

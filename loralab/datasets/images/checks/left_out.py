@@ -17,13 +17,14 @@ def check(pictures: Pictures) -> list[Problem]:
     lost, read = pictures.loaded.left_out, pictures.loaded.n_read
     if not lost:
         return []
+    n = len(lost) + pictures.loaded.more_left_out
     reasons = Counter(one.reason for one in lost).most_common()
-    told = " ".join(f"{n:,}: {reason}" for reason, n in reasons[:MOST_REASONS])
+    told = " ".join(f"{times:,}: {reason}" for reason, times in reasons[:MOST_REASONS])
     more = f" {count(len(reasons) - MOST_REASONS, 'other reason')}." if len(reasons) > MOST_REASONS else ""
-    what = f"{len(lost):,} of {count(read, 'picture')} {plural(len(lost), 'is', 'are')} left out. {told}{more}"
+    what = f"{n:,} of {count(read, 'picture')} {plural(n, 'is', 'are')} left out. {told}{more}"
     first = "" if pictures.medical else f"The first is {lost[0].source}. "
     todo = f"{first}Mend them, or go on without."
-    return [Problem(code="pictures_left_out", what=what, todo=todo, severity="warning" if len(lost) >= MANY * read else "info")]
+    return [Problem(code="pictures_left_out", what=what, todo=todo, severity="warning" if n >= MANY * read else "info")]
 
 
 CHECK = check

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from loralab.core.errors import Problem
+from loralab.core.words import listed
 from loralab.datasets.images.facts import Fact
 from loralab.datasets.images.pictures import Pictures
 
@@ -20,6 +21,7 @@ TELLING = 0.9  # AUC from which on it is said
 FEWEST = 8  # pictures of a class and of all others; fewer tell anything by chance
 RARE = 5  # pictures with a value below which it is no value of its own
 MOST_CLASSES = 50
+MOST_TOLD = 3
 
 Numbers = npt.NDArray[np.float64]
 
@@ -39,11 +41,8 @@ def check(pictures: Pictures) -> list[Problem]:
     values = {name: np.array([of(fact) for fact in pictures.facts], float) for name, of in _MEASURED}
     for name, kinds in _kinds(pictures).items():
         values[name] = _odds(kinds, labels, len(pictures.labels))
-    found: list[tuple[float, str, str]] = []
-    for name, scores in values.items():
-        if best := _best(scores, labels, len(pictures.labels)):
-            found.append((best[0], name, pictures.labels[best[1]]))
-    return [_told(auc, name, label, pictures) for auc, name, label in sorted(found, reverse=True)[:2]]
+    found = [(best[0], name, pictures.labels[best[1]]) for name, scores in values.items() if (best := _best(scores, labels))]
+    return [_told(sorted(found, key=lambda one: -one[0])[:MOST_TOLD], len(pictures.labels))] if found else []
 
 
 def auc(scores: Numbers, positive: npt.NDArray[np.bool_]) -> float:
@@ -55,16 +54,18 @@ def auc(scores: Numbers, positive: npt.NDArray[np.bool_]) -> float:
     return float((ranks[positive].sum() - n * (n + 1) / 2) / (n * m)) if n and m else 0.5
 
 
-def _best(scores: Numbers, labels: npt.NDArray[np.int64], classes: int) -> tuple[float, int] | None:
-    """The AUC, turned so that it is above a half, and the class it tells best from all others; None below TELLING."""
-    columns = scores if scores.ndim == 2 else np.repeat(scores[:, None], classes, 1)
+def _best(scores: Numbers, labels: npt.NDArray[np.int64]) -> tuple[float, int] | None:
+    """The highest AUC and the class that is told best from all others; None below TELLING. `scores`: a number for each picture, which may
+    tell by being large or small, or for each picture and class how much it speaks for it.
+    """
+    classes = int(labels.max()) + 1
     best: tuple[float, int] | None = None
     for place in range(1 if classes == 2 else 0, classes):
         mine = labels == place
         if min(mine.sum(), (~mine).sum()) < FEWEST:
             continue
-        area = auc(columns[:, place], mine)
-        area = max(area, 1 - area)
+        area = auc(scores[:, place] if scores.ndim == 2 else scores, mine)
+        area = max(area, 1 - area) if scores.ndim == 1 else area
         if area >= TELLING and (best is None or area > best[0]):
             best = (area, place)
     return best
@@ -101,9 +102,13 @@ def _odds(kinds: Sequence[str], labels: npt.NDArray[np.int64], classes: int) -> 
     return odds
 
 
-def _told(area: float, name: str, label: str, pictures: Pictures) -> Problem:
-    whom = "the classes" if len(pictures.labels) == 2 else f"“{label}” from all others"
-    what = f"The {name} alone tells {whom} apart: AUC {area:.2f}, where 0.5 is chance and 1 is always."
+def _told(found: Sequence[tuple[float, str, str]], classes: int) -> Problem:
+    whom = "the classes" if classes == 2 else f"“{found[0][2]}” from all others"
+    if len(found) == 1:
+        what = f"The {found[0][1]} alone tells {whom} apart: AUC {found[0][0]:.2f}, where 0.5 is chance and 1 is always."
+    else:
+        each = listed([f"the {name} (AUC {area:.2f})" for area, name, _ in found])
+        what = f"Without looking at what is shown, {whom} can be told apart by {each}; 0.5 is chance, 1 is always."
     todo = (
         "A model may learn that instead of what the pictures show. Check whether the classes come from different places, and take pictures "
         "of all classes in the same way. Where the difference is real, nothing has to be done."

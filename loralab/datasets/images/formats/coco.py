@@ -43,7 +43,7 @@ def read(place: Place, facts: Facts, roles: Roles) -> Found:
     facts.gather(place.pictures)
     said: dict[str, _Said] = {}
     outlines = 0
-    for source, listing in _listings(place):
+    for source, listing in _listings(place, found):
         outlines += _take(source, listing, index, said, found)
     for name in place.pictures:
         fact = facts.of(name)
@@ -64,13 +64,14 @@ def _is_coco(raw: bytes) -> bool:
     return (all(sign in ends or sign in raw for sign in _SIGNS) and b'"bbox"' in raw) or all(sign in ends for sign in _SIGNS)
 
 
-def _listings(place: Place) -> Iterator[tuple[str, dict[str, Any]]]:
+def _listings(place: Place, found: Found) -> Iterator[tuple[str, dict[str, Any]]]:
     """The COCO files, those of one part before those of the whole."""
     names = [name for name in place.ending(".json") if _is_coco(place.read(name))]
     for name in sorted(names, key=lambda name: (not side_at_end(name), name)):
         try:
             listing = strict_json.load(place.read(name))
         except ValueError:
+            found.lose(name, "It is a list of boxes that is damaged or cut short.")
             continue
         if isinstance(listing, dict) and isinstance(listing.get("images"), list) and isinstance(listing.get("annotations"), list):
             yield name, listing

@@ -7,7 +7,6 @@ from collections import Counter, defaultdict
 from loralab.datasets.images.facts import Facts
 from loralab.datasets.images.found import Format, Found, Item, Roles
 from loralab.datasets.images.names import folders_of, in_order, plain, side_in, side_of
-from loralab.datasets.images.pairing import is_mask, is_paired
 from loralab.datasets.images.place import Place
 
 FEW = 8  # pictures of a folder below which it may be a patient or a source, not a class
@@ -51,7 +50,7 @@ def read(place: Place, facts: Facts, roles: Roles) -> Found:
 
 def _pictures(place: Place) -> list[str]:
     """The pictures, without masks that lie beside them."""
-    return [name for name in place.pictures if not is_mask(name)] if is_paired(place.pictures) else list(place.pictures)
+    return list(place.paired.masks) if place.paired.plausible else list(place.pictures)
 
 
 def _way(name: str) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from loralab.datasets.images.place import Place
 
 NO_EXTENT = "a point or a line"
 _NO_FILE = "It has no file with labels."
+_DAMAGED = "Its file with labels is damaged."
 
 
 def claims(place: Place) -> bool:
@@ -30,10 +31,12 @@ def read(place: Place, facts: Facts, roles: Roles) -> Found:
     facts.gather(place.pictures)
     index = place.index
     said: dict[str, tuple[Frame, list[tuple[str, Box]]]] = {}
+    damaged: set[str | None] = set()
     outlines = 0
     for name in place.ending(".json"):
         shapes = _shapes(place.read(name))
         if shapes is None:
+            damaged.add(index.find(PurePosixPath(name).stem, name))
             continue
         frame, objects, wanted, bad, outlined = shapes
         for reason in bad:
@@ -49,7 +52,7 @@ def read(place: Place, facts: Facts, roles: Roles) -> Found:
         fact = facts.of(name)
         if fact.reason or name not in said:
             boxes.drop(NO_PICTURE, len(said[name][1]) if name in said else 0)
-            found.lose(name, fact.reason or _NO_FILE)
+            found.lose(name, fact.reason or (_DAMAGED if name in damaged else _NO_FILE))
             continue
         frame, objects = said[name]
         found.items.append(Item(name, target=Target(regions=regions(objects, frame, fact, boxes)), side=side_in(name)))

@@ -14,7 +14,7 @@ from loralab.datasets.images.found import Format, Found, Item, Roles
 from loralab.datasets.images.mask_table import table_of
 from loralab.datasets.images.masks import fits
 from loralab.datasets.images.names import side_in
-from loralab.datasets.images.pairing import is_paired, label_word, pair
+from loralab.datasets.images.pairing import label_word
 from loralab.datasets.images.place import Place
 
 _LOSSY = (".jpg", ".jpeg", ".jpe", ".jfif", ".webp")
@@ -24,13 +24,13 @@ _OTHER_SHAPE = "Its mask has another shape than it."
 
 def claims(place: Place) -> bool:
     """Pictures come with masks."""
-    return is_paired(place.pictures)
+    return place.paired.plausible
 
 
 def read(place: Place, facts: Facts, roles: Roles) -> Found:
     """Pictures with their masks. Raises UserError where the masks are JPEGs: squeezing blurs the classes into each other."""
     found = Found("segment", [])
-    paired = pair(place.pictures)
+    paired = place.paired
     masks = [mask for own in paired.masks.values() for mask, _ in own]
     _refuse_lossy(masks)
     facts.gather(list(paired.masks), masks)

@@ -10,14 +10,14 @@ from loralab.core.records import Target
 from loralab.datasets.images.boxes import NO_CLASS, NO_NUMBERS, NO_PICTURE, Box, Frame, regions
 from loralab.datasets.images.facts import Facts
 from loralab.datasets.images.found import BoxCount, Format, Found, Item, Roles
-from loralab.datasets.images.names import HELDOUT, LEARN, WATCH, Index, side_in, stem
-from loralab.datasets.images.notes import listed_missing, shows_nothing
+from loralab.datasets.images.names import Index, side_in
+from loralab.datasets.images.notes import shows_nothing
 from loralab.datasets.images.place import Place
 
 _MARK = re.compile(rb"<annotation[\s>]")
 _DOCTYPE = re.compile(rb"<!(?:DOCTYPE|ENTITY)", re.IGNORECASE)  # a file of labels has none; one made to exhaust memory does
 _NO_XML = "It has no file with labels."
-_LISTS = {"train": LEARN, "val": WATCH, "valid": WATCH, "test": HELDOUT}
+_DAMAGED = "Its file with labels is damaged."
 
 
 def claims(place: Place) -> bool:
@@ -29,11 +29,12 @@ def read(place: Place, facts: Facts, roles: Roles) -> Found:
     """Pictures with the boxes of their XML file. A picture without one is left out; one whose file has no object shows nothing."""
     found = Found("detect", [], boxes=(boxes := BoxCount()))
     facts.gather(place.pictures)
-    sides = _listed_sides(place)
     said: dict[str, tuple[Frame, list[tuple[str, Box]]]] = {}
+    damaged: set[str | None] = set()
     for name in place.ending(".xml"):
         frame, objects, wanted, bad = _annotation(place.read(name))
         if frame is None:
+            damaged.add(_picture(name, "", place.index))
             continue
         for reason in bad:
             boxes.drop(reason)
@@ -49,12 +50,11 @@ def read(place: Place, facts: Facts, roles: Roles) -> Found:
         fact = facts.of(name)
         if fact.reason or name not in said:
             boxes.drop(NO_PICTURE, len(said[name][1])) if name in said else None
-            found.lose(name, fact.reason or _NO_XML)
+            found.lose(name, fact.reason or (_DAMAGED if name in damaged else _NO_XML))
             continue
         frame, objects = said[name]
         target = Target(regions=regions(objects, frame, fact, boxes))
-        found.items.append(Item(name, target=target, side=sides.get(stem(name), "") or side_in(name)))
-    found.notes += listed_missing(sorted(set(sides) - {stem(name) for name in place.pictures}), "A list in ImageSets")
+        found.items.append(Item(name, target=target, side=side_in(name)))
     found.notes += shows_nothing(found)
     return found
 
@@ -95,18 +95,6 @@ def _number(text: str | None) -> float | None:
         return float(text) if text else None
     except ValueError:
         return None
-
-
-def _listed_sides(place: Place) -> dict[str, str]:
-    """Side by stem, from the lists of whole pictures in ImageSets; a list of one class (cat_train.txt) says nothing about sides."""
-    sides: dict[str, str] = {}
-    for name in place.ending(".txt"):
-        way = PurePosixPath(name)
-        side = _LISTS.get(way.stem.casefold())
-        if side and any(folder.casefold() == "imagesets" for folder in way.parts):
-            lines = place.read(name).decode("utf-8", errors="replace").splitlines()
-            sides |= {stem(f"{words[0]}.x"): side for line in lines if (words := line.split())}
-    return sides
 
 
 FORMAT = Format("Pascal VOC", "detect", rank=20, claims=claims, read=read)

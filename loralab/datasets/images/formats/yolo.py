@@ -12,8 +12,8 @@ from loralab.core.words import count
 from loralab.datasets.images.boxes import NO_CLASS, NO_NUMBERS, NO_PICTURE, Box, Frame, around, regions
 from loralab.datasets.images.facts import Facts
 from loralab.datasets.images.found import BoxCount, Format, Found, Item, Roles
-from loralab.datasets.images.names import plain, side_at_end, side_in
-from loralab.datasets.images.notes import listed_missing, outlines_note, shows_nothing
+from loralab.datasets.images.names import plain, side_in
+from loralab.datasets.images.notes import outlines_note, shows_nothing
 from loralab.datasets.images.place import Place
 
 _LISTS = ("classes.txt", "obj.names", "labels.txt", "names.txt", "predefined_classes.txt", "class_names.txt", "_darknet.labels")
@@ -40,7 +40,6 @@ def read(place: Place, facts: Facts, roles: Roles) -> Found:
     found = Found("detect", [], boxes=(boxes := BoxCount()))
     facts.gather(place.pictures)
     pairs, names = _pairs(place), _class_names(place)
-    sides = _listed_sides(place, found)
     outlines = bare = 0
     highest = -1
     for name in place.pictures:
@@ -62,7 +61,7 @@ def read(place: Place, facts: Facts, roles: Roles) -> Found:
             highest = max(highest, kind)
             said.append((names.get(kind, f"class {kind}"), box))
         target = Target(regions=regions(said, Frame(), fact, boxes))
-        found.items.append(Item(name, target=target, side=sides.get(name, "") or side_in(name)))
+        found.items.append(Item(name, target=target, side=side_in(name)))
     _lonely(place, pairs, found)
     found.labels = tuple(names.values()) if names else tuple(f"class {kind}" for kind in range(highest + 1))
     found.notes += [*outlines_note(outlines), *_unnamed(names), *shows_nothing(found), *_bare(bare, len(found.items))]
@@ -146,23 +145,6 @@ def _from_yaml(text: str) -> dict[int, str]:
         return {int(number): word.strip(" '\"") for number, _, word in pieces if number.strip().isdigit()}
     named = [(number, (double or single or bare).strip()) for number, double, single, bare in _NAMED.findall(body)]
     return {int(number) if number else at: word for at, (number, word) in enumerate(named) if word}
-
-
-def _listed_sides(place: Place, found: Found) -> dict[str, str]:
-    """Side by picture, from train.txt, val.txt and test.txt that name pictures."""
-    sides: dict[str, str] = {}
-    for name in place.ending(".txt"):
-        if not (side := side_at_end(PurePosixPath(name).name)):
-            continue
-        lines = _lines(place, name)
-        if any(_LINE.match(line) for line in lines[:5]):
-            continue
-        where = {line: place.index.find(line.strip(), name) for line in lines}
-        if 2 * sum(picture is not None for picture in where.values()) < len(where):
-            continue
-        sides |= {picture: side for picture in where.values() if picture}
-        found.notes += listed_missing([line for line, picture in where.items() if picture is None], name)
-    return sides
 
 
 def _unnamed(names: dict[int, str]) -> list[Problem]:
