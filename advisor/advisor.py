@@ -25,13 +25,14 @@ from advisor.proposals.propose import begin, propose, rules_out
 from advisor.repair import retry
 from advisor.repair.repair import Repair
 from advisor.repair.tries import Told
-from advisor.text import text_plan
+from advisor.tasks import known_plan
+from advisor.text import READING_TASKS, is_text, text_plan
 from advisor.words.annotations import Annotation, notes
 from advisor.words.first import answer_first
 from advisor.words.remembered import Remembered, note, remembered
 from advisor.words.story import Story, story
 from advisor.words.summary import RunSummary
-from loralab.core.errors import LabError
+from loralab.core.errors import LabError, UserError
 from loralab.core.records import DatasetProfile, Plan, Proposal
 from loralab.lab import DataFix, Lab, Limits
 
@@ -63,7 +64,7 @@ class Advisor:
 
     def preflight(self, plan: Plan | dict[str, Any], profile: DatasetProfile | None = None) -> Diagnosis:
         """What would go wrong with a plan, known before the first update. Raises UserError where its examples cannot be read."""
-        typed = text_plan(plan)
+        typed = known_plan(plan)
         return self._runs.before(typed, preflight.preflight(self.lab, typed, profile))
 
     # ---- plans -----------------------------------------------------------------------------------------------------------
@@ -85,6 +86,9 @@ class Advisor:
 
         Raises UserError as `start` does where the preflight finds what is certain to spoil them.
         """
+        if not is_text(plan.model_dump() if isinstance(plan, Plan) else plan):
+            todo = "Start the training itself: its quick look shows within minutes whether it goes well."
+            raise UserError("Three short tests first are for text only.", todo, code="not_a_training")
         preflight.insist(self.preflight(plan, profile))
         typed = text_plan(plan)
         tried = [rate for rate in trials.values(typed.learning_rate, trials.MIN_RATE, trials.MAX_RATE) if self._may_be(typed, rate)]
@@ -195,7 +199,7 @@ class Advisor:
 
     def _summary(self, run: str) -> RunSummary:
         of = case.of_run(self.lab, run)
-        return RunSummary(of, self._runs.diagnose(run), larger(self.lab, of.plan.base_model))
+        return RunSummary(of, self._runs.diagnose(run), larger(self.lab, of.plan.base_model) if of.plan.task in READING_TASKS else "")
 
 
 def _changed(path: str) -> float:

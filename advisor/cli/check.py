@@ -30,7 +30,7 @@ def check(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     """What would go wrong with a training, without starting it. The exit code is 1 where something certain stands in its way."""
     from advisor.advisor import Advisor
     from advisor.diagnosis.preflight import blocking
-    from advisor.text import is_text
+    from advisor.tasks import is_known
 
     lab, out = facade.Lab(home), Output(json)
     if plan is not None:
@@ -39,8 +39,8 @@ def check(  # noqa: PLR0913, PLR0917 - each is an option of the command line
         values = propose_for(lab, file, model, chosen(settings), role, sheet).plan
     else:
         raise UserError("There is nothing to check.", "Name a file of examples: python -m loralab check FILE.", code="no_file")
-    if not is_text(values):
-        raise UserError("Only plans for text can be checked.", "Name a plan for text.", code="not_a_training")
+    if not is_known(values):
+        raise UserError("Only plans for text and pictures can be checked.", "Name such a plan.", code="not_a_training")
     found = Advisor(lab).preflight(values)
     stop, broken = blocking(found), _damaged(lab, str(values.get("base_model", "")))
     lines = [str(problem) for problem in broken] + [told(finding) for finding in found.findings]
@@ -61,10 +61,10 @@ def _damaged(lab: Lab, model: str) -> list[Problem]:
 def begin(lab: Lab, plan: dict[str, Any] | Proposal, out: Output, anyway: bool) -> str:
     """Start a training as `train` does: what is wrong is said, and what is certain to go wrong is not begun unless `anyway`."""
     from advisor.advisor import Advisor
-    from advisor.text import is_text
+    from advisor.tasks import is_known
 
     values = plan if isinstance(plan, dict) else plan.plan
-    if not is_text(values):
+    if not is_known(values):
         return lab.start(plan)
     advisor = Advisor(lab)
     for finding in _worth_saying(advisor.preflight(values)):

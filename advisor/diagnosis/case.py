@@ -5,14 +5,16 @@ Invariant: a case is made once and never changes; what is absent is None, and a 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
 from pydantic import ValidationError
 
 from advisor.diagnosis.signals import Signals
-from advisor.text import TextPlan, given_roles, is_text, text_plan
+from advisor.tasks import PicturePlan, is_known, is_pictures, known_plan
+from advisor.text import TextPlan, given_roles, is_text
 from loralab.core.errors import LabError, UserError
 from loralab.core.events import RunView, adjusted
 from loralab.core.facts import Facts
@@ -33,6 +35,7 @@ class Case:
     log: str = ""  # the end of the worker's log
     models: tuple[ModelChoice, ...] = ()  # as cards for these examples: before a run, and after one that came to nothing
     needs: Footprint | None = None  # what the plan was foretold to need, before a run
+    judged: Mapping[str, Any] = field(default_factory=dict[str, Any])  # of pictures, after the verdict: `rows` and `tables` it rests on
 
     @property
     def text(self) -> TextPlan:
@@ -43,6 +46,16 @@ class Case:
     def asked_text(self) -> TextPlan:
         """The plan as it was asked for, likewise."""
         return _text(self.asked)
+
+    @property
+    def pictures(self) -> PicturePlan:
+        """The plan as it now is, for rules that declare tasks on pictures alone."""
+        return _pictures(self.plan)
+
+    @property
+    def asked_pictures(self) -> PicturePlan:
+        """The plan as it was asked for, likewise."""
+        return _pictures(self.asked)
 
     @cached_property
     def signals(self) -> Signals:
@@ -57,6 +70,8 @@ class Case:
     @property
     def scale(self) -> float:
         """By what an adapter's output is multiplied: alpha / rank, or alpha / sqrt(rank) where it is rank-stabilised."""
+        if isinstance(self.plan, PicturePlan):
+            return self.plan.loudness
         plan = self.text
         return plan.alpha / (plan.rank**0.5 if plan.use_rslora else plan.rank)
 
@@ -67,20 +82,21 @@ class Case:
 
 
 def of_run(lab: Lab, run: str) -> Case:
-    """The case of a run. Raises UserError when there is no such run or it trained no text adapter."""
+    """The case of a run. Raises UserError when there is no such run or it trained nothing that the rules know."""
     plan = lab.job(run).plan
-    if not is_text(plan):
-        raise UserError("Only runs that trained on text can be diagnosed.", "Choose such a run.", code="not_a_training")
+    if not is_known(plan):
+        raise UserError("Only runs that trained on text or pictures can be diagnosed.", "Choose such a run.", code="not_a_training")
     try:
         view = lab.view(run)
-        return replace(of_view(plan, view, lab.machine(), lab.log(run)), models=_models(lab, plan, view))
+        of = of_view(plan, view, lab.machine(), lab.log(run))
+        return replace(of, models=_models(lab, plan, view), judged=lab.verdict_rests_on(run) if is_pictures(plan) else {})
     except ValidationError as error:
         raise UserError("This run's plan is from another version and cannot be read.", "Start a new run.", code="bad_plan") from error
 
 
 def _models(lab: Lab, plan: dict[str, Any], view: RunView) -> tuple[ModelChoice, ...]:
     """What else could learn the examples, where a run's answers were of no use; nothing where they cannot be read any more."""
-    if view.conclusion is None or view.conclusion.usable != "no":
+    if not is_text(plan) or view.conclusion is None or view.conclusion.usable != "no":
         return ()
     try:
         return lab.model_choices(lab.profile(str(plan.get("dataset", "")), roles=given_roles(plan)))
@@ -90,9 +106,15 @@ def _models(lab: Lab, plan: dict[str, Any], view: RunView) -> tuple[ModelChoice,
 
 def of_view(plan: dict[str, object], view: RunView, machine: Machine | None = None, log: str = "") -> Case:
     """The case of a run whose events are at hand, for instance of a log kept from another machine."""
-    asked = text_plan(plan)
-    now = text_plan(adjusted(asked.model_dump(), view.adjustments))
+    asked = known_plan(plan)
+    now = known_plan(adjusted(asked.model_dump(), view.adjustments))
     return Case(plan=now, asked=asked, facts=view.facts, machine=machine, view=view, log=log)
+
+
+def _pictures(plan: Plan) -> PicturePlan:
+    if not isinstance(plan, PicturePlan):
+        raise TypeError(f"a rule about pictures was asked about “{plan.task}”")
+    return plan
 
 
 def _text(plan: Plan) -> TextPlan:

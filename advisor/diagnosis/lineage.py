@@ -16,7 +16,10 @@ from typing import Any, NamedTuple
 
 from advisor.diagnosis.findings import Diagnosis, Finding, Fix
 
-ALIKE = ("learning_rate", "epochs", "effective_batch", "max_steps", "rank", "alpha", "targets", "learn_from", "max_length")
+ALIKE = (
+    *("learning_rate", "epochs", "effective_batch", "max_steps", "rank", "alpha", "targets", "learn_from", "max_length"),
+    *("image_size", "augmentation", "class_weights", "probe_rounds"),  # of pictures
+)
 UNBOUNDED = ("token_budget", "max_steps", "max_minutes")  # settings of which 0 means: as much as there is
 SAME_SHARE = 0.02  # by which two settings may differ and count as the same
 MIN_DIFFERENCE = 0.003  # of the loss: a smaller difference between two runs is noise (as in advisor/proposals/learned.py)
@@ -144,6 +147,8 @@ def _alike(one: Mapping[str, Any], other: Mapping[str, Any], but: Iterable[str])
 
 def _same(name: str, one: Any, other: Any) -> bool:
     a, b = _size(name, one), _size(name, other)
+    if math.isinf(a) or math.isinf(b):  # no limit is no large limit
+        return a == b
     return one == other or abs(a - b) <= SAME_SHARE * max(abs(a), abs(b))
 
 

@@ -11,6 +11,7 @@ from advisor.diagnosis.case import Case
 from advisor.diagnosis.diagnose import diagnose
 from advisor.diagnosis.findings import Diagnosis, Finding, Fix
 from advisor.rules import rules
+from advisor.tasks import PicturePlan
 from advisor.text import TextPlan
 from loralab.core.errors import UserError
 from loralab.core.records import DatasetProfile, Plan
@@ -22,8 +23,11 @@ MIN_CONFIDENCE = 0.95  # of what stands in the way of a start
 
 def preflight(lab: Lab, plan: Plan, profile: DatasetProfile | None = None) -> Diagnosis:
     """What would go wrong with a plan. Raises UserError where its examples or its model's tokenizer cannot be read."""
+    if isinstance(plan, PicturePlan):
+        facts, read = what_is_learned(plan, lab.catalog.folder(plan.base_model), lab.home)
+        return diagnose(Case(plan=plan, asked=plan, facts=facts, profile=profile or read, machine=lab.machine()))
     if not isinstance(plan, TextPlan):
-        raise UserError("Only plans for text can be checked before they start.", code="bad_task")
+        raise UserError("Only plans for text and for pictures can be checked before they start.", code="bad_task")
     facts, read = what_is_learned(plan, lab.catalog.tokenizer_folder(plan.base_model), lab.home)
     profile, machine = profile or read, lab.machine()
     needs = footprint(plan, lab.check_model(plan.base_model), machine, profile)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from advisor.diagnosis.case import Case
+from advisor.tasks import PicturePlan
 from loralab.lab import usual_rate as rate_of_size
 
 USUAL_SCALE = 2.0  # alpha / rank the usual rates hold for (loralab/planning/planner.py)
@@ -20,7 +21,12 @@ def parameters(case: Case) -> int:
 
 
 def usual_rate(case: Case) -> float:
-    """The learning rate usual for a model of this size at this adapter's loudness; NaN where the size is not known."""
+    """The learning rate usual for a model of this size at this adapter's loudness; NaN where the size is not known.
+
+    On pictures: what the kind of training begins with, which did best on the proving data (loralab/planning/pictures.py).
+    """
+    if isinstance(case.plan, PicturePlan):
+        return float(type(case.plan).model_fields["learning_rate"].default) / case.scale
     size = parameters(case)
     if not size:
         return math.nan

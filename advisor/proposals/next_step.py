@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import Field
 
 from advisor.diagnosis.findings import Diagnosis, Finding, Fix
+from advisor.tasks import is_pictures
 from advisor.text import given_roles
 from loralab.core.errors import UserError
 from loralab.core.jobs import Improvement, TrainJob
@@ -71,7 +72,8 @@ def in_plain_words(fix: Fix, plan: dict[str, Any]) -> str:
         case {"learning_rate": float(after), **others} if not others:
             return "Let it learn in smaller steps." if after < plan["learning_rate"] else "Let it learn in bigger steps."
         case {"epochs": float(after), **others} if set(others) <= {"max_steps"}:
-            return f"Go over the examples {_often(after)} instead of {_often(plan['epochs'])}."
+            what = "pictures" if is_pictures(plan) else "examples"
+            return f"Go over the {what} {_often(after)} instead of {_often(plan['epochs'])}."
         case _:
             return fix.words
 

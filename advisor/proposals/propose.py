@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from advisor.proposals.learned import priors
+from advisor.text import TextPlan
 from loralab.core.errors import UserError
 from loralab.core.jobs import Origin
 from loralab.core.records import DatasetProfile, Plan, Proposal
@@ -29,5 +30,7 @@ def begin(lab: Lab, plan: Plan | dict[str, Any] | Proposal, limits: Limits, *, a
 
 def rules_out(lab: Lab, plan: Plan, limits: Limits) -> Point | None:
     """The remembered failure that rules a plan out; None where none does."""
+    if not isinstance(plan, TextPlan):  # other kinds leave no points
+        return None
     facts, _ = what_is_learned(plan, lab.catalog.tokenizer_folder(plan.base_model), lab.home)  # read before, by the preflight
     return lab.ruled_out(plan, facts, limits)

@@ -11,7 +11,8 @@ from typing import Any
 
 from advisor.diagnosis.case import Case
 from advisor.diagnosis.findings import Diagnosis, Finding, Fix
-from advisor.text import TextPlan, text_plan
+from advisor.tasks import known_plan
+from advisor.text import TextPlan
 from loralab.core.records import Plan, Record
 from loralab.lab import Limits, avoid_known_failures
 
@@ -27,9 +28,9 @@ class Repair(Record):
     remembered: tuple[str, ...] = ()  # runs whose failures moved the settings further
     words: str
 
-    def plan(self, failed: Plan) -> TextPlan:
+    def plan(self, failed: Plan) -> Plan:
         """The plan of the next try."""
-        return text_plan(failed.model_dump() | self.settings)
+        return known_plan(failed.model_dump() | self.settings)
 
 
 def repair(case: Case, diagnosis: Diagnosis, limits: Limits, tried: Sequence[dict[str, Any]] = ()) -> Repair | None:
@@ -45,8 +46,8 @@ def repair(case: Case, diagnosis: Diagnosis, limits: Limits, tried: Sequence[dic
 
 def _repaired(case: Case, finding: Finding, fix: Fix, limits: Limits, tried: Sequence[dict[str, Any]]) -> Repair | None:
     wanted = {name: value for name, value in fix.settings.items() if name not in KEPT}
-    before, asked = case.asked.model_dump(), text_plan(case.plan.model_dump() | wanted)
-    avoided = avoid_known_failures(asked, case.facts, limits) if case.facts else None
+    before, asked = case.asked.model_dump(), known_plan(case.plan.model_dump() | wanted)
+    avoided = avoid_known_failures(asked, case.facts, limits) if case.facts and isinstance(asked, TextPlan) else None
     if avoided and not avoided.possible:
         return None
     after = asked.model_copy(update=avoided.settings) if avoided else asked

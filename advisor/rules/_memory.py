@@ -9,6 +9,7 @@ import re
 from typing import Literal
 
 from advisor.diagnosis.case import Case
+from advisor.text import TextPlan
 from loralab.core.events import Incident
 
 Doing = Literal["learning", "one example", "optimiser", "looking", "comparing"]
@@ -67,6 +68,11 @@ def tokens(incident: Incident) -> int:
     return int(incident.data.get("cost", incident.data.get("tokens", 0)))  # “tokens” in the logs of older runs
 
 
+def unit_of(incident: Incident) -> str:
+    """What that is counted in: token, pixel."""
+    return str(incident.data.get("unit", "tokens")).removesuffix("s")
+
+
 def row_length(incident: Incident) -> int:
     """Tokens of the longest example in it."""
     return tokens(incident) // max(1, len(incident.data.get("rows", ())))
@@ -103,7 +109,7 @@ def scattered(case: Case) -> Incident | None:
 
 def plain_attention(case: Case) -> Incident | None:
     """The time that memory ran out over a long text while attention was computed in the plain way."""
-    if case.asked_text.attention != "eager":
+    if not isinstance(case.asked, TextPlan) or case.asked.attention != "eager":
         return None
     return next((one for one in ran_out(case, "learning", "one example") if row_length(one) >= LONG_TEXT_TOKENS), None)
 

@@ -9,7 +9,6 @@ import math
 import re
 from collections.abc import Callable
 
-from advisor.text import TextPlan
 from advisor.words import levels, screen
 from advisor.words import story as told
 from advisor.words.glossary import MEANINGS
@@ -63,7 +62,7 @@ def _names_something(question: str) -> bool:
 def _term(summary: RunSummary, asked: Question) -> str:
     here = {
         "learning rate": f"This run used {rate(summary.case.plan.learning_rate)}",
-        "rank": f"In this run it was {summary.case.text.rank}",
+        "rank": f"In this run it was {summary.case.plan.model_dump()['rank']}",
         "loss": told.moved(summary),
         "held-out loss": told.moved(summary),
         "epoch": f"This run planned {summary.case.plan.epochs:g} of them" if not summary.case.plan.max_steps else "",
@@ -72,7 +71,9 @@ def _term(summary: RunSummary, asked: Question) -> str:
 
 
 def _setting(summary: RunSummary, asked: Question) -> str:
-    field = TextPlan.model_fields[asked.detail]
+    field = type(summary.case.plan).model_fields.get(asked.detail)
+    if field is None:
+        return "This kind of training has no such setting."
     extra = field.json_schema_extra
     label = str(extra.get("label", asked.detail)) if isinstance(extra, dict) else asked.detail
     unit = str(extra.get("unit") or "") if isinstance(extra, dict) else ""
@@ -157,7 +158,12 @@ def _speed(summary: RunSummary, asked: Question) -> str:
         if device == "cpu"
         else "A smaller model or shorter examples would make it faster"
     )
-    return joined(f"It reads about {count(round(sum(speeds) / len(speeds)), 'token')} a second{on}", _time(summary, asked), tip)
+    if summary.sees:
+        tip = tip.replace("A smaller model, shorter examples", "A smaller picture size").replace(
+            "A smaller model or shorter examples", "A smaller picture size"
+        )
+    unit = "pixel" if summary.sees else "token"
+    return joined(f"It reads about {count(round(sum(speeds) / len(speeds)), unit)} a second{on}", _time(summary, asked), tip)
 
 
 def _changed(summary: RunSummary, asked: Question) -> str:
@@ -223,6 +229,8 @@ def _resume(summary: RunSummary, asked: Question) -> str:
 def _use(summary: RunSummary, asked: Question) -> str:
     if not summary.view.made("adapter"):
         return "There is nothing to use yet: this run has not written an adapter. Let it finish, or resume it."
+    if summary.sees:
+        return "On the Evaluate tab you can show it pictures of yours. On the Share tab you can take it away as a file."
     return "On the Evaluate tab you can chat with it. On the Share tab you can take it away as a file, also for Ollama and LM Studio."
 
 
@@ -271,10 +279,16 @@ def _doubt(summary: RunSummary, asked: Question) -> str:
 def _where(summary: RunSummary, asked: Question) -> str:
     ready = "" if summary.view.made("adapter") else "Once this run has finished, you can"
     places = "On the Share tab choose where you want to use it: this computer, another computer, Ollama, LM Studio, a website or a phone"
+    if summary.sees:
+        places = "On the Share tab you take it away as files, for this computer, another one, or a program of your own"
     return joined(ready and f"{ready}. {places}", "" if ready else f"Yes. {places}", "It is tested there before it is called done")
 
 
 def _bigger(summary: RunSummary, asked: Question) -> str:
+    if summary.sees:
+        return (
+            "A larger picture size often helps where things are small; it takes longer, by the square. More and better pictures help most."
+        )
     if not summary.larger:
         return "This is the largest model that fits this computer well. More and better examples help most now."
     said = summary.view.conclusion

@@ -10,6 +10,7 @@ import re
 import unicodedata
 from typing import Literal, NamedTuple, cast
 
+from advisor.tasks import PicturePlan
 from advisor.text import TextPlan
 from advisor.words.glossary import NAMES
 
@@ -263,7 +264,7 @@ def _term(text: str) -> str:
 def _labels() -> dict[str, str]:
     """What the plan page calls its settings, and their own names, to the setting."""
     found: dict[str, str] = {"model": "base_model", "epochs": "epochs", "batch size": "effective_batch", "lr": "learning_rate"}
-    for name, field in TextPlan.model_fields.items():
+    for name, field in (*TextPlan.model_fields.items(), *PicturePlan.model_fields.items()):
         extra = field.json_schema_extra
         label = str(extra.get("label", "")) if isinstance(extra, dict) else ""
         found |= {key: name for key in (label.lower(), name.replace("_", " ")) if len(key) > 3}

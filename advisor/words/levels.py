@@ -15,6 +15,7 @@ from advisor.words.wording import joined, loss, rate, share
 # Published advice for LoRA (Axolotl: 1e-4 to 3e-4; Tinker's public sweep: nearly all runs that ran away had 3e-3)
 USUAL_RATE = 2e-4  # where the model's size is not known
 WRECKED_RATIO, HIGH_RATIO, LOW_RATIO = 10.0, 4.0, 0.25  # times the usual
+SEEN_MEANING = "On pictures the loss is a sum of several parts: the number by itself means nothing, only whether it falls"
 SAME_SHARE = 0.03  # share by which two losses may differ and be called about the same
 
 
@@ -31,7 +32,8 @@ def level(summary: RunSummary, asked: Question) -> str:
         return "Nothing has been measured on held-out examples yet, so there is no number to judge."
     if value < 0:
         return "A loss is never below zero, so this number must be something else. Ask me again with its name."
-    return joined(_meaning(value), _against(summary, value), "A loss alone is neither good nor bad: it depends on the task")
+    meaning = SEEN_MEANING if summary.sees else _meaning(value)
+    return joined(meaning, _against(summary, value), "A loss alone is neither good nor bad: it depends on the task")
 
 
 def _meaning(value: float) -> str:
@@ -71,7 +73,7 @@ def _rate(summary: RunSummary, value: float) -> str:
         said = f"A learning rate of {rate(value)} is a usual one"
     else:
         said = f"A learning rate of {rate(value)} is low. The run is safe, but it may learn little"
-    return joined(said, f"About {rate(rate_words(usual))} is usual for a model of this size")
+    return joined(said, f"About {rate(rate_words(usual))} is usual for {'pictures' if summary.sees else 'a model of this size'}")
 
 
 def _accuracy(summary: RunSummary, number: float | None) -> str:

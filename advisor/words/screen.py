@@ -9,12 +9,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+from advisor.tasks import PicturePlan
 from advisor.text import TextPlan
 from advisor.words.summary import RunSummary
 from advisor.words.wording import joined, loss, rate, share
 from loralab.core.records import Score
 from loralab.core.words import count, listed
 
+NOT_SHOWN = ("roles", "guessed")  # settings that are asked elsewhere
 NEAR = 0.006  # by which a number that a person reads off the page may differ from the one behind it
 MARKS = {
     ("triangle", "orange"): "An orange triangle marks where the run went back to its last good state",
@@ -34,12 +36,12 @@ DOT = "Beside a run, the dot is its result: green means you can use it, grey tha
 def settings() -> dict[str, str]:
     """What the plan page calls each setting -> the sentence that stands beside it there."""
     found: dict[str, str] = {}
-    for name, field in TextPlan.model_fields.items():
+    for name, field in (*TextPlan.model_fields.items(), *PicturePlan.model_fields.items()):
         extra = field.json_schema_extra
         label = str(extra.get("label", "")) if isinstance(extra, dict) else ""
-        if label and field.description:
-            found[label.lower()] = f"{label}: {field.description}"
-            found[name.replace("_", " ")] = f"{label}: {field.description}"
+        if label and field.description and name not in NOT_SHOWN:
+            found.setdefault(label.lower(), f"{label}: {field.description}")
+            found.setdefault(name.replace("_", " "), f"{label}: {field.description}")
     return found
 
 

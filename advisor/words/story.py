@@ -178,7 +178,8 @@ def _by_state(summary: RunSummary) -> str:
         return "What to do next: nothing. You can close this page; the run goes on by itself."
     if view.state == "stopped":
         return "What to do next: resume it to go on where it stopped, or use what it has learned so far."
-    if next_step := _next(summary.conclusion) if summary.conclusion else _NEXT.get(word, ""):
+    of_pictures = _seen_next(summary.conclusion) if summary.conclusion and summary.sees else ""
+    if next_step := of_pictures or (_next(summary.conclusion) if summary.conclusion else _NEXT.get(word, "")):
         return f"What to do next: {next_step}"
     info = next((finding.fixes[0].words for finding in summary.diagnosis.findings if finding.fixes), "")
     return f"What to do next: {sentence(info)}" if info else ""
@@ -193,6 +194,18 @@ def _next(found: Verdict) -> str:
         "partly": "use it for what it does well, and add examples of what it does badly.",
         "you_decide": "judge five of its answers: it takes a minute, and then the verdict says what you found.",
         "no": "give it more rounds over the examples, more of them, or a larger model.",
+    }[found.usable]
+
+
+def _seen_next(found: Verdict) -> str:
+    """The same of pictures."""
+    if found.learned == "no":
+        return "open ten of the pictures and look whether classes, masks or boxes belong to them, then add more."
+    return {
+        "yes": "show it pictures of your own, then take it away on the Share tab.",
+        "partly": "use it for what it does well, and add pictures like those it gets wrong.",
+        "you_decide": "show it pictures of your own: you decide. With more pictures held out, the verdict is more certain.",
+        "no": "add pictures, above all of what it gets wrong, or try a larger picture size.",
     }[found.usable]
 
 

@@ -10,6 +10,7 @@ from functools import cached_property
 
 from advisor.diagnosis.case import Case
 from advisor.diagnosis.findings import Diagnosis
+from advisor.tasks import PICTURE_TASKS
 from loralab.core import report
 from loralab.core.events import RunView
 from loralab.core.records import Score
@@ -23,6 +24,11 @@ class RunSummary:
     case: Case
     diagnosis: Diagnosis
     larger: str = ""  # the next larger model that fits this computer, with its size; empty where there is none
+
+    @property
+    def sees(self) -> bool:
+        """Whether it learned from pictures."""
+        return self.case.plan.task in PICTURE_TASKS
 
     @cached_property
     def view(self) -> RunView:

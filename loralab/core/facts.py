@@ -10,6 +10,7 @@ from pydantic import Field
 from loralab.core.records import Record
 
 MOSTLY_STRUCTURE = 0.5  # share of what is learned, from which on it is no language
+TINY_PIXELS = 8  # of a thing as the model looks at it: two places of the finest features that its answers are made of
 
 
 class Facts(Record):
@@ -78,6 +79,21 @@ class Facts(Record):
     looked: int = 0  # examples that were looked at, where a large file was only sampled before a run; 0: all
     split_marks: tuple[str, ...] = ()  # marks of the template that the tokenizer does not know as one token
     answer_share: float = 1.0  # of the letters of the training examples, in the answers
+    # ---- of pictures: counts are of those it learns from, and of what is in them
+    n_watched: int = 0  # pictures to choose by while learning, neither learned from nor judged on
+    sides: dict[str, int] = Field(default_factory=dict)  # longer sides of the pictures in their files: p10, p50, p90, in pixels
+    of_class: dict[str, int] = Field(default_factory=dict)  # by class: pictures, boxes, or pictures in which it is marked
+    things: int = 0  # boxes, or marked areas (one for each class in a picture)
+    tiny: int = 0  # of these, with a side of fewer pixels than can be told, as the model looks at them (TINY_PIXELS)
+    small_side: float = 0.0  # one thing in ten has a shorter side than this share of its picture's longer side
+    blank: int = 0  # pictures with masks that mark nothing
+    filled: int = 0  # pictures that are marked nearly everywhere
+    marked_share: float = 0.0  # that is marked of the middle picture
+    apart: int = 0  # pictures put aside, because the files have a copy, or more of the same patient, among those to test with
+    group_shared: int = 0  # held-out pictures of a patient or source that is learned from, too
+    two_classes: int = 0  # pictures that are there again with another class
+    shortcuts: tuple[str, ...] = ()  # what tells the classes apart without a look at what is shown, in sentences
+    medical: bool = False  # pictures of patients
 
 
 def point_name(kind: str, run: str, step: int, *, failed: bool) -> str:

@@ -15,6 +15,7 @@ class SampleSet(Record):
     """A bundled data set with the plan that was proven on it (docs/measurements/plans.md) and what may be expected of it."""
 
     name: str
+    task: str = "text"  # the kind of training it is for
     title: str
     teaches: str  # one sentence
     path: str
@@ -37,7 +38,7 @@ class SampleSet(Record):
         """As much of its profile as a plan and its minutes depend on."""
         rows, aside = self.rows, self.n_heldout
         named = DatasetProfile(id=self.name, name=self.name, path=self.path, shape=self.shape, tokens=self.tokens, n_read=rows, n_kept=rows)
-        return named.model_copy(update={"n_train": rows - aside, "n_heldout": aside})
+        return named.model_copy(update={"n_train": rows - aside, "n_heldout": aside, "task": self.task})
 
 
 def samples() -> tuple[SampleSet, ...]:

@@ -17,6 +17,8 @@ from loralab.datasets.loading import load_examples
 from loralab.datasets.readable import readable
 from loralab.datasets.run_facts import of_plan
 from loralab.models.tokenize import TextEncoder
+from loralab.planning.examined_pictures import what_pictures_teach
+from loralab.tasks.pictures import PicturePlan
 from loralab.tasks.text import TextPlan
 
 MOST_EXAMPLES = 6_000  # looked at; more are sampled
@@ -40,6 +42,8 @@ def what_is_learned(plan: Plan, model_folder: Path, home: Path | None = None) ->
 
     `home`: the workspace, where a large file was read into. Raises UserError where its examples or its model's tokenizer cannot be read.
     """
+    if isinstance(plan, PicturePlan):
+        return what_pictures_teach(plan, _stamp(Path(plan.dataset)), home)
     read = TextPlan.model_validate({name: getattr(plan, name) for name in READS})
     return _examined(read.model_dump_json(include=set(READS)), _stamp(Path(plan.dataset)), model_folder, _stamp(model_folder), home)
 

@@ -15,6 +15,7 @@ from loralab.machine.hardware import Machine
 from loralab.models.model_check import ModelCheck
 from loralab.planning.calibration import Experience, correction, error_words, middle, usual_error
 from loralab.planning.estimate import FITS, device, verdict
+from loralab.planning.planner import PROVEN
 from loralab.planning.priors import Priors
 from loralab.tasks import parse_plan, tasks
 from loralab.tasks.pictures import PicturePlan
@@ -49,8 +50,8 @@ class Kind:
 
 KINDS = {
     "classify": Kind(224, 96, 15_000, (4, 50), 32, 1e-3, 1.0, 1.0, 20, 0.01),
-    "segment": Kind(256, 128, 4_000, (8, 50), 8, 1e-3, 1.0, 1.4, 20, 0.3),
-    "detect": Kind(416, 256, 6_000, (8, 50), 8, 1e-3, 1.0, 1.6, 12, 0.6),
+    "segment": Kind(256, 128, 2_000, (8, 50), 8, 1e-3, 1.0, 1.4, 30, 1.0),
+    "detect": Kind(416, 256, 2_000, (6, 50), 8, 1e-3, 1.0, 1.4, 20, 0.5),
 }
 SAYS = {"classify": "to tell them apart", "segment": "to mark what is where", "detect": "to find things and draw a box around each"}
 
@@ -68,6 +69,9 @@ def propose(
     fixed = parse_plan({**changes, "task": profile.task})
     values: dict[str, Any] = {name: getattr(fixed, name) for name in changes if name != "task"}
     reasons = dict.fromkeys(values, "You chose this.")
+    for name, value in (priors.proven if priors else {}).items():
+        if name not in values:
+            values[name], reasons[name] = value, PROVEN
     for name, value, why in _choices(profile, model, machine, kind, values):
         if name not in values:
             values[name], reasons[name] = value, why

@@ -54,12 +54,23 @@ def judgement(folder: Path, checkpoint: str = "", export: str = "") -> dict[str,
     """
     for path in sorted(_judgings(folder, checkpoint, export), key=lambda p: p.stat().st_mtime_ns, reverse=True):
         found = json.loads(path.read_text("utf-8"))
-        if found.get("rows", {}).get("loss"):
+        rows = found.get("rows", {})
+        if rows.get("loss") or any("media" in first for kept in rows.values() for first in kept[:1]):
             return modern_judgement(found)
     if checkpoint or export:
         what = f"{export or f'{folder.name}@{checkpoint}'} has not been measured yet."
         raise UserError(what, "Measure it first: it is done on the run's own examples.", code="not_judged")
     raise UserError(f"{folder.name} has not been judged yet.", "Let it finish, or measure it again.", code="not_judged")
+
+
+def rests_on(folder: Path) -> dict[str, Any]:
+    """What a run's own verdict rests on, of whichever kind of training: its `rows` and `tables`; empty where there is none."""
+    path = folder / "artifacts" / "evaluation.json"
+    try:
+        found = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return {part: found[part] for part in ("rows", "tables") if part in found}
 
 
 def judged(folder: Path, checkpoint: str = "", export: str = "") -> bool:

@@ -61,7 +61,11 @@ def tasks() -> dict[str, Task]:
 
 def setting_label(name: str) -> str:
     """What people call a setting, of whichever kind of training has it."""
-    fields = (task.plan.model_fields[name] for task in tasks().values() if name in task.plan.model_fields)
+    fields = (
+        task.plan.model_fields[name]
+        for task in sorted(tasks().values(), key=lambda task: task.kind != "text")
+        if name in task.plan.model_fields
+    )
     labels = (extra.get("label") for field in fields if isinstance(extra := field.json_schema_extra, dict))
     return str(next(labels, None) or name.replace("_", " "))
 

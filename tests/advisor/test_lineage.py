@@ -161,3 +161,12 @@ def test_the_advisor_asks_the_runs_before(lab):
     said = Advisor(lab).diagnose("b")
     assert "repeats_itself" in [one.rule for one in said.findings], "it is told all the same"
     assert not next(one for one in said.findings if one.rule == "repeats_itself").fixes
+
+
+def test_taking_a_limit_away_is_a_change() -> None:
+    def offered(limit: int) -> list[dict[str, Any]]:
+        said = advised([step(finding("hardly_trained", max_steps=0), max_steps=limit)])[-1]
+        return [fix.settings for fix in said.findings[0].fixes]
+
+    assert offered(2) == [{"max_steps": 0}]
+    assert offered(0) == []

@@ -1,11 +1,12 @@
 """Owns the event logs kept in tests/golden: real trainings, each a line with plan and worker's log and then its events as they were told.
 
-Invariant: a kept log reads as the run's own would; made by `python -m benchmarks.golden`.
+Invariant: a kept log reads as the run's own would; made by `python -m benchmarks.golden` and `python -m benchmarks.golden_pictures`.
 """
 
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 from advisor.diagnosis.case import Case, of_view
@@ -25,7 +26,7 @@ def case(name: str) -> Case:
     """The case of a kept log: what the advisor sees of such a run, on a machine of which nothing is known."""
     path = GOLDEN / f"{name}.jsonl"
     head = json.loads(path.read_text("utf-8").partition("\n")[0])
-    return of_view(head["plan"], view(name), log=head["log"])
+    return replace(of_view(head["plan"], view(name), log=head["log"]), judged=head.get("judged", {}))
 
 
 def view(name: str) -> RunView:

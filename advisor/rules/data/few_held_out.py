@@ -8,13 +8,14 @@ What to do: add examples, or keep a larger share of them aside. Nothing is wrong
 """
 
 from advisor.rules import Case, Found, advice, change, fact, rule
+from advisor.tasks import ALL_TASKS
 from loralab.core.words import count, plural
 from loralab.lab import usual_share
 
 MIN_HELDOUT = 30
 
 
-@rule("R68", "data", "info", "propose", before=True)
+@rule("R68", "data", "info", "propose", before=True, tasks=ALL_TASKS)
 def check(case: Case) -> Found | None:
     """Fewer than MIN_HELDOUT held-out examples."""
     facts = case.facts

@@ -13,12 +13,13 @@ import math
 
 from advisor.rules import Case, Found, change, fact, rule
 from advisor.rules._reading import abrupt, boldness, gentler, loud, never_right, ran_away, repaired
+from advisor.tasks import TEXT_AND_PICTURES
 
 RATE_DIVISOR = 5.0  # Axolotl, training stability: 3 to 5; Soup: 5
 WARMUP_SHARE = 0.1  # Google's tuning playbook: 5 to 10 % of the run
 
 
-@rule("R26", "instability", "error", "retry")
+@rule("R26", "instability", "error", "retry", tasks=TEXT_AND_PICTURES)
 def check(case: Case) -> Found | None:
     """The guard saw the run leave its start far behind on held-out examples, too; where it had its hands off, the curves show it."""
     if not ran_away(case):

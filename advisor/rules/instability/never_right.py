@@ -10,10 +10,11 @@ What to do: look through the examples, then try another base model. A still smal
 
 from advisor.rules import Case, Found, advice, fact, rule
 from advisor.rules._reading import never_right
+from advisor.tasks import TEXT_AND_PICTURES
 from loralab.core.words import times
 
 
-@rule("R78", "instability", "error", "inform")
+@rule("R78", "instability", "error", "inform", tasks=TEXT_AND_PICTURES)
 def check(case: Case) -> Found | None:
     """It ran away again and again with gentler settings."""
     if not never_right(case):

@@ -10,9 +10,10 @@ What to do: nothing is lost. Close other programs and test it again later. There
 
 from advisor.rules import Case, Found, advice, fact, rule
 from advisor.rules._memory import ran_out
+from advisor.tasks import TEXT_AND_PICTURES
 
 
-@rule("R19", "memory", "warning", "inform")
+@rule("R19", "memory", "warning", "inform", tasks=TEXT_AND_PICTURES)
 def check(case: Case) -> Found | None:
     """Memory ran out in the verdict."""
     found = ran_out(case, "comparing")

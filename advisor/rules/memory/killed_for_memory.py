@@ -8,12 +8,14 @@ What to do: the run goes on by itself with half as many tokens at once, at most 
 less in memory and compute it twice, shorten examples, or use a smaller model.
 """
 
-from advisor.rules import Case, Found, advice, change, fact, rule
+from advisor.rules import Case, Fix, Found, advice, change, fact, rule
 from advisor.rules._reading import repaired
-from loralab.core.words import times
+from advisor.tasks import TEXT_AND_PICTURES
+from advisor.text import TextPlan
+from loralab.core.words import count, times
 
 
-@rule("R18", "memory", "error", "retry")
+@rule("R18", "memory", "error", "retry", tasks=TEXT_AND_PICTURES)
 def check(case: Case) -> Found | None:
     """The keeper saw the worker killed while memory was short."""
     found = case.signals.incidents("killed_for_memory")
@@ -27,15 +29,22 @@ def check(case: Case) -> Found | None:
     free = min((int(one.data.get("free_bytes", 0)) for one in found), default=0)
     evidence += [fact("memory that was free just before", free / 1e9, "GB")] if free else []
     evidence += [fact("memory that was free when it began", case.facts.room / 1e9, "GB")] if case.facts and case.facts.room else []
-    settings = {"token_budget": case.plan.token_budget} if case.plan.token_budget else {}
-    settings |= {"recompute": "selective" if case.text.recompute == "none" else "full"}
-    fixes = [change("Keep less in memory and compute more of it twice.", **settings)]
-    if case.plan.precision == "fp32":
-        fixes.append(change("Keep the model in half precision (bf16).", **(settings | {"precision": "bf16"})))
-    fixes.append(advice("Close other programs, then resume."))
     sure = "" if counted else ", most likely"
     words = f"The system ended the training {times(many)}{sure} because memory was full.{repaired(case)}"
     # without the system's own count somebody may have ended it by hand
     confidence = 0.95 if counted else 0.75
     severity = "error" if ended else "warning"
-    return Found(confidence, words, evidence, fixes, severity=severity)
+    return Found(confidence, words, evidence, _fixes(case), severity=severity)
+
+
+def _fixes(case: Case) -> list[Fix]:
+    settings = {"token_budget": case.plan.token_budget} if case.plan.token_budget else {}
+    if isinstance(case.plan, TextPlan):
+        settings |= {"recompute": "selective" if case.plan.recompute == "none" else "full"}
+        fixes = [change("Keep less in memory and compute more of it twice.", **settings)]
+        if case.plan.precision == "fp32":
+            fixes.append(change("Keep the model in half precision (bf16).", **(settings | {"precision": "bf16"})))
+    else:
+        half = case.plan.token_budget // 2
+        fixes = [change(f"Compute at most {count(half, 'pixel')} at once.", token_budget=half)] if half else []
+    return [*fixes, advice("Close other programs, then resume.")]

@@ -10,11 +10,12 @@ What to do: the run goes back to its last good state by itself. If it happens ag
 
 from advisor.rules import Case, Found, advice, fact, rule
 from advisor.rules._reading import repaired
+from advisor.tasks import TEXT_AND_PICTURES
 
 SIGN = "in the adapter is not finite"  # loralab/train/guard.py
 
 
-@rule("R71", "non-finite", "warning", "retry")
+@rule("R71", "non-finite", "warning", "retry", tasks=TEXT_AND_PICTURES)
 def check(case: Case) -> Found | None:
     """The guard found a weight of the adapter that is not finite."""
     found = [one for one in case.signals.incidents("non_finite") if SIGN in one.text]

@@ -11,10 +11,12 @@ What to do: look at the rows named and repair or delete them. A run leaves them 
 
 from advisor.rules import Case, Found, advice, fact, rule
 from advisor.rules._reading import repaired
+from advisor.tasks import TEXT_AND_PICTURES
+from advisor.text import is_text
 from loralab.core.words import count, plural
 
 
-@rule("R01", "non-finite", "warning", "propose")
+@rule("R01", "non-finite", "warning", "propose", tasks=TEXT_AND_PICTURES)
 def check(case: Case) -> Found | None:
     """The guard tried examples alone and found some that break while others do not."""
     found = case.signals.incidents("bad_row", "nothing_to_learn")
@@ -30,5 +32,6 @@ def check(case: Case) -> Found | None:
         else plural(len(rows), "has", "have") + " nothing to learn from"
     )
     words = f"{count(len(rows), 'example')} {does}, and the others are fine.{repaired(case)}"
-    fix = advice("Look at these rows, and repair or delete them.", "drop", len(rows))
+    drop = "drop" if is_text({"task": case.plan.task}) else ""
+    fix = advice("Look at these rows, and repair or delete them.", drop, len(rows))
     return Found(0.95, words, evidence, (fix,))

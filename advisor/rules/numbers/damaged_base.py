@@ -10,9 +10,10 @@ have the computer's memory tested.
 """
 
 from advisor.rules import Case, Found, advice, fact, rule
+from advisor.tasks import TEXT_AND_PICTURES
 
 
-@rule("R70", "non-finite", "error", "inform")
+@rule("R70", "non-finite", "error", "inform", tasks=TEXT_AND_PICTURES)
 def check(case: Case) -> Found | None:
     """The run looked through the frozen weights and found one that is not finite."""
     if case.signals.code != "corrupt_weights" or case.view is None or case.view.ending is None:

@@ -12,6 +12,7 @@ import math
 
 from advisor.rules import Case, Found, change, fact, rule
 from advisor.rules._reading import answer, gentler, repaired
+from advisor.tasks import TEXT_AND_PICTURES
 
 RATE_DIVISOR = 5.0  # Axolotl, training stability: 3 to 5
 WARMUP_SHARE = 0.1
@@ -19,7 +20,7 @@ AGAIN_WORDS = "kept coming"  # the guard's words for numbers that were lost for 
 MIN_GROWTH = 100.0  # times the usual gradient: more than a single odd example makes of it
 
 
-@rule("R02", "non-finite", "error", "retry")
+@rule("R02", "non-finite", "error", "retry", tasks=TEXT_AND_PICTURES)
 def check(case: Case) -> Found | None:
     """Numbers that were not finite and that a smaller learning rate, or going back, made finite; or gradients that grew into it."""
     signals = case.signals

@@ -12,6 +12,7 @@ temperature; “Pause above” makes a run wait while it is hot.
 from advisor.diagnosis.usual import rate_words
 from advisor.rules import Case, Found, change, fact, rule
 from advisor.rules._reading import repaired
+from advisor.tasks import TEXT_AND_PICTURES
 from loralab.core.words import count, plural
 
 SIGN = "each of its examples alone is fine"  # loralab/train/guard.py
@@ -19,7 +20,7 @@ OFTEN_TIMES = 3
 HOT_DEGREES = 80  # °C at which a run waits: below what processors and cards slow themselves down at
 
 
-@rule("R72", "non-finite", "info", "propose")
+@rule("R72", "non-finite", "info", "propose", tasks=TEXT_AND_PICTURES)
 def check(case: Case) -> Found | None:
     """Updates that were not finite though each of their examples is."""
     found = [one for one in case.signals.incidents("non_finite") if SIGN in one.text]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any, Literal
 
@@ -89,7 +88,7 @@ def load_trained(base: Path, adapter: Path, *, merged: bool = False) -> tuple[An
     model = PictureModel(load_backbone(base), head_for(card.task, len(card.labels), 0, card.dropout))
     try:
         tuned: Any = PeftModel.from_pretrained(model, str(adapter))
-    except (OSError, ValueError, RuntimeError, json.JSONDecodeError) as error:
+    except (OSError, KeyError, ValueError, RuntimeError) as error:
         raise UserError(f"This adapter cannot be loaded on its model: {error}", "Train it again.", code="bad_adapter") from error
     found: Any = tuned.merge_and_unload() if merged else tuned
     return found.to(memory_format=torch.channels_last).eval(), card

@@ -62,8 +62,15 @@ class Classes:
         return str(example.label)
 
     def shuffled(self, examples: Sequence[Example], seed: int) -> list[Example]:
-        order = np.random.default_rng(seed).permutation(len(examples))
-        return [one.model_copy(update={"label": examples[other].label}) for one, other in zip(examples, order, strict=True)]
+        """Within each class all labels as often as in all: by lot alone, few pictures would keep something to be learned."""
+        random, given = np.random.default_rng(seed), list(examples)
+        labels = sorted(str(example.label) for example in examples)
+        for label in self.labels:
+            own = random.permutation([at for at, example in enumerate(examples) if example.label == label])
+            for turn, at in enumerate(own.tolist()):
+                other = labels[int((turn + random.random()) * len(labels) / len(own))]
+                given[at] = examples[at].model_copy(update={"label": other})
+        return given
 
     def judge(self, about: dict[str, Any], examples: Sequence[Example], answers: Answers, watched: Any, album: Album) -> Judgement:
         del album

@@ -38,6 +38,7 @@ from loralab.sessions.pictures.facts import Learner, facts_of, told
 from loralab.sessions.pictures.kind import Answers, Kind, Shown
 from loralab.sessions.pictures.model import attach, before, groups, tensor
 from loralab.sessions.pictures.quick_look import QuickLook
+from loralab.sessions.pictures.self_check import frozen_marks, moved, not_saved
 from loralab.tasks.pictures import PicturePlan
 from loralab.train import memory
 from loralab.train.finite import refuse_broken
@@ -82,6 +83,7 @@ class PictureSession:
         seeing = PictureModel(load_backbone(Path(folder.job.model)), self._fresh_head()).to(self.device)
         self._quick_look(seeing)
         self.model: Any = attach(seeing, plan)
+        self._frozen = frozen_marks(self.model)
         self.head: Any = seeing.head.original_module if hasattr(seeing.head, "original_module") else seeing.head
         self._note_facts()
 
@@ -264,7 +266,17 @@ class PictureSession:
             _remove(old)
         else:
             building.rename(folder)
+        self._check_saved(folder)
         return artifact_of(folder, "adapter", 0, digest(folder / "adapter_model.safetensors"))
+
+    def _check_saved(self, folder: Path) -> None:
+        """Whether what was to stay as it is did, and a fresh load of what was saved says the same of a few pictures."""
+        some = [self.album.seen(example)[0] for example in self.watched[:4]]
+        found = [moved(self._frozen, self.model, 0)]
+        found += [not_saved(self.model, Path(self.folder.job.model), folder, pixels(some), 0)] if some else []
+        for incident in found:
+            if incident is not None:
+                self.folder.emit(incident)
 
     def _write_card(self, folder: Path, chosen: dict[str, Any]) -> None:
         width, height = self.album.size
