@@ -6,6 +6,7 @@ torch is imported inside the functions, because the app lists the formats too.
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +15,10 @@ from typing import Any
 from loralab.core import plugins
 from loralab.core.errors import Problem
 from loralab.core.events import Event, RunView
+from loralab.core.parity import Parity
 from loralab.reports.card import Origin
+from loralab.tasks import tasks
+from loralab.tasks.pictures import PicturePlan
 
 
 @dataclass(frozen=True)
@@ -31,8 +35,14 @@ class Source:
     events: tuple[Event, ...] = ()  # all the run told
     changed: Problem | None = None  # the base is not what it was when the run began
 
+    @property
+    def task(self) -> str:
+        """The kind of training it came of."""
+        return str(self.plan.get("task") or "text")
 
-APART = ("gguf", "offers", "onnx", "parity")  # hold no format
+
+APART = ("gguf", "offers", "onnx", "parity", "pictures")  # hold no format, or those of another kind of run
+PICTURES_APART = ("checks", "code", "graph", "held", "inside", "making", "papers", "program", "proof", "reference", "smaller")
 Note = Callable[[str], object]  # tells people what is being done now
 
 
@@ -53,6 +63,14 @@ class Trial:
 
 
 @dataclass(frozen=True)
+class Proof:
+    """How a finished export that reads no tokens is compared with what was trained. `missing` says what is not installed here."""
+
+    compare: Callable[[Source, Path, Note], Parity]
+    missing: Callable[[], Problem | None] = lambda: None
+
+
+@dataclass(frozen=True)
 class Format:
     """One way to take a result away.
 
@@ -69,15 +87,30 @@ class Format:
     size_bytes: Callable[[Source], int] | None = None  # about what is left of that afterwards; None: all of it
     zipped: bool = True
     variants: Mapping[str, str] = field(default_factory=dict)  # name -> words; the first is the usual one
-    trial: Trial | None = None  # None: nothing here can load it, which the result then says
+    trial: Trial | None = None  # None, and no proof: nothing here can load it, which the result then says
+    proof: Proof | None = None  # in the place of a trial
+    seconds: Callable[[Source], float] | None = None  # about what it takes, where that does not go by the size of the base
     hand_over: Callable[[Source, Path, Note], dict[str, Any]] | None = None  # give the finished folder to a program here, if asked for
     program_here: Callable[[], bool] = lambda: False  # whether that program is on this computer
 
 
-def formats() -> dict[str, Format]:
-    """All formats by name."""
-    found = plugins.discover("loralab.exports", "FORMAT", APART).values()
+def formats(task: str = "text") -> dict[str, Format]:
+    """All formats by name that a run of a kind of training can be taken away in: those of text, or those of pictures."""
+    known = tasks().get(task)
+    pictures = known is not None and issubclass(known.plan, PicturePlan)
+    package, apart = ("loralab.exports.pictures", PICTURES_APART) if pictures else ("loralab.exports", APART)
+    found = plugins.discover(package, "FORMAT", apart).values()
     return {form.name: form for form in sorted(found, key=lambda form: form.name)}
+
+
+def later(name: str) -> Callable[..., Any]:
+    """The function named `module:thing`, which is looked up when it is called: what it needs is opened by a worker only."""
+    module, _, thing = name.partition(":")
+
+    def found(*given: Any) -> Any:
+        return getattr(importlib.import_module(module), thing)(*given)
+
+    return found
 
 
 def label_of(form: str, variant: str) -> str:

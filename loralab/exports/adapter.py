@@ -37,7 +37,7 @@ def needs_bytes(source: Source) -> int:
 def export(source: Source, target: Path, note: Note) -> dict[str, Any]:
     """Write weights, settings, tokenizer, card, plan, history and checksums into `target`."""
     note("checking the weights")
-    tensors, numbers = _checked(source.adapter / WEIGHTS)
+    tensors, numbers = checked(source.adapter / WEIGHTS)
     note("writing the adapter")
     copy_weights(source.adapter / WEIGHTS, target / WEIGHTS, _history.summary(source))
     _history.write(source, target)
@@ -49,7 +49,7 @@ def export(source: Source, target: Path, note: Note) -> dict[str, Any]:
     return {"tensors": tensors, "parameters": numbers}
 
 
-def _checked(path: Path) -> tuple[int, int]:
+def checked(path: Path) -> tuple[int, int]:
     """Number of tensors and of numbers in them. Raises UserError when one is not finite."""
     tensors = numbers = 0
     with safe_open(path, framework="pt") as file:

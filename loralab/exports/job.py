@@ -36,11 +36,12 @@ def run(folder: RunFolder) -> dict[str, Any]:
 
     Returns format, variant, path (the zip or the folder), folder, bytes, sha256, sums (by file) and what the format measured.
     """
-    asked, known = folder.asked(ExportJob), formats()
+    asked = folder.asked(ExportJob)
+    source = open_source(folder.path.parent, asked.of, asked.model, asked.adapter)
+    known = formats(source.task)
     form = known.get(asked.format)
     if form is None:
         raise UserError(f"There is no format called “{asked.format}”.", f"Choose one of: {', '.join(known)}.", code="unknown_format")
-    source = open_source(folder.path.parent, asked.of, asked.model, asked.adapter)
     source = replace(source, variant=_variant(form, asked.variant))
     problem = form.refuse(source)
     if problem:

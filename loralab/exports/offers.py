@@ -43,7 +43,7 @@ def offers(runs_folder: Path, of: str, model: str, adapter: str) -> tuple[Offer,
     source = job.open_source(runs_folder, of, model, adapter)
     place = runs_folder.parent
     free = shutil.disk_usage(place).free
-    return tuple(_offer(form, source, variant, free) for form in formats().values() for variant in form.variants or ("",))
+    return tuple(_offer(form, source, variant, free) for form in formats(source.task).values() for variant in form.variants or ("",))
 
 
 def _offer(form: Format, source: Source, variant: str, free: int) -> Offer:
@@ -67,7 +67,7 @@ def _offer(form: Format, source: Source, variant: str, free: int) -> Offer:
         hurt = Problem(code="damaged", what=f"A file of the base model cannot be read: {error}.", todo="Download it again.")
         return offer.model_copy(update={"problem": hurt})
     left = form.size_bytes(source) if form.size_bytes else needed
-    seconds = START + (CHECK + _pace(form.name, variant)) * weights / 1e9
+    seconds = START + (CHECK + _pace(form.name, variant)) * weights / 1e9 if form.seconds is None else form.seconds(source)
     return offer.model_copy(update={"bytes": left, "seconds": seconds, "problem": _full(needed, free)})
 
 

@@ -32,7 +32,7 @@ def run(folder: RunFolder) -> dict[str, Any]:
     made, place, result = made_by(runs_folder / asked.export)
     source = open_source(runs_folder, asked.of, asked.model or made.model, made.adapter)
     source = replace(source, variant=str(result.get("variant") or ""))
-    form = formats()[made.format]
+    form = formats(source.task)[made.format]
 
     def note(phase: str) -> None:
         if folder.stop_asked:
@@ -45,7 +45,8 @@ def run(folder: RunFolder) -> dict[str, Any]:
         if not same.ok:
             parity = written(_changed(same), place, folder)
         else:
-            missing = form.trial.missing() if form.trial else None
+            tried = form.proof or form.trial
+            missing = tried.missing() if tried else None
             if missing:
                 raise UserError(missing.what, missing.todo, code=missing.code, part=missing.part)
             parity = prove(form, source, place, note, folder, same)

@@ -50,7 +50,11 @@ def run(folder: RunFolder) -> dict[str, Any]:
     made, place, result = made_by(runs_folder / asked.export)
     source = open_source(runs_folder, asked.of, asked.model or made.model, asked.adapter or made.adapter)
     source = replace(source, variant=str(result.get("variant") or ""))
-    form = formats()[str(result["format"])]
+    form = formats(source.task)[str(result["format"])]
+    if form.proof is not None:
+        raise UserError(
+            "A model for pictures is compared with what was trained when it is exported.", "Check the export.", code="no_runtime"
+        )
     if form.trial is None:
         raise UserError("No program here can load this kind of file.", "Compare the run itself.", code="no_runtime")
     if missing := form.trial.missing():

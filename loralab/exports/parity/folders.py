@@ -112,15 +112,16 @@ def rounded(wanted: Any, found: Any, stored: str) -> Off:
 def adapter_inside(source: Source, folder: Path, trained: Trained) -> Iterator[Check]:
     """PEFT's folder against the run's own: the same numbers bit for bit. Raises UserError where it cannot be read."""
     here, there = read_json(source.adapter / SETTINGS), read_json(folder / SETTINGS)
-    wrong = _values({k: v for k, v in here.items() if k != BASE}, {k: v for k, v in there.items() if k != BASE})
+    wrong = values_differ({k: v for k, v in here.items() if k != BASE}, {k: v for k, v in there.items() if k != BASE})
     if there.get(BASE) != source.base.reference:
         wrong.append(f"it names the base “{there.get(BASE)}” instead of “{source.base.reference}”")
     yield facts_check("settings", "settings", wrong, len(here))
     yield papers(source, folder, trained.encoder)
-    yield _same_tensors(source.adapter / WEIGHTS, folder / WEIGHTS)
+    yield same_tensors(source.adapter / WEIGHTS, folder / WEIGHTS)
 
 
-def _same_tensors(ours: Path, theirs: Path) -> Check:
+def same_tensors(ours: Path, theirs: Path) -> Check:
+    """Two files of weights, bit for bit. Raises UserError where one cannot be read."""
     try:
         with safe_open(ours, framework="np") as here, safe_open(theirs, framework="np") as there:
             tally = Tally(frozenset(here.keys()))
@@ -153,7 +154,7 @@ def settings_of(source: Source, folder: Path, trained: Trained, stored: str) -> 
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError("Its config.json cannot be read.", "Export it again.", code="damaged") from error
     here = {name: value for name, value in trained.config.items() if name not in ASIDE}
-    wrong = _values(here, {name: value for name, value in config.items() if name not in ASIDE})
+    wrong = values_differ(here, {name: value for name, value in config.items() if name not in ASIDE})
     numbers = str(config.get("dtype") or config.get("torch_dtype") or stored).removeprefix("torch.")
     wrong += [f"it says its numbers are {numbers} and they are {stored}"] if numbers != stored else []
     return facts_check("settings", "settings", [*wrong, *_ends(source, folder, trained.encoder)], len(here) + 1)
@@ -167,10 +168,10 @@ def _ends(source: Source, folder: Path, encoder: TextEncoder) -> list[str]:
     ends = frozenset(listed if isinstance(listed, list) else [] if listed is None else [listed])
     wrong = ["the tokens that end an answer are others"] if encoder.stop_ids and ends != encoder.stop_ids else []
     here = {k: v for k, v in (read_json(base) if base.is_file() else {}).items() if k not in {*ASIDE, "eos_token_id"}}
-    return wrong + _values(here, {name: there.get(name, value) for name, value in here.items()})
+    return wrong + values_differ(here, {name: there.get(name, value) for name, value in here.items()})
 
 
-def _values(here: Mapping[str, Any], there: Mapping[str, Any]) -> list[str]:
+def values_differ(here: Mapping[str, Any], there: Mapping[str, Any]) -> list[str]:
     """Names of the settings that differ, each with both values where they are short."""
     plain = [{name: json.dumps(value, sort_keys=True, default=str) for name, value in side.items()} for side in (here, there)]
     wrong = []

@@ -54,6 +54,8 @@ def written(parity: Parity, target: Path, folder: RunFolder) -> Parity:
 
 
 def _compared(form: Format, source: Source, target: Path, note: Note) -> Parity:
+    if form.proof is not None:
+        return form.proof.compare(source, target, note)
     if form.trial is None:
         return untried(NOBODY)
     if not (source.model / "config.json").is_file():
