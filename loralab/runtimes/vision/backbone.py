@@ -6,6 +6,7 @@ Invariant: batch norms are folded into the convolutions before them when it is l
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -15,8 +16,8 @@ from torch import Tensor, nn
 from loralab.core.errors import UserError
 
 # repeats, kernel, stride, expansion, channels in, channels out
-STAGES = ((1, 3, 1, 1, 32, 16), (2, 3, 2, 6, 16, 24), (2, 5, 2, 6, 24, 40), (3, 3, 2, 6, 40, 80))
-STAGES += ((3, 5, 1, 6, 80, 112), (4, 5, 2, 6, 112, 192), (1, 3, 1, 6, 192, 320))
+_FINE = ((1, 3, 1, 1, 32, 16), (2, 3, 2, 6, 16, 24), (2, 5, 2, 6, 24, 40), (3, 3, 2, 6, 40, 80))
+STAGES = (*_FINE, (3, 5, 1, 6, 80, 112), (4, 5, 2, 6, 112, 192), (1, 3, 1, 6, 192, 320))
 EPSILON = 1e-3  # of its batch norms
 MEAN, SCALE = 127.0, 128.0  # pixels 0..255 become about -1..1
 CHANNELS = (16, 24, 40, 112, 320)  # of the features at STRIDES
@@ -65,28 +66,16 @@ class Backbone(nn.Module):
         for repeats, kernel, stride, expansion, channels, out in STAGES:
             blocks += [Block(kernel, stride if i == 0 else 1, expansion, channels if i == 0 else out, out) for i in range(repeats)]
         self.blocks = nn.ModuleList(blocks)
-        ends = [i for i, block in enumerate(blocks) if i + 1 == len(blocks) or blocks[i + 1].depthwise.stride[0] > 1]
+        ends = [i for i in range(len(blocks)) if i + 1 == len(blocks) or blocks[i + 1].depthwise.stride[0] > 1]
         self.ends = frozenset(ends)  # blocks after which the picture gets smaller, whose output is a feature
 
     def forward(self, pixels: Tensor) -> list[Tensor]:
-        return self.after(self.before(pixels, 0), 0)
-
-    def before(self, pixels: Tensor, depth: int) -> list[Tensor]:
-        """What the first `depth` blocks make of the pixels: the features among it, and last what the next block is given."""
-        x = F.relu6(self.stem((pixels - MEAN) / SCALE))
-        return self._through([], x, 0, depth)
-
-    def after(self, found: list[Tensor], depth: int) -> list[Tensor]:
-        """All features, from what `before` gave."""
-        return self._through(found[:-1], found[-1], depth, len(self.blocks))[:-1]
-
-    def _through(self, found: list[Tensor], x: Tensor, start: int, end: int) -> list[Tensor]:
-        found = list(found)
-        for i in range(start, end):
-            x = self.blocks[i](x)
+        x, found = F.relu6(self.stem((pixels - MEAN) / SCALE)), list[Tensor]()
+        for i, block in enumerate(self.blocks):
+            x = block(x)
             if i in self.ends:
                 found.append(x)
-        return [*found, x]
+        return found
 
 
 def load_backbone(folder: Path) -> Backbone:
@@ -105,7 +94,8 @@ def load_backbone(folder: Path) -> Backbone:
 
 def _fill(backbone: Backbone, weights: dict[str, Tensor]) -> None:
     _take(backbone.stem, weights, "_conv_stem", "_bn0")
-    for i, block in enumerate(backbone.blocks):
+    blocks: list[Any] = list(backbone.blocks)
+    for i, block in enumerate(blocks):
         name = f"_blocks.{i}"
         if block.expand is not None:
             _take(block.expand, weights, f"{name}._expand_conv", f"{name}._bn0")

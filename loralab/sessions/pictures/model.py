@@ -5,7 +5,7 @@ Invariant: what learns is in the adapter and the head, and both are in the adapt
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -39,7 +39,7 @@ def groups(model: nn.Module, plan: PicturePlan) -> list[dict[str, Any]]:
 
 
 @contextmanager
-def before(model: PeftModel, *, trained: bool) -> Iterator[None]:
+def before(model: PeftModel, *, trained: bool) -> Generator[None]:
     """The model as the quick look left it, for a while; with `trained` as it is."""
     if trained:
         yield

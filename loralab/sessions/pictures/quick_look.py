@@ -50,7 +50,8 @@ class QuickLook:
         """What the backbone sees of each picture as it is, then of its variations, as the head takes it; and what is to be said."""
         kept, targets, room = Kept(), Targets(), KEPT
         chosen = [(view, one) for view in range(self.kind.quick_views) for one in examples]
-        seeing.to(memory_format=torch.channels_last).eval()
+        laid_out: Any = seeing
+        laid_out.to(memory_format=torch.channels_last).eval()
         for start in range(0, len(chosen), at_once):
             if self.folder.stop_asked:
                 break

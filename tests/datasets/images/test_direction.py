@@ -60,7 +60,7 @@ def test_where_things_lie_and_how_they_stand_tells_of_boxes() -> None:
     random = np.random.default_rng(5)
     corner = random.uniform(0, 0.9, (200, 2))
     assert views_of_things(np.hstack([corner, corner + 0.1])) == "microscope"
-    assert views_of_things(np.hstack([corner, corner + (0.05, 0.1)])) == "photo", "what stands is not laid on its side"
+    assert views_of_things(np.hstack([corner, corner + np.array((0.05, 0.1))])) == "photo", "what stands is not laid on its side"
     low = np.column_stack([corner[:, 0], 0.5 + corner[:, 1] / 2])
     assert views_of_things(np.hstack([low, low + 0.1])) == "photo"
     right = np.column_stack([0.5 + corner[:, 0] / 2, corner[:, 1]])

@@ -21,6 +21,9 @@ class ClassHead(nn.Module):
     chance of the size 0.01: before anything is learned all classes are about as likely.
     """
 
+    center: Tensor
+    spread: Tensor
+
     def __init__(self, channels: Sequence[int], n_classes: int, seed: int = 0, dropout: float = 0.0) -> None:
         super().__init__()
         width = sum(channels[1:]) + sum(channels[2:])
