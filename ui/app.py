@@ -56,7 +56,7 @@ def build(lab: Lab) -> gr.Blocks:
         parts = shared_parts(lab)
         welcome: list[Greeting] = []
         with gr.Sidebar(width=264, elem_id="side"):
-            markup(draw("frame", "brand", "LoRALab", "Teach a language model your examples"))
+            markup(draw("frame", "brand", "LoRALab", "Teach a model your examples"))
             side = gr.Column()
             theme = gr.Radio([("Auto", "auto"), ("Light", "light"), ("Dark", "dark")], label="Look", value="auto", elem_classes="looks")
         page = Page(**parts)

@@ -40,13 +40,13 @@ def length_bar(profile: DatasetProfile) -> str:
     return draw("dataset", "bars", "Length in tokens", rows, "")
 
 
-def label_bar(labels: dict[str, int], most: int = 8) -> str:
+def label_bar(labels: dict[str, int], most: int = 8, title: str = "Labels") -> str:
     """The commonest labels and how many examples each has."""
     top = sorted(labels.items(), key=lambda item: -item[1])
     largest = max((n for _, n in top), default=1)
     rows = [_bar(name, n, largest) for name, n in top[:most]]
     more = f"and {count(len(top) - most, 'more label')}" if len(top) > most else ""
-    return draw("dataset", "bars", "Labels", rows, more) if rows else ""
+    return draw("dataset", "bars", title, rows, more) if rows else ""
 
 
 def _bar(words: str, value: int, largest: int) -> tuple[str, int, float]:

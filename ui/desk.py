@@ -19,7 +19,7 @@ from loralab.core.digest import digest
 from loralab.core.errors import UserError
 from loralab.core.paths import room
 from loralab.core.records import DatasetProfile, Proposal
-from loralab.lab import Watch
+from loralab.lab import USUAL, Watch
 from ui import goals
 from ui.runs.run_names import spoken
 
@@ -33,6 +33,11 @@ Choice = tuple[str, str, str]  # dataset, model, goal
 def asked_first(profile: DatasetProfile) -> bool:
     """Whether a person has to say which column is what, or that a text is what is meant, before anything starts."""
     return not profile.certain
+
+
+def model_for(profile: DatasetProfile, model: str) -> str:
+    """The model that learns: of pictures the one that sees, whichever language model was chosen for texts."""
+    return USUAL if goals.of_pictures(profile) else model
 
 
 def stops(profile: DatasetProfile) -> bool:
@@ -100,6 +105,7 @@ class Desk:
     def propose(self, dataset: str, model: str, goal: str, changes: dict[str, Any] | None = None) -> Proposal:
         """A plan made anew for this file, model and goal, to fill the form with; `changes` are settings that must be so."""
         profile = self.profile(dataset, model, goal)
+        model = model_for(profile, model)
         found = self.advisor.propose(profile, model=model, **{**goals.changes(goal, profile), **(changes or {})})
         choice = (dataset, model, goal)
         self._filled = _kept(self._filled, choice, found)
@@ -120,6 +126,7 @@ class Desk:
     def weigh(self, dataset: str, model: str, goal: str, form: dict[str, Any]) -> Proposal:
         """What the plan on the form needs and what is wrong with it; a setting that is as it was proposed keeps its reason."""
         profile, choice = self.profile(dataset, model, goal), (dataset, model, goal)
+        model = model_for(profile, model)
         found = self.advisor.propose(profile, model=model, **{**goals.changes(goal, profile), **form})
         found = self._spoken(self._owned(found, choice))
         self._weighed = _kept(self._weighed, _asked(choice, form), found)
@@ -135,6 +142,14 @@ class Desk:
         reasons = {name: spoken(self.lab, why) for name, why in proposal.reasons.items()}
         problems = tuple(one.model_copy(update={"what": spoken(self.lab, one.what)}) for one in proposal.problems)
         return proposal.model_copy(update={"reasons": reasons, "problems": problems})
+
+    def without_traces(self, kept: str, uploaded: str, profile: DatasetProfile) -> str:
+        """What to go on with of a file that came in: of pictures of patients what was taken in without their names, and nothing else."""
+        if not profile.medical or profile.path == kept:
+            return kept
+        for file in (Path(kept), Path(uploaded)):
+            file.unlink(missing_ok=True)
+        return profile.path
 
     def keep(self, uploaded: str) -> str:
         """Copy a dropped file into the workspace under its own name, once per content, and return where it lies."""

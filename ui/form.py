@@ -29,6 +29,7 @@ from ui.words import paragraph
 GROUPS = {
     "basics": "The basics",
     "adapter": "The adapter: how much can be learned",
+    "model": "The adapter: how much can be learned",
     "learning": "Learning: how fast and how long",
     "memory": "Memory: what fits on this machine",
     "saving": "Safety: testing, stopping early, saving",
@@ -46,18 +47,19 @@ class Form:
     plan: type[Plan]
     names: tuple[str, ...]
     inputs: tuple[Component, ...]
+    own: str = ""  # before the name of a setting, where several forms stand on one page
 
     def updates(self, values: dict[str, Any]) -> dict[Any, Any]:
         """The inputs of those settings that have one -> their new values."""
         return {component: values[name] for name, component in zip(self.names, self.inputs, strict=True) if name in values}
 
 
-def make_form(plan: type[Plan], skip: tuple[str, ...] = ()) -> Form:
-    """Inputs for every setting of `plan` that a person can type; `skip` names those asked elsewhere."""
+def make_form(plan: type[Plan], skip: tuple[str, ...] = (), own: str = "") -> Form:
+    """Inputs for every setting of `plan` that a person can type; `skip` names those asked elsewhere, `own` is its mark."""
     fields = {name: field for name, field in plan.model_fields.items() if name not in skip and get_origin(field.annotation) is not dict}
     order = list(GROUPS)
     names = sorted(fields, key=lambda n: order.index(group_of(fields[n])) if group_of(fields[n]) in order else len(order))
-    return Form(plan, tuple(names), tuple(_input(name, fields[name]) for name in names))
+    return Form(plan, tuple(names), tuple(_input(f"{own}{name}", fields[name]) for name in names), own)
 
 
 def draw(form: Form) -> None:

@@ -17,10 +17,23 @@ CHOICES = [(label, str(kind)) for kind, label in LABELS.items()]
 PREFERENCE = "preference"
 PAIRED = {"answer": "Learn to answer like the chosen ones", PREFERENCE: "Learn what is preferred"}  # where there are rejected answers, too
 
+SEEING = {
+    "classify": "Tell these kinds of pictures apart",
+    "segment": "Mark in a picture what is where",
+    "detect": "Find these things in a picture and draw a box around each",
+}
+
 
 def choices(profile: DatasetProfile) -> list[tuple[str, str]]:
-    """What may be chosen for these examples, as label and goal."""
+    """What may be chosen for these examples, as label and goal; of pictures it follows from what lies beside them."""
+    if of_pictures(profile):
+        return [(SEEING.get(profile.task, SEEING["classify"]), "answer")]
     return [(label, goal) for goal, label in PAIRED.items()] if _paired(profile) else CHOICES
+
+
+def of_pictures(profile: DatasetProfile) -> bool:
+    """Whether these examples are pictures."""
+    return profile.task in SEEING
 
 
 def _paired(profile: DatasetProfile) -> bool:
@@ -28,12 +41,14 @@ def _paired(profile: DatasetProfile) -> bool:
 
 
 def fitting(profile: DatasetProfile) -> str:
-    """The goal that the shape of the examples suggests."""
+    """The goal that the shape of the examples suggests; pictures say themselves what they are for."""
     return next((kind for kind in LABELS if KINDS[kind].shape == profile.shape), "answer")
 
 
 def changes(goal: str, profile: DatasetProfile) -> dict[str, Any]:
     """The settings a goal stands for. Raises UserError when the examples cannot teach it."""
+    if of_pictures(profile):
+        return {}
     if goal == "sort" and not profile.labels:
         raise UserError(
             "These examples have no labels to sort into.", "Choose another goal, or a file with a column of labels.", code="goal_mismatch"

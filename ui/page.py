@@ -13,13 +13,13 @@ import gradio as gr
 from advisor.advisor import Advisor
 from loralab.core.errors import UserError
 from loralab.core.records import Proposal
-from loralab.lab import Lab, ModelEntry
+from loralab.lab import Lab, ModelEntry, PicturePlan, TextPlan
 from ui import goals
 from ui.asking import Question, question
 from ui.desk import Desk, asked_first
 from ui.errors import show_errors_at
 from ui.extras import Extras
-from ui.form import Form, make_form, read
+from ui.forms import Forms, make_forms
 from ui.runs.run_names import spoken
 from ui.settings import read_settings, remember
 from ui.wires import go_to, wire
@@ -64,7 +64,7 @@ class Page:
     nudge: gr.State  # changes when something else than the person changed the form: the plan is weighed again
     goal: gr.Radio
     model: gr.Dropdown
-    form: Form
+    form: Forms
     quick: gr.Button  # begins a quick look instead of the whole plan; shown where the plan offers one
     tabs: gr.HTML  # a wire: `go_to` turns to a tab
 
@@ -97,7 +97,7 @@ def shared_parts(lab: Lab) -> dict[str, Any]:
         "model": gr.Dropdown(
             models, value=known, label="Search all models", info=MODEL_INFO, allow_custom_value=True, render=False, elem_id="model"
         ),
-        "form": make_form(lab.plan_type(), skip=ASKED_ELSEWHERE),
+        "form": make_forms((TextPlan, PicturePlan), lab.plan_type, ASKED_ELSEWHERE),
         "quick": gr.Button(visible=False, render=False, scale=0, min_width=230, elem_id="quick-look", elem_classes="quiet"),
         "tabs": wire("turn"),
     }
@@ -133,7 +133,7 @@ def start_on_click(
         if not dataset:
             raise UserError("There are no examples yet.", "Drop a file or take a sample first.", code="no_dataset")
         try:
-            choice, fixed = (dataset, model, goal), read(page.form, raw)
+            choice, fixed = (dataset, model, goal), page.form.read(raw)
             look = page.desk.weighed(*choice, fixed).quick_look if quick else None
             run = _begin(
                 page, choice, fixed | (look.settings if look else {}), shown and shown.proposal, test_first=test_first, anyway=anyway

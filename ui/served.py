@@ -12,15 +12,19 @@ import gradio as gr
 from fastapi import BackgroundTasks, FastAPI, Response
 
 from advisor.advisor import Advisor
+from loralab.core.errors import LabError
 from loralab.core.records import Record
 from loralab.lab import Lab, QueueEntry
+from ui.errors import LOG
 from ui.live.message import Watched
 from ui.live.stream import LIVE, Stream
 from ui.live.tending import Tending
+from ui.shots import PICTURE
 from ui.words import count
 
+SIDES = {"truth": 320, "said": 320}  # pixels of the longer side of a picture that is served
 PAGE_SCRIPT, QUIT = "/lab/page.js", "/lab/quit"
-SCRIPTS = ("quiet", "frame", "said", "fields", "result", "curve", "live", "door")  # in their order
+SCRIPTS = ("quiet", "frame", "said", "fields", "result", "curve", "pictures", "live", "door")  # in their order
 QUEUE_LOOK, PROGRESS_LOOK = 0.05, 0.5  # seconds between two looks for a new event and for its progress; Gradio has 1 and 10 ms
 AT_WORK = {"train": "goes on learning", "evaluate": "goes on being compared", "export": "goes on being exported"}
 
@@ -43,8 +47,19 @@ class Served:
         """Add them; they have to be there before Gradio's, which takes every path."""
         app.add_api_route(PAGE_SCRIPT, page_script)
         app.add_api_route(LIVE, self.stream.live)
+        app.add_api_route(PICTURE, self.picture)
         app.add_api_route(QUIT, self.closing)
         app.add_api_route(QUIT, self.quit, methods=["POST"])
+
+    def picture(self, run: str, name: str, what: str = "truth") -> Response:
+        """A picture of a run's data set, by the name it has there: with what a person marked in it, or with what the model says."""
+        try:
+            found = self.lab.shown(run, name, SIDES[what], said=what == "said") if what in SIDES else b""
+        except LabError as error:
+            LOG.info("picture of %s: %s", run, error)
+            found = b""
+        headers = {"cache-control": "no-store"}  # it may be of a patient: the browser keeps nothing
+        return Response(found, media_type="image/webp", headers=headers) if found else Response(status_code=404, headers=headers)
 
     def closing(self) -> Closing:
         """What goes on without the app."""

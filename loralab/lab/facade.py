@@ -19,6 +19,7 @@ from loralab.datasets import fixes
 from loralab.datasets.dataset import usual_share
 from loralab.datasets.fixes import OPERATIONS, DataFix, Reading
 from loralab.datasets.images.door import is_pictures, profile_pictures
+from loralab.datasets.images.shown import Galleries, Gallery, uri
 from loralab.datasets.large.reading import is_large
 from loralab.datasets.large.watch import ReadingProgress, Watch
 from loralab.datasets.on_hub import HubDataset, is_hub_name, look_up
@@ -38,6 +39,7 @@ from loralab.models.catalog import ModelCheck, ModelEntry
 from loralab.models.hub import check_on_hub, look_up_file
 from loralab.models.hub_token import HubToken
 from loralab.models.suitability import knows
+from loralab.models.vision import VisionEntry, vision_entry
 from loralab.planning.calibration import Experience, gather
 from loralab.planning.choices import Cards, ModelChoice, larger
 from loralab.planning.duration import speeds
@@ -57,11 +59,14 @@ from loralab.reports.five import Pick, ToJudge
 from loralab.reports.incidents import Told as IncidentStory
 from loralab.reports.incidents import adjustment
 from loralab.reports.incidents import told as describe_incidents
+from loralab.reports.pictures import NOT_MEDICAL
 from loralab.reports.score_words import between, value
 from loralab.reports.subjects import Subject
 from loralab.runs.queue import QueueEntry
 from loralab.serve.client import ChatServer
+from loralab.serve.sees import Eyes, Looked, Said
 from loralab.tasks import parse_plan, setting_label, tasks
+from loralab.tasks.pictures import PicturePlan
 from loralab.tasks.text import TextPlan
 
 # Besides the Lab, what it hands out and takes, and the words for it: advisor, app and command line reach no further than this.
@@ -71,6 +76,8 @@ __all__ += ["IncidentStory", "Lab", "Limits", "Machine", "Memory", "MemoryPoint"
 __all__ += ["PartProgress", "Pick", "Point", "Priors", "QueueEntry", "SampleSet", "Sweep", "TextPlan", "ToJudge", "adjustment"]
 __all__ += ["avoid_known_failures", "compare", "describe_incidents", "disk_words", "footprint", "letter", "likeness", "limit_points"]
 __all__ += ["never_twice", "parse_plan", "rows_that_fit", "sample", "setting_label", "stage_words", "tasks", "usual_rate"]
+__all__ += ["Gallery", "Looked", "PicturePlan", "Said"]
+__all__ += ["NOT_MEDICAL", "USUAL", "VisionEntry", "uri", "vision_entry"]
 __all__ += ["HubDataset", "ReadingProgress", "Watch", "is_hub_name"]
 __all__ += ["Subject", "different_settings", "usual_share", "what_is_learned", "what_would_be_learned"]
 __all__ += ["ModelChoice", "knows", "larger"]
@@ -88,6 +95,8 @@ class Lab(Results):
         self.hub_token = HubToken(self.home)
         self._cards = Cards(self.catalog, self._experienced)
         self.tracer = Tracer(self.home)  # starts its process with the first question
+        self.eyes = Eyes()  # likewise
+        self._galleries = Galleries(self.home)
 
     def checkup(self, machine: Machine) -> tuple[Finding, ...]:
         """What is fine about this computer, what is missing, and what to do about it."""
@@ -269,6 +278,37 @@ class Lab(Results):
         reading = Reading(**plan.model_dump(include={"max_length", "learn_from", "roles", "parts"}))
         model = self.catalog.folder(plan.base_model)
         return fixes.apply(operation, Path(plan.dataset), reading, model, self.home, look_only=look_only)
+
+    def sees(self, run: str) -> bool:
+        """Whether a run learned from pictures."""
+        known = tasks().get(str(self.job(run).plan.get("task", "text")))
+        return known is not None and issubclass(known.plan, PicturePlan)
+
+    def pictures(self, dataset: Path | str, roles: dict[str, str] | None = None) -> Gallery:
+        """The pictures of a data set, to be shown. Raises UserError where there are none."""
+        return self._galleries.of(Path(dataset).expanduser(), roles)
+
+    def pictures_of(self, run: str) -> Gallery:
+        """The pictures that a run learned from. Raises UserError where they are no longer there."""
+        plan = self.job(run).plan
+        return self.pictures(str(plan.get("dataset", "")), dict(plan.get("roles") or {}))
+
+    def look(self, run: str, image: Path) -> Looked:
+        """What a run's model says of a picture, in a process of its own. Raises LabError where it cannot be asked."""
+        return self.eyes.look(Path(self.job(run).model), Path(self._adapter(run)), image)
+
+    def shown(self, run: str, name: str, side: int, *, said: bool = False) -> bytes:
+        """A picture of a run's data set as WebP, with what is marked in it, or with what its model `said`; nothing where it is gone.
+
+        Raises LabError where the model cannot be asked.
+        """
+        gallery = self.pictures_of(run)
+        place = gallery.path(name)
+        if not said or place is None:
+            return gallery.drawn(name, side)
+        base, adapter = Path(self.job(run).model), Path(self._adapter(run))
+        told = (run, *(file.stat().st_mtime for file in sorted(adapter.iterdir())))
+        return gallery.beside(name, lambda: self.eyes.marks(base, adapter, place), side, told)
 
     def updates(self, plan: Plan, profile: DatasetProfile) -> int:
         """Updates that a plan makes on these examples."""

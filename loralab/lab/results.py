@@ -16,7 +16,7 @@ from loralab.exports import label_of
 from loralab.exports.offers import Offer, offers
 from loralab.lab.workspace import Workspace
 from loralab.reports.card import model_card, origin_of
-from loralab.reports.compare import BothAnswers, Comparison, Controls, compare, controls, judged, judgement
+from loralab.reports.compare import BothAnswers, Comparison, Controls, compare, controls, judged, judgement, rests_on
 from loralab.reports.five import Pick, ToJudge, revealed, to_judge
 from loralab.reports.report_page import report_page
 from loralab.reports.subjects import Subject, parts_of, subject
@@ -66,6 +66,10 @@ class Results(Workspace):
         """What the newest judging of a run, checkpoint or export measured: verdict, words, scores, tables, samples, rows by example."""
         what = self.subject(run)
         return judgement(runs.folder(self.home, what.run), what.checkpoint, what.export)
+
+    def verdict_rests_on(self, run: str) -> dict[str, Any]:
+        """The `rows` and `tables` behind a run's own verdict, of whichever kind of training; empty where there is none."""
+        return rests_on(runs.folder(self.home, run))
 
     def five_to_judge(self, run: str) -> tuple[ToJudge, ...]:
         """Five held-out questions with both answers in an order of chance, for a person to judge; the same ones at every call."""

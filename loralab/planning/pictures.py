@@ -136,7 +136,7 @@ def _augmentation(profile: DatasetProfile) -> tuple[str, str]:
     words = {
         "photo": "Left and right can be exchanged in pictures like these, up and down cannot.",
         "microscope": "These pictures have no up and down, so they are also turned.",
-        "xray": "Grey pictures from one direction: they are never mirrored, because left and right may matter.",
+        "xray": "Left and right may mean something in pictures like these, so they are never mirrored.",
         "none": "They are shown as they are.",
     }
     return views, words[views]

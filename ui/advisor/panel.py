@@ -23,7 +23,6 @@ from ui.advisor.notes import MOST, Note, applied_html, before, note_html, of_run
 from ui.advisor.questions import PLANNING, Box, question_box
 from ui.desk import stops
 from ui.errors import LOG, show_errors
-from ui.form import read
 from ui.markup import markup
 from ui.page import Page, Updates, go_to
 from ui.wires import go_to_js
@@ -167,7 +166,7 @@ def _notes(page: Page, here: Context) -> list[Note]:
         if stops(page.desk.profile(*choice)):
             return []  # the page says what is needed first, and no advice leads around it
         on_form = here.tab == "plan"
-        proposal = page.desk.weighed(*choice, read(page.form, here.raw)) if on_form else page.desk.propose(*choice)
+        proposal = page.desk.weighed(*choice, page.form.read(here.raw)) if on_form else page.desk.propose(*choice)
         if any(problem.severity == "error" and problem.code not in HELPED for problem in proposal.problems):
             return []  # it cannot start, and the page says why
         notes = before(page.advisor.preflight(proposal.plan, page.desk.profile(dataset, model, goal)), dataset, model)
@@ -284,7 +283,7 @@ def _apply(page: Page, panel: Panel, here: Context, note: Note) -> Updates:
             **panel.note_change(applied_html(before, {"base_model": model}), before | advice, here.run),
         }
     elsewhere = bool(note.run) and dataset != here.choice[0] and Path(dataset).exists()
-    now = plan if elsewhere else read(form, here.raw)
+    now = plan if elsewhere else form.read(here.raw)
     kept = {name: now.get(name) for name in change}
     page.desk.note_reasons(change, ADVISED)
     said = {page.tabs: go_to("plan"), **panel.note_change(applied_html(kept, change), kept | advice, here.run)}

@@ -12,8 +12,10 @@ import gradio as gr
 
 from loralab.core.errors import UserError
 from loralab.core.records import DatasetProfile
+from loralab.lab import Gallery
 from ui.desk import asked_first
 from ui.markup import markup
+from ui.tabs.dataset.pictures import grid_html, others_html
 from ui.tabs.dataset.sheet import choices_html
 from ui.tabs.dataset.view import rows_html
 
@@ -58,10 +60,12 @@ class Columns:
     @property
     def outputs(self) -> list[Any]:
         """What `updates` changes."""
-        return [self.rows, self.who, self.unsure, self.others, self.change, self.form, *self.roles]
+        return [self.rows, self.who, self.unsure, self.no, self.others, self.change, self.form, *self.roles]
 
-    def updates(self, profile: DatasetProfile) -> dict[Any, Any]:
-        """All of it, for another file."""
+    def updates(self, profile: DatasetProfile, gallery: Gallery | None = None) -> dict[Any, Any]:
+        """All of it, for another file; of pictures with their gallery."""
+        if gallery is not None:
+            return self._of_pictures(profile, gallery)
         unsure, choices, names = asked_first(profile), [NONE, *profile.columns], list(profile.speakers[:MOST_NAMES])
         filled = {box: gr.Dropdown(choices, value=profile.roles.get(role, NONE)) for role, box in zip(ROLES, self.roles, strict=True)}
         return {
@@ -69,10 +73,23 @@ class Columns:
             # Nobody is ticked before it is said who: a click on who is ticked already is none.
             self.who: gr.Radio(names, value=None if unsure else profile.roles.get(WHO), visible=bool(names)),
             self.unsure: gr.Row(visible=unsure and not names),
+            self.no: gr.Button(visible=True),
             self.others: choices_html(profile) if unsure else "",
             self.change: gr.Button(visible=not unsure and len(profile.columns) > 1),
             self.form: gr.Column(visible=False),
             **filled,
+        }
+
+    def _of_pictures(self, profile: DatasetProfile, gallery: Gallery) -> dict[Any, Any]:
+        """Pictures have no columns to choose: what else they could be meant as is listed."""
+        return {
+            self.rows: grid_html(profile, gallery),
+            self.who: gr.Radio(visible=False),
+            self.unsure: gr.Row(visible=asked_first(profile)),
+            self.no: gr.Button(visible=False),
+            self.others: others_html(profile) if asked_first(profile) else "",
+            self.change: gr.Button(visible=False),
+            self.form: gr.Column(visible=False),
         }
 
 

@@ -24,6 +24,7 @@ from ui.errors import show_errors, show_errors_at
 from ui.long_reading import LongReadings
 from ui.markup import markup
 from ui.page import Page, Updates, choice_key, refusal, start_on_click
+from ui.tabs.dataset import pictures
 from ui.tabs.dataset.columns import WHO, Columns, chosen, columns_card, picked, ticked
 from ui.tabs.dataset.from_hub import hub_box
 from ui.tabs.dataset.view import doctor_notes, left_out_rows, part_choice, parts_words, read_html, samples_html, start_notes, summary_html
@@ -32,7 +33,12 @@ from ui.words import empty, heading, notice, paragraph
 
 DROP = "Drop a file here, or choose one"
 STOP = "Stop reading"
-KINDS = "Word, PDF, Excel, CSV, plain text, Markdown, JSON or Parquet; a zip of them works too."
+KINDS = (
+    "Word, PDF, Excel, CSV, plain text, Markdown, JSON or Parquet; a zip of them works too. Or a zip of pictures: sorted into folders, "
+    "with masks, or with boxes drawn around things."
+)
+EXACTLY, AS_SEEN = "Show exactly what the model reads", "Show the pictures as the model sees them"
+LEFT, LEFT_PICTURES = "Rows that were left out, and why", "Pictures that were left out, and why"
 
 
 def build(lab: Lab, page: Page) -> None:
@@ -67,18 +73,18 @@ def build(lab: Lab, page: Page) -> None:
                 plan = gr.Button("Look at the plan", scale=0, min_width=170, elem_classes="quiet")
             refused = refusal()
         notes = markup()
-        with gr.Accordion("Show exactly what the model reads", open=False, elem_classes="fold", elem_id="exactly"):
+        with gr.Accordion(EXACTLY, open=False, elem_classes="fold", elem_id="exactly") as exactly_fold:
             exactly = markup(elem_id="previews")
-        with gr.Accordion("Rows that were left out, and why", open=False, visible=False, elem_classes="fold") as left_fold:
+        with gr.Accordion(LEFT, open=False, visible=False, elem_classes="fold") as left_fold:
             left = gr.Dataframe(
                 headers=["Row", "File", "Reason"], datatype=["number", "str", "str"], interactive=False, wrap=True, show_label=False
             )
-    shown = FileView(
-        chooser, found, summary, stop, several, several_words, parts, first, (start, page.quick), notes, exactly, left_fold, left, columns
-    )
+    starts, folds = (start, page.quick), (exactly_fold, exactly, left_fold, left)
+    shown = FileView(lab, chooser, found, summary, stop, several, several_words, parts, first, starts, notes, *folds, columns)
     _wire_upload(page, upload, offered)
     _wire_choosing(page, cards, again, upload, shown, wish)
     _wire_found(page, shown)
+    _wire_seen(page, exactly)
     plan.click(None, None, None, js=go_to_js("plan"))
     start_on_click(start, page, refused)
     start_on_click(page.quick, page, refused, quick=True)
@@ -88,6 +94,7 @@ def build(lab: Lab, page: Page) -> None:
 class FileView:
     """What describes the file."""
 
+    lab: Lab
     chooser: gr.Column
     found: gr.Column
     summary: gr.HTML
@@ -98,6 +105,7 @@ class FileView:
     first: gr.HTML
     starts: tuple[gr.Button, ...]
     notes: gr.HTML
+    exactly_fold: gr.Accordion
     exactly: gr.HTML
     left_fold: gr.Accordion
     left: gr.Dataframe
@@ -106,17 +114,18 @@ class FileView:
     @property
     def outputs(self) -> list[Any]:
         """What `updates` changes."""
-        own = {name: part for name, part in vars(self).items() if name not in ("starts", "columns")}
+        own = {name: part for name, part in vars(self).items() if name not in ("lab", "starts", "columns")}
         return [*own.values(), *self.starts, *self.columns.outputs]
 
     def updates(self, profile: DatasetProfile) -> Updates:
         """All of it, for another file."""
+        gallery = self.lab.pictures(profile.path, profile.roles) if goals.of_pictures(profile) else None
         several = len(profile.parts) > 1
         taken = [part.name for part in profile.parts if part.taken]
         return {
             self.chooser: gr.Column(visible=False),
             self.found: gr.Column(visible=True),
-            self.summary: summary_html(profile),
+            self.summary: pictures.summary_html(profile, gallery) if gallery else summary_html(profile),
             self.stop: gr.Button(visible=False),
             self.several: gr.Column(visible=several),
             self.several_words: parts_words(profile) if several else "",
@@ -124,10 +133,11 @@ class FileView:
             self.first: start_notes(profile),
             **dict.fromkeys(self.starts, gr.Button(interactive=not stops(profile))),
             self.notes: doctor_notes(profile),
-            self.exactly: read_html(profile),
-            self.left_fold: gr.Accordion(visible=bool(profile.left_out)),
+            self.exactly_fold: gr.Accordion(label=AS_SEEN if gallery else EXACTLY),
+            self.exactly: "" if gallery else read_html(profile),
+            self.left_fold: gr.Accordion(label=LEFT_PICTURES if gallery else LEFT, visible=bool(profile.left_out)),
             self.left: left_out_rows(profile),
-            **self.columns.updates(profile),
+            **self.columns.updates(profile, gallery),
         }
 
     def reading(self, name: str) -> Updates:
@@ -135,7 +145,7 @@ class FileView:
         return {
             self.chooser: gr.Column(visible=False),
             self.found: gr.Column(visible=True),
-            self.summary: empty(f"Reading {name} …", "Long documents take a moment."),
+            self.summary: empty(f"Reading {name} …", "Long documents and many pictures take a moment."),
             self.stop: gr.Button(STOP, visible=False, interactive=True),
             self.several: gr.Column(visible=False),
             self.first: "",
@@ -159,6 +169,20 @@ class FileView:
     def choosing(self) -> Updates:
         """The first thing that is seen: no file yet."""
         return {self.chooser: gr.Column(visible=True), self.found: gr.Column(visible=False)}
+
+
+def _wire_seen(page: Page, exactly: gr.HTML) -> None:
+    @show_errors
+    def seen(dataset: str, model: str, goal: str, *raw: Any) -> Any:
+        """Pictures as the plan on the screen shows them to the model; of texts the fold was filled with the file."""
+        profile = page.desk.profile(dataset, model, goal) if dataset else None
+        if profile is None or not goals.of_pictures(profile):
+            return gr.skip()
+        gallery = page.lab.pictures(profile.path, profile.roles)
+        return pictures.seen_html(profile, gallery, page.desk.proposed(dataset, model, goal) | page.form.read(raw))
+
+    asked = [page.dataset, page.model, page.goal, *page.form.inputs]
+    page.ticket.change(seen, asked, exactly, show_progress="hidden")
 
 
 def _wire_choosing(page: Page, cards: gr.HTML, again: gr.Button, upload: gr.File, shown: FileView, wish: Updates) -> None:
@@ -216,7 +240,7 @@ def _wire_upload(page: Page, upload: gr.File, offered: Question) -> None:
         kept = page.desk.keep(uploaded)
         if not page.lab.reads_long(kept):  # that one is followed, and refused, where it is described
             try:
-                page.desk.profile(kept, model)
+                kept = page.desk.without_traces(kept, uploaded, page.desk.profile(kept, model))
             except Offered as other:
                 said = notice(other.problem.what, other.problem.todo, "warning")
                 yield {**offered.ask(said), offered.yes: gr.Button(other.offer), refused: (kept, other.roles)}

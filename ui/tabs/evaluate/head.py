@@ -45,7 +45,9 @@ def about(lab: Lab, view: RunView) -> str:
     """How many examples, which model, how long and when."""
     plan, counted = lab.job(view.run).plan, view.measured
     examples = (
-        count(counted.n_train + counted.n_heldout, "example") if counted and counted.n_train else data_title(str(plan.get("dataset", "")))
+        count(counted.n_train + counted.n_heldout, "picture" if lab.sees(view.run) else "example")
+        if counted and counted.n_train
+        else data_title(str(plan.get("dataset", "")))
     )
     took = duration(view.ended - view.started) if view.ended and view.started else ""
     return " · ".join(filter(None, (examples, model_name(str(plan.get("base_model", ""))), took, when(view.started))))

@@ -15,13 +15,15 @@ from loralab.core.events import RunView
 from loralab.core.jobs import is_control
 from loralab.lab import Lab, ToJudge
 from ui.page import Page, Updates
+from ui.shots import shots_of
 from ui.tabs.evaluate.head import Typed, head_html, learning_html, settings_html
 from ui.tabs.evaluate.judged import Found
 from ui.tabs.evaluate.labels_view import labels_html
-from ui.tabs.evaluate.result import answers_html, asked_of, five_html, next_html, questions_html, worst_html
+from ui.tabs.evaluate.pictures import fold_html, looks_html
+from ui.tabs.evaluate.result import MORE_PICTURES, MORE_ROWS, answers_html, asked_of, five_html, next_html, questions_html, worst_html
 from ui.tabs.evaluate.rows_view import PAGE, rows_fold
 from ui.tabs.evaluate.section import Section
-from ui.tabs.evaluate.view import measures_html, state_of
+from ui.tabs.evaluate.view import OF_PICTURES, measures_html, state_of
 from ui.words import notice
 
 A_CONTROL = "This run is a control: it learned from shuffled answers on purpose. If it is called better, do not trust the verdict."
@@ -65,7 +67,7 @@ class Home:
             ready = is_ready(view)
             return {
                 self.result: self.top(run, view, found),
-                self.what_next: next_html(verdict, None, ready=ready, looked=False),
+                self.what_next: next_html(verdict, None, ready=ready, looked=False, more_words=self.more(run)),
                 self.folds: self.below(run, view, found) if view and not view.active else "",
             }
 
@@ -82,9 +84,12 @@ class Home:
             head += notice(view.ending.what, view.ending.todo, "warning")
         if found is None:
             return head + state_of(view, found)
-        asked = asked_of(view, found)
         control = notice(A_CONTROL) if is_control(self.lab.job(run)) else ""
         told = answers_html(found, view.conclusion)
+        if self.lab.sees(run):
+            shots = shots_of(self.lab, run)
+            return head + shots.warning() + control + told + looks_html(found, shots, first)
+        asked = asked_of(view, found)
         own = typed.of("own") if is_ready(view) else None
         return head + control + told + questions_html(asked, first, own) + worst_html(view.conclusion, asked)
 
@@ -93,6 +98,8 @@ class Home:
         settings = settings_html(self.lab.job(run).plan)
         if found is None:
             return settings
+        if self.lab.sees(run):
+            return measures_html(found, OF_PICTURES) + fold_html(found, shots_of(self.lab, run), *rows) + settings
         five = five_html(five_of(self.lab, run), view.conclusion, heard)
         return five + measures_html(found) + labels_html(found) + rows_fold(found, *rows) + settings
 
@@ -101,4 +108,8 @@ class Home:
         view = page.lab.view(run) if run else None
         if view is None or view.active:
             return ""
-        return next_html(view.conclusion, step_of(page, run), ready=is_ready(view))
+        return next_html(view.conclusion, step_of(page, run), ready=is_ready(view), more_words=self.more(run))
+
+    def more(self, run: str) -> str:
+        """What more of is advised where nothing better is known."""
+        return MORE_PICTURES if run and self.lab.sees(run) else MORE_ROWS

@@ -88,7 +88,9 @@ def _from_log(view: RunView) -> Found | None:
 
 def other_judged(lab: Lab, run: str) -> list[tuple[str, str]]:
     """(name, id) of the other runs that were judged, newest first."""
+    sees = lab.sees(run)
     rows = [r for r in lab.runs() if r.get("kind", "train") == "train" and r["id"] != run and r.get("adapter_loss") is not None]
+    rows = [r for r in rows if lab.sees(str(r["id"])) == sees]  # what sees and what speaks have nothing in common
     return [(f"{name_of(r)} · {r['told'] or when(r['started'])}", r["id"]) for r in rows]
 
 

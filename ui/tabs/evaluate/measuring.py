@@ -72,11 +72,11 @@ def buttons() -> tuple[gr.Button, gr.Button]:
     return measure, gr.Button("Stop measuring", scale=0, min_width=150, visible=False)
 
 
-def judge_field() -> gr.Textbox:
-    """Where a local judge is named."""
-    with gr.Accordion("Ask a second opinion", open=False, elem_classes="fold"):
+def judge_field() -> tuple[gr.Accordion, gr.Textbox]:
+    """Where a local judge is named, folded."""
+    with gr.Accordion("Ask a second opinion", open=False, elem_classes="fold") as fold:
         markup(paragraph(ASKED, "fine"))
-        return gr.Textbox("", label="A model of yours as the judge", placeholder="/path/to/model.gguf", elem_id="judge", max_lines=1)
+        return fold, gr.Textbox("", label="A model of yours as the judge", placeholder="/path/to/model.gguf", elem_id="judge", max_lines=1)
 
 
 def section(page: Page, parts: Measuring) -> Section:

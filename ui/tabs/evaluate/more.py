@@ -112,7 +112,7 @@ def comparison_html(lab: Lab, first: str, second: str, own: Sequence[BothAnswers
     ]
     picture = two_runs(found.rows, *names)
     detail = draw("evaluate", "comparison", [_side_by_side(score) for score in found.scores], picture)
-    talks = one.run != other.run and not (one.checkpoint or one.export)
+    talks = not lab.sees(other.run) and one.run != other.run and not (one.checkpoint or one.export)
     return draw("result", "versus", *names, OUTCOMES[found.outcome], word, said, different, asked, detail, talks)
 
 

@@ -24,6 +24,8 @@ LEARNED = {"yes": "good", "no": "warning", "unknown": "warning"}
 USABLE = {"yes": "good", "partly": "warning", "no": "error", "you_decide": "info"}
 OLD_TONES = {"better": "good", "worse": "error"}
 NOT_ASKED = "It was tested before LoRALab asked this. Measure it again, and it is answered."
+MORE_ROWS = "More examples, or clearer ones: each row should show what you want to get."
+MORE_PICTURES = "More pictures, above all like those it gets wrong, taken where and how you will use it."
 LONGEST_SHOWN = 60  # characters of an answer that is compared with the example's as a whole
 LONGEST_WANTED = 300
 
@@ -149,7 +151,7 @@ def worst_html(verdict: Verdict | None, asked: Sequence[Asked]) -> str:
 # ---- what next ---------------------------------------------------------------------------------------------------------------
 
 
-def next_html(verdict: Verdict | None, step: NextStep | None, *, ready: bool, looked: bool = True) -> str:
+def next_html(verdict: Verdict | None, step: NextStep | None, *, ready: bool, looked: bool = True, more_words: str = MORE_ROWS) -> str:
     """Use it, and make it better: one step with its minutes and why. What helps comes first where it cannot be used yet."""
     poor = verdict is not None and verdict.usable == "no"
     use = Way("Use it →", "go", "share", main=not poor)
@@ -157,14 +159,7 @@ def next_html(verdict: Verdict | None, step: NextStep | None, *, ready: bool, lo
         if not looked or verdict is None or not (poor or verdict.learned != "yes"):
             return draw("result", "row", (use,)) if ready else ""
         more = Way("Add examples", "go", "dataset", main=poor)
-        return draw(
-            "result",
-            "next",
-            "What would help",
-            "More examples, or clearer ones: each row should show what you want to get.",
-            "",
-            (more, use),
-        )
+        return draw("result", "next", "What would help", more_words, "", (more, use))
     cost = f", {about(step.seconds)}" if step.seconds else ""
     does = "Get it and try again" if step.download_bytes else f"Do it{cost}" if poor or step.model else f"Make it better{cost}"
     better = Way(does, "pick", "improve", main=poor)

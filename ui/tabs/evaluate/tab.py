@@ -8,20 +8,24 @@ from __future__ import annotations
 import gradio as gr
 
 from loralab.core.errors import LabError
+from loralab.core.events import RunView
 from loralab.lab import Lab
 from ui.errors import show_errors
 from ui.markup import PICK, markup
 from ui.page import Page, Updates
 from ui.runs.saved_report import report_file, save_on_click
+from ui.shots import shots_of
 from ui.tabs.evaluate import acts, measuring
 from ui.tabs.evaluate.chat import Talk, chat
 from ui.tabs.evaluate.head import Typed
 from ui.tabs.evaluate.home import Home, is_ready
-from ui.tabs.evaluate.judged import found_of
+from ui.tabs.evaluate.judged import Found, found_of
 from ui.tabs.evaluate.more import compare_section, proof_section
 from ui.tabs.evaluate.section import Section
+from ui.tabs.evaluate.try_it import try_it
 from ui.words import notice
 
+AGAIN = "Measure it again, or ask a second opinion"
 HOME = PICK + "lab.home(element, trigger);"
 
 
@@ -35,31 +39,33 @@ def build(lab: Lab, page: Page) -> None:
     work, gone = gr.State(""), gr.State(acts.NOTHING_GONE)
     result = home_markup("result")
     line = markup(elem_id="measuring")
-    talk = chat(page)
+    talk, tried = chat(page), try_it(page)
     what_next, folds = home_markup("next"), home_markup("folds")
     with gr.Accordion("Against another run", open=False, visible=False, elem_classes="fold", elem_id="against") as against:
         compared = compare_section(page, talk, home_markup)
-    with gr.Accordion(
-        "Measure it again, or ask a second opinion", open=False, visible=False, elem_classes="fold", elem_id="measure-again"
-    ) as again:
+    with gr.Accordion(AGAIN, open=False, visible=False, elem_classes="fold", elem_id="measure-again") as again:
         with gr.Row(elem_classes="actions"):
             measure, stop = measuring.buttons()
-        judge = measuring.judge_field()
+        opinion, judge = measuring.judge_field()
     with gr.Accordion("Can this verdict be trusted?", open=False, visible=False, elem_classes="fold", elem_id="trust") as trust:
         proof = proof_section(page)
     save = gr.Button("Save report", visible="hidden", elem_id="save-report")
     save_on_click(save, page, report_file("report-file"), "run-head")
     parts = measuring.Measuring(work, measure, stop, judge, line)
     home = Home(lab, result, what_next, folds)
-    shown = Section(
-        [against, again, trust, talk.whole],
-        lambda _run, view, found: {
-            against: gr.Accordion(visible=bool(found)),
-            again: gr.Accordion(visible=is_ready(view)),
-            trust: gr.Accordion(visible=bool(found and found.detailed)),
-            talk.whole: gr.Column(visible=is_ready(view)),
-        },
-    )
+
+    def fill(run: str, view: RunView | None, found: Found | None) -> Updates:
+        sees, ready = bool(run) and lab.sees(run), is_ready(view)
+        return {
+            against: gr.Accordion(visible=bool(found) and not sees),  # both compare losses of texts
+            again: gr.Accordion("Measure it again" if sees else AGAIN, visible=ready),
+            opinion: gr.Accordion(visible=not sees),
+            trust: gr.Accordion(visible=bool(found and found.detailed) and not sees),
+            talk.whole: gr.Column(visible=ready and not sees),
+            **tried.updates(visible=ready and sees, medical=sees and shots_of(lab, run).medical),
+        }
+
+    shown = Section([against, again, opinion, trust, talk.whole, *tried.outputs], fill)
     sections = [home.section(), shown, measuring.section(page, parts), compared, proof]
     _wire(page, home, sections, parts, talk, gone)
 

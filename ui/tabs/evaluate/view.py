@@ -18,7 +18,8 @@ from ui.words import count, empty, notice, term
 PILLS = {"better": "good", "worse": "bad"}
 FEW = 8  # examples below which nothing can be told either way
 SECOND = ("question_fit", "loss", "label_choice", "chrf")  # the number that says most beside the main one, in this order
-GROUPS = (
+Groups = tuple[tuple[str, tuple[str, ...]], ...]
+GROUPS: Groups = (
     ("Right answers", ("accuracy", "loss", "")),
     ("Form of the answers", ("fluency",)),
     ("Doing as told", ("alignment",)),
@@ -26,6 +27,7 @@ GROUPS = (
     ("Forgetting", ("forgetting",)),
     ("A second opinion", ("judge",)),
 )
+OF_PICTURES: Groups = (("How right it is", ("accuracy",)),)
 ABSENT = "Cannot be measured with this data."
 WHY_NOT = {"Doing as told": "Too few of the questions ask for something that can be checked: a length, a format, a certain word."}
 COLUMNS = ("Measure", "Before", "After", "Difference", "95 % interval", "Examples", "")
@@ -96,11 +98,13 @@ def caveats(found: Found) -> Iterator[str]:
 # ---- all measures ----------------------------------------------------------------------------------------------------------
 
 
-def measures_html(found: Found) -> str:
+def measures_html(found: Found, titles: Groups = GROUPS) -> str:
     """All measures, folded, in groups; each a line that opens what it means."""
-    groups = [_group(title, [s for s in found.scores if s.group in keys], found) for title, keys in GROUPS]
-    numbers = [_number(score) for score in three(found)]
-    return draw("evaluate", "measures", count(len(found.scores), "number"), numbers, COLUMNS, [*groups, _units(found)])
+    texts = titles is GROUPS
+    groups = [_group(title, [s for s in found.scores if s.group in keys], found) for title, keys in titles]
+    numbers = [_number(score) for score in (three(found) if texts else found.scores[:3])]
+    units = [_units(found)] if texts else []
+    return draw("evaluate", "measures", count(len(found.scores), "number"), numbers, COLUMNS, [*groups, *units])
 
 
 def _group(title: str, scores: Sequence[Score], found: Found) -> str:

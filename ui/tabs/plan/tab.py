@@ -17,19 +17,21 @@ import gradio as gr
 
 from loralab.core.errors import UserError
 from loralab.core.records import Proposal
-from loralab.lab import Lab
+from loralab.lab import Lab, vision_entry
 from ui.asking import Question, question
 from ui.charts import memory_bar
 from ui.desk import Choice
 from ui.errors import show_errors_at
-from ui.form import changes, draw, fill, marked, marks, read, wrong
+from ui.form import marked
+from ui.forms import setting_of
+from ui.goals import of_pictures
 from ui.markup import markup
 from ui.page import Page, Updates, refusal, start_on_click
 from ui.runs.work import follow
 from ui.settings import remember
 from ui.tabs.plan.cards import cards_html
 from ui.tabs.plan.downloaded import draw_cache
-from ui.tabs.plan.view import can_download, can_start, download_question, fetch_words, fit_html, held_html, model_html
+from ui.tabs.plan.view import can_download, can_start, download_question, fetch_words, fit_html, held_html, model_html, seeing_html
 from ui.tabs.plan.weighing import Answered, Effect, Emptied, Hold, Left, Refused, Show, Traced, Weigh, Weighing, due, step
 from ui.words import count, empty, heading
 
@@ -43,22 +45,24 @@ def build(lab: Lab, page: Page) -> None:
     markup(heading("The plan", "Made for your examples and this computer. Change what you like; everything has a sensible value."))
     with gr.Column(elem_classes="card"):
         check = lab.check_model(str(page.model.value))
-        cards = markup(cards_html(lab.model_choices(), check.name), elem_id="model-cards")
-        page.model.render()
-        with gr.Accordion(DROP_MODEL, open=False, elem_classes="fold"):
-            file = gr.File(label="Drop the model here", file_count="single", height=110, elem_id="drop-model", elem_classes="drop")
-        about = markup(model_html(check), elem_id="about-model")
-        with gr.Row(visible=can_download(check), elem_classes="actions") as offer:
-            want = gr.Button(fetch_words(check), scale=0, min_width=250, elem_id="get-model")
-        asking = question("Yes, download it", "Not now")
-        fetching = markup(elem_id="fetching")
-        draw_cache(lab, page)
+        seeing = markup(elem_id="model-that-sees")
+        with gr.Column() as speaking:
+            cards = markup(cards_html(lab.model_choices(), check.name), elem_id="model-cards")
+            page.model.render()
+            with gr.Accordion(DROP_MODEL, open=False, elem_classes="fold"):
+                file = gr.File(label="Drop the model here", file_count="single", height=110, elem_id="drop-model", elem_classes="drop")
+            about = markup(model_html(check), elem_id="about-model")
+            with gr.Row(visible=can_download(check), elem_classes="actions") as offer:
+                want = gr.Button(fetch_words(check), scale=0, min_width=250, elem_id="get-model")
+            asking = question("Yes, download it", "Not now")
+            fetching = markup(elem_id="fetching")
+            draw_cache(lab, page)
     fit = markup(EMPTY, elem_id="fit")
     with gr.Row(elem_classes="actions"):
         first, second = (gr.Button(visible=False, scale=0, min_width=260, elem_classes="way") for _ in range(ALTERNATIVES))
     with gr.Column(elem_classes="card settings"):
         markup(heading("Settings", "Folded away because they are chosen for you. Each says what it does and why it has its value."))
-        draw(page.form)
+        page.form.draw()
     with gr.Row(elem_classes="actions"):
         start = gr.Button("Start", variant="primary", scale=0, min_width=200, elem_id="start-plan", interactive=False)
         test = gr.Button("Test three settings first", scale=0, min_width=210, elem_id="test-first", interactive=False)
@@ -67,7 +71,7 @@ def build(lab: Lab, page: Page) -> None:
     start_on_click(start, page, refused, card.state)
     start_on_click(test, page, refused, card.state, test_first=True)
     _wire_model(page, Model(cards, file, about, offer, want, asking, fetching))
-    _wire(page, card, cards)
+    _wire(page, card, Models(cards, speaking, seeing, test))
     _wire_reset(page, card)
 
 
@@ -82,6 +86,28 @@ class Model:
     want: gr.Button
     asking: Question
     fetching: gr.HTML
+
+
+@dataclass(frozen=True)
+class Models:
+    """What is shown of models, which depends on what is learned from: those that speak, or the one that sees."""
+
+    cards: gr.HTML
+    speaking: gr.Column
+    seeing: gr.HTML
+    test: gr.Button  # short tests of settings: for texts
+
+    def updates(self, page: Page, proposal: Proposal, choice: Choice) -> Updates:
+        """All of it, for a plan."""
+        sees = of_pictures(page.desk.profile(*choice))
+        cards: Updates = {} if sees else {self.cards: _cards(page, *choice)}
+        entry = vision_entry(str(proposal.plan.get("base_model", ""))) if sees else None
+        return {
+            **cards,
+            self.speaking: gr.Column(visible=not sees),
+            self.seeing: seeing_html(entry),
+            self.test: gr.Button(visible=not sees, interactive=can_start(proposal)),
+        }
 
 
 @dataclass(frozen=True)
@@ -127,7 +153,7 @@ class Card:
         return heard if after != now else gr.skip()
 
 
-def _wire(page: Page, card: Card, cards: gr.HTML) -> None:
+def _wire(page: Page, card: Card, models: Models) -> None:
     """Every change goes through `weighing.step`; the state is the session's, the answer of a trace lies beside it until it is heard."""
     traced = gr.State(Traced())
 
@@ -139,14 +165,14 @@ def _wire(page: Page, card: Card, cards: gr.HTML) -> None:
         proposal = page.desk.propose(dataset, model, goal, pending)
         # what is not asked of a form: the inputs that are filled give their values back in other types
         answered = _answered(page, proposal, model, asked="")
-        filled = fill(page.form, proposal.plan, proposal.reasons)
-        around = {page.pending: {}, card.marks: "", cards: _cards(page, dataset, model, goal)}
+        filled = page.form.fill(proposal.plan, proposal.reasons)
+        around = {page.pending: {}, card.marks: "", **models.updates(page, proposal, (dataset, model, goal))}
         return {**card.updates(*step(Weighing(), answered)), **around, **filled}
 
     @show_errors_at("fit")
     def weigh(now: Weighing, dataset: str, model: str, goal: str, *raw: Any) -> Updates:
         proposed = page.desk.proposed(dataset, model, goal)
-        return {**card.updates(*_weighed(page, now, (dataset, model, goal), raw)), card.marks: marks(page.form, raw, proposed)}
+        return {**card.updates(*_weighed(page, now, (dataset, model, goal), raw)), card.marks: page.form.marks(raw, proposed)}
 
     @show_errors_at("fit")
     def trace(now: Weighing, dataset: str, model: str, goal: str) -> Traced:
@@ -162,14 +188,14 @@ def _wire(page: Page, card: Card, cards: gr.HTML) -> None:
         seen = [part for part in card.outputs if part is not card.number]
         finer.success(card.hear, [card.state, traced], seen, show_progress="hidden", trigger_mode="multiple")
 
-    first = [*card.outputs, page.pending, card.marks, cards, *page.form.inputs]
+    first = [*card.outputs, page.pending, card.marks, models.cards, models.speaking, models.seeing, *page.form.inputs]
     then_trace(page.choice.change(propose, [page.choice, page.pending], first, show_progress="hidden"))
     asking, weighed = [card.state, *choice, *page.form.inputs], [*card.outputs, card.marks]
     then_trace(page.nudge.change(weigh, asking, weighed, show_progress="hidden"))
     for at, button in enumerate(card.alternatives):
         used = button.click(partial(_use, page, at), card.state, [page.model, *page.form.inputs], show_progress="hidden")
         then_trace(used.then(weigh, asking, weighed, show_progress="hidden"))
-    for done in changes(page.form):
+    for done in page.form.changes():
         then_trace(done(weigh, asking, weighed, show_progress="hidden"))
 
 
@@ -177,8 +203,10 @@ def _wire_reset(page: Page, card: Card) -> None:
     @show_errors_at("fit")
     def reset(dataset: str, model: str, goal: str, event: gr.EventData) -> Updates:
         """One setting as it was proposed."""
-        value = page.desk.proposed(dataset, model, goal).get(event.pick)
-        return {**page.form.updates({event.pick: value}), page.nudge: str(time.monotonic_ns())} if value is not None else gr.skip()
+        proposed, name = page.desk.proposed(dataset, model, goal), setting_of(str(event.pick))
+        value = proposed.get(name)
+        one = {name: value, "task": proposed.get("task")}
+        return {**page.form.updates(one), page.nudge: str(time.monotonic_ns())} if value is not None else gr.skip()
 
     card.marks.click(reset, [page.dataset, page.model, page.goal], [*page.form.inputs, page.nudge], show_progress="hidden")
 
@@ -238,16 +266,19 @@ def _weighed(page: Page, now: Weighing, choice: Choice, raw: tuple[Any, ...]) ->
     left, effects = step(now, Left(asked)) if choice[0] else step(now, Emptied())
     if Weigh() not in effects:
         return left, effects
-    if bad := len(wrong(page.form, raw)):
+    if bad := len(page.form.wrong(raw)):
         return step(left, Refused(asked, f"Waiting for {count(bad, 'field')}: what is marked red below cannot be so."))
     try:
-        return step(left, _answered(page, page.desk.weigh(*choice, read(page.form, raw)), choice[1], asked))
+        return step(left, _answered(page, page.desk.weigh(*choice, page.form.read(raw)), choice[1], asked))
     except UserError as error:
         return step(left, Refused(asked, str(error)))
 
 
 def _answered(page: Page, proposal: Proposal, model: str, asked: str) -> Answered:
-    return Answered(time.time_ns(), asked, proposal, page.lab.check_model(model).present)
+    here = (
+        "image_size" not in proposal.plan and page.lab.check_model(model).present
+    )  # what sees is counted by its sizes, and needs no trace
+    return Answered(time.time_ns(), asked, proposal, here)
 
 
 def _use(page: Page, at: int, state: Weighing) -> Updates:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from loralab.core.records import Proposal
-from loralab.lab import ModelCheck
+from loralab.lab import ModelCheck, VisionEntry
 from ui.markup import draw
 from ui.words import esc, heading, notice, parameters, sentence, size, term
 
@@ -15,6 +15,13 @@ MAIN = {
     "effective_batch": "Examples per update",
     "token_budget": "Tokens at once",
     "recompute": "Memory for time",
+}
+MAIN_PICTURES = {
+    "image_size": "Picture size",
+    "epochs": "Rounds over the pictures",
+    "augmentation": "Variations",
+    "effective_batch": "Pictures per update",
+    "learning_rate": "Learning rate",
 }
 STOPS = ("too_few_examples", "roles_unclear")  # codes of what the first page asks for
 MODES = {"none": "keep everything", "selective": "compute some results twice", "full": "compute most results twice"}
@@ -30,6 +37,11 @@ def model_html(check: ModelCheck) -> str:
     if can_download(check):
         notes.append(notice(*_download_words(check)))
     return draw("plan", "model", words if entry or check.ok else None, known, notes)
+
+
+def seeing_html(entry: VisionEntry | None) -> str:
+    """The model that sees, where pictures are learned from."""
+    return draw("pictures", "model", entry, f"{parameters(entry.parameters)} weights that see") if entry else ""
 
 
 def can_download(check: ModelCheck) -> bool:
@@ -87,8 +99,8 @@ def can_start(proposal: Proposal) -> bool:
 
 def reasons_html(proposal: Proposal) -> str:
     """The main settings of a plan, each with why it has its value."""
-    why = proposal.reasons
-    return draw("plan", "reasons", [(words, _shown(proposal.plan.get(name, "")), why[name]) for name, words in MAIN.items() if name in why])
+    why, main = proposal.reasons, MAIN_PICTURES if "image_size" in proposal.plan else MAIN
+    return draw("plan", "reasons", [(words, _shown(proposal.plan.get(name, "")), why[name]) for name, words in main.items() if name in why])
 
 
 def _shown(value: object) -> object:

@@ -13,13 +13,14 @@ import gradio as gr
 
 from loralab.core.errors import UserError
 from loralab.core.events import RunView
-from loralab.lab import Lab
+from loralab.lab import Lab, Offer
 from ui.errors import show_errors, show_errors_at
 from ui.markup import markup
 from ui.opening import open_folder
 from ui.page import Page, Updates
 from ui.runs.saved_report import report_file, save_on_click
 from ui.runs.work import live_line
+from ui.shots import shots_of
 from ui.tabs.share import import_adapter
 from ui.tabs.share import view as view_of
 from ui.words import heading, notice, paragraph
@@ -95,7 +96,7 @@ def _wire(lab: Lab, page: Page, parts: dict[str, Any]) -> None:
     @show_errors_at("ways")
     def turn(run: str, destination: str) -> Updates:
         """Another place: the first of its forms; a tick for another program does not come along."""
-        choices = view_of.size_choices(destination)
+        choices = view_of.size_choices(destination, _offers(lab, run), sees=bool(run) and lab.sees(run))
         shown = _shown(page, run, destination, choices[0][1], turned=True)
         return {parts[name]: update for name, update in shown.items()} | {parts["size"]: gr.Radio(choices, value=choices[0][1])}
 
@@ -112,9 +113,20 @@ def _wire(lab: Lab, page: Page, parts: dict[str, Any]) -> None:
             return show(run, destination, size)
         return {parts["progress"]: live_line(view, lab.job(work).kind)}
 
+    @show_errors
+    def another(run: str, destination: str, size: str) -> Updates:
+        """Another run, or this one has ended: the places and forms it is offered in; what was chosen stays where it is among them."""
+        offers, sees = _offers(lab, run), bool(run) and lab.sees(run)
+        places = view_of.destination_choices(offers)
+        place = destination if destination in [key for _, key in places] else places[0][1]
+        sizes = view_of.size_choices(place, offers, sees=sees)
+        form = size if size in [key for _, key in sizes] else sizes[0][1]
+        chosen = {parts["destination"]: gr.Radio(places, value=place), parts["size"]: gr.Radio(sizes, value=form)}
+        return show(run, place, form) | chosen
+
     _wire_parts(page, parts, outputs, show)
-    page.moment.change(show, asked, outputs, show_progress="hidden")
     turned = [*outputs, parts["size"]]
+    page.moment.change(another, asked, [*turned, parts["destination"]], show_progress="hidden")
     parts["destination"].input(turn, [page.run, parts["destination"]], turned, show_progress="hidden")
     parts["size"].input(show, asked, outputs, show_progress="hidden")
     parts["make"].click(make, [*asked, parts["install"]], outputs, show_progress="hidden", trigger_mode="once")
@@ -185,9 +197,9 @@ def _shown(page: Page, run: str, destination: str, size: str, *, turned: bool = 
     then = view_of.BY_KEY[destination].then
     guide = view_of.guide_of(result, lab.job(run).model) if good else ""
     return {
-        "place": view_of.warning_html(view),
+        "place": view_of.warning_html(view) + shots_of(lab, run).warning() if lab.sees(run) else view_of.warning_html(view),
         "ready": gr.Column(visible=True),
-        "words": paragraph(view_of.BY_KEY[destination].words, "lead"),
+        "words": paragraph(view_of.words_of(destination, sees=lab.sees(run)), "lead"),
         "cost": view_of.cost_html(offer, exports.get(size)),
         "install": gr.Checkbox(False, label=give, visible=here) if turned else gr.Checkbox(label=give, visible=here),
         **_supplies(page, lab, run, size),
@@ -208,6 +220,12 @@ def _shown(page: Page, run: str, destination: str, size: str, *, turned: bool = 
         "card": _card(lab.card(run)),
         "work": working.run if working else "",
     }
+
+
+def _offers(lab: Lab, run: str) -> tuple[Offer, ...]:
+    """What a run can be taken away in; nothing where there is no run, or it left nothing."""
+    view = lab.view(run) if run else None
+    return lab.offers(run) if view and not view.active and view.made("adapter") else ()
 
 
 def _supplies(page: Page, lab: Lab, run: str, size: str) -> dict[str, str]:

@@ -116,14 +116,26 @@ DESTINATIONS = (
 BY_KEY = {place.key: place for place in DESTINATIONS}
 
 
-def destination_choices() -> list[tuple[str, str]]:
-    """The places, as a Radio wants them."""
-    return [(place.title, place.key) for place in DESTINATIONS]
+PICTURE_WORDS = {"python": "For programs of your own.", "onnx": "ONNX, for browsers, phones and servers."}
 
 
-def size_choices(destination: str) -> list[tuple[str, str]]:
-    """The forms for a place, as a Radio wants them: words, and format and variant in one string."""
-    return [(choice.title, choice_key(choice)) for choice in BY_KEY[destination].choices]
+def destination_choices(offers: Sequence[Offer] = ()) -> list[tuple[str, str]]:
+    """The places, as a Radio wants them; of a run those that something is offered for."""
+    return [(place.title, place.key) for place in DESTINATIONS if not offers or size_choices(place.key, offers)]
+
+
+def size_choices(destination: str, offers: Sequence[Offer] = (), *, sees: bool = False) -> list[tuple[str, str]]:
+    """The forms for a place, as a Radio wants them: words, and format and variant in one string; of a run those that are offered.
+
+    What a model that `sees` is taken away in says its own words.
+    """
+    known = [(choice, offer_for(offers, choice_key(choice))) for choice in BY_KEY[destination].choices]
+    return [(offer.words if offer and sees else choice.title, choice_key(choice)) for choice, offer in known if offer or not offers]
+
+
+def words_of(destination: str, *, sees: bool) -> str:
+    """What a place is."""
+    return PICTURE_WORDS.get(destination, BY_KEY[destination].words) if sees else BY_KEY[destination].words
 
 
 def choice_key(choice: Choice) -> str:

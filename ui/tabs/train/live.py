@@ -38,7 +38,7 @@ def skeleton() -> str:
     tiles = facts(
         fact(term("loss", "Loss while learning"), _place("loss")),
         fact(term("held-out", "Loss on held-out"), _place("held"), _place("held-note")),
-        fact("Speed", _place("speed"), term("token", "tokens") + " per second"),
+        fact("Speed", _place("speed"), _place("speed-note")),
         fact("Memory", _place("memory"), "used by this run"),
         fact(term("learning rate", "Learning rate"), _place("rate"), _place("rate-note")),
         fact(term("gradient", "Gradient size"), _place("pull")),

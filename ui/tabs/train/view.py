@@ -12,8 +12,9 @@ from loralab.core.events import Adjusted, Incident, Noted, RunView
 from loralab.lab import Lab, QueueEntry, RunParts, adjustment
 from ui.markup import draw
 from ui.runs.run_names import run_title
+from ui.shots import Shots, shots_of
 from ui.tabs.train.curve import legend
-from ui.words import count, duration, figure, notice, size
+from ui.words import count, duration, figure, notice, size, term
 
 STATES = {
     "waiting": ("Getting ready", "busy"),
@@ -32,6 +33,7 @@ def regions(lab: Lab, view: RunView, parts: RunParts) -> dict[str, str]:
     turn = whose_turn(lab.queue(), view.run) if view.queued else ""
     prepare, learn, test = part_words(view, parts)
     stop, resume = buttons(view)
+    sees = lab.sees(view.run)
     return {
         "title": draw("live", "plain", run_title(lab, view.run)),
         "state": draw("live", "pill", state_words(view, parts), STATES[view.state][1]),
@@ -43,9 +45,10 @@ def regions(lab: Lab, view: RunView, parts: RunParts) -> dict[str, str]:
         "stop": stop,
         "resume": resume,
         "result": draw("live", "result") if view.made("adapter") and not view.active else "",
-        "questions": questions(view),
+        "questions": looks(view, shots_of(lab, view.run)) if sees else questions(view),
         "legend": legend(view) if view.steps else "",
         **numbers(view),
+        "speed-note": draw("live", "plain", "pixels per second") if sees else term("token", "tokens") + " per second",
         "story": story_lines(view),
     }
 
@@ -112,6 +115,17 @@ def questions(view: RunView) -> str:
     last = max(answer.share for question in view.questions for answer in question.answers)
     asked = [(q.prompt, q.answers[0].text, q.answers[-1].text if len(q.answers) > 1 else None) for q in view.questions]
     return draw("live", "questions", asked, last)
+
+
+def looks(view: RunView, shots: Shots) -> str:
+    """The same few pictures, with what was said of them first and is said now."""
+    if not view.questions:
+        return ""
+    last = max(answer.share for question in view.questions for answer in question.answers)
+    rows = [
+        (shots.truth(q.prompt), q.reference, q.answers[0].text, q.answers[-1].text if len(q.answers) > 1 else None) for q in view.questions
+    ]
+    return draw("pictures", "learning", rows, last, shots.key, shots.warning())
 
 
 def numbers(view: RunView) -> dict[str, str]:
