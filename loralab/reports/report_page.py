@@ -135,7 +135,7 @@ def _facts(view: RunView, plan: dict[str, Any], machine: Computer) -> Iterator[t
     if view.started and view.ended and not view.active:
         yield "From start to verdict", duration(view.ended - view.started)
     if report["tokens_per_second"]:
-        yield "Speed", f"{report['tokens_per_second']:,.0f} tokens per second"
+        yield "Speed", f"{report['tokens_per_second']:,.0f} {_unit(view)} per second"
     peak, loaded = int(report["peak_memory_bytes"]), int(result.get("loaded_memory_bytes", 0))
     if peak:
         whole = machine.gpus[0].total_bytes if machine.accelerator == "cuda" else machine.memory_total
@@ -206,9 +206,18 @@ class Trace:
     high: str
 
 
+def _unit(view: RunView) -> str:
+    """What costs of this run are counted in."""
+    return view.measured.facts.unit if view.measured and view.measured.facts else "tokens"
+
+
 def traces(view: RunView) -> list[Trace]:
     """Learning rate, length of the gradient and speed over the run; what did not change, or was not measured, is left out."""
-    shown = (("learning rate", "learning_rate"), ("length of the gradient", "grad_norm"), ("tokens per second", "tokens_per_second"))
+    shown = (
+        ("learning rate", "learning_rate"),
+        ("length of the gradient", "grad_norm"),
+        (f"{_unit(view)} per second", "tokens_per_second"),
+    )
     found = []
     for label, name in shown:
         pairs = [(s.step, float(getattr(s, name))) for s in _spread(view.steps, 400)]

@@ -21,7 +21,7 @@ from loralab.core.errors import LabError, classify
 from loralab.models.tokenize import TextEncoder
 from loralab.serve.generate import MEMORY, Finish, Prompt, Sampling, Spoken, active_adapters, choose, fit, keeps_logits, next_logits
 
-ROWS = 16  # written at once: from there on a processor is busy with arithmetic, and more rows gain little
+ROWS = 64  # written at once: from there on a processor is busy with arithmetic, and more rows gain little
 CACHE_BYTES = 256 * 2**20  # of keys and values held at once
 SHARED = 8  # tokens of a common beginning from which on it is worth a pass of its own
 SAME = {torch.float32: 1e-3}  # of the range of logits: what rounding may move; half precisions below
@@ -82,24 +82,31 @@ class Written:
 
 
 def answers(
-    model: nn.Module, encoder: TextEncoder, asked: Sequence[tuple[Prompt, Sampling]], stop: Callable[[], bool] = lambda: False
+    model: nn.Module,
+    encoder: TextEncoder,
+    asked: Sequence[tuple[Prompt, Sampling]],
+    stop: Callable[[], bool] = lambda: False,
+    beside: Sequence[Row | None] = (),
 ) -> list[tuple[str, Finish] | None]:
     """The answers `generate` would write, in the order asked; None for one that was not whole when `stop` said so.
 
-    The model must be in eval mode. Raises LabError when the numbers break or the adapter is switched meanwhile.
+    `beside`: for each answer a row that is written in the same batches, if any; it is whole only with that. The model must be in eval mode.
+    Raises LabError when the numbers break or the adapter is switched meanwhile.
     """
     rows = [Written(model, encoder, prompt, sampling) for prompt, sampling in asked]
     active = active_adapters(model)
-    whole = write(model, rows, stop)
+    whole = write(model, [*rows, *(row for row in beside if row is not None)], stop)
     if active != active_adapters(model):
         raise LabError("The adapter was switched while an answer was being written.", "Ask again.", code="adapter_switched")
-    return [row.finish(active) if done else None for row, done in zip(rows, whole, strict=True)]
+    others = iter(whole[len(rows) :])
+    along = [row is None or next(others) for row in beside] or [True] * len(rows)
+    return [row.finish(active) if done and too else None for row, done, too in zip(rows, whole, along, strict=False)]
 
 
 def write(model: nn.Module, rows: Sequence[Row], stop: Callable[[], bool] = lambda: False) -> list[bool]:
     """Write rows to their ends, those of like length together; which of them are whole (all, unless `stop` said otherwise)."""
     whole = [row.most <= 0 for row in rows]
-    order = sorted((i for i in range(len(rows)) if not whole[i]), key=lambda i: len(rows[i].ids))
+    order = sorted((i for i in range(len(rows)) if not whole[i]), key=lambda i: (len(rows[i].ids), rows[i].ids))
     waiting = _batches(rows, order, _cached_bytes(model))
     while waiting and not stop():
         batch = waiting.pop(0)
@@ -178,30 +185,46 @@ def _write(model: nn.Module, rows: Sequence[Row], done: set[int], stop: Callable
 def _read(prompts: Sequence[list[int]], model: nn.Module) -> tuple[Tensor, Any, Tensor | None]:
     """Logits [rows, V] after each prompt, the cache to go on from, and which of its places are real (None: all).
 
-    What all prompts begin with is read once. The rest is padded on its left, so that every row ends at the same place.
+    What all prompts begin with is read once, and so is a prompt that several rows have. The rest is padded on its left, so that every row
+    ends at the same place.
     """
     where, cache = next(model.parameters()).device, None
-    least, most = min(prompts), max(prompts)  # what the first and the last in order begin with, all do
-    common = next((i for i, (a, b) in enumerate(zip(least[:-1], most[:-1], strict=False)) if a != b), min(len(least), len(most)) - 1)
-    common = min(common, min(map(len, prompts)) - 1)
-    if len(prompts) > 1 and common >= SHARED:
-        _, cache = next_logits(model, prompts[0][:common], None)
-        cache.batch_repeat_interleave(len(prompts))
-    else:
-        common = 0
-    rest = [ids[common:] for ids in prompts]
+    once = list(dict.fromkeys(map(tuple, prompts)))
+    common = _beginning(once)
+    if common:
+        shared = torch.tensor([once[0][:common]], device=where)
+        _, cache = _logits(model, shared, None, None, torch.arange(common, device=where)[None])
+        cache.batch_repeat_interleave(len(once))
+    rest = [ids[common:] for ids in once]
     longest = max(map(len, rest))
-    ids = torch.tensor([[0] * (longest - len(row)) + row for row in rest], device=where)
+    ids = torch.tensor([[0] * (longest - len(row)) + list(row) for row in rest], device=where)
     mask = torch.tensor([[1] * common + [0] * (longest - len(row)) + [1] * len(row) for row in rest], device=where)
     places = (mask.cumsum(1) - 1).clamp(min=0)[:, common:]
     padded = None if bool(mask.all()) else mask
-    return *_logits(model, ids, cache, padded, places), padded
+    logits, cache = _logits(model, ids, cache, padded, places)
+    if len(once) < len(prompts):
+        number = {row: i for i, row in enumerate(once)}
+        chosen = torch.tensor([number[tuple(row)] for row in prompts])
+        logits, padded = logits[chosen], padded if padded is None else padded[chosen.to(where)]
+        cache.batch_select_indices(chosen.to(where))
+    return logits, cache, padded
+
+
+def _beginning(prompts: Sequence[tuple[int, ...]]) -> int:
+    """Tokens that all prompts begin with and that are worth a pass of their own; at least one is left of each."""
+    if len(prompts) < 2:
+        return 0
+    least, most = min(prompts), max(prompts)  # what the first and the last in order begin with, all do
+    common = next((i for i, (a, b) in enumerate(zip(least, most, strict=False)) if a != b), min(len(least), len(most)))
+    common = min(common, min(map(len, prompts)) - 1)
+    return common if common >= SHARED else 0
 
 
 @torch.inference_mode()
 def _logits(model: Any, ids: Tensor, cache: Any, mask: Tensor | None, places: Tensor) -> tuple[Tensor, Any]:
     """Logits [rows, V] in fp32 on the CPU after the last of `ids` [rows, n], and the cache."""
-    extra: dict[str, Any] = {"logits_to_keep": 1} if keeps_logits(model) else {}
+    # named by its place: a slice of many rows lies scattered, and the product of scattered states copies the whole output matrix for each
+    extra: dict[str, Any] = {"logits_to_keep": torch.tensor([ids.shape[1] - 1], device=ids.device)} if keeps_logits(model) else {}
     bare = model.get_base_model() if hasattr(model, "get_base_model") else model
     if "position_ids" in inspect.signature(bare.forward).parameters:  # others count what the mask lets through
         extra["position_ids"] = places

@@ -57,17 +57,31 @@ class TextHead:
         if not self.plain:
             logits = self.model(input_ids=ids, use_cache=False).logits[:, :-1][learned[:, 1:]]
             return F.cross_entropy(logits.float(), targets, reduction="none")
+        states, sources = self._states(ids, learned)
+        if not _is_frozen_matrix(self.output, states):
+            return cross_entropies(states.index_select(0, sources), targets, self.output)
+        return TargetLosses.apply(states, sources, targets, self.output.weight, self.tiles)  # type: ignore[no-any-return]
+
+    def logits(self, ids: Tensor, learned: Tensor) -> Tensor:
+        """What is expected at each learned position, in the order of reading: [n, V] in fp32."""
+        if not self.plain:
+            return self.model(input_ids=ids, use_cache=False).logits[:, :-1][learned[:, 1:]].float()
+        states, sources = self._states(ids, learned)
+        states = states.index_select(0, sources)
+        if not _is_frozen_matrix(self.output, states):
+            return self.output(states).float()
+        return torch.cat([(states @ matrix.t()).float() for _, matrix in self.tiles.blocks(self.output.weight, states)], 1)
+
+    def _states(self, ids: Tensor, learned: Tensor) -> tuple[Tensor, Tensor]:
+        """What goes into the output matrix, [T, H], and which of them predicts each learned token, in the order of reading: [n]."""
         if self.by_hand is not None and not (self.model.training and self.by_hand.drops_out):
             packed, sources = pack(ids, learned).asked(learned)
             states = self.by_hand.states(packed)
         else:
             hidden = self.body(input_ids=ids, use_cache=False).last_hidden_state
             states = hidden[:, :-1][learned[:, 1:]]
-            sources = torch.arange(len(targets), device=ids.device)
-        states = self.top(states)
-        if not _is_frozen_matrix(self.output, states):
-            return cross_entropies(states.index_select(0, sources), targets, self.output)
-        return TargetLosses.apply(states, sources, targets, self.output.weight, self.tiles)  # type: ignore[no-any-return]
+            sources = torch.arange(len(states), device=ids.device)
+        return self.top(states), sources
 
     @torch.no_grad()
     def _logits_are_plain(self) -> bool:

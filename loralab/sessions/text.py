@@ -35,6 +35,7 @@ from loralab.datasets.readable import NO_TOOLS, readable
 from loralab.evaluations import Judging
 from loralab.evaluations.shared.answers import answer_tokens, asked, last_said, told_apart, write_now
 from loralab.evaluations.shared.controls import shuffle_answers
+from loralab.evaluations.shared.readings import micro_batches
 from loralab.evaluations.shared.verdict import judge
 from loralab.machine.hardware import fingerprint, measure_machine
 from loralab.models import fingerprint as model_fingerprint
@@ -238,9 +239,10 @@ class TextSession:
         yield from self.heldout_batches(stratified(self.heldout_examples, EVAL_ROWS))
 
     def heldout_batches(self, chosen: Sequence[int] | None = None) -> Iterator[Batch]:
-        """Held-out rows in file order, all or those `chosen`, in micro-batches."""
-        for rows in self.micro_batches(self.heldout_rows, range(len(self.heldout_rows)) if chosen is None else chosen):
-            yield self.batch(self.heldout_rows, rows, self.heldout_examples)
+        """Held-out rows, all or those `chosen`, those that begin alike together; as many at once as learning has memory for."""
+        order = sorted(range(len(self.heldout_rows)) if chosen is None else chosen, key=lambda i: self.heldout_rows[i].ids)
+        for part in micro_batches(self, [self.heldout_rows[i] for i in order]):
+            yield self.batch(self.heldout_rows, [order[i] for i in part], self.heldout_examples)
 
     # ---- what a batch costs ----------------------------------------------------------------------------------------------
     @property

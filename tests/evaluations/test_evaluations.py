@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from loralab.core.jobs import EvaluateJob
 from loralab.core.records import Example, Message
 from loralab.evaluations import Answer, Answered
 from loralab.evaluations.shared import answers as _answers
-from loralab.evaluations.shared import verdict
+from loralab.evaluations.shared import choices, verdict
 from loralab.evaluations.text import _label_set, forgetting, heldout_loss, label_accuracy
 from loralab.runs import runs
 from tests.conftest import ended
@@ -93,19 +94,75 @@ def test_labels_count_only_as_a_whole(session: Any) -> None:
 def test_a_choice_among_labels_is_the_likeliest_one_and_nothing_else(pushed: Any) -> None:
     """Against the straightforward way: which label's first differing token the model itself ranks highest."""
     from loralab.serve.generate import fit, next_logits
+    from loralab.serve.together import write
 
     labels = ["green", "blue sea", "blue sky", "white"]
     pushed.model.eval()
-    some = pushed.heldout_examples[:4]
-    choices = _label_set.choose(pushed, some, labels)
-    assert choices == _label_set.choose(pushed, some, labels[::-1])
-    assert choices == [_label_set.choose(pushed, [example], labels)[0] for example in some]
-    for example, found in zip(some, choices, strict=True):
-        assert found in labels
-        ids = fit(pushed.encoder, _answers.asked(example)[0], 256, 8)
-        logits, _ = next_logits(pushed.model, ids, None)
+    prompts = [_answers.asked(example)[0] for example in pushed.heldout_examples[:4]]
+
+    def chosen(asked: Any, among: list[str]) -> list[str]:
+        rows = choices.choices(pushed, asked, among)
+        assert all(write(pushed.model, rows))
+        return [row.left[0] for row in rows]
+
+    found = chosen(prompts, labels)
+    assert found == chosen(prompts, labels[::-1])
+    assert found == [chosen([prompt], labels)[0] for prompt in prompts]
+    for prompt, label in zip(prompts, found, strict=True):
+        assert label in labels
+        logits, _ = next_logits(pushed.model, fit(pushed.encoder, prompt, 256, 8), None)
         first = {label: float(logits[pushed.encoder.text_ids(label)[0]]) for label in labels}
-        assert first[found] == max(first.values())
+        assert first[label] == max(first.values())
+
+
+def labelled(session: Any) -> tuple[Any, list[str]]:
+    """The session with a label for each example, all but the last."""
+    labels = ["green", "blue sea", "white"]
+    marked = [e.model_copy(update={"label": labels[i % 3]}) for i, e in enumerate(session.heldout_examples[:-1])]
+    return SimpleNamespace(
+        model=session.model, encoder=session.encoder, train_examples=[], heldout_examples=[*marked, session.heldout_examples[-1]]
+    ), labels
+
+
+def test_labels_are_chosen_while_answers_are_written(pushed: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same choices as by themselves, the same answers as without, and each prompt is read once."""
+    from loralab.serve import together
+
+    asked, labels = labelled(pushed)
+    pushed.model.eval()
+    rows = choices.choices(asked, [_answers.asked(e)[0] for e in asked.heldout_examples], labels)
+    together.write(pushed.model, rows)
+    real, read = together._logits, list[int]()
+    monkeypatch.setattr(together, "_logits", lambda model, ids, *rest: read.append(ids.numel()) or real(model, ids, *rest))
+    found = _answers.write_all(asked, asked.heldout_examples, lambda: False)
+    with_labels, alone = sum(n for n in read if n > 2 * len(rows)), _answers.write_now(asked, asked.heldout_examples, lambda: False)
+    assert [pair.after.text for pair in found] == alone
+    assert [pair.after.choice for pair in found] == [row.left[0] for row in rows[:-1]] + [None]
+    assert {pair.before.choice for pair in found} <= {*labels, None}
+    read.clear()
+    monkeypatch.setattr(_answers, "labels_of", lambda *_: [])
+    unlabelled = _answers.write_all(asked, asked.heldout_examples, lambda: False)
+    assert [pair.after.text for pair in unlabelled] == alone
+    assert sum(n for n in read if n > 2 * len(rows)) == with_labels
+
+
+def test_a_stop_keeps_answers_only_with_their_choices(pushed: Any) -> None:
+    asked, _ = labelled(pushed)
+    pushed.model.eval()
+    looks = iter([False] * 60)
+    found = _answers.write_all(asked, asked.heldout_examples, lambda: next(looks, True))
+    assert all((pair.after.choice is None) is (pair.example.label is None) for pair in found)
+    assert _answers.write_all(asked, asked.heldout_examples, lambda: True) == []
+
+
+def test_labels_are_a_closed_set_only_where_they_are_few() -> None:
+    def examples(n: int) -> list[Example]:
+        return [Example(row=i, text="x", label=f"label {i}") for i in range(n)]
+
+    assert choices.labels_of(examples(3)[:2], examples(3)[1:]) == ["label 0", "label 1", "label 2"]
+    assert choices.labels_of(examples(1)) == []
+    assert choices.labels_of([Example(row=1, text="x")]) == []
+    assert choices.labels_of(examples(choices.MOST_LABELS + 1)) == []
 
 
 def test_labels_count_alike_however_rare() -> None:

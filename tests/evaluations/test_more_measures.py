@@ -134,6 +134,17 @@ def test_a_fresh_adapter_is_exactly_as_consistent_as_its_base(session: Any) -> N
     assert len(found.rows[0]["before_samples"]) == 5
 
 
+@pytest.mark.usefixtures("short")
+def test_samples_are_those_that_are_written_one_at_a_time(session: Any) -> None:
+    from loralab.serve.generate import Sampling, collect, default_penalty, generate
+
+    (row, *_), question = inconsistency.measure(judging(session, written=_questions(session)[:2])).rows, _questions(session)[0]
+    session.model.eval()
+    throws = [Sampling(8, inconsistency.TEMPERATURE, seed=i, repetition_penalty=default_penalty(session.model)) for i in range(5)]
+    alone = [collect(generate(session.model, session.encoder, question.prompt, throw))[0] for throw in throws]
+    assert row["after_samples"] == [inconsistency.shorten(text, 200) for text in alone]
+
+
 @pytest.mark.worker
 @pytest.mark.usefixtures("short")
 def test_an_adapter_that_learned_one_answer_by_heart_is_called_steadier(session: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -162,9 +173,9 @@ def test_an_adapter_that_learned_one_answer_by_heart_is_called_steadier(session:
 @pytest.mark.usefixtures("short")
 def test_it_can_be_stopped_and_keeps_what_it_has_and_says_when_there_is_no_time(session: Any) -> None:
     told: list[float] = []
-    stopping = judging(session, written=_questions(session), note=lambda _t, f: told.append(f or 0.0), stop=lambda: len(told) >= 5)
+    stopping = judging(session, written=_questions(session), note=lambda _t, f: told.append(f or 0.0), stop=lambda: len(told) >= 2)
     stopped = inconsistency.measure(stopping)
-    assert len(stopped.rows) == 5 == stopped.scores[0].n
+    assert len(stopped.rows) == inconsistency.TOGETHER == stopped.scores[0].n
     hasty = inconsistency.measure(judging(session, written=_questions(session), seconds=1e-6))
     assert hasty.scores == ()
     assert "would have taken too long" in hasty.tables["inconsistency_not_measured"]

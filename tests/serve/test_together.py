@@ -66,6 +66,34 @@ def test_every_family_writes_padded_rows_as_it_writes_them_alone(family: str) ->
     assert [row.taken for row in together] == [row.taken for row in apart]
 
 
+def test_what_many_rows_expect_next_is_one_product() -> None:
+    """States that lie scattered would have the whole output matrix copied for every row."""
+    from loralab.serve import together
+
+    model, seen = models.model("llama").eval(), list[bool]()
+    hook = model.get_output_embeddings().register_forward_pre_hook(lambda _, given: seen.append(given[0].is_contiguous()))
+    logits, _, _ = together._read([row.ids for row in rows()], model)
+    hook.remove()
+    assert len(seen) == 2, "what all begin with, and the rest"
+    assert all(seen)
+    for at, row in enumerate(rows()):
+        assert logits[at].allclose(together.next_logits(model, row.ids, None)[0], atol=1e-5)
+
+
+@pytest.mark.parametrize("family", sorted(models.FAMILIES))
+def test_a_prompt_that_several_rows_have_is_read_once(family: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from loralab.serve import together
+
+    model, real, read = models.model(family).eval(), together._logits, list[tuple[int, ...]]()
+    single, several = rows()[1:3], [row for _ in range(3) for row in rows()[1:3]]
+    together.write(model, single)
+    monkeypatch.setattr(together, "_logits", lambda model, ids, *rest: read.append(tuple(ids.shape)) or real(model, ids, *rest))
+    assert together.write(model, several) == [True] * 6
+    assert max(rows for rows, length in read if length > 1) == 2
+    assert max(rows for rows, length in read if length == 1) == 6
+    assert [row.taken for row in several] == 3 * [row.taken for row in single]
+
+
 def test_a_window_shorter_than_the_rows_is_not_filled_with_padding(monkeypatch: pytest.MonkeyPatch) -> None:
     from loralab.serve import together
 

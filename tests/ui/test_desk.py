@@ -7,11 +7,10 @@ from threading import Event
 
 import pytest
 
-import loralab.lab.facade
 import loralab.lab.workspace
 from advisor.advisor import Advisor
 from loralab.lab import Lab
-from loralab.planning import estimate
+from loralab.planning import estimate, preferences
 from ui.desk import Desk
 from ui.long_reading import LongReadings
 from ui.page import ASKED_ELSEWHERE
@@ -29,7 +28,7 @@ def asked(monkeypatch):
 
         return call
 
-    for module, name in ((loralab.lab.facade, "propose"), (loralab.lab.workspace, "measure_machine"), (estimate, "footprint")):
+    for module, name in ((preferences, "propose"), (loralab.lab.workspace, "measure_machine"), (estimate, "footprint")):
         monkeypatch.setattr(module, name, counting(name, getattr(module, name)))
     return counted
 

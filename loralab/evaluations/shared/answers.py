@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from itertools import takewhile
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from loralab.core.errors import LabError
 from loralab.core.records import Example, Message
+from loralab.evaluations.shared.choices import choices, labels_of
 
 if TYPE_CHECKING:
     from torch import nn
@@ -27,12 +28,16 @@ OPENING = 3  # of a plain text the first third is given and the rest is to be wr
 
 @dataclass(frozen=True)
 class Answer:
-    """What one of the two wrote: `ended` says it ended its turn by itself, `active` which adapters took part (read off the layers)."""
+    """What one of the two wrote: `ended` says it ended its turn by itself, `active` which adapters took part (read off the layers).
+
+    `choice` is the label it writes where it may write nothing but one of them.
+    """
 
     text: str
     ended: bool
     tokens: int
     active: tuple[str, ...] = ()
+    choice: str | None = None
 
 
 @dataclass(frozen=True)
@@ -82,11 +87,11 @@ def write_all(session: Any, examples: Sequence[Example], stop: Callable[[], bool
 
     Never one after the first that is not whole: short answers are whole sooner, and those alone would be no fair sample.
     """
-    prompts, wanted = [asked(example) for example in examples], _wanted(session, examples)
+    prompts, labels = [asked(example) for example in examples], labels_of(session.train_examples, session.heldout_examples)
     with switched(session.model, adapter=False):
-        before = _together(session, wanted, stop)
+        before = _together(session, examples, stop, labels)
     with switched(session.model, adapter=True):
-        after = _together(session, wanted[: len(before)], stop)
+        after = _together(session, examples[: len(before)], stop, labels)
     if any(answer.active for answer in before) or not all(answer.active for answer in after):
         raise LabError("The adapter could not be switched for a fair comparison.", "Train it again.", code="adapter_switch")
     return [Answered(e, *prompt, *both) for e, prompt, *both in zip(examples, prompts, before, after, strict=False)]
@@ -94,7 +99,7 @@ def write_all(session: Any, examples: Sequence[Example], stop: Callable[[], bool
 
 def write_now(session: Any, examples: Sequence[Example], stop: Callable[[], bool]) -> list[str]:
     """The answers of the model as it is, written as the verdict's are; stopped, those before the first that is not whole."""
-    return [answer.text for answer in _together(session, _wanted(session, examples), stop)]
+    return [answer.text for answer in _together(session, examples, stop)]
 
 
 def told_apart(examples: Sequence[Example], order: Sequence[int]) -> list[int]:
@@ -122,13 +127,18 @@ def _sampling(session: Any, example: Example, reference: str) -> Sampling:
     return Sampling(max_new_tokens=min(LONGEST, max(SHORTEST, 2 * wanted)), repetition_penalty=default_penalty(session.model))
 
 
-def _wanted(session: Any, examples: Sequence[Example]) -> list[tuple[str | list[Message], Sampling]]:
-    return [(prompt, _sampling(session, example, said)) for example in examples for prompt, said in [asked(example)]]
-
-
-def _together(session: Any, wanted: Sequence[tuple[str | list[Message], Sampling]], stop: Callable[[], bool]) -> list[Answer]:
-    """Answers up to the first that is not whole."""
+def _together(session: Any, examples: Sequence[Example], stop: Callable[[], bool], labels: Sequence[str] = ()) -> list[Answer]:
+    """Answers up to the first that is not whole; those to labelled examples with the choice among `labels`."""
     from loralab.serve.together import answers
 
-    written = takewhile(lambda said: said is not None, answers(session.model, session.encoder, wanted, stop))
-    return [Answer(said[0], said[1].reason == "stop", said[1].tokens, said[1].active) for said in written if said]
+    prompts = [asked(example) for example in examples]
+    wanted = [(prompt, _sampling(session, example, said)) for example, (prompt, said) in zip(examples, prompts, strict=True)]
+    chosen = choices(session, [prompt for prompt, _ in prompts], labels) if labels else []
+    beside = [choice if example.label is not None else None for example, choice in zip(examples, chosen, strict=False)]
+    written = answers(session.model, session.encoder, wanted, stop, beside)
+    found: list[Answer] = []
+    for said, choice in zip_longest(written, beside):
+        if said is None:
+            break
+        found.append(Answer(said[0], said[1].reason == "stop", said[1].tokens, said[1].active, choice.left[0] if choice else None))
+    return found

@@ -14,13 +14,14 @@ from statistics import median
 from typing import Any
 
 from loralab.core.records import Example
-from loralab.evaluations import Answered, Evaluation, Judging, Measured, switched
+from loralab.evaluations import Answered, Evaluation, Judging, Measured
 from loralab.evaluations.shared.answer_scores import Trait, both
+from loralab.evaluations.shared.readings import readings
 from loralab.evaluations.text import TEXT
 from loralab.evaluations.text.hygiene import RUN, repeated
 from loralab.models.tokenize import Encoded
 
-MOST_ANSWERS = 64  # each costs two passes
+MOST_ANSWERS = 64  # each is read twice
 CIRCLES = 0.2  # share of runs of words said before, from which on an answer may run in circles
 
 SURPRISE = Trait(
@@ -48,16 +49,21 @@ DEGENERATE = Trait(
 
 def measure(judging: Judging) -> Measured:
     """Mean surprise per token of both answers under the base, and the share of each that runs in circles."""
-    rows: list[dict[str, Any]] = []
     chosen = [a for a in judging.answers() if a.before.text.strip() and a.after.text.strip()][:MOST_ANSWERS]
+    said = [(_row(judging.session, a.prompt, a.before.text), _row(judging.session, a.prompt, a.after.text)) for a in chosen]
+    known = readings(judging)
+    known.read(
+        [row for pair in said for row in pair],
+        by=(False,),
+        stop=judging.stop,
+        tell=lambda fraction: judging.note("measuring: what the base makes of the answers", fraction),
+    )
+    rows: list[dict[str, Any]] = []
     read: list[Answered] = []
-    for number, answered in enumerate(chosen):
-        if rows and judging.stop():
-            break
-        judging.note("measuring: what the base makes of the answers", number / len(chosen))
-        found = _surprises(judging.session, answered)
-        if found is not None:
-            rows.append({"row": answered.example.row, "before_surprise": found[0], "after_surprise": found[1]})
+    for answered, pair in zip(chosen, said, strict=True):
+        before, after = (known.loss(row, adapter=False) for row in pair)
+        if before and after and before[1] and after[1]:
+            rows.append({"row": answered.example.row, "before_surprise": before[0] / before[1], "after_surprise": after[0] / after[1]})
             read.append(answered)
     if not rows:
         return Measured((), [])
@@ -72,26 +78,6 @@ def measure(judging: Judging) -> Measured:
 def circling(surprise: Sequence[float], again: Sequence[float], usual: float) -> list[float]:
     """1 for each answer that repeats itself (`again`: share of repeated runs) and surprises the base no more than `usual`."""
     return [float(a >= CIRCLES and s <= usual) for s, a in zip(surprise, again, strict=True)]
-
-
-def _surprises(session: Any, answered: Answered) -> tuple[float, float] | None:
-    """Nats per token of the base's and of the adapter's answer under the base; None where one has no token."""
-    import torch
-
-    found: list[float] = []
-    was_training = session.model.training
-    session.model.eval()
-    try:
-        with torch.no_grad(), switched(session.model, adapter=False):
-            for said in (answered.before, answered.after):
-                row = _row(session, answered.prompt, said.text)
-                if not any(row.learned[1:]):
-                    return None
-                loss, count = session.loss(session.batch([row], [0], [answered.example]))
-                found.append(float(loss) / count)
-    finally:
-        session.model.train(was_training)
-    return found[0], found[1]
 
 
 def _row(session: Any, prompt: Any, text: str) -> Encoded:

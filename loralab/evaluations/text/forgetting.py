@@ -16,11 +16,15 @@ from loralab.core.records import Example, Message, Score
 from loralab.core.words import count
 from loralab.evaluations import Evaluation, Judging, Measured, switched
 from loralab.evaluations.shared.answer_scores import Trait
+from loralab.evaluations.shared.readings import micro_batches
 from loralab.evaluations.text import TEXT
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from loralab.models.tokenize import Encoded
+
+MOST_BYTES = 32 * 2**20  # of expectations held at once, in fp32; four times as many are made of them
 LOUD = 0.5  # nats per token: a word of the base's answer became 1.6 times less likely on average
 
 DRIFT = Trait(
@@ -48,26 +52,17 @@ def general_set() -> tuple[Example, ...]:
 
 def measure(judging: Judging) -> Measured:
     """Loss on the general set without and with the adapter, and how far their next-word distributions are apart."""
-    session = judging.session
+    session: Any = judging.session
     encoded = session.encoder.many(list(general_set()), 256, "replies")
+    vocabulary = int(session.model.config.get_text_config().vocab_size)
     rows: list[dict[str, Any]] = []
-    for number, (row, example) in enumerate(zip(encoded, general_set(), strict=True)):
+    for part in micro_batches(session, encoded, targets=MOST_BYTES / (4 * vocabulary)):  # in the order of the set: it is of all kinds
         if rows and judging.stop():
             break
-        judging.note("measuring: what it forgot", number / len(encoded))
-        before, after = _log_shares(session, row, adapter=False), _log_shares(session, row, adapter=True)
-        targets = _targets(row).to(before.device)
-        n = len(targets)
-        rows.append(
-            {
-                "row": example.row,
-                "question": example.messages[0].content,
-                "tokens": n,
-                "before_loss": -float(before.gather(1, targets[:, None]).sum()) / n,
-                "after_loss": -float(after.gather(1, targets[:, None]).sum()) / n,
-                "divergence": float((before.exp() * (before - after)).sum()) / n,
-            }
-        )
+        judging.note("measuring: what it forgot", len(rows) / len(encoded))
+        for i, told in zip(part, _compared(session, [encoded[i] for i in part]), strict=True):
+            example = general_set()[i]
+            rows.append({"row": example.row, "question": example.messages[0].content} | told)
     counts = [float(r["tokens"]) for r in rows]
     drift = DRIFT.score([r["before_loss"] * r["tokens"] for r in rows], [r["after_loss"] * r["tokens"] for r in rows], counts)
     divergence = sum(r["divergence"] * r["tokens"] for r in rows) / max(1.0, sum(counts))
@@ -82,20 +77,27 @@ def _spoken(score: Score) -> Score:
     return score.model_copy(update={"words": score.words.replace("answers)", "tasks)")})
 
 
-def _targets(row: Any) -> Tensor:
+def _compared(session: Any, rows: Sequence[Encoded]) -> list[dict[str, float]]:
+    """Of each row, per token: its loss without and with the adapter, and the divergence of what they expect, in nats."""
     import torch
 
-    return torch.tensor([token for token, learned in zip(row.ids[1:], row.learned[1:], strict=True) if learned])
+    batch = session.batch(rows, range(len(rows)), [Example(row=0)] * len(rows))
+    ids, learned = batch.tensors["ids"], batch.tensors["learned"]
+    counts = learned[:, 1:].sum(1).tolist()
+    with torch.no_grad():  # memory by hand stays, and what inference mode makes could not be written to later
+        before, after = (_log_shares(session, ids, learned, adapter=on) for on in (False, True))
+        targets = ids[:, 1:][learned[:, 1:]][:, None]
+        divergence = (before.exp() * (before - after)).sum(1)
+        told = (-before.gather(1, targets)[:, 0], -after.gather(1, targets)[:, 0], divergence)
+    names = ("before_loss", "after_loss", "divergence")
+    each = zip(*(values.split(counts) for values in told), strict=True)
+    return [{"tokens": n} | {k: float(v.sum()) / n for k, v in zip(names, row, strict=True)} for n, row in zip(counts, each, strict=True)]
 
 
-def _log_shares(session: Any, row: Any, *, adapter: bool) -> Tensor:
-    """Log-probabilities [targets, V] in fp32 at the positions that predict the answer."""
-    import torch
-
-    with torch.inference_mode(), switched(session.model, adapter=adapter):
-        ids = torch.tensor([row.ids], device=next(session.model.parameters()).device)
-        logits = session.model(input_ids=ids, use_cache=False).logits[0, :-1].float()
-        return logits[torch.tensor(row.learned[1:], device=ids.device)].log_softmax(-1)
+def _log_shares(session: Any, ids: Tensor, learned: Tensor, *, adapter: bool) -> Tensor:
+    """Log-probabilities [n, V] in fp32 at the positions that predict the answers."""
+    with switched(session.model, adapter=adapter):
+        return session.head.logits(ids, learned).log_softmax(-1)
 
 
 def accepts(examples: Sequence[Example]) -> bool:

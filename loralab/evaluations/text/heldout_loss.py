@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any, cast
 
-from loralab.core.errors import LabError
 from loralab.core.records import Example, Score
 from loralab.core.words import count
 from loralab.datasets.dataset import spread
-from loralab.evaluations import Evaluation, Judged, Judging, Measured, switched
+from loralab.evaluations import Evaluation, Judged, Judging, Measured
 from loralab.evaluations.shared.paired import Difference, paired_difference, verdict
-from loralab.evaluations.text import TEXT
+from loralab.evaluations.shared.readings import BOTH, Readings, readings
+from loralab.evaluations.text import TEXT, question_fit
+from loralab.models.tokenize import Encoded
 
 MANY_TIMES = 100  # a larger factor says that the base had no idea of the form of the answers, and nothing more
 HELP = (
@@ -25,25 +27,40 @@ HELP = (
 MOST_ROWS = 512  # more rows narrow the interval by little and cost two passes each
 
 
-def paired_losses(session: Judged) -> tuple[list[float], list[float], list[int]]:
-    """Summed loss of each judged example without and with the adapter, and its number of targets."""
-    base = _losses(session, adapter=False)
-    adapter = _losses(session, adapter=True)
+def paired_losses(session: Judged, known: Readings | None = None) -> tuple[list[float], list[float], list[int]]:
+    """Summed loss of each judged example without and with the adapter, and its number of targets; `known`: what was read already."""
+    found = known or Readings(session)
+    rows = [session.heldout_rows[i] for i in spread(len(session.heldout_rows), MOST_ROWS)]
+    found.read(rows)
+    base, adapter = ([found.loss(row, adapter=on) or (math.nan, 0) for row in rows] for on in BOTH)
     return [loss for loss, _ in base], [loss for loss, _ in adapter], [count for _, count in base]
 
 
 def measure(judging: Judging) -> Measured:
     """The paired comparison as a Score named `loss` (per learned token, in nats), and the losses of each example."""
-    session = judging.session
-    base, adapter, counts = paired_losses(session)
-    score = summarise(base, adapter, counts, of=len(session.heldout_rows))
+    session, known = judging.session, readings(judging)
     judged = spread(len(session.heldout_rows), MOST_ROWS)
+    known.read(
+        [*(session.heldout_rows[i] for i in judged), *beside(judging)],
+        tell=lambda fraction: judging.note("measuring: how likely the right answers are", fraction),
+    )
+    base, adapter, counts = paired_losses(session, known)
+    score = summarise(base, adapter, counts, of=len(session.heldout_rows))
     sizes = [_bytes(session, i) for i in judged]
     rows = [
         {"row": session.heldout_examples[i].row, "tokens": n, "bytes": size, "before_loss": b / n, "after_loss": a / n}
         for i, size, b, a, n in zip(judged, sizes, base, adapter, counts, strict=True)
     ]
     return Measured((score,), rows, {"same_in_other_units": other_units(base, adapter, counts, sizes)})
+
+
+def beside(judging: Judging) -> list[Encoded]:
+    """What another measure will ask of the same questions: where what they begin with is read once, it costs next to nothing."""
+    fit, session = question_fit.EVALUATION, cast("Any", judging.session)
+    taken = (not judging.only or fit.name in judging.only) and fit.fits(judging.plan, session.heldout_examples)
+    if session.head.by_hand is None or not taken:
+        return []
+    return [row for pair in question_fit.encoded(judging) for row in (pair.own, pair.other)]
 
 
 def other_units(
@@ -87,26 +104,6 @@ def summarise(base: Sequence[float], adapter: Sequence[float], counts: Sequence[
         smallest=found.smallest,
         more_rows=found.more_rows,
     )
-
-
-def _losses(session: Judged, *, adapter: bool) -> list[tuple[float, int]]:
-    import torch
-
-    from loralab.serve.generate import active_adapters
-
-    was_training = session.model.training
-    session.model.eval()
-    found: list[tuple[float, int]] = []
-    try:
-        with torch.no_grad(), switched(session.model, adapter=adapter):
-            if bool(active_adapters(session.model)) != adapter:
-                raise LabError("The adapter could not be switched for a fair comparison.", "Train it again.", code="adapter_switch")
-            for i in spread(len(session.heldout_rows), MOST_ROWS):  # one by one: each example's own loss is needed
-                loss, count = session.loss(session.batch(session.heldout_rows, [i], session.heldout_examples))
-                found.append((float(loss), count))
-    finally:
-        session.model.train(was_training)
-    return found
 
 
 def _words(found: Difference, judged: str, of: int) -> str:

@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Sequence
-from itertools import combinations, pairwise
+from collections.abc import Callable, Sequence
+from itertools import combinations, pairwise, takewhile
 from typing import Any
 
 from loralab.core.records import Example
@@ -25,6 +25,7 @@ from loralab.evaluations.text import TEXT, exact_match, json_match, number_match
 from loralab.evaluations.text.grounding import has_source
 
 PROMPTS, SAMPLES = 10, 5
+TOGETHER = 5  # questions of which all answers are written at once
 TEMPERATURE = 0.7
 SIZE = 32  # tokens of a sample: where stories part, they part early
 SECONDS = 90.0  # in all; a fifth of what a judging may take for its answers, where that is less
@@ -73,12 +74,14 @@ def measure(judging: Judging) -> Measured:
     chosen = chosen[:: max(1, len(chosen) // PROMPTS)][:PROMPTS]
     begun, limit = time.monotonic(), min(SECONDS, judging.seconds / 5)
     rows: list[dict[str, Any]] = []
-    for number, answered in enumerate(chosen):
-        spent = time.monotonic() - begun
-        if judging.stop() or (number and spent * (number + 1) / number > limit):
+    for start in range(0, len(chosen), TOGETHER):
+        part, spent = chosen[start : start + TOGETHER], time.monotonic() - begun
+        if judging.stop() or (start and spent * (start + len(part)) / start > limit):
             break
-        judging.note(f"measuring: asking the same {SAMPLES} times", number / len(chosen))
-        rows.append(_row(judging, answered))
+        judging.note(f"measuring: asking the same {SAMPLES} times", start / len(chosen))
+        rows += _rows(judging, part, lambda: judging.stop() or time.monotonic() - begun > limit)
+        if len(rows) < start + len(part):
+            break
     if len(rows) < min(FEWEST, len(chosen)):
         return Measured((), rows, {} if judging.stop() else {"inconsistency_not_measured": TOO_SLOW})
     base, adapter = ([float(row[f"{who}_inconsistency"]) for row in rows] for who in ("before", "after"))
@@ -89,16 +92,22 @@ def _in_words(score: Any) -> Any:
     return score.model_copy(update={"words": score.words.replace("answers)", f"questions, {SAMPLES} answers each)")})
 
 
-def _row(judging: Judging, answered: Answered) -> dict[str, Any]:
-    row: dict[str, Any] = {"row": answered.example.row, "question": shorten(answered.question)}
-    for who, on in (("before", False), ("after", True)):
-        texts = _sampled(judging, answered, adapter=on)
-        row |= {f"{who}_inconsistency": disagreement(texts), f"{who}_samples": [shorten(text, 200) for text in texts]}
-    return row
+def _rows(judging: Judging, part: Sequence[Answered], stop: Callable[[], bool]) -> list[dict[str, Any]]:
+    """What is told of the first questions of `part`, up to one of which not all answers of both are whole."""
+    before, after = (_sampled(judging, part, stop, adapter=on) for on in (False, True))
+    rows: list[dict[str, Any]] = []
+    for answered, *both in zip(part, before, after, strict=False):
+        row: dict[str, Any] = {"row": answered.example.row, "question": shorten(answered.question)}
+        for who, texts in zip(("before", "after"), both, strict=True):
+            row |= {f"{who}_inconsistency": disagreement(texts), f"{who}_samples": [shorten(text, 200) for text in texts]}
+        rows.append(row)
+    return rows
 
 
-def _sampled(judging: Judging, answered: Answered, *, adapter: bool) -> list[str]:
-    from loralab.serve.generate import Sampling, collect, default_penalty, generate
+def _sampled(judging: Judging, part: Sequence[Answered], stop: Callable[[], bool], *, adapter: bool) -> list[list[str]]:
+    """SAMPLES answers to each question, all written at once; those of the questions before the first that was not answered to the end."""
+    from loralab.serve.generate import Sampling, default_penalty
+    from loralab.serve.together import answers
 
     session = judging.session
     was_training = session.model.training
@@ -107,9 +116,12 @@ def _sampled(judging: Judging, answered: Answered, *, adapter: bool) -> list[str
         with switched(session.model, adapter=adapter):
             penalty = default_penalty(session.model)
             throws = [Sampling(SIZE, TEMPERATURE, seed=seed, repetition_penalty=penalty) for seed in range(SAMPLES)]
-            return [collect(generate(session.model, session.encoder, answered.prompt, throw))[0] for throw in throws]
+            asked_for = [(answered.prompt, throw) for answered in part for throw in throws]
+            written = answers(session.model, session.encoder, asked_for, stop)
+            texts = [said[0] for said in takewhile(bool, written) if said]
     finally:
         session.model.train(was_training)
+    return [texts[i : i + SAMPLES] for i in range(0, len(texts) - SAMPLES + 1, SAMPLES)]
 
 
 def accepts(examples: Sequence[Example]) -> bool:

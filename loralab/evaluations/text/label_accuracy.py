@@ -6,16 +6,16 @@ Invariant: an answer counts only as a whole (“card” is not “card lost”);
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import takewhile
 from math import comb
 from typing import Any
 
 from loralab.core.records import Example, Score
 from loralab.core.words import count
-from loralab.evaluations import TOGETHER, Evaluation, Judging, Measured, switched
+from loralab.evaluations import Evaluation, Judging, Measured
+from loralab.evaluations.shared.choices import labels_of
 from loralab.evaluations.shared.paired import FEWEST, SURE, paired_difference
 from loralab.evaluations.text import TEXT
-from loralab.evaluations.text._label_set import MOST_LABELS, choose, confusion, false_positives, macro_f1
+from loralab.evaluations.text._label_set import confusion, false_positives, macro_f1
 
 CHOICE_HELP = "How often the right label comes first when the model may write nothing but one of the labels in your file."
 HELP = "How often the answer is exactly the right label and nothing else; capitals and a closing full stop do not matter."
@@ -28,12 +28,10 @@ def measure(judging: Judging) -> Measured:
     """
     found = rows(judging)
     written = summarise([r["before_right"] for r in found], [r["after_right"] for r in found])
-    labels = sorted({e.label for e in (*judging.session.train_examples, *judging.session.heldout_examples) if e.label is not None})
-    if not 2 <= len(labels) <= MOST_LABELS:
-        return Measured((written,), found)
-    chosen = _choices(judging, found, labels)
+    chosen = [row for row in found if row["before_choice"] is not None and row["after_choice"] is not None]
     if not chosen:
         return Measured((written,), found)
+    labels = labels_of(judging.session.train_examples, judging.session.heldout_examples)
     wanted = [normalised(r["label"]) for r in chosen]
     base, adapter = ([normalised(r[f"{who}_choice"]) for r in chosen] for who in ("before", "after"))
     among = summarise([w == b for w, b in zip(wanted, base, strict=True)], [w == a for w, a in zip(wanted, adapter, strict=True)])
@@ -45,25 +43,6 @@ def measure(judging: Judging) -> Measured:
         "false_positives": {"before": false_positives(wanted, base), "after": false_positives(wanted, adapter)},
     }
     return Measured((written, among), found, tables)
-
-
-def _choices(judging: Judging, found: list[dict[str, Any]], labels: list[str]) -> list[dict[str, Any]]:
-    """Rows with what both would choose among `labels`; as many as there was time for."""
-    examples = {example.row: example for example in judging.session.heldout_examples}
-    for begin in range(0, len(found), TOGETHER):
-        part = found[begin : begin + TOGETHER]
-        judging.note("choosing among the labels", begin / len(found))
-        both: list[list[str | None]] = []
-        for on in (False, True):
-            with switched(judging.session.model, adapter=on):
-                stop = judging.stop if begin else (lambda: False)
-                both.append(choose(judging.session, [examples[row["row"]] for row in part], labels, stop))
-        whole = list(takewhile(lambda pair: None not in pair, zip(*both, strict=True)))
-        for row, (before, after) in zip(part, whole, strict=False):
-            row |= {"before_choice": before, "after_choice": after}
-        if len(whole) < len(part):
-            return found[: begin + len(whole)]
-    return found
 
 
 def summarise(base: Sequence[bool], adapter: Sequence[bool]) -> Score:
@@ -98,14 +77,15 @@ def summarise(base: Sequence[bool], adapter: Sequence[bool]) -> Score:
 
 
 def rows(judging: Judging) -> list[dict[str, Any]]:
-    """Per labelled example: row in the file, the right label, what base and adapter wrote, and whether each was right."""
+    """Per labelled example: row in the file, the right label, what base and adapter wrote and chose, and whether each was right."""
     found: list[dict[str, Any]] = []
     for answered in judging.answers():
         if answered.example.label is None:
             continue
         row: dict[str, Any] = {"row": answered.example.row, "label": answered.reference}
         for name, said in (("before", answered.before), ("after", answered.after)):
-            row |= {name: said.text, f"{name}_right": normalised(said.text) == normalised(answered.reference)}
+            right = normalised(said.text) == normalised(answered.reference)
+            row |= {name: said.text, f"{name}_right": right, f"{name}_choice": said.choice}
         found.append(row)
     return found
 

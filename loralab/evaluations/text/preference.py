@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from loralab.core.records import Example, Score
 from loralab.core.words import count
 from loralab.datasets.dataset import spread
-from loralab.evaluations import Evaluation, Judged, Judging, Measured, switched
+from loralab.evaluations import Evaluation, Judging, Measured
 from loralab.evaluations.shared.answer_scores import Trait
+from loralab.evaluations.shared.readings import BOTH, Readings, readings
 from loralab.evaluations.shared.shares import between
 from loralab.models.tokenize import Encoded
 
@@ -29,27 +30,17 @@ TRAIT = Trait(
 
 def measure(judging: Judging) -> Measured:
     """Share of held-out pairs in which the chosen answer is the likelier, as a Score named `preference`, and each pair."""
-    import torch
-
     session, plan = judging.session, judging.plan
     chosen = spread(len(session.heldout_examples), MOST_PAIRS)
     turned = [_turned(session.heldout_examples[i]) for i in chosen]
     others = session.encoder.many(turned, getattr(plan, "max_length", 1024), getattr(plan, "learn_from", "replies"))
+    known, own = readings(judging), [session.heldout_rows[i] for i in chosen]
+    known.read([*own, *others], stop=judging.stop, tell=lambda fraction: judging.note("comparing chosen and rejected answers", fraction))
     rows: list[dict[str, float]] = []
-    was_training = session.model.training
-    session.model.eval()
-    try:
-        for number, (i, other) in enumerate(zip(chosen, others, strict=True)):
-            if rows and judging.stop():
-                break
-            judging.note("comparing chosen and rejected answers", number / len(chosen))
-            row: dict[str, float] = {"row": session.heldout_examples[i].row}
-            for name, on in (("before", False), ("after", True)):
-                with torch.no_grad(), switched(session.model, adapter=on):
-                    row[name] = _surprise(session, other) - _surprise(session, session.heldout_rows[i])
-            rows.append(row)
-    finally:
-        session.model.train(was_training)
+    for i, mine, other in zip(chosen, own, others, strict=True):
+        leaning = [_leaning(known, mine, other, adapter=on) for on in BOTH]
+        if None not in leaning:
+            rows.append({"row": session.heldout_examples[i].row, "before": leaning[0] or 0.0, "after": leaning[1] or 0.0})
     return Measured((summarise([row["before"] > 0 for row in rows], [row["after"] > 0 for row in rows]),), rows)
 
 
@@ -58,10 +49,10 @@ def _turned(example: Example) -> Example:
     return example.model_copy(update={"messages": example.rejected, "rejected": ()})
 
 
-def _surprise(session: Judged, row: Encoded) -> float:
-    """Loss per learned token of one row."""
-    loss, n = session.loss(session.batch([row], [0], [Example(row=0)]))
-    return float(loss) / max(1, n)
+def _leaning(known: Readings, own: Encoded, other: Encoded, *, adapter: bool) -> float | None:
+    """How much more the other answer surprises than the chosen one, in nats per learned token; None where one was not read."""
+    mine, theirs = known.loss(own, adapter=adapter), known.loss(other, adapter=adapter)
+    return None if mine is None or theirs is None else theirs[0] / max(1, theirs[1]) - mine[0] / max(1, mine[1])
 
 
 def summarise(before: Sequence[bool], after: Sequence[bool]) -> Score:

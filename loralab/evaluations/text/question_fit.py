@@ -10,20 +10,21 @@ Invariant: the same answers and the same wrong questions for base and adapter; o
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from loralab.core.records import Example, Message
 from loralab.datasets.dataset import spread
-from loralab.evaluations import Evaluation, Judging, Measured, switched
+from loralab.evaluations import Evaluation, Judging, Measured
 from loralab.evaluations.shared.answer_scores import Trait, shorten
 from loralab.evaluations.shared.answers import asked
+from loralab.evaluations.shared.readings import Readings, readings
 from loralab.evaluations.text import TEXT
 from loralab.models.tokenize import Encoded
 
-MOST_ROWS = 128  # each costs four passes
+MOST_ROWS = 128  # each is read twice, without and with the adapter
 SEED = 0  # of the wrong questions
 DISTINCT = 0.5  # share of different questions below which “another question” means little
 
@@ -39,27 +40,40 @@ TRAIT = Trait(
 )
 
 
+@dataclass(frozen=True)
+class Pair:
+    """An answer after its own question and after another's, of which only the last answer counts."""
+
+    example: Example
+    own: Encoded
+    other: Encoded
+
+
 def measure(judging: Judging) -> Measured:
     """Loss after another question minus loss after its own, per answer, without and with the adapter."""
-    session = judging.session
-    chosen = [session.heldout_examples[i] for i in spread(len(session.heldout_examples), MOST_ROWS)]
-    own, other = pairs([e for e in chosen if e.messages and asked(e)[1]])
-    length = int(getattr(judging.plan, "max_length", 512))
-    matched, mixed = (session.encoder.many(examples, length, "replies") for examples in (own, other))
-    usable = [i for i, (a, b) in enumerate(zip(matched, mixed, strict=True)) if not (a.truncated or b.truncated) and any(a.learned)]
-    rows: list[dict[str, Any]] = []
-    for number, i in enumerate(usable):
-        if rows and judging.stop():
-            break
-        judging.note("measuring: which answer belongs to which question", number / len(usable))
-        rows.append(
-            {"row": own[i].row, "answer": shorten(own[i].messages[-1].content)} | _advantages(session, matched[i], mixed[i], own[i])
-        )
+    found, known = encoded(judging), readings(judging)
+    known.read(
+        [row for pair in found for row in (pair.own, pair.other)],
+        stop=judging.stop,
+        tell=lambda fraction: judging.note("measuring: which answer belongs to which question", fraction),
+    )
+    rows = [_row(pair, told) for pair in found if (told := _advantages(known, pair))]
     if not rows:
         return Measured((), [])
     base, adapter, counts = ([float(row[name]) for row in rows] for name in ("before_advantage", "after_advantage", "tokens"))
     before, after = ([value * n for value, n in zip(values, counts, strict=True)] for values in (base, adapter))
     return Measured((TRAIT.score(before, after, counts),), rows)
+
+
+def encoded(judging: Judging) -> list[Pair]:
+    """The pairs as tokens, without those that are cut."""
+    session = judging.session
+    chosen = [session.heldout_examples[i] for i in spread(len(session.heldout_examples), MOST_ROWS)]
+    own, other = pairs([e for e in chosen if e.messages and asked(e)[1]])
+    length = int(getattr(judging.plan, "max_length", 512))
+    matched, mixed = (session.encoder.many(examples, length, "replies") for examples in (own, other))
+    whole = [i for i, (a, b) in enumerate(zip(matched, mixed, strict=True)) if not (a.truncated or b.truncated) and any(a.learned)]
+    return [Pair(own[i], _last_answer(matched[i]), _last_answer(mixed[i])) for i in whole]
 
 
 def pairs(examples: Sequence[Example]) -> tuple[list[Example], list[Example]]:
@@ -79,16 +93,18 @@ def pairs(examples: Sequence[Example]) -> tuple[list[Example], list[Example]]:
     return own, other
 
 
-def _advantages(session: Any, matched: Encoded, mixed: Encoded, example: Example) -> dict[str, float]:
-    import torch
+def _row(pair: Pair, told: dict[str, float]) -> dict[str, Any]:
+    return {"row": pair.example.row, "answer": shorten(pair.example.messages[-1].content)} | told
 
+
+def _advantages(known: Readings, pair: Pair) -> dict[str, float]:
+    """By how much the own question helps more, in nats per token, and the number of tokens; nothing where some of it was not read."""
     found: dict[str, float] = {}
-    right, wrong = _last_answer(matched), _last_answer(mixed)
-    with torch.no_grad():
-        for name, on in (("before", False), ("after", True)):
-            with switched(session.model, adapter=on):
-                (mine, n), (theirs, m) = (session.loss(session.batch([row], [0], [example])) for row in (right, wrong))
-                found |= {f"{name}_advantage": float(theirs) / max(1, m) - float(mine) / max(1, n), "tokens": n}
+    for name, on in (("before", False), ("after", True)):
+        mine, theirs = known.loss(pair.own, adapter=on), known.loss(pair.other, adapter=on)
+        if mine is None or theirs is None:
+            return {}
+        found |= {f"{name}_advantage": theirs[0] / max(1, theirs[1]) - mine[0] / max(1, mine[1]), "tokens": mine[1]}
     return found
 
 
