@@ -12,7 +12,6 @@ from pathlib import PurePosixPath
 
 from loralab.core.errors import UserError
 
-TEXT_ONLY = "LoRALab learns from text so far, not from pictures."
 _HEAD = 4096  # bytes that are looked at
 
 
@@ -27,7 +26,7 @@ class Kind:
 
 
 PICTURE = Kind(
-    "a picture", "pictures", f"{TEXT_ONLY} Put what they show into words, in a table or a text file, and choose that.", "picture"
+    "a picture", "pictures", "One picture teaches nothing: put many into a zip, with a folder for each kind of thing that they show.", "picture"
 )
 RECORDING = Kind("a sound or a video", "sounds or videos", "LoRALab learns from text so far. Use its words: a transcript as a text file.")
 PROGRAM = Kind("a program", "programs", "Choose the file with your examples.")

@@ -54,8 +54,8 @@ def is_pictures(path: Path) -> bool:
 
 
 def _is_one(path: Path) -> bool:
-    """A single file is a picture by what is in it, whatever it is called."""
-    return kinds.kind_of(_beginning(path), path.name) is kinds.PICTURE
+    """A single file is a picture by its name and by what is in it. One of another name is named for what it is, and not taken for one."""
+    return (is_picture(path.name) or not path.suffix) and kinds.kind_of(_beginning(path), path.name) is kinds.PICTURE
 
 
 def _is_set(names: Sequence[str], peek: Peek) -> bool:
