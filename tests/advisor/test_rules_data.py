@@ -166,7 +166,7 @@ def test_a_word_beyond_the_models_table_blocks(tmp_path: Path) -> None:
 
 @pytest.mark.worker
 def test_nothing_is_called_an_error_in_the_bundled_data_sets() -> None:
-    for sample in samples():
+    for sample in (one for one in samples() if one.task == "text"):
         alarms = [f for f in diagnose(spoiled.foreseen(STARTER, Path(sample.path))).findings if f.severity == "error"]
         assert alarms == [], (sample.name, alarms)
         data: list[Finding] = [f for f in diagnose(spoiled.foreseen(STARTER, Path(sample.path))).alarms if f.group in ("data", "template")]
