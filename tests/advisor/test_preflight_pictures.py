@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -46,7 +47,7 @@ def put(lab: Lab, run: str, *events: Event, evaluation: dict[str, object] | None
     return run
 
 
-def told_before(lab: Lab, data: Path, **settings: object) -> dict[str, Finding]:
+def told_before(lab: Lab, data: Path, **settings: Any) -> dict[str, Finding]:
     """What the advisor says of the plan proposed for these pictures."""
     proposal = lab.propose(lab.profile(data), **settings)
     return {finding.rule: finding for finding in Advisor(lab).preflight(proposal.plan).findings}

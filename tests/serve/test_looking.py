@@ -75,6 +75,8 @@ def test_without_a_quick_look_only_the_adapter_is_switched_off(tmp_path, photo):
 def test_a_mask_is_as_large_as_the_picture_and_follows_the_threshold(tmp_path, photo):
     _, all_of_it = Eye(bundled_folder(), trained(tmp_path / "all", "segment", threshold=0.0)).look(photo)
     _, none_of_it = Eye(bundled_folder(), trained(tmp_path / "none", "segment", threshold=1.01)).look(photo)
+    assert all_of_it is not None
+    assert none_of_it is not None
     assert all_of_it.shape == none_of_it.shape == (50, 90)
     assert all_of_it.all()
     assert not none_of_it.any()

@@ -61,7 +61,7 @@ def _even(small: Copies, *, lit: bool) -> Copies:
         across, down = np.meshgrid(*(np.linspace(-1, 1, side) for side in small.shape[::-1]))
         surfaces = np.stack([np.ones_like(across), across, down, across**2, down**2, across * down], -1).reshape(small.size, -1)
         light = surfaces @ np.linalg.lstsq(surfaces, small.reshape(-1), rcond=None)[0]
-        small = small - light.reshape(small.shape)
+        small = (small - light.reshape(small.shape)).astype(np.float32)
     spread = float(small.std())
     return (small - small.mean()) / spread if spread > 1 else np.zeros_like(small)
 
