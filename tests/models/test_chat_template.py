@@ -198,7 +198,9 @@ def test_what_cannot_be_put_right_stands_in_the_way(rule: str, template: str, tm
     assert found.confidence >= 0.95
     whole = spoiled.foreseen(spoiled.model(tmp_path / "good", TURN + ASK), data)
     asked = {name: rule for name, rule in rules().items() if rule.tasks is None or "text" in rule.tasks}
-    assert not {"end_not_learned", "asked_otherwise", "template_completed"} & {name for name, rule in asked.items() if rule.find(name, whole)}
+    assert not {"end_not_learned", "asked_otherwise", "template_completed"} & {
+        name for name, rule in asked.items() if rule.find(name, whole)
+    }
 
 
 def test_a_completed_template_is_told_and_stops_nothing(tmp_path: Path) -> None:
