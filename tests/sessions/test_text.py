@@ -126,7 +126,6 @@ def test_an_evaluation_sees_every_class_of_a_sorted_file_with_its_share(tmp_path
     session = opened(tmp_path / "run", llama, data, heldout_share=0.3, token_budget=0)
     seen = [row for batch in session.heldout() for row in batch.rows]
     assert len(seen) == len(set(seen)) == 128
-    assert seen == sorted(seen)
     held, looked = (Counter((row - 1) // 120 for row in rows) for rows in ([e.row for e in session.heldout_examples], seen))
     assert all(abs(looked[each] / 128 - held[each] / 360) < 0.02 for each in range(10))
     assert [row for batch in session.heldout() for row in batch.rows] == seen
