@@ -107,7 +107,7 @@ def test_archives_lying_in_a_folder_are_opened(tmp_path: Path) -> None:
 def test_a_folder_without_examples_says_why(tmp_path: Path) -> None:
     (tmp_path / "pictures").mkdir()
     (tmp_path / "pictures" / "dog.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 9)
-    with pytest.raises(UserError, match=r"pictures holds a picture\. One picture teaches nothing: put many into a zip"):
+    with pytest.raises(UserError, match=r"pictures holds a picture\. Pictures are learned from together: put many into one zip"):
         load_examples(tmp_path / "pictures")
 
 

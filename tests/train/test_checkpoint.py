@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from loralab.core.errors import RunFailed
@@ -197,6 +197,7 @@ def test_a_process_killed_while_it_writes_leaves_a_whole_copy(tmp_path: Path) ->
 
 @settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(place=st.floats(0, 1), flip=st.integers(1, 255))
+@example(place=-checkpoint.SEAL - 2, flip=checkpoint.SEAL)  # the length of the seal becomes none
 def test_a_single_changed_byte_anywhere_is_noticed(tmp_path: Path, place: float, flip: int) -> None:
     folder = tmp_path / "copies"
     folder.mkdir(exist_ok=True)
@@ -206,7 +207,7 @@ def test_a_single_changed_byte_anywhere_is_noticed(tmp_path: Path, place: float,
     small.save(folder, 1)
     path = small.save(folder, 2)
     raw = bytearray(path.read_bytes())
-    raw[min(int(place * len(raw)), len(raw) - 1)] ^= flip
+    raw[min(int(place * len(raw)), len(raw) - 1) if place >= 0 else int(place)] ^= flip
     path.write_bytes(bytes(raw))
     saved = checkpoint.newest(folder)
     assert saved is not None

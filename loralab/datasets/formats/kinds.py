@@ -28,7 +28,7 @@ class Kind:
 PICTURE = Kind(
     "a picture",
     "pictures",
-    "One picture teaches nothing: put many into a zip, with a folder for each kind of thing that they show.",
+    "Pictures are learned from together: put many into one zip, with a folder for each kind of thing that they show.",
     "picture",
 )
 RECORDING = Kind("a sound or a video", "sounds or videos", "LoRALab learns from text so far. Use its words: a transcript as a text file.")
