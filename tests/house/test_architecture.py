@@ -21,7 +21,7 @@ OURS = [p for p in FILES if p.relative_to(CHECKOUT).parts[0] != "tests"]
 HEAVY = {"torch", "transformers", "peft", "trl", "diffusers", "accelerate", "datasets", "bitsandbytes"}
 TORCH_ROOMS = {"train", "sessions", "evaluations", "exports", "serve", "runtimes"}
 ALL = {"core", "tasks", "runs", "machine", "models", "datasets", "planning", "runtimes", "evaluations", "exports", "serve", "reports"}
-ALL |= {"history", "adapters", "lab"}
+ALL |= {"history", "adapters", "lab", "sharing", "telemetry"}
 # Room -> rooms it may import. `evaluations` reaches `serve` for writing answers only, the command line `setup` for where the running
 # app is; a key `room.package` grants more to that package.
 MAY = {
@@ -43,6 +43,9 @@ MAY = {
     "reports": {"core", "tasks", "runs", "models", "datasets", "evaluations.shared"},
     "history": {"core", "tasks", "runs", "models", "datasets"},
     "adapters": {"core", "runs", "models", "datasets"},
+    # What is shared is frozen, served by its own process, and proven before it leaves.
+    "sharing": {"core", "tasks", "runs", "models", "datasets", "runtimes", "exports", "serve", "reports", "machine"},
+    "telemetry": {"core", "tasks", "runs"},
     "lab": ALL,
     "cli": {"core", "lab", "setup.opened"},
     "advisor": {"core", "lab"},
