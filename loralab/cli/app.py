@@ -19,7 +19,7 @@ import typer
 
 from loralab import lab as facade
 from loralab.cli import demo as demonstration
-from loralab.cli import part_commands, run_commands, terminal
+from loralab.cli import part_commands, run_commands, terminal, watch_commands
 from loralab.cli.console import (
     Detach,
     File,
@@ -278,6 +278,7 @@ def open_app(
 
 run_commands.register(app)
 part_commands.register(app)
+watch_commands.register(app)
 
 
 def main(begin: Begin = _begin) -> int:

@@ -29,6 +29,7 @@ from loralab.exports.offers import Offer
 from loralab.history import Act, Memory
 from loralab.history import Point as MemoryPoint
 from loralab.lab.results import Results
+from loralab.lab.watching import Watched
 from loralab.machine import speed
 from loralab.machine.add_part import PartProgress, add_part
 from loralab.machine.checkup import Finding, checkup, letter
@@ -87,7 +88,7 @@ __all__ += ["ENOUGH_UPDATES", "FEW_UPDATES", "MOST_ROUNDS", "BothAnswers", "betw
 USUAL = "starter"  # the model that stands for none chosen: each kind of training has its own
 
 
-class Lab(Results):
+class Lab(Results, Watched):
     """A workspace with the way from a file to a run."""
 
     def __init__(self, home: Path | str | None = None) -> None:

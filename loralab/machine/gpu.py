@@ -77,6 +77,49 @@ def _card(nvml: Any, index: int, driver: str, cuda: str) -> Gpu:
     )
 
 
+class Reading(Record):
+    """How busy and how hot a card is now; None where its driver does not say."""
+
+    index: int
+    used_bytes: int
+    busy: float | None = None  # 0..1, of the last second or less
+    celsius: float | None = None
+
+
+def readings(nvml: Any = None) -> tuple[Reading, ...]:
+    """What every NVIDIA card does now; none where the library or the driver is absent."""
+    if nvml is None:
+        if importlib.util.find_spec("pynvml") is None:
+            return ()
+        nvml = importlib.import_module("pynvml")
+    try:
+        nvml.nvmlInit()
+        try:
+            return tuple(_reading(nvml, index) for index in range(nvml.nvmlDeviceGetCount()))
+        finally:
+            nvml.nvmlShutdown()
+    except nvml.NVMLError:
+        return ()
+
+
+def _reading(nvml: Any, index: int) -> Reading:
+    card = nvml.nvmlDeviceGetHandleByIndex(index)
+
+    def asked(what: Any) -> float | None:
+        try:
+            return float(what())
+        except nvml.NVMLError:  # a card without a sensor
+            return None
+
+    busy = asked(lambda: nvml.nvmlDeviceGetUtilizationRates(card).gpu)
+    return Reading(
+        index=index,
+        used_bytes=int(nvml.nvmlDeviceGetMemoryInfo(card).used),
+        busy=None if busy is None else busy / 100,
+        celsius=asked(lambda: nvml.nvmlDeviceGetTemperature(card, nvml.NVML_TEMPERATURE_GPU)),
+    )
+
+
 def _holders(nvml: Any, card: Any) -> tuple[Holder, ...]:
     """Programs that compute or draw on the card, this one left out. A program that does both is counted once, with the larger number."""
     held: dict[int, int] = {}

@@ -178,7 +178,11 @@ OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(500)
         ("letter.rtf", lambda: b"{\\rtf1\\ansi}", r"letter\.rtf holds no text"),
         ("letter.rtf", lambda: b"{\\rtf1\\ansi \\u99999999? Hello}", r"letter\.rtf is damaged"),
         ("page.txt", lambda: b"<!DOCTYPE html><html><p>Hi</p></html>", "is a web page"),
-        ("photos.zip", lambda: packed("a/1.png", "a/2.png", "a/3.png"), r"photos\.zip holds 3 pictures\. Pictures are learned from together"),
+        (
+            "photos.zip",
+            lambda: packed("a/1.png", "a/2.png", "a/3.png"),
+            r"photos\.zip holds 3 pictures\. Pictures are learned from together",
+        ),
     ],
 )
 def test_what_holds_no_text_is_named_for_what_it_is(tmp_path: Path, name: str, content: Callable[[], bytes], words: str) -> None:

@@ -45,7 +45,7 @@ MAY = {
     "adapters": {"core", "runs", "models", "datasets"},
     # What is shared is frozen, served by its own process, and proven before it leaves.
     "sharing": {"core", "tasks", "runs", "models", "datasets", "runtimes", "exports", "serve", "reports", "machine"},
-    "telemetry": {"core", "tasks", "runs"},
+    "telemetry": {"core", "tasks", "runs", "machine.gpu", "reports.incidents"},
     "lab": ALL,
     "cli": {"core", "lab", "setup.opened"},
     "advisor": {"core", "lab"},
