@@ -1,4 +1,4 @@
-.PHONY: app demo check lint types unit test nightly fix diagnoses
+.PHONY: setup train evaluate export benchmark-onnx clean app demo check lint types unit test nightly fix diagnoses
 app:
 	python3 launch.py
 demo:
@@ -19,3 +19,5 @@ fix:
 	.venv/bin/python -m ruff check --fix . && .venv/bin/python -m ruff format .
 diagnoses:
 	.venv/bin/python -m advisor.rules._page
+setup train evaluate export benchmark-onnx clean:
+	.venv/bin/python -m loralab pipeline $(PLAN) $@

@@ -47,7 +47,8 @@ MAY = {
     "sharing": {"core", "tasks", "runs", "models", "datasets", "runtimes", "exports", "serve", "reports", "machine"},
     "telemetry": {"core", "tasks", "runs", "machine.gpu", "reports.incidents"},
     "lab": ALL,
-    "cli": {"core", "lab", "setup.opened"},
+    "pipeline": {"core", "lab", "models.tokenize", "runtimes.onnx"},
+    "cli": {"core", "lab", "pipeline", "setup.opened"},
     "advisor": {"core", "lab"},
     # One command line has one set of options, one form of output and one way to follow a run.
     "advisor.cli": {"cli.console", "cli.terminal"},
