@@ -19,7 +19,7 @@ import typer
 
 from loralab import lab as facade
 from loralab.cli import demo as demonstration
-from loralab.cli import part_commands, pipeline_command, run_commands, terminal, watch_commands
+from loralab.cli import hub_commands, part_commands, pipeline_command, run_commands, terminal, watch_commands
 from loralab.cli.console import (
     Detach,
     File,
@@ -280,6 +280,7 @@ run_commands.register(app)
 part_commands.register(app)
 watch_commands.register(app)
 pipeline_command.register(app)
+hub_commands.register(app)
 
 
 def main(begin: Begin = _begin) -> int:

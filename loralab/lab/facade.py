@@ -28,7 +28,7 @@ from loralab.datasets.samples import SampleSet, sample, sample_at, samples
 from loralab.exports.offers import Offer
 from loralab.history import Act, Memory
 from loralab.history import Point as MemoryPoint
-from loralab.lab.results import Results
+from loralab.lab.hub import Giving
 from loralab.lab.watching import Watched
 from loralab.machine import speed
 from loralab.machine.add_part import PartProgress, add_part
@@ -66,6 +66,7 @@ from loralab.reports.subjects import Subject
 from loralab.runs.queue import QueueEntry
 from loralab.serve.client import ChatServer
 from loralab.serve.sees import Eyes, Looked, Said
+from loralab.sharing.keeping.unpack import is_kept, unpack
 from loralab.tasks import parse_plan, setting_label, tasks
 from loralab.tasks.pictures import PicturePlan
 from loralab.tasks.text import TextPlan
@@ -88,7 +89,7 @@ __all__ += ["ENOUGH_UPDATES", "FEW_UPDATES", "MOST_ROUNDS", "BothAnswers", "betw
 USUAL = "starter"  # the model that stands for none chosen: each kind of training has its own
 
 
-class Lab(Results, Watched):
+class Lab(Giving, Watched):
     """A workspace with the way from a file to a run."""
 
     def __init__(self, home: Path | str | None = None) -> None:
@@ -230,11 +231,15 @@ class Lab(Results, Watched):
 
     def import_adapter(self, *given: Path | str, base: str = "", data: str = "") -> str:
         """Make a run of an adapter from elsewhere (its folder, its zip or its files), checked against its base; returns its id.
+        A zip that `keep` made becomes the run it was.
 
         `base`: the model it belongs to, where that cannot be read from it; `data`: examples to judge it on. It can be chatted with, judged
         and exported as any other. Raises UserError, and leaves nothing, when it cannot be used or belongs to another base.
         """
         disk.check_writable(self.home)
+        if len(given) == 1 and is_kept(Path(given[0]).expanduser()):
+            with disk.writing(self.home):
+                return unpack(self.home, self.catalog, Path(given[0]).expanduser(), parse_plan)
         examples = str(self.profile(data, base or "starter").path) if data else ""
         with disk.writing(self.home):
             return importer.import_adapter(self.home, self.catalog, [Path(path).expanduser() for path in given], parse_plan, base, examples)
