@@ -51,6 +51,7 @@ from loralab.cli.console import (
 )
 from loralab.core import paths
 from loralab.core.errors import LabError, Problem, RunFailed, UserError, classify
+from loralab.core.masking import masked
 from loralab.core.words import count, size
 from loralab.setup.opened import choose_port, running_link
 
@@ -300,7 +301,7 @@ def main(begin: Begin = _begin) -> int:
     except Exception as error:  # noqa: BLE001 - a bug must also end in a sentence; the whole of it goes to the log
         log = paths.home() / "cli.log"
         with log.open("a", encoding="utf-8") as file:
-            traceback.print_exc(file=file)
+            file.write(masked(traceback.format_exc()))
         problem = classify(error)
         return _tell(problem.model_copy(update={"todo": f"The details are in {log}."}) if problem.code == "unexpected" else problem, 1)
     return 0

@@ -15,6 +15,7 @@ from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError
 from loralab.core.facts import Facts
 from loralab.core.liked import Liked, heard
 from loralab.core.log import AppendLog, Unreadable
+from loralab.core.masking import masked
 from loralab.core.old_logs import modern
 from loralab.core.questions import AnswerAt, Question
 from loralab.core.records import Artifact, Provenance, Record, Sample, Score
@@ -201,7 +202,7 @@ _PRESENT: TypeAdapter[Event] = TypeAdapter(_Present)
 
 class _Lines(AppendLog[Event]):
     def _dumped(self, entry: Event) -> bytes:
-        return entry.model_dump_json().encode()
+        return masked(entry.model_dump_json()).encode()
 
     def _parsed(self, line: bytes) -> Event:
         try:

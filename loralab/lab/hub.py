@@ -7,13 +7,22 @@ from pathlib import Path
 
 from loralab.core import disk
 from loralab.core.errors import UserError
+from loralab.core.jobs import ExportJob, PublishJob
 from loralab.lab.results import Results
+from loralab.sharing.hub.account import Account
+from loralab.sharing.hub.review import Review, ready
+from loralab.sharing.hub.visibility import Visible, make_private, make_public, visible
 from loralab.sharing.keeping.form import Manifest
 from loralab.sharing.keeping.pack import pack
 
 
 class Giving(Results):
     """A workspace whose runs can be kept whole, published and found by others."""
+
+    @property
+    def hub_account(self) -> Account:
+        """Whose account of the Hugging Face Hub runs are published with: `kept`, `keep(token)`, `who()`, `forget()`."""
+        return Account(self.home)
 
     def keep(self, run: str, out: Path | str, *, data: bool = False, stop: Callable[[], bool] = lambda: False) -> Manifest:
         """Everything of a run that has ended (adapter, plan, verdict, curves, card, report; with `data` its examples) in one zip.
@@ -26,3 +35,52 @@ class Giving(Results):
         papers = {"README.md": self.card(run), "report.html": self.report_page(run)} if self.view(run).trained else {}
         disk.check_writable(self.home)
         return pack(self.home, run, place.resolve(), papers, data=data, stop=stop)
+
+    def made(self, run: str, format: str = "adapter", variant: str = "") -> str:  # noqa: A002  (the field's own word)
+        """The id of the newest finished export of a run in a form, while its folder is there; empty where there is none."""
+        for other in reversed(self.names()):
+            job = self.job(other)
+            if not isinstance(job, ExportJob) or job.of != run or job.format != format:
+                continue
+            view = self.view(other)
+            told = view.ending.result if view.ending and view.state == "finished" else {}
+            if variant in ("", told.get("variant")) and told.get("folder") and Path(str(told["folder"])).is_dir():
+                return other
+        return ""
+
+    def publishing(self, export: str, *, samples: bool = False) -> Review:
+        """What publishing an export would put on the Hub: files, card, and what of private data seems to stand in it. Nobody is asked."""
+        return ready(self.home, export, samples=samples).review
+
+    def publish(self, export: str, repo: str, *, samples: bool = False, seen: bool = False) -> str:
+        """Put an export into a repository of the Hub, private where it is new; returns the id of the work.
+
+        The work's result holds `repo, url, commit, version, private`. `repo`: owner/name, or a name alone. `samples`: with answers to the
+        examples kept aside. `seen`: update it also where it is public. Stopped or broken off, publishing again goes on.
+        """
+        self.hub_account.token()
+        of = self.job(export)
+        if not isinstance(of, ExportJob):
+            raise UserError("There is nothing made to publish yet.", "Make it first.", code="no_export")
+        self.publishing(export, samples=samples)
+        return self.begin(PublishJob(of=of.of, export=export, repo=repo, samples=samples, seen=seen))
+
+    def published(self, run: str) -> str:
+        """The repository of the Hub that a run was published to last; empty where it never was."""
+        for other in reversed(self.names()):
+            job, ending = self.job(other), self.view(other).ending
+            if isinstance(job, PublishJob) and job.of == run and ending and ending.result.get("repo"):
+                return str(ending.result["repo"])
+        return ""
+
+    def visible(self, run: str, repo: str) -> Visible:
+        """What everybody would see of a repository, as it lies on the Hub now, and what of private data seems to stand in it."""
+        return visible(self.home, run, repo)
+
+    def make_public(self, run: str, seen: Visible) -> None:
+        """Let everybody see what `visible` showed. Raises UserError where it is no longer that, or must stay private."""
+        make_public(self.home, run, seen)
+
+    def make_private(self, repo: str) -> None:
+        """Take a repository back from everybody's eyes."""
+        make_private(self.home, repo)
