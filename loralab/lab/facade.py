@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -10,7 +11,7 @@ from typing import Any
 
 from loralab.adapters import importer
 from loralab.core import disk
-from loralab.core.errors import LabError
+from loralab.core.errors import LabError, UserError
 from loralab.core.facts import Facts
 from loralab.core.jobs import DownloadJob, FetchDatasetJob, Origin, TrainJob
 from loralab.core.parts import Part, parts
@@ -66,6 +67,12 @@ from loralab.reports.subjects import Subject
 from loralab.runs.queue import QueueEntry
 from loralab.serve.client import ChatServer
 from loralab.serve.sees import Eyes, Looked, Said
+from loralab.sharing.hub.gallery import Adapter, fetched
+from loralab.sharing.hub.review import Found, Review
+from loralab.sharing.hub.sign_in import Code
+from loralab.sharing.hub.sign_in import ask as ask_sign_in
+from loralab.sharing.hub.sign_in import begin as begin_sign_in
+from loralab.sharing.hub.visibility import Visible
 from loralab.sharing.keeping.unpack import is_kept, unpack
 from loralab.tasks import parse_plan, setting_label, tasks
 from loralab.tasks.pictures import PicturePlan
@@ -83,6 +90,7 @@ __all__ += ["NOT_MEDICAL", "USUAL", "VisionEntry", "uri", "vision_entry"]
 __all__ += ["HubDataset", "ReadingProgress", "Watch", "is_hub_name"]
 __all__ += ["Subject", "different_settings", "usual_share", "what_is_learned", "what_would_be_learned"]
 __all__ += ["ModelChoice", "knows", "larger"]
+__all__ += ["Adapter", "Code", "Found", "Review", "Visible", "ask_sign_in", "begin_sign_in"]
 __all__ += ["ENOUGH_UPDATES", "FEW_UPDATES", "MOST_ROUNDS", "BothAnswers", "between", "value"]
 
 
@@ -243,6 +251,25 @@ class Lab(Giving, Watched):
         examples = str(self.profile(data, base or "starter").path) if data else ""
         with disk.writing(self.home):
             return importer.import_adapter(self.home, self.catalog, [Path(path).expanduser() for path in given], parse_plan, base, examples)
+
+    def install(self, one: Adapter, note: Callable[[int, int], object] = lambda done, total: None) -> str:
+        """Get an adapter of a gallery and make a run of it, checked against its base; the run's id. It is tried and removed as any other.
+
+        `note` hears how many bytes are here of how many, and may raise to stop it; what is here is gone on with next time.
+        """
+        if not one.model:
+            what = f"“{one.title}” belongs to the model “{one.base}”, which is not on this computer."
+            raise UserError(what, "Get that model first.", code="no_base")
+        if one.run:
+            raise UserError(f"“{one.title}” is here already.", f"Open it from the list: it is called {one.run}.", code="already_here")
+        disk.check_writable(self.home)
+        room = self.home / "downloads"
+        room.mkdir(exist_ok=True)
+        found = fetched(one, room, note, self._token())
+        run = self.import_adapter(found, base=one.model)
+        if found.is_relative_to(room):
+            shutil.rmtree(found, ignore_errors=True)
+        return run
 
     def download(self, model: str) -> str:
         """Fetch a model from the Hub into the workspace, resumable; returns the id of the download's run. Ask the person first."""

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from loralab.core import disk
-from loralab.core.errors import UserError
+from loralab.core.errors import LabError, UserError
 from loralab.core.jobs import ExportJob, PublishJob
 from loralab.lab.results import Results
+from loralab.sharing.hub import gallery
 from loralab.sharing.hub.account import Account
+from loralab.sharing.hub.gallery import Adapter
+from loralab.sharing.hub.index import Index, write_index
 from loralab.sharing.hub.review import Review, ready
 from loralab.sharing.hub.visibility import Visible, make_private, make_public, visible
 from loralab.sharing.keeping.form import Manifest
@@ -80,6 +83,28 @@ class Giving(Results):
     def make_public(self, run: str, seen: Visible) -> None:
         """Let everybody see what `visible` showed. Raises UserError where it is no longer that, or must stay private."""
         make_public(self.home, run, seen)
+
+    def gallery(self, place: Path | str = "hub") -> tuple[Adapter, ...]:
+        """Adapters for the models of this computer, from the Hub (`hub`) or a folder with an index; installed ones say their run."""
+        bases, here = gallery.bases_here(self.catalog), gallery.installed(self.home)
+        if str(place) == "hub":
+            return gallery.from_hub(bases, here, self._token())
+        return gallery.from_folder(Path(place).expanduser(), self.catalog, bases, here)
+
+    def gallery_card(self, one: Adapter) -> str:
+        """The card of an adapter of a gallery, in Markdown, as its maker wrote it."""
+        return gallery.card_of(one, self._token())
+
+    def make_gallery(self, exports: Sequence[str], folder: Path | str, name: str = "") -> Index:
+        """Put finished adapter exports into a folder with an index file, which others open as a gallery."""
+        return write_index(self.home, exports, Path(folder).expanduser().resolve(), name)
+
+    def _token(self) -> str:
+        """The token there is, or none: what is public needs none."""
+        try:
+            return self.hub_account.token()
+        except LabError:
+            return ""
 
     def make_private(self, repo: str) -> None:
         """Take a repository back from everybody's eyes."""

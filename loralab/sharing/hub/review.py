@@ -14,10 +14,11 @@ from loralab.core.digest import digest
 from loralab.core.errors import UserError
 from loralab.core.jobs import ExportJob, TrainJob
 from loralab.core.masking import masked
-from loralab.core.records import Record, Sample
+from loralab.core.records import Example, Record, Sample
 from loralab.core.strict_json import load
 from loralab.datasets.checks.private import kinds_in
 from loralab.datasets.images.clinic.intake import is_kept as from_a_clinic
+from loralab.datasets.language import language_of
 from loralab.exports.job import open_source
 from loralab.runs import runs
 from loralab.sharing.hub.card import card_of
@@ -74,7 +75,7 @@ class Ready:
     sums: str
 
 
-def ready(home: Path, export: str, language: str = "", *, samples: bool = False) -> Ready:
+def ready(home: Path, export: str, *, samples: bool = False) -> Ready:
     """What publishing a finished export would put there. Raises UserError where it may not go, is gone or was changed since it was made."""
     job, ending = runs.job(home, export), runs.view(home, export).ending
     result = ending.result if ending else {}
@@ -92,7 +93,7 @@ def ready(home: Path, export: str, language: str = "", *, samples: bool = False)
         raise UserError(f"{bad[0]} is a pickle, which can hide programs; it is not published.", todo, code="pickle")
     going = [name for name in names if _matches(name, ALLOWED)]
     readme = (folder / CARD).read_text("utf-8") if (folder / CARD).is_file() else f"# {source.plan.get('title') or job.of}\n"
-    card = card_of(source, job.format, readme, proof, samples=samples, language=language)
+    card = card_of(source, job.format, readme, proof, samples=samples, language=_language(source.view.samples))
     sums = "".join(f"{digest(folder / name)}  {name}\n" for name in going)
     _no_places(folder, going, card)
     sizes = [*((name, (folder / name).stat().st_size) for name in going), (CARD, len(card.encode())), (SUMS, len(sums))]
@@ -129,6 +130,11 @@ def _in_samples(samples: tuple[Sample, ...], shown: bool) -> tuple[Found, ...]:
         return ()  # they stand in the card
     said = (" ".join(f"{one.prompt} {one.before} {one.after}".split()) for one in samples)
     return scanned("its answers to the examples kept aside", "\n".join(said))
+
+
+def _language(samples: tuple[Sample, ...]) -> str:
+    """The language of the examples, by those kept aside that were answered; empty where it is not plain."""
+    return language_of([Example(row=at, text=f"{one.prompt} {one.reference}") for at, one in enumerate(samples)]) if samples else ""
 
 
 def _matches(name: str, patterns: tuple[str, ...]) -> bool:

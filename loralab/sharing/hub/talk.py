@@ -34,22 +34,35 @@ def told(error: BaseException) -> LabError | None:
     """The error a person can act on, for one of the Hub's library or of the network, looked for in its causes; None for any other."""
     seen: BaseException | None = error
     while seen is not None:
-        if isinstance(seen, LabError):
-            return seen
-        status = int(getattr(getattr(seen, "response", None), "status_code", 0) or 0)
-        if status in _SAID:
-            code, what, todo = _SAID[status]
-            pause = _pause(seen) if status == 429 else ""
-            return UserError(what, pause or todo, code=code) if status != 429 else Unavailable(what, pause or todo, code=code)
-        if status == 400:
-            return UserError(f"The Hub did not take it: {_words(seen)}", "Choose another name, or publish again later.", code="not_taken")
-        if status >= 500:
-            return Unavailable(f"The Hub has trouble of its own (answer {status}).", f"Try again in a few minutes. {KEPT}", code="hub_busy")
-        if isinstance(seen, JSONDecodeError):
-            return Unavailable("The Hub answered something that is no answer.", f"Try again in a few minutes. {KEPT}", code="hub_busy")
-        if NETWORK & {kind.__name__ for kind in type(seen).__mro__}:
-            return Unavailable("The connection to the Hub broke off.", f"Check it. {KEPT}", code="no_network")
+        found = seen if isinstance(seen, LabError) else _of_status(seen) or _of_network(seen)
+        if found is not None:
+            return found
         seen = seen.__cause__ or seen.__context__
+    return None
+
+
+def _of_status(error: BaseException) -> LabError | None:
+    """For an answer that is a refusal."""
+    status = int(getattr(getattr(error, "response", None), "status_code", 0) or 0)
+    if status == 429:
+        code, what, todo = _SAID[status]
+        return Unavailable(what, _pause(error) or todo, code=code)
+    if status in _SAID:
+        code, what, todo = _SAID[status]
+        return UserError(what, todo, code=code)
+    if status == 400:
+        return UserError(f"The Hub did not take it: {_words(error)}", "Choose another name, or publish again later.", code="not_taken")
+    if status >= 500:
+        return Unavailable(f"The Hub has trouble of its own (answer {status}).", f"Try again in a few minutes. {KEPT}", code="hub_busy")
+    return None
+
+
+def _of_network(error: BaseException) -> LabError | None:
+    """For no answer at all, or one that is none."""
+    if isinstance(error, JSONDecodeError):
+        return Unavailable("The Hub answered something that is no answer.", f"Try again in a few minutes. {KEPT}", code="hub_busy")
+    if NETWORK & {kind.__name__ for kind in type(error).__mro__}:
+        return Unavailable("The connection to the Hub broke off.", f"Check it. {KEPT}", code="no_network")
     return None
 
 
