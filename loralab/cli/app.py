@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from loralab import lab as facade
+from loralab.cli import chat_command, hub_commands, part_commands, run_commands, terminal
 from loralab.cli import demo as demonstration
 from loralab.cli import hub_commands, part_commands, pipeline_command, run_commands, terminal, watch_commands
 from loralab.cli.console import (
@@ -282,6 +283,7 @@ part_commands.register(app)
 watch_commands.register(app)
 pipeline_command.register(app)
 hub_commands.register(app)
+chat_command.register(app)
 
 
 def main(begin: Begin = _begin) -> int:

@@ -12,6 +12,7 @@ import re
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated
 
 from pydantic import Field, ValidationError
 
@@ -53,7 +54,7 @@ class Index(Record):
     kind: str = KIND
     version: int = VERSION
     name: str = Field("", max_length=200)
-    adapters: tuple[Listed, ...] = Field((), max_length=MOST_ENTRIES)
+    adapters: Annotated[tuple[Listed, ...], Field(max_length=MOST_ENTRIES)] = ()
 
 
 def read_index(folder: Path) -> Index:
