@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from loralab.core import disk
 from loralab.core.errors import LabError, UserError
@@ -16,7 +17,7 @@ from loralab.sharing.hub.index import Index, write_index
 from loralab.sharing.hub.review import Review, ready
 from loralab.sharing.hub.visibility import Visible, make_private, make_public, visible
 from loralab.sharing.keeping.form import Manifest
-from loralab.sharing.keeping.pack import pack
+from loralab.sharing.keeping.pack import Note, pack
 
 
 class Giving(Results):
@@ -27,17 +28,18 @@ class Giving(Results):
         """Whose account of the Hugging Face Hub runs are published with: `kept`, `keep(token)`, `who()`, `forget()`."""
         return Account(self.home)
 
-    def keep(self, run: str, out: Path | str, *, data: bool = False, stop: Callable[[], bool] = lambda: False) -> Manifest:
+    def keep(self, run: str, out: Path | str, *, data: bool = False, note: Note = lambda done, total: None) -> Manifest:
         """Everything of a run that has ended (adapter, plan, verdict, curves, card, report; with `data` its examples) in one zip.
 
-        `import_adapter` opens it elsewhere into the same run. Where `stop` says so it ends, and there is no file.
+        `import_adapter` opens it elsewhere into the same run. `note` hears how many
+        bytes are in it of how many, and may raise to end it; then there is no file.
         """
         if self.view(run).active:
             raise UserError("This run is still going.", "Wait until it has ended, or stop it.", code="still_running")
         place = Path(out).expanduser()
         papers = {"README.md": self.card(run), "report.html": self.report_page(run)} if self.view(run).trained else {}
         disk.check_writable(self.home)
-        return pack(self.home, run, place.resolve(), papers, data=data, stop=stop)
+        return pack(self.home, run, place.resolve(), papers, data=data, note=note)
 
     def made(self, run: str, format: str = "adapter", variant: str = "") -> str:  # noqa: A002  (the field's own word)
         """The id of the newest finished export of a run in a form, while its folder is there; empty where there is none."""
@@ -68,13 +70,17 @@ class Giving(Results):
         self.publishing(export, samples=samples)
         return self.begin(PublishJob(of=of.of, export=export, repo=repo, samples=samples, seen=seen))
 
-    def published(self, run: str) -> str:
-        """The repository of the Hub that a run was published to last; empty where it never was."""
+    def publication(self, run: str) -> dict[str, Any]:
+        """What the last publishing of a run told: `repo, url, version, commit, private`; empty where it never was published."""
         for other in reversed(self.names()):
             job, ending = self.job(other), self.view(other).ending
             if isinstance(job, PublishJob) and job.of == run and ending and ending.result.get("repo"):
-                return str(ending.result["repo"])
-        return ""
+                return dict(ending.result)
+        return {}
+
+    def published(self, run: str) -> str:
+        """The repository of the Hub that a run was published to last; empty where it never was."""
+        return str(self.publication(run).get("repo") or "")
 
     def visible(self, run: str, repo: str) -> Visible:
         """What everybody would see of a repository, as it lies on the Hub now, and what of private data seems to stand in it."""

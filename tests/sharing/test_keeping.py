@@ -165,8 +165,12 @@ def test_a_cut_file_is_damaged_and_a_stopped_or_refused_one_is_not_there(learned
         there.import_adapter(cut)
     lab, out = Lab(learned.home), tmp_path / "out.zip"
     out.write_bytes(b"an earlier one")
+
+    def stop(done, total):
+        raise UserError("Stopped.")
+
     with pytest.raises(UserError, match="Stopped"):
-        lab.keep(learned.run, out, data=True, stop=lambda: True)
+        lab.keep(learned.run, out, data=True, note=stop)
     assert [path.name for path in tmp_path.glob("*out.zip*")] == ["out.zip"]
     assert out.read_bytes() == b"an earlier one"
     with pytest.raises(UserError, match="no folder"):

@@ -29,6 +29,7 @@ from loralab.sharing.keeping.form import KIND, MANIFEST, RUN_FILES, VERSION, Ins
 
 MOMENT = (1980, 1, 1, 0, 0, 0)  # the same content gives the same zip
 STORED = (".safetensors", ".zip", ".png", ".jpg", ".jpeg", ".webp", ".parquet", ".gz", ".xz")  # hardly shrink
+Note = Callable[[int, int], object]  # bytes that are done, bytes there are
 SPARE = 64 << 20  # bytes left free for everything else
 
 
@@ -37,7 +38,9 @@ class _Zip:
     """The archive being written, and what is in it so far."""
 
     archive: zipfile.ZipFile
-    stop: Callable[[], bool]
+    note: Note
+    total: int
+    done: int = 0
     files: dict[str, Inside] = field(default_factory=dict)
 
     def text(self, name: str, text: str) -> None:
@@ -47,12 +50,11 @@ class _Zip:
         self.files[name] = Inside(sha256=hashlib.sha256(raw).hexdigest(), bytes=len(raw))
 
     def file(self, name: str, path: Path) -> None:
-        """Raises UserError where a person stopped it, or the file changed under our hands."""
         with path.open("rb") as source, self.archive.open(_entry(name), "w", force_zip64=True) as packed:
             total, size = hashlib.sha256(), 0
             while block := source.read(1 << 20):
-                if self.stop():
-                    raise UserError("Stopped as you asked; no file was made.", "", code="stopped")
+                self.done += len(block)
+                self.note(self.done, self.total)
                 packed.write(block)
                 total.update(block)
                 size += len(block)
@@ -67,12 +69,13 @@ def _entry(name: str) -> zipfile.ZipInfo:
 
 
 def pack(
-    home: Path, run: str, out: Path, papers: Mapping[str, str], *, data: bool = False, stop: Callable[[], bool] = lambda: False
+    home: Path, run: str, out: Path, papers: Mapping[str, str], *, data: bool = False, note: Note = lambda done, total: None
 ) -> Manifest:
     """Write a run that has ended, with its verdict, card, curves and answers, into the zip `out`; returns what is in it.
 
-    `papers`: texts to be read without LoRALab, by name. `data`: the examples, too. Raises UserError where that cannot be; LabError where
-    the disk does not take it. There is no file then, and one that was there before is as it was.
+    `papers`: texts to be read without LoRALab, by name. `data`: the examples, too. `note` hears how many bytes are in it of how many, and
+    may raise to end it. Raises UserError where it cannot be kept; LabError where the disk does not take it. There is no file then, and one
+    that was there before is as it was.
     """
     folder = home / "runs" / run
     job = read_job(folder)
@@ -82,12 +85,13 @@ def pack(
     if data and not dataset.exists():
         raise UserError(f"The examples ({dataset.name or 'none'}) are not where they were.", "Keep the run without them.", code="no_file")
     members = [*_run_files(folder), *(_data_files(dataset) if data else ())]
-    _room_for(sum(path.stat().st_size for _, path in members), out)
+    total = sum(path.stat().st_size for _, path in members)
+    _room_for(total, out)
     writing = out.with_name(f".{out.name}.writing")
     try:
         with disk.writing(out.parent), writing.open("wb") as file:
             with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-                into = _Zip(archive, stop)
+                into = _Zip(archive, note, total)
                 _write(into, folder, job, dataset, members, papers, data=data)
                 found = _manifest(folder, job, dataset, into.files, data=data)
                 archive.writestr(_entry(MANIFEST), found.model_dump_json(indent=1))
