@@ -20,6 +20,15 @@ READER = "hf_" + "r1E2a3D4e5" * 3 + "wxyz"
 LARGE = (".safetensors", ".gguf", ".onnx", ".bin")
 
 
+def mode(name: str) -> str:
+    return "lfs" if name.endswith(LARGE) else "regular"
+
+
+def oid(name: str, raw: bytes) -> str:
+    """The name of a content, as git or its large-file store has it."""
+    return hashlib.sha256(raw).hexdigest() if mode(name) == "lfs" else hashlib.sha1(f"blob {len(raw)}\0".encode() + raw).hexdigest()
+
+
 @dataclass
 class Repo:
     """A repository: its files as they are now, and what it was before."""
@@ -245,7 +254,10 @@ class Writes(Answer):
         elif what.startswith("preupload/"):
             if not self.fails("preupload"):
                 files = [one["path"] for one in json.loads(raw)["files"]]
-                modes = [{"path": n, "uploadMode": "lfs" if n.endswith(LARGE) else "regular", "shouldIgnore": False} for n in files]
+                modes = [
+                    {"path": n, "uploadMode": mode(n), "shouldIgnore": False, "oid": oid(n, repo.files[n]) if n in repo.files else None}
+                    for n in files
+                ]
                 self.send_json({"files": modes})
         elif what.startswith("commit/"):
             if not self.fails("commit"):

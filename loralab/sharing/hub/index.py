@@ -25,7 +25,7 @@ from loralab.exports.job import open_source
 from loralab.models import fingerprint
 from loralab.reports.card import model_card
 from loralab.runs import runs
-from loralab.sharing.hub.review import clinical
+from loralab.sharing.hub.review import clinical, title_of
 
 INDEX, KIND, VERSION = "loralab-index.json", "loralab-index", 1
 MOST_BYTES, MOST_ENTRIES, MOST_CARD = 32 << 20, 5000, 200_000
@@ -110,7 +110,7 @@ def _listed(home: Path, export: str) -> tuple[Listed, Path]:
         raise UserError(what, "Use “Keep everything” for yourself.", code="clinical")
     source = open_source(home / "runs", job.of, job.model, job.adapter)
     found, sha256 = source.view.conclusion, digest(place)
-    title = str(source.plan.get("title") or job.of)
+    title = title_of(home, job.of)
     counts = source.view.measured
     slug = re.sub(r"[^A-Za-z0-9_-]+", "-", title).strip("-")[:60] or "adapter"
     listed = Listed(

@@ -92,14 +92,14 @@ def ready(home: Path, export: str, *, samples: bool = False) -> Ready:
         todo = "Choose the adapter, the merged model, GGUF or ONNX."
         raise UserError(f"{bad[0]} is a pickle, which can hide programs; it is not published.", todo, code="pickle")
     going = [name for name in names if _matches(name, ALLOWED)]
-    readme = (folder / CARD).read_text("utf-8") if (folder / CARD).is_file() else f"# {source.plan.get('title') or job.of}\n"
+    readme = (folder / CARD).read_text("utf-8") if (folder / CARD).is_file() else f"# {title_of(home, job.of)}\n"
     card = card_of(source, job.format, readme, proof, samples=samples, language=_language(source.view.samples))
     sums = "".join(f"{digest(folder / name)}  {name}\n" for name in going)
     _no_places(folder, going, card)
     sizes = [*((name, (folder / name).stat().st_size) for name in going), (CARD, len(card.encode())), (SUMS, len(sums))]
     review = Review(
         run=job.of,
-        title=str(source.plan.get("title") or job.of),
+        title=title_of(home, job.of),
         files=tuple(sorted(sizes)),
         left=tuple(name for name in names if name not in going and name not in (CARD, SUMS)),
         card=card,
@@ -107,6 +107,12 @@ def ready(home: Path, export: str, *, samples: bool = False) -> Ready:
         clinical=clinical(home, job.of),
     )
     return Ready(review, folder, sums)
+
+
+def title_of(home: Path, run: str) -> str:
+    """What people call a training."""
+    job = runs.job(home, run)
+    return job.title if isinstance(job, TrainJob) and job.title else run
 
 
 def clinical(home: Path, run: str) -> bool:
