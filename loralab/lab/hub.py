@@ -23,10 +23,9 @@ from loralab.sharing.keeping.pack import Note, pack
 class Giving(Results):
     """A workspace whose runs can be kept whole, published and found by others."""
 
-    @property
-    def hub_account(self) -> Account:
-        """Whose account of the Hugging Face Hub runs are published with: `kept`, `keep(token)`, `who()`, `forget()`."""
-        return Account(self.home)
+    def __init__(self, home: Path | str | None = None) -> None:
+        super().__init__(home)
+        self.hub_account = Account(self.home)
 
     def keep(self, run: str, out: Path | str, *, data: bool = False, note: Note = lambda done, total: None) -> Manifest:
         """Everything of a run that has ended (adapter, plan, verdict, curves, card, report; with `data` its examples) in one zip.

@@ -11,7 +11,7 @@ from loralab.core.errors import LabError, UserError
 from loralab.lab import Lab
 from loralab.models.model_folder import MARKER
 from loralab.sharing.hub.index import INDEX, read_index
-from tests.sharing.test_hub import exported, hub
+from tests.support.publishing import exported, hub
 from tests.support.writing_hub import Repo
 
 __all__ = ["hub"]
@@ -112,9 +112,8 @@ def test_the_hub_is_searched_by_base_and_installs_an_adapter_but_no_pickle(shelf
     card = f"---\nbase_model: {HUB_ID}\nlicense: mit\ntags:\n- lora\n---\n\n# Colours of the Hub\n"
     files = {name: (adapter / name).read_bytes() for name in ("adapter_config.json", "adapter_model.safetensors")}
     hub.repos["ann/good"] = Repo(files={**files, "README.md": card.encode()}, private=False)
-    hub.repos["ann/old"] = Repo(
-        files={"adapter_config.json": b"{}", "adapter_model.bin": b"\x80", "README.md": card.encode()}, private=False
-    )
+    old = {"adapter_config.json": b"{}", "adapter_model.bin": b"\x80", "README.md": card.encode()}
+    hub.repos["ann/old"] = Repo(files=old, private=False)
     hub.repos["ann/hidden"] = Repo(files={"README.md": card.encode()})
     found = {one.name: one for one in lab.gallery()}
     assert set(found) == {"ann/good", "ann/old"}

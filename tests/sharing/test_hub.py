@@ -3,99 +3,24 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 import stat
-import time
-from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import yaml
-from pydantic import ValidationError
 
 from loralab.core.errors import LabError, UserError
-from loralab.core.events import Ended, EventLog, Noted, Saved, Started, read
-from loralab.core.jobs import ExportJob, PublishJob
+from loralab.core.events import Ended, EventLog, Noted, read
 from loralab.core.masking import Masking, masked
 from loralab.core.parity import Parity
-from loralab.core.records import Artifact
-from loralab.lab import Lab
-from loralab.reports.card import Origin
-from loralab.runs.run_folder import RunFolder
-from loralab.sharing.hub import account, publish_job, sign_in
-from loralab.sharing.hub.card import Front, licence_of
 from loralab.sharing.hub.review import NO_PUBLIC
 from tests.conftest import ended
-from tests.support.writing_hub import READER, TOKEN, writing_hub
+from tests.support.publishing import exported, here, hub, publish
+from tests.support.writing_hub import TOKEN, Repo
 
+__all__ = ["here", "hub"]
 # the Hub's library sends files in a way that its own network library calls old
 pytestmark = [pytest.mark.worker, pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")]
-PROVEN = Parity(outcome="proven", words="It answers the same.")
-
-
-@pytest.fixture
-def hub(monkeypatch):
-    """The imitation, with the hub library of this process and of the workers pointed at it; the library's waits are short."""
-    from huggingface_hub import constants
-    from huggingface_hub.utils import _http
-
-    with writing_hub() as found:
-        monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
-        monkeypatch.setenv("HF_ENDPOINT", found.url)
-        monkeypatch.setattr(constants, "ENDPOINT", found.url)
-        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", found.url + "/{repo_id}/resolve/{revision}/{filename}")
-        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-        monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
-        monkeypatch.setattr(_http, "time", SimpleNamespace(sleep=lambda seconds: None, time=time.time, monotonic=time.monotonic))
-        yield found
-
-
-@pytest.fixture
-def here(learned, home):
-    """A workspace with the run and an export of it as its worker leaves it, and somebody who is signed in."""
-    learned.copy(home)
-    lab = Lab(home)
-    exported(home, learned.run)
-    lab.hub_account.file.parent.mkdir()
-    lab.hub_account.file.write_text(json.dumps({"token": TOKEN}), "utf-8")
-    return SimpleNamespace(lab=lab, home=home, run=learned.run, export=f"{learned.run}-away")
-
-
-def exported(home: Path, run: str, parity: Parity = PROVEN, **more: bytes) -> Path:
-    """The adapter taken away, with what lies beside it."""
-    folder, adapter = home / "exports" / run / "adapter", home / "runs" / run / "artifacts" / "adapter"
-    folder.mkdir(parents=True, exist_ok=True)
-    files = {name: (adapter / name).read_bytes() for name in ("adapter_model.safetensors", "tokenizer.json")}
-    files |= {"adapter_config.json": json.dumps({"base_model_name_or_path": "base"}).encode(), "history.json": b'{"samples": "private"}'}
-    files |= {"README.md": Lab(home).card(run).encode(), "parity.json": parity.model_dump_json().encode(), **more}
-    for name, raw in files.items():
-        (folder / name).write_bytes(raw)
-    sums = {name: hashlib.sha256(raw).hexdigest() for name, raw in files.items() if name not in ("README.md", "parity.json")}
-    work = home / "runs" / f"{run}-away"
-    work.mkdir(exist_ok=True)
-    job = Lab(home).job(run)
-    asked = ExportJob(run=work.name, of=run, model=job.model, adapter=str(adapter))
-    (work / "job.json").write_text(asked.model_dump_json(), "utf-8")
-    (work / "events.jsonl").unlink(missing_ok=True)
-    result = {"of": run, "format": "adapter", "variant": "", "path": str(folder), "folder": str(folder), "sums": sums}
-    log = EventLog(work / "events.jsonl")
-    for event in (Started(pid=1), Saved(artifact=Artifact(kind="export", path=str(folder))), Ended(outcome="finished", result=result)):
-        log(event)
-    return folder
-
-
-def publish(here, repo="colours", stop=False, **asked):
-    """The job as a worker does it, in this process: its result, or what it raised."""
-    place = here.home / "runs" / f"publish-{time.time_ns()}"
-    place.mkdir(parents=True)
-    job = PublishJob(run=place.name, of=here.run, export=here.export, repo=repo, **asked)
-    (place / "job.json").write_text(job.model_dump_json(), "utf-8")
-    folder = RunFolder(place, job, EventLog(place / "events.jsonl"))
-    if stop:
-        (place / "stop").touch()
-    here.folder = place
-    return publish_job.run(folder)
 
 
 # ---- it works --------------------------------------------------------------------------------------------------------------
@@ -170,45 +95,6 @@ def test_the_card_names_no_folder_says_how_sure_it_is_and_keeps_the_examples_her
     assert "## Before and after" in hub.repos["ann/colours"].files["README.md"].decode()
 
 
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        {"base_model": "/home/ann/models/base", "base_model_relation": "adapter"},
-        {"license": "do-as-you-like"},
-        {"license": "other"},
-        {"language": ["English"]},
-        {"pipeline_tag": "mind-reading"},
-        {"library_name": "loralab"},
-        {"base_model": "owner/name"},
-        {"made_up": 1},
-    ],
-)
-def test_a_head_the_hub_would_not_take_is_found_here(wrong):
-    good = {"library_name": "peft", "pipeline_tag": "text-generation", "tags": ["lora"], "license": "mit", "language": ["en"]}
-    assert Front.model_validate(good).text().startswith("---\n")
-    with pytest.raises(ValidationError):
-        Front.model_validate(good | wrong)
-
-
-@pytest.mark.parametrize(
-    ("licence", "expected"),
-    [
-        ("Apache-2.0", ("apache-2.0", "")),
-        ("Llama 3.2 Community", ("llama3.2", "")),
-        ("Gemma", ("gemma", "")),
-        ("Our Own Terms", ("other", "our-own-terms")),
-        ("", ("", "")),
-    ],
-)
-def test_the_licence_is_the_bases(licence, expected):
-    assert licence_of(Origin(name="b", licence=licence), "") == expected
-
-
-def test_terms_of_the_examples_that_bind_are_said(tmp_path):
-    (tmp_path / "README.md").write_text("---\nlicense: cc-by-nc-4.0\n---\n")
-    assert licence_of(Origin(name="b", licence="MIT"), str(tmp_path))[0] == "other"
-
-
 # ---- again, and in public ----------------------------------------------------------------------------------------------------
 
 
@@ -259,8 +145,6 @@ def test_medical_pictures_are_for_ones_own_eyes_only(here, hub, monkeypatch):
 
 
 def test_a_repository_that_holds_something_else_is_left_alone(here, hub):
-    from tests.support.writing_hub import Repo
-
     hub.repos["ann/colours"] = Repo(files={"README.md": b"mine", "novel.txt": b"words"})
     with pytest.raises(UserError, match="something that was not published from LoRALab"):
         publish(here)
@@ -359,77 +243,3 @@ def test_a_name_the_hub_does_not_take_is_said_before_anything_is_made(here, hub,
     with pytest.raises(UserError, match="no name that the Hub takes"):
         publish(here, repo=name)
     assert hub.repos == {}
-
-
-# ---- signing in --------------------------------------------------------------------------------------------------------------
-
-
-def test_a_code_that_is_typed_signs_in_and_one_that_is_refused_does_not(home, hub):
-    lab = Lab(home)
-    hub.codes = ["authorization_pending", "slow_down", TOKEN]
-    code = sign_in.begin()
-    assert (code.shown, code.link) == ("ABCD-1234", f"{hub.url}/device")
-    given, code = sign_in.ask(code)
-    assert given is None
-    given, slower = sign_in.ask(code)
-    assert given is None
-    assert slower.every == code.every + 5
-    given, _ = sign_in.ask(slower)
-    assert given is not None
-    assert lab.hub_account.keep_signed_in(given).name == "ann"
-    assert lab.hub_account.token() == TOKEN
-    for said, words in (("access_denied", "refused"), ("expired_token", "ended")):
-        hub.codes = [said]
-        with pytest.raises(UserError, match=words):
-            sign_in.ask(code)
-    with pytest.raises(UserError, match="ended"):
-        sign_in.ask(code.model_copy(update={"ends": time.monotonic() - 1}))
-    hub.trouble["oauth"] = 503
-    assert sign_in.ask(code)[0] is None  # a moment of trouble: the code still holds
-
-
-def test_a_sign_in_that_ends_soon_is_renewed(home, hub):
-    lab = Lab(home)
-    lab.hub_account.keep(TOKEN, renewal="again", seconds=30)
-    other = "hf_" + "n1E2w3T4o5" * 3 + "wxyz"
-    hub.tokens[other], hub.codes = hub.tokens[TOKEN], [other]
-    assert lab.hub_account.token() == other
-
-
-def test_a_token_that_is_none_unknown_or_for_reading_is_not_kept(home, hub):
-    lab = Lab(home)
-    for token, words in (("sk-1234", "no token"), ("hf_" + "x" * 34, "does not know"), (READER, "may read")):
-        with pytest.raises(UserError, match=words):
-            lab.hub_account.keep(token)
-    assert lab.hub_account.kept == ""
-    with pytest.raises(UserError, match="Nobody is signed in"):
-        lab.hub_account.token()
-
-
-def test_a_keyring_is_used_where_there_is_one_and_a_broken_one_is_not(home, hub, monkeypatch):
-    class Ring:
-        def __init__(self):
-            self.held = {}
-
-        def set_password(self, service, name, text):
-            self.held[name] = text
-
-        def get_password(self, service, name):
-            return self.held.get(name)
-
-        def delete_password(self, service, name):
-            del self.held[name]
-
-    class Broken(Ring):
-        def set_password(self, service, name, text):
-            raise RuntimeError("locked")
-
-    ring, lab = Ring(), Lab(home)
-    monkeypatch.setattr(account, "_keyring", lambda: ring)
-    lab.hub_account.keep(TOKEN)
-    assert (lab.hub_account.kept, lab.hub_account.file.exists(), lab.hub_account.token()) == ("keyring", False, TOKEN)
-    lab.hub_account.forget()
-    assert (lab.hub_account.kept, ring.held) == ("", {})
-    monkeypatch.setattr(account, "_keyring", Broken)
-    lab.hub_account.keep(TOKEN)
-    assert lab.hub_account.kept == "file"

@@ -217,13 +217,11 @@ def _wire_publish(page: Page, parts: _Parts) -> None:
         named = lab.published(run).rpartition("/")[2] or _plain(run_title(lab, run))
         return {**hidden, **_published(lab, parts, run), parts.name: named, parts.form: gr.Radio(forms, value=kept)}
 
-    def end(work: str) -> None:
-        if work and lab.view(work).active:
-            lab.stop(work)
-
     parts.look.click(look, asked, outputs, show_progress="hidden", trigger_mode="once")
     parts.ask.yes.click(publish, asked, outputs, show_progress="hidden", trigger_mode="once")
-    parts.stop.click(show_errors(end), parts.going, None, show_progress="hidden")
+    parts.stop.click(
+        show_errors(lambda work: lab.stop(work) if work and lab.view(work).active else None), parts.going, None, show_progress="hidden"
+    )
     page.moment.change(another, [page.run, parts.form, parts.name, parts.of], outputs, show_progress="hidden")
 
 
