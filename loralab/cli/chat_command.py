@@ -96,9 +96,8 @@ class Talk:
             raw = json_text.loads(self.place.read_text("utf-8"))
             self.messages = [{"role": str(one["role"]), "content": str(one["content"])} for one in raw if isinstance(one, dict)]
         self.out.say(HELP)
-        if self.messages:
-            said = count(sum(one["role"] == "user" for one in self.messages), "question")
-            self.out.say(f"You go on from the last time ({said}).")
+        if asked := sum(one["role"] == "user" for one in self.messages):
+            self.out.say(f"You go on from the last time ({count(asked, 'question')}).")
 
     def system(self, text: str) -> None:
         """The first words of the conversation; none takes them away."""
