@@ -175,3 +175,11 @@ def test_a_cut_file_is_damaged_and_a_stopped_or_refused_one_is_not_there(learned
     assert out.read_bytes() == b"an earlier one"
     with pytest.raises(UserError, match="no folder"):
         lab.keep(learned.run, tmp_path / "no" / "where.zip")
+
+
+def test_odd_ends_of_lines_in_a_text_and_a_damaged_line_go_along(kept, there, tmp_path):
+    odd = '{"type":"noted","time":1,"step":0,"text":"one\u2028two\x85three"}\n{"type":"noted","ti\n'
+    more = rewritten(kept, tmp_path / "odd.zip", lambda name, raw: raw + odd.encode() if name == "run/events.jsonl" else raw)
+    notes = [note.text for note in there.view(there.import_adapter(more)).notes]
+    assert "one\u2028two\x85three" in notes
+    assert "A line of this run's log could not be read." in notes

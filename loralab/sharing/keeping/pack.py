@@ -44,7 +44,7 @@ class _Zip:
     files: dict[str, Inside] = field(default_factory=dict)
 
     def text(self, name: str, text: str) -> None:
-        raw = text.encode()
+        raw = text.encode("utf-8", "surrogateescape")
         with self.archive.open(_entry(name), "w") as packed:
             packed.write(raw)
         self.files[name] = Inside(sha256=hashlib.sha256(raw).hexdigest(), bytes=len(raw))
@@ -113,7 +113,7 @@ def _write(
     places |= {"data": dataset} if dataset.is_absolute() and (data or not dataset.is_relative_to(DATA)) else {}
     for name, path in members:
         if name.endswith((".json", ".jsonl")) and name.startswith("run/"):
-            text = path.read_text("utf-8")
+            text = path.read_bytes().decode("utf-8", "surrogateescape")
             if name == "run/job.json":
                 text = _portable(text)
             into.text(name, without_places(text, places))

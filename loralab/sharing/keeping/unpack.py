@@ -28,7 +28,7 @@ from loralab.core.paths import DATA
 from loralab.datasets.formats.archives import MAX_RATIO, RATIO_FROM, refusal
 from loralab.models import fingerprint
 from loralab.models.catalog import Catalog
-from loralab.sharing.keeping.form import KIND, MANIFEST, VERSION, Manifest, with_places
+from loralab.sharing.keeping.form import KIND, MANIFEST, MARK, VERSION, Manifest, with_places
 from loralab.sharing.keeping.pack import same_adapter
 
 MOST_FILES, MOST_BYTES = 200_000, 64 << 30
@@ -176,11 +176,12 @@ def _settle(home: Path, catalog: Catalog, said: Manifest, room: Path, run: str, 
 def _rewrite(folder: Path, places: Mapping[str, Path], run: str, parse: ParsePlan, catalog: Catalog) -> None:
     """Put this computer's places into the run's files, and hold each against its type."""
     for path in (*folder.rglob("*.json"), *folder.rglob("*.jsonl")):
-        if path.name != "events.jsonl":
-            path.write_text(with_places(path.read_text("utf-8"), places), "utf-8")
-    lines = (folder / "events.jsonl").read_text("utf-8").splitlines()
-    told = [with_places(line, places) for line in lines if _of_the_run(line)]
-    (folder / "events.jsonl").write_text("".join(f"{line}\n" for line in told), "utf-8")
+        raw = path.read_bytes()
+        if path.name != "events.jsonl" and MARK.encode() in raw:
+            path.write_bytes(with_places(raw.decode("utf-8"), places).encode())
+    lines = (folder / "events.jsonl").read_bytes().decode("utf-8", "replace").split("\n")  # other ends of lines may stand in a text
+    told = [with_places(line, places) for line in lines if line and _of_the_run(line)]
+    (folder / "events.jsonl").write_bytes("".join(f"{line}\n" for line in told).encode())
     job = parse_job((folder / "job.json").read_bytes())
     if not isinstance(job, TrainJob) or not read(folder / "events.jsonl")[0]:
         raise ValueError("no training")
@@ -200,8 +201,15 @@ def _called(catalog: Catalog, name: str, folder: Path) -> str:
 
 def _of_the_run(line: str) -> bool:
     """Whether a line may stand: what was saved elsewhere than in the run's own folder is nobody's business here."""
-    raw = json.loads(line)
-    return raw.get("type") != "saved" or str((raw.get("artifact") or {}).get("path", "")).startswith("loralab://run/")
+    try:
+        raw = json.loads(line)
+    except ValueError:
+        return True  # a line that was damaged there: who reads it says so
+    return (
+        not isinstance(raw, dict)
+        or raw.get("type") != "saved"
+        or str((raw.get("artifact") or {}).get("path", "")).startswith("loralab://run/")
+    )
 
 
 def base_here(catalog: Catalog, said: Manifest) -> tuple[Path, Problem | None]:
