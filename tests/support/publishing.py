@@ -55,7 +55,8 @@ def exported(home: Path, run: str, parity: Parity = PROVEN, **more: bytes) -> Pa
     folder, adapter = home / "exports" / run / "adapter", home / "runs" / run / "artifacts" / "adapter"
     folder.mkdir(parents=True, exist_ok=True)
     files = {name: (adapter / name).read_bytes() for name in ("adapter_model.safetensors", "tokenizer.json")}
-    files |= {"adapter_config.json": json.dumps({"base_model_name_or_path": "base"}).encode(), "history.json": b'{"samples": "private"}'}
+    settings = json.loads((adapter / "adapter_config.json").read_bytes()) | {"base_model_name_or_path": "base"}
+    files |= {"adapter_config.json": json.dumps(settings).encode(), "history.json": b'{"samples": "private"}'}
     files |= {"README.md": Lab(home).card(run).encode(), "parity.json": parity.model_dump_json().encode(), **more}
     for name, raw in files.items():
         (folder / name).write_bytes(raw)
