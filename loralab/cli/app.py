@@ -18,9 +18,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from loralab import lab as facade
-from loralab.cli import chat_command, hub_commands, part_commands, run_commands, terminal
+from loralab.cli import chat_command, hub_commands, part_commands, pipeline_command, run_commands, terminal, watch_commands
 from loralab.cli import demo as demonstration
-from loralab.cli import hub_commands, part_commands, pipeline_command, run_commands, terminal, watch_commands
 from loralab.cli.console import (
     Detach,
     File,
