@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import sys
+from typing import cast
 
 import pytest
 
@@ -12,6 +13,7 @@ from loralab.cli import chat_command
 from loralab.cli.chat_command import Talk
 from loralab.cli.console import Output
 from loralab.core.errors import RunFailed
+from loralab.lab import ChatServer
 
 
 class Server:
@@ -33,7 +35,7 @@ class Server:
 def talk(tmp_path, said, monkeypatch, server=None, **how):
     server = server or Server()
     monkeypatch.setattr(sys, "stdin", io.StringIO(said))
-    made = Talk(server, Output(as_json=False), tmp_path / "chats" / "run.json", **how)
+    made = Talk(cast("ChatServer", server), Output(as_json=False), tmp_path / "chats" / "run.json", **how)
     made.open()
     made.go_on()
     return made, server

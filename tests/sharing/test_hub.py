@@ -14,7 +14,7 @@ from loralab.core.events import Ended, EventLog, Noted, read
 from loralab.core.masking import Masking, masked
 from loralab.core.parity import Parity
 from loralab.sharing.hub.review import NO_PUBLIC
-from tests.conftest import ended
+from tests.conftest import ending
 from tests.support.publishing import exported, here, hub, publish
 from tests.support.writing_hub import TOKEN, Repo
 
@@ -28,7 +28,7 @@ pytestmark = [pytest.mark.worker, pytest.mark.filterwarnings("ignore:Use 'conten
 
 def test_a_worker_publishes_it_for_ones_own_eyes_whole_and_with_a_version(here, hub):
     work = here.lab.publish(here.export, "colours")
-    told = ended(here.home, work).ending
+    told = ending(here.home, work)
     assert told.outcome == "finished", told
     repo = hub.repos["ann/colours"]
     assert (repo.private, told.result["private"], told.result["version"], list(repo.tags)) == (True, True, "v1", ["v1"])
@@ -103,21 +103,21 @@ def test_the_same_again_changes_nothing_and_something_new_gets_the_next_version(
     hub.put.clear()
     assert publish(here)["version"] == "v1"
     assert hub.put == []  # what is there is not sent again
-    exported(here.home, here.run, **{"chat_template.jinja": b"{{ messages }}"})
+    exported(here.home, here.run, more={"chat_template.jinja": b"{{ messages }}"})
     assert publish(here)["version"] == "v2"
     assert len(hub.put) == 0
     assert "chat_template.jinja" in hub.repos["ann/colours"].files
 
 
 def test_making_it_public_shows_first_what_becomes_visible_and_only_that_becomes_so(here, hub):
-    exported(here.home, here.run, **{"README.md": b"# It\n\nMail ann@school.org or call 555-123-4567.\n"})
+    exported(here.home, here.run, more={"README.md": b"# It\n\nMail ann@school.org or call 555-123-4567.\n"})
     publish(here)
     seen = here.lab.visible(here.run, "ann/colours")
     assert {name for name, _ in seen.files} == set(hub.repos["ann/colours"].files)
     assert {one.code for one in seen.found} == {"emails", "phone_numbers"}
     assert "ann@school.org" not in " ".join(one.words for one in seen.found)
     assert hub.repos["ann/colours"].private
-    exported(here.home, here.run, **{"README.md": b"# It\n\nSomething else.\n"})
+    exported(here.home, here.run, more={"README.md": b"# It\n\nSomething else.\n"})
     publish(here)
     with pytest.raises(UserError, match="changed since you looked"):
         here.lab.make_public(here.run, seen)
@@ -168,10 +168,10 @@ def test_a_pickle_a_changed_file_a_wrong_export_and_a_place_do_not_go(here, hub,
     with pytest.raises(UserError, match="does not answer as what was trained"):
         here.lab.publishing(here.export)
     monkeypatch.setenv("HOME", str(here.home / "ann"))
-    exported(here.home, here.run, **{"README.md": f"# It lay in {here.home}/ann/secret\n".encode()})
+    exported(here.home, here.run, more={"README.md": f"# It lay in {here.home}/ann/secret\n".encode()})
     with pytest.raises(UserError, match="A folder of this computer"):
         here.lab.publishing(here.export)
-    exported(here.home, here.run, **{"README.md": f"# {TOKEN}\n".encode()})
+    exported(here.home, here.run, more={"README.md": f"# {TOKEN}\n".encode()})
     with pytest.raises(UserError, match="key of the Hugging Face Hub"):
         here.lab.publishing(here.export)
     assert hub.repos == {}
@@ -214,7 +214,7 @@ def test_each_refusal_says_what_to_do_and_nothing_half_published_is_called_done(
 
 
 def test_what_was_sent_before_a_cut_is_not_sent_again(here, hub):
-    exported(here.home, here.run, **{"second.safetensors": b"s" * 200_000})
+    exported(here.home, here.run, more={"second.safetensors": b"s" * 200_000})
     hub.trouble |= {"put": "cut"}
     first = hashlib.sha256((here.home / "exports" / here.run / "adapter" / "adapter_model.safetensors").read_bytes()).hexdigest()
     hub.objects[first] = b""  # pretend that this one had arrived

@@ -50,14 +50,14 @@ def here(learned, home):
     return SimpleNamespace(lab=lab, home=home, run=learned.run, export=f"{learned.run}-away")
 
 
-def exported(home: Path, run: str, parity: Parity = PROVEN, **more: bytes) -> Path:
+def exported(home: Path, run: str, parity: Parity = PROVEN, more: dict[str, bytes] | None = None) -> Path:
     """The adapter taken away, with what lies beside it."""
     folder, adapter = home / "exports" / run / "adapter", home / "runs" / run / "artifacts" / "adapter"
     folder.mkdir(parents=True, exist_ok=True)
     files = {name: (adapter / name).read_bytes() for name in ("adapter_model.safetensors", "tokenizer.json")}
     settings = json.loads((adapter / "adapter_config.json").read_bytes()) | {"base_model_name_or_path": "base"}
     files |= {"adapter_config.json": json.dumps(settings).encode(), "history.json": b'{"samples": "private"}'}
-    files |= {"README.md": Lab(home).card(run).encode(), "parity.json": parity.model_dump_json().encode(), **more}
+    files |= {"README.md": Lab(home).card(run).encode(), "parity.json": parity.model_dump_json().encode(), **(more or {})}
     for name, raw in files.items():
         (folder / name).write_bytes(raw)
     sums = {name: hashlib.sha256(raw).hexdigest() for name, raw in files.items() if name not in ("README.md", "parity.json")}

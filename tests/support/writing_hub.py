@@ -71,7 +71,7 @@ class WritingHub(FakeHub):
 class Writes(Answer):
     """Answers what the Hub's own library asks when something is published."""
 
-    hub: WritingHub
+    hub: WritingHub  # pyright: ignore[reportIncompatibleVariableOverride]
 
     def do_POST(self) -> None:  # noqa: N802  (the library's own name)
         self.write()
