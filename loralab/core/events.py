@@ -22,7 +22,7 @@ from loralab.core.records import Artifact, Provenance, Record, Sample, Score
 from loralab.core.verdict import Verdict
 
 Outcome = Literal["finished", "stopped", "failed", "killed"]
-NoteCode = Literal["", "ended_early", "rolled_back", "resumed", "waiting", "slept", "measured", "probed", "compared", "imported"]
+NoteCode = Literal["", "ended_early", "rolled_back", "resumed", "waiting", "slept", "measured", "probed", "compared", "imported", "opened"]
 
 
 class _Event(Record):

@@ -164,7 +164,7 @@ def _settle(home: Path, catalog: Catalog, said: Manifest, room: Path, run: str, 
     except (OSError, ValueError, LabError) as error:
         raise _damaged(name) from error
     about = f"Opened from {name}, kept by {said.made_by or 'LoRALab'}: it is the run as it was there."
-    append(folder / "events.jsonl", *(Noted(text=text) for text in (about, *([str(problem)] if problem else []))))
+    append(folder / "events.jsonl", Noted(text=about, code="opened"), *([Noted(text=str(problem))] if problem else []))
     if only:
         data.parent.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(data, ignore_errors=True)
