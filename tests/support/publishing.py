@@ -54,7 +54,7 @@ def exported(home: Path, run: str, parity: Parity = PROVEN, more: dict[str, byte
     """The adapter taken away, with what lies beside it."""
     folder, adapter = home / "exports" / run / "adapter", home / "runs" / run / "artifacts" / "adapter"
     folder.mkdir(parents=True, exist_ok=True)
-    files = {name: (adapter / name).read_bytes() for name in ("adapter_model.safetensors", "tokenizer.json")}
+    files = {name: (adapter / name).read_bytes() for name in ("adapter_model.safetensors", "tokenizer.json") if (adapter / name).is_file()}
     settings = json.loads((adapter / "adapter_config.json").read_bytes()) | {"base_model_name_or_path": "base"}
     files |= {"adapter_config.json": json.dumps(settings).encode(), "history.json": b'{"samples": "private"}'}
     files |= {"README.md": Lab(home).card(run).encode(), "parity.json": parity.model_dump_json().encode(), **(more or {})}
