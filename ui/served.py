@@ -51,10 +51,12 @@ class Served:
         app.add_api_route(QUIT, self.closing)
         app.add_api_route(QUIT, self.quit, methods=["POST"])
 
-    def picture(self, run: str, name: str, what: str = "truth") -> Response:
-        """A picture of a run's data set, by the name it has there: with what a person marked in it, or with what the model says."""
+    def picture(self, run: str, name: str, what: str = "truth", drawn: str = "") -> Response:
+        """A picture of a run's data set, by the name it has there: with what a person marked in it, what the model says, or what it said
+        while it learned (`drawn`).
+        """
         try:
-            found = self.lab.shown(run, name, SIDES[what], said=what == "said") if what in SIDES else b""
+            found = self.lab.shown(run, name, SIDES[what], said=what == "said", drawn=drawn) if what in SIDES else b""
         except LabError as error:
             LOG.info("picture of %s: %s", run, error)
             found = b""

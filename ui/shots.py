@@ -36,9 +36,14 @@ class Shots:
         """Likewise, with what the model marks in it; of whole pictures there is nothing to draw."""
         return self._address(name, "said") if self.key else ""
 
-    def _address(self, name: str, what: str) -> str:
+    def then(self, name: str, drawn: str) -> str:
+        """Likewise, with what the model marked at a moment while it learned; nothing where that was not kept."""
+        return self._address(name, "said", drawn) if self.key and drawn else ""
+
+    def _address(self, name: str, what: str, drawn: str = "") -> str:
         known = self.gallery is not None and self.gallery.path(name) is not None
-        return f"{PICTURE}?{urlencode({'run': self.run, 'name': name, 'what': what})}" if known else ""
+        asked = {"run": self.run, "name": name, "what": what} | ({"drawn": drawn} if drawn else {})
+        return f"{PICTURE}?{urlencode(asked)}" if known else ""
 
     def warning(self) -> str:
         """What is said on every page of a run on pictures of patients."""

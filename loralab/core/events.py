@@ -374,7 +374,7 @@ def _asked_again(before: tuple[Question, ...], samples: tuple[Sample, ...], shar
     asked = {question.prompt: question for question in before} if share else {}
     for sample in samples:
         earlier = asked[sample.prompt].answers if sample.prompt in asked else ()
-        answers = (*(answer for answer in earlier if answer.share < share), AnswerAt(share=share, text=sample.after))
+        answers = (*(answer for answer in earlier if answer.share < share), AnswerAt(share=share, text=sample.after, drawn=sample.drawn))
         asked[sample.prompt] = Question(prompt=sample.prompt, reference=sample.reference, answers=answers)
     return tuple(asked.values())
 

@@ -20,6 +20,7 @@ from loralab.datasets import fixes
 from loralab.datasets.dataset import usual_share
 from loralab.datasets.fixes import OPERATIONS, DataFix, Reading
 from loralab.datasets.images.door import is_pictures, profile_pictures
+from loralab.datasets.images.kept_marks import kept
 from loralab.datasets.images.shown import Galleries, Gallery, uri
 from loralab.datasets.large.reading import is_large
 from loralab.datasets.large.watch import ReadingProgress, Watch
@@ -330,13 +331,16 @@ class Lab(Giving, Watched):
         """What a run's model says of a picture, in a process of its own. Raises LabError where it cannot be asked."""
         return self.eyes.look(Path(self.job(run).model), Path(self._adapter(run)), image)
 
-    def shown(self, run: str, name: str, side: int, *, said: bool = False) -> bytes:
+    def shown(self, run: str, name: str, side: int, *, said: bool = False, drawn: str = "") -> bytes:
         """A picture of a run's data set as WebP, with what is marked in it, or with what its model `said`; nothing where it is gone.
 
-        Raises LabError where the model cannot be asked.
+        `drawn`: of an answer while it learned, with what that marked. Raises LabError where the model cannot be asked.
         """
         gallery = self.pictures_of(run)
         place = gallery.path(name)
+        if drawn:
+            artifacts = self.home / "runs" / run / "artifacts"
+            return gallery.beside(name, lambda: kept(artifacts, drawn), side, (run, drawn))
         if not said or place is None:
             return gallery.drawn(name, side)
         base, adapter = Path(self.job(run).model), Path(self._adapter(run))

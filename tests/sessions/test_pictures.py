@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 
 from loralab.core.events import EventLog, Noted, Stepped
 from loralab.core.jobs import Control, TrainJob
+from loralab.datasets.images.kept_marks import kept
 from loralab.lab import Lab
 from loralab.models.vision import bundled_folder
 from loralab.runs import runs
@@ -81,6 +82,21 @@ def test_each_kind_learns_what_is_drawn(trained: tuple[str, RunFolder, dict[str,
     assert main["after"] > main["before"]
     assert final[0]["conclusion"]["learned"] in ("yes", "unknown")
     assert (Path(result["adapter"]) / "README.md").read_text("utf-8").startswith("---\nlibrary_name: peft")
+
+
+def test_what_it_marks_while_it_learns_is_kept_to_be_drawn(trained: tuple[str, RunFolder, dict[str, Any]]) -> None:
+    kind, folder, _ = trained
+    looks = [event for event in folder_events(folder) if event["type"] == "previewed" and event["share"] is not None]
+    assert [event["share"] for event in looks][-1] == 1.0
+    names = [sample["drawn"] for event in looks for sample in event["samples"]]
+    if kind == "classify":
+        assert set(names) == {""}
+        return
+    found = [kept(folder.artifacts, name) for name in names]
+    last, sizes = found[-len(looks[-1]["samples"]) :], small_pictures.SIDE
+    assert all((what.mask is not None) == (kind == "segment") for what in found)
+    assert any(what.boxes or (what.mask is not None and what.mask.any()) for what in last), "trained, it marks something"
+    assert all(what.mask.shape == (sizes, sizes) for what in last if what.mask is not None)
 
 
 def folder_events(folder: RunFolder) -> list[dict[str, Any]]:

@@ -27,6 +27,7 @@ from loralab.core.judgement import Judgement, Note
 from loralab.core.paths import write_atomic
 from loralab.core.records import Artifact, Example, Plan, Sample
 from loralab.datasets.images.door import load_pictures, parts
+from loralab.datasets.images.kept_marks import keep
 from loralab.datasets.images.views import input_size
 from loralab.machine.hardware import fingerprint, measure_machine
 from loralab.runs.run_folder import RunFolder
@@ -250,7 +251,13 @@ class PictureSession:
         said = self.answers(chosen, stop=stop)
         both = zip(chosen, said, strict=False)
         return tuple(
-            Sample(prompt=example.media[0], reference=self.kind.truth_words(example), before="", after=self.kind.words(answer))
+            Sample(
+                prompt=example.media[0],
+                reference=self.kind.truth_words(example),
+                before="",
+                after=self.kind.words(answer),
+                drawn="" if (marked := self.kind.marks(answer)) is None else keep(self.folder.artifacts, marked),
+            )
             for example, answer in both
         )
 
