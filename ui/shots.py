@@ -36,6 +36,10 @@ class Shots:
         """Likewise, with what the model marks in it; of whole pictures there is nothing to draw."""
         return self._address(name, "said") if self.key else ""
 
+    def why(self, name: str) -> str:
+        """Likewise, with where the model looked; only of whole pictures."""
+        return "" if self.key else self._address(name, "why")
+
     def then(self, name: str, drawn: str) -> str:
         """Likewise, with what the model marked at a moment while it learned; nothing where that was not kept."""
         return self._address(name, "said", drawn) if self.key and drawn else ""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from loralab.adapters import importer
 from loralab.core import disk
@@ -95,6 +95,7 @@ __all__ += ["Adapter", "Code", "Found", "Review", "Visible", "ask_sign_in", "beg
 __all__ += ["ENOUGH_UPDATES", "FEW_UPDATES", "MOST_ROUNDS", "BothAnswers", "between", "value"]
 
 
+Shown = Literal["truth", "said", "why"]
 USUAL = "starter"  # the model that stands for none chosen: each kind of training has its own
 
 
@@ -331,8 +332,9 @@ class Lab(Giving, Watched):
         """What a run's model says of a picture, in a process of its own. Raises LabError where it cannot be asked."""
         return self.eyes.look(Path(self.job(run).model), Path(self._adapter(run)), image)
 
-    def shown(self, run: str, name: str, side: int, *, said: bool = False, drawn: str = "") -> bytes:
-        """A picture of a run's data set as WebP, with what is marked in it, or with what its model `said`; nothing where it is gone.
+    def shown(self, run: str, name: str, side: int, what: Shown = "truth", drawn: str = "") -> bytes:
+        """A picture of a run's data set as WebP, with what is marked in it (`truth`), with what its model says (`said`), or with where
+        that looked (`why`); nothing where it is gone.
 
         `drawn`: of an answer while it learned, with what that marked. Raises LabError where the model cannot be asked.
         """
@@ -341,10 +343,12 @@ class Lab(Giving, Watched):
         if drawn:
             artifacts = self.home / "runs" / run / "artifacts"
             return gallery.beside(name, lambda: kept(artifacts, drawn), side, (run, drawn))
-        if not said or place is None:
+        if what == "truth" or place is None:
             return gallery.drawn(name, side)
         base, adapter = Path(self.job(run).model), Path(self._adapter(run))
         told = (run, *(file.stat().st_mtime for file in sorted(adapter.iterdir())))
+        if what == "why":
+            return gallery.heated(name, lambda: self.eyes.why(base, adapter, place), side, told)
         return gallery.beside(name, lambda: self.eyes.marks(base, adapter, place), side, told)
 
     def updates(self, plan: Plan, profile: DatasetProfile) -> int:

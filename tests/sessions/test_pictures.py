@@ -11,6 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from loralab.core.errors import UserError
 from loralab.core.events import EventLog, Noted, Stepped
 from loralab.core.jobs import Control, TrainJob
 from loralab.datasets.images.kept_marks import kept
@@ -19,6 +20,7 @@ from loralab.models.vision import bundled_folder
 from loralab.runs import runs
 from loralab.runs.run_folder import RunFolder
 from loralab.runtimes.vision.picture_model import load_trained, read_card
+from loralab.serve.looking import Eye
 from loralab.sessions import job
 from loralab.sessions.pictures.session import PictureSession
 from loralab.tasks import parse_plan, tasks
@@ -97,6 +99,26 @@ def test_what_it_marks_while_it_learns_is_kept_to_be_drawn(trained: tuple[str, R
     assert all((what.mask is not None) == (kind == "segment") for what in found)
     assert any(what.boxes or (what.mask is not None and what.mask.any()) for what in last), "trained, it marks something"
     assert all(what.mask.shape == (sizes, sizes) for what in last if what.mask is not None)
+
+
+def test_where_it_looked_is_where_the_thing_is(trained: tuple[str, RunFolder, dict[str, Any]]) -> None:
+    kind, folder, result = trained
+    session, eye = session_of(folder), Eye(bundled_folder(), Path(result["adapter"]))
+    if kind != "classify":
+        with pytest.raises(UserError, match="drawn already"):
+            eye.why(session.album.opened(session.heldout_examples[0]).image)
+        return
+    inside, share = [], []
+    for example in session.heldout_examples:
+        opened = session.album.opened(example).image
+        said, heat = eye.why(opened)
+        assert heat.shape == (opened.height, opened.width)
+        assert heat.max() > 200
+        if said == example.label == "disc":
+            there = np.asarray(opened)[..., 1] > 200  # the disc is the brightest there is
+            inside.append(heat[there].sum() / heat.sum())
+            share.append(there.mean())
+    assert np.mean(inside) > 1.5 * np.mean(share)
 
 
 def folder_events(folder: RunFolder) -> list[dict[str, Any]]:

@@ -31,6 +31,7 @@ from ui.served import Served
 from ui.shots import Shots, shots_of
 from ui.tabs.dataset.pictures import grid_html, kind_words, medical_html, others_html, seen_html, summary_html
 from ui.tabs.evaluate.judged import Found
+from ui.tabs.evaluate.picture_groups import groups_html
 from ui.tabs.evaluate.pictures import chosen, fold_html, looks_html
 from ui.tabs.train.view import looks
 
@@ -271,6 +272,29 @@ def test_while_it_learns_marks_are_drawn_beside_what_a_person_marked(home, lab, 
     said = np.asarray(Image.open(io.BytesIO(found[1])).convert("RGB")).astype(int)
     top, bottom = said[: said.shape[0] // 2 - 8].mean((0, 1)), said[said.shape[0] // 2 + 8 :].mean((0, 1))
     assert top[0] - top[2] > bottom[0] - bottom[2] + 20, "the upper half is washed in the colour of the class"
+
+
+def test_where_it_looked_can_be_switched_on_for_whole_pictures_alone(lab, tmp_path):
+    profile = lab.profile(shapes(tmp_path / "some.zip"))
+    rows = [row(1, "disc", "square", 0.9) | {"media": profile.previews[0].media[0]}]
+    found = Found("better", "", (), {"accuracy": rows}, {"accuracy": TABLES})
+    shown = fold_html(found, Shots("a-run", lab.pictures(profile.path, profile.roles)), "all", 8)
+    assert shown.count("data-why") == shown.count("what=why") == 1
+    assert "data-why" not in fold_html(found, GONE, "all", 8), "of pictures that are gone there is nothing to show"
+    marked = lab.profile(discs(tmp_path / "other.zip"))
+    rows = [rows[0] | {"media": marked.previews[0].media[0], "after_right": 0.4}]
+    found = Found("better", "", (), {"dice": rows}, {"dice": {"labels": ["marked"]}})
+    assert "data-why" not in fold_html(found, Shots("a-run", lab.pictures(marked.path, marked.roles)), "all", 8)
+
+
+def test_groups_are_told_with_their_numbers_and_intervals():
+    table = {"camera": [{"value": "<old>", "n": 40, "score": 0.5, "right": 20, "between": (0.35, 0.65)}]}
+    shown = groups_html(Found("better", "", (), {}, {"accuracy": TABLES | {"groups": table}}))
+    assert "By camera" in shown
+    assert "&lt;old&gt;" in shown
+    assert "20 of 40" in shown
+    assert "35 to 65 %" in shown
+    assert groups_html(FOUND) == ""
 
 
 # ---- what is served ----------------------------------------------------------------------------------------------------------

@@ -28,6 +28,7 @@ from loralab.core.paths import write_atomic
 from loralab.core.records import Artifact, Example, Plan, Sample
 from loralab.datasets.images.door import load_pictures, parts
 from loralab.datasets.images.kept_marks import keep
+from loralab.datasets.images.subgroups import subgroups
 from loralab.datasets.images.views import input_size
 from loralab.machine.hardware import fingerprint, measure_machine
 from loralab.runs.run_folder import RunFolder
@@ -238,6 +239,7 @@ class PictureSession:
             "rows": [example.row for example in held],
             "media": [example.media[0] for example in held],
             "groups": [example.group for example in held],
+            "facts": subgroups(self.pictures, held),
         }
         found = self.kind.judge(about, held, Answers(None if probe is None else probe[:n], after[:n]), watched, self.album)
         self._write_card(self.folder.artifacts / "adapter", self.kind.judged(found))

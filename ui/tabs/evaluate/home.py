@@ -19,6 +19,7 @@ from ui.shots import shots_of
 from ui.tabs.evaluate.head import Typed, head_html, learning_html, settings_html
 from ui.tabs.evaluate.judged import Found
 from ui.tabs.evaluate.labels_view import labels_html
+from ui.tabs.evaluate.picture_groups import groups_html
 from ui.tabs.evaluate.pictures import fold_html, looks_html
 from ui.tabs.evaluate.result import MORE_PICTURES, MORE_ROWS, answers_html, asked_of, five_html, next_html, questions_html, worst_html
 from ui.tabs.evaluate.rows_view import PAGE, rows_fold
@@ -99,7 +100,8 @@ class Home:
         if found is None:
             return settings
         if self.lab.sees(run):
-            return measures_html(found, OF_PICTURES) + fold_html(found, shots_of(self.lab, run), *rows) + settings
+            pictures = fold_html(found, shots_of(self.lab, run), *rows)
+            return measures_html(found, OF_PICTURES) + pictures + groups_html(found) + settings
         five = five_html(five_of(self.lab, run), view.conclusion, heard)
         return five + measures_html(found) + labels_html(found) + rows_fold(found, *rows) + settings
 
