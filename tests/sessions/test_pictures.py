@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from safetensors.torch import load_file
 
 from loralab.core.errors import UserError
 from loralab.core.events import EventLog, Noted, Stepped
-from loralab.core.jobs import Control, TrainJob
+from loralab.core.jobs import Control, TrainJob, Trial
 from loralab.datasets.images.kept_marks import kept
 from loralab.lab import Lab
 from loralab.models.vision import bundled_folder
@@ -122,8 +123,6 @@ def test_where_it_looked_is_where_the_thing_is(trained: tuple[str, RunFolder, di
 
 
 def folder_events(folder: RunFolder) -> list[dict[str, Any]]:
-    import json
-
     return [json.loads(line) for line in (folder.path / "events.jsonl").read_text("utf-8").splitlines()]
 
 
@@ -209,6 +208,18 @@ def test_a_control_does_not_learn(tmp_path: Path) -> None:
     assert final["verdict"] != "better"
     assert final["conclusion"]["learned"] != "yes"
     assert any("control" in event["text"].lower() for event in folder_events(folder) if event["type"] == "noted")
+
+
+def test_a_test_of_settings_is_judged_on_pictures_to_choose_by(tmp_path: Path) -> None:
+    """The held-out ones stay unseen, so that the whole run is judged on what nothing was chosen by."""
+    data = small_pictures.shapes(tmp_path / "data.zip", 20)
+    trial = Trial(group="one", setting="learning_rate", value=1e-3, usual=True, plan={})
+    folder = folder_of(tmp_path, "classify", data, origin=trial, epochs=0.5)
+    job.run(folder)
+    session = session_of(folder)
+    judged = json.loads((folder.artifacts / "evaluation.json").read_text("utf-8"))["rows"]["accuracy"]
+    assert {row["row"] for row in judged} == {example.row for example in session.watched}
+    assert not {row["row"] for row in judged} & {example.row for example in session.heldout_examples}
 
 
 def test_broken_numbers_do_not_reach_the_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

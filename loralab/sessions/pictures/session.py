@@ -22,7 +22,7 @@ from torch import Tensor
 from loralab.core.digest import digest
 from loralab.core.errors import UserError
 from loralab.core.events import Measured, Noted
-from loralab.core.jobs import TrainJob
+from loralab.core.jobs import TrainJob, Trial
 from loralab.core.judgement import Judgement, Note
 from loralab.core.paths import write_atomic
 from loralab.core.records import Artifact, Example, Plan, Sample
@@ -225,7 +225,8 @@ class PictureSession:
         return found
 
     def verdict(self, note: Note, stop: Callable[[], bool]) -> Judgement:
-        held = list(self.heldout_examples)
+        trial = isinstance(self.folder.asked(TrainJob).origin, Trial)
+        held = list(self.watched if trial else self.heldout_examples)  # what is chosen by is none of what is judged in the end
         note("looking at the pictures it never saw", 0.0)
         after = self.answers(held, stop=stop)
         note("looking at them again as before", 0.4)

@@ -104,6 +104,8 @@ def parts_of_run(lab: Lab, run: str) -> list[tuple[str, str]]:
     """(words, name) of this run's checkpoints and exports; what was not measured yet says so."""
     found = []
     for what in lab.subjects(run):
+        if what.export and lab.sees(run):  # what an export of pictures says was held against the model's own answers when it was made
+            continue
         words = f"This run as an export: {what.label}" if what.export else f"This run, {what.label}"
         found.append((words if lab.measured(what.name) else f"{words} (is measured first)", what.name))
     return found

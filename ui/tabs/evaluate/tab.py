@@ -57,10 +57,10 @@ def build(lab: Lab, page: Page) -> None:
     def fill(run: str, view: RunView | None, found: Found | None) -> Updates:
         sees, ready = bool(run) and lab.sees(run), is_ready(view)
         return {
-            against: gr.Accordion(visible=bool(found) and not sees),  # both compare losses of texts
+            against: gr.Accordion(visible=bool(found)),
             again: gr.Accordion("Measure it again" if sees else AGAIN, visible=ready),
             opinion: gr.Accordion(visible=not sees),
-            trust: gr.Accordion(visible=bool(found and found.detailed) and not sees),
+            trust: gr.Accordion(visible=bool(found and found.detailed)),
             talk.whole: gr.Column(visible=ready and not sees),
             **tried.updates(visible=ready and sees, medical=sees and shots_of(lab, run).medical),
         }

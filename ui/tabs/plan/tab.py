@@ -95,7 +95,7 @@ class Models:
     cards: gr.HTML
     speaking: gr.Column
     seeing: gr.HTML
-    test: gr.Button  # short tests of settings: for texts
+    test: gr.Button  # short tests of settings
 
     def updates(self, page: Page, proposal: Proposal, choice: Choice) -> Updates:
         """All of it, for a plan."""
@@ -106,7 +106,7 @@ class Models:
             **cards,
             self.speaking: gr.Column(visible=not sees),
             self.seeing: seeing_html(entry),
-            self.test: gr.Button(visible=not sees, interactive=can_start(proposal)),
+            self.test: gr.Button(interactive=can_start(proposal)),
         }
 
 
