@@ -91,6 +91,9 @@ def other_judged(lab: Lab, run: str) -> list[tuple[str, str]]:
     sees = lab.sees(run)
     rows = [r for r in lab.runs() if r.get("kind", "train") == "train" and r["id"] != run and r.get("adapter_loss") is not None]
     rows = [r for r in rows if lab.sees(str(r["id"])) == sees]  # what sees and what speaks have nothing in common
+    if sees:  # nor what sorts and what marks
+        task = lab.job(run).plan.get("task")
+        rows = [r for r in rows if lab.job(str(r["id"])).plan.get("task") == task]
     return [(f"{name_of(r)} · {r['told'] or when(r['started'])}", r["id"]) for r in rows]
 
 
