@@ -26,13 +26,13 @@ from advisor.repair import retry
 from advisor.repair.repair import Repair
 from advisor.repair.tries import Told
 from advisor.tasks import known_plan
-from advisor.text import READING_TASKS, is_text, text_plan
+from advisor.text import READING_TASKS
 from advisor.words.annotations import Annotation, notes
 from advisor.words.first import answer_first
 from advisor.words.remembered import Remembered, note, remembered
 from advisor.words.story import Story, story
 from advisor.words.summary import RunSummary
-from loralab.core.errors import LabError, UserError
+from loralab.core.errors import LabError
 from loralab.core.records import DatasetProfile, Plan, Proposal
 from loralab.lab import DataFix, Lab, Limits
 
@@ -86,11 +86,8 @@ class Advisor:
 
         Raises UserError as `start` does where the preflight finds what is certain to spoil them.
         """
-        if not is_text(plan.model_dump() if isinstance(plan, Plan) else plan):
-            todo = "Start the training itself: its quick look shows within minutes whether it goes well."
-            raise UserError("Three short tests first are for text only.", todo, code="not_a_training")
         preflight.insist(self.preflight(plan, profile))
-        typed = text_plan(plan)
+        typed = known_plan(plan)
         tried = [rate for rate in trials.values(typed.learning_rate, trials.MIN_RATE, trials.MAX_RATE) if self._may_be(typed, rate)]
         return trials.begin(self.lab, typed, self.lab.updates(typed, profile), tried)
 

@@ -22,8 +22,8 @@ from loralab.core.child_process import Child
 from loralab.core.errors import LabError, RunFailed
 from loralab.core.records import Record
 from loralab.core.words import listed
+from loralab.datasets.images.clinic.any_picture import any_picture
 from loralab.datasets.images.drawn import Mark, Marks, colours
-from loralab.datasets.images.opened import picture
 from loralab.datasets.images.shown import sketch, uri, webp
 
 START_SECONDS, ANSWER_SECONDS = 180.0, 120.0  # torch from a slow disk; a large picture on a busy machine
@@ -70,7 +70,7 @@ class Eyes:
 
     def look(self, base: Path, adapter: Path, image: Path, side: int = SIDE) -> Looked:
         """What the model of an adapter's folder says of a picture. Raises UserError for no picture, LabError where it cannot be asked."""
-        opened = picture(image)
+        opened = any_picture(image)
         with self._lock:
             answer, masks = self._ask(base, adapter, image)
         opened.thumbnail((2 * side, 2 * side))  # words and lines are made for what is shown
