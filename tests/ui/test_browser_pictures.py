@@ -52,8 +52,9 @@ def test_three_decisions_lead_from_a_zip_to_a_prediction(window, app, home, tmp_
     shown.sees("#result", "Six pictures it never saw")
     shown.page.locator("#result .look-on img").first.scroll_into_view_if_needed()
     shown.page.wait_for_function("document.querySelector('#result .look-on img').naturalWidth > 0", timeout=SOON)
-    for of_texts in ("#talk", "#against", "#trust"):
-        assert not shown.page.locator(of_texts).is_visible()
+    assert not shown.page.locator("#talk").is_visible()
+    for of_both in ("#against", "#trust"):
+        assert shown.page.locator(of_both).is_visible()
 
     shapes(tmp_path / "more.zip", each=1, seed=7)
     own = tmp_path / "own.png"
@@ -70,6 +71,9 @@ def test_three_decisions_lead_from_a_zip_to_a_prediction(window, app, home, tmp_
     cell, lead = shown.page.locator(".confusion.picks td button").first, shown.page.locator("#folds .lead").filter(has_text="You say")
     until(lambda: cell.click() or shown.page.wait_for_timeout(1_500) or lead.count())  # a list that is drawn anew may take a click with it
     assert lead.is_visible()
+    shown.page.locator("[data-why]").check()
+    shown.page.wait_for_function("document.querySelector('#folds .why-shot img').naturalWidth > 0", timeout=LONG)
+    assert not shown.page.locator("#folds .plain-shot").first.is_visible()
     shown.tab("Share")
     shown.sees("#ways", "In Python")
     assert shown.page.get_by_label("In Ollama").count() == 0
