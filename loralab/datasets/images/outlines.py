@@ -58,8 +58,8 @@ def _runs(outline: str) -> tuple[int, int, list[int]]:
     width, height = (int(value) for value in head.split()[-2:])
     if head.startswith(_ROWS):
         return width, height, [int(value) for value in rest.split()]
-    polygons = [[float(value) for value in polygon.split()] for polygon in rest.split(";")]
-    counts = coco.merge(coco.frPyObjects(polygons, height, width))["counts"]
+    polygons: Any = [[float(value) for value in polygon.split()] for polygon in rest.split(";")]
+    counts: Any = coco.merge(coco.frPyObjects(polygons, height, width))["counts"]
     return width, height, _unpacked(counts.decode("ascii"))
 
 

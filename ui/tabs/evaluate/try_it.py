@@ -47,6 +47,13 @@ class TryIt:
         return [self.whole, self.head, self.clinic]
 
 
+def _clinic_button() -> gr.UploadButton:
+    """Where a file is chosen that no browser shows."""
+    return gr.UploadButton(
+        "Choose a file of the clinic (DICOM)", size="sm", scale=0, min_width=260, visible=False, elem_id="try-clinic", elem_classes="quiet"
+    )
+
+
 def try_it(page: Page) -> TryIt:
     """Draw it and wire it."""
     with gr.Column(visible=False, elem_classes="card try-it", elem_id="try-it") as whole:
@@ -63,15 +70,7 @@ def try_it(page: Page) -> TryIt:
             elem_id="try-picture",
             elem_classes="drop",
         )
-        clinic = gr.UploadButton(
-            "Choose a file of the clinic (DICOM)",
-            size="sm",
-            scale=0,
-            min_width=260,
-            visible=False,
-            elem_id="try-clinic",
-            elem_classes="quiet",
-        )
+        clinic = _clinic_button()
         said = markup(elem_id="tried")
     found = TryIt(whole, head, picture, clinic, said)
 
