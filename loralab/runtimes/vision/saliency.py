@@ -6,7 +6,6 @@ Invariant: what is explained is the very answer that is given: the backbone's fe
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -27,7 +26,7 @@ def saliency(backbone: Any, head: Any, pixels: Tensor, kind: int) -> Tensor:
     with torch.enable_grad():
         logits = head(features, size)[0].float()
         others = (logits.sum() - logits[kind]) / max(1, len(logits) - 1)
-        slopes: Sequence[Tensor | None] = torch.autograd.grad(logits[kind] - others, features, allow_unused=True)
+        slopes: Any = torch.autograd.grad(logits[kind] - others, features, allow_unused=True)
     heat = torch.zeros(size)
     for feature, slope in zip(features, slopes, strict=True):
         if slope is not None and slope.any():
