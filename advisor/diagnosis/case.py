@@ -12,6 +12,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from advisor.diagnosis.course import Course
 from advisor.diagnosis.signals import Signals
 from advisor.tasks import PicturePlan, is_known, is_pictures, known_plan
 from advisor.text import TextPlan, given_roles, is_text
@@ -61,6 +62,11 @@ class Case:
     def signals(self) -> Signals:
         """What the run's curves say; empty curves before a run."""
         return Signals(self.view or RunView(run=""))
+
+    @cached_property
+    def course(self) -> Course:
+        """What was planned against what ran: rounds, updates, what ended it."""
+        return Course(self.asked, self.plan, self.facts, self.view)
 
     @property
     def ran(self) -> bool:

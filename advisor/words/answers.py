@@ -65,7 +65,7 @@ def _term(summary: RunSummary, asked: Question) -> str:
         "rank": f"In this run it was {summary.case.plan.model_dump()['rank']}",
         "loss": told.moved(summary),
         "held-out loss": told.moved(summary),
-        "epoch": f"This run planned {summary.case.plan.epochs:g} of them" if not summary.case.plan.max_steps else "",
+        "epoch": f"This run {'made' if summary.view.step else 'plans'} {summary.case.course.rounds:.3g} of them",
     }
     return joined(MEANINGS[asked.detail], here.get(asked.detail, ""))
 

@@ -26,14 +26,14 @@ def check(case: Case) -> Found | None:
         fact("loss on everyday tasks before", score.before),
         fact("loss on everyday tasks after", score.after),
         fact("learning rate", case.plan.learning_rate),
-        fact("rounds over the examples", float(case.plan.epochs)),
+        case.course.told_rounds(),
     )
     words = f"On {count(score.n, 'everyday task')} its loss went from {score.before:.2f} to {score.after:.2f}."
     rate = float(f"{case.plan.learning_rate / 3:.2g}")
-    rounds = max(1.0, round(case.plan.epochs / 2, 1))
+    rounds = case.course.fewer()
     fixes = (
         change(f"Use a learning rate of {rate:g}.", learning_rate=rate),
-        change(f"Go over the examples {times(rounds)}.", epochs=rounds),
+        change(f"Go over the examples {times(rounds)}.", **case.course.go_over(rounds)),
     )
     knew = score.before <= MAX_KNOWN_LOSS
     return Found(0.7 if knew else UNSURE_CONFIDENCE, words, evidence, fixes, severity="warning" if knew else "info")
