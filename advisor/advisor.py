@@ -65,12 +65,12 @@ class Advisor:
     def preflight(self, plan: Plan | dict[str, Any], profile: DatasetProfile | None = None) -> Diagnosis:
         """What would go wrong with a plan, known before the first update. Raises UserError where its examples cannot be read."""
         typed = known_plan(plan)
-        return self._runs.before(typed, preflight.preflight(self.lab, typed, profile))
+        return self._runs.before(typed, preflight.preflight(self.lab, typed, profile, self._runs.earlier(typed.model_dump())))
 
     # ---- plans -----------------------------------------------------------------------------------------------------------
     def propose(self, profile: DatasetProfile, model: str = "starter", **changes: Any) -> Proposal:
         """As Lab.propose, moved by what this computer's own runs say and out of what is remembered to fail; the reasons name the runs."""
-        return propose(self.lab, profile, model, changes, self.limits())
+        return propose(self.lab, profile, model, changes, self.limits(), self._runs.earlier)
 
     def start(self, plan: Plan | dict[str, Any] | Proposal, *, profile: DatasetProfile | None = None, anyway: bool = False) -> str:
         """As Lab.start, unless the preflight finds what is certain to spoil the run or a remembered failure rules the plan out.

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from advisor.diagnosis.earlier import Tried
 from loralab.core.records import Record
 
 Severity = Literal["error", "warning", "info"]
@@ -112,6 +113,7 @@ class Diagnosis(Record):
 
     run: str = ""
     findings: tuple[Finding, ...] = ()
+    tried: tuple[Tried, ...] = ()  # what earlier runs of its lineage, alike but for one setting, say of that setting
 
     @property
     def alarms(self) -> tuple[Finding, ...]:

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from advisor.diagnosis.case import Case
 from advisor.diagnosis.diagnose import diagnose
+from advisor.diagnosis.earlier import Earlier
 from advisor.diagnosis.findings import Diagnosis, Finding, Fix
 from advisor.rules import rules
 from advisor.tasks import PicturePlan
@@ -21,17 +22,20 @@ TRIED = ("template", "data", "learning")  # kinds of findings that depend on wha
 MIN_CONFIDENCE = 0.95  # of what stands in the way of a start
 
 
-def preflight(lab: Lab, plan: Plan, profile: DatasetProfile | None = None) -> Diagnosis:
-    """What would go wrong with a plan. Raises UserError where its examples or its model's tokenizer cannot be read."""
+def preflight(lab: Lab, plan: Plan, profile: DatasetProfile | None = None, earlier: tuple[Earlier, ...] = ()) -> Diagnosis:
+    """What would go wrong with a plan; `earlier`: what its lineage came to.
+
+    Raises UserError where its examples or its model's tokenizer cannot be read.
+    """
     if isinstance(plan, PicturePlan):
         facts, read = what_is_learned(plan, lab.catalog.folder(plan.base_model), lab.home)
-        return diagnose(Case(plan=plan, asked=plan, facts=facts, profile=profile or read, machine=lab.machine()))
+        return diagnose(Case(plan=plan, asked=plan, facts=facts, profile=profile or read, machine=lab.machine(), earlier=earlier))
     if not isinstance(plan, TextPlan):
         raise UserError("Only plans for text and for pictures can be checked before they start.", code="bad_task")
     facts, read = what_is_learned(plan, lab.catalog.tokenizer_folder(plan.base_model), lab.home)
     profile, machine = profile or read, lab.machine()
     needs = footprint(plan, lab.check_model(plan.base_model), machine, profile)
-    case = Case(plan=plan, asked=plan, facts=facts, profile=profile, machine=machine, needs=needs, models=lab.model_choices(profile))
+    case = Case(plan, plan, facts, profile, machine, needs=needs, models=lab.model_choices(profile), earlier=earlier)
     found = diagnose(case)
     return found.model_copy(update={"findings": tuple(_with_cures(lab, case, finding) for finding in found.findings)})
 

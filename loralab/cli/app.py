@@ -13,7 +13,7 @@ import subprocess
 import sys
 import traceback
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
@@ -56,7 +56,7 @@ from loralab.core.words import count, size
 from loralab.setup.opened import choose_port, running_link
 
 if TYPE_CHECKING:
-    from loralab.cli.console import Begin
+    from loralab.cli.console import Begin, Propose
     from loralab.core.records import Proposal
     from loralab.lab import Lab
 
@@ -161,12 +161,19 @@ def data(  # noqa: PLR0913, PLR0917 - each is an option of the command line
 
 
 @app.command()
-def plan(
-    file: File, model: Model = "", settings: Set = None, role: Role = None, sheet: Sheet = None, json: Json = False, home: Home = None
+def plan(  # noqa: PLR0913, PLR0917 - each is an option of the command line
+    ctx: typer.Context,
+    file: File,
+    model: Model = "",
+    settings: Set = None,
+    role: Role = None,
+    sheet: Sheet = None,
+    json: Json = False,
+    home: Home = None,
 ) -> None:
     """The settings a run would get, each with its reason."""
     lab = facade.Lab(home)
-    proposal = propose_for(lab, file, model, chosen(settings), role, sheet)
+    proposal = propose_for(lab, file, model, chosen(settings), role, sheet, _ways(ctx).propose)
     rows = [(name, value, proposal.reasons.get(name, "")) for name, value in proposal.plan.items()]
     found = proposal.footprint
     model = proposal.plan["base_model"]
@@ -203,7 +210,7 @@ def train(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     if plan is not None:
         values: dict[str, Any] | Proposal = repeated(lab, plan, settings, file)
     elif file:
-        proposal = propose_for(lab, file, model, chosen(settings), role, sheet)
+        proposal = propose_for(lab, file, model, chosen(settings), role, sheet, _ways(ctx).propose)
         for problem in proposal.problems:
             if problem.severity == "error":
                 raise UserError(problem.what, problem.todo, code=problem.code)
@@ -212,13 +219,23 @@ def train(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     else:
         raise UserError("There is nothing to train on.", "Name a file of examples: python -m loralab train FILE.", code="no_file")
     confirmed(values, yes=yes)
-    begin: Begin = ctx.obj or _begin
-    conclude(lab, begin(lab, values, out, anyway), out, detach=detach)
+    conclude(lab, _ways(ctx).begin(lab, values, out, anyway), out, detach=detach)
 
 
 def _begin(lab: Lab, plan: dict[str, Any] | Proposal, _out: Output, _anyway: bool) -> str:
     """Start a run without asking anybody."""
     return lab.start(plan)
+
+
+class Ways(NamedTuple):
+    """Who begins a training and who proposes its plan: the advisor, where the command line has one."""
+
+    begin: Begin = _begin
+    propose: Propose | None = None
+
+
+def _ways(ctx: typer.Context) -> Ways:
+    return ctx.obj or Ways()
 
 
 @app.command()
@@ -285,16 +302,16 @@ hub_commands.register(app)
 chat_command.register(app)
 
 
-def main(begin: Begin = _begin) -> int:
+def main(ways: Ways | None = None) -> int:
     """Run a command line. One of the three places where errors meet people: a line that says what happened and what to do.
 
-    `begin` starts a training; the advisor's looks at the plan first.
+    `ways`: the advisor's propose with all that is remembered, and look at a plan before it starts.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a file on Windows would otherwise refuse half the letters there are
             stream.reconfigure(encoding="utf-8", errors="replace")
     try:
-        app(obj=begin)
+        app(obj=ways)
     except LabError as error:
         return _tell(error.problem, 3 if isinstance(error, RunFailed) else 1)
     except BrokenPipeError:  # the reader of our output has gone, as in `| head`

@@ -84,7 +84,7 @@ def test_the_command_looks_at_a_zip_of_pictures(
     data = small_pictures.shapes(tmp_path / "few.zip", 8)
     monkeypatch.setattr("sys.argv", ["loralab", "check", str(data), "--json"])
     with pytest.raises(SystemExit) as end:
-        app.main(check.begin)
+        app.main(app.Ways(check.begin, check.propose))
     assert not end.value.code
     found = json.loads(capsys.readouterr().out)
     assert found["blocked_by"] is None
