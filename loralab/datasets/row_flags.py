@@ -17,6 +17,7 @@ from loralab.datasets.checks import answer, everything
 from loralab.datasets.checks.empty_answers import PLACEHOLDERS
 from loralab.datasets.checks.garbled import is_garbled
 from loralab.datasets.conversations.transcripts import turns
+from loralab.datasets.leaks import patterned
 from loralab.datasets.near_duplicates import near_pairs
 from loralab.datasets.predictability import foretold
 from loralab.datasets.signs import marked
@@ -134,8 +135,10 @@ def between(train: Sequence[tuple[str, Example]], heldout: Sequence[tuple[str, E
     everyone = [example for _, example in [*train, *heldout]]
     places = list(unique.values())
     pairs = [(places[one], places[other]) for one, other in near_pairs(list(unique))]
+    close = [row for (before, _), (held, row) in pairs if held and not before]
+    of_pattern = patterned([example for _, example in train], [example for _, example in heldout])
     rows = {
-        "near_shared": [row for (before, _), (held, row) in pairs if held and not before],
+        "near_shared": list(dict.fromkeys([*close, *(heldout[place][1].row for place in of_pattern)])),
         "near_repeated": [row for _, (held, row) in pairs if not held],
     }
     odd, script = odd_scripts(everyone)

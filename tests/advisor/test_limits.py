@@ -240,7 +240,7 @@ def test_a_run_that_ended_worse_than_it_began_does_not_prove_its_rate() -> None:
     """Nobody stopped it, so it finished; what failed at that rate is not taken back by it."""
 
     def looked(split: Any, loss: float, at: float) -> Evaluated:
-        return Evaluated(time=at, step=1, split=split, loss=loss, n=9)
+        return Evaluated(time=at, step=int(split != "base"), split=split, loss=loss, n=9)
 
     def taught(last: float) -> list[str]:
         found = ran(
