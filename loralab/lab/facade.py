@@ -47,7 +47,7 @@ from loralab.planning.calibration import Experience, gather
 from loralab.planning.choices import Cards, ModelChoice, larger
 from loralab.planning.duration import speeds
 from loralab.planning.estimate import disk_words, footprint, predicted, stage_words
-from loralab.planning.examined import what_is_learned, what_would_be_learned
+from loralab.planning.examined import rows_said, what_is_learned, what_would_be_learned
 from loralab.planning.fit import rows_that_fit
 from loralab.planning.limits import NAMES as POINT_NAMES
 from loralab.planning.limits import Limits, Point, against, avoid_known_failures, never_twice
@@ -89,7 +89,7 @@ __all__ += ["never_twice", "parse_plan", "rows_that_fit", "sample", "setting_lab
 __all__ += ["Gallery", "Looked", "PicturePlan", "Said"]
 __all__ += ["NOT_MEDICAL", "USUAL", "VisionEntry", "uri", "vision_entry"]
 __all__ += ["HubDataset", "ReadingProgress", "Watch", "is_hub_name"]
-__all__ += ["Subject", "different_settings", "usual_share", "what_is_learned", "what_would_be_learned"]
+__all__ += ["Subject", "different_settings", "rows_said", "usual_share", "what_is_learned", "what_would_be_learned"]
 __all__ += ["ModelChoice", "knows", "larger"]
 __all__ += ["Adapter", "Code", "Found", "Review", "Visible", "ask_sign_in", "begin_sign_in"]
 __all__ += ["ENOUGH_UPDATES", "FEW_UPDATES", "MOST_ROUNDS", "BothAnswers", "between", "value"]

@@ -8,7 +8,7 @@ What to do: the run goes on by itself with half as many tokens at once, at most 
 less in memory and compute it twice, shorten examples, or use a smaller model.
 """
 
-from advisor.rules import Case, Fix, Found, advice, change, fact, rule
+from advisor.rules import Case, Fix, Found, advice, amount, change, fact, rule
 from advisor.rules._reading import repaired
 from advisor.tasks import TEXT_AND_PICTURES
 from advisor.text import TextPlan
@@ -27,8 +27,8 @@ def check(case: Case) -> Found | None:
     evidence = [fact("times the system ended the training", many, step=found[0].step if found else None)]
     evidence += [fact("the system says so itself")] if counted else []
     free = min((int(one.data.get("free_bytes", 0)) for one in found), default=0)
-    evidence += [fact("memory that was free just before", free / 1e9, "GB")] if free else []
-    evidence += [fact("memory that was free when it began", case.facts.room / 1e9, "GB")] if case.facts and case.facts.room else []
+    evidence += [amount("memory that was free just before", free)] if free else []
+    evidence += [amount("memory that was free when it began", case.facts.room)] if case.facts and case.facts.room else []
     sure = "" if counted else ", most likely"
     words = f"The system ended the training {times(many)}{sure} because memory was full.{repaired(case)}"
     # without the system's own count somebody may have ended it by hand

@@ -13,6 +13,7 @@ from advisor.rules import Case, Found, change, fact, rule
 from loralab.core.words import count, times
 
 MAX_KNOWN_LOSS = 3.5  # nats a token on everyday tasks: a base model above knew little that it could forget
+MUCH = 2.0  # nats more: the right words are seven times less likely, whatever it knew before
 UNSURE_CONFIDENCE = 0.4  # of such a model: what it lost may be no knowledge at all, and it is no reason for anything else
 
 
@@ -35,5 +36,5 @@ def check(case: Case) -> Found | None:
         change(f"Use a learning rate of {rate:g}.", learning_rate=rate),
         change(f"Go over the examples {times(rounds)}.", **case.course.go_over(rounds)),
     )
-    knew = score.before <= MAX_KNOWN_LOSS
+    knew = score.before <= MAX_KNOWN_LOSS or score.difference >= MUCH
     return Found(0.7 if knew else UNSURE_CONFIDENCE, words, evidence, fixes, severity="warning" if knew else "info")
