@@ -10,10 +10,13 @@ small model knew little of such things to begin with; then this is told and is n
 """
 
 from advisor.rules import Case, Found, change, fact, rule
+from advisor.rules._reading import HIGH_RATIO, boldness, loud
 from loralab.core.words import count, times
 
 MAX_KNOWN_LOSS = 3.5  # nats a token on everyday tasks: a base model above knew little that it could forget
+MIN_LOOKS = 2  # after the best one: then it learned by heart
 MUCH = 2.0  # nats more: the right words are seven times less likely, whatever it knew before
+KNEW_CONFIDENCE, LOST_CONFIDENCE = 0.7, 0.52
 UNSURE_CONFIDENCE = 0.4  # of such a model: what it lost may be no knowledge at all, and it is no reason for anything else
 
 
@@ -36,5 +39,8 @@ def check(case: Case) -> Found | None:
         change(f"Use a learning rate of {rate:g}.", learning_rate=rate),
         change(f"Go over the examples {times(rounds)}.", **case.course.go_over(rounds)),
     )
-    knew = score.before <= MAX_KNOWN_LOSS or score.difference >= MUCH
-    return Found(0.7 if knew else UNSURE_CONFIDENCE, words, evidence, fixes, severity="warning" if knew else "info")
+    knew, bold = score.before <= MAX_KNOWN_LOSS, boldness(case) >= HIGH_RATIO or loud(case)
+    heart = case.signals.since_best >= MIN_LOOKS
+    lost = score.difference >= MUCH and not (bold or heart)  # far too big corrections, or learning by heart, are other rules' to tell
+    sure = KNEW_CONFIDENCE if knew else LOST_CONFIDENCE if lost else UNSURE_CONFIDENCE
+    return Found(sure, words, evidence, fixes, severity="warning" if knew or lost else "info")
