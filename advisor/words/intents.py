@@ -86,9 +86,6 @@ QUESTIONS: dict[Topic, str] = {
     "bigger": "Should I use a larger model?",
     "bad_answers": "Why are the answers nonsense?",
     "mark": "What do the marks on the chart mean?",
-    "longer": "Should I train longer?",
-    "half_right": "Why is only half of it right?",
-    "seen_test": "Has it seen the test questions?",
 }
 # What is worth asking, by the state of the run
 CHIPS: dict[str, tuple[str, ...]] = {
