@@ -21,6 +21,7 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from advisor.diagnosis.diagnose import diagnose
 from advisor.diagnosis.findings import Diagnosis, Fix
 from advisor.repair.repair import KEPT
 from benchmarks.advice.recipes import Drawn, drawn
+from benchmarks.labfail.make import setups
 from benchmarks.labfail.make.setups import Setup, run
 from benchmarks.labfail.replay import wilson
 from loralab.core.events import RunView
@@ -39,6 +41,8 @@ from loralab.core.records import Record
 MOST = 4  # ways out of the rules that are tried for one run
 NOISE_SHARE, NOISE_TIMES = 0.02, 2.0  # of the loss, and standard deviations of the same run with other seeds: less is noise
 ENOUGH = 0.8  # of the best remedy's gain
+MEASURES = ("loss",)  # of the verdict: what remedies are compared by
+SLOWEST_SECONDS = 3600.0  # of a training, before it is taken for one that hangs: the machine may be busy
 PACKED = Path(__file__).parent / "runs"
 
 
@@ -133,7 +137,7 @@ def trained(of: Drawn, base: str, settings: dict[str, Any], root: Path, seed: in
     """One real training."""
     rows = of.clean if clean else of.rows
     setup = Setup(base, f"case-{of.key.split('/')[0]}", seed, rows, of.settings | settings | {"seed": seed})
-    made = run(replace(setup, measures=("loss", "question_fit", "forgetting")), root, f"advice-{of.key.split('/')[0]}-{seed}")
+    made = run(replace(setup, measures=MEASURES), root, f"advice-{of.key.split('/')[0]}-{seed}")
     return made.view, made.plan
 
 
@@ -213,6 +217,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--base", default="llama")
+    parser.add_argument("--only", default="", help="numbers of cases, with commas; else all of the half, in order")
     parser.add_argument("--score", action="store_true")
     parser.add_argument("--pack", action="store_true")
     asked = parser.parse_args()
@@ -223,12 +228,14 @@ def main() -> None:
             (PACKED / f"{found.name}.xz").write_bytes(lzma.compress(found.read_bytes(), preset=9))
         return
     if not asked.score:
+        setups.PATIENCE_SECONDS = SLOWEST_SECONDS
         for module in ("sessions.job", "sessions.text", "runs.worker"):
             importlib.import_module(f"loralab.{module}")
-        done, number = {one.key for one in kept(path)}, 0
-        while time.monotonic() < until:
+        done = {one.key for one in kept(path)}
+        for number in map(int, asked.only.split(",")) if asked.only else count():
+            if time.monotonic() >= until:
+                break
             of = drawn(number)
-            number += 1
             if of.half != asked.half or of.key in done:
                 continue
             made = judged(of, asked.base, asked.out, asked.seeds)
