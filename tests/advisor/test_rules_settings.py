@@ -64,7 +64,7 @@ def test_usual_settings_are_not_blamed(settings: dict[str, Any], events: list[Ev
 @pytest.mark.parametrize(("rule", "settings", "run"), ODD)
 def test_where_it_did_well_all_the_same_it_is_only_told(rule: str, settings: dict[str, Any], run: list[Event]):
     found = said(case(WELL, **settings), rule)
-    assert found is None or not found.alarm
+    assert found is None or found.alarm == (settings.get("dropout", 0) >= 0.8), "of 0.9 a tenth is left: that is why it got no further"
 
 
 def test_a_run_that_ended_early_inside_its_warm_up_is_seen():
