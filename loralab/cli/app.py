@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 import typer
 
 from loralab import lab as facade
-from loralab.cli import chat_command, hub_commands, part_commands, pipeline_command, run_commands, terminal, watch_commands
+from loralab.cli import chat_command, hub_commands, page_commands, part_commands, pipeline_command, run_commands, terminal, watch_commands
 from loralab.cli import demo as demonstration
 from loralab.cli.console import (
     Detach,
@@ -295,6 +295,7 @@ def open_app(
 
 
 run_commands.register(app)
+page_commands.register(app)
 part_commands.register(app)
 watch_commands.register(app)
 pipeline_command.register(app)

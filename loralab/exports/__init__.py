@@ -41,7 +41,7 @@ class Source:
         return str(self.plan.get("task") or "text")
 
 
-APART = ("gguf", "offers", "onnx", "page", "parity", "pictures")  # hold no format, or those of another kind of run
+APART = ("copying", "gguf", "offers", "onnx", "page", "parity", "pictures")  # hold no format, or those of another kind of run
 PICTURES_APART = ("checks", "code", "graph", "held", "inside", "making", "papers", "program", "proof", "reference", "smaller")
 Note = Callable[[str], object]  # tells people what is being done now
 

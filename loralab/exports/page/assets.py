@@ -18,7 +18,7 @@ WEB = DATA / "web"
 OURS = Path(__file__).parent / "web"
 LLAMA, LLAMA_CODE = "wllama/wllama.wasm.gz", "wllama/index.js"
 ONNX, ONNX_CODE = "onnxruntime/ort-wasm-simd-threaded.wasm.gz", "onnxruntime/ort.wasm.bundle.min.mjs"
-# A page opened from a disk may not start a worker from a module, nor may that worker fetch: it starts a plain one and is handed the program.
+# A page opened from a disk may not start a worker from a module, nor may that fetch: it starts a plain one and hands it the program.
 _LLAMA_CHANGES = (
     ('return new Worker(workerURL, { type: "module" });', "return new Worker(workerURL);"),
     (

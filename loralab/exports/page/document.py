@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
 from loralab.core.errors import UserError
 from loralab.exports.page import assets
@@ -57,7 +58,7 @@ def write_folder(page: Page, folder: Path) -> None:
     head, tail = _around(page, single=False)
     (folder / "index.html").write_text(head + tail, "utf-8")
     (folder / "offline.js").write_text(assets.ours("offline.js"), "utf-8")
-    (folder / "serve.py").write_text((assets.OURS / "serve.py").read_text("utf-8"), "utf-8")
+    (folder / "serve.py").write_text((Path(__file__).parent / "serve.py").read_text("utf-8"), "utf-8")
 
 
 def parts_into(path: Path, room: Path) -> dict[str, Path]:
@@ -130,8 +131,6 @@ def _around(page: Page, *, single: bool) -> tuple[str, str]:
 
 
 def _raw(text: str) -> Any:
-    from markupsafe import Markup
-
     return Markup(text)  # noqa: S704 - our own file, which must stand as it is: the policy names its checksum
 
 
@@ -140,16 +139,18 @@ def _policy(style: str, guard: str, *scripts: str, single: bool) -> str:
     named = " ".join(f"'sha256-{_sum(text)}'" for text in (guard, *scripts))
     home = "'none'" if single else "'self'"
     workers = "blob:" if single else "blob: 'self'"
-    return "; ".join((
-        "default-src 'none'",
-        f"script-src {named} 'wasm-unsafe-eval' blob:",
-        f"worker-src {workers}",
-        f"style-src 'sha256-{_sum(style)}'",
-        "img-src data: blob:",
-        f"connect-src {home}",
-        "base-uri 'none'",
-        "form-action 'none'",
-    ))
+    return "; ".join(
+        (
+            "default-src 'none'",
+            f"script-src {named} 'wasm-unsafe-eval' blob:",
+            f"worker-src {workers}",
+            f"style-src 'sha256-{_sum(style)}'",
+            "img-src data: blob:",
+            f"connect-src {home}",
+            "base-uri 'none'",
+            "form-action 'none'",
+        )
+    )
 
 
 def _sum(text: str) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
 from loralab.core.errors import LabError
 from loralab.core.parity import Check, Parity
@@ -81,7 +82,6 @@ def drawn(width: int, height: int, kind: int) -> npt.NDArray[np.uint8]:
 def answers(model: Path, card: PictureCard) -> list[dict[str, Any]]:
     """The known pictures, each with the checksum of the pixels that the model reads, and some numbers of what it says."""
     import onnxruntime
-    from PIL import Image
 
     session = onnxruntime.InferenceSession(str(model), providers=["CPUExecutionProvider"])
     found = []

@@ -96,16 +96,14 @@ def _page(source: Source, parts: dict[str, Path], answers: list[dict[str, Any]],
         "context": min(shape_of(config).context or CONTEXT, CONTEXT),
         "longest": ANSWER,
     }
-    return document.Page(
-        shown | {"adapter": over}, settings, parts, assets.LLAMA_CODE, ("common.js", "text.js"), "text.html.jinja"
-    )
+    return document.Page(shown | {"adapter": over}, settings, parts, assets.LLAMA_CODE, ("common.js", "text.js"), "text.html.jinja")
 
 
 def _loading(name: str, *, single: bool) -> tuple[str, ...]:
     if single:
         return (
-            f"Open `{name}` with a double click: it answers in Chrome, Edge or Firefox, without a network. Put it on a USB stick or send it",
-            "to somebody; nothing that is typed into it leaves their device.",
+            f"Open `{name}` with a double click: it answers in Chrome, Edge or Firefox, without a network. Put it on a USB stick or send",
+            "it to somebody; nothing that is typed into it leaves their device.",
         )
     return (
         "It is too large for one file, so it is a folder. With Python on the computer, in this folder:",
@@ -141,7 +139,9 @@ def inside(source: Source, folder: Path, trained: Trained) -> Iterator[Check]:
         room = Path(place)
         parts = document.parts_into(place_of(folder), room)
         same = parts[PROGRAM].read_bytes() == assets.vendored(assets.LLAMA)
-        yield Check(name="program", ok=same, words=f"the program for browsers is {'the one' if same else 'not the one'} that LoRALab brings")
+        yield Check(
+            name="program", ok=same, words=f"the program for browsers is {'the one' if same else 'not the one'} that LoRALab brings"
+        )
         variant = recipe.VARIANTS[source.variant]
         if LEARNED not in parts:
             yield from file_inside(parts[BASE], trained, variant)

@@ -1,6 +1,6 @@
 """Owns the page that looks at pictures by itself: one HTML file with the model in it, for a USB stick, an e-mail or a web space.
 
-Invariant: the parity gate takes the model out of the finished page and compares it as any other ONNX file; and the page compares itself with
+Invariant: the parity gate takes the model out of the finished page and compares it as any other ONNX file; the page compares itself with
 known pictures each time it is opened.
 """
 

@@ -49,7 +49,6 @@ function asked(messages, learned, more) {
 
 /** Whether the browser's tokens for a known question are the ones that were written down. */
 async function same(one) {
-  const { system, ...plain } = { system: page.system };
   const answer = await engine.createChatCompletion({
     ...asked(one.messages, true, { max_tokens: one.tokens.length, logprobs: true, top_logprobs: 1 }),
     messages: one.messages,

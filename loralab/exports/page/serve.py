@@ -6,10 +6,10 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 
-class Handler(SimpleHTTPRequestHandler):
-    extensions_map = {**SimpleHTTPRequestHandler.extensions_map, ".js": "text/javascript", ".gguf": "application/octet-stream"}
+class Files(SimpleHTTPRequestHandler):
+    """Files, with the two headers for which a browser lends a page more than one processor core."""
 
-    def end_headers(self) -> None:  # with these two a browser lends the page more than one processor core
+    def end_headers(self) -> None:
         self.send_header("Cross-Origin-Opener-Policy", "same-origin")
         self.send_header("Cross-Origin-Embedder-Policy", "require-corp")
         super().end_headers()
@@ -17,6 +17,6 @@ class Handler(SimpleHTTPRequestHandler):
 
 if __name__ == "__main__":
     port = int(sys.argv[1]) if len(sys.argv) > 1 else 8000
-    server = ThreadingHTTPServer(("127.0.0.1", port), partial(Handler, directory=str(Path(__file__).parent)))
+    server = ThreadingHTTPServer(("127.0.0.1", port), partial(Files, directory=str(Path(__file__).parent)))
     sys.stderr.write(f"Open http://127.0.0.1:{server.server_port}/ in a browser. To end: Ctrl+C.\n")
     server.serve_forever()
