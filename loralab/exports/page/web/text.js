@@ -19,6 +19,12 @@ async function graphics() {
   }
 }
 
+/** Processor cores that compute, where the browser lends more than one: real ones, of which there are usually half as many as it tells. */
+function cores() {
+  const told = navigator.hardwareConcurrency || 1;
+  return told <= 2 ? told : Math.min(8, Math.ceil(told / 2));
+}
+
 async function loaded(files, fast) {
   say("Starting the model");
   engine = new Wllama({ default: "data:," }, { cacheManager: nowhere, logger: quiet, suppressNativeLog: true, skipVersionCheck: false });
@@ -26,6 +32,7 @@ async function loaded(files, fast) {
   await engine.loadModel(files, {
     n_ctx: page.context,
     n_parallel: 1,
+    n_threads: cores(),
     seed: 0,
     jinja: true,
     reasoning_format: "none",
@@ -34,8 +41,8 @@ async function loaded(files, fast) {
     ...(fast ? {} : { n_gpu_layers: 0 }),
     ...(files.length > 1 ? { lora_adapters: [{ path: PLACE, scale: 1 }] } : {}),
   });
-  const cores = engine.getNumThreads();
-  device = fast ? "The graphics card computes." : `The processor computes, on ${cores} ${cores === 1 ? "core" : "cores"}.`;
+  const count = engine.getNumThreads();
+  device = fast ? "The graphics card computes." : `The processor computes, on ${count} ${count === 1 ? "core" : "cores"}.`;
 }
 
 function asked(messages, learned, more) {
