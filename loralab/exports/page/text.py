@@ -14,6 +14,7 @@ from typing import Any
 
 from loralab.core.errors import LabError
 from loralab.core.parity import Check
+from loralab.datasets.loading import load_examples
 from loralab.exports import Note, Source, gguf_adapter, gguf_model, ollama
 from loralab.exports._files import encoder_of, write_papers
 from loralab.exports.gguf import lora, proof, recipe, tokens, writer
@@ -95,8 +96,18 @@ def _page(source: Source, parts: dict[str, Path], answers: list[dict[str, Any]],
         "system": ollama.system_prompt(source),
         "context": min(shape_of(config).context or CONTEXT, CONTEXT),
         "longest": ANSWER,
+        "remember": _in_turns(source),
     }
     return document.Page(shown | {"adapter": over}, settings, parts, assets.LLAMA_CODE, ("common.js", "text.js"), "text.html.jinja")
+
+
+def _in_turns(source: Source) -> bool:
+    """Whether it learned from conversations of several turns: else each question is asked alone, as those it was judged on."""
+    try:
+        examples, _ = load_examples(Path(str(source.plan.get("dataset") or "")), source.plan.get("roles"), source.plan.get("parts") or ())
+    except (LabError, OSError):
+        return False
+    return any(sum(message.role == "user" for message in example.messages) > 1 for example in examples)
 
 
 def _loading(name: str, *, single: bool) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from loralab.core.events import RunView
 from loralab.core.version import __version__
-from loralab.core.words import can_you_use_it, did_it_learn
+from loralab.core.words import can_you_use_it, count, did_it_learn
 from loralab.exports import Source
 from loralab.reports.score_words import between, value
 
@@ -27,9 +27,15 @@ def told(source: Source, what: str, limits: Iterable[str], warning: str = "") ->
         "warning": warning,
         "answers": _answers(view),
         "scores": _scores(view),
+        "shown": _shown(view),
         "limits": list(limits),
         "unjudged": UNJUDGED,
     }
+
+
+def _shown(view: RunView) -> str:
+    counts = view.measured
+    return f"It learned from {count(counts.n_train, 'example')}; {counts.n_heldout:,} were kept aside to judge it." if counts else ""
 
 
 def _answers(view: RunView) -> list[tuple[str, str, str]]:

@@ -6,12 +6,14 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from loralab.core.paths import CHECKOUT
+from loralab.exports import job
 from loralab.exports.page import document, text
 from loralab.models.tokenize import TextEncoder
 from loralab.runtimes.llama.parent import LlamaCpp
@@ -36,7 +38,9 @@ def browser() -> Iterator[Any]:
 @pytest.fixture(scope="module")
 def exported(learned: Learned, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     home = tmp_path_factory.mktemp("page") / "home"
-    return pages.made(home, learned.copy(home), "f16") | {"home": home, "run": learned.run}
+    made = pages.made(home, learned.copy(home), "f16")
+    places = {"model": str(home / "models" / "base"), "adapter": str(home / "runs" / learned.run / "artifacts" / "adapter")}
+    return made | places | {"home": home, "run": learned.run}
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +68,7 @@ def test_from_a_disk_it_answers_as_llama_cpp_does_and_asks_nobody(browser: Any, 
     assert "Ready" in shown.state()
     assert shown.green
     parts = document.parts_into(page, tmp_path)
-    encoder = TextEncoder(exported["home"] / "models" / "base")
+    encoder = TextEncoder(Path(exported["model"]))
     after, before = (answers(parts, encoder, learned=learned) for learned in (True, False))
     assert after != before
     said: list[list[str]] = []
@@ -122,10 +126,12 @@ def test_a_large_model_is_a_folder_that_answers_again_offline(
     browser: Any, page: Path, exported: Any, tmp_path: Path, monkeypatch: Any
 ) -> None:
     monkeypatch.setattr(text, "SINGLE", 1000)
-    made = pages.made(exported["home"], exported["run"], "q8_0")
-    assert made["single"] is False
-    assert made["parity"] == "proven"
-    folder = Path(made["folder"])
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    source = job.open_source(exported["home"] / "runs", exported["run"], exported["model"], exported["adapter"])
+    assert text.export(replace(source, variant="f16"), folder, lambda phase: None)["single"] is False
+    with closing(text.opened(source, folder, tmp_path, 64)) as runtime:  # the parity gate finds its parts
+        assert runtime.generate(runtime.tokenize("Hello"), 3)
     server = subprocess.Popen([sys.executable, str(folder / "serve.py"), "0"], stderr=subprocess.PIPE, text=True, cwd=CHECKOUT)
     try:
         assert server.stderr is not None

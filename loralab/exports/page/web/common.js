@@ -96,7 +96,7 @@ function show(right, known, how) {
   at("proof-words").textContent = whole
     ? `Checked here: this browser gives the ${known} known answers that were written down when this page was made. ${how}`
     : `This browser gets it wrong: ${right} of ${known} known answers came out as they should. Do not rely on it here; open the page in another browser.`;
-  say(whole ? "Ready. It runs on your device; nothing is sent." : "This browser gets it wrong.", whole ? "good" : "bad");
+  say(whole ? "Ready." : "This browser gets it wrong.", whole ? "good" : "bad");
   return whole;
 }
 

@@ -138,10 +138,15 @@ const drawnOver = {
     const thick = Math.max(2, pen.canvas.width / 250);
     pen.lineWidth = thick;
     pen.font = `600 ${Math.max(13, pen.canvas.width / 40)}px system-ui, sans-serif`;
-    for (const { kind, own } of answer.things) {
-      pen.strokeStyle = COLOURS[kind % COLOURS.length];
+    const high = Math.max(15, pen.canvas.width / 34);
+    answer.things.forEach(({ kind, own, label }, i) => {
+      pen.strokeStyle = pen.fillStyle = COLOURS[kind % COLOURS.length];
       pen.strokeRect(own[0], own[1], own[2] - own[0], own[3] - own[1]);
-    }
+      const words = `${i + 1} ${label}`, top = Math.max(0, own[1] - high);
+      pen.fillRect(own[0], top, pen.measureText(words).width + 8, high);
+      pen.fillStyle = "#fff";
+      pen.fillText(words, own[0] + 4, top + high * 0.78);
+    });
     rows(answer.things.map((one, i) => [`${i + 1}. ${one.label}`, one.score, one.own.map((v) => v.toFixed(2)).join(" ")]));
     return answer.things.length ? `${answer.things.length} found: ${answer.things.map((one) => one.label).join(", ")}.` : "Nothing was found.";
   },

@@ -6,7 +6,11 @@ let device = "";
 let stopping = null;
 let talk = [];
 
-const quiet = { debug() {}, log() {}, warn() {}, error: (...words) => console.warn(...words) };
+let offloaded = false; // what llama.cpp itself says of where it computes
+function heard(...words) {
+  if (/offloaded [1-9]\d*\/\d+ layers to GPU/.test(words.join(" "))) offloaded = true;
+}
+const quiet = { debug: heard, log: heard, warn: heard, error: (...words) => console.warn(...words) };
 const nowhere = Object.fromEntries(
   ["list", "open", "getSize", "getMetadata", "delete", "clear", "write", "download", "getNameFromURL"].map((name) => [name, async () => null]),
 );
@@ -27,7 +31,8 @@ function cores() {
 
 async function loaded(files, fast) {
   say("Starting the model");
-  engine = new Wllama({ default: "data:," }, { cacheManager: nowhere, logger: quiet, suppressNativeLog: true, skipVersionCheck: false });
+  offloaded = false;
+  engine = new Wllama({ default: "data:," }, { cacheManager: nowhere, logger: quiet });
   engine.setCompat(null);
   await engine.loadModel(files, {
     n_ctx: page.context,
@@ -42,7 +47,7 @@ async function loaded(files, fast) {
     ...(files.length > 1 ? { lora_adapters: [{ path: PLACE, scale: 1 }] } : {}),
   });
   const count = engine.getNumThreads();
-  device = fast ? "The graphics card computes." : `The processor computes, on ${count} ${count === 1 ? "core" : "cores"}.`;
+  device = offloaded ? "The graphics card computes." : `The processor computes, on ${count} ${count === 1 ? "core" : "cores"}.`;
 }
 
 function asked(messages, learned, more) {
@@ -68,6 +73,7 @@ async function open() {
   globalThis.llamaProgram = await unpacked("llama.wasm.gz");
   const files = [new File([await part("base.gguf")], "model-00001-of-00002.gguf")];
   if (page.adapter) files.push(new File([await part("learned.gguf")], "model-00002-of-00002.gguf"));
+  let instead = "";
   if (await graphics()) {
     try {
       await loaded(files, true);
@@ -75,10 +81,11 @@ async function open() {
     } catch (error) {
       console.warn("The graphics card could not run it.", error);
     }
+    if (offloaded) instead = "The graphics card of this device got it wrong. ";
     await engine.exit(); // the slower way is asked before anything is said of the browser
   }
   await loaded(files, false);
-  return show(await proved(page.known, same), page.known.length, device);
+  return show(await proved(page.known, same), page.known.length, instead + device);
 }
 
 // ---- talking ----
@@ -126,6 +133,7 @@ async function ask(event) {
   at("stop").hidden = false;
   at("talk").setAttribute("aria-busy", "true");
   line("You", question);
+  if (!at("remember").checked) talk = [];
   talk.push({ role: "user", content: question });
   const which = document.querySelector("input[name=which]:checked")?.value ?? "after";
   try {
@@ -149,6 +157,7 @@ async function ask(event) {
   }
 }
 
+at("remember").checked = page.remember;
 at("form").addEventListener("submit", ask);
 at("stop").addEventListener("click", () => stopping?.abort());
 at("anew").addEventListener("click", () => {
