@@ -15,7 +15,7 @@ NAMES = {
     "q4_k_m": "Small: a quarter of the size, nearly as good",
     "f16": "Exact: as it was trained",
 }
-PROGRAM = 6 << 20  # bytes of the program for browsers, as letters
+PROGRAM = 5 << 20  # bytes of the program for browsers, as letters
 LETTERS = 4 / 3  # letters for a byte
 MOST = 2_000_000_000  # bytes of a file that llama.cpp can read in a browser
 SECONDS, PACE = 60.0, 90.0  # of the libraries' start, here and in the gate; for a thousand million weights
@@ -34,7 +34,7 @@ def refuse(source: Source) -> Problem | None:
 
 def _model(source: Source) -> int:
     """Bytes of the model, with what was learned beside it."""
-    learned = 2 * sum(path.stat().st_size for path in source.adapter.glob("*.safetensors"))
+    learned = sum(path.stat().st_size for path in source.adapter.glob("*.safetensors"))
     return gguf_model.size_bytes(source) + learned
 
 
