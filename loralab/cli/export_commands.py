@@ -33,7 +33,7 @@ def export(
     kind: Annotated[
         str,
         typer.Option(
-            "--format", help="adapter: PEFT folder and zip. merged, pt: whole model. gguf, ollama, lm_studio, onnx: for other programs."
+            "--format", help="adapter: PEFT folder and zip. merged, pt: whole model. gguf, ollama, lm_studio, onnx, page: elsewhere."
         ),
     ] = "adapter",
     variant: Annotated[str, typer.Option("--variant", help="gguf: q4_k_m (usual), q5_k_m, q6_k, q8_0, q2_k, f16, bf16.")] = "",

@@ -16,6 +16,7 @@ from loralab.core.errors import LabError
 ASKED = 5
 LONGEST = 12  # tokens of an answer
 CERTAIN = 0.2  # nats between the likeliest token and the next: several times what rounding moved in any export so far
+UNCERTAIN = "nothing_certain"  # the code of what is said of a model that is certain of nothing
 QUESTIONS = (
     "What can you do?",
     "Why is the sky blue?",
@@ -40,7 +41,7 @@ def known(runtime: Any) -> list[dict[str, Any]]:
     found = sorted(_answers(runtime), key=lambda one: -len(one["tokens"]))[:ASKED]
     if len(found) < ASKED:
         what = "This model is so unsure of every word that a page could not tell whether a browser computes it right."
-        raise LabError(what, "Teach it more examples, or for longer, then make the page again.", code="nothing_certain")
+        raise LabError(what, "Teach it more examples, or for longer, then make the page again.", code=UNCERTAIN)
     return found
 
 

@@ -20,7 +20,7 @@ from loralab.exports._files import encoder_of, write_papers
 from loralab.exports.gguf import lora, proof, recipe, tokens, writer
 from loralab.exports.gguf.inside import adapter_inside, file_inside
 from loralab.exports.page import assets, document
-from loralab.exports.page.known import known
+from loralab.exports.page.known import UNCERTAIN, known
 from loralab.exports.page.told import told
 from loralab.exports.parity.trained import Trained
 from loralab.models.model_folder import read_json, shape_of
@@ -38,13 +38,10 @@ def export(source: Source, target: Path, note: Note) -> dict[str, Any]:
 
     Returns file (the page, or index.html of the folder), file_bytes, single, known (how many answers it knows), adapter.
     """
-    over = gguf_adapter.refuse(source) is None
     with TemporaryDirectory(dir=target) as folder:
         room = Path(folder)
-        parts = _models(source, room, note, over=over)
-        note("writing down known answers")
-        with closing(LlamaCpp(parts[BASE], parts.get(LEARNED), context=512)) as runtime:
-            answers = known(runtime)
+        parts, answers = _answering(source, room, note)
+        over = LEARNED in parts
         (room / PROGRAM).write_bytes(assets.vendored(assets.LLAMA))
         note("writing the page")
         page = _page(source, {PROGRAM: room / PROGRAM, **parts}, answers, over=over)
@@ -59,6 +56,25 @@ def export(source: Source, target: Path, note: Note) -> dict[str, Any]:
                 path.replace(target / name)
     write_papers(source, target, merged=True, loading=_loading(file.name, single=single))
     return {"file": file.name, "file_bytes": file.stat().st_size, "single": single, "known": len(answers), "adapter": over}
+
+
+def _answering(source: Source, room: Path, note: Note) -> tuple[dict[str, Path], list[dict[str, Any]]]:
+    """The files of the model and what llama.cpp answers with them: the adapter over its base, or, where that fails, both as one."""
+    if gguf_adapter.refuse(source) is None:
+        parts = _models(source, room, note, over=True)
+        try:
+            return parts, _asked(parts, note)
+        except LabError as error:
+            if error.problem.code == UNCERTAIN:
+                raise
+    parts = _models(source, room, note, over=False)
+    return parts, _asked(parts, note)
+
+
+def _asked(parts: dict[str, Path], note: Note) -> list[dict[str, Any]]:
+    note("writing down known answers")
+    with closing(LlamaCpp(parts[BASE], parts.get(LEARNED), context=512)) as runtime:
+        return known(runtime)
 
 
 def _models(source: Source, room: Path, note: Note, *, over: bool) -> dict[str, Path]:

@@ -5,9 +5,16 @@ const MB = (bytes) => `${(bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)} MB`;
 
 class Damaged extends Error {}
 
+/** What is being done, which is read out: only when it changes. */
 function say(words, kind = "") {
-  at("state").textContent = words;
+  if (at("state").textContent !== words) at("state").textContent = words;
   at("state").className = `state ${kind}`.trim();
+  if (kind) far("");
+}
+
+/** How far it is, which is only shown. */
+function far(words) {
+  at("far").textContent = words;
 }
 
 const table = new Uint32Array(256).map((_, n) => {
@@ -63,7 +70,8 @@ async function part(name) {
     size += piece.length;
     read += piece.length;
     sum = crcOf(sum, piece);
-    say(`Getting ready: ${MB(read)} of ${MB(total)}`);
+    say("Getting ready");
+    far(`${MB(read)} of ${MB(total)}`);
     at("bar").max = total;
     at("bar").value = read;
   }
@@ -81,7 +89,8 @@ async function unpacked(name) {
 async function proved(known, ask) {
   let right = 0;
   for (const [i, one] of known.entries()) {
-    say(`Checking that this browser computes it right: ${i + 1} of ${known.length}`);
+    say("Checking that this browser computes it right");
+    far(`${i + 1} of ${known.length}`);
     if (await ask(one)) right++;
   }
   return right;

@@ -7,6 +7,7 @@ function giveUp(words) {
   if (!place) return;
   place.textContent = words;
   place.className = "state bad";
+  document.getElementById("bar").hidden = true;
 }
 document.addEventListener("DOMContentLoaded", () => {
   if (!document.getElementById("end")) giveUp(cutShort);
