@@ -89,8 +89,8 @@ def visit(browser: Any, address: str, width: int = 1280, height: int = 800, **co
 class _Quiet(SimpleHTTPRequestHandler):
     isolated = False
 
-    def log_message(self, *given: Any) -> None:
-        del given
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the library's own name
+        del format, args
 
     def end_headers(self) -> None:
         if self.isolated:

@@ -133,8 +133,8 @@ def test_a_large_model_is_a_folder_that_answers_again_offline(
     with closing(text.opened(source, folder, tmp_path, 64)) as runtime:  # the parity gate finds its parts
         assert runtime.generate(runtime.tokenize("Hello"), 3)
     server = subprocess.Popen([sys.executable, str(folder / "serve.py"), "0"], stderr=subprocess.PIPE, text=True, cwd=CHECKOUT)
+    assert server.stderr is not None
     try:
-        assert server.stderr is not None
         address = next(word for word in server.stderr.readline().split() if word.startswith("http"))
         shown = visit(browser, address)
         assert "Ready" in shown.state()
