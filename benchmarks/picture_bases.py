@@ -31,7 +31,7 @@ def rf_detr(side: int, layers: int) -> dict[str, Any]:
 
 
 def d_fine(stem: list[int], first: list[int], middle: list[int], last: list[int], third: int, convs: int, **more: Any) -> dict[str, Any]:
-    """Config of a D-FINE with its backbone\'s channels, blocks of the third stage and convolutions of a block."""
+    """Config of a D-FINE: its backbone's channels, blocks of the third stage and convolutions of a block."""
     back = {
         "model_type": "hgnet_v2",
         "stem_channels": stem,

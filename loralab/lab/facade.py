@@ -44,7 +44,7 @@ from loralab.models.hub_token import HubToken
 from loralab.models.suitability import knows
 from loralab.models.vision import VisionEntry, vision_entry
 from loralab.planning.calibration import Experience, gather
-from loralab.planning.choices import Cards, ModelChoice, larger
+from loralab.planning.choices import Cards, larger
 from loralab.planning.duration import speeds
 from loralab.planning.estimate import disk_words, footprint, predicted, stage_words
 from loralab.planning.examined import rows_said, what_is_learned, what_would_be_learned
@@ -52,6 +52,7 @@ from loralab.planning.fit import rows_that_fit
 from loralab.planning.limits import NAMES as POINT_NAMES
 from loralab.planning.limits import Limits, Point, against, avoid_known_failures, never_twice
 from loralab.planning.limits import of_settings as limit_points
+from loralab.planning.model_choice import ModelChoice
 from loralab.planning.planner import updates, usual_rate
 from loralab.planning.priors import DISTINCT, SETTINGS, Priors, Sweep, likeness
 from loralab.planning.run_parts import Expected, RunParts, expected, run_parts
@@ -188,7 +189,10 @@ class Lab(Giving, Watched):
         task = tasks()[str(changes.get("task") or profile.task)]
         name = task.base if model == USUAL else model
         learned = replace(priors or Priors(), proven=known.settings if known and known.model == name else {})
-        return task.propose(profile, self.catalog.check(name), machine, changes, learned, past)
+        check = self.catalog.check(name)
+        if check.seeing and not issubclass(task.plan, PicturePlan):
+            raise UserError(f"{name} sees pictures and cannot read.", "Choose a model that reads.", code="sees_only")
+        return task.propose(profile, check, machine, changes, learned, past)
 
     def trace(self, plan: Plan | dict[str, Any] | Proposal, profile: DatasetProfile | None = None) -> Footprint:
         """What a plan will need, counted on its model without weights (stage “trace”); where that cannot be, the closed form's answer.

@@ -51,6 +51,11 @@ class Catalog:
         """The catalogue, smallest first, each with whether it is on this computer."""
         return tuple(self._seen(entry) for entry in catalogue())
 
+    def seeing_here(self) -> list[str]:
+        """Names of the catalogue's models that see and are on this computer."""
+        hub = [entry for entry in vision_models() if entry.source == "hub"]
+        return [entry.name for entry in hub if (self.folder(entry.name) / "config.json").is_file()]
+
     def entry(self, name: str) -> ModelEntry | None:
         """The catalogue's entry for a short name or Hub id, or None."""
         found = hub_entry(name)

@@ -5,18 +5,25 @@ that lies in them.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import torch
+from PIL import Image
 
 from loralab.core.events import EventLog
-from loralab.core.jobs import TrainJob
+from loralab.core.jobs import ExportJob, TrainJob
+from loralab.exports import job as exporting
+from loralab.exports.offers import offers
 from loralab.runs.run_folder import RunFolder
-from loralab.runtimes.vision.picture_model import load_trained
-from loralab.runtimes.vision.reload import reloaded_difference, told_now
+from loralab.runtimes.vision.fresh import FreshProcess
+from loralab.runtimes.vision.picture_model import load_trained, read_card
+from loralab.runtimes.vision.reload import told_now
+from loralab.serve.looking import Eye
 from loralab.sessions import job
 from loralab.tasks import parse_plan
 from tests.support import small_pictures
@@ -50,23 +57,77 @@ def events(folder: RunFolder, kind: str) -> list[dict[str, Any]]:
     return [event for event in map(json.loads, lines) if event["type"] == kind]
 
 
-@pytest.mark.parametrize("what", grid(BASES, [("dinov2_with_registers", "classify"), ("d_fine", "detect"), ("eomt", "segment")]))
-def test_what_learned_is_saved_and_says_the_same_in_a_fresh_process_and_merged(tmp_path: Path, what: tuple[str, str]) -> None:
-    family, task = what
-    base = tiny(tmp_path / family, family)
-    folder, result = run_on(tmp_path, base, task)
-    adapter = Path(result["adapter"])
-    assert not events(folder, "incident"), "what was saved answers as what is in memory, and nothing frozen moved"
-    final = [event for event in events(folder, "evaluated") if event["split"] == "final"]
+@pytest.fixture(scope="module")
+def fresh() -> Iterator[FreshProcess]:
+    """A process that has seen nothing but the folders it is given."""
+    with closing(FreshProcess()) as process:
+        yield process
+
+
+@dataclass(frozen=True)
+class Trained:
+    home: Path
+    base: Path
+    adapter: Path
+    folder: RunFolder
+
+
+@pytest.fixture(scope="module", params=grid(BASES, [("dinov2_with_registers", "classify"), ("d_fine", "detect"), ("eomt", "segment")]))
+def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    family, task = request.param
+    home = tmp_path_factory.mktemp(family)
+    base = tiny(home / family, family)
+    folder, result = run_on(home, base, task)
+    return Trained(home, base, Path(result["adapter"]), folder)
+
+
+def test_what_learned_is_saved_and_says_the_same_in_a_fresh_process_and_merged(trained: Trained, fresh: FreshProcess) -> None:
+    assert not events(trained.folder, "incident"), "what was saved answers as what is in memory, and nothing frozen moved"
+    final = [event for event in events(trained.folder, "evaluated") if event["split"] == "final"]
     assert len(final) == 1
-    assert (adapter / "README.md").is_file()
+    assert (trained.adapter / "README.md").is_file()
+    card = read_card(trained.adapter)
+    assert card.base == json.loads((trained.base / "config.json").read_text("utf-8"))["model_type"]
 
     pixels = np.random.default_rng(1).integers(0, 256, (2, 64, 64, 3), dtype=np.uint8)
-    model, _ = load_trained(base, adapter)
+    model, _ = load_trained(trained.base, trained.adapter)
     told = told_now(model, pixels)
-    assert reloaded_difference(told, base, adapter, pixels) < 1e-4
-    merged, _ = load_trained(base, adapter, merged=True)
+    fresh.reload(trained.base, trained.adapter)
+    assert all(np.allclose(one, other, atol=1e-4) for one, other in zip(told, fresh.outputs(pixels), strict=True))
+    merged, _ = load_trained(trained.base, trained.adapter, merged=True)
     assert all(np.allclose(one, other, atol=2e-3) for one, other in zip(told, told_now(merged, pixels), strict=True))
     with model.disable_adapter():
         assert any(not np.allclose(one, other, atol=1e-4) for one, other in zip(told, told_now(model, pixels), strict=True))
-    assert not any(torch.isnan(torch.from_numpy(one)).any() for one in told)
+    assert all(np.isfinite(one).all() for one in told)
+
+
+@pytest.mark.nightly
+def test_what_learned_is_taken_away_and_tried(trained: Trained) -> None:
+    """Adapter and ONNX file pass the gate: used by their own programs in a fresh process, they say what was trained."""
+    for form in ("adapter", "onnx"):
+        name = f"export-{form}"
+        place = trained.home / "runs" / name
+        place.mkdir()
+        asked = ExportJob(run=name, of="one", format=form, model=str(trained.base), adapter=str(trained.adapter))
+        (place / "job.json").write_text(asked.model_dump_json(), "utf-8")
+        log = EventLog(place / "events.jsonl")
+        result = exporting.run(RunFolder(place, asked, log))
+        assert result["parity"] == "proven", [line for line in (place / "events.jsonl").read_text("utf-8").splitlines() if "parity" in line]
+    refused = {offer.format: offer.problem for offer in offers(trained.home / "runs", "one", str(trained.base), str(trained.adapter))}
+    assert refused["merged"] is not None
+    assert refused["merged"].code == "not_merged"
+
+
+def test_what_learned_is_tried_on_a_picture(trained: Trained) -> None:
+    random = np.random.default_rng(3)
+    photo = Image.fromarray(random.integers(0, 256, (90, 120, 3), dtype=np.uint8))
+    eye = Eye(trained.base, trained.adapter)
+    for learned in (True, False):
+        said, mask = eye.look(photo, trained=learned)
+        if eye.card.task == "segment":
+            assert mask is not None
+            assert mask.shape == (90, 120)
+        elif eye.card.task == "classify":
+            assert sum(said["chances"]) == pytest.approx(1, abs=1e-4)
+        else:
+            assert all(0 <= left <= right <= 120 for _, (left, _, right, _), _ in said["boxes"])

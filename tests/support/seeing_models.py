@@ -116,11 +116,13 @@ def tiny(folder: Path, family: str, seed: int = 0, **more: Any) -> Path:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         kind = getattr(transformers, name)
-        model = kind(kind.config_class(**settings, **more))
+        model = kind(kind.config_class(**{**settings, **more}))
         for module in model.modules():
             if isinstance(module, torch.nn.BatchNorm2d):  # as after a training
                 module.running_mean.normal_(0, 0.1)  # type: ignore[union-attr]
                 module.running_var.uniform_(0.8, 1.2)  # type: ignore[union-attr]
+        for value in model.parameters():  # none is as all others: an export would keep one of them
+            value.data.add_(0.02 * torch.randn_like(value))
     transformers.utils.logging.disable_progress_bar()
     model.save_pretrained(str(folder), safe_serialization=True)
     said = {"do_rescale": True, "rescale_factor": 1 / 255, "do_normalize": True} | PREPARED.get(family, IMAGENET)

@@ -12,13 +12,13 @@ from torch import Tensor, nn
 
 from loralab.core.errors import UserError
 from loralab.core.records import Record
-from loralab.runtimes.vision.backbone import CHANNELS, load_backbone
+from loralab.runtimes.vision.backbone import CHANNELS, MEAN, SCALE, load_backbone
 from loralab.runtimes.vision.heads.boxes import BoxHead
 from loralab.runtimes.vision.heads.classes import ClassHead
 from loralab.runtimes.vision.heads.masks import MaskHead
 from loralab.runtimes.vision.tokens import LAYOUTS, config_of, load_tokens
 from loralab.runtimes.vision.whole import KINDS as WHOLE
-from loralab.runtimes.vision.whole import load_whole
+from loralab.runtimes.vision.whole import Whole, load_whole
 
 CARD = "pictures.json"  # in an adapter's folder: what the weights alone do not say
 
@@ -35,7 +35,15 @@ class PictureCard(Record):
     unsure_below: float = 0.0  # of classes: below this the answer is “I do not know”
     temperature: float = 1.0  # by which logits of classes are divided
     fill: int = 127  # around a picture of another shape
+    base: str = ""  # kind of the base, as its config.json says it; empty: the starter
+    mean: tuple[float, ...] = (MEAN,)  # taken off each channel's pixels
+    scale: tuple[float, ...] = (SCALE,)  # by which they are then divided
     medical: bool = False
+
+    @property
+    def own_head(self) -> bool:
+        """Whether its base answers with a head of its own."""
+        return self.base in WHOLE
 
     @property
     def size(self) -> tuple[int, int]:
@@ -91,6 +99,14 @@ def seeing_model(base: Path, task: str, classes: int, size: tuple[int, int], see
         raise UserError(what, "Choose another model.", code="unknown_architecture")
     backbone: Any = load_tokens(base, size, pooled=task == "classify") if kind else load_backbone(base)
     return PictureModel(backbone, head_for(task, classes, seed, dropout, backbone.channels))
+
+
+def prepared_by(model: Any) -> dict[str, Any]:
+    """What a card says of how a model makes pixels ready, and what it is."""
+    told = model if isinstance(model, Whole) else model.backbone
+    if not hasattr(told, "mean"):
+        return {}
+    return {"base": told.kind, "mean": told.mean.flatten().tolist(), "scale": told.scale.flatten().tolist()}
 
 
 def read_card(folder: Path) -> PictureCard:

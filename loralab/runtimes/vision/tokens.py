@@ -26,9 +26,9 @@ HALVES = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 
 def _embed_dino(net: Any, x: Tensor) -> Tensor:
     e = net.embeddings
-    tokens = torch.cat((e.cls_token.expand(len(x), -1, -1), e.patch_embeddings(x)), 1) + e.position_embeddings
+    tokens = torch.cat((e.cls_token.expand(x.shape[0], -1, -1), e.patch_embeddings(x)), 1) + e.position_embeddings
     registers = getattr(e, "register_tokens", None)
-    return tokens if registers is None else torch.cat((tokens[:, :1], registers.expand(len(x), -1, -1), tokens[:, 1:]), 1)
+    return tokens if registers is None else torch.cat((tokens[:, :1], registers.expand(x.shape[0], -1, -1), tokens[:, 1:]), 1)
 
 
 def _fit_dino(net: Any, rows: int, columns: int, patch: int) -> None:
@@ -87,7 +87,7 @@ class Tokens(nn.Module):
     def __init__(self, net: Any, layout: Layout, size: tuple[int, int], prepared: tuple[Tensor, Tensor], *, pooled: bool) -> None:
         super().__init__()
         patch = net.config.patch_size
-        self.net, self.layout, self.pooled = net, layout, pooled
+        self.net, self.layout, self.pooled, self.kind = net, layout, pooled, ""
         self.grid = (max(1, round(size[1] / patch)), max(1, round(size[0] / patch)))  # rows and columns
         self.side = (self.grid[0] * patch, self.grid[1] * patch)
         self.first = layout.first + getattr(net.config, "num_register_tokens", 0)
@@ -97,6 +97,7 @@ class Tokens(nn.Module):
             del net.head
         if not pooled:
             net.pooling = None
+        net.embeddings.mask_token = None  # of a training that is over
         depth, width = len(layout.layers(net)), net.config.hidden_size
         self.taps = [max(1, round(depth * part / 4)) for part in (1, 2, 3, 4)]
         self.channels = (2 * width,) if pooled else (3, *[width] * len(TOKEN_STRIDES))
@@ -116,7 +117,7 @@ class Tokens(nn.Module):
             last = norm(tokens)
             whole = last[:, 0] if self.first else self.net.pooling(last)
             return [torch.cat((whole, last[:, self.first :].mean(1)), 1)]
-        maps = [norm(one)[:, self.first :].transpose(1, 2).reshape(len(pixels), -1, *self.grid) for one in found]
+        maps = [norm(one)[:, self.first :].transpose(1, 2).reshape(pixels.shape[0], -1, *self.grid) for one in found]
         sizes = [(size[0] // stride, size[1] // stride) for stride in TOKEN_STRIDES]
         maps = [F.interpolate(one, size=to, mode="bilinear", align_corners=False) for one, to in zip(maps, sizes, strict=True)]
         return [F.avg_pool2d(x, 2), *maps]
@@ -127,7 +128,9 @@ def load_tokens(folder: Path, size: tuple[int, int], *, pooled: bool) -> Tokens:
     kind = str(config_of(folder).get("model_type"))
     layout = LAYOUTS[kind]
     net = loaded(getattr(transformers, layout.name), folder, attn_implementation="sdpa")
-    return Tokens(net, layout, size, preparation(folder, layout.usual), pooled=pooled).requires_grad_(False).eval()
+    found = Tokens(net, layout, size, preparation(folder, layout.usual), pooled=pooled)
+    found.kind = kind
+    return found.requires_grad_(False).eval()
 
 
 def config_of(folder: Path) -> dict[str, Any]:

@@ -27,7 +27,8 @@ PLAIN = ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
 class Whole(nn.Module):
     """Pixels [n, 3, height, width] in 0..255 -> what the network says, a tuple of tensors, which `head` reads.
 
-    `targets`: what an adapter sits beside; `to_save`: what is learned anew and saved whole. `side`: (height, width) that the network takes.
+    `targets`: what an adapter sits beside; `to_save`: what is learned anew and saved whole; `idle`: names of weights (a regular expression)
+    that only learning needs. `side`: (height, width) that the network takes.
     """
 
     mean: Tensor
@@ -36,13 +37,16 @@ class Whole(nn.Module):
     def __init__(self, net: Any, say: Callable[[Any, Tensor], tuple[Tensor, ...]], head: nn.Module, side: tuple[int, int]) -> None:
         super().__init__()
         self.backbone, self.head, self.say, self.side = net, head, say, side
-        self.targets, self.to_save = "", tuple[str, ...]()
+        self.targets, self.to_save, self.idle, self.kind = "", tuple[str, ...](), "", ""
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, ...]:
-        x = (pixels - self.mean) / self.scale
+        return self.look(self.backbone, (pixels - self.mean) / self.scale)
+
+    def look(self, net: Any, x: Tensor) -> tuple[Tensor, ...]:
+        """What the network says of prepared pixels, brought to its own size."""
         if tuple(x.shape[-2:]) != self.side:
             x = F.interpolate(x, size=self.side, mode="bilinear", align_corners=False)
-        return self.say(self.backbone, x)
+        return self.say(net, x)
 
     def train(self, mode: bool = True) -> Whole:
         super().train(mode)
@@ -63,6 +67,7 @@ class Kind:
     fresh: tuple[str, ...]
     targets: str
     anew: Callable[[Any], Sequence[str]]
+    idle: str  # names of weights that no answer depends on
     step: Callable[[Any], int]  # its sides are multiples of that many pixels
     tidy: Callable[[Any, tuple[int, int]], Any]
     say: Callable[[Any, Tensor], tuple[Tensor, ...]]
@@ -117,7 +122,7 @@ def _say_eomt(net: Any, x: Tensor) -> tuple[Tensor, ...]:
     begin = len(net.layers) - net.config.num_blocks
     for i, layer in enumerate(net.layers):
         if i == begin:
-            tokens = torch.cat((net.query.weight[None].expand(len(x), -1, -1), tokens), 1)
+            tokens = torch.cat((net.query.weight[None].expand(x.shape[0], -1, -1), tokens), 1)
         if i >= begin and net.training:
             found += reversed(net.predict(net.layernorm(tokens)))
         tokens = layer(tokens, None)
@@ -148,6 +153,7 @@ KINDS = {
         fresh=("class_embed.", "model.enc_out_class_embed."),
         targets=r".*backbone\..*(q_proj|k_proj|v_proj|o_proj|value_proj|output_proj|fc1|fc2)",
         anew=_anew_rf_detr,
+        idle=r"mask_token|enc_out\w*\.[1-9]\d*\.",
         step=lambda config: config.backbone_config.patch_size * config.backbone_config.num_windows,
         tidy=lambda net, side: net,
         say=_say_rf_detr,
@@ -160,6 +166,7 @@ KINDS = {
         fresh=("class_embed.", "model.decoder.class_embed.", "model.enc_score_head."),
         targets=r".*backbone\.model\.(encoder|decoder)\..*(q_proj|k_proj|v_proj|o_proj|value_proj|output_proj|mlp\.layers\.\d+)",
         anew=_anew_dfine,
+        idle=r"decoder\.(up|reg_scale)$|num_batches_tracked",
         step=lambda config: max(config.feat_strides),
         tidy=_tidy_dfine,
         say=_say_dfine,
@@ -172,6 +179,7 @@ KINDS = {
         fresh=("class_predictor.", "criterion."),
         targets=r".*backbone\.layers\.\d+\..*(q_proj|k_proj|v_proj|fc1|fc2)",
         anew=lambda net: [f"backbone.{name}" for name in ("class_predictor", "mask_head", "query", "upscale_block")],
+        idle=r"attn_mask_probs|criterion\.",
         step=lambda config: config.patch_size,
         tidy=_tidy_eomt,
         say=_say_eomt,
@@ -196,5 +204,6 @@ def load_whole(folder: Path, classes: int, size: tuple[int, int], seed: int = 0)
     found = Whole(net, kind.say, head, side)
     for name, value in zip(("mean", "scale"), preparation(folder, kind.usual), strict=True):
         found.register_buffer(name, value[:, None, None], persistent=False)
-    found.targets, found.to_save = kind.targets, tuple(kind.anew(net))
+    found.kind = str(config_of(folder)["model_type"])
+    found.targets, found.to_save, found.idle = kind.targets, tuple(kind.anew(net)), kind.idle
     return found.requires_grad_(False).eval()

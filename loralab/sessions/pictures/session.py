@@ -34,7 +34,7 @@ from loralab.machine.hardware import fingerprint, measure_machine
 from loralab.models.vision import seeing_in
 from loralab.runs.run_folder import RunFolder
 from loralab.runtimes.base_model import device
-from loralab.runtimes.vision.picture_model import CARD, PictureCard, seeing_model
+from loralab.runtimes.vision.picture_model import CARD, PictureCard, prepared_by, seeing_model
 from loralab.sessions.pictures.album import Album, pixels
 from loralab.sessions.pictures.facts import Learner, facts_of, told
 from loralab.sessions.pictures.kind import Answers, Kind, Shown
@@ -83,6 +83,7 @@ class PictureSession:
         self.seeing = seeing_in(Path(folder.job.model))
         torch.manual_seed(plan.seed)
         seeing = self._loaded().to(self.device)
+        self._prepared = prepared_by(seeing)
         self._quick_look(seeing)
         self.model: Any = attach(seeing, plan)
         self._frozen = frozen_marks(self.model)
@@ -304,6 +305,7 @@ class PictureSession:
             height=height,
             dropout=self.plan.dropout,
             medical=self.pictures.medical,
+            **self._prepared,
             **chosen,
         )
         if folder.is_dir():

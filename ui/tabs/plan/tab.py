@@ -46,17 +46,16 @@ def build(lab: Lab, page: Page) -> None:
     with gr.Column(elem_classes="card"):
         check = lab.check_model(str(page.model.value))
         seeing = markup(elem_id="model-that-sees")
-        with gr.Column() as speaking:
-            cards = markup(cards_html(lab.model_choices(), check.name), elem_id="model-cards")
-            page.model.render()
-            with gr.Accordion(DROP_MODEL, open=False, elem_classes="fold"):
-                file = gr.File(label="Drop the model here", file_count="single", height=110, elem_id="drop-model", elem_classes="drop")
-            about = markup(model_html(check), elem_id="about-model")
-            with gr.Row(visible=can_download(check), elem_classes="actions") as offer:
-                want = gr.Button(fetch_words(check), scale=0, min_width=250, elem_id="get-model")
-            asking = question("Yes, download it", "Not now")
-            fetching = markup(elem_id="fetching")
-            draw_cache(lab, page)
+        cards = markup(cards_html(lab.model_choices(), check.name), elem_id="model-cards")
+        page.model.render()
+        with gr.Column() as dropping, gr.Accordion(DROP_MODEL, open=False, elem_classes="fold"):
+            file = gr.File(label="Drop the model here", file_count="single", height=110, elem_id="drop-model", elem_classes="drop")
+        about = markup(model_html(check), elem_id="about-model")
+        with gr.Row(visible=can_download(check), elem_classes="actions") as offer:
+            want = gr.Button(fetch_words(check), scale=0, min_width=250, elem_id="get-model")
+        asking = question("Yes, download it", "Not now")
+        fetching = markup(elem_id="fetching")
+        draw_cache(lab, page)
     fit = markup(EMPTY, elem_id="fit")
     with gr.Row(elem_classes="actions"):
         first, second = (gr.Button(visible=False, scale=0, min_width=260, elem_classes="way") for _ in range(ALTERNATIVES))
@@ -71,7 +70,7 @@ def build(lab: Lab, page: Page) -> None:
     start_on_click(start, page, refused, card.state)
     start_on_click(test, page, refused, card.state, test_first=True)
     _wire_model(page, Model(cards, file, about, offer, want, asking, fetching))
-    _wire(page, card, Models(cards, speaking, seeing, test))
+    _wire(page, card, Models(cards, dropping, seeing, test))
     _wire_reset(page, card)
 
 
@@ -90,21 +89,20 @@ class Model:
 
 @dataclass(frozen=True)
 class Models:
-    """What is shown of models, which depends on what is learned from: those that speak, or the one that sees."""
+    """What is shown of models, which depends on what is learned from: those that speak, or those that see."""
 
     cards: gr.HTML
-    speaking: gr.Column
+    dropping: gr.Column  # of a language model in one file
     seeing: gr.HTML
     test: gr.Button  # short tests of settings
 
     def updates(self, page: Page, proposal: Proposal, choice: Choice) -> Updates:
         """All of it, for a plan."""
         sees = of_pictures(page.desk.profile(*choice))
-        cards: Updates = {} if sees else {self.cards: _cards(page, *choice)}
         entry = vision_entry(str(proposal.plan.get("base_model", ""))) if sees else None
         return {
-            **cards,
-            self.speaking: gr.Column(visible=not sees),
+            self.cards: _cards(page, *choice),
+            self.dropping: gr.Column(visible=not sees),
             self.seeing: seeing_html(entry),
             self.test: gr.Button(interactive=can_start(proposal)),
         }
@@ -188,7 +186,7 @@ def _wire(page: Page, card: Card, models: Models) -> None:
         seen = [part for part in card.outputs if part is not card.number]
         finer.success(card.hear, [card.state, traced], seen, show_progress="hidden", trigger_mode="multiple")
 
-    first = [*card.outputs, page.pending, card.marks, models.cards, models.speaking, models.seeing, *page.form.inputs]
+    first = [*card.outputs, page.pending, card.marks, models.cards, models.dropping, models.seeing, *page.form.inputs]
     then_trace(page.choice.change(propose, [page.choice, page.pending], first, show_progress="hidden"))
     asking, weighed = [card.state, *choice, *page.form.inputs], [*card.outputs, card.marks]
     then_trace(page.nudge.change(weigh, asking, weighed, show_progress="hidden"))
@@ -233,7 +231,7 @@ def _wire_model(page: Page, parts: Model) -> None:
 
     @show_errors_at("model-cards")
     def take(event: gr.EventData) -> Any:
-        return event.pick if page.lab.catalog.entry(event.pick) else gr.skip()
+        return event.pick if page.lab.catalog.entry(event.pick) or vision_entry(event.pick) else gr.skip()
 
     @show_errors_at("drop-model")
     def dropped(file: str | None) -> list[Any]:
@@ -257,7 +255,8 @@ def _cards(page: Page, dataset: str, model: str, goal: str) -> str:
         profile = page.desk.profile(dataset, model, goal) if dataset else None
     except UserError:  # the first page says what is wrong with the examples
         profile = None
-    return cards_html(page.lab.model_choices(profile), model)
+    chosen = page.desk.learner(dataset, model, goal) if profile else model
+    return cards_html(page.lab.model_choices(profile), chosen)
 
 
 def _weighed(page: Page, now: Weighing, choice: Choice, raw: tuple[Any, ...]) -> tuple[Weighing, tuple[Effect, ...]]:

@@ -51,13 +51,19 @@ class QueryHead(nn.Module):
     @torch.no_grad()
     def predict(self, outputs: tuple[Tensor, ...], most: int = MOST, least: float = 0.05) -> list[Found]:
         """For each picture at most `most` objects whose score is at least `least`, best first; in pixels of the input."""
-        return [self._found(outputs[0][i].float().sigmoid(), outputs[1][i].float(), most, least) for i in range(len(outputs[0]))]
+        scores, boxes = self.told(outputs[:2])
+        return [found_of(scores[i].float(), boxes[i].float(), most, least) for i in range(len(scores))]
 
-    def _found(self, chances: Tensor, places: Tensor, most: int, least: float) -> Found:
-        scores, where = chances.flatten().topk(min(most, chances.numel()))
-        where, scores = where[scores >= least], scores[scores >= least]
-        query, kind = where // chances.shape[1], where % chances.shape[1]
-        middle, half = places[query, :2], places[query, 2:] / 2
-        sides = self.sides.to(places)
-        boxes = torch.cat((middle - half, middle + half), 1) * sides
-        return torch.minimum(boxes.clamp(min=0), sides), scores, kind
+    def told(self, outputs: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
+        """Scores [n, queries, classes] in 0..1, and boxes [n, queries, 4] in pixels of the input."""
+        places, sides = outputs[1], self.sides.to(outputs[1])
+        half = places[..., 2:] / 2
+        boxes = torch.cat((places[..., :2] - half, places[..., :2] + half), -1) * sides
+        return outputs[0].sigmoid(), torch.minimum(boxes.clamp(min=0), sides)
+
+
+def found_of(scores: Tensor, boxes: Tensor, most: int, least: float) -> Found:
+    """The objects of one picture from scores [queries, classes] and boxes [queries, 4]."""
+    best, where = scores.flatten().topk(min(most, scores.numel()))
+    where, best = where[best >= least], best[best >= least]
+    return boxes[where // scores.shape[1]], best, where % scores.shape[1]
