@@ -59,7 +59,6 @@ class Seeing(Record):
     good_for: tuple[str, ...] = ALL
     own_head: bool = False  # it comes with a head of its own, and learns without a quick look
     sizes: tuple[int, int] = (0, 0)  # shortest and longest side of pictures, in pixels; 0: as the kind of training says
-    step: int = 32  # its own input has sides that are multiples of it
     cost: Cost
 
 
@@ -107,10 +106,9 @@ def seeing_of(config: Mapping[str, Any], parameters: int = 0) -> Seeing | None:
         architecture, task, counted, cost = WHOLE[kind]
         side = _side((config.get("backbone_config") or {}).get("image_size") or config.get("image_size"))
         factor = parameters / counted if parameters else 1.0
-        step = {"rf_detr": 32, "d_fine": 32}.get(kind) or _side(config.get("patch_size"))
-        found = {"model_type": kind, "architecture": architecture, "good_for": (task,), "own_head": True, "step": step}
         side = 32 * max(1, (side or 640) // 32)
-        return Seeing(**found, sizes=(side, side), cost=cost.times(factor))
+        sizes, cost = (side, side), cost.times(factor)
+        return Seeing(model_type=kind, architecture=architecture, good_for=(task,), own_head=True, sizes=sizes, cost=cost)
     if kind in TOKENS:
         inner = {**(config.get("vision_config") or {})} if kind == "siglip" else {**config}
         width, depth, patch = int(inner.get("hidden_size", 768)), int(inner.get("num_hidden_layers", 12)), _side(inner.get("patch_size"))
@@ -122,12 +120,13 @@ def seeing_of(config: Mapping[str, Any], parameters: int = 0) -> Seeing | None:
             work_square=4 * depth * width / patch**4,
             kept=KEPT_A_UNIT * depth * width * (8 + 2 * ratio) / 16 / patch**2,
         )
-        return Seeing(model_type=kind, architecture=TOKENS[kind], step=patch, sizes=(224, 448), cost=cost)
+        return Seeing(model_type=kind, architecture=TOKENS[kind], sizes=(224, 448), cost=cost)
     return None
 
 
 def _side(said: Any) -> int:
-    return int(said[0]) if isinstance(said, list | tuple) and said else int(said or 0)
+    first: Any = said[0] if isinstance(said, list | tuple) and said else said
+    return int(first or 0)
 
 
 def stands_in_the_way(config: Mapping[str, Any], names: set[str]) -> list[Problem]:

@@ -91,7 +91,7 @@ def test_c_means_of_batch_norms_stay_while_it_learns(bases: dict[str, Path]) -> 
 @pytest.mark.parametrize(("family", "task", "part"), [("rf_detr", "detect", "class_embed"), ("eomt", "segment", "class_predictor")])
 def test_d_a_head_that_was_not_saved_is_seen(bases: dict[str, Path], tmp_path: Path, family: str, task: str, part: str) -> None:
     model = learned(attach(seeing_model(bases[family], task, 2, SIZE), PLAN))
-    adapter, shown = saved(model, task, tmp_path / "adapter"), np.uint8(PIXELS.permute(0, 2, 3, 1).numpy())
+    adapter, shown = saved(model, task, tmp_path / "adapter"), PIXELS.permute(0, 2, 3, 1).numpy().astype(np.uint8)
     assert not_saved(model, bases[family], adapter, shown, 0) is None
     kept = load_file(adapter / TENSORS)
     save_file({name: value for name, value in kept.items() if part not in name}, adapter / TENSORS)

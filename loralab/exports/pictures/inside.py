@@ -128,7 +128,7 @@ def _entry(graph: Any, card: PictureCard) -> Iterator[str]:
         (SCALE_NAME, card.scale, "divides by {} instead of {}"),
     ):
         there = np.asarray(known.get(name, np.nan), np.float32).reshape(-1)
-        if there.shape != (len(right),) or (there != np.float32(right)).any():
+        if there.shape != (len(right),) or (there != np.array(right, np.float32)).any():
             yield "it " + words.format(*(", ".join(f"{value:g}" for value in one) for one in (there, right)))
     if [(node.op_type, list(node.input)) for node in users] != [("Sub", [INPUT, MEAN_NAME])]:
         yield "its pixels go another way"
@@ -145,5 +145,5 @@ def _numbers(graph: Any) -> Iterator[tuple[str, Any]]:
             continue
         if stem != name:
             yield stem, (values, every[stem + SCALES])
-        elif "." in name or values.size > CONSTANT:
+        elif values.dtype.kind == "f" and ("." in name or values.size > CONSTANT):  # whole numbers are places, no weights
             yield name, values.reshape(-1) if values.ndim == 3 and values.shape[1:] == (1, 1) else values

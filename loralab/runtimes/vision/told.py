@@ -17,6 +17,9 @@ class Told(nn.Module):
     scores [n, queries, classes] and boxes [n, queries, 4]: left, top, right, bottom in pixels.
     """
 
+    mean: Tensor
+    scale: Tensor
+
     def __init__(self, model: Any, task: str, temperature: float = 1.0) -> None:
         super().__init__()
         self.backbone, self.head = model.backbone, model.head

@@ -70,7 +70,7 @@ def build(lab: Lab, page: Page) -> None:
     start_on_click(start, page, refused, card.state)
     start_on_click(test, page, refused, card.state, test_first=True)
     _wire_model(page, Model(cards, file, about, offer, want, asking, fetching))
-    _wire(page, card, Models(cards, dropping, seeing, test))
+    _wire(page, card, Models(cards, about, offer, dropping, seeing, test))
     _wire_reset(page, card)
 
 
@@ -92,16 +92,20 @@ class Models:
     """What is shown of models, which depends on what is learned from: those that speak, or those that see."""
 
     cards: gr.HTML
+    about: gr.HTML
+    offer: gr.Row
     dropping: gr.Column  # of a language model in one file
     seeing: gr.HTML
     test: gr.Button  # short tests of settings
 
     def updates(self, page: Page, proposal: Proposal, choice: Choice) -> Updates:
         """All of it, for a plan."""
-        sees = of_pictures(page.desk.profile(*choice))
+        sees, check = of_pictures(page.desk.profile(*choice)), page.lab.check_model(page.desk.learner(*choice))
         entry = vision_entry(str(proposal.plan.get("base_model", ""))) if sees else None
         return {
             self.cards: _cards(page, *choice),
+            self.about: model_html(check),
+            self.offer: gr.Row(visible=can_download(check)),
             self.dropping: gr.Column(visible=not sees),
             self.seeing: seeing_html(entry),
             self.test: gr.Button(interactive=can_start(proposal)),
@@ -186,7 +190,17 @@ def _wire(page: Page, card: Card, models: Models) -> None:
         seen = [part for part in card.outputs if part is not card.number]
         finer.success(card.hear, [card.state, traced], seen, show_progress="hidden", trigger_mode="multiple")
 
-    first = [*card.outputs, page.pending, card.marks, models.cards, models.dropping, models.seeing, *page.form.inputs]
+    first = [
+        *card.outputs,
+        page.pending,
+        card.marks,
+        models.cards,
+        models.about,
+        models.offer,
+        models.dropping,
+        models.seeing,
+        *page.form.inputs,
+    ]
     then_trace(page.choice.change(propose, [page.choice, page.pending], first, show_progress="hidden"))
     asking, weighed = [card.state, *choice, *page.form.inputs], [*card.outputs, card.marks]
     then_trace(page.nudge.change(weigh, asking, weighed, show_progress="hidden"))
@@ -212,7 +226,7 @@ def _wire_reset(page: Page, card: Card) -> None:
 def _wire_model(page: Page, parts: Model) -> None:
     @show_errors_at("about-model")
     def describe(dataset: str, model: str, goal: str) -> Updates:
-        check = page.lab.check_model(model)
+        check = page.lab.check_model(_learner(page, dataset, model, goal))
         remember(page.lab.home, {"model": model})
         offer = {parts.offer: gr.Row(visible=can_download(check)), parts.want: gr.Button(fetch_words(check))}
         shown = {parts.cards: _cards(page, dataset, model, goal), parts.about: model_html(check)}
@@ -255,8 +269,15 @@ def _cards(page: Page, dataset: str, model: str, goal: str) -> str:
         profile = page.desk.profile(dataset, model, goal) if dataset else None
     except UserError:  # the first page says what is wrong with the examples
         profile = None
-    chosen = page.desk.learner(dataset, model, goal) if profile else model
-    return cards_html(page.lab.model_choices(profile), chosen)
+    return cards_html(page.lab.model_choices(profile), _learner(page, dataset, model, goal))
+
+
+def _learner(page: Page, dataset: str, model: str, goal: str) -> str:
+    """The model that learns from what is on the screen; what stands in the field where nothing is."""
+    try:
+        return page.desk.learner(dataset, model, goal) if dataset else model
+    except UserError:
+        return model
 
 
 def _weighed(page: Page, now: Weighing, choice: Choice, raw: tuple[Any, ...]) -> tuple[Weighing, tuple[Effect, ...]]:
