@@ -98,6 +98,11 @@ class Models:
     seeing: gr.HTML
     test: gr.Button  # short tests of settings
 
+    @property
+    def outputs(self) -> list[Any]:
+        """What `updates` may change, beside what starts."""
+        return [self.cards, self.about, self.offer, self.dropping, self.seeing]
+
     def updates(self, page: Page, proposal: Proposal, choice: Choice) -> Updates:
         """All of it, for a plan."""
         sees, check = of_pictures(page.desk.profile(*choice)), page.lab.check_model(page.desk.learner(*choice))
@@ -190,17 +195,7 @@ def _wire(page: Page, card: Card, models: Models) -> None:
         seen = [part for part in card.outputs if part is not card.number]
         finer.success(card.hear, [card.state, traced], seen, show_progress="hidden", trigger_mode="multiple")
 
-    first = [
-        *card.outputs,
-        page.pending,
-        card.marks,
-        models.cards,
-        models.about,
-        models.offer,
-        models.dropping,
-        models.seeing,
-        *page.form.inputs,
-    ]
+    first = [*card.outputs, page.pending, card.marks, *models.outputs, *page.form.inputs]
     then_trace(page.choice.change(propose, [page.choice, page.pending], first, show_progress="hidden"))
     asking, weighed = [card.state, *choice, *page.form.inputs], [*card.outputs, card.marks]
     then_trace(page.nudge.change(weigh, asking, weighed, show_progress="hidden"))

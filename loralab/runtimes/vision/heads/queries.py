@@ -23,7 +23,7 @@ class QueryHead(nn.Module):
     def __init__(self, net: Any, size: tuple[int, int], classes: int) -> None:
         super().__init__()
         self._criterion, self._config, self.n_classes = net.loss_function, net.config, classes
-        self.sides = torch.tensor([*size, *size], dtype=torch.float32)
+        self.sides = (float(size[0]), float(size[1]), float(size[0]), float(size[1]))
 
     def loss(self, outputs: tuple[Tensor, ...], boxes: Sequence[Tensor], labels: Sequence[Tensor]) -> tuple[Tensor, int]:
         """Loss summed over the pictures, and their number. For each `boxes` [k, 4] in pixels of the input and `labels` [k]; k may be 0.
@@ -35,7 +35,7 @@ class QueryHead(nn.Module):
 
     def _of_one(self, outputs: tuple[Tensor, ...], i: int, boxes: Tensor, labels: Tensor) -> Tensor:
         kept = (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
-        share = boxes[kept] / self.sides.to(boxes)
+        share = boxes[kept] / boxes.new_tensor(self.sides)
         middle = torch.cat(((share[:, :2] + share[:, 2:]) / 2, share[:, 2:] - share[:, :2]), 1)
         target = [{"class_labels": labels[kept], "boxes": middle}]
         classes, places, every, every_place, proposed, proposed_place, *more = outputs
@@ -56,7 +56,7 @@ class QueryHead(nn.Module):
 
     def told(self, outputs: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
         """Scores [n, queries, classes] in 0..1, and boxes [n, queries, 4] in pixels of the input."""
-        places, sides = outputs[1], self.sides.to(outputs[1])
+        places, sides = outputs[1], outputs[1].new_tensor(self.sides)
         half = places[..., 2:] / 2
         boxes = torch.cat((places[..., :2] - half, places[..., :2] + half), -1) * sides
         return outputs[0].sigmoid(), torch.minimum(boxes.clamp(min=0), sides)
