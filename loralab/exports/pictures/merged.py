@@ -27,9 +27,9 @@ def refuse_whole(source: Source) -> Problem | None:
     return refuse(source)
 
 
-def based_on(source: Source) -> bool:
-    """Whether it was made from a larger base than the starter."""
-    return bool(read_json(source.model / "config.json").get("model_type"))
+def based_on(source: Source) -> str:
+    """Which kind of larger base it was made from, as its config.json says it; empty of the starter."""
+    return str(read_json(source.model / "config.json").get("model_type", ""))
 
 
 FORMAT = Format(
