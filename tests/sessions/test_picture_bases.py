@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from loralab.core.errors import UserError
 from loralab.core.events import EventLog
 from loralab.core.jobs import ExportJob, TrainJob
 from loralab.exports import job as exporting
@@ -134,5 +135,7 @@ def test_what_learned_is_tried_on_a_picture(trained: Trained) -> None:
             assert mask.shape == (90, 120)
         elif eye.card.task == "classify":
             assert sum(said["chances"]) == pytest.approx(1, abs=1e-4)
+            with pytest.raises(UserError, match="cannot be shown where it looks"):
+                eye.why(photo)
         else:
             assert all(0 <= left <= right <= 120 for _, (left, _, right, _), _ in said["boxes"])

@@ -29,7 +29,7 @@ def saliency(backbone: Any, head: Any, pixels: Tensor, kind: int) -> Tensor:
         slopes: Any = torch.autograd.grad(logits[kind] - others, features, allow_unused=True)
     heat = torch.zeros(size)
     for feature, slope in zip(features, slopes, strict=True):
-        if slope is not None and slope.any():
+        if slope is not None and slope.ndim == 4 and slope.any():  # one vector for a whole picture has no places
             told = (slope * feature).sum(1, keepdim=True)
             told = told * (told.shape[-2] * told.shape[-1] / (size[0] * size[1]))  # a place of a coarse map is as much as all it covers
             heat += F.interpolate(told.detach().cpu(), size, mode="bilinear", align_corners=False)[0, 0]
