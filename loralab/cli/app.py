@@ -20,6 +20,7 @@ import typer
 from loralab import lab as facade
 from loralab.cli import chat_command, hub_commands, page_commands, part_commands, pipeline_command, run_commands, terminal, watch_commands
 from loralab.cli import demo as demonstration
+from loralab.cli import part_commands, pipeline_command, run_commands, share_commands, terminal, watch_commands
 from loralab.cli.console import (
     Detach,
     File,
@@ -301,6 +302,7 @@ watch_commands.register(app)
 pipeline_command.register(app)
 hub_commands.register(app)
 chat_command.register(app)
+share_commands.register(app)
 
 
 def main(ways: Ways | None = None) -> int:

@@ -31,6 +31,7 @@ from loralab.exports.offers import Offer
 from loralab.history import Act, Memory
 from loralab.history import Point as MemoryPoint
 from loralab.lab.hub import Giving
+from loralab.lab.sharing import Sharing
 from loralab.lab.watching import Watched
 from loralab.machine import speed
 from loralab.machine.add_part import PartProgress, add_part
@@ -76,6 +77,12 @@ from loralab.sharing.hub.sign_in import ask as ask_sign_in
 from loralab.sharing.hub.sign_in import begin as begin_sign_in
 from loralab.sharing.hub.visibility import Visible
 from loralab.sharing.keeping.unpack import is_kept, unpack
+from loralab.sharing.addresses import HOUSE_WORDS, qr_svg
+from loralab.sharing.deployment import Deployment
+from loralab.sharing.links import SCOPES, Link, fits
+from loralab.sharing.links import WORDS as SCOPE_WORDS
+from loralab.sharing.running import Serving
+from loralab.sharing.tailscale import Tailnet
 from loralab.tasks import parse_plan, setting_label, tasks
 from loralab.tasks.pictures import PicturePlan
 from loralab.tasks.text import TextPlan
@@ -87,6 +94,7 @@ __all__ += ["IncidentStory", "Lab", "Limits", "Machine", "Memory", "MemoryPoint"
 __all__ += ["PartProgress", "Pick", "Point", "Priors", "QueueEntry", "SampleSet", "Sweep", "TextPlan", "ToJudge", "adjustment"]
 __all__ += ["avoid_known_failures", "compare", "describe_incidents", "disk_words", "footprint", "letter", "likeness", "limit_points"]
 __all__ += ["never_twice", "parse_plan", "rows_that_fit", "sample", "setting_label", "stage_words", "tasks", "usual_rate"]
+__all__ += ["HOUSE_WORDS", "SCOPES", "SCOPE_WORDS", "Deployment", "Link", "Serving", "Tailnet", "fits", "qr_svg"]
 __all__ += ["Gallery", "Looked", "PicturePlan", "Said"]
 __all__ += ["NOT_MEDICAL", "USUAL", "VisionEntry", "uri", "vision_entry"]
 __all__ += ["HubDataset", "ReadingProgress", "Watch", "is_hub_name"]
@@ -101,6 +109,7 @@ USUAL = "starter"  # the model that stands for none chosen: each kind of trainin
 
 
 class Lab(Giving, Watched):
+class Lab(Sharing, Watched):
     """A workspace with the way from a file to a run."""
 
     def __init__(self, home: Path | str | None = None) -> None:

@@ -19,7 +19,7 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
@@ -40,7 +40,8 @@ class ChatRequest(BaseModel):
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
-    messages: tuple[Message, ...] = Field(min_length=1)
+    messages: tuple[Message, ...] = ()
+    prompt: str = ""  # plain text to go on from, where there are no messages
     stream: bool = False
     temperature: float = Field(0.0, ge=0, le=5)
     max_tokens: int = Field(200, ge=1, le=8192)
@@ -49,6 +50,13 @@ class ChatRequest(BaseModel):
     stop: str | tuple[str, ...] | None = None
     repetition_penalty: float | None = Field(None, gt=0, le=10)
     adapter: Literal["on", "off"] = "on"
+    folder: str = ""  # of the adapter to answer with, where the worker holds a base for several
+
+    @model_validator(mode="after")
+    def _asks(self) -> ChatRequest:
+        if not self.messages and not self.prompt:
+            raise ValueError("there is nothing to answer")
+        return self
 
     def sampling(self, default_penalty: float) -> Sampling:
         stop = (self.stop,) if isinstance(self.stop, str) else self.stop or ()
@@ -93,7 +101,8 @@ def make_app(speaker: Speaker, token: str, about: dict[str, Any]) -> Starlette:
         if isinstance(asked, Response):
             return asked
         head = {"id": f"chatcmpl-{uuid.uuid4().hex}", "created": int(time.time()), "model": about["name"]}
-        pieces = speaker.speak(list(asked.messages), asked.sampling(speaker.penalty), asked.adapter == "on")
+        adapter = asked.folder or asked.adapter == "on"
+        pieces = speaker.speak(asked.messages or asked.prompt, asked.sampling(speaker.penalty), adapter)
         if asked.stream:
             return StreamingResponse(_events(pieces, head, request.is_disconnected), media_type="text/event-stream")
         return await _whole(pieces, head, request.is_disconnected)
@@ -123,7 +132,7 @@ def _refusal(status: int, code: str, message: str) -> Response:
 Gone = Callable[[], Awaitable[bool]]
 
 
-async def _while_there(pieces: AsyncIterator[Any], gone: Gone) -> AsyncIterator[Any]:
+async def while_there(pieces: AsyncIterator[Any], gone: Gone) -> AsyncIterator[Any]:
     """Pass pieces on until they end or the asker hangs up; either way the writing is over when this is."""
     coming = asyncio.ensure_future(anext(pieces))
     try:
@@ -157,7 +166,7 @@ async def _events(pieces: AsyncIterator[Any], head: dict[str, Any], gone: Gone) 
         return event({**head, "object": "chat.completion.chunk", "choices": [choice], **more})
 
     yield chunk({"role": "assistant", "content": ""}, None)
-    async for piece in _while_there(pieces, gone):
+    async for piece in while_there(pieces, gone):
         match piece:
             case str():
                 yield chunk({"content": piece}, None)
@@ -170,7 +179,7 @@ async def _events(pieces: AsyncIterator[Any], head: dict[str, Any], gone: Gone) 
 
 async def _whole(pieces: AsyncIterator[Any], head: dict[str, Any], gone: Gone) -> Response:
     parts: list[str] = []
-    async for piece in _while_there(pieces, gone):
+    async for piece in while_there(pieces, gone):
         match piece:
             case str():
                 parts.append(piece)

@@ -20,9 +20,11 @@ from loralab.core import paths
 from loralab.core.errors import RunFailed, UserError
 from loralab.core.jobs import ServeJob
 from loralab.runs import runs
+from loralab.runs.run_folder import read_job
 
 START_SECONDS = 300.0  # a large model on a slow disk takes its time; a worker that died is noticed at once
 OK = 200
+NUMBERS = {"precision": "fp32", "compute": "", "double_quantisation": True}  # settings that say in which numbers -> the usual
 TURN_SECONDS = 600.0  # longest silence: another answer may be written first
 
 
@@ -111,6 +113,22 @@ class ChatServer:
 
     def _gone(self) -> RunFailed:
         return RunFailed("The answer broke off: the model's process is gone.", "Ask again; it starts afresh.", code="chat_gone")
+
+
+def shared_worker(home: Path, model_folder: str | Path, adapter_folder: str | Path = "") -> Note:
+    """The worker that holds a base in the numbers an adapter was trained in, for whichever adapters are asked for; started where there
+    is none. Raises RunFailed in the worker's own words.
+    """
+    model, adapter = str(model_folder), str(adapter_folder)
+    wanted = (model, "", f"shared {_numbers(adapter)}")
+    found = next((n for n in _notes(home) if (n.model, n.adapter, n.stamp) == wanted and _healthy(n)), None)
+    return found or _wait(home, runs.start(home, ServeJob(model=model, adapter=adapter, stamp=wanted[2], shared=True)))
+
+
+def _numbers(adapter: str) -> str:
+    """In which numbers the model of an adapter is computed."""
+    plan = read_job(Path(adapter).parent.parent).plan if adapter else {}
+    return " ".join(str(plan.get(name, usual)) for name, usual in NUMBERS.items())
 
 
 def release(home: Path) -> int:

@@ -20,11 +20,13 @@ from starlette.applications import Starlette
 
 from loralab.core.errors import Unavailable, UserError
 from loralab.core.events import Noted
-from loralab.core.jobs import Job, ServeJob, TrainJob
+from loralab.core.jobs import ServeJob
 from loralab.core.paths import write_atomic
 from loralab.models import fingerprint
 from loralab.models.tokenize import TextEncoder
-from loralab.runs.run_folder import RunFolder, read_job
+from loralab.runs.priority import BEHIND, step_back
+from loralab.runs.run_folder import RunFolder
+from loralab.serve.adapters import Adapters, job_of, voice_of
 from loralab.serve.app import make_app
 from loralab.serve.speaker import Speaker
 
@@ -36,8 +38,11 @@ def run(folder: RunFolder) -> dict[str, Any]:
     """Serve until idle or asked to stop."""
     asked = folder.asked(ServeJob)
     folder.emit(Noted(text="", phase="loading the model"))
-    model, adapter = Path(asked.model), asked.adapter
-    speaker = open_speaker(model, adapter, asked.precision, asked.repetition_penalty)
+    model, adapter = Path(asked.model), "" if asked.shared else asked.adapter
+    if asked.shared:
+        step_back(BEHIND)  # others wait for its answers, but the person's own training comes first
+    opened = open_shared if asked.shared else open_speaker
+    speaker = opened(model, asked.adapter, asked.precision, asked.repetition_penalty)
     about = {
         "name": model.name if not adapter else f"{model.name}+{Path(adapter).name}",
         "model": str(model),
@@ -76,35 +81,35 @@ def open_speaker(model: Path, adapter: str, precision: str = "", penalty: float 
         raise UserError("The adapter's folder is gone or incomplete.", "Train it again, or choose another run.", code="no_adapter")
     if adapter:
         fingerprint.require_same_base(Path(adapter).parent.parent, model)
-    from peft import PeftModel  # heavy: only once it is known that there is something to load
+    loaded = _base(model, adapter, precision)
+    if adapter:
+        from peft import PeftModel  # heavy: only once it is known that there is something to load
 
+        loaded = PeftModel.from_pretrained(loaded, adapter)
+    return Speaker(loaded, TextEncoder(voice_of(model, adapter)), penalty or None)
+
+
+def open_shared(model: Path, adapter: str, precision: str = "", penalty: float | None = None) -> Speaker:
+    """A base that is asked with the adapter's folder in each question; `adapter` is the first of them. Raises as `open_speaker`."""
+    if not (model / "config.json").is_file():
+        raise Unavailable("The base model is not on this computer any more.", "Download it again.", code="not_downloaded")
+    loaded = _base(model, adapter, precision)
+    return Speaker(loaded, TextEncoder(model), penalty or None, Adapters(loaded, model))
+
+
+def _base(model: Path, adapter: str, precision: str) -> Any:
+    """The base in the numbers an adapter was trained in."""
     from loralab.runtimes.base_model import device, load_base
 
     trained = _settings_of(adapter)
-    kind = precision or trained.get("precision", "fp32")
     how = {"compute": trained.get("compute", ""), "double": trained.get("double_quantisation", True)}
-    loaded: Any = load_base(model, kind, device(), **how)
-    if adapter:
-        loaded = PeftModel.from_pretrained(loaded, adapter)
-    return Speaker(loaded, TextEncoder(_voice(model, adapter)), penalty or None)
-
-
-def _job_of(adapter: str) -> Job | None:
-    """What the run that made the adapter was asked; None where that is not known."""
-    run = Path(adapter).parent.parent
-    return read_job(run) if adapter and (run / "job.json").is_file() else None
+    return load_base(model, precision or trained.get("precision", "fp32"), device(), **how)
 
 
 def _settings_of(adapter: str) -> dict[str, Any]:
     """The plan of the run that made the adapter: its numbers are kept alike, so that the chat shows the very model that was judged."""
-    job = _job_of(adapter)
+    job = job_of(adapter)
     return job.plan if job else {}
-
-
-def _voice(model: Path, adapter: str) -> Path:
-    """Whose tokenizer and chat template are spoken: those of an adapter that was brought in are what it was trained with."""
-    job = _job_of(adapter)
-    return Path(adapter) if isinstance(job, TrainJob) and job.imported else model
 
 
 async def _serve(app: Starlette, door: socket.socket, speaker: Speaker, folder: RunFolder) -> str:

@@ -13,27 +13,33 @@ import traceback
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from torch import nn
 
 from loralab.core.errors import Problem, classify
-from loralab.core.records import Message
 from loralab.models.tokenize import TextEncoder
-from loralab.serve.generate import Finish, Sampling, active_adapters, adapter_off, default_penalty, generate
+from loralab.serve.generate import Finish, Prompt, Sampling, active_adapters, adapter_off, default_penalty, generate
 
 Piece = str | Finish | Problem
 AT_ONCE = 2  # answers that take turns; each keeps what it has read in memory
 
 
+class Voices(Protocol):
+    """Adapters that are named with each question: within `using` the model answers with this one, by its folder."""
+
+    def using(self, adapter: str) -> AbstractContextManager[tuple[nn.Module, TextEncoder]]: ...
+
+
 @dataclass
 class _Answer:
-    """An answer that is wanted, or being written: `pieces` once it was begun."""
+    """An answer that is wanted, or being written: `pieces` once it was begun. `adapter`: the one the model has, none, or a folder."""
 
-    messages: list[Message]
+    prompt: Prompt
     sampling: Sampling
-    adapter: bool
+    adapter: bool | str
     put: Callable[[Piece | None], None]
     given_up: threading.Event = field(default_factory=threading.Event)
     pieces: Generator[str, None, Finish] | None = None
@@ -42,8 +48,8 @@ class _Answer:
 class Speaker:
     """A model that answers. `busy` and `last_used` (seconds of time.monotonic) let the worker know when it is idle."""
 
-    def __init__(self, model: nn.Module, encoder: TextEncoder, penalty: float | None = None) -> None:
-        self.model, self.encoder = model.eval(), encoder
+    def __init__(self, model: nn.Module, encoder: TextEncoder, penalty: float | None = None, voices: Voices | None = None) -> None:
+        self.model, self.encoder, self.voices = model.eval(), encoder, voices
         self.adapters = list(active_adapters(model))
         self.penalty = penalty or default_penalty(model)
         self.closing = threading.Event()
@@ -53,14 +59,14 @@ class Speaker:
         self._lock = threading.Lock()
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="speaker")
 
-    async def speak(self, messages: list[Message], sampling: Sampling, adapter: bool) -> AsyncGenerator[Piece, None]:
+    async def speak(self, prompt: Prompt, sampling: Sampling, adapter: bool | str) -> AsyncGenerator[Piece, None]:
         """Pieces of text, then a Finish; or a Problem. Closing this generator stops the writing."""
         loop, pieces = asyncio.get_running_loop(), asyncio.Queue[Piece | None]()
 
         def put(piece: Piece | None) -> None:
             loop.call_soon_threadsafe(pieces.put_nowait, piece)
 
-        wanted = _Answer(messages, sampling, adapter, put)
+        wanted = _Answer(prompt, sampling, adapter, put)
         self.busy += 1
         with self._lock:
             self._waiting.append(wanted)
@@ -94,8 +100,8 @@ class Speaker:
                 answer.pieces.close()
             return False
         try:
-            with nullcontext() if answer.adapter else adapter_off(self.model):
-                answer.pieces = answer.pieces or generate(self.model, self.encoder, answer.messages, answer.sampling)
+            with self._using(answer.adapter) as (model, encoder):
+                answer.pieces = answer.pieces or generate(model, encoder, answer.prompt, answer.sampling)
                 answer.put(next(answer.pieces))
         except StopIteration as end:
             answer.put(end.value)
@@ -105,6 +111,18 @@ class Speaker:
         else:
             return True
         return False
+
+    @contextmanager
+    def _using(self, adapter: bool | str) -> Generator[tuple[nn.Module, TextEncoder]]:
+        """The model as this answer wants it."""
+        if self.voices is not None:
+            with self.voices.using(adapter if isinstance(adapter, str) else "") as voice:
+                yield voice
+        elif adapter:
+            yield self.model, self.encoder
+        else:
+            with adapter_off(self.model):
+                yield self.model, self.encoder
 
     def close(self) -> None:
         """Stop writing and wait until the thread is free."""

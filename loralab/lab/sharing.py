@@ -1,0 +1,146 @@
+"""Letting others use what was trained: deployments, links to them, and the server that answers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from loralab.core import disk
+from loralab.core.errors import LabError, UserError
+from loralab.core.jobs import ExportJob, TrainJob
+from loralab.datasets.images.door import is_pictures
+from loralab.datasets.large.reading import is_large
+from loralab.datasets.profile import profile_dataset
+from loralab.lab.results import Results
+from loralab.sharing import deployment as frozen
+from loralab.sharing import links as book
+from loralab.sharing import public, running, tailscale
+from loralab.sharing.deployment import Deployment
+from loralab.sharing.links import Link
+from loralab.sharing.running import Serving
+from loralab.sharing.tailscale import Tailnet
+
+PRIVATE = {"secrets": "passwords or keys", "emails": "e-mail addresses", "phone_numbers": "telephone numbers"}  # findings of the reading
+
+
+class Sharing(Results):
+    """A workspace whose results others may use."""
+
+    def deploy(self, run: str, name: str = "") -> Deployment:
+        """Freeze what a run learned, so that it can be shared; the same run again is the same deployment.
+
+        `name`: an id of your own (small letters, digits, dots, dashes), which then points here, wherever it pointed before.
+        """
+        disk.check_writable(self.home)
+        view = self.view(run)
+        with disk.writing(self.home):
+            return frozen.deploy(self.home, run, view, name, self._private(run))
+
+    def deployments(self) -> tuple[Deployment, ...]:
+        """Everything that was shared, newest first, each with the versions of its data, model and adapter."""
+        return frozen.deployments(self.home)
+
+    def deployment(self, name: str) -> Deployment:
+        """The deployment of an id or a friendly name. Raises UserError where there is none."""
+        return frozen.get(self.home, name)
+
+    def name_deployment(self, deployment: str, name: str) -> Deployment:
+        """Let a friendly name point to a deployment, wherever it pointed before."""
+        with disk.writing(self.home):
+            return frozen.rename(self.home, deployment, name)
+
+    def undeploy(self, deployment: str) -> None:
+        """Delete a deployment and close its links; the run it came of stays."""
+        found = self.deployment(deployment)
+        with disk.writing(self.home):
+            book.revoke_all(self.home, found.id)
+            frozen.remove(self.home, found.id)
+
+    def link(
+        self, deployment: str, scope: str = "", hours: float = book.USUAL_HOURS, *, calls: int = 0, note: str = ""
+    ) -> tuple[Link, tuple[str, ...]]:
+        """A new link and the addresses it can be given out as, the widest first; its token is never shown again.
+
+        `scope`: chat | classify | weights | page; empty: asking it. `calls`: closed after so many uses; 0: only by time.
+        """
+        found = self.deployment(deployment)
+        with disk.writing(self.home):
+            made = book.make(self.home, found, scope or ("chat" if found.answers == "chat" else "classify"), hours, calls, note)
+        return made, self.addresses_of(made)
+
+    def addresses_of(self, link: Link) -> tuple[str, ...]:
+        """Where a link with its token opens, the widest first: beyond the house, in the house, on this computer."""
+        serving = self.serving()
+        return tuple(f"{place}/#t={link.token}" for place in serving.places) if serving else ()
+
+    def links(self) -> tuple[Link, ...]:
+        """Every link, newest first, with its state, its uses and when it was used last; never with its token."""
+        return book.links(self.home)
+
+    def revoke(self, link: str) -> Link:
+        """Close a link at once and for good."""
+        with disk.writing(self.home):
+            return book.revoke(self.home, link)
+
+    def serve(self, port: int = 0, *, house: bool = False) -> Serving:
+        """Start the server that answers for all deployments, in a process of its own that goes on when this one ends.
+
+        `port` 0: the one it had last, or a free one. `house`: other devices in the same network may reach it, too. Where it runs already
+        in another way it is started again.
+        """
+        disk.check_writable(self.home)
+        with disk.writing(self.home):
+            return running.start(self.home, port, house=house)
+
+    def serving(self) -> Serving | None:
+        """The server that answers now, with its addresses; None where there is none."""
+        return running.serving(self.home)
+
+    def stop_serving(self) -> bool:
+        """Stop answering, also beyond the house; whether it did. Links stay as they are."""
+        if public.read(self.home).port:
+            tailscale.take_down(self.home)
+        return running.stop(self.home)
+
+    def owner_key(self) -> str:
+        """The key with which programs on this computer may do everything the server offers."""
+        return running.owner_key(self.home)
+
+    def tailnet(self) -> Tailnet:
+        """Whether Tailscale is here and ready, in words. Asks its program, which takes up to three seconds."""
+        return tailscale.look()
+
+    def share_beyond(self, *, funnel: str = "", hours: float = book.USUAL_HOURS) -> str:
+        """Let devices in your Tailscale network reach the server; the address that was tried and answered.
+
+        `funnel`: the address typed again opens it to the whole internet, for `hours` up to 24, and never for what is private.
+        Raises LabError with what to click where Tailscale refuses.
+        """
+        serving = self.serving()
+        if serving is None:
+            raise UserError("Nothing is being shared yet.", "Switch sharing on first.", code="not_serving")
+        return tailscale.share(self.home, serving.port, funnel=funnel, hours=hours)
+
+    def share_here(self) -> None:
+        """Take the server out of Tailscale; links go on working in the house and on this computer."""
+        tailscale.take_down(self.home)
+
+    def merged_weights(self, deployment: str) -> str:
+        """Begin to make the whole model of a deployment, for links that hand out weights; the work's id."""
+        found = self.deployment(deployment)
+        job = ExportJob(of=found.run, format="merged", model=found.model, adapter=str(frozen.adapter_of(self.home, found.id)))
+        return self.begin(job)
+
+    def _private(self, run: str) -> str:
+        """Why a run's examples are somebody's own, in a sentence; empty where they were read and nothing says so."""
+        job = self.job(run)
+        source = Path(str(job.plan.get("dataset", "")))
+        if not isinstance(job, TrainJob) or job.imported or is_pictures(source):
+            return ""
+        if not source.exists() or is_large(source):
+            return "Nobody could look again whether its examples hold anything private."
+        try:
+            read = profile_dataset(source, Path(job.model), roles=dict(job.plan.get("roles") or {}) or None, home=self.home)
+        except LabError:
+            return "Nobody could look again whether its examples hold anything private."
+        found = [PRIVATE[one.code] for one in read.findings if one.code in PRIVATE]
+        return f"Its examples seem to hold {' and '.join(found)}." if found else ""
