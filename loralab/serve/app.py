@@ -10,13 +10,12 @@ their turn; when the asker hangs up, writing stops.
 
 from __future__ import annotations
 
-import asyncio
 import hmac
 import json
 import re
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -29,10 +28,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from loralab.core.records import Message
 from loralab.serve.generate import Finish, Sampling
+from loralab.serve.listening import Gone, while_there
 from loralab.serve.speaker import Speaker
 
 MAX_BODY = 4 << 20  # bytes: far above any context we serve, far below what would hurt
-PATIENCE = 0.2  # seconds between two looks whether the asker is still there
 
 
 class ChatRequest(BaseModel):
@@ -127,32 +126,6 @@ async def _read(request: Request) -> ChatRequest | Response:
 
 def _refusal(status: int, code: str, message: str) -> Response:
     return JSONResponse({"error": {"message": message, "type": "invalid_request_error", "code": code}}, status_code=status)
-
-
-Gone = Callable[[], Awaitable[bool]]
-
-
-async def while_there(pieces: AsyncIterator[Any], gone: Gone) -> AsyncIterator[Any]:
-    """Pass pieces on until they end or the asker hangs up; either way the writing is over when this is."""
-    coming = asyncio.ensure_future(anext(pieces))
-    try:
-        while True:
-            done, _ = await asyncio.wait({coming}, timeout=PATIENCE)
-            if await gone():
-                return
-            if not done:
-                continue
-            try:
-                piece = coming.result()
-            except StopAsyncIteration:
-                return
-            yield piece
-            coming = asyncio.ensure_future(anext(pieces))
-    finally:
-        if not coming.done():
-            coming.cancel()
-            await asyncio.wait({coming})
-        await pieces.aclose()  # type: ignore[attr-defined]  # an async generator: tells the writing thread to stop
 
 
 async def _events(pieces: AsyncIterator[Any], head: dict[str, Any], gone: Gone) -> AsyncIterator[bytes]:

@@ -12,10 +12,12 @@ import threading
 import weakref
 from collections import Counter
 from collections.abc import Generator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
 from loralab.core.child_process import Child
@@ -30,6 +32,7 @@ START_SECONDS, ANSWER_SECONDS = 180.0, 120.0  # torch from a slow disk; a large 
 IDLE_SECONDS = 120.0  # after which the child lets go of its memory
 MOST_BARS = 5  # classes that are told; the likeliest first
 SIDE = 640  # pixels of the longer side of what is drawn
+Mask = npt.NDArray[np.uint8]
 TODO = "Try it again; where it happens again, restart LoRALab."
 
 
@@ -59,6 +62,19 @@ class Looked(Record):
     def key(self) -> tuple[tuple[str, str], ...]:
         """Which colour is which class, where something is drawn."""
         return tuple(colours(self.labels).items()) if self.after.drawing else ()
+
+
+@dataclass(frozen=True)
+class Raw:
+    """What a model says of a picture, as it says it: `chances` by label, or `boxes` (class, [left, top, right, bottom], how sure)."""
+
+    labels: tuple[str, ...]
+    said: dict[str, Any]
+    width: int
+    height: int
+    mask: Mask | None  # [height, width] of classes, no larger than it is shown
+    unsure_below: float
+    medical: bool
 
 
 class Eyes:
@@ -91,6 +107,15 @@ class Eyes:
         """How much each place of a picture speaks for the class that is said of it: grey, white the most. Raises as `look` does."""
         with self._lock, self._asked() as child:
             return Image.open(io.BytesIO(child.ask("why", base=str(base), adapter=str(adapter), image=str(image))[1]))
+
+    def raw(self, base: Path, adapter: Path, image: Path) -> Raw:
+        """What the model says of a picture, for programs. Raises as `look` does."""
+        picture(image)
+        with self._lock:
+            answer, masks = self._ask(base, adapter, image)
+        height, width = answer["size"]
+        mask = _masks(answer, masks).get("after")
+        return Raw(tuple(answer["labels"]), answer["after"], width, height, mask, answer["unsure_below"], answer["medical"])
 
     @property
     def alive(self) -> bool:

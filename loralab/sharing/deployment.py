@@ -246,6 +246,11 @@ def get(home: Path, name: str) -> Deployment:
     raise UserError("There is nothing shared under this name.", "See the list of what is shared.", code="no_deployment")
 
 
+def id_of(home: Path, name: str) -> str:
+    """The id a friendly name points to; empty where there is none."""
+    return _names(home).get(name, "")
+
+
 def rename(home: Path, deployment: str, name: str) -> Deployment:
     """Let a friendly name point to a deployment, wherever it pointed before."""
     found, name = get(home, deployment), checked_name(name)

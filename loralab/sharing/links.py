@@ -145,6 +145,14 @@ def used(home: Path, link: Link) -> Link:
     return link.model_copy(update={"uses": uses})
 
 
+def not_used(home: Path, link: Link) -> None:
+    """Take a use back that came to nothing. Only the server calls this."""
+    found = _read(home, link.id)
+    if found and found.uses.calls:
+        uses = found.uses.model_copy(update={"calls": found.uses.calls - 1})
+        paths.write_atomic(_room(home) / f"{link.id}.used", uses.model_dump_json(), private=True)
+
+
 def _digest(token: str) -> str:
     return hashlib.sha256(token.encode("utf-8", "replace")).hexdigest()
 

@@ -22,6 +22,7 @@ class Public(Record):
 
     host: str = ""
     port: int = 0
+    to: int = 0  # the port of this computer that it leads to
     proven: bool = False  # our own answer came back through that name
     funnel_until: float = 0.0  # open to the whole internet until then
 

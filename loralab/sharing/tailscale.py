@@ -104,7 +104,7 @@ def share(home: Path, port: int, *, funnel: str = "", hours: float = FUNNEL_HOUR
     if net.state != "ready":
         raise UserError(net.words, net.todo, code=f"tailscale_{net.state}")
     there = _port_for(port, net.host)
-    open_ = Public(host=net.host, port=there)
+    open_ = Public(host=net.host, port=there, to=port)
     if funnel:
         _may_funnel(home, funnel, open_.model_copy(update={"proven": True}).address, hours)
     public.write(home, open_)  # before it is reached: the server answers to this name from now on
@@ -128,9 +128,9 @@ def take_down(home: Path) -> None:
 
 
 def tidy(home: Path, port: int) -> None:
-    """What a crash left: a way in that leads to a server which is gone, or a funnel whose time is over."""
+    """Close what a crash left: a way in that leads to another port than the server's, or a funnel whose time is over."""
     note = public.read(home)
-    if note.port and (not port or (note.funnel_until and not note.funnelled)):
+    if note.port and (note.to != port or (note.funnel_until and not note.funnelled)):
         take_down(home)
 
 
