@@ -4,6 +4,7 @@ the same words; the name it gives leads to a real server of ours, or to nobody."
 from __future__ import annotations
 
 import time
+from types import SimpleNamespace
 
 import httpx
 import pytest
@@ -51,19 +52,16 @@ def program(tmp_path, monkeypatch):
 def reached(monkeypatch):
     """What comes back through the new name, in the place of the network: set `reached.answer`, or an error."""
 
-    class Reached:
-        answer: httpx.Response | Exception = httpx.Response(200, json=HEALTHY)
-        urls: list[str] = []
+    found = SimpleNamespace(answer=httpx.Response(200, json=HEALTHY), urls=[])
 
     def get(url, **_):
-        Reached.urls.append(url)
-        if isinstance(Reached.answer, Exception):
-            raise Reached.answer
-        return Reached.answer
+        found.urls.append(url)
+        if isinstance(found.answer, Exception):
+            raise found.answer
+        return found.answer
 
-    Reached.urls = []
     monkeypatch.setattr(tailscale.httpx, "get", get)
-    return Reached
+    return found
 
 
 def test_it_is_served_tried_and_taken_down(home, program, reached):

@@ -21,7 +21,7 @@ from ui.page import Page, Updates
 from ui.runs.saved_report import report_file, save_on_click
 from ui.runs.work import live_line
 from ui.shots import shots_of
-from ui.tabs.share import import_adapter
+from ui.tabs.share import import_adapter, links
 from ui.tabs.share import view as view_of
 from ui.tabs.share.gallery import draw_gallery
 from ui.tabs.share.keep import draw_keep
@@ -43,6 +43,7 @@ def build(lab: Lab, page: Page) -> None:
             _draw_choices(parts)
         with gr.Column(visible=False, elem_classes="card", elem_id="made") as parts["made_card"]:
             _draw_made(parts)
+        links.draw_links(lab, page)
         with gr.Column(elem_classes="card"):
             markup(heading("Its report", KEEP))
             with gr.Row(elem_classes="actions"):
