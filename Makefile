@@ -1,8 +1,12 @@
-.PHONY: setup train evaluate export benchmark-onnx clean app demo check lint types unit test nightly fix diagnoses
+.PHONY: setup train evaluate export benchmark-onnx clean app demo serve check lint types unit test nightly fix diagnoses
 app:
 	python3 launch.py
 demo:
 	python3 launch.py demo
+# what the newest run learned, for programs: make serve format=safetensors|onnx|gguf
+format ?= safetensors
+serve:
+	.venv/bin/python -m loralab serve last --format $(format)
 check:
 	$(MAKE) -j 3 lint types unit
 lint:

@@ -10,11 +10,13 @@ import typer
 
 from loralab import lab as facade
 from loralab.cli import terminal
-from loralab.cli.console import Home, Json, Output, Run, newest
+from loralab.cli.console import Home, Json, Output, Run, follow, newest, succeed
+from loralab.core.errors import UserError
 
 if TYPE_CHECKING:
-    from loralab.lab import Lab, Link
+    from loralab.lab import Deployment, Lab, Link
 
+Format = Annotated[str, typer.Option("--format", help="What answers: safetensors (PyTorch), gguf (llama.cpp) or onnx (ONNX Runtime).")]
 Named = Annotated[str, typer.Argument(metavar="DEPLOYMENT", help="Its id or its name; see `deployments`.")]
 LOOK_S = 0.5  # between two looks whether the server is still there
 
@@ -28,13 +30,25 @@ def register(app: typer.Typer) -> None:
 def deploy(
     run: Run = "last",
     name: Annotated[str, typer.Option("--name", help="An id of your own for it: small letters, digits, dots, dashes.")] = "",
+    kind: Format = "safetensors",
     json: Json = False,
     home: Home = None,
 ) -> None:
     """Freeze what a run learned, so that it can be shared; prints its id."""
-    lab = facade.Lab(home)
-    found = lab.deploy(newest(lab, run, trained=True), name)
-    Output(json).give({"deployment": found}, f"Frozen as {found.called}. Make a link: python -m loralab link {found.called}")
+    lab, out = facade.Lab(home), Output(json)
+    found = _frozen(lab, newest(lab, run, trained=True), name, kind, out)
+    out.give({"deployment": found}, f"Frozen as {found.called}. Make a link: python -m loralab link {found.called}")
+
+
+def _frozen(lab: Lab, run: str, name: str, kind: str, out: Output) -> Deployment:
+    """The deployment of a run; what it is to answer from is made where it was not made yet."""
+    try:
+        return lab.deploy(run, name, kind)
+    except UserError as error:
+        if error.problem.code != "not_made":
+            raise
+    succeed(follow(lab, lab.export(run, kind), out))
+    return lab.deploy(run, name, kind)
 
 
 def deployments(json: Json = False, home: Home = None) -> None:
@@ -105,8 +119,9 @@ def revoke(
     Output(json).give({"link": _told(found)}, f"The link {found.id} is closed.")
 
 
-def serve(
+def serve(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     run: Annotated[str, typer.Argument(metavar="[RUN]", help="Freeze this run first (or “last”).")] = "",
+    kind: Format = "safetensors",
     port: Annotated[int, typer.Option("--port", help="Port on this computer (default: the one it had last, or a free one).")] = 0,
     house: Annotated[bool, typer.Option("--house", help="Also for other devices in the same network.")] = False,
     detach: Annotated[bool, typer.Option("--detach", help="Start it and return at once.")] = False,
@@ -120,7 +135,7 @@ def serve(
         gone = lab.stop_serving()
         out.give({"stopped": gone}, "It is stopped." if gone else "Nothing was being served.")
         return
-    shared = lab.deploy(newest(lab, run, trained=True)) if run else None
+    shared = _frozen(lab, newest(lab, run, trained=True), "", kind, out) if run else None
     found = lab.serve(port, house=house)
     text = [f"Answering at {place}" for place in found.places]
     text += [f"API: {found.here}/v1, described at {found.here}/docs", f"The owner's key: {lab.owner_key()}"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from loralab.core import disk
 from loralab.core.errors import LabError, UserError
@@ -25,15 +26,33 @@ PRIVATE = {"secrets": "passwords or keys", "emails": "e-mail addresses", "phone_
 class Sharing(Results):
     """A workspace whose results others may use."""
 
-    def deploy(self, run: str, name: str = "") -> Deployment:
+    def deploy(self, run: str, name: str = "", format: str = "safetensors") -> Deployment:  # noqa: A002  (the field's word)
         """Freeze what a run learned, so that it can be shared; the same run again is the same deployment.
 
-        `name`: an id of your own (small letters, digits, dots, dashes), which then points here, wherever it pointed before.
+        `name`: an id of your own (small letters, digits, dots, dashes), which then points here, wherever it pointed before. `format`:
+        safetensors (PyTorch answers), or an export that was made already: gguf (llama.cpp answers), onnx (ONNX Runtime does).
         """
         disk.check_writable(self.home)
-        view = self.view(run)
+        view, made = self.view(run), None if format == "safetensors" else self._made(run, format)
         with disk.writing(self.home):
-            return frozen.deploy(self.home, run, view, name, self._private(run))
+            return frozen.deploy(self.home, run, view, name, self._private(run), made)
+
+    def _made(self, run: str, form: str) -> frozen.Export:
+        """The newest export of a run in a format, as what answers."""
+        engine: Literal["onnx", "gguf"] | None = "onnx" if form == "onnx" else "gguf" if form == "gguf" else None
+        if engine is None:
+            raise UserError(f"Nothing answers from “{form}” here.", "Choose safetensors, onnx or gguf.", code="unknown_format")
+        for other in reversed(self.names()):
+            job = self.job(other)
+            result = (ending.result if (ending := self.view(other).ending) else {}) if isinstance(job, ExportJob) else {}
+            folder = Path(str(result.get("folder", "")))
+            fits = isinstance(job, ExportJob) and (job.of, job.format) == (run, form) and result and folder.is_dir()
+            if fits and result.get("parity") != "differs":
+                files = folder.glob("*.gguf") if engine == "gguf" else (file for file in folder.iterdir() if file.is_file())
+                return frozen.Export(engine, tuple(sorted(files)))
+        raise UserError(
+            f"This run was not made ready as {form} yet.", "Make that first: in the Share tab, or with export.", code="not_made"
+        )
 
     def deployments(self) -> tuple[Deployment, ...]:
         """Everything that was shared, newest first, each with the versions of its data, model and adapter."""

@@ -115,14 +115,14 @@ class ChatServer:
         return RunFailed("The answer broke off: the model's process is gone.", "Ask again; it starts afresh.", code="chat_gone")
 
 
-def shared_worker(home: Path, model_folder: str | Path, adapter_folder: str | Path = "") -> Note:
+def shared_worker(home: Path, model_folder: str | Path, adapter_folder: str | Path = "", engine: str = "") -> Note:
     """The worker that holds a base in the numbers an adapter was trained in, for whichever adapters are asked for; started where there
-    is none. Raises RunFailed in the worker's own words.
+    is none. With an `engine` (onnx, gguf) the one that holds what was exported for it. Raises RunFailed in the worker's own words.
     """
     model, adapter = str(model_folder), str(adapter_folder)
-    wanted = (model, "", f"shared {_numbers(adapter)}")
+    wanted = (model, "", f"shared {engine or _numbers(adapter)}")
     found = next((n for n in _notes(home) if (n.model, n.adapter, n.stamp) == wanted and _healthy(n)), None)
-    return found or _wait(home, runs.start(home, ServeJob(model=model, adapter=adapter, stamp=wanted[2], shared=True)))
+    return found or _wait(home, runs.start(home, ServeJob(model=model, adapter=adapter, stamp=wanted[2], shared=True, engine=engine)))
 
 
 def _numbers(adapter: str) -> str:
@@ -174,7 +174,7 @@ def _healthy(note: Note) -> bool:
     try:
         with note.client(5.0) as client:
             response = client.get("/health")
-            return response.status_code == OK and response.json().get("adapter") == note.adapter
+            return response.status_code == OK and response.json().get("adapter", note.adapter) == note.adapter
     except (httpx.TransportError, ValueError):
         return False
 

@@ -28,6 +28,8 @@ from loralab.runs.priority import BEHIND, step_back
 from loralab.runs.run_folder import RunFolder
 from loralab.serve.adapters import Adapters, job_of, voice_of
 from loralab.serve.app import make_app
+from loralab.serve.llama import serve_gguf
+from loralab.serve.onnx_answers import open_onnx
 from loralab.serve.speaker import Speaker
 
 IDLE_MINUTES = 10.0
@@ -37,11 +39,15 @@ LOOK_EVERY = 0.25  # seconds between two looks at the stop file and the clock
 def run(folder: RunFolder) -> dict[str, Any]:
     """Serve until idle or asked to stop."""
     asked = folder.asked(ServeJob)
+    if asked.engine == "gguf":
+        step_back(BEHIND)
+        why = serve_gguf(folder, asked, 60 * (asked.idle_minutes or IDLE_MINUTES))
+        return {"outcome": "stopped" if why == "asked" else "finished", "what": _WORDS[why]}
     folder.emit(Noted(text="", phase="loading the model"))
     model, adapter = Path(asked.model), "" if asked.shared else asked.adapter
     if asked.shared:
         step_back(BEHIND)  # others wait for its answers, but the person's own training comes first
-    opened = open_shared if asked.shared else open_speaker
+    opened = open_onnx if asked.engine == "onnx" else open_shared if asked.shared else open_speaker
     speaker = opened(model, asked.adapter, asked.precision, asked.repetition_penalty)
     about = {
         "name": model.name if not adapter else f"{model.name}+{Path(adapter).name}",

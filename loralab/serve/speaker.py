@@ -15,7 +15,7 @@ from collections.abc import AsyncGenerator, Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from torch import nn
 
@@ -24,6 +24,7 @@ from loralab.models.tokenize import TextEncoder
 from loralab.serve.generate import Finish, Prompt, Sampling, active_adapters, adapter_off, default_penalty, generate
 
 Piece = str | Finish | Problem
+Write = Callable[[Any, TextEncoder, Prompt, Sampling], Generator[str, None, Finish]]  # `generate`, or the like for another engine
 AT_ONCE = 2  # answers that take turns; each keeps what it has read in memory
 
 
@@ -48,9 +49,12 @@ class _Answer:
 class Speaker:
     """A model that answers. `busy` and `last_used` (seconds of time.monotonic) let the worker know when it is idle."""
 
-    def __init__(self, model: nn.Module, encoder: TextEncoder, penalty: float | None = None, voices: Voices | None = None) -> None:
-        self.model, self.encoder, self.voices = model.eval(), encoder, voices
-        self.adapters = list(active_adapters(model))
+    def __init__(
+        self, model: Any, encoder: TextEncoder, penalty: float | None = None, voices: Voices | None = None, write: Write = generate
+    ) -> None:
+        torch = isinstance(model, nn.Module)
+        self.model, self.encoder, self.voices, self.write = model.eval() if torch else model, encoder, voices, write
+        self.adapters = list(active_adapters(model)) if torch else []
         self.penalty = penalty or default_penalty(model)
         self.closing = threading.Event()
         self.busy = 0  # answers being written or waited for; changed on the event loop only
@@ -101,7 +105,7 @@ class Speaker:
             return False
         try:
             with self._using(answer.adapter) as (model, encoder):
-                answer.pieces = answer.pieces or generate(model, encoder, answer.prompt, answer.sampling)
+                answer.pieces = answer.pieces or self.write(model, encoder, answer.prompt, answer.sampling)
                 answer.put(next(answer.pieces))
         except StopIteration as end:
             answer.put(end.value)
@@ -113,12 +117,12 @@ class Speaker:
         return False
 
     @contextmanager
-    def _using(self, adapter: bool | str) -> Generator[tuple[nn.Module, TextEncoder]]:
+    def _using(self, adapter: bool | str) -> Generator[tuple[Any, TextEncoder]]:
         """The model as this answer wants it."""
         if self.voices is not None:
             with self.voices.using(adapter if isinstance(adapter, str) else "") as voice:
                 yield voice
-        elif adapter:
+        elif adapter or not isinstance(self.model, nn.Module):
             yield self.model, self.encoder
         else:
             with adapter_off(self.model):

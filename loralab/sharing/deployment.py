@@ -13,8 +13,9 @@ import re
 import secrets
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -59,6 +60,14 @@ class Versions(Record):
     adapter: str = ""
 
 
+@dataclass(frozen=True)
+class Export:
+    """A finished export that can answer by itself."""
+
+    engine: Literal["onnx", "gguf"]
+    files: tuple[Path, ...]
+
+
 class Deployment(Record):
     """A frozen, shared result. `id` follows from `parts`; `name` is the friendly name that points to it now."""
 
@@ -67,6 +76,7 @@ class Deployment(Record):
     run: str
     title: str
     answers: Answers = "chat"
+    engine: Literal["", "onnx", "gguf"] = ""  # what answers, where it is not PyTorch
     base: str  # name of the base model
     model: str  # its folder on this computer
     labels: tuple[str, ...] = ()
@@ -95,14 +105,20 @@ def adapter_of(home: Path, deployment: str) -> Path:
     return folder_of(home, deployment) / "artifacts" / "adapter"
 
 
+def engine_of(home: Path, deployment: Deployment) -> Path:
+    """What was exported for its engine: a GGUF file, or the folder of an ONNX model."""
+    place = folder_of(home, deployment.id) / "engine"
+    return next(place.glob("*.gguf"), place / "model.gguf") if deployment.engine == "gguf" else place
+
+
 # ---- making one ------------------------------------------------------------------------------------------------------------
 
 
-def deploy(home: Path, run: str, view: RunView, name: str = "", private: str = "") -> Deployment:
+def deploy(home: Path, run: str, view: RunView, name: str = "", private: str = "", made: Export | None = None) -> Deployment:
     """Freeze what a run learned. The same run frozen twice is one deployment. Raises UserError where there is nothing to share.
 
     `name`: an id of the person's own (small letters, digits, dots, dashes), which then points here; `private`: why its examples are
-    somebody's own.
+    somebody's own; `made`: an export of the run that is to answer instead of PyTorch.
     """
     name = checked_name(name)
     source = home / "runs" / run
@@ -114,11 +130,16 @@ def deploy(home: Path, run: str, view: RunView, name: str = "", private: str = "
     model = Path(job.model)
     fingerprint.require_same_base(source, model)
     found = _described(run, job, view, adapter, model, private)
+    if made:
+        if found.answers != "chat":
+            raise UserError("Models for pictures answer with PyTorch only.", "Share it without a format.", code="wrong_kind")
+        parts = found.parts | {"engine": _hash({file.name: digest(file) for file in made.files})}
+        found = found.model_copy(update={"engine": made.engine, "parts": parts, "id": _hash(parts)[:12]})
     room = paths.room("deployments", home)
     place = folder_of(home, found.id)
     with FileLock(room / ".lock", timeout=LOCK_SECONDS):
         if not (place / FILE).is_file():
-            _freeze(room, place, source, adapter, found, job, view)
+            _freeze(room, place, source, adapter, found, job, view, made.files if made else ())
         if name:
             _point(room, name, found.id)
     return get(home, found.id)
@@ -189,7 +210,9 @@ def _numbers(plan: Mapping[str, Any]) -> dict[str, Any]:
     return {key: plan.get(key) for key in ("precision", "compute", "double_quantisation") if key in plan}
 
 
-def _freeze(room: Path, place: Path, source: Path, adapter: Path, found: Deployment, job: TrainJob, view: RunView) -> None:
+def _freeze(  # noqa: PLR0913, PLR0917 - what is copied is of several places
+    room: Path, place: Path, source: Path, adapter: Path, found: Deployment, job: TrainJob, view: RunView, also: Sequence[Path]
+) -> None:
     """Copy what it needs into a folder that appears whole or not at all."""
     base = origin_of(str(job.plan.get("base_model", "")), Path(job.model))
     building = room / f".{found.id}.{secrets.token_hex(4)}"
@@ -208,6 +231,9 @@ def _freeze(room: Path, place: Path, source: Path, adapter: Path, found: Deploym
         (building / fingerprint.FILE).write_text(json.dumps(fingerprint.known(source) or fingerprint.print_of(Path(job.model))), "utf-8")
         (building / "README.md").write_text(model_card(found.run, job.plan, base, view), "utf-8")
         (building / "plan.json").write_text(json.dumps(shared_plan(job.plan, base), indent=2, ensure_ascii=False) + "\n", "utf-8")
+        for file in also:
+            (building / "engine").mkdir(exist_ok=True)
+            _linked(file, building / "engine" / file.name)
         paths.write_atomic(building / FILE, found.model_dump_json(indent=2))
         for file in building.rglob("*"):
             if file.is_file():
@@ -216,6 +242,14 @@ def _freeze(room: Path, place: Path, source: Path, adapter: Path, found: Deploym
         os.replace(building, place)
     finally:
         shutil.rmtree(building, ignore_errors=True)
+
+
+def _linked(file: Path, to: Path) -> None:
+    """The same file under another name where the disk can, since exports are replaced and never rewritten; else a copy."""
+    try:
+        os.link(file, to)
+    except OSError:
+        shutil.copyfile(file, to)
 
 
 def _to_disk(file: Path) -> None:

@@ -18,9 +18,9 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from loralab.core.errors import LabError
-from loralab.serve.asking import Ending
+from loralab.serve.asking import Ending, Place
 from loralab.serve.listening import while_there
-from loralab.sharing.deployment import Deployment, Generation, adapter_of
+from loralab.sharing.deployment import Deployment, Generation, adapter_of, engine_of
 from loralab.sharing.server import shapes
 from loralab.sharing.server.gate import Caller, refusal
 from loralab.sharing.server.limits import Busy, whole_seconds
@@ -128,8 +128,7 @@ async def _respond(
     stack = AsyncExitStack()
     try:
         await stack.enter_async_context(site.turns.turn())
-        frozen = str(adapter_of(site.home, target.like.id))
-        written = site.workers.answer(target.like.model, frozen if target.deployment else "", frozen, wanted)
+        written = site.workers.answer(_place(site, target), wanted)
         pieces = while_there(written, request.is_disconnected)
         stack.push_async_callback(pieces.aclose)
         first = await anext(pieces, None)  # what goes wrong before it has a status of its own
@@ -148,6 +147,13 @@ async def _respond(
     except BaseException:
         await stack.aclose()
         raise
+
+
+def _place(site: Site, target: Target) -> Place:
+    frozen = str(adapter_of(site.home, target.like.id))
+    if target.deployment and target.deployment.engine:
+        return Place(model=str(engine_of(site.home, target.deployment)), engine=target.deployment.engine)
+    return Place(model=target.like.model, adapter=frozen if target.deployment else "", numbers_of=frozen)
 
 
 def _problem(error: LabError) -> Response:
