@@ -13,6 +13,12 @@ from loralab.sharing import links as book
 from tests.support.shared_runs import RUN, planted
 
 
+def opened(home, token: str) -> book.Link:
+    found = book.opened_by(home, token)
+    assert found is not None
+    return found
+
+
 def test_the_same_run_is_the_same_deployment_and_other_weights_are_another(home, lab):
     planted(home)
     first, again = lab.deploy(RUN), lab.deploy(RUN)
@@ -85,7 +91,7 @@ def test_deleting_it_closes_its_links(home, lab):
     link, _ = lab.link(found.id)
     lab.undeploy(found.id)
     assert lab.deployments() == ()
-    assert book.opened_by(home, link.token).state == "revoked"
+    assert opened(home, link.token).state == "revoked"
 
 
 # ---- links -----------------------------------------------------------------------------------------------------------------
@@ -98,7 +104,7 @@ def test_a_link_is_kept_as_its_digest_only(home, lab):
     for path in home.rglob("*"):
         if path.is_file():
             assert link.token.encode() not in path.read_bytes(), path
-    assert book.opened_by(home, link.token).id == link.id
+    assert opened(home, link.token).id == link.id
     assert (home / "sharing" / "links" / f"{link.id}.json").stat().st_mode & 0o077 == 0
 
 
@@ -110,9 +116,9 @@ def test_links_end_by_time_by_uses_and_by_hand(home, lab):
     open_, _ = lab.link(found.id)
     for _ in range(2):
         twice = book.used(home, twice)
-    assert [book.opened_by(home, one.token).state for one in (short, twice, open_)] == ["expired", "used_up", "open"]
+    assert [opened(home, one.token).state for one in (short, twice, open_)] == ["expired", "used_up", "open"]
     assert lab.revoke(open_.token).state == "revoked"
-    assert book.opened_by(home, open_.token).state == "revoked"
+    assert opened(home, open_.token).state == "revoked"
     for wrong in ("", "x", "../../deployments", "a" * 5000, "é" * 40):
         assert book.opened_by(home, wrong) is None
 

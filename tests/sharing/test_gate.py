@@ -23,7 +23,7 @@ from tests.support.asgi import HOME, ask, bearer
 from tests.support.shared_runs import RUN, planted
 
 OWNER = "owner-key-of-this-test-which-is-long-enough"
-MANY = Limits(*[1e9] * 6)
+MANY = Limits(1e9, 1e9, 1e9, 1e9, 1e9, 1e9)
 CHAT = json.dumps({"messages": [{"role": "user", "content": "Hello"}]}).encode()
 
 
@@ -323,7 +323,7 @@ def odd(chance: random.Random, paths, keys):
 def test_ten_thousand_odd_requests_break_nothing(home, lab, shared, monkeypatch):
     """No error of ours, no path, no traceback, no memory that grows; and nothing was started."""
     app, site = made(home)
-    monkeypatch.setattr(site, "limits", Limits(*[1e9] * 6, chunk=1 << 20))
+    monkeypatch.setattr(site, "limits", Limits(1e9, 1e9, 1e9, 1e9, 1e9, 1e9, chunk=1 << 20))
     keys = [OWNER, "wrong", "", *(lab.link(shared.id, scope)[0].token for scope in ("chat", "weights", "page"))]
     paths = [path_of(one) for one in operations() if "look" not in one.summary]
     chance = random.Random(7)

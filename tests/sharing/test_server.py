@@ -11,6 +11,7 @@ import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 import openai
@@ -26,7 +27,7 @@ from tests.support.shared_runs import RUN, planted
 
 pytestmark = pytest.mark.worker
 
-ASK = [{"role": "user", "content": "What is the colour of grass?"}]
+ASK: Any = [{"role": "user", "content": "What is the colour of grass?"}]
 
 
 @dataclass
@@ -67,7 +68,8 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
 
 
 def say(client: openai.OpenAI, model: str, **more) -> str:
-    return client.chat.completions.create(model=model, messages=ASK, max_tokens=12, **more).choices[0].message.content
+    created: Any = client.chat.completions.create(model=model, messages=ASK, **{"max_tokens": 12, **more})
+    return created.choices[0].message.content
 
 
 # ---- answers ---------------------------------------------------------------------------------------------------------------

@@ -151,7 +151,7 @@ def _wire_links(lab: Lab, parts: dict[str, Any], seen: list[Any], state: Any) ->
         verb, _, link = str(event.pick).partition(":")
         if verb == "close":
             lab.revoke(link)
-        return state()
+        return {parts["given"]: "", **state()}  # where it is the one that was just made, it opens nothing any more
 
     @show_errors_at("deployments")
     def ask(event: gr.EventData) -> Updates:
@@ -178,7 +178,7 @@ def _wire_links(lab: Lab, parts: dict[str, Any], seen: list[Any], state: Any) ->
         return {parts["typed"]: "", **state()}
 
     hidden: dict[str, Any] = {"show_progress": "hidden"}
-    parts["links"].click(close, None, seen, **hidden)
+    parts["links"].click(close, None, [parts["given"], *seen], **hidden)
     parts["deployments"].click(ask, None, [forgetting, sure.column, sure.words, *seen], **hidden)
     sure.yes.click(forget, forgetting, [sure.column, *seen], **hidden)
     parts["off"].click(off, None, [parts["given"], *seen])
