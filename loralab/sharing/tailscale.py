@@ -254,7 +254,7 @@ def _order(*arguments: str) -> None:
         todo = "Open the page, allow it there, and press the button again."
         raise Click("Tailscale asks you first whether it may serve from this computer.", todo, "tailscale_consent", link[0])
     if "access denied" in text.lower() or "--operator" in text:
-        todo = f"Ask whoever set this computer up to run, once: sudo tailscale set --operator={getpass.getuser()}"
+        todo = f"Ask whoever set this computer up to make “{getpass.getuser()}” the operator of Tailscale; it is done once."
         raise UserError("Tailscale does not let this user serve.", todo, code="tailscale_denied")
     if "not logged in" in text.lower() or "needslogin" in text.lower():
         raise UserError("Nobody is signed in to Tailscale here.", "Open Tailscale, sign in, and try again.", code="tailscale_signed_out")

@@ -118,7 +118,8 @@ def test_consent_is_a_button_although_the_program_waits(home, program, reached):
 
 
 @pytest.mark.parametrize(
-    ("scene", "code", "words"), [("denied", "tailscale_denied", "--operator="), ("refused", "tailscale_refused", "moon is in the wrong")]
+    ("scene", "code", "words"),
+    [("denied", "tailscale_denied", "the operator of Tailscale"), ("refused", "tailscale_refused", "moon is in the wrong")],
 )
 def test_a_refusal_is_translated_and_leaves_nothing(home, program, reached, scene, code, words):
     program.scene(scene)

@@ -95,9 +95,17 @@ def operations() -> tuple[Operation, ...]:
             media="application/octet-stream",
             counts=True,
         ),
-        say("POST", "/page/enter", frozenset({"page"}), "Let this browser fetch the link's page", page.enter, counts=True),
-        say("GET", "/page/{file:path}", frozenset({"page"}), "A file of the link's page", page.page, media=html),
+        *_pages(),
         *_owners(),
+    )
+
+
+def _pages() -> tuple[Operation, ...]:
+    """What the link to a page opens."""
+    say, links = Operation, frozenset({"page"})
+    return (
+        say("POST", "/page/enter", links, "Let this browser fetch the link's page", page.enter, counts=True),
+        say("GET", "/page/{file:path}", links, "A file of the link's page", page.page, media="text/html"),
     )
 
 
