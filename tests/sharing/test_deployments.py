@@ -7,7 +7,10 @@ import shutil
 
 import pytest
 
+from loralab.core import paths
 from loralab.core.errors import UserError
+from loralab.core.events import Ended, EventLog, Started
+from loralab.core.jobs import ExportJob
 from loralab.sharing import deployment as frozen
 from loralab.sharing import links as book
 from tests.support.shared_runs import RUN, planted
@@ -129,3 +132,35 @@ def test_a_link_is_only_for_what_the_model_can(home, lab):
     for scope, hours in (("classify", 24), ("everything", 24), ("chat", 0), ("chat", float("nan")), ("chat", 1e9)):
         with pytest.raises(UserError):
             lab.link(found.id, scope, hours)
+
+
+# ---- what answers instead of PyTorch ---------------------------------------------------------------------------------------
+
+
+def exported(home, form: str, **more) -> None:
+    """An export as its worker leaves it."""
+    folder = home / "exports" / RUN / form
+    folder.mkdir(parents=True)
+    (folder / ("model.gguf" if form == "gguf" else "model.onnx")).write_bytes(b"GGUF" + form.encode())
+    job = ExportJob(run=f"made-{form}", of=RUN, format=form)
+    paths.write_atomic(home / "runs" / job.run / "job.json", job.model_dump_json())
+    log = EventLog(home / "runs" / job.run / "events.jsonl")
+    log(Started(pid=1))
+    log(Ended(outcome="finished", result={"folder": str(folder), "path": str(folder), **more}))
+
+
+def test_an_export_that_answers_is_a_deployment_of_its_own(home, lab):
+    planted(home)
+    plain = lab.deploy(RUN)
+    with pytest.raises(UserError, match="not made ready as gguf"):
+        lab.deploy(RUN, format="gguf")
+    exported(home, "gguf")
+    exported(home, "onnx", parity="differs")
+    found = lab.deploy(RUN, format="gguf")
+    assert found.engine == "gguf"
+    assert found.id != plain.id
+    assert {part for part in found.parts if found.parts[part] != plain.parts.get(part)} == {"engine"}
+    shutil.rmtree(home / "exports")
+    assert frozen.engine_of(home, found).read_bytes() == b"GGUFgguf", "it outlives the export"
+    with pytest.raises(UserError, match="not made ready as onnx"):
+        lab.deploy(RUN, format="onnx")  # it does not answer as what was trained
