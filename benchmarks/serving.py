@@ -42,7 +42,7 @@ from tests.support import tiny
 
 RUN = "served"
 ASK = "Write a few lines about the sea in autumn."
-UP_SECONDS = 300.0
+UP_SECONDS = 120.0
 
 
 @dataclass
