@@ -18,9 +18,18 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 import typer
 
 from loralab import lab as facade
-from loralab.cli import chat_command, hub_commands, page_commands, part_commands, pipeline_command, run_commands, terminal, watch_commands
+from loralab.cli import (
+    chat_command,
+    hub_commands,
+    page_commands,
+    part_commands,
+    pipeline_command,
+    run_commands,
+    share_commands,
+    terminal,
+    watch_commands,
+)
 from loralab.cli import demo as demonstration
-from loralab.cli import part_commands, pipeline_command, run_commands, share_commands, terminal, watch_commands
 from loralab.cli.console import (
     Detach,
     File,

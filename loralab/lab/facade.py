@@ -70,6 +70,8 @@ from loralab.reports.subjects import Subject
 from loralab.runs.queue import QueueEntry
 from loralab.serve.client import ChatServer
 from loralab.serve.sees import Eyes, Looked, Said
+from loralab.sharing.addresses import HOUSE_WORDS, qr_svg
+from loralab.sharing.deployment import Deployment
 from loralab.sharing.hub.gallery import Adapter, fetched
 from loralab.sharing.hub.review import Found, Review
 from loralab.sharing.hub.sign_in import Code
@@ -77,8 +79,6 @@ from loralab.sharing.hub.sign_in import ask as ask_sign_in
 from loralab.sharing.hub.sign_in import begin as begin_sign_in
 from loralab.sharing.hub.visibility import Visible
 from loralab.sharing.keeping.unpack import is_kept, unpack
-from loralab.sharing.addresses import HOUSE_WORDS, qr_svg
-from loralab.sharing.deployment import Deployment
 from loralab.sharing.links import SCOPES, Link, fits
 from loralab.sharing.links import WORDS as SCOPE_WORDS
 from loralab.sharing.running import Serving
@@ -108,8 +108,7 @@ Shown = Literal["truth", "said", "why"]
 USUAL = "starter"  # the model that stands for none chosen: each kind of training has its own
 
 
-class Lab(Giving, Watched):
-class Lab(Sharing, Watched):
+class Lab(Sharing, Giving, Watched):
     """A workspace with the way from a file to a run."""
 
     def __init__(self, home: Path | str | None = None) -> None:

@@ -110,7 +110,7 @@ class Eyes:
 
     def raw(self, base: Path, adapter: Path, image: Path) -> Raw:
         """What the model says of a picture, for programs. Raises as `look` does."""
-        picture(image)
+        any_picture(image)
         with self._lock:
             answer, masks = self._ask(base, adapter, image)
         height, width = answer["size"]

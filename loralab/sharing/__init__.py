@@ -1,2 +1,3 @@
-"""What was made, given to others: kept whole, published, shared. Invariant: nothing leaves this computer that a person did not choose."""
-"""Owns sharing what was trained: frozen deployments, links to them, the server that answers, and who can reach it. No torch here."""
+"""What was made, given to others: answering under a link, published, kept whole. Invariant: nothing leaves this computer, and nobody gets
+in, that a person did not choose. No torch here.
+"""
