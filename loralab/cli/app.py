@@ -18,7 +18,17 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 import typer
 
 from loralab import lab as facade
-from loralab.cli import chat_command, hub_commands, page_commands, part_commands, pipeline_command, run_commands, terminal, watch_commands
+from loralab.cli import (
+    chat_command,
+    data_commands,
+    hub_commands,
+    page_commands,
+    part_commands,
+    pipeline_command,
+    run_commands,
+    terminal,
+    watch_commands,
+)
 from loralab.cli import demo as demonstration
 from loralab.cli.console import (
     Detach,
@@ -301,6 +311,7 @@ watch_commands.register(app)
 pipeline_command.register(app)
 hub_commands.register(app)
 chat_command.register(app)
+data_commands.register(app)
 
 
 def main(ways: Ways | None = None) -> int:

@@ -13,7 +13,7 @@ from loralab.adapters import importer
 from loralab.core import disk
 from loralab.core.errors import LabError, UserError
 from loralab.core.facts import Facts
-from loralab.core.jobs import DownloadJob, FetchDatasetJob, Origin, TrainJob
+from loralab.core.jobs import DownloadJob, FetchDatasetJob, Origin, TrainJob, Writer
 from loralab.core.parts import Part, parts
 from loralab.core.records import DatasetProfile, Footprint, Plan, Predicted, Proposal
 from loralab.datasets import fixes
@@ -27,10 +27,17 @@ from loralab.datasets.large.watch import ReadingProgress, Watch
 from loralab.datasets.on_hub import HubDataset, is_hub_name, look_up
 from loralab.datasets.profile import profile_dataset
 from loralab.datasets.samples import SampleSet, sample, sample_at, samples
+from loralab.datasets.synthesis.augment import AUGMENTATIONS
+from loralab.datasets.synthesis.files import Made, as_json
+from loralab.datasets.synthesis.report import MadeReport
+from loralab.datasets.synthesis.rows import Binned, MadeRow
+from loralab.datasets.synthesis.writers.forms import FORMS
+from loralab.datasets.tables.origins import origin_words
 from loralab.exports.offers import Offer
 from loralab.history import Act, Memory
 from loralab.history import Point as MemoryPoint
 from loralab.lab.hub import Giving
+from loralab.lab.making import Making
 from loralab.lab.watching import Watched
 from loralab.machine import speed
 from loralab.machine.add_part import PartProgress, add_part
@@ -69,6 +76,7 @@ from loralab.reports.subjects import Subject
 from loralab.runs.queue import QueueEntry
 from loralab.serve.client import ChatServer
 from loralab.serve.sees import Eyes, Looked, Said
+from loralab.serve.writing import Terms
 from loralab.sharing.hub.gallery import Adapter, fetched
 from loralab.sharing.hub.review import Found, Review
 from loralab.sharing.hub.sign_in import Code
@@ -93,6 +101,7 @@ __all__ += ["HubDataset", "ReadingProgress", "Watch", "is_hub_name"]
 __all__ += ["Subject", "different_settings", "rows_said", "usual_share", "what_is_learned", "what_would_be_learned"]
 __all__ += ["ModelChoice", "knows", "larger"]
 __all__ += ["Adapter", "Code", "Found", "Review", "Visible", "ask_sign_in", "begin_sign_in"]
+__all__ += ["AUGMENTATIONS", "FORMS", "Binned", "Made", "MadeReport", "MadeRow", "Terms", "Writer", "as_json", "origin_words"]
 __all__ += ["ENOUGH_UPDATES", "FEW_UPDATES", "MOST_ROUNDS", "BothAnswers", "between", "value"]
 
 
@@ -100,7 +109,7 @@ Shown = Literal["truth", "said", "why"]
 USUAL = "starter"  # the model that stands for none chosen: each kind of training has its own
 
 
-class Lab(Giving, Watched):
+class Lab(Giving, Making, Watched):
     """A workspace with the way from a file to a run."""
 
     def __init__(self, home: Path | str | None = None) -> None:
