@@ -105,7 +105,7 @@ class Making(Results):
         write_rows(target, with_split(made))
         return target
 
-    def review(self, path: Path | str) -> Review:
+    def look_through(self, path: Path | str) -> Review:
         """A made data set to be looked through card by card: accept, edit, reject, undo."""
         return Review(self.made(path))
 

@@ -140,10 +140,10 @@ def shelf(folder: Path) -> Path:
 def test_each_step_of_a_review_is_on_the_disk_and_can_be_taken_back(home: Path) -> None:
     lab, file = Lab(home), shelf(home)
     first, second, third, *_ = (row.id for row in lab.made(file).rows)
-    lab.review(file).accept(first)
-    edited = lab.review(file).edit(second, "What is the second thing?", "It is two.")
-    lab.review(file).reject(third)
-    again = lab.review(file)
+    lab.look_through(file).accept(first)
+    edited = lab.look_through(file).edit(second, "What is the second thing?", "It is two.")
+    lab.look_through(file).reject(third)
+    again = lab.look_through(file)
     assert [row.question for row in again.rows[:3]] == ["What is thing 0?", "What is the second thing?", "What is thing 3?"]
     assert (again.rows[1].edited, again.rows[1].origin) == (True, "extracted"), "an edit does not make a person its writer"
     assert len(again.waiting()) == 3
@@ -151,8 +151,8 @@ def test_each_step_of_a_review_is_on_the_disk_and_can_be_taken_back(home: Path) 
     again.take_back(third)
     assert third in {row.id for row in lab.made(file).rows}
     for _ in range(4):
-        assert lab.review(file).undo()
-    back = lab.review(file)
+        assert lab.look_through(file).undo()
+    back = lab.look_through(file)
     assert [row.question for row in back.rows] == [f"What is thing {n}?" for n in range(6)]
     assert (len(back.bin), len(back.waiting()), back.undo()) == (0, 6, "")
     with pytest.raises(UserError, match="question and an answer"):
@@ -166,7 +166,7 @@ def test_more_like_this_finds_the_nearest(home: Path) -> None:
         with_id(MadeRow(question=question, answer="Yes.")) for question in ("Is bread baked here?", "Is rye bread baked?", "Do boats sail?")
     ]
     write_rows(home / "made.jsonl", rows)
-    assert Lab(home).review(home / "made.jsonl").like(rows[0].id, 1) == [rows[1]]
+    assert Lab(home).look_through(home / "made.jsonl").like(rows[0].id, 1) == [rows[1]]
 
 
 def test_rows_are_handed_out_in_other_forms(home: Path) -> None:

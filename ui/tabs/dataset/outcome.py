@@ -205,7 +205,7 @@ def review_html(page: Page, file: str, origin: str = "", kind: str = "", note: s
     """The next card, or what lies in the bin. `opened`: the row that is being edited; `like`: rows like this one are shown, too."""
     if not file or not Path(file).is_file():
         return ""
-    review = page.lab.review(file)
+    review = page.lab.look_through(file)
     if origin == "bin":
         return draw("making", "bin", review.binned()[:60], len(review.bin), note)
     waiting = review.waiting(origin, kind)
@@ -217,7 +217,7 @@ def review_html(page: Page, file: str, origin: str = "", kind: str = "", note: s
 
 def stepped(page: Page, file: str, act: str, row: str, question: str, answer: str) -> str:
     """Do one step; what is said about it."""
-    review = page.lab.review(file)
+    review = page.lab.look_through(file)
     match act:
         case "accept":
             review.accept(row)
