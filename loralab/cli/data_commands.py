@@ -139,7 +139,7 @@ def _concluded(lab: Lab, run: str, to: Output) -> None:
     if ending is None or ending.outcome != "finished":
         to.give({"run": run, "outcome": view.state}, f"{ending.what if ending else ''} Go on with: python -m loralab resume {run}".strip())
         return
-    made = lab.made(str(ending.result["file"]))
+    made = lab.made_data(str(ending.result["file"]))
     report = made.report or facade.MadeReport()
     text = [f"{made.path}", report.words, _gates(report.gates)]
     text += [f"Not read: {one.source}: {one.reason}" for one in report.refused]

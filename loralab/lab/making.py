@@ -39,7 +39,7 @@ class Making(Results):
     def build_data(self, paths: Sequence[Path | str], out: Path | str = "", **more: Any) -> str:
         """Make rows from documents, without a language model; returns the id of the work. `more`: fields of BuildDataJob.
 
-        The file is `out`, or one of the workspace; `made(file)` reads it with its passages, bin, graph and report.
+        The file is `out`, or one of the workspace; `made_data(file)` reads it with its passages, bin, graph and report.
         """
         given = [str(Path(path).expanduser().resolve()) for path in paths]
         documents(given)
@@ -66,14 +66,14 @@ class Making(Results):
 
     def writing_cost(self, of: Path | str, rows: int = 100, forms: Sequence[str] = (), most_per_human: float = 4.0) -> Cost:
         """What having rows written takes, about: rows at most, calls, tokens, and the forms that fit."""
-        made = self.made(of)
+        made = self.made_data(of)
         found = read_rows(made.path)
         learned = [row for row in found if row.split != TEST]
         chosen = tuple(forms) or usual_forms(learned, made.passages)
         wanted = Wanted(rows=rows, forms=chosen, most_per_real=most_per_human)
         return Cost(max(0, limit(found, wanted)), *cost(wanted, found), chosen)
 
-    def made(self, path: Path | str) -> Made:
+    def made_data(self, path: Path | str) -> Made:
         """A made data set: `rows`, `binned`, `passages`, `graph`, `report`."""
         return Made(Path(path).expanduser().resolve())
 
@@ -83,7 +83,7 @@ class Making(Results):
 
     def sift(self, path: Path | str, without: Sequence[str] = (), ask: Callable[[str], str] | None = None) -> Sifted:
         """Send the rows of any file with questions and answers through the gates; nothing is written."""
-        made = self.made(path)
+        made = self.made_data(path)
         yard = Yard(passages={one.id: one.text for one in made.passages}, ask=ask, spare_human=False)
         return sift(read_rows(made.path), yard, without)
 
@@ -107,11 +107,11 @@ class Making(Results):
 
     def look_through(self, path: Path | str) -> Review:
         """A made data set to be looked through card by card: accept, edit, reject, undo."""
-        return Review(self.made(path))
+        return Review(self.made_data(path))
 
     def hand_out(self, path: Path | str, form: Format, target: Path | str) -> Path:
         """A made data set as jsonl, csv, parquet, or its card."""
-        return hand_out(self.made(path), form, Path(target).expanduser().resolve())
+        return hand_out(self.made_data(path), form, Path(target).expanduser().resolve())
 
     def domains(self) -> tuple[domains.Domain, ...]:
         """Fields for which there are words, prompts and samples: those that come along and those a person added."""
@@ -127,7 +127,7 @@ class Making(Results):
         Returns the ids, without first; `compare` of them says whether the rows help. Raises UserError where there are none of that origin.
         """
         values = plan.plan if isinstance(plan, Proposal) else plan
-        files = two_files(self.made(path), without, room("datasets", self.home))
+        files = two_files(self.made_data(path), without, room("datasets", self.home))
         model = self.catalog.folder(str(values["base_model"]))
         made: list[str] = []
         for file, words in zip(files, (f"Without what is {without}", f"With what is {without}"), strict=True):

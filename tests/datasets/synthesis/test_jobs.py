@@ -37,7 +37,7 @@ def test_a_folder_becomes_a_file_that_trains_and_every_document_is_accounted_for
     view = lab.wait(lab.build_data([folder], home / "town.jsonl", licence="CC0-1.0", domain="support"))
     assert view.state == "finished", view.ending
     assert {note.phase for note in view.notes} >= {"reading documents", "sifting"}
-    made = lab.made(home / "town.jsonl")
+    made = lab.made_data(home / "town.jsonl")
     report = made.report
     assert report is not None
     assert report.adds_up
@@ -70,7 +70,7 @@ def test_a_stopped_build_goes_on_behind_what_was_read(home: Path) -> None:
     done = lab.wait(run)
     assert done.state == "finished", done.ending
     assert {name: (parts / name).stat().st_mtime_ns for name in before} == before, "nothing is read twice"
-    report = lab.made(home / "town.jsonl").report
+    report = lab.made_data(home / "town.jsonl").report
     assert report is not None
     assert report.adds_up
 
@@ -139,7 +139,7 @@ def shelf(folder: Path) -> Path:
 
 def test_each_step_of_a_review_is_on_the_disk_and_can_be_taken_back(home: Path) -> None:
     lab, file = Lab(home), shelf(home)
-    first, second, third, *_ = (row.id for row in lab.made(file).rows)
+    first, second, third, *_ = (row.id for row in lab.made_data(file).rows)
     lab.look_through(file).accept(first)
     edited = lab.look_through(file).edit(second, "What is the second thing?", "It is two.")
     lab.look_through(file).reject(third)
@@ -149,7 +149,7 @@ def test_each_step_of_a_review_is_on_the_disk_and_can_be_taken_back(home: Path) 
     assert len(again.waiting()) == 3
     assert [one.gate for one in again.bin] == ["rejected"]
     again.take_back(third)
-    assert third in {row.id for row in lab.made(file).rows}
+    assert third in {row.id for row in lab.made_data(file).rows}
     for _ in range(4):
         assert lab.look_through(file).undo()
     back = lab.look_through(file)
@@ -182,7 +182,7 @@ def test_rows_are_handed_out_in_other_forms(home: Path) -> None:
 def test_rows_written_by_hand_are_a_file_some_of_it_to_test_with(home: Path) -> None:
     lab = Lab(home)
     file = lab.write_by_hand([(f"Question {n}?", f"Answer {n}.") for n in range(30)] + [("", "lost")])
-    rows = lab.made(file).rows
+    rows = lab.made_data(file).rows
     assert len(rows) == 30
     assert sum(row.split == "test" for row in rows) >= 8
     with pytest.raises(UserError, match="no question with an answer"):
@@ -193,7 +193,7 @@ def test_the_two_files_of_the_question_whether_rows_help_have_the_same_held_out_
     rows = [with_id(MadeRow(question=f"H{n}?", answer=f"{n}.", split="test" if n < 9 else "train")) for n in range(30)]
     rows += [with_id(MadeRow(question=f"S{n}?", answer=f"{n}.", origin="synthetic", writer="x")) for n in range(20)]
     write_rows(home / "made.jsonl", rows)
-    made = Lab(home).made(home / "made.jsonl")
+    made = Lab(home).made_data(home / "made.jsonl")
     without, with_them = (file.read_text().splitlines() for file in two_files(made, "synthetic", home))
     assert without[:9] == with_them[:9]
     assert (len(without), len(with_them)) == (30, 50)
@@ -291,6 +291,6 @@ def test_the_commands_give_one_object_and_people_their_words_apart(home: Path) -
     assert "Document 1 of" in said
     code, given, _ = command(home, "sift", str(home / "town.jsonl"))
     assert code == 0
-    assert given["kept"] + len(given["binned"]) == len(Lab(home).made(home / "town.jsonl").rows)
+    assert given["kept"] + len(given["binned"]) == len(Lab(home).made_data(home / "town.jsonl").rows)
     code, given, _ = command(home, "build", str(home / "nowhere"))
     assert (code, given["problem"]["code"]) == (1, "no_file")

@@ -209,7 +209,7 @@ def test_an_endpoint_writes_a_file_whose_counts_add_up(home: Path) -> None:
         assert "Nothing leaves this computer." in lab.writer_terms(writer).words
         view = lab.wait(lab.synthesize(seeds, writer, home / "more.jsonl", rows=10, forms=("more", "paraphrase")))
         assert view.state == "finished", view.ending
-        made = lab.made(home / "more.jsonl")
+        made = lab.made_data(home / "more.jsonl")
         report = made.report
         assert report is not None
         assert report.adds_up

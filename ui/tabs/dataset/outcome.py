@@ -61,7 +61,7 @@ class Outcome:
 
     def shown(self, file: str) -> Updates:
         """A made file, with its first card."""
-        made = self.page.lab.made(file)
+        made = self.page.lab.made_data(file)
         kinds = sorted({row.kind for row in made.rows if row.kind})
         return {
             self.file: file,
@@ -102,7 +102,7 @@ class Outcome:
             act, _, row = str(event.pick).partition(" ")
             note = stepped(page, file, act, row, str(getattr(event, "typed", "")), str(getattr(event, "answer", "")))
             opened, like = (row if act == "edit" else ""), (row if act == "like" else "")
-            return {self.card: review_html(page, file, origin, kind, note, opened, like), self.told: told_html(page.lab.made(file))}
+            return {self.card: review_html(page, file, origin, kind, note, opened, like), self.told: told_html(page.lab.made_data(file))}
 
         @show_errors_at("review-origin")
         def show(file: str, origin: str, kind: str) -> str:
@@ -110,7 +110,7 @@ class Outcome:
 
         @show_errors_at("topic-map")
         def look(file: str, event: gr.EventData) -> str:
-            return detail_html(page.lab.made(file), str(event.pick))
+            return detail_html(page.lab.made_data(file), str(event.pick))
 
         @show_errors_at("made-use")
         def take(file: str) -> Updates:
@@ -120,7 +120,7 @@ class Outcome:
 
         @show_errors_at("made-out")
         def save(file: str, form: Any) -> str:
-            made = page.lab.made(file)
+            made = page.lab.made_data(file)
             target = made.about / f"{made.path.stem}.{ENDING.get(form, form)}"
             target.unlink(missing_ok=True)
             return str(page.lab.hand_out(file, form, target))
