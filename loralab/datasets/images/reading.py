@@ -12,11 +12,12 @@ from loralab.core import plugins
 from loralab.core.errors import UserError
 from loralab.core.words import count
 from loralab.datasets.images.facts import Facts
+from loralab.datasets.images.formats.captions import DRAW
 from loralab.datasets.images.found import Format, Found, Roles
 from loralab.datasets.images.place import Place
 from loralab.datasets.images.sides import with_listed
 
-KINDS = {"classify": "classes", "segment": "masks", "detect": "boxes"}
+KINDS = {"classify": "classes", "segment": "masks", "detect": "boxes", DRAW: "captions"}
 FEWEST = 10  # pictures from which on something can be learned and tested
 
 
@@ -34,6 +35,8 @@ def read(place: Place, facts: Facts, roles: Roles) -> tuple[Found, Format]:
     claiming = [one for one in formats() if one.claims(place)]
     wanted = roles.get("task", "")
     fitting = [one for one in claiming if one.task == wanted] if wanted else claiming
+    if not fitting and wanted == DRAW:  # pictures without a word about them can be drawn like, too
+        fitting = [one for one in formats() if one.task == DRAW]
     if not fitting:
         raise _nothing_said(place, wanted, claiming)
     chosen = fitting[0]
