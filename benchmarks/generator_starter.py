@@ -25,6 +25,7 @@ from PIL import Image
 from safetensors.torch import save_file
 from torch import Tensor
 
+from loralab.runtimes.vision.drawing import laid_out
 from loralab.runtimes.vision.draws import SIDE, Draws
 
 BATCH, RATE, WARM_UP, KEEP = 32, 1e-3, 100, 0.998  # KEEP: of the averaged weights, a step
@@ -82,7 +83,7 @@ def main() -> None:
     options.folder.mkdir(parents=True, exist_ok=True)
     data, names, kinds = pictures(options.zipped)
     told(f"{len(data)} pictures")
-    model, averaged = Draws().to(memory_format=torch.channels_last), Draws()
+    model, averaged = laid_out(Draws()), Draws()
     optimizer = torch.optim.AdamW(model.parameters(), RATE, (0.9, 0.99), weight_decay=0.01, fused=True)
     averaged.load_state_dict(model.state_dict())
     step = 0

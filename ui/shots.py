@@ -36,6 +36,10 @@ class Shots:
         """Likewise, with what the model marks in it; of whole pictures there is nothing to draw."""
         return self._address(name, "said") if self.key else ""
 
+    def drawn(self, name: str) -> str:
+        """Where a picture that the run drew is got from; empty where there is none."""
+        return f"{PICTURE}?{urlencode({'run': self.run, 'name': name, 'what': 'drawn'})}" if name else ""
+
     def _address(self, name: str, what: str) -> str:
         known = self.gallery is not None and self.gallery.path(name) is not None
         return f"{PICTURE}?{urlencode({'run': self.run, 'name': name, 'what': what})}" if known else ""

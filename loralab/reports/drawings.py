@@ -62,7 +62,7 @@ def _limits(plan: dict[str, Any], licence: str) -> Iterator[str]:
     data = licences.of_data(str(plan.get("dataset") or ""))
     yield from ("## Limits and licence", "")
     yield f"- The base model's licence: {shielded(licence or licences.UNKNOWN)}. It applies to what is made from it."
-    yield f"- The licence of the pictures: {shielded(data or licences.UNKNOWN)}. It may apply to what learned from them, and to its drawings."
+    yield f"- The licence of the pictures: {shielded(data or licences.UNKNOWN)}. It may apply to what learned from them, too."
     yield "- What learns to draw may learn pictures by heart. How many of its drawings were nearly copies is said above."
     yield "- Do not draw people who did not agree to it."
 

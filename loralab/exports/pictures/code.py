@@ -19,7 +19,7 @@ _PIECES = Path(__file__).parent / "program"
 _ASIDE = re.compile(r"  # (noqa|type: ignore|pyright).*$", re.MULTILINE)  # remarks to the tools this code is checked with
 _HEADS = {"classify": ("classes", "ClassHead"), "segment": ("masks", "MaskHead"), "detect": ("boxes", "BoxHead")}
 
-_ERROR = '''
+ERROR = '''
 class UserError(ValueError):
     """Something cannot be used as it is: what, and what to do."""
 
@@ -50,22 +50,22 @@ def program(task: str, by: str) -> str:
     main = f'\n\nif __name__ == "__main__":\n    import sys\n\n    model = load({folders})\n'
     main += f"    for name in sys.argv[{2 if by == 'adapter' else 1}:]:\n{_MAIN[task]}"
     pieces = [_PIECES / f"{name}.py" for name in (f"by_{by}", "seen", task)]
-    return _joined(f"What this model says of a picture: {usage}", pieces) + main
+    return joined(f"What this model says of a picture: {usage}", pieces) + main
 
 
 def model(task: str) -> str:
     """model.py: backbone, head and what is told, in PyTorch."""
     file, head = _HEADS[task]
     whole = _RUNTIME / "picture_model.py"
-    text = _joined(
+    text = joined(
         "The model in PyTorch: what sees, what answers, and what is told of it.",
         [_RUNTIME / "backbone.py", _RUNTIME / "heads" / f"{file}.py", _RUNTIME / "told.py"],
-        before=_ERROR,
+        before=ERROR,
     )
     return f"{text}\n\n{_class(whole, 'PictureModel')}\n\n\n{_MADE.format(head=head).strip()}\n"
 
 
-def _joined(title: str, files: Sequence[Path], before: str = "") -> str:
+def joined(title: str, files: Sequence[Path], before: str = "") -> str:
     """Several modules as one: their imports first and once, then what each holds."""
     imports: set[str] = set()
     bodies: list[str] = []

@@ -1,33 +1,27 @@
-"""Owns loading what draws and drawing with it: base, adapter, seeds and words in, pixels out.
+"""Owns loading what draws, with its adapter as loud as is asked for.
 
-Invariant: the same weights, words, seed, steps and strength draw the same picture on one computer: noise is made by numpy from the seed.
+Invariant: what an adapter's folder lacks is an error in words; loudness is put back whatever happens.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-import numpy.typing as npt
-import torch
 from peft import PeftModel
 from peft.tuners.lora import LoraLayer
 from safetensors.torch import load_file
-from torch import Tensor
 
 from loralab.core.errors import UserError
 from loralab.core.records import Record
 from loralab.runtimes.vision.draws import SIDE, Draws
+from loralab.runtimes.vision.sampling import GUIDANCE, STEPS, Pixels, sample, with_trigger
 
 WEIGHTS = "model.safetensors"
 CARD = "drawing.json"  # in an adapter's folder: what the weights alone do not say
 TARGETS = r".*(conv1|conv2|told|up\.short|q_proj|k_proj|v_proj|o_proj|word_k|word_v|together|enter|leave)"  # as PEFT matches whole names
-STEPS, GUIDANCE = 20, 3.0  # of drawing: enough for straight paths, and how much more than without words the words count
-Pixels = npt.NDArray[np.uint8]
 
 
 class DrawCard(Record):
@@ -43,14 +37,6 @@ class DrawCard(Record):
     def caption(self, words: str) -> str:
         """Words with the trigger word before them, where it is not among them."""
         return with_trigger(words, self.trigger)
-
-
-def with_trigger(words: str, trigger: str) -> str:
-    """A caption with the trigger word: in the place of “[trigger]”, else before it where it is not there yet."""
-    if "[trigger]" in words:
-        return " ".join(words.replace("[trigger]", trigger).split())
-    known = trigger.casefold() in words.casefold().split() or not trigger
-    return " ".join((words if known else f"{trigger} {words}").split())
 
 
 def without_trigger(words: str, trigger: str) -> str:
@@ -115,12 +101,6 @@ def louder(model: Any, strength: float) -> Generator[None]:
             layer.scaling.update(scaling)
 
 
-def noise(seed: int, side: int = SIDE) -> Tensor:
-    """Standard normal noise [3, side, side] that follows from the seed alone, on every computer."""
-    return torch.from_numpy(np.random.default_rng(seed).standard_normal((3, side, side), dtype=np.float32))
-
-
-@torch.no_grad()
 def draw(
     model: Any,
     captions: Sequence[str],
@@ -130,20 +110,5 @@ def draw(
     guidance: float = GUIDANCE,
     stop: Callable[[], bool] | None = None,
 ) -> Pixels:
-    """Pictures [n, side, side, 3] of captions, from the noise of their seeds, by Euler's method; stopped, none.
-
-    Guidance without a classifier (Ho and Salimans 2022, arXiv 2207.12598): free + guidance * (told - free).
-    """
-    unet = drawer(model)
-    where = next(unet.parameters()).device
-    x = torch.stack([noise(seed) for seed in seeds]).to(where)
-    told, free = unet.reader(captions), unet.reader([""] * len(captions))
-    for i in range(steps):
-        if stop is not None and stop():
-            return np.zeros((0, SIDE, SIDE, 3), np.uint8)
-        times = torch.full((len(captions),), 1 - i / steps, device=where)
-        plain = unet.flow(x, times, free)
-        x = x - (plain + guidance * (unet.flow(x, times, told) - plain)) / steps
-    if not math.isfinite(float(x.sum())):
-        raise UserError("What it draws is not a number any more.", "Train it again with a smaller learning rate.", code="broken_drawing")
-    return ((x.clamp(-1, 1) + 1) * 127.5).round().byte().permute(0, 2, 3, 1).cpu().numpy()
+    """Pictures [n, side, side, 3] of captions, with or without an adapter around the model; see `sampling.sample`."""
+    return sample(drawer(model), captions, seeds, steps=steps, guidance=guidance, stop=stop)

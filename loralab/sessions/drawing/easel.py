@@ -16,7 +16,8 @@ from torch import Tensor
 from loralab.core.records import Example
 from loralab.datasets.images.door import Pictures
 from loralab.datasets.images.opened import picture
-from loralab.runtimes.vision.drawing import with_trigger, without_trigger
+from loralab.runtimes.vision.drawing import without_trigger
+from loralab.runtimes.vision.sampling import with_trigger
 
 LOOKS = 4  # times at which a picture kept aside is looked at, evenly spread
 KEPT = 1 << 29  # bytes of pictures that are kept
@@ -62,9 +63,9 @@ class Easel:
     def _drawn(self, row: int, epoch: int | None, blank: float) -> tuple[Array, Array, bool]:
         random, shape = np.random.default_rng([self.seed, AGAIN if epoch is None else epoch, row]), (3, self.side, self.side)
         if epoch is None:
-            times = (np.arange(LOOKS, dtype=np.float32) + 0.5) / LOOKS
+            times = ((np.arange(LOOKS) + 0.5) / LOOKS).astype(np.float32)
             return random.standard_normal((LOOKS, *shape), dtype=np.float32), times, False
-        time = 1 / (1 + np.exp(-random.standard_normal(1, dtype=np.float32)))
+        time = (1 / (1 + np.exp(-random.standard_normal(1)))).astype(np.float32)
         return random.standard_normal((1, *shape), dtype=np.float32), time, bool(random.random() < blank)
 
 

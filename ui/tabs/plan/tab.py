@@ -17,7 +17,7 @@ import gradio as gr
 
 from loralab.core.errors import UserError
 from loralab.core.records import Proposal
-from loralab.lab import Lab, vision_entry
+from loralab.lab import Lab
 from ui.asking import Question, question
 from ui.charts import memory_bar
 from ui.desk import Choice
@@ -101,11 +101,10 @@ class Models:
         """All of it, for a plan."""
         sees = of_pictures(page.desk.profile(*choice))
         cards: Updates = {} if sees else {self.cards: _cards(page, *choice)}
-        entry = vision_entry(str(proposal.plan.get("base_model", ""))) if sees else None
         return {
             **cards,
             self.speaking: gr.Column(visible=not sees),
-            self.seeing: seeing_html(entry),
+            self.seeing: seeing_html(str(proposal.plan.get("base_model", ""))) if sees else "",
             self.test: gr.Button(visible=not sees, interactive=can_start(proposal)),
         }
 
