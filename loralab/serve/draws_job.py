@@ -35,10 +35,11 @@ class Drawing:
             how: dict[str, Any] = {"steps": card.steps, "guidance": card.guidance}
             with drawing.louder(model, 0.0):
                 before = drawing.draw(model, [drawing.without_trigger(words, card.trigger)], [seed], **how)
+            caption = card.caption(words) if strength else drawing.without_trigger(words, card.trigger)
             with drawing.louder(model, strength):
-                after = drawing.draw(model, [card.caption(words)], [seed], **how)
+                after = drawing.draw(model, [caption], [seed], **how)
             self._drawn = before.tobytes() + after.tobytes()
-            return {"side": card.side, "caption": card.caption(words), "medical": card.medical}
+            return {"side": card.side, "caption": caption, "medical": card.medical}
         finally:
             self._clock = self._leave_later()
 

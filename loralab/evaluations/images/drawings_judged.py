@@ -96,8 +96,7 @@ def energy(drawn: Matrix, real: Matrix) -> Statistic:
 # ---- the two answers ---------------------------------------------------------------------------------------------------------
 def _conclusion(seen: SeenDrawings, scores: Sequence[Score], near: Nearest, known: Nearest) -> Verdict:
     learned = _learned(scores)
-    both = f"what it draws looks {_towards(scores[0])} your own pictures, and on noise it is {_wrong(scores[1])}"
-    words = {"yes": f"Yes: {both}.", "no": f"No: {both}.", "unknown": f"Not certain: {both}."}[learned]
+    words = f"What it draws looks {_towards(scores[0])} your own pictures, and it is {_wrong(scores[1])} about what is noise in them."
     return Verdict(
         learned=learned,
         learned_words=f"{words} Measured on {count(seen.n, 'picture')} it never saw.",

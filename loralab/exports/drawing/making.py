@@ -74,7 +74,7 @@ def _papers(source: Source, target: Path, library: str, where: str) -> None:
     """Card, plan, program and checksums."""
     pieces = [_RUNTIME / f"{name}.py" for name in ("hashed_words", "draws", "sampling")]
     (target / PROGRAM).write_text(
-        joined(f'Draws a picture of some words: python {PROGRAM} {where}"WORDS"', pieces, before=ERROR) + MAIN, "utf-8"
+        joined(f"Draws a picture of some words: python {PROGRAM} {where}WORDS", pieces, before=ERROR) + MAIN, "utf-8"
     )
     (target / CARD).write_bytes((source.adapter / CARD).read_bytes())
     text = drawing_card(source.run, source.plan, source.view).replace("library_name: peft", f"library_name: {library}", 1)

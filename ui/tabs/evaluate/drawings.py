@@ -6,7 +6,7 @@ Invariant: what is shown of a drawing is what its measure wrote about it; a pict
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from loralab.core.words import count
@@ -34,6 +34,7 @@ def drawn_html(found: Found, shots: Shots, first: int) -> str:
     rows = [pair_of(row, shots) for row in _rows(found)]
     if not rows:
         return ""
+    rows = [one if one.copy else replace(one, nearest="") for one in rows]  # what is no copy needs no comparison here
     rows.sort(key=lambda one: not one.copy)
     shown = [rows[(first + at) % len(rows)] for at in range(min(SHOWN, len(rows)))]
     links = [(f"others:{(first + SHOWN) % len(rows)}", "Show others")] if len(rows) > SHOWN else []
