@@ -13,6 +13,7 @@ from typing import Any, Literal
 import torch
 from peft import PeftModel
 from peft.tuners.lora import LoraLayer
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from loralab.core.errors import UserError
@@ -53,7 +54,7 @@ def load_base(folder: Path) -> Draws:
     model = Draws()
     try:
         model.load_state_dict({name: tensor.float() for name, tensor in load_file(file).items()})
-    except (RuntimeError, ValueError, OSError) as error:
+    except (SafetensorError, RuntimeError, ValueError, OSError) as error:
         raise UserError(f"{file} is damaged: {error}", "Set LoRALab up again.", code="damaged") from error
     return laid_out(model.requires_grad_(False)).eval()
 
@@ -77,7 +78,7 @@ def load_drawer(base: Path, adapter: Path, *, merged: bool = False) -> tuple[Any
     card = read_card(adapter)
     try:
         tuned: Any = PeftModel.from_pretrained(load_base(base), str(adapter))  # type: ignore[arg-type]  # PEFT takes any module
-    except (OSError, KeyError, ValueError, RuntimeError) as error:
+    except (SafetensorError, OSError, KeyError, ValueError, RuntimeError) as error:
         raise UserError(f"This adapter cannot be loaded on its model: {error}", "Train it again.", code="bad_adapter") from error
     return laid_out(tuned.merge_and_unload() if merged else tuned).eval(), card
 

@@ -28,7 +28,7 @@ from loralab.core.words import count
 from loralab.datasets.images.door import load_pictures, parts
 from loralab.runs.run_folder import RunFolder
 from loralab.runtimes.base_model import device
-from loralab.runtimes.vision.drawing import CARD, TARGETS, DrawCard, laid_out, load_base
+from loralab.runtimes.vision.drawing import CARD, TARGETS, DrawCard, load_base
 from loralab.runtimes.vision.draws import SIDE
 from loralab.sessions.drawing.easel import Easel
 from loralab.sessions.drawing.gallery import Drawings
@@ -71,7 +71,8 @@ class DrawSession:
         self.device = device()
         base = load_base(Path(folder.job.model)).to(self.device)
         config = LoraConfig(r=plan.rank, lora_alpha=plan.rank, target_modules=TARGETS)
-        self.model: Any = laid_out(get_peft_model(base, config))  # type: ignore[arg-type]  # PEFT takes any module
+        # the adapter's own weights stay as they are laid out: a checkpoint gives the optimiser's notes back so, and both must be alike
+        self.model: Any = get_peft_model(base, config)  # type: ignore[arg-type]  # PEFT takes any module
         self.drawings = Drawings(self.model, self.easel, plan, folder.artifacts)
         self._note_facts()
 
