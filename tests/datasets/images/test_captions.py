@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from loralab.core.errors import UserError
+from loralab.core.errors import Offered
 from loralab.datasets.images.door import load_pictures, profile_pictures
 from tests.datasets.images.dicoms import dicom
 from tests.datasets.images.made import adds_up, class_folders, codes, packed, pixels, png
@@ -40,10 +40,20 @@ def test_a_picture_without_a_caption_is_told_by_its_folder(tmp_path: Path) -> No
 
 def test_pictures_that_nobody_described_can_be_drawn_like_where_that_is_asked_for(tmp_path: Path) -> None:
     path = packed(tmp_path / "a.zip", FILES)
-    with pytest.raises(UserError) as refused:
+    with pytest.raises(Offered) as refused:
         load_pictures(path, tmp_path / "home")
     assert refused.value.problem.code == "unlabelled_pictures"
-    assert load_pictures(path, tmp_path / "home", {"task": "draw"}).task == "draw"
+    assert load_pictures(path, tmp_path / "home", refused.value.roles).task == "draw"
+
+
+def test_pictures_that_all_show_the_same_are_offered_to_draw_like(tmp_path: Path) -> None:
+    path = packed(
+        tmp_path / "a.zip", class_folders(("cat",)) | {"dog/readme.md": "nothing"} | {f"cats/{n}.png": b"broken" for n in range(3)}
+    )
+    with pytest.raises(Offered) as refused:
+        load_pictures(path, tmp_path / "home")
+    found = load_pictures(path, tmp_path / "home", refused.value.roles)
+    assert (found.task, {example.text for example in found.examples}) == ("draw", {"cat"})
 
 
 def test_folders_with_captions_could_teach_two_things_and_a_person_is_asked(tmp_path: Path) -> None:
