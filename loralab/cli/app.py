@@ -19,7 +19,7 @@ import typer
 
 from loralab import lab as facade
 from loralab.cli import demo as demonstration
-from loralab.cli import part_commands, pipeline_command, run_commands, terminal, watch_commands
+from loralab.cli import draw_command, part_commands, pipeline_command, run_commands, terminal, watch_commands
 from loralab.cli.console import (
     Detach,
     File,
@@ -277,6 +277,7 @@ def open_app(
 
 
 run_commands.register(app)
+draw_command.register(app)
 part_commands.register(app)
 watch_commands.register(app)
 pipeline_command.register(app)

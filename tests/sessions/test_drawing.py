@@ -291,3 +291,14 @@ def test_a_picture_is_fitted_whole_on_its_own_ground() -> None:
     assert (drawn[0] == 200).all()
     assert (drawn[-1] == 200).all()
     assert drawn.min() < 40
+
+
+def test_the_command_line_draws_into_a_file(trained: tuple[Lab, str], tmp_path: Path) -> None:
+    from typer.testing import CliRunner
+
+    from loralab.cli.app import app
+
+    lab, run = trained
+    done = CliRunner().invoke(app, ["draw", "a red disc", run, "--home", str(lab.home), "--out", str(tmp_path / "a.png"), "--json"])
+    assert json.loads(done.stdout)["caption"] == "mystyle a red disc", done.output
+    assert Image.open(tmp_path / "a.png").size == (32, 32)
