@@ -109,7 +109,7 @@ def can_start(proposal: Proposal) -> bool:
 
 def reasons_html(proposal: Proposal) -> str:
     """The main settings of a plan, each with why it has its value."""
-    why, main = proposal.reasons, MAIN_PICTURES if "image_size" in proposal.plan else MAIN
+    why, main = proposal.reasons, MAIN_DRAWING if "trigger" in proposal.plan else MAIN_PICTURES if "image_size" in proposal.plan else MAIN
     return draw("plan", "reasons", [(words, _shown(proposal.plan.get(name, "")), why[name]) for name, words in main.items() if name in why])
 
 
