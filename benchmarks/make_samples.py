@@ -300,7 +300,7 @@ def ink_and_candy(source: Path, target: Path) -> None:
 
 def _inked(emoji: Image.Image) -> Image.Image:
     small = emoji.convert("RGBA").resize((48, 48), Image.Resampling.LANCZOS)
-    shape = small.getchannel("A").point(lambda value: 255 if value > 96 else 0)
+    shape = small.getchannel("A").point([255 if value > 96 else 0 for value in range(256)])
     page, edge = Image.new("RGB", (64, 64), "#f4ead2"), Image.new("L", (64, 64))
     edge.paste(shape, (8, 8))
     white = Image.new("RGBA", small.size, "white")

@@ -62,7 +62,7 @@ class Hand:
         with self._lock:
             answer, raw = self._ask(base, adapter, said, seed, strength)
         before, after = np.frombuffer(raw, np.uint8).reshape(2, answer["side"], answer["side"], 3)
-        about = {"caption": answer["caption"], "medical": answer["medical"], "seed": seed, "strength": strength}
+        about: dict[str, Any] = {"caption": answer["caption"], "medical": answer["medical"], "seed": seed, "strength": strength}
         return Drawn(before=_png(before), after=_png(after), **about)
 
     def close(self) -> None:
