@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import numpy as np
 import pytest
@@ -245,9 +246,10 @@ def test_what_is_taken_away_draws_the_same_by_its_own_program(trained: tuple[Lab
     view = lab.wait(export)
     assert view.ending is not None
     assert view.ending.result["parity"] == "proven", view.ending.result
-    folder = Path(str(view.ending.result["path"]))
-    assert {"draw.py", "drawing.json", "README.md", "plan.json"} <= {file.name for file in folder.iterdir()}
-    assert "loralab" not in (folder / "draw.py").read_text("utf-8")
+    with ZipFile(Path(str(view.ending.result["path"]))) as packed:
+        inside = {Path(name).name: packed.read(name).decode("utf-8", "replace") for name in packed.namelist()}
+    assert {"draw.py", "drawing.json", "README.md", "plan.json", "adapter_model.safetensors"} <= inside.keys()
+    assert "loralab" not in inside["draw.py"]
 
 
 def test_a_spoiled_folder_is_not_called_proven(trained: tuple[Lab, str], tmp_path: Path) -> None:
