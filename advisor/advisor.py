@@ -26,13 +26,13 @@ from advisor.repair import retry
 from advisor.repair.repair import Repair
 from advisor.repair.tries import Told
 from advisor.tasks import known_plan
-from advisor.text import READING_TASKS, is_text, text_plan
+from advisor.text import READING_TASKS
 from advisor.words.annotations import Annotation, notes
 from advisor.words.first import answer_first
 from advisor.words.remembered import Remembered, note, remembered
 from advisor.words.story import Story, story
 from advisor.words.summary import RunSummary
-from loralab.core.errors import LabError, UserError
+from loralab.core.errors import LabError
 from loralab.core.records import DatasetProfile, Plan, Proposal
 from loralab.lab import DataFix, Lab, Limits
 
@@ -65,12 +65,12 @@ class Advisor:
     def preflight(self, plan: Plan | dict[str, Any], profile: DatasetProfile | None = None) -> Diagnosis:
         """What would go wrong with a plan, known before the first update. Raises UserError where its examples cannot be read."""
         typed = known_plan(plan)
-        return self._runs.before(typed, preflight.preflight(self.lab, typed, profile))
+        return self._runs.before(typed, preflight.preflight(self.lab, typed, profile, self._runs.earlier(typed.model_dump())))
 
     # ---- plans -----------------------------------------------------------------------------------------------------------
     def propose(self, profile: DatasetProfile, model: str = "starter", **changes: Any) -> Proposal:
         """As Lab.propose, moved by what this computer's own runs say and out of what is remembered to fail; the reasons name the runs."""
-        return propose(self.lab, profile, model, changes, self.limits())
+        return propose(self.lab, profile, model, changes, self.limits(), self._runs.earlier)
 
     def start(self, plan: Plan | dict[str, Any] | Proposal, *, profile: DatasetProfile | None = None, anyway: bool = False) -> str:
         """As Lab.start, unless the preflight finds what is certain to spoil the run or a remembered failure rules the plan out.
@@ -86,11 +86,8 @@ class Advisor:
 
         Raises UserError as `start` does where the preflight finds what is certain to spoil them.
         """
-        if not is_text(plan.model_dump() if isinstance(plan, Plan) else plan):
-            todo = "Start the training itself: its quick look shows within minutes whether it goes well."
-            raise UserError("Three short tests first are for text only.", todo, code="not_a_training")
         preflight.insist(self.preflight(plan, profile))
-        typed = text_plan(plan)
+        typed = known_plan(plan)
         tried = [rate for rate in trials.values(typed.learning_rate, trials.MIN_RATE, trials.MAX_RATE) if self._may_be(typed, rate)]
         return trials.begin(self.lab, typed, self.lab.updates(typed, profile), tried)
 

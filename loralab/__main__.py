@@ -7,4 +7,4 @@ from loralab.cli import app
 
 if __name__ == "__main__":
     commands.register(app.app)
-    sys.exit(app.main(check.begin))
+    sys.exit(app.main(app.Ways(check.begin, check.propose)))

@@ -19,10 +19,11 @@ from loralab.core.digest import digest
 from loralab.core.errors import UserError
 from loralab.core.paths import room
 from loralab.core.records import DatasetProfile, Proposal
-from loralab.lab import USUAL, Watch
+from loralab.lab import USUAL, Lab, Watch
 from ui import goals
 from ui.runs.run_names import spoken
 
+VISION_USUAL = "vision-starter"  # the usual model for pictures, by its own name
 _KEPT = 16  # profiles held in memory; one is a few hundred kilobytes at most
 
 
@@ -35,9 +36,9 @@ def asked_first(profile: DatasetProfile) -> bool:
     return not profile.certain
 
 
-def model_for(profile: DatasetProfile, model: str) -> str:
-    """The model that learns: of pictures the one that sees, whichever language model was chosen for texts."""
-    return USUAL if goals.of_pictures(profile) else model
+def model_for(lab: Lab, profile: DatasetProfile, model: str) -> str:
+    """The model that learns: of pictures one that sees, of texts one that reads; the usual one where another kind was chosen before."""
+    return model if (lab.check_model(model).seeing is not None) == goals.of_pictures(profile) else USUAL
 
 
 def stops(profile: DatasetProfile) -> bool:
@@ -89,7 +90,14 @@ class Desk:
 
     def reader(self, model: str) -> str:
         """The model whose tokens the lengths are counted in: the chosen one, or the starter while that is not on this computer."""
-        return model if self.lab.check_model(model).present else "starter"
+        check = self.lab.check_model(model)
+        return model if check.present and check.seeing is None else "starter"
+
+    def learner(self, dataset: str, model: str, goal: str) -> str:
+        """The name of the model that learns from a file, where `model` is what stands in the field."""
+        profile = self.profile(dataset, model, goal)
+        found = model_for(self.lab, profile, model)
+        return VISION_USUAL if found == USUAL and goals.of_pictures(profile) else found
 
     def proposed(self, dataset: str, model: str, goal: str) -> dict[str, Any]:
         """The settings that the form was filled with for these choices."""
@@ -105,7 +113,7 @@ class Desk:
     def propose(self, dataset: str, model: str, goal: str, changes: dict[str, Any] | None = None) -> Proposal:
         """A plan made anew for this file, model and goal, to fill the form with; `changes` are settings that must be so."""
         profile = self.profile(dataset, model, goal)
-        model = model_for(profile, model)
+        model = model_for(self.lab, profile, model)
         found = self.advisor.propose(profile, model=model, **{**goals.changes(goal, profile), **(changes or {})})
         choice = (dataset, model, goal)
         self._filled = _kept(self._filled, choice, found)
@@ -126,7 +134,7 @@ class Desk:
     def weigh(self, dataset: str, model: str, goal: str, form: dict[str, Any]) -> Proposal:
         """What the plan on the form needs and what is wrong with it; a setting that is as it was proposed keeps its reason."""
         profile, choice = self.profile(dataset, model, goal), (dataset, model, goal)
-        model = model_for(profile, model)
+        model = model_for(self.lab, profile, model)
         found = self.advisor.propose(profile, model=model, **{**goals.changes(goal, profile), **form})
         found = self._spoken(self._owned(found, choice))
         self._weighed = _kept(self._weighed, _asked(choice, form), found)

@@ -15,6 +15,7 @@ from typing import Any, ParamSpec, TypeVar
 import gradio as gr
 
 from loralab.core.errors import LabError, Problem
+from loralab.core.masking import Masking
 from ui.markup import draw
 
 P = ParamSpec("P")
@@ -36,6 +37,7 @@ def write_log(home: Path) -> None:
     """Send what the app has to say for itself to app.log in the workspace."""
     writer = logging.FileHandler(home / "app.log", encoding="utf-8")
     writer.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    writer.addFilter(Masking())
     LOG.addHandler(writer)
     LOG.setLevel(logging.INFO)
     LOG.propagate = False

@@ -22,9 +22,9 @@ from ui.live.tending import Tending
 from ui.shots import PICTURE
 from ui.words import count
 
-SIDES = {"truth": 320, "said": 320}  # pixels of the longer side of a picture that is served
+SIDES = {"truth": 320, "said": 320, "why": 320}  # pixels of the longer side of a picture that is served
 PAGE_SCRIPT, QUIT = "/lab/page.js", "/lab/quit"
-SCRIPTS = ("quiet", "frame", "said", "fields", "result", "curve", "pictures", "live", "door")  # in their order
+SCRIPTS = ("quiet", "frame", "said", "fields", "result", "curve", "pictures", "folder", "live", "door")  # in their order
 QUEUE_LOOK, PROGRESS_LOOK = 0.05, 0.5  # seconds between two looks for a new event and for its progress; Gradio has 1 and 10 ms
 AT_WORK = {"train": "goes on learning", "evaluate": "goes on being compared", "export": "goes on being exported"}
 
@@ -51,10 +51,12 @@ class Served:
         app.add_api_route(QUIT, self.closing)
         app.add_api_route(QUIT, self.quit, methods=["POST"])
 
-    def picture(self, run: str, name: str, what: str = "truth") -> Response:
-        """A picture of a run's data set, by the name it has there: with what a person marked in it, or with what the model says."""
+    def picture(self, run: str, name: str, what: str = "truth", drawn: str = "") -> Response:
+        """A picture of a run's data set, by the name it has there: with what a person marked in it, what the model says, what it said
+        while it learned (`drawn`), or where it looked (`why`).
+        """
         try:
-            found = self.lab.shown(run, name, SIDES[what], said=what == "said") if what in SIDES else b""
+            found = self.lab.shown(run, name, SIDES[what], what, drawn) if what in SIDES else b""  # pyright: ignore[reportArgumentType]
         except LabError as error:
             LOG.info("picture of %s: %s", run, error)
             found = b""

@@ -40,9 +40,18 @@ class Shots:
         """Where a picture that the run drew is got from; empty where there is none."""
         return f"{PICTURE}?{urlencode({'run': self.run, 'name': name, 'what': 'drawn'})}" if name else ""
 
-    def _address(self, name: str, what: str) -> str:
+    def why(self, name: str) -> str:
+        """Likewise, with where the model looked; only of whole pictures."""
+        return "" if self.key else self._address(name, "why")
+
+    def then(self, name: str, drawn: str) -> str:
+        """Likewise, with what the model marked at a moment while it learned; nothing where that was not kept."""
+        return self._address(name, "said", drawn) if self.key and drawn else ""
+
+    def _address(self, name: str, what: str, drawn: str = "") -> str:
         known = self.gallery is not None and self.gallery.path(name) is not None
-        return f"{PICTURE}?{urlencode({'run': self.run, 'name': name, 'what': what})}" if known else ""
+        asked = {"run": self.run, "name": name, "what": what} | ({"drawn": drawn} if drawn else {})
+        return f"{PICTURE}?{urlencode(asked)}" if known else ""
 
     def warning(self) -> str:
         """What is said on every page of a run on pictures of patients."""

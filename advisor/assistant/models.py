@@ -19,6 +19,7 @@ from advisor.assistant.gguf_head import read_head
 from loralab.core import paths
 from loralab.core.errors import UserError
 from loralab.core.records import Record
+from loralab.core.words import size
 
 Place = Literal["workspace", "LM Studio", "Ollama", "picked"]
 
@@ -42,7 +43,7 @@ class LocalGguf(Record):
     def words(self) -> str:
         """One line for a list: name, size, licence, where it lies."""
         slow = ", answers slowly without a graphics card" if self.bytes > LARGE_BYTES else ""
-        return f"{self.name} ({self.bytes / 1e9:.1f} GB{slow}; {self.licence}; {self.place})"
+        return f"{self.name} ({size(self.bytes)}{slow}; {self.licence}; {self.place})"
 
 
 def models_dir(home: Path) -> Path:

@@ -6,6 +6,7 @@ from advisor.assistant import models
 from loralab.core.errors import LabError
 from loralab.core.jobs import DownloadJob
 from loralab.core.records import Record
+from loralab.core.words import size as told_size
 from loralab.lab import Lab
 
 
@@ -53,7 +54,7 @@ def question(lab: Lab, one: Offer) -> str:
         about = ""
     except LabError:
         size, about = one.bytes, "about "
-    return f"Download {one.file} from {one.hub_id} ({about}{size / 1e9:.1f} GB, licence {one.licence})?"
+    return f"Download {one.file} from {one.hub_id} ({about}{told_size(size)}, licence {one.licence})?"
 
 
 def fetch(lab: Lab, one: Offer) -> str:

@@ -10,6 +10,7 @@ import typer
 from loralab import lab as facade
 from loralab.cli.console import Home, Json, Output, follow, succeed
 from loralab.core.errors import UserError
+from loralab.core.words import size
 
 if TYPE_CHECKING:
     from loralab.lab import Lab
@@ -31,7 +32,7 @@ def voice(use: Use = "", download: Fetch = "", yes: Yes = False, json: Json = Fa
     speaks, here = models.chosen(lab.home), models.local_models(lab.home)
     lines = [f"Speaking: {speaks}" if speaks else "Speaking: the rules alone."]
     lines += [f"Here: {one.words}\n      {one.path}" for one in here]
-    lines += [f"To fetch with --download {one.name}: {one.words} ({one.bytes / 1e9:.1f} GB, {one.licence})" for one in offers.OFFERS]
+    lines += [f"To fetch with --download {one.name}: {one.words} ({size(one.bytes)}, {one.licence})" for one in offers.OFFERS]
     out.give({"speaks": str(speaks or ""), "here": list(here), "offers": list(offers.OFFERS)}, "\n".join(lines))
 
 

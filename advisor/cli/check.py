@@ -13,7 +13,7 @@ from loralab.core.errors import UserError
 if TYPE_CHECKING:
     from advisor.diagnosis.findings import Diagnosis, Finding
     from loralab.core.errors import Problem
-    from loralab.core.records import Proposal
+    from loralab.core.records import DatasetProfile, Proposal
     from loralab.lab import Lab
 
 
@@ -36,7 +36,7 @@ def check(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     if plan is not None:
         values = repeated(lab, plan, settings, file)
     elif file:
-        values = propose_for(lab, file, model, chosen(settings), role, sheet).plan
+        values = propose_for(lab, file, model, chosen(settings), role, sheet, propose).plan
     else:
         raise UserError("There is nothing to check.", "Name a file of examples: python -m loralab check FILE.", code="no_file")
     if not is_known(values):
@@ -56,6 +56,13 @@ def _damaged(lab: Lab, model: str) -> list[Problem]:
     """What is wrong with a model that is here: a part of its weights is missing, for instance."""
     found = lab.check_model(model)
     return [problem for problem in found.problems if problem.severity == "error"] if found.present else []
+
+
+def propose(lab: Lab, profile: DatasetProfile, model: str, changes: dict[str, Any]) -> Proposal:
+    """The plan for a file with all that is remembered in it: what `plan` shows, `train` begins and `check` looks at."""
+    from advisor.advisor import Advisor
+
+    return Advisor(lab).propose(profile, model, **changes)
 
 
 def begin(lab: Lab, plan: dict[str, Any] | Proposal, out: Output, anyway: bool) -> str:

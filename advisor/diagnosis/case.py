@@ -12,6 +12,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from advisor.diagnosis.course import Course
+from advisor.diagnosis.earlier import Earlier
 from advisor.diagnosis.signals import Signals
 from advisor.tasks import PicturePlan, is_known, is_pictures, known_plan
 from advisor.text import TextPlan, given_roles, is_text
@@ -35,6 +37,7 @@ class Case:
     log: str = ""  # the end of the worker's log
     models: tuple[ModelChoice, ...] = ()  # as cards for these examples: before a run, and after one that came to nothing
     needs: Footprint | None = None  # what the plan was foretold to need, before a run
+    earlier: tuple[Earlier, ...] = ()  # runs of this model on these examples, the oldest first: before a run
     judged: Mapping[str, Any] = field(default_factory=dict[str, Any])  # of pictures, after the verdict: `rows` and `tables` it rests on
 
     @property
@@ -61,6 +64,11 @@ class Case:
     def signals(self) -> Signals:
         """What the run's curves say; empty curves before a run."""
         return Signals(self.view or RunView(run=""))
+
+    @cached_property
+    def course(self) -> Course:
+        """What was planned against what ran: rounds, updates, what ended it."""
+        return Course(self.asked, self.plan, self.facts, self.view)
 
     @property
     def ran(self) -> bool:

@@ -11,7 +11,9 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from advisor.diagnosis.earlier import Tried
 from loralab.core.records import Record
+from loralab.core.words import size
 
 Severity = Literal["error", "warning", "info"]
 Action = Literal["retry", "propose", "block", "inform"]  # done by itself on a retry | offered | stands in the way of a start | told
@@ -58,6 +60,12 @@ class Fix(Record):
 def fact(what: str, value: float | str | None = None, unit: str = "", **where: Any) -> Evidence:
     """A fact as evidence; `where`: its step, rows, run or line."""
     return Evidence(what=what, value=value, unit=unit, **where)
+
+
+def amount(what: str, count: float, **where: Any) -> Evidence:
+    """Bytes as evidence, in the unit that a person would use: never “0.0 GB”."""
+    shown, _, unit = size(count).rpartition(" ")
+    return Evidence(what=what, value=float(shown), unit=unit, **where)
 
 
 def change(words: str, /, **settings: Any) -> Fix:
@@ -112,6 +120,7 @@ class Diagnosis(Record):
 
     run: str = ""
     findings: tuple[Finding, ...] = ()
+    tried: tuple[Tried, ...] = ()  # what earlier runs of its lineage, alike but for one setting, say of that setting
 
     @property
     def alarms(self) -> tuple[Finding, ...]:

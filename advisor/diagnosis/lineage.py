@@ -1,6 +1,7 @@
 """Owns what the other runs of a lineage say about the advice for one: the runs of one model on one file of examples, in order.
 
-A way out that history refutes, or that changes nothing, is not offered, and never one that undoes what was offered before. What is
+A way out that history refutes, or that changes nothing, is not offered, never one that undoes what was offered before, and none that goes
+on in a direction that has just made it worse. What is
 unsafe (memory, numbers that break, running away) may always be answered: then what was offered before in the other direction is withdrawn.
 
 Invariants: pure, so that the same runs give the same advice; a finding keeps its words where all of its ways out are dropped; ways out that
@@ -14,14 +15,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from advisor.diagnosis.earlier import ALIKE, OTHERS, Earlier, differing, same, tried
+from advisor.diagnosis.earlier import MIN_DIFFERENCE as MADE_WORSE
+from advisor.diagnosis.earlier import size as _size
 from advisor.diagnosis.findings import Diagnosis, Finding, Fix
 
-ALIKE = (
-    *("learning_rate", "epochs", "effective_batch", "max_steps", "rank", "alpha", "targets", "learn_from", "max_length"),
-    *("image_size", "augmentation", "class_weights", "probe_rounds"),  # of pictures
-)
-UNBOUNDED = ("token_budget", "max_steps", "max_minutes")  # settings of which 0 means: as much as there is
-SAME_SHARE = 0.02  # by which two settings may differ and count as the same
 MIN_DIFFERENCE = 0.003  # of the loss: a smaller difference between two runs is noise (as in advisor/proposals/learned.py)
 UNSAFE = ("memory", "non-finite", "instability")
 
@@ -63,6 +61,8 @@ class Step:
     found: Diagnosis
     loss: float = math.nan  # held-out, at the end or at best; NaN where there is none
     ended: bool = False  # it came to an end by itself, well
+    run: str = ""
+    rounds: float = math.nan  # over the examples, made
 
     @property
     def rules(self) -> frozenset[str]:
@@ -75,7 +75,8 @@ def advised(steps: Sequence[Step]) -> list[Diagnosis]:
     offered: list[Move] = []
     for at, step in enumerate(steps):
         said = _kept(step, offered, steps[:at])
-        then.append(said)
+        past = tried(earlier_of(step), [earlier_of(one) for one in steps[:at]])
+        then.append(said.model_copy(update={"tried": past}))
         offered += [move for finding in said.findings for move in _button(finding, step)]
     today: list[Diagnosis] = []
     unsafe: list[Move] = []
@@ -97,6 +98,8 @@ def _kept(step: Step, offered: Sequence[Move], earlier: Sequence[Step]) -> Diagn
             return False
         before = now if _is_unsafe(finding) else [*offered, *now]
         if any(move.undoes(other) for move in moves for other in before):
+            return False
+        if moves and not _is_unsafe(finding) and any(_made_worse(one, moves, step) for one in earlier):
             return False
         return not moves or not any(_refutes(one, finding, moves, step, earlier) for one in earlier)
 
@@ -135,6 +138,23 @@ def _refutes(one: Step, finding: Finding, moves: Sequence[Move], step: Step, ear
     return not math.isnan(now) and not one.loss < (1 - MIN_DIFFERENCE) * now
 
 
+def _made_worse(one: Step, moves: Sequence[Move], step: Step) -> bool:
+    """Whether the way from an earlier run to this step went in the same direction, and made it worse."""
+    changed = differing(one.settings, step.settings)
+    ways = {move.setting: move for move in moves}
+    if not changed or not ways.keys() >= set(changed) or not (one.ended and step.ended):
+        return False
+    if any(Move(name, one.settings.get(name), step.settings.get(name)).direction != ways[name].direction for name in changed):
+        return False
+    return step.loss > (1 + MADE_WORSE) * one.loss and all(ways[name].direction for name in changed)
+
+
+def earlier_of(step: Step) -> Earlier:
+    """A step as what it is to those after it."""
+    causes = {finding.rule: finding.title for finding in step.found.alarms if finding.group not in OTHERS}
+    return Earlier(step.run, step.settings, step.loss, step.rounds, step.ended, causes)
+
+
 def _tried(one: Step, moves: Sequence[Move], step: Step) -> bool:
     """Whether a run did what a way out asks for, with everything else as it is."""
     changed = [move.setting for move in moves]
@@ -142,14 +162,7 @@ def _tried(one: Step, moves: Sequence[Move], step: Step) -> bool:
 
 
 def _alike(one: Mapping[str, Any], other: Mapping[str, Any], but: Iterable[str]) -> bool:
-    return all(_same(name, one.get(name), other.get(name)) for name in ALIKE if name not in but)
-
-
-def _same(name: str, one: Any, other: Any) -> bool:
-    a, b = _size(name, one), _size(name, other)
-    if math.isinf(a) or math.isinf(b):  # no limit is no large limit
-        return a == b
-    return one == other or abs(a - b) <= SAME_SHARE * max(abs(a), abs(b))
+    return all(same(name, one.get(name), other.get(name)) for name in ALIKE if name not in but)
 
 
 def _button(finding: Finding, step: Step) -> list[Move]:
@@ -159,14 +172,8 @@ def _button(finding: Finding, step: Step) -> list[Move]:
 
 def _moves(fix: Fix, step: Step) -> tuple[Move, ...]:
     found: Iterator[Move] = (Move(name, step.settings.get(name), value) for name, value in fix.settings.items())
-    return tuple(move for move in found if not _same(move.setting, move.before, move.after))
+    return tuple(move for move in found if not same(move.setting, move.before, move.after))
 
 
 def _is_unsafe(finding: Finding) -> bool:
     return finding.group in UNSAFE and finding.alarm
-
-
-def _size(name: str, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return math.nan
-    return math.inf if name in UNBOUNDED and not value else float(value)

@@ -9,31 +9,53 @@ from dataclasses import replace
 
 from advisor.diagnosis.case import Case
 from advisor.diagnosis.diagnose import diagnose
-from advisor.diagnosis.findings import Diagnosis, Finding, Fix
+from advisor.diagnosis.earlier import Earlier
+from advisor.diagnosis.findings import Diagnosis, Finding, Fix, fact
 from advisor.rules import rules
 from advisor.tasks import PicturePlan
 from advisor.text import TextPlan
 from loralab.core.errors import UserError
 from loralab.core.records import DatasetProfile, Plan
-from loralab.lab import OPERATIONS, Lab, footprint, what_is_learned, what_would_be_learned
+from loralab.lab import OPERATIONS, Lab, footprint, rows_said, what_is_learned, what_would_be_learned
 
 TRIED = ("template", "data", "learning")  # kinds of findings that depend on what the model reads
+CONTRADICTIONS = ("conventions_differ",)  # rules whose first two rows are shown side by side
+MOST_LETTERS = 80  # of a question or an answer that is shown
 MIN_CONFIDENCE = 0.95  # of what stands in the way of a start
 
 
-def preflight(lab: Lab, plan: Plan, profile: DatasetProfile | None = None) -> Diagnosis:
-    """What would go wrong with a plan. Raises UserError where its examples or its model's tokenizer cannot be read."""
+def preflight(lab: Lab, plan: Plan, profile: DatasetProfile | None = None, earlier: tuple[Earlier, ...] = ()) -> Diagnosis:
+    """What would go wrong with a plan; `earlier`: what its lineage came to.
+
+    Raises UserError where its examples or its model's tokenizer cannot be read.
+    """
     if isinstance(plan, PicturePlan):
         facts, read = what_is_learned(plan, lab.catalog.folder(plan.base_model), lab.home)
-        return diagnose(Case(plan=plan, asked=plan, facts=facts, profile=profile or read, machine=lab.machine()))
+        return diagnose(Case(plan=plan, asked=plan, facts=facts, profile=profile or read, machine=lab.machine(), earlier=earlier))
     if not isinstance(plan, TextPlan):
         raise UserError("Only plans for text and for pictures can be checked before they start.", code="bad_task")
     facts, read = what_is_learned(plan, lab.catalog.tokenizer_folder(plan.base_model), lab.home)
     profile, machine = profile or read, lab.machine()
     needs = footprint(plan, lab.check_model(plan.base_model), machine, profile)
-    case = Case(plan=plan, asked=plan, facts=facts, profile=profile, machine=machine, needs=needs, models=lab.model_choices(profile))
+    case = Case(plan, plan, facts, profile, machine, needs=needs, models=lab.model_choices(profile), earlier=earlier)
     found = diagnose(case)
-    return found.model_copy(update={"findings": tuple(_with_cures(lab, case, finding) for finding in found.findings)})
+    told = (_side_by_side(lab, plan, _with_cures(lab, case, finding)) for finding in found.findings)
+    return found.model_copy(update={"findings": tuple(told)})
+
+
+def _side_by_side(lab: Lab, plan: Plan, finding: Finding) -> Finding:
+    """A contradiction with its first two rows as they stand in the file. They are shown here and kept nowhere."""
+    rows = next((one.rows[:2] for one in finding.evidence if len(one.rows) > 1), ())
+    if finding.rule not in CONTRADICTIONS or not rows:
+        return finding
+    said = rows_said(plan, rows, lab.home)
+    lines = [fact(f"row {row}", line=f"{_short(said[row][0])} → {_short(said[row][1])}") for row in rows if row in said]
+    return finding.model_copy(update={"evidence": (*finding.evidence, *lines)})
+
+
+def _short(text: str) -> str:
+    plain = " ".join(text.split())
+    return plain if len(plain) <= MOST_LETTERS else f"{plain[: MOST_LETTERS - 1]}…"
 
 
 def _with_cures(lab: Lab, case: Case, finding: Finding) -> Finding:

@@ -6,12 +6,14 @@ Invariant: short tests, controls and runs that cannot be diagnosed are of no lin
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from pathlib import PurePath
 
 from advisor.diagnosis import case
 from advisor.diagnosis.diagnose import diagnose
+from advisor.diagnosis.earlier import Earlier
 from advisor.diagnosis.findings import Diagnosis
-from advisor.diagnosis.lineage import Step, advised
+from advisor.diagnosis.lineage import Step, advised, earlier_of
 from loralab.core.errors import UserError
 from loralab.core.events import RunView
 from loralab.core.jobs import TrainJob, Trial
@@ -40,6 +42,10 @@ class Runs:
         step = Step(plan.model_dump(), found)
         return advised([*(self._step(one) for one in self._lineage(step)), step])[-1]
 
+    def earlier(self, plan: Mapping[str, object]) -> tuple[Earlier, ...]:
+        """What the runs of a plan's model on its examples came to, the oldest first."""
+        return tuple(earlier_of(self._step(one)) for one in self._lineage(Step(plan, Diagnosis())))
+
     def _lineage(self, step: Step) -> list[str]:
         """Runs of this model on this file, the oldest first."""
         of = _named(step.settings)
@@ -61,15 +67,14 @@ class Runs:
         known = self._known.get(run)
         if known is None or known[0] != stamp:
             of = case.of_run(self.lab, run)
-            known = stamp, Step(of.asked.model_dump(), diagnose(of), _loss(view), view.state == "finished")
+            known = stamp, Step(of.asked.model_dump(), diagnose(of), _loss(view), view.state == "finished", run, of.course.rounds)
             self._known[run] = known
         return known[1]
 
 
-def _named(settings: dict[str, object] | object) -> tuple[str, str]:
+def _named(settings: Mapping[str, object]) -> tuple[str, str]:
     """The model and the file of a run, as they are compared."""
-    known = settings if isinstance(settings, dict) else {}
-    return PurePath(str(known.get("base_model", ""))).name, str(known.get("dataset", ""))
+    return PurePath(str(settings.get("base_model", ""))).name, str(settings.get("dataset", ""))
 
 
 def _loss(view: RunView) -> float:

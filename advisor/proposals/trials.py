@@ -1,7 +1,8 @@
 """“test three settings first”: three short runs that differ in one setting, and which of them the whole run is begun with.
 
 A tenth of the updates ranks settings much as the whole run does (LoRA-BO, arXiv 2602.11171, a tenth of the data). All three see the same
-examples in the same order and are judged on the same held-out ones, so each is compared with the usual one example by example.
+examples in the same order and are judged on the same held-out ones, so each is compared with the usual one example by example. Of pictures
+they are judged on those that are set aside to choose by, so that the held-out ones are still judged once.
 
 Invariant: another setting than the usual one is picked only where it is better beyond chance, corrected for there being two others; where
 nothing is, the usual one stays.
@@ -25,6 +26,7 @@ ORDER_NOISE = 0.03  # of what a trial gained: how far the order of its examples 
 Z = 2.24  # standard deviations: two others beside the usual one, MAX_CHANCE together
 MIN_RATE, MAX_RATE = 1e-6, 1e-2  # learning rates that are tried
 MEASURES = ("loss",)
+FINEST = ("bits_per_byte", "of_label", "alike", "found", "right")  # of a comparison: what tells small differences, the finest first
 
 
 class Picked(Record):
@@ -100,18 +102,26 @@ def chosen_because(job: Job) -> str:
     return job.origin.words if isinstance(job, TrainJob) and isinstance(job.origin, AfterTrials) else ""
 
 
-def loss_of(judgement: dict[str, Any], side: str = "after_loss") -> float:
-    """Held-out loss of a judged run, nats a token; of its base with `side` "before_loss"."""
+def loss_of(judgement: dict[str, Any], side: str = "after") -> float:
+    """Held-out loss of a judged run, nats a token; of its base with `side` “before”. Of pictures: what is lacking to all being right."""
+    if pictures := _pictures(judgement):
+        return 1 - sum(
+            float(row.get("of_label", row["after_right"]) if side == "after" else row["before_right"]) for row in pictures
+        ) / len(pictures)
     rows = judgement["rows"]["loss"]
-    return sum(row[side] * row["tokens"] for row in rows) / sum(row["tokens"] for row in rows)
+    return sum(row[f"{side}_loss"] * row["tokens"] for row in rows) / sum(row["tokens"] for row in rows)
+
+
+def _pictures(judgement: dict[str, Any]) -> list[dict[str, Any]]:
+    return next((list(rows) for rows in judgement["rows"].values() if rows and "media" in rows[0]), [])
 
 
 def luck(judgement: dict[str, Any]) -> float:
-    """Nats a token by which two trials that are alike may differ, because their examples came in another order.
+    """Nats a token (of pictures: a share) by which two trials that are alike may differ, because their examples came in another order.
 
     The examples they are judged on tell nothing about it: two runs of one setting differ on all of them alike.
     """
-    gained = loss_of(judgement, "before_loss") - loss_of(judgement)
+    gained = loss_of(judgement, "before") - loss_of(judgement)
     return Z * 2**0.5 * ORDER_NOISE * max(0.0, gained)
 
 
@@ -123,7 +133,8 @@ def decide(judgements: dict[str, dict[str, Any]], usual: str) -> tuple[str, str]
     if best == usual:
         return usual, "The learning rate {usual} did best in the test."
     others = len(judgements) - 1
-    found = next(score for score in compare(judgements[usual], judgements[best]).scores if score.name == "bits_per_byte")
+    scores = {score.name: score for score in compare(judgements[usual], judgements[best]).scores}
+    found = next(scores[name] for name in FINEST if name in scores)
     ahead = loss_of(judgements[usual]) - loss_of(judgements[best])
     if found.verdict == "better" and others * found.p <= MAX_CHANCE and ahead > luck(judgements[usual]):
         return best, "In the test the learning rate {chosen} did better than {usual}, by more than chance."

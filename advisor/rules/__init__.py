@@ -12,11 +12,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from advisor.diagnosis.case import Case
-from advisor.diagnosis.findings import Action, Evidence, Finding, Fix, Found, Group, Severity, advice, change, fact
+from advisor.diagnosis.findings import Action, Evidence, Finding, Fix, Found, Group, Severity, advice, amount, change, fact
 from advisor.text import READING_TASKS, TEXT_TASKS
 from loralab.core import plugins
 
-__all__ = ["Case", "Evidence", "Fix", "Found", "Rule", "advice", "change", "fact", "rule", "rules"]
+__all__ = ["Case", "Evidence", "Fix", "Found", "Rule", "advice", "amount", "change", "fact", "rule", "rules"]
 
 Check = Callable[[Case], Found | None]
 

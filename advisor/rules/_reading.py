@@ -6,7 +6,6 @@ Invariant: pure functions of the case; where something is not known they say so 
 from __future__ import annotations
 
 import math
-from typing import Any
 
 from advisor.diagnosis.case import Case
 from advisor.diagnosis.usual import USUAL_SCALE, rate_words, usual_rate
@@ -87,21 +86,6 @@ def ended_well(case: Case) -> bool:
     return bool(case.view and case.view.state == "finished")
 
 
-def planned_updates(case: Case, batch: int) -> int:
-    """Updates the plan makes with so many examples behind each; 0 where the number of examples is not known."""
-    if case.facts is None or not case.facts.n_train:
-        return case.asked.max_steps
-    return case.asked.updates(math.ceil(case.facts.n_train / batch))
-
-
-def allow_updates(case: Case, updates: int) -> dict[str, Any]:
-    """Settings under which a plan with a limit makes so many: the limit, and the rounds where those would end it before."""
-    n = case.facts.n_train if case.facts else 0
-    needed = math.ceil(updates / math.ceil(n / case.plan.effective_batch)) if n else 0
-    more = {"epochs": float(min(needed, 1000))} if needed > case.plan.epochs else {}
-    return {"max_steps": updates, **more}
-
-
 def share_gained(case: Case) -> float:
     """By what share of its start the held-out loss fell, at best; NaN before the first look."""
     return case.signals.gain / abs(case.signals.base) if case.signals.base else math.nan
@@ -165,10 +149,10 @@ def timid(case: Case) -> bool:
 
 def too_large(case: Case) -> bool:
     """Whether it is the batch that leaves too few updates."""
-    if case.facts is None or not case.facts.n_train or case.asked.effective_batch <= LARGE_BATCH or case.asked.max_steps:
+    if case.facts is None or not case.facts.n_train or case.asked.effective_batch <= LARGE_BATCH or case.course.most_updates:
         return False
-    updates = planned_updates(case, case.asked.effective_batch)
-    return updates < ENOUGH_UPDATES and planned_updates(case, USUAL_BATCH) >= min(ENOUGH_UPDATES, 4 * updates)
+    updates = case.course.updates_planned()
+    return updates < ENOUGH_UPDATES and case.course.updates_planned(USUAL_BATCH) >= min(ENOUGH_UPDATES, 4 * updates)
 
 
 def short(case: Case) -> bool:
@@ -186,7 +170,7 @@ def loud(case: Case) -> bool:
 def abrupt(case: Case) -> bool:
     """Whether a run without a warm-up ran away at its very beginning with a rate that may do with one."""
     away = case.signals.incidents("diverged")
-    if not away or case.asked.warmup > 0 or case.view is None:
+    if not away or case.course.warms_up or case.view is None:
         return False
     times = boldness(case)
     return away[0].step <= max(10, EARLY_SHARE * case.view.total_steps) and (math.isnan(times) or times < BOLD_RATIO)

@@ -9,6 +9,7 @@ import math
 import re
 from collections.abc import Callable
 
+from advisor.words import asked as of_result
 from advisor.words import levels, screen
 from advisor.words import story as told
 from advisor.words.glossary import MEANINGS
@@ -30,7 +31,7 @@ def answer(summary: RunSummary, question: str) -> str:
     asked = understand(question)
     said = _shown(summary, question, asked.topic) if asked.topic in ("term", "unknown", "stopped", "next") else ""
     words = said or _ANSWERS[asked.topic](summary, asked)
-    return joined(IN_ENGLISH, words) if is_german(question) else words
+    return joined(words, IN_ENGLISH) if is_german(question) else words
 
 
 def _shown(summary: RunSummary, question: str, topic: Topic) -> str:
@@ -65,7 +66,7 @@ def _term(summary: RunSummary, asked: Question) -> str:
         "rank": f"In this run it was {summary.case.plan.model_dump()['rank']}",
         "loss": told.moved(summary),
         "held-out loss": told.moved(summary),
-        "epoch": f"This run planned {summary.case.plan.epochs:g} of them" if not summary.case.plan.max_steps else "",
+        "epoch": f"This run {'made' if summary.view.step else 'plans'} {summary.case.course.rounds:.3g} of them",
     }
     return joined(MEANINGS[asked.detail], here.get(asked.detail, ""))
 
@@ -345,5 +346,11 @@ _ANSWERS: dict[Topic, Callable[[RunSummary, Question], str]] = {
     "where": _where,
     "bigger": _bigger,
     "bad_answers": _bad_answers,
+    "longer": of_result.longer,
+    "good_enough": of_result.good_enough,
+    "half_right": of_result.half_right,
+    "seen_test": of_result.seen_test,
+    "rate": of_result.which_rate,
+    "more_data": of_result.more_data,
     "unknown": _unknown,
 }

@@ -41,6 +41,12 @@ Topic = Literal[
     "where",
     "bigger",
     "bad_answers",
+    "longer",
+    "good_enough",
+    "half_right",
+    "seen_test",
+    "rate",
+    "more_data",
     "unknown",
 ]
 
@@ -97,6 +103,57 @@ def chips(state: str) -> tuple[str, ...]:
 
 
 # The first that fits wins: from the narrow to the wide. An indented line goes on with the one before.
+_ASKED = r"""
+rate: \b(which|what|welche[rs]?|wie gro(ß|ss)|how big|how large|how high)\b.*\b(learning rate|lr|rate|steps? size|lernrate|
+    steps be)\b.*\b(should|be|
+    better|use|good|take|recommend|soll|nehmen|richtig|best|right)|\b(should|would|better|good|right|best)\b.*\b(learning rate|lr|
+    step size)\b
+rate: ^(?!.*learning rate of \d)(?!why did).*\b(learning rate|lr|step size|lernrate|the rate)\b.*\b(too|right|wrong|problem|fault|cause|
+    high|low|smaller|larger|bigger|lower|
+    higher|zu|
+    richtig|falsch|ändern|aendern|schuld)|^(?!why did).*\b(lower|raise|reduce|increase|change|wrong|ändern|senken|
+    erhöhen)\b.*\b(learning rate|lr|
+    rate|lernrate)\b
+rate: \b(would|should|wäre) (\d\S*|1e-?\d+) .*\bbetter|^is (the )?rate\b
+seen_test: \b(seen|knew?|known?|kennt|kannte|gesehen|memori[sz]ed|copied|copy|copies|overlap|learned from|same)\b.*\b(test|tests|
+    test ?(set|
+    questions|answers|examples|fragen|data)|testfragen|questions)\b
+seen_test: \b(test|tests|test ?(set|questions|answers|examples|data)|testfragen|tested?|getestet)\b.*\b(seen|knew|known|copies|copied|
+    overlap|
+    fair|new|neuen?|honest|leak\w*|training|learned|real|before|gesehen)\b
+seen_test: \b(cheat\w*|leak(ed|age|s)?|geschummelt|schummel\w*|just (copy|copied)|contaminat\w*|overlap)\b
+more_data: \b(more|add|additional|enough|few|fewer|better|good|mehr|genug|weitere|zu wenige?)\b (\w+ )?(examples?|data|rows|samples|
+    beispiele|daten)
+    \b(?!.*\b(per|at once)\b)
+more_data: \b(examples?|data|rows|beispiele|daten)\b.*\b(enough|too few|good enough|reichen|genug|zu wenig)
+half_right: \b(half|some|many|few|every second|every other|only \d+ ?%?|\d+ ?%|manche|viele|nur|hälfte|oft)\b.*\b(right|wrong|correct|
+    richtig|
+    falsch|errors?|mistakes?|fehler|only|daneben|stimm\w+)
+half_right: ^(?!.*\b(went|goes|go|is|was|anything|something) wrong).*\b(why|what|which|how come|warum|wieso|was|welche)\b.*\b(wrong|
+    mistakes?|errors does|incorrect|inaccurate|not (all|more)|
+    isn'?t it more|
+    accura\w*|right only|only right|sometimes|fehler|falsch|daneben|richtig)\b(?!.*\bgo wrong)
+longer: ^(?!how much).*\b(longer|more (training|rounds|epochs|updates|steps|time|passes)|train (it )?(again|more|further)|keep (going|
+    training)|
+    kept (going|
+    training)|too (short|early|soon)|(too|zu) (little|kurz|wenig) (training|trained)?|long enough|twice as long)\b
+longer: \b(few|couple of|some) more (times|rounds|epochs|passes)|\btrained it too little|\b(continue|
+    go on with) (the )?training\b(?!.*\b(how|where)\b)
+longer: \b\d+ (epochs|rounds|updates) (give|better|bring|help)|\b(länger|laenger|weiter) (zu )?trainier|\bmehr (runden|epochen|
+    training)|\bzu kurz\b
+longer: \b(noch )?(ein paar |weitere |mehr )(runden|epochen)|\blänger (laufen|lernen)|\blaenger\b
+bigger: \b(bigger|larger|stronger|smarter|big|7b|13b|8b|3b) ?(base )?(model|one)\b|\bmodel('s)? (fault|too small)|\bthe model'?s fault\b|
+    \bdoes size matter\b|\bwrong model\b|\b(gr(ö|oe)(ß|ss)ere[sn]?|anderes|stärkeres) modell\b
+bigger: \b(would|is|will) (qwen|llama|gemma|phi|mistral|smollm|gpt)\b
+bad_answers: \b(nonsense|gibberish|rubbish|garbage|babbl\w*|random (letters|words)|strange words|stupid things|talking|makes? no sense|
+    make no sense|
+    same thing|same sentence|over and over|repeats? (it|the)|unsinn|quatsch|komisch\w*|immer (das|dasselbe|das gleiche)|won'?t stop)\b
+good_enough: ^(?!how (do|can|to)).*\b(good enough|any (use|good)|usable|ready|rely on|depend on|trust (it|its|the)|reliable|happy with|
+    put (this|it) (on|
+    into)|give (this|it) to|
+    use (it|this) (at|for|in|now)|well enough|embarrass\w*|production|am i done|fit for)\b
+good_enough: \b(gut genug|brauchbar|taugt|verlassen|reicht (das|es)|verwenden|einsetzen|fertig für)\b
+"""
 _PATTERNS = r"""
 number: ^what (does|is|do|are|stands?) (the |this |that )?(number )?-?\d[\d.,]* ?%?( mean| means| stand for| say| here)*$
 mark: \b(triangles?|diamonds?|marks? on|dashed|dotted|(orange|purple|gr[ae]y|blue|teal|green|red) (triangle|diamond|line|dot|mark|
@@ -182,13 +239,14 @@ def _compiled(patterns: str) -> list[tuple[Topic, re.Pattern[str]]]:
     return [(cast(Topic, topic), re.compile(pattern)) for topic, _, pattern in lines]
 
 
-_COMPILED = tuple(_compiled(_PATTERNS + _GERMAN.lstrip()))
+_COMPILED = tuple(_compiled(_ASKED + _PATTERNS.lstrip() + _GERMAN.lstrip()))
 _DEFINES = re.compile(
     r"^(?:so |and |please |can you |could you |hey |hi |ok |okay )*(?:what(?: is| are| does|'?s| do)|whats|define|"
     r"explain|meaning of|what is meant by|tell me what|i don'?t understand|what the hell is)\s+(?:is |are |the word |"
     r"the term |you mean by |a |an |the |my |this |that |by )*(.+?)(?:\s+(?:is|are|mean|means|do|does|here|for|good "
     r"for|about))*$"
 )
+_DEFINES_IN_GERMAN = re.compile(r"^was (?:ist|sind|bedeutet|hei(?:ß|ss)t)(?: denn| eigentlich)?(?: eine?| die| der| das| den)? ([\w -]+?)$")
 _OF_GERMAN = {
     "lernrate": "learning rate",
     "verlust": "loss",
@@ -224,6 +282,8 @@ def understand(question: str) -> Question:
         if found := pattern.search(text):
             if topic == "term":
                 return Question("term", _OF_GERMAN.get(found.groups()[-1], "loss"), number)
+            if topic == "rate":
+                return Question(topic, "which" if re.match(r"(which|what|how|welche|wie)\b", text) else text, number)
             rated = "learning rate" if re.search(r"\blearning rate|\blr\b", text) else ""
             return Question(topic, text if topic == "mark" else rated, number)
     known = NAMES.get(text.strip())
@@ -251,6 +311,9 @@ def _number(text: str) -> float | None:
 
 def _term(text: str) -> str:
     """The word of training whose meaning is asked for; a misspelt one is understood."""
+    if german := _DEFINES_IN_GERMAN.match(text):
+        named = german.group(1)
+        return _OF_GERMAN.get(named, NAMES.get(named, ""))
     found = _DEFINES.match(text)
     if not found:
         return ""

@@ -82,7 +82,10 @@ def _numbers(summary: RunSummary) -> Iterator[tuple[float, str]]:
     yield float(summary.view.step), f"{summary.view.step:,} is how many updates it made"
     yield float(summary.examples), f"{summary.examples:,} is how many examples it learned from"
     yield float(summary.heldout), f"{summary.heldout:,} is how many examples it was tested on"
-    yield float(plan.epochs), f"{count(plan.epochs, 'round')} over the examples is what was planned"
+    course = summary.case.course
+    yield course.asked_rounds, f"{count(course.asked_rounds, 'round')} over the examples is what was planned"
+    if summary.view.step:
+        yield course.rounds, f"{course.rounds:.3g} is how many rounds over the examples it made"
     for score in final.scores if final else ():
         for at, known in (("before training", score.before), ("after training", score.after)):
             shown = share(known) if score.share else loss(known)

@@ -17,6 +17,7 @@ from loralab.lab import adjustment, describe_incidents
 
 MOST_EVIDENCE = 4  # pieces of evidence told for one cause
 MOST_CHANGES = 6
+MOST_TRIED = 2  # comparisons with earlier runs
 
 
 class Story(Record):
@@ -42,7 +43,7 @@ def story(summary: RunSummary) -> Story:
         run=summary.view.run,
         happened=joined(*_begun(summary), *ending(summary)),
         evidence=evidence(summary),
-        changed=changed(summary),
+        changed=" ".join(filter(None, (changed(summary), tried(summary)))),
         outcome=joined(*outcome(summary)),
         advice=advice(summary),
     )
@@ -120,6 +121,11 @@ def changed(summary: RunSummary) -> str:
         return ""
     more = f" And {count(len(lines) - MOST_CHANGES, 'more change')}." if len(lines) > MOST_CHANGES else ""
     return "While it ran, this was changed. " + " ".join(lines[:MOST_CHANGES]) + more
+
+
+def tried(summary: RunSummary) -> str:
+    """What earlier runs on the same examples say of the one setting they differ in: at most two."""
+    return " ".join(one.words for one in summary.diagnosis.tried[:MOST_TRIED])
 
 
 # ---- what came of it -------------------------------------------------------------------------------------------------------

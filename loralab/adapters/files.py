@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 from loralab.adapters.compatibility import CONFIG, PICKLE
 from loralab.adapters.names import WEIGHTS
 from loralab.core.errors import UserError
+from loralab.core.words import size
 from loralab.datasets.formats.archives import MAX_RATIO, RATIO_FROM, refusal
 
 TAKEN = frozenset(
@@ -93,7 +94,7 @@ def _room_for(needed: int, room: Path) -> None:
     """Twice: here, and where it will lie."""
     free = shutil.disk_usage(room).free
     if free < 2 * needed + SPARE:
-        what = f"Bringing this adapter in needs {(2 * needed + SPARE) / 1e9:.1f} GB and the disk has {free / 1e9:.1f} GB left."
+        what = f"Bringing this adapter in needs {size(2 * needed + SPARE)} and the disk has {size(free)} left."
         raise UserError(what, "Free some space, then try again.", code="disk_full")
 
 

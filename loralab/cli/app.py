@@ -13,13 +13,23 @@ import subprocess
 import sys
 import traceback
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
 from loralab import lab as facade
+from loralab.cli import (
+    chat_command,
+    draw_command,
+    hub_commands,
+    page_commands,
+    part_commands,
+    pipeline_command,
+    run_commands,
+    terminal,
+    watch_commands,
+)
 from loralab.cli import demo as demonstration
-from loralab.cli import draw_command, part_commands, pipeline_command, run_commands, terminal, watch_commands
 from loralab.cli.console import (
     Detach,
     File,
@@ -51,11 +61,12 @@ from loralab.cli.console import (
 )
 from loralab.core import paths
 from loralab.core.errors import LabError, Problem, RunFailed, UserError, classify
+from loralab.core.masking import masked
 from loralab.core.words import count, size
 from loralab.setup.opened import choose_port, running_link
 
 if TYPE_CHECKING:
-    from loralab.cli.console import Begin
+    from loralab.cli.console import Begin, Propose
     from loralab.core.records import Proposal
     from loralab.lab import Lab
 
@@ -160,12 +171,19 @@ def data(  # noqa: PLR0913, PLR0917 - each is an option of the command line
 
 
 @app.command()
-def plan(
-    file: File, model: Model = "", settings: Set = None, role: Role = None, sheet: Sheet = None, json: Json = False, home: Home = None
+def plan(  # noqa: PLR0913, PLR0917 - each is an option of the command line
+    ctx: typer.Context,
+    file: File,
+    model: Model = "",
+    settings: Set = None,
+    role: Role = None,
+    sheet: Sheet = None,
+    json: Json = False,
+    home: Home = None,
 ) -> None:
     """The settings a run would get, each with its reason."""
     lab = facade.Lab(home)
-    proposal = propose_for(lab, file, model, chosen(settings), role, sheet)
+    proposal = propose_for(lab, file, model, chosen(settings), role, sheet, _ways(ctx).propose)
     rows = [(name, value, proposal.reasons.get(name, "")) for name, value in proposal.plan.items()]
     found = proposal.footprint
     model = proposal.plan["base_model"]
@@ -202,7 +220,7 @@ def train(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     if plan is not None:
         values: dict[str, Any] | Proposal = repeated(lab, plan, settings, file)
     elif file:
-        proposal = propose_for(lab, file, model, chosen(settings), role, sheet)
+        proposal = propose_for(lab, file, model, chosen(settings), role, sheet, _ways(ctx).propose)
         for problem in proposal.problems:
             if problem.severity == "error":
                 raise UserError(problem.what, problem.todo, code=problem.code)
@@ -211,13 +229,23 @@ def train(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     else:
         raise UserError("There is nothing to train on.", "Name a file of examples: python -m loralab train FILE.", code="no_file")
     confirmed(values, yes=yes)
-    begin: Begin = ctx.obj or _begin
-    conclude(lab, begin(lab, values, out, anyway), out, detach=detach)
+    conclude(lab, _ways(ctx).begin(lab, values, out, anyway), out, detach=detach)
 
 
 def _begin(lab: Lab, plan: dict[str, Any] | Proposal, _out: Output, _anyway: bool) -> str:
     """Start a run without asking anybody."""
     return lab.start(plan)
+
+
+class Ways(NamedTuple):
+    """Who begins a training and who proposes its plan: the advisor, where the command line has one."""
+
+    begin: Begin = _begin
+    propose: Propose | None = None
+
+
+def _ways(ctx: typer.Context) -> Ways:
+    return ctx.obj or Ways()
 
 
 @app.command()
@@ -278,21 +306,24 @@ def open_app(
 
 run_commands.register(app)
 draw_command.register(app)
+page_commands.register(app)
 part_commands.register(app)
 watch_commands.register(app)
 pipeline_command.register(app)
+hub_commands.register(app)
+chat_command.register(app)
 
 
-def main(begin: Begin = _begin) -> int:
+def main(ways: Ways | None = None) -> int:
     """Run a command line. One of the three places where errors meet people: a line that says what happened and what to do.
 
-    `begin` starts a training; the advisor's looks at the plan first.
+    `ways`: the advisor's propose with all that is remembered, and look at a plan before it starts.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a file on Windows would otherwise refuse half the letters there are
             stream.reconfigure(encoding="utf-8", errors="replace")
     try:
-        app(obj=begin)
+        app(obj=ways)
     except LabError as error:
         return _tell(error.problem, 3 if isinstance(error, RunFailed) else 1)
     except BrokenPipeError:  # the reader of our output has gone, as in `| head`
@@ -300,7 +331,7 @@ def main(begin: Begin = _begin) -> int:
     except Exception as error:  # noqa: BLE001 - a bug must also end in a sentence; the whole of it goes to the log
         log = paths.home() / "cli.log"
         with log.open("a", encoding="utf-8") as file:
-            traceback.print_exc(file=file)
+            file.write(masked(traceback.format_exc()))
         problem = classify(error)
         return _tell(problem.model_copy(update={"todo": f"The details are in {log}."}) if problem.code == "unexpected" else problem, 1)
     return 0

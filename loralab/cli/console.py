@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from loralab.lab import Lab, ReadingProgress, Watch
 
     Begin = Callable[[Lab, dict[str, Any] | Proposal, "Output", bool], str]  # (lab, plan, where to speak, start anyway) -> run
+    Propose = Callable[[Lab, DatasetProfile, str, dict[str, Any]], Proposal]  # (lab, examples, model, settings a person fixed) -> plan
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
 Home = Annotated[Path | None, typer.Option("--home", help="Workspace folder (default: LORALAB_HOME, or LoRALab in your home).")]
@@ -167,16 +168,25 @@ def _is_there(path: Path) -> bool:
 
 
 def propose_for(
-    lab: Lab, file: str, model: str, changes: dict[str, Any], role: list[str] | None, sheet: list[str] | None = None
+    lab: Lab,
+    file: str,
+    model: str,
+    changes: dict[str, Any],
+    role: list[str] | None,
+    sheet: list[str] | None = None,
+    propose: Propose | None = None,
 ) -> Proposal:
-    """The plan proposed for a file, with the settings, columns and sheets a person fixed; which sheets are not read is said."""
+    """The plan proposed for a file, with the settings, columns and sheets a person fixed; which sheets are not read is said.
+
+    `propose`: who proposes, where it is not the planner alone.
+    """
     model, roles = model_for(lab, file, model), pairs(role, "--role") or changes.get("roles")
     reads: dict[str, Any] = {"roles": roles or None, "parts": sheet or changes.get("parts", ())}
     reads |= {"learn_from": changes.get("learn_from", "replies"), "watch": watching(Output(as_json=False))}
     profile = lab.profile(source(lab, file), model=model, **reads)
     for line in (*told_parts(profile), *told_guess(profile), *told_left_out(profile)):
         sys.stderr.write(line + "\n")
-    return lab.propose(profile, model=model, **changes)
+    return propose(lab, profile, model, changes) if propose else lab.propose(profile, model=model, **changes)
 
 
 def told_parts(profile: DatasetProfile) -> list[str]:

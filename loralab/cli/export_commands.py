@@ -33,7 +33,7 @@ def export(
     kind: Annotated[
         str,
         typer.Option(
-            "--format", help="adapter: PEFT folder and zip. merged, pt: whole model. gguf, ollama, lm_studio, onnx: for other programs."
+            "--format", help="adapter: PEFT folder and zip. merged, pt: whole model. gguf, ollama, lm_studio, onnx, page: elsewhere."
         ),
     ] = "adapter",
     variant: Annotated[str, typer.Option("--variant", help="gguf: q4_k_m (usual), q5_k_m, q6_k, q8_0, q2_k, f16, bf16.")] = "",
@@ -104,9 +104,11 @@ def bring_in(
     json: Json = False,
     home: Home = None,
 ) -> None:
-    """Import an adapter from elsewhere: ours, LLaMA-Factory's, Unsloth's or PEFT's. It is checked against its base."""
+    """Import an adapter from elsewhere (ours, LLaMA-Factory's, Unsloth's, PEFT's), checked against its base; or a run that `keep` made."""
     lab, out = facade.Lab(home), Output(json)
     run = lab.import_adapter(path, base=base, data=source(lab, data) if data else "")
-    notes = [note.text for note in lab.view(run).notes if note.text][-4:]
+    told = [note for note in lab.view(run).notes if note.text]
+    opened = [at for at, note in enumerate(told) if note.code == "opened"]  # a kept run: what it told before is its own story
+    notes = [note.text for note in told[opened[-1] if opened else -4 :]]
     text = [f"It is here as {run}.", *notes, f"Talk to it: python -m loralab chat {run}"]
     out.give({"run": run, "plan": lab.job(run).plan, "notes": notes}, "\n".join(text))

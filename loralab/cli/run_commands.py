@@ -1,11 +1,9 @@
-"""Owns the commands about runs there are, from runs and show to chat. Invariant: the promises of cli.py."""
+"""Owns the commands about runs there are, from runs and show to prove. Invariant: the promises of cli.py."""
 
 from __future__ import annotations
 
-import sys
-import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -15,14 +13,11 @@ from loralab.cli.console import Detach, Home, Json, Output, Run, conclude, follo
 from loralab.core.paths import write_atomic
 from loralab.core.words import figure
 
-if TYPE_CHECKING:
-    from loralab.lab import ChatServer
-
 
 def register(app: typer.Typer) -> None:
     """Add these commands to the command line."""
     app.command("runs")(list_all)
-    for command in (show, stop, resume, rename, delete, queue, evaluate, compare, prove, chat):
+    for command in (show, stop, resume, rename, delete, queue, evaluate, compare, prove):
         app.command()(command)
     export_commands.register(app)
 
@@ -182,54 +177,3 @@ def prove(run: Run = "last", detach: Detach = False, json: Json = False, home: H
         succeed(follow(lab, work, out))
     found = lab.controls(of)
     out.give({"of": of} | found.model_dump(), found.words)
-
-
-def chat(
-    run: Run = "last",
-    model: Annotated[str, typer.Option("--model", help="Talk to a bare model instead of a run.")] = "",
-    prompt: Annotated[str, typer.Option("--prompt", help="Ask this one thing and end; “-” reads it from standard input.")] = "",
-    base: Annotated[bool, typer.Option("--base", help="Switch the adapter off.")] = False,
-    json: Json = False,
-    home: Home = None,
-) -> None:
-    """Talk to what was trained."""
-    lab, out = facade.Lab(home), Output(json)
-    of = "" if model else newest(lab, run, trained=True)
-    server = lab.chat(of, model or "starter")
-    if json or prompt:
-        asked = sys.stdin.read().strip() if prompt in ("", "-") else prompt
-        begun = time.monotonic()
-        answer = "".join(server.stream([{"role": "user", "content": asked}], base=base))
-        data: dict[str, Any] = {"run": of or None, "prompt": asked, "answer": answer, "active_adapters": server.last_active}
-        out.give(data | {"seconds": round(time.monotonic() - begun, 3)}, answer)
-    else:
-        _converse(server, out, base=base)
-
-
-def _converse(server: ChatServer, out: Output, *, base: bool) -> None:
-    """Questions and answers until an empty end of input."""
-    out.say("Write something. /base and /adapter switch the adapter off and on, /new starts over, Ctrl-D ends.")
-    messages: list[dict[str, str]] = []
-    while True:
-        sys.stderr.write("(base) > " if base else "> ")
-        sys.stderr.flush()
-        said = sys.stdin.readline()
-        if not said:
-            out.say("")
-            return
-        match said.strip():
-            case "":
-                continue
-            case "/base" | "/adapter":
-                base = said.strip() == "/base"
-            case "/new":
-                messages = []
-            case text:
-                messages.append({"role": "user", "content": text})
-                answer = ""
-                for piece in server.stream(messages, base=base):
-                    answer += piece
-                    sys.stdout.write(piece)
-                    sys.stdout.flush()
-                sys.stdout.write("\n")
-                messages.append({"role": "assistant", "content": answer})

@@ -13,6 +13,8 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict
 
+from loralab.core.masking import masked
+
 
 class Problem(BaseModel):
     """What happened and what to do about it: the only error shape a person ever sees."""
@@ -95,4 +97,6 @@ def classify(error: BaseException) -> Problem:
     for sign, code, what, todo in _SIGNS:
         if sign in lowered:
             return Problem(code=code, what=what, todo=todo)
-    return Problem(code="unexpected", what=f"Something unexpected happened: {text[:300]}", todo="The details are in worker.log of the run.")
+    return Problem(
+        code="unexpected", what=f"Something unexpected happened: {masked(text[:300])}", todo="The details are in worker.log of the run."
+    )

@@ -15,13 +15,14 @@ from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError
 from loralab.core.facts import Facts
 from loralab.core.liked import Liked, heard
 from loralab.core.log import AppendLog, Unreadable
+from loralab.core.masking import masked
 from loralab.core.old_logs import modern
 from loralab.core.questions import AnswerAt, Question
 from loralab.core.records import Artifact, Provenance, Record, Sample, Score
 from loralab.core.verdict import Verdict
 
 Outcome = Literal["finished", "stopped", "failed", "killed"]
-NoteCode = Literal["", "ended_early", "rolled_back", "resumed", "waiting", "slept", "measured", "probed", "compared", "imported"]
+NoteCode = Literal["", "ended_early", "rolled_back", "resumed", "waiting", "slept", "measured", "probed", "compared", "imported", "opened"]
 
 
 class _Event(Record):
@@ -201,7 +202,7 @@ _PRESENT: TypeAdapter[Event] = TypeAdapter(_Present)
 
 class _Lines(AppendLog[Event]):
     def _dumped(self, entry: Event) -> bytes:
-        return entry.model_dump_json().encode()
+        return masked(entry.model_dump_json()).encode()
 
     def _parsed(self, line: bytes) -> Event:
         try:
@@ -373,7 +374,7 @@ def _asked_again(before: tuple[Question, ...], samples: tuple[Sample, ...], shar
     asked = {question.prompt: question for question in before} if share else {}
     for sample in samples:
         earlier = asked[sample.prompt].answers if sample.prompt in asked else ()
-        answers = (*(answer for answer in earlier if answer.share < share), AnswerAt(share=share, text=sample.after))
+        answers = (*(answer for answer in earlier if answer.share < share), AnswerAt(share=share, text=sample.after, drawn=sample.drawn))
         asked[sample.prompt] = Question(prompt=sample.prompt, reference=sample.reference, answers=answers)
     return tuple(asked.values())
 

@@ -73,6 +73,18 @@ class Facts(Record):
         0.0  # deviations above chance by which likeness of questions goes with likeness of answers (loralab/datasets/predictability.py)
     )
     foretold_pairs: int = 0  # in so many pairs; 0: not measured
+    learnable: float = 0.0  # deviations above chance by which simple learners foretell answers (loralab/datasets/learnable.py)
+    learnable_pairs: int = 0  # in so many pairs; 0: not told
+    learnable_found: float = 0.0  # how right the better of them is, and the 95 % of what other orders of the answers give it
+    learnable_chance: float = 0.0
+    learnable_classes: bool = False  # the answers are few different ones
+    answer_numbers: float = 0.0  # share of the answers that are numbers
+    answer_codes: float = 0.0  # that are codes without words
+    halves_within: float = 0.0  # of classes: how right a simple learner is inside each half of the file, and from one on the other
+    halves_across: float = 0.0
+    opposed_share: float = (
+        0.0  # of the questions that have one alike, those whose nearest has quite another answer; `rows`: the clearest two
+    )
     longest_share: float = 0.0  # of learned tokens, in the longest hundredth of the examples
     highest: int = 0  # highest token number in any example
     guessed: bool = False  # which column plays which role is a guess that nobody confirmed

@@ -204,6 +204,22 @@ class FetchDatasetJob(_Work):
         return ""
 
 
+class PublishJob(_Work):
+    """Put an export into a repository of the Hub. Whose account it is, is not in it: the worker finds the token where it is kept."""
+
+    kind: Literal["publish"] = "publish"
+    of: str
+    export: str  # id of the work that made it
+    repo: str  # owner/name, or a name alone: then the account's own
+    samples: bool = False  # whether answers to held-out examples stand in the card
+    seen: bool = False  # a person knows that the repository is public and what becomes visible
+    model: str = ""  # of the run
+
+    @property
+    def title(self) -> str:
+        return self.of
+
+
 class ServeJob(_Work):
     """Hold a model and answer."""
 
@@ -271,9 +287,10 @@ _KINDS: dict[str, type[_Work]] = {
     "check_export": CheckExportJob,
     "download": DownloadJob,
     "fetch_dataset": FetchDatasetJob,
+    "publish": PublishJob,
     "serve": ServeJob,
 }
-_Any = TrainJob | EvaluateJob | EvaluateExportJob | ExportJob | CheckExportJob | DownloadJob | FetchDatasetJob | ServeJob
+_Any = TrainJob | EvaluateJob | EvaluateExportJob | ExportJob | CheckExportJob | DownloadJob | FetchDatasetJob | PublishJob | ServeJob
 Job = Annotated[Annotated[_Any, Field(discriminator="kind")], BeforeValidator(_migrated)]
 _JOB: TypeAdapter[Job] = TypeAdapter(Job)
 _Kind = TypeVar("_Kind", bound=_Job)

@@ -10,6 +10,7 @@ class AnswerAt(Record):
 
     share: float
     text: str
+    drawn: str = ""  # as of a Sample
 
 
 class Question(Record):

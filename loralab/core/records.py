@@ -31,6 +31,7 @@ class Region(Record):
     label: str
     box: tuple[float, float, float, float] | None = None  # left, top, right, bottom in pixels
     mask: str = ""  # a picture that marks it, by its file
+    outline: str = ""  # what encloses it, packed (loralab/datasets/images/outlines.py)
 
 
 class Target(Record):

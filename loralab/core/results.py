@@ -33,6 +33,7 @@ class Sample(Record):
     after: str = _once_named("after", "adapter")
     before_active: tuple[str, ...] = _once_named("before_active", "base_active", ())
     after_active: tuple[str, ...] = _once_named("after_active", "adapter_active", ())
+    drawn: str = ""  # of a picture in which the answer marks something: the file that says where (loralab/datasets/images/kept_marks.py)
 
 
 class Score(Record):

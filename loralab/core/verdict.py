@@ -36,6 +36,8 @@ class Verdict(Record):
     capped: str = ""  # why no more than this may be said, whatever was measured
     alarm: Literal["", "empty", "cut_off", "alike"] = ""  # what all its answers are, whatever the loss says
     checks: tuple[Check, ...] = ()
+    search: Literal["", "as_well", "better"] = ""  # how a search through the learned examples did beside it; empty: worse, or not known
+    search_words: str = ""
 
 
 def uncompared(words: str) -> Verdict:

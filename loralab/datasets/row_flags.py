@@ -17,6 +17,8 @@ from loralab.datasets.checks import answer, everything
 from loralab.datasets.checks.empty_answers import PLACEHOLDERS
 from loralab.datasets.checks.garbled import is_garbled
 from loralab.datasets.conversations.transcripts import turns
+from loralab.datasets.leaks import patterned
+from loralab.datasets.learnable import learnable
 from loralab.datasets.near_duplicates import near_pairs
 from loralab.datasets.predictability import foretold
 from loralab.datasets.signs import marked
@@ -134,13 +136,15 @@ def between(train: Sequence[tuple[str, Example]], heldout: Sequence[tuple[str, E
     everyone = [example for _, example in [*train, *heldout]]
     places = list(unique.values())
     pairs = [(places[one], places[other]) for one, other in near_pairs(list(unique))]
+    close = [row for (before, _), (held, row) in pairs if held and not before]
+    of_pattern = patterned([example for _, example in train], [example for _, example in heldout])
     rows = {
-        "near_shared": [row for (before, _), (held, row) in pairs if held and not before],
+        "near_shared": list(dict.fromkeys([*close, *(heldout[place][1].row for place in of_pattern)])),
         "near_repeated": [row for _, (held, row) in pairs if not held],
     }
     odd, script = odd_scripts(everyone)
     in_order = sorted(everyone, key=lambda example: (example.source, example.row))
-    ties, told = belonging(in_order), foretold(in_order)
+    ties, told, simple = belonging(in_order), foretold(in_order), learnable(in_order)
     common = Counter(answer(example).strip().casefold() for _, example in train if example.messages)
     commonest = max(common.values(), default=0)
     numbers = {
@@ -151,10 +155,20 @@ def between(train: Sequence[tuple[str, Example]], heldout: Sequence[tuple[str, E
         "slip_ties": ties.slipped,
         "foretold": round(told.above, 2),
         "foretold_pairs": told.pairs,
+        "learnable": round(simple.above, 2),
+        "learnable_pairs": simple.pairs,
+        "learnable_found": round(simple.found, 3),
+        "learnable_chance": round(simple.best_chance, 3),
+        "learnable_classes": simple.classes,
+        "answer_numbers": round(simple.numbers, 2),
+        "answer_codes": round(simple.codes, 2),
+        "halves_within": round(simple.within, 3),
+        "halves_across": round(simple.across, 3),
+        "opposed_share": round(simple.opposed_share, 3),
         "scripts": script,
         "same_question": _same_question([example for _, example in train]),
     }
-    return numbers, rows | {"odd_script": odd}
+    return numbers | {"opposed": simple.opposed}, rows | {"odd_script": odd}
 
 
 def _same_question(examples: Sequence[Example]) -> int:

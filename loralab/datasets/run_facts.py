@@ -61,6 +61,7 @@ def of_examples(
     held = [(fingerprint(example), example) for _, example in heldout]
     marked["shared"] = [example.row for content, example in held if content in known]
     numbers, found = row_flags.between([(content, e) for content, (_, e) in zip(prints, train, strict=True)], held)
+    opposed = numbers.pop("opposed")
     marked |= {"unlearned": [example.row for example in dropped], "questions_repeated": contradicted} | found
     lengths = [len(row.ids) for row, _ in train]
     learned = sum(sum(row.learned) for row, _ in train)
@@ -79,7 +80,7 @@ def of_examples(
         "pads_with_stop": encoder.pad_id in encoder.stop_ids,
         "template": bool(own_template(encoder.folder)),
         "tokenizer_size": encoder.tokenizer.get_vocab_size(),
-        "rows": {name: tuple(rows[: row_flags.SHOWN]) for name, rows in marked.items() if rows},
+        "rows": {name: tuple(rows[: row_flags.SHOWN]) for name, rows in (marked | {"opposed": opposed}).items() if rows},
         **{name: len(rows) for name, rows in marked.items()},
         **numbers,
         **row_flags.of_tokenizer(encoder),

@@ -42,7 +42,7 @@ class Source:
         return str(self.plan.get("task") or "text")
 
 
-APART = ("drawing", "gguf", "offers", "onnx", "parity", "pictures")  # hold no format, or those of another kind of run
+APART = ("copying", "drawing", "gguf", "offers", "onnx", "page", "parity", "pictures")  # hold no format, or those of another kind of run
 PICTURES_APART = ("checks", "code", "graph", "held", "inside", "making", "papers", "program", "proof", "reference", "smaller")
 DRAWING_APART = ("making", "program")
 Note = Callable[[str], object]  # tells people what is being done now

@@ -7,6 +7,8 @@ last word.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -80,19 +82,26 @@ def export(source: Source, target: Path, note: Note) -> dict[str, Any]:
 
 def _written(path: Path, source: Source, encoder: Any, variant: Any, note: Note) -> str:
     """Write the file; returns in words what was packed otherwise."""
-    foreign = _foreign(variant)
-    try:
+    with packing(variant) as pack:
         note("loading the model")
         model = trained(source)
         vocabulary = proof.settled(tokens.read(encoder, model.config.vocab_size), encoder)
         note("merging")
         model = _writable(joined(model))
         note("writing the file")
-        choices = writer.write(path, model, vocabulary, variant, label_of(source), note, foreign and foreign.pack)
+        choices = writer.write(path, model, vocabulary, variant, label_of(source), note, pack)
+    return recipe.told(choices)
+
+
+@contextmanager
+def packing(variant: recipe.Variant) -> Iterator[writer.Foreign | None]:
+    """What packs the k-quants of a variant; None where it has none. Raises Unavailable where it cannot be had."""
+    foreign = _foreign(variant)
+    try:
+        yield foreign and foreign.pack
     finally:
         if foreign:
             foreign.close()
-    return recipe.told(choices)
 
 
 def trained(source: Source) -> Any:

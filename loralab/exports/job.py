@@ -16,6 +16,7 @@ from loralab.core.events import Noted, Saved, fold, read
 from loralab.core.jobs import ExportJob
 from loralab.core.parity import FILE as PARITY
 from loralab.core.records import Artifact
+from loralab.core.words import size
 from loralab.exports import Format, Source, formats
 from loralab.exports._files import put_in_place, sums_of, zip_folder
 from loralab.exports.parity.gate import named, prove
@@ -77,7 +78,7 @@ def check_disk(place: Path, needed: int) -> None:
     """Raises UserError with both numbers when the disk is too full; before anything is written."""
     free = shutil.disk_usage(place).free
     if free < needed + SPARE:
-        what = f"This export needs {(needed + SPARE) / 1e9:.1f} GB and the disk has {free / 1e9:.1f} GB left."
+        what = f"This export needs {size(needed + SPARE)} and the disk has {size(free)} left."
         raise UserError(what, "Free some space, then export again.", code="disk_full")
 
 

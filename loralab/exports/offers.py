@@ -11,6 +11,7 @@ from pathlib import Path
 
 from loralab.core.errors import Problem
 from loralab.core.records import Record
+from loralab.core.words import size
 from loralab.exports import Format, Source, formats, job
 from loralab.models.model_folder import count_weights, weight_files
 
@@ -81,5 +82,5 @@ def _full(needed: int, free: int) -> Problem | None:
     """The same bound the job has, told before it is begun."""
     if free >= needed + job.SPARE:
         return None
-    what = f"The disk is too full: this needs {(needed + job.SPARE) / 1e9:.1f} GB and {free / 1e9:.1f} GB are left."
+    what = f"The disk is too full: this needs {size(needed + job.SPARE)} and {size(free)} are left."
     return Problem(code="disk_full", what=what, todo="Free some space, or take a smaller form.")

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from loralab.core.errors import LabError, Problem
+from loralab.core.words import size
 from loralab.exports import Format, Note, Source, Trial, formats, merged
 from loralab.exports._files import encoder_of, write_ends, write_papers
 from loralab.exports._merge import joined
@@ -53,7 +54,7 @@ def refuse(source: Source) -> Problem | None:
     needed, total = needs_memory(source), measure_machine(source.model).memory_total
     if needed <= total:
         return None
-    what = f"Writing this model as ONNX takes about {needed / 1e9:.0f} GB of memory, and this computer has {total / 1e9:.0f} GB."
+    what = f"Writing this model as ONNX takes about {size(needed)} of memory, and this computer has {size(total)}."
     return Problem(code="too_little_memory", what=what, todo="Choose fp32 or fp16, which take less, a GGUF file, or a larger computer.")
 
 
@@ -102,7 +103,7 @@ def _loading(source: Source) -> str:
     needed, free = needs_memory(source), measure_machine(source.model).memory_free
     if needed <= free:
         return "loading the model"
-    return f"loading the model; memory is short ({free / 1e9:.1f} GB free, about {needed / 1e9:.1f} GB needed): close other programs"
+    return f"loading the model; memory is short ({size(free)} free, about {size(needed)} needed): close other programs"
 
 
 def _describe(target: Path, encoder: Any) -> None:

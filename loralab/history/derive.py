@@ -154,8 +154,14 @@ def _tried(job: TrainJob, view: RunView) -> Act | None:
 
 
 def _went_well(memory: Memory, kind: Kind, codes: frozenset[str]) -> bool:
-    """Whether the settings a run ended with did their work: for memory an update is enough, for a learning rate only the whole run."""
-    return memory.outcome == "finished" if kind == "rate" else memory.steps > 0 and memory.code not in codes
+    """Whether the settings a run ended with did their work: for memory an update is enough, for a learning rate only the whole run.
+
+    A run that ended worse than it began did not do well with its rate, though nobody stopped it.
+    """
+    if kind == "memory":
+        return memory.steps > 0 and memory.code not in codes
+    worse = memory.base_loss is not None and memory.last_loss is not None and memory.last_loss > memory.base_loss
+    return memory.outcome == "finished" and not worse
 
 
 def _point(memory: Memory, kind: Kind, settings: dict[str, Any], trouble: Moment | None = None) -> Point:

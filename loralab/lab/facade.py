@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from loralab.adapters import importer
 from loralab.core import disk
-from loralab.core.errors import LabError
+from loralab.core.errors import LabError, UserError
 from loralab.core.facts import Facts
 from loralab.core.jobs import DownloadJob, FetchDatasetJob, Origin, TrainJob
 from loralab.core.parts import Part, parts
@@ -20,6 +21,7 @@ from loralab.datasets import fixes
 from loralab.datasets.dataset import usual_share
 from loralab.datasets.fixes import OPERATIONS, DataFix, Reading
 from loralab.datasets.images.door import is_pictures, profile_pictures
+from loralab.datasets.images.kept_marks import kept
 from loralab.datasets.images.shown import Galleries, Gallery, uri
 from loralab.datasets.large.reading import is_large
 from loralab.datasets.large.watch import ReadingProgress, Watch
@@ -29,7 +31,7 @@ from loralab.datasets.samples import SampleSet, sample, sample_at, samples
 from loralab.exports.offers import Offer
 from loralab.history import Act, Memory
 from loralab.history import Point as MemoryPoint
-from loralab.lab.results import Results
+from loralab.lab.hub import Giving
 from loralab.lab.watching import Watched
 from loralab.machine import speed
 from loralab.machine.add_part import PartProgress, add_part
@@ -44,14 +46,15 @@ from loralab.models.hub_token import HubToken
 from loralab.models.suitability import knows
 from loralab.models.vision import VisionEntry, vision_entry
 from loralab.planning.calibration import Experience, gather
-from loralab.planning.choices import Cards, ModelChoice, larger
+from loralab.planning.choices import Cards, larger
 from loralab.planning.duration import speeds
 from loralab.planning.estimate import disk_words, footprint, predicted, stage_words
-from loralab.planning.examined import what_is_learned, what_would_be_learned
+from loralab.planning.examined import rows_said, what_is_learned, what_would_be_learned
 from loralab.planning.fit import rows_that_fit
 from loralab.planning.limits import NAMES as POINT_NAMES
 from loralab.planning.limits import Limits, Point, against, avoid_known_failures, never_twice
 from loralab.planning.limits import of_settings as limit_points
+from loralab.planning.model_choice import ModelChoice
 from loralab.planning.planner import updates, usual_rate
 from loralab.planning.priors import DISTINCT, SETTINGS, Priors, Sweep, likeness
 from loralab.planning.run_parts import Expected, RunParts, expected, run_parts
@@ -69,6 +72,13 @@ from loralab.runs.queue import QueueEntry
 from loralab.serve.client import ChatServer
 from loralab.serve.draws import Drawn, Hand
 from loralab.serve.sees import Eyes, Looked, Said
+from loralab.sharing.hub.gallery import Adapter, fetched
+from loralab.sharing.hub.review import Found, Review
+from loralab.sharing.hub.sign_in import Code
+from loralab.sharing.hub.sign_in import ask as ask_sign_in
+from loralab.sharing.hub.sign_in import begin as begin_sign_in
+from loralab.sharing.hub.visibility import Visible
+from loralab.sharing.keeping.unpack import is_kept, unpack
 from loralab.tasks import parse_plan, setting_label, tasks
 from loralab.tasks.draw import DrawPlan
 from loralab.tasks.pictures import PicturePlan
@@ -84,16 +94,18 @@ __all__ += ["never_twice", "parse_plan", "rows_that_fit", "sample", "setting_lab
 __all__ += ["DrawPlan", "DrawingEntry", "Drawn", "Gallery", "Looked", "PicturePlan", "Said", "drawing_entry"]
 __all__ += ["NOT_MEDICAL", "USUAL", "VisionEntry", "uri", "vision_entry"]
 __all__ += ["HubDataset", "ReadingProgress", "Watch", "is_hub_name"]
-__all__ += ["Subject", "different_settings", "usual_share", "what_is_learned", "what_would_be_learned"]
+__all__ += ["Subject", "different_settings", "rows_said", "usual_share", "what_is_learned", "what_would_be_learned"]
 __all__ += ["ModelChoice", "knows", "larger"]
+__all__ += ["Adapter", "Code", "Found", "Review", "Visible", "ask_sign_in", "begin_sign_in"]
 __all__ += ["ENOUGH_UPDATES", "FEW_UPDATES", "MOST_ROUNDS", "BothAnswers", "between", "value"]
 
 
 _DRAWN, _RUN = re.compile(r"drawn/[0-9a-f]{16}\.png"), re.compile(r"[\w-]+")
+Shown = Literal["truth", "said", "why"]
 USUAL = "starter"  # the model that stands for none chosen: each kind of training has its own
 
 
-class Lab(Results, Watched):
+class Lab(Giving, Watched):
     """A workspace with the way from a file to a run."""
 
     def __init__(self, home: Path | str | None = None) -> None:
@@ -182,7 +194,10 @@ class Lab(Results, Watched):
         task = tasks()[str(changes.get("task") or profile.task)]
         name = task.base if model == USUAL else model
         learned = replace(priors or Priors(), proven=known.settings if known and known.model == name else {})
-        return task.propose(profile, self.catalog.check(name), machine, changes, learned, past)
+        check = self.catalog.check(name)
+        if check.seeing and not issubclass(task.plan, PicturePlan):
+            raise UserError(f"{name} sees pictures and cannot read.", "Choose a model that reads.", code="sees_only")
+        return task.propose(profile, check, machine, changes, learned, past)
 
     def trace(self, plan: Plan | dict[str, Any] | Proposal, profile: DatasetProfile | None = None) -> Footprint:
         """What a plan will need, counted on its model without weights (stage “trace”); where that cannot be, the closed form's answer.
@@ -235,14 +250,37 @@ class Lab(Results, Watched):
 
     def import_adapter(self, *given: Path | str, base: str = "", data: str = "") -> str:
         """Make a run of an adapter from elsewhere (its folder, its zip or its files), checked against its base; returns its id.
+        A zip that `keep` made becomes the run it was.
 
         `base`: the model it belongs to, where that cannot be read from it; `data`: examples to judge it on. It can be chatted with, judged
         and exported as any other. Raises UserError, and leaves nothing, when it cannot be used or belongs to another base.
         """
         disk.check_writable(self.home)
+        if len(given) == 1 and is_kept(Path(given[0]).expanduser()):
+            with disk.writing(self.home):
+                return unpack(self.home, self.catalog, Path(given[0]).expanduser(), parse_plan)
         examples = str(self.profile(data, base or "starter").path) if data else ""
         with disk.writing(self.home):
             return importer.import_adapter(self.home, self.catalog, [Path(path).expanduser() for path in given], parse_plan, base, examples)
+
+    def install(self, one: Adapter, note: Callable[[int, int], object] = lambda done, total: None) -> str:
+        """Get an adapter of a gallery and make a run of it, checked against its base; the run's id. It is tried and removed as any other.
+
+        `note` hears how many bytes are here of how many, and may raise to stop it; what is here is gone on with next time.
+        """
+        if not one.model:
+            what = f"“{one.title}” belongs to the model “{one.base}”, which is not on this computer."
+            raise UserError(what, "Get that model first.", code="no_base")
+        if one.run:
+            raise UserError(f"“{one.title}” is here already.", f"Open it from the list: it is called {one.run}.", code="already_here")
+        disk.check_writable(self.home)
+        room = self.home / "downloads"
+        room.mkdir(exist_ok=True)
+        found = fetched(one, room, note, self._token())
+        run = self.import_adapter(found, base=one.model)
+        if found.is_relative_to(room):
+            shutil.rmtree(found, ignore_errors=True)
+        return run
 
     def download(self, model: str) -> str:
         """Fetch a model from the Hub into the workspace, resumable; returns the id of the download's run. Ask the person first."""
@@ -319,17 +357,23 @@ class Lab(Results, Watched):
         """What a run's model says of a picture, in a process of its own. Raises LabError where it cannot be asked."""
         return self.eyes.look(Path(self.job(run).model), Path(self._adapter(run)), image)
 
-    def shown(self, run: str, name: str, side: int, *, said: bool = False) -> bytes:
-        """A picture of a run's data set as WebP, with what is marked in it, or with what its model `said`; nothing where it is gone.
+    def shown(self, run: str, name: str, side: int, what: Shown = "truth", drawn: str = "") -> bytes:
+        """A picture of a run's data set as WebP, with what is marked in it (`truth`), with what its model says (`said`), or with where
+        that looked (`why`); nothing where it is gone.
 
-        Raises LabError where the model cannot be asked.
+        `drawn`: of an answer while it learned, with what that marked. Raises LabError where the model cannot be asked.
         """
         gallery = self.pictures_of(run)
         place = gallery.path(name)
-        if not said or place is None:
+        if drawn:
+            artifacts = self.home / "runs" / run / "artifacts"
+            return gallery.beside(name, lambda: kept(artifacts, drawn), side, (run, drawn))
+        if what == "truth" or place is None:
             return gallery.drawn(name, side)
         base, adapter = Path(self.job(run).model), Path(self._adapter(run))
         told = (run, *(file.stat().st_mtime for file in sorted(adapter.iterdir())))
+        if what == "why":
+            return gallery.heated(name, lambda: self.eyes.why(base, adapter, place), side, told)
         return gallery.beside(name, lambda: self.eyes.marks(base, adapter, place), side, told)
 
     def updates(self, plan: Plan, profile: DatasetProfile) -> int:

@@ -13,6 +13,7 @@ from loralab.core.records import Sample
 from loralab.core.report import run_report
 from loralab.core.verdict import Verdict
 from loralab.exports import label_of
+from loralab.exports.copying import copy_out
 from loralab.exports.offers import Offer, offers
 from loralab.lab.workspace import Workspace
 from loralab.reports.card import model_card, origin_of
@@ -112,6 +113,14 @@ class Results(Workspace):
         adapter = self._adapter(run)
         job = ExportJob(of=run, format=format, variant=variant, install=install, model=self.job(run).model, adapter=adapter)
         return self.begin(job)
+
+    def copy_export(self, export: str, out: Path | str) -> Path:
+        """Put what an export made (its one file, or its folder) where a person wants it; returns that place.
+
+        Raises UserError where it is not there any more, was found to differ, or something of that name is there that is not a file.
+        """
+        view, place = self.view(export), Path(out).expanduser().resolve()
+        return copy_out(view.ending.result if view.ending else {}, place)
 
     def check_export(self, export: str) -> str:
         """Check an export, named by its id, again: its checksums, then what it does against what was trained; the work's id."""

@@ -24,6 +24,7 @@ from pydantic import Field
 
 from loralab.core.parts import Part, parts
 from loralab.core.records import Record
+from loralab.core.words import size
 from loralab.machine.gpu import Gpu, apple_gpu, nvidia_cards
 from loralab.machine.speed import Speed, kept
 
@@ -118,7 +119,7 @@ def _words(machine: Machine) -> str:
     if machine.gpus:
         card = machine.gpus[0]
         more = f" and {len(machine.gpus) - 1} more" if len(machine.gpus) > 1 else ""
-        gpu = f"{card.name}{more} with {card.free_bytes / 1e9:.0f} of {card.total_bytes / 1e9:.0f} GB free"
+        gpu = f"{card.name}{more} with {size(card.free_bytes)} of {size(card.total_bytes)} free"
         if not machine.torch_cuda:
             gpu += " (not used: the installed torch is for the processor only)"
     else:

@@ -21,7 +21,8 @@ from loralab.models import model_folder
 from loralab.models.drawing import DrawingEntry, check_drawing, drawing_entry, drawing_folder
 from loralab.models.model_check import ModelCheck, ModelEntry, absent, packed, present
 from loralab.models.model_folder import MARKER, template_for
-from loralab.models.vision import VisionEntry, bundled_folder, check_vision, vision_entry
+from loralab.models.seeing import sees
+from loralab.models.vision import VisionEntry, bundled_folder, check_folder, check_vision, vision_entry, vision_models
 
 __all__ = ["Catalog", "ModelCheck", "ModelEntry", "catalogue", "close_names", "hub_entry", "template_for"]
 
@@ -50,6 +51,11 @@ class Catalog:
     def entries(self) -> tuple[ModelEntry, ...]:
         """The catalogue, smallest first, each with whether it is on this computer."""
         return tuple(self._seen(entry) for entry in catalogue())
+
+    def seeing_here(self) -> list[str]:
+        """Names of the catalogue's models that see and are on this computer."""
+        hub = [entry for entry in vision_models() if entry.source == "hub"]
+        return [entry.name for entry in hub if (self.folder(entry.name) / "config.json").is_file()]
 
     def entry(self, name: str) -> ModelEntry | None:
         """The catalogue's entry for a short name or Hub id, or None."""
@@ -103,7 +109,7 @@ class Catalog:
                 return ModelCheck(name=name, ok=False, folder=folder, problems=(error.problem,), words=str(error))
         if not (folder / "config.json").is_file() and (entry or not folder.is_dir()):
             return absent(name, folder, entry, close_names(name))
-        return present(name, folder, entry)
+        return check_folder(name, folder) if entry is None and _sees(folder) else present(name, folder, entry)
 
     def take_file(self, file: Path) -> Path:
         """Move a GGUF file that somebody dropped into the workspace; returns where it lies. Raises UserError for any other file."""
@@ -186,6 +192,13 @@ def _bundled(entry: VisionEntry | DrawingEntry) -> Path:
     return drawing_folder() if isinstance(entry, DrawingEntry) else bundled_folder()
 
 
+def _sees(folder: Path) -> bool:
+    try:
+        return sees(model_folder.read_json(folder / "config.json"))
+    except ValueError:  # the check of a model that reads says what is damaged
+        return False
+
+
 def is_file(name: str) -> bool:
     """Whether a name means a GGUF file on this computer."""
     return name.strip().lower().endswith(".gguf")
@@ -197,7 +210,8 @@ def _looks_local(name: str) -> bool:
 
 def close_names(name: str) -> list[str]:
     """Up to three catalogue names that look like what was typed."""
-    spellings = {text: e.name for e in catalogue() for text in (e.name, e.hub_id.lower(), e.hub_id.lower().partition("/")[2]) if text}
+    every = (*catalogue(), *vision_models())
+    spellings = {text: e.name for e in every for text in (e.name, e.hub_id.lower(), e.hub_id.lower().partition("/")[2]) if text}
     close = difflib.get_close_matches(name.strip().lower(), list(spellings), n=5, cutoff=0.6)
     return list(dict.fromkeys(spellings[text] for text in close))[:3]
 

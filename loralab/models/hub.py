@@ -15,6 +15,7 @@ from loralab.core.words import size
 from loralab.models.catalog import close_names, hub_entry
 from loralab.models.model_check import ModelCheck, gated_steps
 from loralab.models.model_folder import obstacles, shape_of
+from loralab.models.vision import vision_entry
 
 T = TypeVar("T")
 Repo = Literal["model", "dataset"]
@@ -63,7 +64,7 @@ class HubModel(Record):
 
 def hub_id(model: str) -> str:
     """The Hub's name of a model. Raises UserError for the bundled model and for folders."""
-    entry = hub_entry(model)
+    entry = hub_entry(model) or vision_entry(model)
     if entry and not entry.hub_id:
         raise UserError("The starter model ships with LoRALab.", "There is nothing to download.", code="nothing_to_download")
     found = entry.hub_id if entry else model.strip()

@@ -16,6 +16,7 @@ from loralab.core.records import Record
 from loralab.core.words import size
 from loralab.models import model_folder
 from loralab.models.model_folder import Shape
+from loralab.models.seeing import Seeing
 
 # What reading JSON that is not as it should be can raise: nonsense where a number, a name or a list belongs.
 DAMAGED = (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, RecursionError)
@@ -76,6 +77,7 @@ class ModelCheck(Record):
     entry: ModelEntry | None = None
     present: bool = False
     shape: Shape | None = None  # None: nothing is known before it is downloaded
+    seeing: Seeing | None = None  # of a model that sees; of one that reads None
     download_bytes: int = 0  # what there is to fetch, as far as is known
     parameters: int = 0
     attention_linear: int = 0  # weights in attention matrices, all layers

@@ -16,6 +16,7 @@ from loralab.core.errors import Problem
 from loralab.core.paths import DATA
 from loralab.core.records import Record
 from loralab.core.strict_json import load
+from loralab.models.seeing import sees, stands_in_the_way
 
 TEMPLATES = DATA / "templates"
 MARKER = ".lab-download.json"  # lies in every folder LoRALab made: {"model", "bytes"} and, where it was a squeezed file, "bits"
@@ -211,6 +212,8 @@ def obstacles(config: dict[str, Any], names: set[str]) -> list[Problem]:
                 "Choose the folder that holds config.json and the weights.",
             )
         ]
+    if sees(config):
+        return stands_in_the_way(config, names)
     found: list[Problem] = []
     architecture = str((config.get("architectures") or ["unknown"])[0])
     if architecture not in known_architectures():

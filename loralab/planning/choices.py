@@ -11,53 +11,19 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from loralab.core.errors import UserError
-from loralab.core.records import DatasetProfile, Record
+from loralab.core.records import DatasetProfile
 from loralab.machine.hardware import Machine
 from loralab.models.catalog import Catalog
 from loralab.models.model_check import ModelCheck, ModelEntry
-from loralab.models.suitability import cannot, languages_words
+from loralab.models.suitability import cannot
 from loralab.planning import estimate
 from loralab.planning.calibration import Experience
+from loralab.planning.model_choice import ModelChoice
+from loralab.planning.picture_choices import is_for_pictures, picture_choices
 from loralab.planning.planner import propose
 
 QUICK_MIN, PATIENCE_MIN = 3.0, 20.0  # minutes up to which a larger model is worth it; and worth it where it is at hand
 SHOWN = 3
-
-
-class ModelChoice(Record):
-    """A model as a card: what it is, whether it will do for these examples, and what it costs."""
-
-    name: str
-    title: str
-    words: str
-    parameters: int
-    good_for: tuple[str, ...] = ()
-    languages: tuple[str, ...] = ()
-    licence: str = ""
-    gated: bool = False
-    source: str = "hub"
-    here: bool = False
-    download_bytes: int = 0
-    fits: bool | None = None  # None: there are no examples yet
-    minutes: float | None = None  # for these examples, here
-    cannot: tuple[str, ...] = ()  # sentences: why it is the wrong one for these examples
-    recommended: bool = False
-    why: str = ""  # of a recommended one, in a few words
-
-    @property
-    def able(self) -> bool:
-        """Whether it will do: nothing speaks against it and it fits."""
-        return not self.cannot and self.fits is not False
-
-    @property
-    def speaks(self) -> str:
-        """Its languages: “English, Chinese, German and 35 more”."""
-        return languages_words(self.languages)
-
-    @property
-    def at_hand(self) -> bool:
-        """Whether it is here, or there in a minute without an account anywhere."""
-        return self.here or self.source != "hub"
 
 
 REMEMBERED_S = 60.0
@@ -144,7 +110,7 @@ class Cards:
     def get(self, profile: DatasetProfile | None, changes: dict[str, Any]) -> tuple[ModelChoice, ...]:
         """The cards for these examples, where the person has fixed some settings."""
         fixed = {name: value for name, value in changes.items() if name not in {"base_model", "dataset"}}
-        here = [entry.name for entry in self._catalog.entries() if entry.present]
+        here = [entry.name for entry in self._catalog.entries() if entry.present] + self._catalog.seeing_here()
         asked = json.dumps(
             [profile and (profile.id, profile.path, profile.tokenizer, profile.roles), fixed, here], sort_keys=True, default=str
         )
@@ -157,6 +123,8 @@ class Cards:
 
     def _made(self, profile: DatasetProfile | None, fixed: dict[str, Any]) -> tuple[ModelChoice, ...]:
         machine, past = self._experienced()
+        if profile is not None and is_for_pictures(profile):
+            return picture_choices(self._catalog.check, profile, fixed, machine, past)
 
         def weighed(check: ModelCheck) -> tuple[bool, float | None]:
             if profile is None:

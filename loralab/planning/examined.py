@@ -89,6 +89,15 @@ def _changed(reads: str, _data: Stamp, model_folder: Path, _model: Stamp, operat
     return of_plan(plan, encoder, OPERATIONS[operation].apply(_some(examples), reading, encoder), MOST_EXAMPLES)
 
 
+def rows_said(plan: Plan, rows: Sequence[int], home: Path | None = None) -> dict[int, tuple[str, str]]:
+    """Question and answer of some rows of a plan's examples, by row; those that can be read. Raises UserError where the file cannot be."""
+    read = TextPlan.model_validate({name: getattr(plan, name) for name in READS})
+    examples, _ = load_examples(Path(read.dataset), read.roles or None, read.parts, home=home)
+    wanted = set(rows)
+    found = (example for example in examples if example.row in wanted and len(example.messages) > 1)
+    return {example.row: (example.messages[-2].said, example.messages[-1].said) for example in found}
+
+
 def _some(examples: Sequence[Example]) -> Sequence[Example]:
     """Of a large file's examples some, evenly spread; else all."""
     return examples.evenly(MOST_EXAMPLES) if isinstance(examples, StoredExamples) else examples

@@ -26,6 +26,7 @@ from loralab.tasks.text import TextPlan
 Kind = Literal["memory", "rate"]
 
 MORE_ROOM = 1.1  # times the memory that was free then: below that it is the same computer with the same programs open
+KEPT_ROOM = 0.8  # of the memory that is free now is counted on for a plan: by its start some of it may be taken
 KEEPS = {"none": 2.0, "selective": 1.0, "full": 0.0}  # results kept for the way back, in order
 # A little more warm-up or a few more examples behind an update are no new hope: only what is of another order is another point.
 WARMUPS = (0.02, 0.2)  # of the run
@@ -205,6 +206,7 @@ class Avoided(Record):
     possible: bool = True  # False: nothing smaller is left to try
 
 
+NOTHING_SMALLER = "Choose a smaller model. If that run failed for another reason, forget it under “What I remember”."
 SMALLER_RATE = 5.0  # as remedy.GENTLER: what a run that ran away goes on with
 LEAST_TOKENS = 16  # of an example
 
@@ -257,12 +259,18 @@ def because(avoided: Avoided) -> str:
     return f"{shown} {'ran out of memory' if memory else 'ran away'} with more, so this stays well below it."
 
 
-def never_twice(failure: Point) -> Problem:
-    """The error of a plan that a remembered failure rules out and that may not be moved."""
+def with_room_to_spare(facts: Facts) -> Facts:
+    """Facts for a plan that is to begin later: what fits only as long as nobody takes any memory is not proposed."""
+    return facts.model_copy(update={"room": int(KEPT_ROOM * facts.room)})
+
+
+def never_twice(failure: Point, *, fixed: bool = True) -> Problem:
+    """The error of a plan that a remembered failure rules out and that may not be moved; `fixed`: because a person chose its settings."""
     run = failure.run or "an earlier run"
     how = "ran out of memory" if failure.kind == "memory" else "ran away"
     count = 2 if failure.kind == "memory" else 1
     numbers = zip(NAMES[failure.kind][:count], failure.vector[:count], strict=True)
     shown = ", ".join(f"{name} {value:g}" for name, value in numbers)
     what = f"These settings would fail again: {run} {how} with no more than this ({shown})."
-    return Problem(code="never_twice", what=what, todo="Undo your own changes, or choose smaller values.")
+    todo = "Undo your own changes, or choose smaller values." if fixed else NOTHING_SMALLER
+    return Problem(code="never_twice", what=what, todo=todo)

@@ -133,12 +133,12 @@ def machine_problems(plan: TextPlan, machine: Machine, needs: Footprint) -> list
         )
     if machine.accelerator == "cuda" and machine.gpus[0].processes:
         first, others = machine.gpus[0].holders[0], machine.gpus[0].processes - 1
-        amount = f" ({first.bytes / 1e9:.1f} GB)" if first.bytes else ""
+        amount = f" ({size(first.bytes)})" if first.bytes else ""
         more = f" and {others} more" if others else ""
         what = f"Memory on the graphics card is held by {'LoRALab itself' if first.ours else first.name}{amount}{more}."
         found.append(_warning("card_shared", what, "Close what you do not need."))
     if needs.disk_bytes > machine.disk_free:
-        what = f"It needs {needs.disk_bytes / 1e9:.1f} GB of disk and {machine.disk_free / 1e9:.1f} GB are free."
+        what = f"It needs {size(needs.disk_bytes)} of disk and {size(machine.disk_free)} are free."
         found.append(_error("disk_full", what, "Free some space, or move your workspace to another disk."))
     if needs.seconds and needs.seconds > 6 * 3600:
         what = f"This takes {about(needs.seconds)} on this computer."
@@ -152,7 +152,7 @@ def does_not_fit(plan: TextPlan, model: ModelCheck, needs: Footprint, alternativ
     if needs.upper_bytes > needs.memory_bytes and needs.memory_bytes <= needs.free_bytes:
         what += f" It may need {size(needs.upper_bytes)} at times, which is too close."
     if plan.offload and needs.host_bytes:
-        what += f" Beside the card, {needs.host_bytes / 1e9:.1f} GB of main memory are filled."
+        what += f" Beside the card, {size(needs.host_bytes)} of main memory are filled."
     if not alternatives:
         return _error("does_not_fit", what, "Close other programs, or train on a computer with more memory.")
     return _error("does_not_fit", what, f"These fit: {'; or '.join(alternatives)}.")

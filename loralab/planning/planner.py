@@ -24,7 +24,7 @@ from loralab.models.model_check import ModelCheck, absent
 from loralab.planning import estimate, fit
 from loralab.planning.calibration import Experience
 from loralab.planning.duration import update_seconds
-from loralab.planning.limits import avoid_known_failures, because, never_twice, points
+from loralab.planning.limits import avoid_known_failures, because, never_twice, points, with_room_to_spare
 from loralab.planning.memory import load
 from loralab.planning.plan_checks import check_text, does_not_fit, machine_problems, mode_reason
 from loralab.planning.priors import SETTINGS, Priors, Sweep, learn, likeness
@@ -144,7 +144,7 @@ def propose(
     if draft.plan.rank_schedule == "hardware":
         draft.widest = _rank_here(draft)
         _fill(draft)
-    away = avoid_known_failures(draft.plan, draft.facts, draft.priors.limits, frozenset(draft.fixed))
+    away = avoid_known_failures(draft.plan, with_room_to_spare(draft.facts), draft.priors.limits, frozenset(draft.fixed))
     if away.settings:
         draft.moved, draft.why_moved = away.settings, because(away)
         _fill(draft)
@@ -158,7 +158,7 @@ def propose(
         nearest = _ways(draft, plan) if look_further else ()
         alternatives = tuple(Alternative(settings=change, words=fit.words(plan, change, profile)) for change in nearest)
         problems.append(does_not_fit(plan, model, needs, [way.words for way in alternatives]))
-    problems += [] if away.possible else [never_twice(away.because[-1])]
+    problems += [] if away.possible else [never_twice(away.because[-1], fixed=bool(draft.fixed))]
     return Proposal(
         plan=plan.model_dump(),
         reasons=draft.reasons,

@@ -216,17 +216,21 @@ def _rank(plan: dict[str, Any]) -> int:
 
 
 def _limits(base: Origin, plan: dict[str, Any]) -> Iterator[str]:
+    yield from ("## Limits and licence", "", *(f"- {shielded(line)}" for line in limits(base, plan)))
+
+
+def limits(base: Origin, plan: dict[str, Any]) -> Iterator[str]:
+    """What not to expect and whose licences apply, a sentence or two each, as plain text."""
     data = licences.of_data(str(plan.get("dataset") or ""))
-    yield from ("## Limits and licence", "")
-    yield f"- The base model's licence: {shielded(base.licence or licences.UNKNOWN)}. It applies to what is made from it."
-    yield f"- The licence of the examples: {shielded(data or licences.UNKNOWN)}. It may apply to what learned from them, too."
+    yield f"The base model's licence: {base.licence or licences.UNKNOWN}. It applies to what is made from it."
+    yield f"The licence of the examples: {data or licences.UNKNOWN}. It may apply to what learned from them, too."
     if base.bits:
         yield (
-            f"- It was trained on a copy of {shielded(base.reference)} whose numbers somebody had squeezed to {base.bits} bits; beside "
-            "the original its answers may differ a little."
+            f"It was trained on a copy of {base.reference} whose numbers somebody had squeezed to {base.bits} bits; beside the original "
+            "its answers may differ a little."
         )
-    yield "- The numbers above are about examples like those it learned from. Elsewhere it may be no better, or worse, than its base."
-    yield "- It can be wrong and sound sure. Nobody has tested it for safety; do not use it for medical, legal or other serious advice."
+    yield "The numbers above are about examples like those it learned from. Elsewhere it may be no better, or worse, than its base."
+    yield "It can be wrong and sound sure. Nobody has tested it for safety; do not use it for medical, legal or other serious advice."
 
 
 def write(plan: Plan, folder: RunFolder, adapter: Path) -> None:

@@ -21,6 +21,7 @@ from loralab.core.paths import model_name
 from loralab.core.records import Record, Score
 from loralab.core.verdict import Verdict
 from loralab.core.words import count, did_it_learn
+from loralab.evaluations.images import versus
 from loralab.evaluations.shared.answer_scores import Trait
 from loralab.evaluations.shared.controls import ALLOWED, SWAPS, swapped
 from loralab.evaluations.shared.paired import FEWEST, holm
@@ -135,17 +136,20 @@ class Comparison(Record):
     rows: tuple[dict[str, Any], ...]
     outcome: Outcome = "unclear"
     answers: tuple[BothAnswers, ...] = ()
+    whole: bool = True  # answers are right or wrong, or neither is said; False: pictures that are right in part
 
     def told(self, first: str, second: str) -> tuple[str, str]:
         """Which is better, in a word or two and in a sentence, by the names people know the two by."""
         main = self.scores[0]
         counted = [f"{round(value * main.n)} of {main.n}" for value in (main.before, main.after)]
         right = f"“{first}” has {counted[0]} right, “{second}” {counted[1]}."
+        if not self.whole:
+            right = f"“{first}”: {100 * main.before:.0f} %, “{second}”: {100 * main.after:.0f} %. {main.help}"
         likely = {
             "same": f"Both expect the right answers equally well, on {count(main.n, 'answer')}.",
             "unclear": f"On {count(main.n, 'answer')}, what one seems to expect better could be chance.",
         }.get(self.outcome, f"It expects the right answers better, on {count(main.n, 'answer')}.")
-        equal = counted[0] == counted[1]
+        equal = self.whole and counted[0] == counted[1]
         said = likely if not main.share else f"Both have {counted[0]} right." if equal else right
         more = "Only more examples to test on could show a difference."
         match self.outcome:
@@ -175,23 +179,25 @@ class Controls(Record):
 
 def controls(found: dict[str, Any], shuffled: str, verdict: Verdict | None) -> Controls:
     """Judge a judgement: with its sides swapped at random, and beside the verdict of its run on shuffled answers."""
-    better, worse = swapped(found["rows"]["loss"])
-    words = f"With before and after swapped at random it was called better in {better} and worse in {worse} of {SWAPS} trials"
-    words += f" (at most {ALLOWED * SWAPS:.0f} are expected)."
+    _, pictures = versus.main_rows(found)
+    swaps = versus.SWAPS if pictures else SWAPS
+    better, worse = versus.swapped(pictures) if pictures else swapped(found["rows"]["loss"])
+    words = f"With before and after swapped at random it was called better in {better} and worse in {worse} of {swaps} trials"
+    words += f" (at most {ALLOWED * swaps:.0f} are expected)."
     learned = verdict.learned if verdict else ""
     if verdict:
         passed = "as it must be" if learned != "yes" else "which it must not be: do not trust the verdict on this data"
         words += f" Trained on shuffled answers, the answer to “Did it learn?” is “{did_it_learn(verdict)}”, {passed}."
-    return Controls(swaps=SWAPS, false_better=better, false_worse=worse, shuffled=shuffled, shuffled_learned=learned, words=words)
+    return Controls(swaps=swaps, false_better=better, false_worse=worse, shuffled=shuffled, shuffled_learned=learned, words=words)
 
 
 def compare(first: dict[str, Any], second: dict[str, Any]) -> Comparison:
     """The second judgement against the first. Raises UserError when they share too few examples."""
+    if versus.main_rows(first)[1] or versus.main_rows(second)[1]:
+        return _compare_pictures(first, second)
     others = _others(first, second)
     pairs = [pair for pair in _paired(first["rows"]["loss"], second["rows"]["loss"]) if pair[0]["row"] not in others]
-    if len(pairs) < FEWEST:
-        what = f"The two were judged on different examples; they share {len(pairs)}."
-        raise UserError(what, "Train both on the same file with the same seed and held-out share.", code="nothing_shared")
+    _require_enough(len(pairs))
     bits = [[_bits(row) for row in side] for side in zip(*pairs, strict=True)]
     scores = [_noticeable(LOSS.score(bits[0], bits[1], [float(a.get("bytes", a["tokens"])) for a, _ in pairs]))]
     for name in first["rows"].keys() & second["rows"].keys():
@@ -208,6 +214,28 @@ def compare(first: dict[str, Any], second: dict[str, Any]) -> Comparison:
     return Comparison(
         words=main.words, scores=ordered, rows=tuple(rows), outcome=outcome(main), answers=tuple(_answers(first, second, others))
     )
+
+
+def _require_enough(n: int) -> None:
+    if n < FEWEST:
+        what = f"The two were judged on different examples; they share {n}."
+        raise UserError(what, "Train both on the same file with the same seed and held-out share.", code="nothing_shared")
+
+
+def _compare_pictures(first: dict[str, Any], second: dict[str, Any]) -> Comparison:
+    """Two runs on pictures, picture by picture; those on which they differ come first."""
+    (name, one), (other_name, other) = versus.main_rows(first), versus.main_rows(second)
+    if name != other_name:
+        what = "The two learned different things, so nothing can be held against each other."
+        raise UserError(what, "Choose a run of the same kind.", code="nothing_shared")
+    pairs = versus.shared(one, other)
+    _require_enough(len(pairs))
+    scores = versus.versus(name, pairs)
+    main = scores[0]
+    apart = [score.model_copy(update={"p": p}) for score, p in zip(scores, holm([score.p for score in scores]), strict=True)]
+    ranked = sorted(pairs, key=lambda pair: -abs(float(pair[1]["after_right"]) - float(pair[0]["after_right"])))
+    answers = tuple(BothAnswers(question=a["media"], reference=a["label"], first=a["after"], second=b["after"]) for a, b in ranked)
+    return Comparison(words=main.words, scores=tuple(apart), rows=(), outcome=outcome(main), answers=answers, whole=name == "accuracy")
 
 
 def outcome(main: Score) -> Outcome:

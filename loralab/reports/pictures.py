@@ -55,12 +55,16 @@ def _settings(plan: dict[str, Any]) -> Iterator[str]:
 
 
 def _limits(plan: dict[str, Any], entry: VisionEntry | None, *, medical: bool) -> Iterator[str]:
+    yield from ("## Limits and licence", "", *(f"- {shielded(line)}" for line in limits(plan, entry, medical=medical)))
+
+
+def limits(plan: dict[str, Any], entry: VisionEntry | None, *, medical: bool) -> Iterator[str]:
+    """What not to expect and whose licences apply, a sentence or two each, as plain text."""
     data = licences.of_data(str(plan.get("dataset") or ""))
-    yield from ("## Limits and licence", "")
-    yield f"- The base model's licence: {shielded(entry.licence if entry else licences.UNKNOWN)}. It applies to what is made from it."
-    yield f"- The licence of the pictures: {shielded(data or licences.UNKNOWN)}. It may apply to what learned from them, too."
-    yield "- The numbers above are about pictures like those it learned from. With another camera, light or place it may be much worse."
-    yield f"- {NOT_MEDICAL}" if medical else "- It can be wrong and sound sure. Nobody has tested it for safety."
+    yield f"The base model's licence: {entry.licence if entry else licences.UNKNOWN}. It applies to what is made from it."
+    yield f"The licence of the pictures: {data or licences.UNKNOWN}. It may apply to what learned from them, too."
+    yield "The numbers above are about pictures like those it learned from. With another camera, light or place it may be much worse."
+    yield NOT_MEDICAL if medical else "It can be wrong and sound sure. Nobody has tested it for safety."
 
 
 def write(plan: Plan, folder: RunFolder, adapter: Path) -> None:

@@ -187,7 +187,7 @@ def begin(home: Path, path: Path) -> None:
     before, events = keeper_of(path), path / "events.jsonl"
     drop_torn_line(events)
     offset, attempt = events.stat().st_size if events.exists() else 0, before.attempt + 1 if before else 1
-    keeper, child = process.spawn(path, home, online=kind in ("download", "fetch_dataset"), attempt=attempt, offset=offset)
+    keeper, child = process.spawn(path, home, online=kind in ("download", "fetch_dataset", "publish"), attempt=attempt, offset=offset)
     DESK.children[path] = child
     paths.write_atomic(path / "worker.json", keeper.model_dump_json())
 

@@ -20,6 +20,7 @@ from typing import Any
 from loralab.core.errors import classify
 from loralab.core.events import Ended, EventLog, Started
 from loralab.core.jobs import Job
+from loralab.core.masking import masked
 from loralab.runs.priority import step_back
 from loralab.runs.protocol import TAKEN, UNWRITTEN
 from loralab.runs.run_folder import RunFolder, read_job
@@ -37,6 +38,7 @@ JOBS = {
     "serve": "loralab.serve.job",
     "download": "loralab.models.downloads",
     "fetch_dataset": "loralab.datasets.hub_job",
+    "publish": "loralab.sharing.hub.publish_job",
 }
 
 
@@ -60,7 +62,7 @@ def main(arguments: list[str]) -> int:
         folder = RunFolder(path=path, job=job, log=log)
         result = _work(job)(folder)
     except BaseException as error:  # noqa: BLE001  the one place: whatever it was, the run must end with words and not in silence
-        traceback.print_exc()
+        sys.stderr.write(masked(traceback.format_exc()))
         problem = classify(error)
         written = _end(log, folder, Ended(outcome="failed", what=problem.what, todo=problem.todo, code=problem.code))
         return 1 if written else UNWRITTEN

@@ -17,8 +17,10 @@ from peft.tuners.lora import LoraLayer
 from PIL import Image
 from safetensors.torch import load_file
 
+from loralab.core.errors import UserError
 from loralab.datasets.images.views import seen
 from loralab.runtimes.vision.picture_model import load_trained
+from loralab.runtimes.vision.saliency import saliency
 
 QUICK_LOOK = "quick_look.safetensors"  # beside the adapter's folder: the head as the quick look left it
 
@@ -49,6 +51,24 @@ class Eye:
             with torch.inference_mode():
                 said = self.model(torch.from_numpy(shown.pixels[None]).permute(0, 3, 1, 2).float())
                 return self._told(said, shown.place)
+
+    def why(self, opened: Image.Image) -> tuple[str, Mask]:
+        """The class that is said of a picture, and how much each of its pixels speaks for it [height, width], 0 to 255.
+
+        Raises UserError where the answer is not of the picture as a whole, or does not depend on places.
+        """
+        if self.card.task != "classify":
+            raise UserError("What it marks is drawn already.", "Look at the drawing.", code="no_saliency")
+        shown = seen(opened, self.card.size)
+        pixels = torch.from_numpy(shown.pixels[None]).permute(0, 3, 1, 2).float()
+        model = self.model.get_base_model()
+        with torch.inference_mode():
+            kind = int(self.model(pixels).argmax(1)[0])
+        heat = saliency(model.features, model.head, pixels, kind)
+        if not heat.any():
+            raise UserError("Of this model it cannot be shown where it looks.", "Look at its answer.", code="no_saliency")
+        own = shown.place.map_to_picture(heat[None].numpy())[0]
+        return self.card.labels[kind], np.rint(255 * own.clip(0, 1)).astype(np.uint8)
 
     def _told(self, said: Any, place: Any) -> tuple[dict[str, Any], Mask | None]:
         card = self.card

@@ -6,9 +6,12 @@ not answer in time; nothing of a picture is kept or sent; whatever goes wrong is
 
 from __future__ import annotations
 
+import contextlib
+import io
 import threading
 import weakref
 from collections import Counter
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +22,8 @@ from loralab.core.child_process import Child
 from loralab.core.errors import LabError, RunFailed
 from loralab.core.records import Record
 from loralab.core.words import listed
+from loralab.datasets.images.clinic.any_picture import any_picture
 from loralab.datasets.images.drawn import Mark, Marks, colours
-from loralab.datasets.images.opened import picture
 from loralab.datasets.images.shown import sketch, uri, webp
 
 START_SECONDS, ANSWER_SECONDS = 180.0, 120.0  # torch from a slow disk; a large picture on a busy machine
@@ -67,7 +70,7 @@ class Eyes:
 
     def look(self, base: Path, adapter: Path, image: Path, side: int = SIDE) -> Looked:
         """What the model of an adapter's folder says of a picture. Raises UserError for no picture, LabError where it cannot be asked."""
-        opened = picture(image)
+        opened = any_picture(image)
         with self._lock:
             answer, masks = self._ask(base, adapter, image)
         opened.thumbnail((2 * side, 2 * side))  # words and lines are made for what is shown
@@ -83,6 +86,11 @@ class Eyes:
         with self._lock:
             answer, masks = self._ask(base, adapter, image)
         return _marks(answer["after"], _masks(answer, masks).get("after"))
+
+    def why(self, base: Path, adapter: Path, image: Path) -> Image.Image:
+        """How much each place of a picture speaks for the class that is said of it: grey, white the most. Raises as `look` does."""
+        with self._lock, self._asked() as child:
+            return Image.open(io.BytesIO(child.ask("why", base=str(base), adapter=str(adapter), image=str(image))[1]))
 
     @property
     def alive(self) -> bool:
@@ -100,6 +108,13 @@ class Eyes:
             self._child = None
 
     def _ask(self, base: Path, adapter: Path, image: Path) -> tuple[dict[str, Any], bytes]:
+        with self._asked() as child:
+            answer = child.ask("look", base=str(base), adapter=str(adapter), image=str(image))[0]
+            return answer, child.ask("masks")[1] if answer["task"] == "segment" else b""
+
+    @contextlib.contextmanager
+    def _asked(self) -> Generator[Child]:
+        """The child, started where there is none. What goes wrong while it is asked is a RunFailed in words."""
         child = self._child
         try:
             if child is None or not child.alive:
@@ -107,8 +122,7 @@ class Eyes:
                 self._child = child = _started()
                 weakref.finalize(self, child.close)
             child.seconds = ANSWER_SECONDS
-            answer = child.ask("look", base=str(base), adapter=str(adapter), image=str(image))[0]
-            return answer, child.ask("masks")[1] if answer["task"] == "segment" else b""
+            yield child
         except LabError as error:
             if error.problem.code == "eyes_refused":
                 raise RunFailed(

@@ -4,6 +4,7 @@ of quiet. One model is held at a time: the one that was asked last.
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import threading
@@ -35,9 +36,9 @@ class Looking:
         """What is said of it after training and before, with what belongs to it; masks are kept for the next question."""
         self._clock.cancel()
         try:
-            from loralab.datasets.images.opened import picture  # noqa: PLC0415  (that it cannot be imported is an answer, too)
+            from loralab.datasets.images.clinic.any_picture import any_picture  # noqa: PLC0415  (that it cannot be imported is an answer, too)
 
-            eye, opened = self._opened(base, adapter), picture(Path(image))
+            eye, opened = self._opened(base, adapter), any_picture(Path(image))
             answer: dict[str, Any] = eye.card.model_dump(include={"task", "labels", "unsure_below", "medical"})
             answer |= {"size": [opened.height, opened.width], "knows_before": eye.knows_before}
             self._masks = []
@@ -47,6 +48,20 @@ class Looking:
             if self._masks:
                 answer["size"] = list(self._masks[0].shape)
             return answer
+        finally:
+            self._clock = self._leave_later()
+
+    def why(self, base: str, adapter: str, image: str) -> bytes:
+        """How much each place of a picture speaks for what is said of it, as a grey PNG no larger than it is shown."""
+        self._clock.cancel()
+        try:
+            from loralab.datasets.images.clinic.any_picture import any_picture  # noqa: PLC0415  (as above)
+
+            eye, opened = self._opened(base, adapter), any_picture(Path(image))
+            opened.thumbnail((MOST_SIDE, MOST_SIDE))
+            written = io.BytesIO()
+            Image.fromarray(eye.why(opened)[1]).save(written, "PNG")
+            return written.getvalue()
         finally:
             self._clock = self._leave_later()
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from advisor.proposals import learned
-from loralab.core.events import Adjusted, Ended, Incident, Measured, Started, Stepped, fold
+from loralab.core.events import Adjusted, Ended, Evaluated, Incident, Measured, Started, Stepped, fold
 from loralab.core.facts import Facts
 from loralab.core.jobs import TrainJob
 from loralab.core.report import run_report
@@ -234,3 +234,19 @@ def test_without_a_memory_the_same_histories_do_repeat_failures(monkeypatch: pyt
 
 def test_this_module_reads_no_clock_and_no_file():
     assert "import time" not in Path(limits.__file__).read_text("utf-8")
+
+
+def test_a_run_that_ended_worse_than_it_began_does_not_prove_its_rate() -> None:
+    """Nobody stopped it, so it finished; what failed at that rate is not taken back by it."""
+
+    def looked(split: Any, loss: float, at: float) -> Evaluated:
+        return Evaluated(time=at, step=int(split != "base"), split=split, loss=loss, n=9)
+
+    def taught(last: float) -> list[str]:
+        found = ran(
+            looked("base", 3.0, 2), step(1, 3), looked("heldout", last, 4), Ended(time=5, step=1, outcome="finished"), learning_rate=0.2
+        )
+        return [point.kind for point in found]
+
+    assert taught(2.0) == ["memory", "rate"]
+    assert taught(9.0) == ["memory"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from functools import cache
 from typing import Any
@@ -11,10 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from advisor.advisor import Advisor
-from advisor.diagnosis.case import of_run
+from advisor.diagnosis.case import Case, of_run
 from advisor.diagnosis.diagnose import diagnose
+from advisor.diagnosis.earlier import Earlier
 from advisor.diagnosis.findings import Diagnosis, Finding, change
-from advisor.diagnosis.lineage import Move, Step, advised
+from advisor.diagnosis.lineage import Move, Step, advised, earlier_of
+from advisor.rules import rules
 from benchmarks.labfail.records import RUNS, read
 from benchmarks.labfail.replay import case_of
 from loralab.core.events import Evaluated, EventLog
@@ -170,3 +173,74 @@ def test_taking_a_limit_away_is_a_change() -> None:
 
     assert offered(2) == [{"max_steps": 0}]
     assert offered(0) == []
+
+
+# ---- what earlier runs say ---------------------------------------------------------------------------------------------------
+
+DIRECTIONS = [
+    pytest.param("epochs", 10.0, 4.2, 2.1, "overfitting", id="fewer rounds"),
+    pytest.param("epochs", 2.0, 4.0, 8.0, "no learning", id="more rounds"),
+    pytest.param("learning_rate", 1e-3, 3e-4, 1e-4, "overfitting", id="a smaller rate"),
+    pytest.param("learning_rate", 1e-4, 4e-4, 2e-3, "no learning", id="a larger rate"),
+    pytest.param("rank", 32, 16, 8, "overfitting", id="a smaller rank"),
+    pytest.param("max_steps", 100, 50, 25, "overfitting", id="fewer updates"),
+]
+
+
+@pytest.mark.parametrize(("setting", "first", "then", "next_", "group"), DIRECTIONS)
+def test_a_direction_that_made_it_worse_is_not_gone_on_with(setting, first, then, next_, group):
+    """“Go over them 4.2 times” turned 0.127 into 1.157, and the next advice was 2.1: of each kind of setting."""
+    one = step(loss=0.127, **{setting: first})
+    gone_on = [step(finding("a", group, **{setting: next_}), loss=1.157, **{setting: then})]
+    assert not advised([one, *gone_on])[-1].findings[0].fixes
+    assert advised([step(loss=1.9, **{setting: first}), *gone_on])[-1].findings[0].fixes, "it was better that way"
+    assert advised([step(loss=1.1569, **{setting: first}), *gone_on])[-1].findings[0].fixes, "no more than noise"
+    assert advised([step(loss=0.127, **{setting: first}, warmup=0.3), *gone_on])[-1].findings[0].fixes, "not comparable"
+
+
+def test_the_story_says_what_was_tried_and_what_came_of_it():
+    (found,) = advised([step(loss=0.127, epochs=10.0), step(loss=1.157, epochs=4.2)])[-1].tried
+    assert found.words == "We tried fewer rounds (4.2 instead of 10): worse. The held-out loss went from 0.127 to 1.157."
+    assert advised([step(loss=2.0, epochs=2.0), step(loss=1.0, epochs=4.0)])[-1].tried[0].verdict == "better"
+    assert advised([step(loss=2.0, epochs=2.0), step(loss=2.001, epochs=4.0)])[-1].tried[0].verdict == "no different"
+    assert not advised([step(loss=2.0, epochs=2.0), step(loss=1.0, epochs=4.0, rank=4)])[-1].tried, "two settings differ"
+    assert not advised([step(loss=2.0)])[-1].tried
+
+
+CAUSES = [  # a cause, what the earlier run asked for, what the plan asks for, whether it would be done again
+    pytest.param("overfitting", {"epochs": 4.0}, {"epochs": 8.0}, True, id="learned by heart, more rounds"),
+    pytest.param("overfitting", {"epochs": 4.0}, {"epochs": 2.0}, False, id="learned by heart, fewer rounds"),
+    pytest.param("forgetting", {"learning_rate": 1e-3}, {"learning_rate": 1e-3}, True, id="forgot, the same again"),
+    pytest.param("forgetting", {"learning_rate": 1e-3}, {"learning_rate": 1e-4}, False, id="forgot, a smaller rate"),
+    pytest.param("few_updates", {"max_steps": 20}, {"max_steps": 10}, True, id="too few updates, fewer still"),
+    pytest.param("few_updates", {"max_steps": 20}, {"max_steps": 200}, False, id="too few updates, more"),
+    pytest.param("repeats_itself", {"epochs": 9.0}, {"epochs": 9.0}, True, id="repeats itself"),
+    pytest.param("unsettled", {"rank": 8}, {"rank": 8}, True, id="did not settle"),
+    pytest.param("unsettled", {"rank": 8}, {"rank": 16}, False, id="did not settle, another rank"),
+]
+
+
+@pytest.mark.parametrize(("rule", "then", "now", "again"), CAUSES)
+def test_a_plan_is_told_what_came_of_it_before(rule: str, then: dict[str, Any], now: dict[str, Any], again: bool):
+    """For every cause, not for memory and running away alone; with the run, and a way out where another did better."""
+    wrong = earlier_of(
+        Step(TextPlan().model_dump() | then, Diagnosis(findings=(finding(rule, "overfitting", epochs=1.0),)), 2.0, True, "a")
+    )
+    good = earlier_of(Step(TextPlan().model_dump() | {"rank": 4}, Diagnosis(), 1.0, True, "b"))
+    plan = TextPlan.model_validate(now)
+
+    def said(*earlier: Earlier) -> Finding | None:
+        return rules()["went_wrong_before"].find("went_wrong_before", Case(plan=plan, asked=plan, earlier=earlier))
+
+    assert said() is None
+    assert said(good) is None
+    found = said(wrong)
+    assert (found is not None) == again
+    if found:
+        assert not found.alarm, "nothing better is known"
+        assert "a" in {one.run for one in found.evidence}
+        better = said(good, wrong)
+        assert better is not None
+        assert better.alarm
+        assert better.settings["rank"] == 4
+        assert said(wrong, dataclasses.replace(good, loss=2.5)) == found, "the other was no better"

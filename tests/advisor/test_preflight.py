@@ -97,7 +97,7 @@ def test_the_command_says_what_it_sees_and_ends_with_one_where_it_blocks(tmp_pat
     file.write_text(plan.model_dump_json(), "utf-8")
     monkeypatch.setattr("sys.argv", ["loralab", "check", "--plan", str(file), "--json"])
     with pytest.raises(SystemExit) as end:
-        app.main(check.begin)
+        app.main(app.Ways(check.begin, check.propose))
     assert end.value.code == 1
     assert json.loads(capsys.readouterr().out)["blocked_by"] == "R57"
 

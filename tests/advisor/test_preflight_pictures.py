@@ -19,7 +19,6 @@ from advisor.words.intents import QUESTIONS
 from advisor.words.story import story
 from advisor.words.summary import RunSummary
 from loralab.cli import app
-from loralab.core.errors import UserError
 from loralab.core.events import Event
 from loralab.core.jobs import TrainJob
 from loralab.lab import Lab
@@ -85,7 +84,7 @@ def test_the_command_looks_at_a_zip_of_pictures(
     data = small_pictures.shapes(tmp_path / "few.zip", 8)
     monkeypatch.setattr("sys.argv", ["loralab", "check", str(data), "--json"])
     with pytest.raises(SystemExit) as end:
-        app.main(check.begin)
+        app.main(app.Ways(check.begin, check.propose))
     assert not end.value.code
     found = json.loads(capsys.readouterr().out)
     assert found["blocked_by"] is None
@@ -98,8 +97,13 @@ def test_a_start_goes_through_the_advisor(tmp_path: Path, lab: Lab, monkeypatch:
     profile = lab.profile(small_pictures.shapes(tmp_path / "a.zip", 10))
     assert Advisor(lab).start(lab.propose(profile), profile=profile) == "run"
     assert begun
-    with pytest.raises(UserError, match="for text only"):
-        Advisor(lab).test_first(lab.propose(profile).plan, profile)
+    tests: list[Any] = []
+    monkeypatch.setattr(Lab, "begin", lambda self, job: tests.append(job) or f"run-{len(tests)}")
+    plan = lab.propose(profile).plan
+    assert Advisor(lab).test_first(plan, profile) == ("run-1", "run-2", "run-3")
+    assert [job.origin.usual for job in tests] == [True, False, False]
+    assert len({job.plan["learning_rate"] for job in tests}) == 3
+    assert {job.plan["task"] for job in tests} == {"classify"}
 
 
 def test_only_what_is_certain_would_stand_in_the_way(tmp_path: Path, lab: Lab) -> None:

@@ -160,6 +160,31 @@ def test_a_setting_that_is_better_is_picked():
     assert compare(sides["usual"], sides["high"]).scores[0].verdict == "better"
 
 
+def seen(sure: Any) -> dict[str, Any]:
+    """A judgement of pictures by how likely each thinks what is right."""
+    rows = [
+        {"row": i, "media": f"{i}.png", "group": "", "label": "cat", "after": "cat", "before_right": i % 2 == 0} for i in range(len(sure))
+    ]
+    kept = [row | {"of_label": float(one), "after_right": float(one) > 0.5} for row, one in zip(rows, sure, strict=True)]
+    return {"rows": {"accuracy": kept}}
+
+
+def test_of_pictures_a_setting_is_picked_by_what_tells_small_differences():
+    random = np.random.default_rng(1)
+    hard = random.uniform(0.3, 0.9, 60)
+
+    def three(low, high):
+        noise = [random.normal(0, 0.03, 60) for _ in range(3)]
+        return {
+            name: seen((hard + by + noise[at]).clip(0, 1)) for at, (name, by) in enumerate((("usual", 0), ("low", low), ("high", high)))
+        }
+
+    assert trials.decide(three(-0.1, 0.08), "usual")[0] == "high"
+    assert trials.decide(three(-0.1, 0.005), "usual")[0] == "usual", "no more than luck"
+    wrong = sum(trials.decide(three(0, 0), "usual")[0] != "usual" for _ in range(60))
+    assert wrong / 60 <= trials.MAX_CHANCE
+
+
 def test_the_values_tried_are_three_times_apart_and_within_bounds():
     assert trials.values(2e-3, 1e-5, 1e-1) == (2e-3, 6.7e-4, 6e-3)
     assert trials.values(2e-3, 1e-3, 5e-3) == (2e-3,)

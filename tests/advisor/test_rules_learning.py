@@ -57,7 +57,7 @@ def test_of_a_run_that_ended_the_updates_it_made_are_told_not_those_its_rounds_w
     assert found.words.startswith("24 updates")
 
 
-@pytest.mark.parametrize(("epochs", "changed"), [(0.1, {"max_steps", "epochs"}), (50.0, {"max_steps"})])
+@pytest.mark.parametrize(("epochs", "changed"), [(0.2, {"max_steps", "epochs"}), (50.0, {"max_steps"})])
 def test_a_higher_limit_comes_with_the_rounds_that_reach_it(epochs: float, changed: set[str]) -> None:
     """Most updates are a limit: raised alone, it changes nothing where the rounds end the run before."""
     one = ran(8, *FALLING, max_steps=8, epochs=epochs)

@@ -28,9 +28,9 @@ def computer(monkeypatch: pytest.MonkeyPatch, system: str, machine: str, release
     ("system", "machine", "release", "refused"),
     [
         ("Linux", "x86_64", "2.39", {}),
-        ("Linux", "x86_64", "2.17", {"onnx": "old", "bitsandbytes": "old"}),
-        ("Linux", "x86_64", "", {"onnx": "unusual", "bitsandbytes": "unusual", "llama_cpp": "unusual"}),
-        ("Linux", "armv7l", "2.39", {"onnx": "this kind", "bitsandbytes": "this kind", "llama_cpp": "this kind"}),
+        ("Linux", "x86_64", "2.17", {"onnx": "old", "bitsandbytes": "old", "scipy": "old"}),
+        ("Linux", "x86_64", "", dict.fromkeys(("onnx", "bitsandbytes", "llama_cpp", "scipy"), "unusual")),
+        ("Linux", "armv7l", "2.39", dict.fromkeys(("onnx", "bitsandbytes", "llama_cpp", "scipy"), "this kind")),
         ("Windows", "AMD64", "", {}),
         ("Windows", "ARM64", "", {"llama_cpp": "this kind"}),
         ("Darwin", "arm64", "15.1", {}),

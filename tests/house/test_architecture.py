@@ -40,7 +40,7 @@ MAY = {
     # An export is measured by the measures of its run, written answers included; how much memory there is decides what is offered.
     "exports": {"core", "tasks", "models", "datasets", "runtimes", "reports", "runs", "evaluations", "serve.generate", "machine.hardware"},
     "serve": {"core", "runs", "models", "datasets", "runtimes"},
-    "reports": {"core", "tasks", "runs", "models", "datasets", "evaluations.shared"},
+    "reports": {"core", "tasks", "runs", "models", "datasets", "evaluations.shared", "evaluations.images"},
     "history": {"core", "tasks", "runs", "models", "datasets"},
     "adapters": {"core", "runs", "models", "datasets"},
     # What is shared is frozen, served by its own process, and proven before it leaves.

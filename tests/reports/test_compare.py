@@ -124,3 +124,61 @@ def test_controls_are_told_in_words() -> None:
     fine = compare.controls(judged(2, -1.0), "control", SHUFFLED)
     assert fine.words.endswith("the answer to “Did it learn?” is “Cannot tell yet”, as it must be.")
     assert "do not trust" in compare.controls(judged(2), "control", SHUFFLED.model_copy(update={"learned": "yes"})).words
+
+
+# ---- two runs on pictures ----------------------------------------------------------------------------------------------------
+
+
+def seen(right: list[float], *, name: str = "accuracy", rows: int = 0, group: str = "") -> dict[str, Any]:
+    """A judgement of pictures like those on disk."""
+    whole = name == "accuracy"
+    kept = [
+        {"row": i, "media": f"{i}.png", "group": group and f"{group}{i // 20}", "label": "cat", "after": "cat" if good else "dog"}
+        | {"before_right": False if whole else 0.0, "after_right": bool(good) if whole else good}
+        | ({"of_label": 0.9 if good else 0.2} if whole else {"boundary": good})
+        for i, good in enumerate(right, rows)
+    ]
+    return {"rows": {name: kept}, "verdict": "better", "words": "", "scores": []}
+
+
+def test_two_runs_on_pictures_are_held_against_each_other_picture_by_picture() -> None:
+    better, worse = seen([1.0] * 55 + [0.0] * 5), seen([1.0] * 30 + [0.0] * 30)
+    found = compare.compare(worse, better)
+    assert [score.name for score in found.scores] == ["right", "of_label"]
+    assert found.outcome == "second"
+    assert found.words == "The second is right more often (50 % → 92 %, 60 pictures)."
+    assert found.told("Old", "New") == ("“New” is better", "“Old” has 30 of 60 right, “New” 55 of 60.")
+    assert compare.compare(better, worse).outcome == "first"
+    assert [one.question for one in found.answers[:25]] == [f"{i}.png" for i in range(30, 55)], "those on which they differ come first"
+    assert compare.compare(worse, worse).outcome == "same"
+
+
+def test_marks_are_told_by_how_well_they_agree() -> None:
+    found = compare.compare(seen([0.5] * 40, name="dice"), seen([0.8] * 40, name="dice"))
+    assert found.outcome == "second"
+    assert found.told("Old", "New")[1].startswith("“Old”: 50 %, “New”: 80 %.")
+    assert not found.whole
+
+
+def test_pictures_of_few_patients_tell_less_than_as_many_of_their_own() -> None:
+    sides = [1.0] * 40 + [0.0] * 20, [1.0] * 60
+    assert compare.compare(*(seen(side) for side in sides)).outcome == "second"
+    assert compare.compare(*(seen(side, group="patient ") for side in sides)).outcome == "unclear", "three patients"
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [(seen([1.0] * 20), seen([1.0] * 20, name="dice")), (seen([1.0] * 20), seen([1.0] * 20, rows=100)), (seen([1.0] * 20), judged(2))],
+)
+def test_what_has_no_pictures_in_common_is_not_compared(first: dict[str, Any], second: dict[str, Any]) -> None:
+    with pytest.raises(UserError):
+        compare.compare(first, second)
+
+
+def test_pictures_swapped_by_lot_are_rarely_called_better() -> None:
+    random = np.random.default_rng(0)
+    found = compare.controls(seen(random.random(80).round().tolist()), "", None)
+    assert found.swaps == 100
+    assert found.swaps_pass
+    assert "of 100 trials (at most 5 are expected)" in found.words
+    assert compare.controls(seen([1.0] * 40), "x", SHUFFLED.model_copy(update={"learned": "yes"})).shuffled_learned == "yes"

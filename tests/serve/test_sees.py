@@ -94,3 +94,20 @@ def test_a_child_that_ends_is_said_and_started_again(eyes, tmp_path, monkeypatch
         eyes.look(bundled_folder(), folder, photo(tmp_path))
     monkeypatch.undo()
     assert eyes.look(bundled_folder(), folder, photo(tmp_path)).after.chances
+
+
+def test_a_file_of_a_clinic_is_looked_at_like_any_picture(eyes, tmp_path):
+    dicoms = pytest.importorskip("tests.datasets.images.dicoms")
+    grey = np.random.default_rng(1).integers(0, 255, (50, 90), dtype=np.uint8)
+    place = tmp_path / "no-ending"
+    place.write_bytes(dicoms.dicom(grey))
+    folder = trained(tmp_path, "classify")
+    looked = eyes.look(bundled_folder(), folder, place)
+    assert {label for label, _ in looked.after.chances} == set(LABELS["classify"])
+    assert looked.drawing.startswith("data:image/webp")
+    assert "Roebuckson" not in looked.model_dump_json()
+    broken = tmp_path / "broken.dcm"
+    broken.write_bytes(place.read_bytes()[:400])
+    with pytest.raises(LabError) as told:
+        eyes.look(bundled_folder(), folder, broken)
+    assert "Traceback" not in str(told.value)

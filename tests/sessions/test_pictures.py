@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,13 +12,16 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from loralab.core.errors import UserError
 from loralab.core.events import EventLog, Noted, Stepped
-from loralab.core.jobs import Control, TrainJob
+from loralab.core.jobs import Control, TrainJob, Trial
+from loralab.datasets.images.kept_marks import kept
 from loralab.lab import Lab
 from loralab.models.vision import bundled_folder
 from loralab.runs import runs
 from loralab.runs.run_folder import RunFolder
 from loralab.runtimes.vision.picture_model import load_trained, read_card
+from loralab.serve.looking import Eye
 from loralab.sessions import job
 from loralab.sessions.pictures.session import PictureSession
 from loralab.tasks import parse_plan, tasks
@@ -83,9 +87,42 @@ def test_each_kind_learns_what_is_drawn(trained: tuple[str, RunFolder, dict[str,
     assert (Path(result["adapter"]) / "README.md").read_text("utf-8").startswith("---\nlibrary_name: peft")
 
 
-def folder_events(folder: RunFolder) -> list[dict[str, Any]]:
-    import json
+def test_what_it_marks_while_it_learns_is_kept_to_be_drawn(trained: tuple[str, RunFolder, dict[str, Any]]) -> None:
+    kind, folder, _ = trained
+    looks = [event for event in folder_events(folder) if event["type"] == "previewed" and event["share"] is not None]
+    assert [event["share"] for event in looks][-1] == 1.0
+    names = [sample["drawn"] for event in looks for sample in event["samples"]]
+    if kind == "classify":
+        assert set(names) == {""}
+        return
+    found = [kept(folder.artifacts, name) for name in names]
+    last, sizes = found[-len(looks[-1]["samples"]) :], small_pictures.SIDE
+    assert all((what.mask is not None) == (kind == "segment") for what in found)
+    assert any(what.boxes or (what.mask is not None and what.mask.any()) for what in last), "trained, it marks something"
+    assert all(what.mask.shape == (sizes, sizes) for what in last if what.mask is not None)
 
+
+def test_where_it_looked_is_where_the_thing_is(trained: tuple[str, RunFolder, dict[str, Any]]) -> None:
+    kind, folder, result = trained
+    session, eye = session_of(folder), Eye(bundled_folder(), Path(result["adapter"]))
+    if kind != "classify":
+        with pytest.raises(UserError, match="drawn already"):
+            eye.why(session.album.opened(session.heldout_examples[0]).image)
+        return
+    inside, share = [], []
+    for example in session.heldout_examples:
+        opened = session.album.opened(example).image
+        said, heat = eye.why(opened)
+        assert heat.shape == (opened.height, opened.width)
+        assert heat.max() > 200
+        if said == example.label == "disc":
+            there = np.asarray(opened)[..., 1] > 200  # the disc is the brightest there is
+            inside.append(heat[there].sum() / heat.sum())
+            share.append(there.mean())
+    assert np.mean(inside) > 1.5 * np.mean(share)
+
+
+def folder_events(folder: RunFolder) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (folder.path / "events.jsonl").read_text("utf-8").splitlines()]
 
 
@@ -171,6 +208,18 @@ def test_a_control_does_not_learn(tmp_path: Path) -> None:
     assert final["verdict"] != "better"
     assert final["conclusion"]["learned"] != "yes"
     assert any("control" in event["text"].lower() for event in folder_events(folder) if event["type"] == "noted")
+
+
+def test_a_test_of_settings_is_judged_on_pictures_to_choose_by(tmp_path: Path) -> None:
+    """The held-out ones stay unseen, so that the whole run is judged on what nothing was chosen by."""
+    data = small_pictures.shapes(tmp_path / "data.zip", 20)
+    trial = Trial(group="one", setting="learning_rate", value=1e-3, usual=True, plan={})
+    folder = folder_of(tmp_path, "classify", data, origin=trial, epochs=0.5)
+    job.run(folder)
+    session = session_of(folder)
+    judged = json.loads((folder.artifacts / "evaluation.json").read_text("utf-8"))["rows"]["accuracy"]
+    assert {row["row"] for row in judged} == {example.row for example in session.watched}
+    assert not {row["row"] for row in judged} & {example.row for example in session.heldout_examples}
 
 
 def test_broken_numbers_do_not_reach_the_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

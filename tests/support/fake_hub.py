@@ -10,7 +10,7 @@ from collections.abc import Container, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import unquote
 
 COMMIT = "a" * 40
@@ -40,7 +40,7 @@ def branch_of(revision: str) -> str:
     return TABLES if revision in (TABLES, commit_of(TABLES)) else "main"
 
 
-class _Answer(BaseHTTPRequestHandler):
+class Answer(BaseHTTPRequestHandler):
     hub: FakeHub
     protocol_version = "HTTP/1.1"
 
@@ -148,8 +148,17 @@ class _Answer(BaseHTTPRequestHandler):
 @contextmanager
 def fake_hub(models: dict[str, dict[str, bytes]]) -> Iterator[FakeHub]:
     """Serve these models (name -> file -> content) until the block ends."""
-    hub = FakeHub(models)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Answer", (_Answer,), {"hub": hub}))
+    with served(FakeHub(models), Answer) as hub:
+        yield hub
+
+
+Hub = TypeVar("Hub", bound=FakeHub)
+
+
+@contextmanager
+def served(hub: Hub, answers: type[Answer]) -> Iterator[Hub]:
+    """Let a hub answer on loopback, in its own way, until the block ends."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Answer", (answers,), {"hub": hub}))
     hub.url = f"http://127.0.0.1:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()

@@ -52,8 +52,9 @@ def test_three_decisions_lead_from_a_zip_to_a_prediction(window, app, home, tmp_
     shown.sees("#result", "Six pictures it never saw")
     shown.page.locator("#result .look-on img").first.scroll_into_view_if_needed()
     shown.page.wait_for_function("document.querySelector('#result .look-on img').naturalWidth > 0", timeout=SOON)
-    for of_texts in ("#talk", "#against", "#trust"):
-        assert not shown.page.locator(of_texts).is_visible()
+    assert not shown.page.locator("#talk").is_visible()
+    for of_both in ("#against", "#trust"):
+        assert shown.page.locator(of_both).is_visible()
 
     shapes(tmp_path / "more.zip", each=1, seed=7)
     own = tmp_path / "own.png"
@@ -70,8 +71,37 @@ def test_three_decisions_lead_from_a_zip_to_a_prediction(window, app, home, tmp_
     cell, lead = shown.page.locator(".confusion.picks td button").first, shown.page.locator("#folds .lead").filter(has_text="You say")
     until(lambda: cell.click() or shown.page.wait_for_timeout(1_500) or lead.count())  # a list that is drawn anew may take a click with it
     assert lead.is_visible()
+    shown.page.locator("[data-why]").check()
+    shown.page.wait_for_function("document.querySelector('#folds .why-shot img').naturalWidth > 0", timeout=LONG)
+    assert not shown.page.locator("#folds .plain-shot").first.is_visible()
     shown.tab("Share")
     shown.sees("#ways", "In Python")
     assert shown.page.get_by_label("In Ollama").count() == 0
     shown.sees("#cost", "about")
     assert shown.page.locator("#make-it").is_enabled()
+
+
+DROPPED = """(place, files) => {
+  const whole = new DataTransfer();
+  for (const [name, bytes] of files) whole.items.add(new File([new Uint8Array(bytes)], name));
+  place.dispatchEvent(new DragEvent('drop', {dataTransfer: whole, bubbles: true, cancelable: true}));
+}"""
+
+
+def test_a_whole_folder_and_several_files_go_the_way_of_a_zip(window, home, tmp_path):
+    shown = window()
+    with ZipFile(shapes(tmp_path / "shapes.zip")) as packed:
+        packed.extractall(tmp_path / "Müsli 猫")
+    shown.page.locator("[data-folder]").set_input_files(tmp_path / "Müsli 猫")
+    shown.sees("#summary", "Pictures in 3 classes")
+    (kept,) = (home / "datasets").glob("*/*.zip")
+    with ZipFile(kept) as made:
+        assert made.testzip() is None
+        assert {name.split("/")[0] for name in made.namelist()} == {"Müsli 猫"}
+        assert len(made.namelist()) == 60
+
+    shown.page.get_by_role("button", name="Choose other examples").click()
+    lines = [["a.csv", list(b"text,label\n" + b"".join(b"good %d,yes\nbad %d,no\n" % (n, n) for n in range(20)))]]
+    lines.append(["b.csv", list(b"text,label\n" + b"".join(b"fine %d,yes\npoor %d,no\n" % (n, n) for n in range(20)))])
+    shown.page.locator("#drop").evaluate(DROPPED, lines)
+    shown.sees("#summary", "pictures.zip")

@@ -7,6 +7,7 @@ import json
 from zipfile import ZipFile
 
 import gradio as gr
+import numpy as np
 import pytest
 from fastapi import FastAPI
 from PIL import Image
@@ -14,8 +15,12 @@ from starlette.testclient import TestClient
 
 from advisor.advisor import Advisor
 from loralab.core.errors import UserError
+from loralab.core.events import RunView
 from loralab.core.jobs import TrainJob
+from loralab.core.questions import AnswerAt, Question
 from loralab.core.records import Choice
+from loralab.datasets.images.drawn import Marks
+from loralab.datasets.images.kept_marks import keep
 from loralab.lab import Lab, PicturePlan, TextPlan
 from tests.support.small_pictures import discs, shapes, things
 from ui.desk import Desk
@@ -23,10 +28,12 @@ from ui.forms import make_forms, setting_of
 from ui.goals import changes, choices, fitting
 from ui.page import ASKED_ELSEWHERE
 from ui.served import Served
-from ui.shots import Shots
+from ui.shots import Shots, shots_of
 from ui.tabs.dataset.pictures import grid_html, kind_words, medical_html, others_html, seen_html, summary_html
 from ui.tabs.evaluate.judged import Found
+from ui.tabs.evaluate.picture_groups import groups_html
 from ui.tabs.evaluate.pictures import chosen, fold_html, looks_html
+from ui.tabs.train.view import looks
 
 LABELS = ("cat", "dog")
 
@@ -246,18 +253,71 @@ def test_six_pictures_with_what_you_say_before_and_now(lab, tmp_path):
     assert looks_html(Found("better", "", ()), GONE, 0) == ""
 
 
+def test_while_it_learns_marks_are_drawn_beside_what_a_person_marked(home, lab, tmp_path):
+    profile = lab.profile(discs(tmp_path / "some.zip"))
+    run, name = planted(home, profile), profile.previews[0].media[0]
+    mask = np.zeros((64, 64), np.uint8)
+    mask[:32] = 1
+    drawn = keep(home / "runs" / run / "artifacts", Marks(mask=mask))
+    answers = (AnswerAt(share=0.0, text="nothing"), AnswerAt(share=0.5, text="50 % of it is marked", drawn=drawn))
+    view = RunView(run=run, questions=(Question(prompt=name, answers=answers[1:]), Question(prompt=name, answers=answers[:1])))
+    shown = looks(view, shots_of(lab, run))
+    assert shown.count("<figcaption>you marked</figcaption>") == shown.count("<figcaption>at the start</figcaption>") == 1
+    assert f"drawn={drawn}" in shown
+    client = TestClient(served_app(home))
+    found = [
+        client.get("/lab/picture", params={"run": run, "name": name} | more).content for more in ({}, {"what": "said", "drawn": drawn})
+    ]
+    assert found[0] != found[1]
+    said = np.asarray(Image.open(io.BytesIO(found[1])).convert("RGB")).astype(int)
+    top, bottom = said[: said.shape[0] // 2 - 8].mean((0, 1)), said[said.shape[0] // 2 + 8 :].mean((0, 1))
+    assert top[0] - top[2] > bottom[0] - bottom[2] + 20, "the upper half is washed in the colour of the class"
+
+
+def test_where_it_looked_can_be_switched_on_for_whole_pictures_alone(lab, tmp_path):
+    profile = lab.profile(shapes(tmp_path / "some.zip"))
+    rows = [row(1, "disc", "square", 0.9) | {"media": profile.previews[0].media[0]}]
+    found = Found("better", "", (), {"accuracy": rows}, {"accuracy": TABLES})
+    shown = fold_html(found, Shots("a-run", lab.pictures(profile.path, profile.roles)), "all", 8)
+    assert shown.count("data-why") == shown.count("what=why") == 1
+    assert "data-why" not in fold_html(found, GONE, "all", 8), "of pictures that are gone there is nothing to show"
+    marked = lab.profile(discs(tmp_path / "other.zip"))
+    rows = [rows[0] | {"media": marked.previews[0].media[0], "after_right": 0.4}]
+    found = Found("better", "", (), {"dice": rows}, {"dice": {"labels": ["marked"]}})
+    assert "data-why" not in fold_html(found, Shots("a-run", lab.pictures(marked.path, marked.roles)), "all", 8)
+
+
+def test_groups_are_told_with_their_numbers_and_intervals():
+    table = {"camera": [{"value": "<old>", "n": 40, "score": 0.5, "right": 20, "between": (0.35, 0.65)}]}
+    shown = groups_html(Found("better", "", (), {}, {"accuracy": TABLES | {"groups": table}}))
+    assert "By camera" in shown
+    assert "&lt;old&gt;" in shown
+    assert "20 of 40" in shown
+    assert "35 to 65 %" in shown
+    assert groups_html(FOUND) == ""
+
+
 # ---- what is served ----------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
 def served(home, lab, tmp_path):
     profile = lab.profile(shapes(tmp_path / "some.zip"))
-    run, plan = "2026-01-01-red-fox", {"task": "classify", "dataset": profile.path, "roles": profile.roles}
+    return TestClient(served_app(home)), planted(home, profile), profile.previews[0].media[0]
+
+
+def planted(home, profile):
+    """A run that has learned nothing yet from these pictures."""
+    run, plan = "2026-01-01-red-fox", {"task": profile.task, "dataset": profile.path, "roles": profile.roles}
     (home / "runs" / run).mkdir(parents=True)
     (home / "runs" / run / "job.json").write_text(TrainJob(run=run, plan=plan, model="").model_dump_json(), "utf-8")
+    return run
+
+
+def served_app(home):
     app = FastAPI()
     Served(Lab(home)).add_to(app)
-    return TestClient(app), run, profile.previews[0].media[0]
+    return app
 
 
 def test_a_picture_of_a_run_is_served_and_kept_by_nobody(served):
@@ -268,7 +328,10 @@ def test_a_picture_of_a_run_is_served_and_kept_by_nobody(served):
     assert Image.open(io.BytesIO(found.content)).format == "WEBP"
 
 
-@pytest.mark.parametrize("change", [{"name": "../../../../etc/passwd"}, {"run": ".."}, {"run": "nobody"}, {"what": "all"}, {"name": ""}])
+@pytest.mark.parametrize(
+    "change",
+    [{"name": "../../../../etc/passwd"}, {"run": ".."}, {"run": "nobody"}, {"what": "all"}, {"name": ""}, {"drawn": "../job.json"}],
+)
 def test_nothing_else_is_served(served, change):
     client, run, name = served
     assert client.get("/lab/picture", params={"run": run, "name": name} | change).status_code == 404

@@ -13,6 +13,7 @@ import gradio as gr
 
 from advisor.assistant import models, offers
 from loralab.core.errors import UserError
+from loralab.core.words import size
 from ui.asking import question
 from ui.errors import show_errors
 from ui.markup import markup
@@ -35,7 +36,7 @@ def assistant_choice(page: Page) -> gr.Dropdown:
         who = gr.Dropdown(choices, value=speaks, label="Answers", info=info, allow_custom_value=True, elem_id="who-speaks")
         with gr.Row(elem_classes="actions"):
             fetch = [
-                gr.Button(f"Fetch {one.words.rstrip('.')} ({one.bytes / 1e9:.1f} GB) …", size="sm", scale=0, min_width=200)
+                gr.Button(f"Fetch {one.words.rstrip('.')} ({size(one.bytes)}) …", size="sm", scale=0, min_width=200)
                 for one in offers.OFFERS
             ]
         asking = question("Yes, fetch it", "Not now")

@@ -24,7 +24,13 @@ lab.pictures = (() => {
     next();
   }, {rootMargin: '200px'});
 
-  const look = () => document.querySelectorAll('figure.later:not(.waiting):not(.asked)').forEach((figure) => { figure.classList.add('waiting', 'asked'); sight.observe(figure); });
+  // Where the model looked is shown on all of them or on none; the list is drawn anew now and then.
+  const root = document.documentElement;
+  document.addEventListener('change', (event) => { if (event.target.matches?.('[data-why]')) root.classList.toggle('show-why', event.target.checked); });
+  const kept = () => document.querySelectorAll('[data-why]').forEach((box) => { box.checked = root.classList.contains('show-why'); });
+
+  const look = () => { kept(); figures(); };
+  const figures = () => document.querySelectorAll('figure.later:not(.waiting):not(.asked)').forEach((figure) => { figure.classList.add('waiting', 'asked'); sight.observe(figure); });
   document.addEventListener('DOMContentLoaded', () => { new MutationObserver(look).observe(document.body, {childList: true, subtree: true}); look(); });
   return {look};
 })();

@@ -12,6 +12,12 @@ from advisor.rules import Case, Found, advice, fact, rule
 from advisor.rules._examples import code, last_words
 
 
+def _went_on(case: Case) -> bool:
+    """Whether an update was made after the disk was last found full."""
+    told, steps = case.signals.incidents("disk_full"), case.view.steps if case.view else ()
+    return bool(told and steps) and steps[-1].time > told[-1].time
+
+
 @rule("R91", "environment", "error", "inform", tasks=None)
 def check(case: Case) -> Found | None:
     """The run said that there was no room, while running or at its end."""
@@ -22,12 +28,13 @@ def check(case: Case) -> Found | None:
     evidence = tuple(fact("what the run found", step=one.step, line=one.text) for one in told[:3])
     free = (fact("free on the disk now", case.machine.disk_free // 10**6, "MB"),) if case.machine else ()
     over = case.view is not None and not case.view.active
-    words = "The disk was full." + (" The run went on once there was room again." if over and not ended else "")
-    fix = advice("Free some space, then resume the run.")
+    gone = not ended and (over or _went_on(case))
+    words = "The disk was full." + (" The run went on once there was room again." if gone else "")
+    fix = advice("Free some space before the next run." if gone else "Free some space, then resume the run.")
     return Found(
         0.97 if ended else 0.9,
         words,
         (*evidence, *((last_words(case),) if ended else ()), *free),
         (fix,),
-        severity="info" if over and not ended else "error",
+        severity="info" if gone else "error",
     )

@@ -16,7 +16,6 @@ from advisor.rules._reading import abrupt, boldness, gentler, loud, never_right,
 from advisor.tasks import TEXT_AND_PICTURES
 
 RATE_DIVISOR = 5.0  # Axolotl, training stability: 3 to 5; Soup: 5
-WARMUP_SHARE = 0.1  # Google's tuning playbook: 5 to 10 % of the run
 
 
 @rule("R26", "instability", "error", "retry", tasks=TEXT_AND_PICTURES)
@@ -38,7 +37,7 @@ def check(case: Case) -> Found | None:
     words = (
         f"By update {step} the training had run away with a learning rate of {case.asked.learning_rate:g}.{repaired(case) if away else ''}"
     )
-    settings = {"learning_rate": rate, "warmup": max(case.plan.warmup, WARMUP_SHARE)}
+    settings = {"learning_rate": rate, **case.course.slow_start()}
     fix = change(f"Use a learning rate of {rate:g} with a slow start.", **settings)
     other = abrupt(case) or loud(case) or never_right(case)
     return Found(0.5 if other else 0.9, words, evidence, (fix,))

@@ -9,7 +9,7 @@ What to do: eight to sixteen examples per update.
 """
 
 from advisor.rules import Case, Found, change, fact, rule
-from advisor.rules._reading import USUAL_BATCH, cut_short, ended_well, learned_little, planned_updates, too_large
+from advisor.rules._reading import USUAL_BATCH, cut_short, ended_well, learned_little, too_large
 from loralab.core.words import count, plural
 
 HARDLY_ANY_UPDATES = 20  # updates: whatever was learned in them, more would have been in more
@@ -20,7 +20,7 @@ def check(case: Case) -> Found | None:
     """A large batch left few updates; after a run only where it learned little, or there were hardly any."""
     if not too_large(case):
         return None
-    updates, more = planned_updates(case, case.asked.effective_batch), planned_updates(case, USUAL_BATCH)
+    updates, more = case.course.updates or case.course.updates_planned(), case.course.updates_planned(USUAL_BATCH)
     if case.view is not None and not learned_little(case) and not (ended_well(case) and updates < HARDLY_ANY_UPDATES):
         return None
     evidence = (

@@ -17,7 +17,6 @@ MIN_RATIO = 3.0  # times the usual: below, other causes are likelier
 MIN_JUMPS = 3
 RATE_DIVISOR = 3.0
 MIN_REBOUND = 0.15  # of the start: the training loss came up again by more than noise
-WARMUP_SHARE = 0.1
 
 
 @rule("R25", "instability", "warning", "retry")
@@ -43,7 +42,7 @@ def check(case: Case) -> Found | None:
     evidence += [fact("updates whose gradient jumped", signals.jumps)] if jumping else []
     evidence += [fact("times the usual size of corrections", times)] if math.isfinite(times) else []
     words = f"The loss did not settle with a learning rate of {case.asked.learning_rate:g}, not even on the examples it learns from."
-    settings = {"learning_rate": rate, "warmup": max(case.plan.warmup, WARMUP_SHARE)}
+    settings = {"learning_rate": rate, **case.course.slow_start()}
     fix = change(f"Use a learning rate of {rate:g} with a slow start.", **settings)
     sure = 0.85 if signals.gain <= 0 or stuck else 0.7  # not one look was better than the model had been before
     return Found(sure, words, evidence, (fix,))

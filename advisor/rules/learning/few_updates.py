@@ -15,13 +15,11 @@ from advisor.diagnosis.usual import rate_words, usual_rate
 from advisor.rules import Case, Evidence, Fix, Found, change, fact, rule
 from advisor.rules._reading import (
     TIMID_RATIO,
-    allow_updates,
     boldness,
     cut_short,
     ended_well,
     improved,
     learned_little,
-    planned_updates,
     short,
     thrown_off,
     timid,
@@ -41,7 +39,7 @@ def _in_vain(case: Case) -> bool:
 def check(case: Case) -> Found | None:
     """Few updates are planned; after a run only where it learned little with a usual learning rate, or was over in a handful of them."""
     ended = short(case)
-    updates = planned_updates(case, case.asked.effective_batch) if case.view is None else len(case.signals.steps)
+    updates = case.course.updates_planned() if case.view is None else len(case.signals.steps)
     if not 0 < updates < ENOUGH_UPDATES or too_large(case) or (case.view is None and _all_there_are(case)):
         return None
     if case.view is not None and not ended and not _in_vain(case):
@@ -66,7 +64,7 @@ def check(case: Case) -> Found | None:
 
 def _all_there_are(case: Case) -> bool:
     """Whether a plan makes as many updates as so few examples can give: more rounds would teach them by heart."""
-    return case.asked.effective_batch == 1 and case.asked.epochs >= MOST_ROUNDS and not (case.asked.max_steps or case.asked.max_minutes)
+    return case.asked.effective_batch == 1 and case.course.asked_rounds >= MOST_ROUNDS and not case.course.limited
 
 
 def _unfinished(case: Case, evidence: list[Evidence]) -> str:
@@ -89,16 +87,16 @@ def _fixes(case: Case, updates: int) -> tuple[Fix, ...]:
 
 def _more(case: Case, updates: int) -> tuple[Fix, ...]:
     """As many rounds as make enough updates, or fewer examples behind each where that would be too many rounds."""
-    if case.asked.max_minutes and case.ran and updates < planned_updates(case, case.asked.effective_batch):
-        minutes = math.ceil(case.asked.max_minutes * ENOUGH_UPDATES / updates)
-        return (change(f"Give it {count(minutes, 'minute')}: the time limit ended it.", max_minutes=minutes),)
-    if case.asked.max_steps:
-        return (change(f"Make {ENOUGH_UPDATES} updates.", **allow_updates(case, ENOUGH_UPDATES)),)
-    rounds = math.ceil(case.plan.epochs * ENOUGH_UPDATES / updates)
-    if rounds <= MOST_ROUNDS or case.plan.effective_batch == 1:
-        return (change(f"Go over the examples {times(rounds)}.", epochs=float(min(rounds, 1000))),)
-    batch = max(
-        1, min(case.plan.effective_batch, math.floor(case.plan.effective_batch * updates / ENOUGH_UPDATES * MOST_ROUNDS / case.plan.epochs))
-    )
+    course, now = case.course, case.plan.effective_batch
+    if course.bound == "clock":
+        more = course.longer(ENOUGH_UPDATES / updates)
+        minutes = math.ceil(more["max_minutes"])
+        return (change(f"Give it {count(minutes, 'minute')}: the time limit ended it.", **more | {"max_minutes": float(minutes)}),)
+    if course.limit_binds:
+        return (change(f"Make {ENOUGH_UPDATES} updates.", **course.make(ENOUGH_UPDATES)),)
+    rounds = math.ceil(round(course.rounds * ENOUGH_UPDATES / updates, 6))
+    if rounds <= MOST_ROUNDS or now == 1:
+        return (change(f"Go over the examples {times(min(rounds, 1000))}.", **course.go_over(float(rounds))),)
+    batch = max(1, min(now, math.floor(now * updates / ENOUGH_UPDATES * MOST_ROUNDS / course.rounds)))
     words = f"Go over the examples {MOST_ROUNDS:g} times, with {count(batch, 'example')} per update."
-    return (change(words, epochs=max(case.plan.epochs, MOST_ROUNDS), effective_batch=batch),)
+    return (change(words, **course.go_over(max(course.rounds, MOST_ROUNDS)), effective_batch=batch),)

@@ -8,10 +8,9 @@ and is no reason for alarm.
 What to do: about twice as many rounds over the examples.
 """
 
-import math
-
 from advisor.rules import Case, Found, change, fact, rule
-from advisor.rules._reading import LEFT_SHARE, allow_updates, ended_well, improved, planned_updates, ran_away, short, timid, too_large
+from advisor.rules._reading import LEFT_SHARE, ended_well, improved, ran_away, short, timid, too_large
+from loralab.core.words import count
 
 MIN_FALL = 0.02  # of the start, over the last third of the run: one that has settled falls by less
 STEEP_FALL, STRAIGHT_SHARE = 0.06, 0.33  # so much, with a third of the gain in the second half, that it had not begun to slow down
@@ -33,19 +32,14 @@ def check(case: Case) -> Found | None:
     if not (signals.fall > MIN_FALL and signals.train_slope < 0 and signals.last > LEFT_SHARE * abs(signals.base)):
         return None
     updates = len(signals.steps)
-    settings: dict[str, object] = {"epochs": min(1000.0, 2 * case.plan.epochs)}
-    if case.plan.max_steps:
-        settings = allow_updates(case, 2 * case.plan.max_steps)
     evidence = [
         fact("fall of the held-out loss over the last third, of its start", signals.fall),
         fact("held-out loss at the end, the best", signals.last, step=int(signals.looks[-1].step)),
         fact("updates", updates),
     ]
-    planned = planned_updates(case, case.asked.effective_batch)
     words = f"After {updates} updates the held-out loss still fell, by {signals.fall:.0%} of its start over the last third."
-    if math.isfinite(planned) and case.asked.max_minutes and updates < planned:
-        words += f" The time limit of {case.asked.max_minutes:g} minutes ended it."
-        settings = {"max_minutes": 2 * case.asked.max_minutes}
-    fix = change("Train about twice as long.", **settings)
+    if case.course.bound == "clock":
+        words += f" The time limit of {count(case.course.minutes, 'minute')} ended it."
+    fix = change("Train about twice as long.", **case.course.longer())
     fine = improved(case) and (signals.fall < STEEP_FALL or signals.late < STRAIGHT_SHARE)
     return Found(TOLD_CONFIDENCE if fine else 0.7, words, evidence, (fix,), severity="info" if fine else "warning")

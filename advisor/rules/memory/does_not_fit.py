@@ -9,9 +9,9 @@ What to do: fewer tokens at once, then computing results twice instead of keepin
 planner offers the nearest plans that fit.
 """
 
-from advisor.rules import Case, Fix, Found, advice, change, fact, rule
+from advisor.rules import Case, Fix, Found, advice, amount, change, rule
 from loralab.core.records import Footprint
-from loralab.core.words import count
+from loralab.core.words import count, size
 from loralab.lab import rows_that_fit
 
 
@@ -25,12 +25,12 @@ def check(case: Case) -> Found | None:
     if not fixes:
         return None
     evidence = (
-        fact("it will need", needs.memory_bytes / 1e9, "GB"),
-        fact("it may need at times", needs.upper_bytes / 1e9, "GB"),
-        fact("memory that is free", needs.free_bytes / 1e9, "GB"),
+        amount("it will need", needs.memory_bytes),
+        amount("it may need at times", needs.upper_bytes),
+        amount("memory that is free", needs.free_bytes),
     )
     sure = needs.memory_bytes > needs.free_bytes
-    words = f"It needs about {needs.memory_bytes / 1e9:.1f} GB, and only {needs.free_bytes / 1e9:.1f} GB is free."
+    words = f"It needs about {size(needs.memory_bytes)}, and only {size(needs.free_bytes)} is free."
     return Found(0.9 if sure else 0.6, words, evidence, fixes, action="block" if sure else "propose")
 
 

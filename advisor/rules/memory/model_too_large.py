@@ -7,7 +7,8 @@ Why: every weight takes four bytes in fp32, two in bf16, one in int8 and half a 
 What to do: keep the weights in fewer bytes, or choose a smaller model; close other programs first.
 """
 
-from advisor.rules import Case, Fix, Found, advice, change, fact, rule
+from advisor.rules import Case, Fix, Found, advice, amount, change, fact, rule
+from loralab.core.words import size
 
 PHASE = "loading the model"  # loralab/sessions/text.py
 BYTES_A_WEIGHT = {"fp32": 4.0, "bf16": 2.0, "fp16": 2.0, "int8": 1.1, "nf4": 0.6, "fp4": 0.6}
@@ -30,9 +31,9 @@ def _before(case: Case) -> Found | None:
     needs = case.needs
     if needs is None or not needs.free_bytes or needs.parts.get("weights", 0) <= needs.free_bytes:
         return None
-    weights, free = needs.parts["weights"] / 1e9, needs.free_bytes / 1e9
-    evidence = (fact("the model's weights", weights, "GB"), fact("memory that is free", free, "GB"))
-    words = f"The weights alone take {weights:.1f} GB, and only {free:.1f} GB is free."
+    weights, free = needs.parts["weights"], needs.free_bytes
+    evidence = (amount("the model's weights", weights), amount("memory that is free", free))
+    words = f"The weights alone take {size(weights)}, and only {size(free)} is free."
     return Found(0.97, words, evidence, _fixes(case), action="block")
 
 

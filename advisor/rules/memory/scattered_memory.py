@@ -7,7 +7,7 @@ Why: rows of many different lengths leave gaps of many different sizes behind, a
 What to do: start again: a new run begins with all of the memory in one piece. Fewer tokens at once make the pieces smaller.
 """
 
-from advisor.rules import Case, Found, advice, change, fact, rule
+from advisor.rules import Case, Found, advice, amount, change, rule
 from advisor.rules._memory import said, scattered, tokens
 from advisor.rules._reading import repaired
 from loralab.core.words import count
@@ -22,8 +22,8 @@ def check(case: Case) -> Found | None:
     found = said(incident)
     budget = max(1, int(0.8 * (case.plan.token_budget or tokens(incident))))
     evidence = (
-        fact("reserved and not in use", found["unused"] / 1e9, "GB", step=incident.step + 1),
-        fact("wanted", found["wanted"] / 1e9, "GB", line=str(incident.data.get("error", ""))[:200]),
+        amount("reserved and not in use", found["unused"], step=incident.step + 1),
+        amount("wanted", found["wanted"], line=str(incident.data.get("error", ""))[:200]),
     )
     gap, wanted = evidence[0].value, evidence[1].value
     words = f"{gap:.2g} GB was free but in pieces, and {wanted:.2g} GB was wanted at once.{repaired(case)}"

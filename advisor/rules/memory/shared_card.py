@@ -8,8 +8,9 @@ Why: a browser with videos, a game, another training or LoRALab's own chat all s
 What to do: close what is not needed, then resume: nothing learned is lost. There is no reason to make the plan smaller.
 """
 
-from advisor.rules import Case, Found, advice, fact, rule
+from advisor.rules import Case, Found, advice, amount, rule
 from advisor.rules._memory import held_by_others
+from loralab.core.words import size
 
 CODES = ("out_of_memory", "does_not_fit", "memory_spill")
 
@@ -22,9 +23,9 @@ def check(case: Case) -> Found | None:
     if not others or not (case.signals.incidents(*CODES) or case.signals.code in CODES or foretold):
         return None
     card = case.machine.gpus[0] if case.machine is not None and case.machine.accelerator == "cuda" else None
-    evidence = [fact("memory of the card that other programs hold", others / 1e9, "GB")]
-    evidence += [fact(f"held by {one.name}", one.bytes / 1e9, "GB") for one in (card.holders[:3] if card else ())]
+    evidence = [amount("memory of the card that other programs hold", others)]
+    evidence += [amount(f"held by {one.name}", one.bytes) for one in (card.holders[:3] if card else ())]
     ours = bool(card and any(holder.ours for holder in card.holders))
     who = "another run or chat of LoRALab" if ours else "what you do not need"
-    words = f"Other programs held {others / 1e9:.1f} GB of the card when memory was short."
+    words = f"Other programs held {size(others)} of the card when memory was short."
     return Found(0.8, words, evidence, (advice(f"Close {who}, then resume."),))

@@ -8,7 +8,7 @@ Why: to learn a position the model gives every word it knows a number. With 150,
 What to do: fewer tokens at once; below 1,024 positions it shrinks with them. A model with a smaller vocabulary needs less.
 """
 
-from advisor.rules import Case, Found, change, fact, rule
+from advisor.rules import Case, Found, amount, change, fact, rule
 from advisor.rules._memory import TILE_POSITIONS, said, tokens, wide_vocabulary
 from advisor.rules._reading import repaired
 from loralab.core.words import count
@@ -23,7 +23,7 @@ def check(case: Case) -> Found | None:
     budget = max(1, min(TILE_POSITIONS, case.plan.token_budget or TILE_POSITIONS, tokens(incident)) // 2)
     evidence = (
         fact("words of the vocabulary", case.facts.vocabulary),
-        fact("wanted at once", said(incident)["wanted"] / 1e9, "GB", step=incident.step + 1),
+        amount("wanted at once", said(incident)["wanted"], step=incident.step + 1),
     )
     words = f"Numbers for all {case.facts.vocabulary:,} words at every position did not fit into memory.{repaired(case)}"
     fix = change(f"Compute at most {count(budget, 'token')} at once.", token_budget=budget)

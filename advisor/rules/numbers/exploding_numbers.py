@@ -15,7 +15,6 @@ from advisor.rules._reading import answer, gentler, repaired
 from advisor.tasks import TEXT_AND_PICTURES
 
 RATE_DIVISOR = 5.0  # Axolotl, training stability: 3 to 5
-WARMUP_SHARE = 0.1
 AGAIN_WORDS = "kept coming"  # the guard's words for numbers that were lost for a moment, see passing_nan
 MIN_GROWTH = 100.0  # times the usual gradient: more than a single odd example makes of it
 
@@ -35,7 +34,7 @@ def check(case: Case) -> Found | None:
     if lost or not (softened or growth > MIN_GROWTH):
         return None
     rate = gentler(case, RATE_DIVISOR)
-    settings = {"learning_rate": rate, "warmup": max(case.plan.warmup, WARMUP_SHARE), "max_grad_norm": case.plan.max_grad_norm or 1.0}
+    settings = {"learning_rate": rate, **case.course.slow_start(), "max_grad_norm": case.plan.max_grad_norm or 1.0}
     evidence = [fact("learning rate", case.asked.learning_rate), fact("update that was not finite", first.step, step=first.step)]
     if math.isfinite(growth) and growth > 1:
         evidence.append(fact("growth of the corrections just before", float(growth), "times", step=first.step))

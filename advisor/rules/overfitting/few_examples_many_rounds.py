@@ -24,25 +24,18 @@ def check(case: Case) -> Found | None:
     if facts is None or not facts.n_train:
         return None
     different = max(1, facts.n_train - facts.repeated)
-    rounds = case.plan.epochs
-    if case.plan.max_steps:
-        limit = case.plan.max_steps * case.plan.effective_batch / facts.n_train
-        rounds = limit if case.ran else min(rounds, limit)
+    rounds = case.course.rounds
     seen = rounds * facts.n_train / different
     if different >= SAFE_EXAMPLES or seen < MIN_TIMES_SEEN:
         return None
     better = max(1.0, float(round(USUAL_ROUNDS * different / facts.n_train)))
-    evidence = (
-        fact("different examples", different),
-        fact("rounds over the examples", float(round(rounds, 1))),
-        fact("times each example is seen", round(seen)),
-    )
+    evidence = (fact("different examples", different), case.course.told_rounds(), fact("times each example is seen", round(seen)))
     words = f"Each of {different:,} different examples is seen about {seen:,.0f} times."
     if different == 1:
         words = f"There is only one example, and it is seen about {seen:,.0f} times."
     fixes = [advice("Add examples that are different from these.", "add")]
     if better < rounds:  # one round is the least: then it is the copies that must go
-        fixes.insert(0, change(f"Go over the examples {times(better)}.", epochs=better, max_steps=0))
+        fixes.insert(0, change(f"Go over the examples {times(better)}.", **case.course.go_over(better)))
     elif facts.repeated:
         fixes.insert(0, advice("Remove the copies.", "deduplicate", facts.repeated))
     return Found(0.6, words, evidence, fixes)

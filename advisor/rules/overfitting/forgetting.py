@@ -10,9 +10,13 @@ small model knew little of such things to begin with; then this is told and is n
 """
 
 from advisor.rules import Case, Found, change, fact, rule
+from advisor.rules._reading import HIGH_RATIO, boldness, loud
 from loralab.core.words import count, times
 
 MAX_KNOWN_LOSS = 3.5  # nats a token on everyday tasks: a base model above knew little that it could forget
+MIN_LOOKS = 2  # after the best one: then it learned by heart
+MUCH = 2.0  # nats more: the right words are seven times less likely, whatever it knew before
+KNEW_CONFIDENCE, LOST_CONFIDENCE = 0.7, 0.52
 UNSURE_CONFIDENCE = 0.4  # of such a model: what it lost may be no knowledge at all, and it is no reason for anything else
 
 
@@ -26,14 +30,17 @@ def check(case: Case) -> Found | None:
         fact("loss on everyday tasks before", score.before),
         fact("loss on everyday tasks after", score.after),
         fact("learning rate", case.plan.learning_rate),
-        fact("rounds over the examples", float(case.plan.epochs)),
+        case.course.told_rounds(),
     )
     words = f"On {count(score.n, 'everyday task')} its loss went from {score.before:.2f} to {score.after:.2f}."
     rate = float(f"{case.plan.learning_rate / 3:.2g}")
-    rounds = max(1.0, round(case.plan.epochs / 2, 1))
+    rounds = case.course.fewer()
     fixes = (
         change(f"Use a learning rate of {rate:g}.", learning_rate=rate),
-        change(f"Go over the examples {times(rounds)}.", epochs=rounds),
+        change(f"Go over the examples {times(rounds)}.", **case.course.go_over(rounds)),
     )
-    knew = score.before <= MAX_KNOWN_LOSS
-    return Found(0.7 if knew else UNSURE_CONFIDENCE, words, evidence, fixes, severity="warning" if knew else "info")
+    knew, bold = score.before <= MAX_KNOWN_LOSS, boldness(case) >= HIGH_RATIO or loud(case)
+    heart = case.signals.since_best >= MIN_LOOKS
+    lost = score.difference >= MUCH and not (bold or heart)  # far too big corrections, or learning by heart, are other rules' to tell
+    sure = KNEW_CONFIDENCE if knew else LOST_CONFIDENCE if lost else UNSURE_CONFIDENCE
+    return Found(sure, words, evidence, fixes, severity="warning" if knew or lost else "info")

@@ -29,15 +29,11 @@ def check(case: Case) -> Found | None:
     if not (learned < MAX_TRAIN_LOSS and other > MIN_LOSS_RATIO * learned and other - learned > MIN_GAP):
         return None
     gained = (signals.base - signals.best) / max(signals.base, 1e-9)
-    evidence = (
-        fact("loss on the examples it learns from", learned),
-        fact("loss on held-out examples", other),
-        fact("rounds over the examples", float(case.plan.epochs)),
-    )
+    evidence = (fact("loss on the examples it learns from", learned), fact("loss on held-out examples", other), case.course.told_rounds())
     words = f"On the examples it learned from, hardly any loss is left ({learned:.2f}); on others it is {other:.2f}."
-    rounds = max(1.0, round(case.plan.epochs / 2, 1))
+    rounds = case.course.fewer()
     fixes = (
-        change(f"Go over the examples {times(rounds)}.", epochs=rounds, max_steps=0),
+        change(f"Go over the examples {times(rounds)}.", **case.course.go_over(rounds)),
         advice("Remove examples that are nearly the same.", "drop_near_copies"),
         advice("Add examples that are different from these.", "add"),
     )

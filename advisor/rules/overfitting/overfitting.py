@@ -16,6 +16,7 @@ from advisor.rules import Case, Found, advice, change, fact, rule
 from loralab.core.words import times
 
 MIN_LOOKS = 2  # after the best one: one look alone may be chance
+FEWER_SHARE = 0.9  # of the rounds made: fewer than that is fewer
 MIN_RISE, ALARM_RISE = 0.05, 0.2  # of the best held-out loss: worth knowing, and worth an alarm
 
 
@@ -29,22 +30,23 @@ def check(case: Case) -> Found | None:
     fell = signals.last_loss < signals.first_loss and signals.last_loss < signals.best
     if not rise >= MIN_RISE or not fell:
         return None
-    steps = case.view.total_steps or case.view.step
-    rounds = max(1.0, round(case.plan.epochs * signals.best_step / max(1, steps), 1))
+    rounds = case.course.enough_rounds()
     evidence = (
         fact("lowest loss on held-out examples", signals.best, step=signals.best_step),
         fact("last loss on held-out examples", signals.last, step=signals.looks[-1].step),
         fact("loss on the examples it learns from, at the end", signals.last_loss),
-        fact("rounds over the examples", float(case.plan.epochs)),
+        case.course.told_rounds(),
     )
     words = (
         f"From update {signals.best_step} on it got better only on examples it has seen: the others went from {signals.best:.2f} to "
         f"{signals.last:.2f}. The version from update {signals.best_step} is the one that is kept."
     )
-    fixes = (
-        change(f"Go over the examples about {times(rounds)}.", epochs=rounds, max_steps=0),
+    fixes = [
+        change(f"Go over the examples about {times(rounds)}.", **case.course.go_over(rounds)),
         advice("Add examples that are different from these.", "add"),
         change("Use a smaller rank and some dropout.", rank=max(4, case.text.rank // 2), dropout=0.1),
-    )
+    ]
+    if rounds > FEWER_SHARE * case.course.rounds:  # it slows down sooner when it is planned shorter: nothing would be spared
+        fixes.pop(0)
     loud = rise >= ALARM_RISE
     return Found(0.85 if loud and signals.since_best > MIN_LOOKS else 0.7, words, evidence, fixes, severity="warning" if loud else "info")

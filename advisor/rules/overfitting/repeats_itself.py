@@ -27,10 +27,10 @@ def check(case: Case) -> Found | None:
         *((fact("answers that end by themselves", ends.after),) if ends else ()),
     )
     words = f"{score.after:.0%} of what it writes repeats what it has just said; before training it was {score.before:.0%}."
-    rounds = max(1.0, round(case.plan.epochs / 2, 1))
+    rounds = case.course.fewer()
     rate = float(f"{case.plan.learning_rate / 3:.2g}")
     fixes = (
-        change(f"Go over the examples {times(rounds)}.", epochs=rounds, max_steps=0),
+        change(f"Go over the examples {times(rounds)}.", **case.course.go_over(rounds)),
         change(f"Use a learning rate of {rate:g}.", learning_rate=rate),
     )
     return Found(0.5 if ends and ends.after < 0.5 else 0.65, words, evidence, fixes)

@@ -49,8 +49,5 @@ def _fixes(case: Case) -> list[Any]:
     fixes = []
     if case.plan.task == "classify" and case.pictures.class_weights == "none":
         fixes.append(change("Let rare kinds count for as much as common ones.", class_weights="balanced"))
-    if case.plan.max_steps:
-        fixes.append(change("Train without a limit on updates.", max_steps=0))
-    else:
-        fixes.append(change("Train about twice as long.", epochs=min(1000.0, 2 * case.plan.epochs)))
+    fixes.append(change("Train about twice as long.", **case.course.longer()))
     return [*fixes, advice("Look at a few pictures of each kind: are they where they belong?", "review")]

@@ -31,13 +31,12 @@ def check(case: Case) -> Found | None:
     rise = (signals.last - signals.best) / max(signals.best, LEAST_LOSS)
     if not rise >= MIN_RISE or not (signals.last_loss < signals.first_loss and signals.last_loss < signals.last):
         return None
-    steps = case.view.total_steps or case.view.step
-    rounds = max(1.0, round(case.plan.epochs * signals.best_step / max(1, steps), 1))
+    rounds = case.course.enough_rounds()
     evidence = (
         fact("lowest loss on the pictures kept to choose by", signals.best, step=signals.best_step),
         fact("last loss on them", signals.last, step=signals.looks[-1].step),
         fact("loss on the pictures it learns from, at the end", signals.last_loss),
-        fact("rounds over the pictures", float(case.plan.epochs)),
+        case.course.told_rounds("pictures"),
     )
     words = (
         f"From update {signals.best_step} on it got better only on pictures it has seen: on the others the loss went from "
@@ -49,7 +48,7 @@ def check(case: Case) -> Found | None:
 
 def _fixes(case: Case, rounds: float) -> list[Any]:
     fixes = [
-        change(f"Go over the pictures about {times(rounds)}.", epochs=rounds, max_steps=0),
+        change(f"Go over the pictures about {times(rounds)}.", **case.course.go_over(rounds)),
         change("Use a smaller rank and some dropout.", rank=max(MIN_RANK, case.pictures.rank // 2), dropout=0.1),
         advice("Add pictures taken in other places.", "add"),
     ]

@@ -18,7 +18,6 @@ from advisor.rules.pictures._reading import PICTURE_TASKS, lost, percent, probe
 from advisor.rules.pictures.rate_far_off import HIGH
 
 GENTLER = 3.0  # times
-WARMUP_SHARE = 0.1  # of the run
 
 
 @rule("R212", "instability", "warning", "propose", during=False, tasks=PICTURE_TASKS)
@@ -37,9 +36,9 @@ def check(case: Case) -> Found | None:
         evidence += [fact("measure of the quick look alone", float(found["probe"])), fact("measure at the end", float(found["after"]))]
         said = [f"The quick look alone reaches {percent(found['probe'])}, and the whole training {percent(found['after'])}."]
     evidence.append(fact("learning rate", case.asked.learning_rate))
-    gentle = {"learning_rate": rate, "warmup": max(case.plan.warmup, WARMUP_SHARE)}
+    gentle = {"learning_rate": rate, **case.course.slow_start()}
     fixes = (
         change(f"Use a learning rate of {rate:g} with a gentle start.", **gentle),
-        change("Stop after the quick look: one correction, and the model keeps its eyes.", max_steps=1),
+        change("Stop after the quick look: one correction, and the model keeps its eyes.", **case.course.make(1)),
     )
     return Found(0.8 if found.get("verdict") == "worse" else 0.6, " ".join(said), evidence, fixes)

@@ -8,7 +8,7 @@ What to do: train longer. It stops by itself where more does not help.
 """
 
 from advisor.rules import Case, Found, change, fact, rule
-from advisor.rules._reading import allow_updates, boldness
+from advisor.rules._reading import boldness
 from advisor.rules.pictures._reading import PICTURE_TASKS, good, lost, over, percent
 from advisor.rules.pictures.rate_far_off import LOW
 from loralab.core.words import count
@@ -28,11 +28,6 @@ def check(case: Case) -> Found | None:
     if not (signals.fall >= MIN_FALL and signals.train_slope < 0):
         return None
     updates = len(signals.steps)
-    settings: dict[str, object] = {"epochs": min(1000.0, 2 * case.plan.epochs)}
-    if case.plan.max_steps:
-        settings = allow_updates(case, 2 * case.plan.max_steps)
-    if case.asked.max_minutes and updates < (case.view.total_steps or updates):
-        settings = {"max_minutes": 2 * case.asked.max_minutes}
     fall = percent(signals.fall)
     evidence = (
         fact("fall of the loss over the last third, of its start", fall),
@@ -41,5 +36,5 @@ def check(case: Case) -> Found | None:
     )
     words = f"After {count(updates, 'update')} the loss on pictures it does not learn from still fell, by {fall} of its start."
     steep = signals.fall >= STEEP_FALL
-    fix = change("Train about twice as long.", **settings)
+    fix = change("Train about twice as long.", **case.course.longer())
     return Found(0.65 if steep else 0.45, words, evidence, (fix,), severity="warning" if steep else "info")

@@ -10,7 +10,6 @@ What to do: more rounds, or more and shorter answers. In the chat you can set a 
 
 from advisor.rules import Case, Found, change, fact, rule
 from advisor.rules._examples import share
-from loralab.core.words import times
 
 SELDOM_SHARE = 0.5
 
@@ -25,5 +24,5 @@ def check(case: Case) -> Found | None:
         return None  # then the cause is known: see end_not_learned and end_cut_off
     evidence = (fact("answers that ended by themselves, before training", score.before), fact("the same after training", score.after))
     words = f"{score.after:.0%} of its answers ended by themselves; before training it was {score.before:.0%}."
-    fix = change(f"Go over the examples {times(case.plan.epochs * 2)}.", epochs=case.plan.epochs * 2)
+    fix = change("Train about twice as long.", **case.course.longer())
     return Found(0.55, words, evidence, (fix,))

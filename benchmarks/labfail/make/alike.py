@@ -62,7 +62,7 @@ def tested(root: Path, model: str, data: str, number: int) -> dict[str, dict[str
 def spread(reports: dict[str, dict[str, Any]]) -> float:
     """Standard deviation of the pilots' held-out losses, as a share of what they gained on average."""
     ends = [loss_of(report) for report in reports.values()]
-    gained = float(np.mean([loss_of(report, "before_loss") for report in reports.values()])) - float(np.mean(ends))
+    gained = float(np.mean([loss_of(report, "before") for report in reports.values()])) - float(np.mean(ends))
     return float(np.std(ends, ddof=1)) / gained if gained > 0 else float("inf")
 
 

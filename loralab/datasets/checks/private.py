@@ -25,17 +25,25 @@ _SECRET = re.compile(
 )
 
 
+KNOWN = "Remove or replace them, unless everyone who can use the model may know them."
+_KINDS = (
+    ("secrets", _SECRET, "", "Passwords or keys", "Remove them, and change them if they are real: a model repeats what it learned."),
+    ("emails", _EMAIL, "@", "E-mail addresses", KNOWN),
+    ("phone_numbers", _PHONE, "", "Telephone numbers", KNOWN),
+)
+
+
+def kinds_in(text: str) -> dict[str, str]:
+    """What of private data seems to stand in a text: code -> what it is called."""
+    return {code: words for code, pattern, sign, words, _ in _KINDS if (not sign or sign in text) and pattern.search(text)}
+
+
 def check(case: Case) -> list[Problem]:
     """Warnings with row numbers, one per kind."""
-    kinds = (
-        ("secrets", _SECRET, "", "Passwords or keys", "Remove them, and change them if they are real: a model repeats what it learned."),
-        ("emails", _EMAIL, "@", "E-mail addresses", "Remove or replace them, unless everyone who can use the model may know them."),
-        ("phone_numbers", _PHONE, "", "Telephone numbers", "Remove or replace them, unless everyone who can use the model may know them."),
-    )
-    texts = [(example, everything(example)) for example in case.examples]
+    texts = [(example, kinds_in(everything(example))) for example in case.examples]
     found: list[Problem] = []
-    for code, pattern, sign, words, todo in kinds:
-        hits = [example for example, text in texts if (sign in text if sign else True) and pattern.search(text)]
+    for code, _, _, words, todo in _KINDS:
+        hits = [example for example, kinds in texts if code in kinds]
         if hits:
             what = f"{words} seem to stand in {count(len(hits), 'example')} ({where(hits)})."
             found.append(Problem(code=code, what=what, todo=todo, severity="warning"))

@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 
 from loralab.core.errors import UserError
 from loralab.datasets.formats import kinds
+from loralab.datasets.images.clinic import dicom
 from loralab.datasets.images.clinic.intake import KEPT
 from loralab.datasets.images.names import Index, plain, side_of, stem
 from loralab.datasets.images.place import is_picture, names_of
@@ -22,6 +23,7 @@ from loralab.datasets.images.place import is_picture, names_of
 MANY = 20  # pictures for each file of words, from which on the words are a note about the pictures
 FEW = 10  # pictures below which also a note is what somebody wants read
 _HEAD = 65536
+_LOOKED = 20  # files without an ending
 _WORDS = (
     *(".md", ".markdown", ".html", ".htm", ".txt", ".text", ".docx", ".doc", ".odt", ".rtf", ".pdf", ".epub", ".pptx"),
     *(".eml", ".srt", ".vtt"),
@@ -62,11 +64,14 @@ def _is_set(names: Sequence[str], peek: Peek) -> bool:
     if KEPT in names:
         return True
     pictures = [name for name in names if is_picture(name)]
-    pictures += [name for name in names if not PurePosixPath(name).suffix and peek(name)[128:132] == b"DICM"][:1]
+    clinical = _clinical(names, peek)
+    pictures += [name for name in clinical if not is_picture(name)]
     if not pictures:
         return False
     if any(PurePosixPath(plain(name)).name in _CHATS for name in names):
         return False
+    if len(clinical) >= FEW:
+        return True  # with reports beside them, which name patients and are not to be read for their words
     stems = {stem(name) for name in pictures}
     words = [name for name in names if name.lower().endswith(_WORDS) and not _is_list(name, stems, len(pictures))]
     tables = [name for name in names if name.lower().endswith(_TABLES) and stem(name) not in stems]
@@ -75,6 +80,13 @@ def _is_set(names: Sequence[str], peek: Peek) -> bool:
     if any(_SHOWN.search(peek(name)) for name in foreign[:20]):
         return False
     return len(pictures) >= MANY * len(foreign)
+
+
+def _clinical(names: Sequence[str], peek: Peek) -> list[str]:
+    """Files of a clinic (DICOM): by their endings, or, where they have none, all such if one of the first is marked as one."""
+    bare = [name for name in names if not PurePosixPath(name).suffix]
+    marked = any(peek(name)[128:132] == b"DICM" for name in bare[:_LOOKED])
+    return [name for name in names if name.lower().endswith(dicom.ENDINGS)] + (bare if marked else [])
 
 
 def _is_list(name: str, stems: set[str], pictures: int) -> bool:

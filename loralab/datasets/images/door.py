@@ -15,7 +15,7 @@ import numpy as np
 
 from loralab.core.records import Choice, DatasetProfile, Example, LeftOut, Preview, Target
 from loralab.datasets.dataset import MOST_LISTED, SHOWN, Loaded, usual_share
-from loralab.datasets.images import masks
+from loralab.datasets.images import masks, outlines
 from loralab.datasets.images.checks import examine
 from loralab.datasets.images.claimed import is_pictures
 from loralab.datasets.images.clinic.intake import TITLE, is_clinical, is_kept, kept_reading, take_in
@@ -226,6 +226,8 @@ def _shares(target: Target, facts: Facts, found: Found) -> dict[str, float]:
         if region.mask:
             fact = facts.of_mask(region.mask)
             shares[region.label] += 1 - fact.values.get(0, 0) / max(1, fact.width * fact.height)
+        elif region.outline:
+            shares[region.label] = min(1.0, shares[region.label] + outlines.share(region.outline))
     return shares
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import zlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +23,7 @@ from loralab.core import paths
 from loralab.datasets.images.opened import ORIENTATION, Unreadable, Values, mask_values, opening, rgb, turned
 from loralab.datasets.images.place import Place, store
 
+MOST_AT_ONCE = 4  # pictures; each may need 270 MB
 THUMB = 16  # side of the small grey copy that near copies are compared by
 MOST_VALUES = 300  # that are listed of a mask
 _MAKER, _MODEL = 0x010F, 0x0110
@@ -100,8 +102,8 @@ class Facts:
         return known[1]
 
     def gather(self, pictures: Sequence[str], masks: Sequence[str] = ()) -> None:
-        """Look at many at once, on two threads (decoding lets go of Python), and remember."""
-        with ThreadPoolExecutor(2) as pool:
+        """Look at many at once, on a few threads (decoding, which is nearly all of it, lets go of Python), and remember."""
+        with ThreadPoolExecutor(max(2, min(MOST_AT_ONCE, os.cpu_count() or 2))) as pool:
             list(pool.map(self.of, pictures, chunksize=16))
             list(pool.map(self.of_mask, masks, chunksize=16))
         self.save()

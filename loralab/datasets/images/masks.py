@@ -13,6 +13,7 @@ import numpy as np
 from loralab.core.records import Target
 from loralab.datasets.images.found import MaskTable
 from loralab.datasets.images.opened import Pixels, Values, mask_values, turned
+from loralab.datasets.images.outlines import drawn
 
 
 def classes(values: Values, table: MaskTable) -> Pixels:
@@ -42,6 +43,9 @@ def mask(root: Path, target: Target, labels: Sequence[str], table: MaskTable, wi
     for region in target.regions:
         if region.mask:
             own = _fitted((mask_values(root / region.mask) > _middle(table)).astype(np.uint8), width, height, orientation)
+            made[own > 0] = labels.index(region.label) + 1
+        elif region.outline:
+            own = _fitted(drawn(region.outline), width, height, orientation)
             made[own > 0] = labels.index(region.label) + 1
     return made
 

@@ -20,7 +20,14 @@ def outlines_note(outlines: int) -> list[Problem]:
     if not outlines:
         return []
     what = f"{count(outlines, 'thing')} {plural(outlines, 'has', 'have')} an outline; what is learned is the box around it."
-    return [Problem(code="outlines_as_boxes", what=what, todo="To learn the outlines themselves, save them as masks.", severity="info")]
+    return [
+        Problem(
+            code="outlines_as_boxes",
+            what=what,
+            todo="To learn the outlines themselves, choose marking where it is asked what is meant.",
+            severity="info",
+        )
+    ]
 
 
 def shows_nothing(found: Found) -> list[Problem]:

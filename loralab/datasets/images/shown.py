@@ -21,6 +21,7 @@ from loralab.core.errors import UserError
 from loralab.core.records import Example
 from loralab.datasets.images.door import Pictures, load_pictures, mask_of
 from loralab.datasets.images.drawn import Mark, Marks, colours, drawn, marks
+from loralab.datasets.images.heat import heated
 from loralab.datasets.images.opened import picture
 from loralab.datasets.images.views import draw, input_size, seen
 
@@ -73,6 +74,11 @@ class Gallery:
         """The same picture with what a model says is in it; `told` tells the model from others, so that it is asked once."""
         example = self._by_name.get(name)
         return b"" if example is None else self._kept((name, side, told), lambda: sketch(self._open(example), said(), self.labels, side))
+
+    def heated(self, name: str, heat: Callable[[], Image.Image], side: int = SMALL, told: object = "") -> bytes:
+        """The same picture with the places washed over that spoke for what a model says; `heat`: grey, white the most."""
+        example = self._by_name.get(name)
+        return b"" if example is None else self._kept((name, side, "why", told), lambda: heated(self._open(example), heat(), side))
 
     def as_seen(self, name: str, side: int, preset: str, n: int, shown: int = SMALL) -> tuple[str, ...]:
         """What a model reads of a picture in an input of that size: as it is, then `n` of the ways in which it is varied."""

@@ -12,8 +12,10 @@ from dataclasses import dataclass
 
 from loralab.core.errors import LabError
 from loralab.datasets.formats.cells import cell_text
+from loralab.datasets.images import several
 from loralab.datasets.images.names import Index, side_of
 from loralab.datasets.images.place import Place, is_picture
+from loralab.datasets.images.several import Several
 from loralab.datasets.readers import Row, Table, read_bytes
 from loralab.datasets.tables.columns import key
 
@@ -50,6 +52,7 @@ class Meaning:
     one_hot: tuple[str, ...] = ()  # a column per class, 1 where it is it
     text: str = ""  # sentences about the picture
     others: tuple[str, ...] = ()  # columns that could be the label instead
+    several: Several | None = None  # a picture may have more than one label
 
 
 def labelled_tables(place: Place, index: Index, roles: dict[str, str] | None = None) -> list[tuple[Table, Meaning]]:
@@ -86,6 +89,12 @@ def meaning_of(table: Table, index: Index, roles: dict[str, str]) -> Meaning | N
     named = [column for name in _LABELS for column in rest if key(column) == name and _may_be_classes(cells[column], certain=True)]
     likely = [column for column in rest if column not in named and column != text and _may_be_classes(cells[column])]
     one_hot = () if named else _one_hot(rest, cells)
+    together = next((found for column in named + likely if (found := several.in_cells(column, cells[column]))), None)
+    together = together or (None if one_hot or named else several.in_columns(rest, cells))
+    if together is not None:
+        return Meaning(
+            file, together.column, side, group, box, sized, bool(box) and _are_shares([cells[one] for one in box]), size, several=together
+        )
     label = wanted if wanted in table.columns else next(iter((*named, *([] if one_hot else likely))), "")
     others = () if named or one_hot or wanted else tuple(column for column in likely if column != label)
     shares = bool(box) and _are_shares([cells[column] for column in box])

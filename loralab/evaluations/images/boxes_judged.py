@@ -20,6 +20,7 @@ from loralab.core.verdict import Check, Verdict
 from loralab.core.words import count, listed, plural
 from loralab.evaluations.images import boxes, intervals
 from loralab.evaluations.images.boxes import Matches
+from loralab.evaluations.images.groups import groups
 from loralab.evaluations.images.intervals import Compared, Draws, Ints, Statistic
 from loralab.evaluations.images.seen import SeenBoxes
 from loralab.evaluations.images.told import (
@@ -377,6 +378,7 @@ def _table(sides: Sides) -> dict[str, Any]:
         "per_class": kinds,
         "elsewhere": sides.dealt,
         "worst": [int(sides.seen.rows[i]) for i in order if sides.quality[i] < 1],
+        "groups": groups(sides.seen, sides.quality, sides.drawn, whole=False),
     }
 
 

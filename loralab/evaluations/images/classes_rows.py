@@ -10,12 +10,9 @@ import numpy as np
 from loralab.core.records import Sample
 from loralab.evaluations.images import classes, intervals
 from loralab.evaluations.images.classes_sides import Sides, positive
+from loralab.evaluations.images.groups import groups
 from loralab.evaluations.images.told import shown
-from loralab.evaluations.shared import shares
-from loralab.evaluations.shared.paired import FEWEST
 from loralab.evaluations.shared.shares import Matrix
-
-MOST_VALUES = 20  # of something that pictures are split by; more are no groups
 
 
 def quality(sides: Sides) -> Matrix:
@@ -70,7 +67,7 @@ def table(sides: Sides) -> dict[str, Any]:
         "point": sides.point,
         "untempered_ece": untempered,
         "worst": [int(sides.seen.rows[i]) for i in np.argsort(quality(sides), kind="stable") if not sides.good[i]],
-        "groups": groups(sides),
+        "groups": groups(sides.seen, sides.good, sides.drawn, whole=True),
         **{name: plain[name] for name in ("ece", "brier", "balanced_accuracy")},
         **looked_for,
     }
@@ -96,23 +93,6 @@ def _kind(sides: Sides, kind: int) -> dict[str, Any]:
         "f1": 2 * hits / (n + said),
         "between": intervals.share(sides.good & (sides.truth == kind), sides.truth == kind, sides.drawn),
     }
-
-
-def groups(sides: Sides) -> dict[str, list[dict[str, Any]]]:
-    """How many are right among the pictures that share something, by what that is; values of fewer than FEWEST pictures are left out."""
-    facts = {**sides.seen.facts, "group": sides.seen.groups}
-    found: dict[str, list[dict[str, Any]]] = {}
-    for name, values in facts.items():
-        counts = Counter(value for value in values if value)
-        enough = sorted(value for value, n in counts.items() if n >= FEWEST)
-        if 2 <= len(enough) <= MOST_VALUES:
-            found[name] = [_group(sides, value, [i for i, one in enumerate(values) if one == value]) for value in enough]
-    return found
-
-
-def _group(sides: Sides, value: str, places: list[int]) -> dict[str, Any]:
-    right, n = int(sides.good[places].sum()), len(places)
-    return {"value": value, "n": n, "right": right, "accuracy": right / n, "between": shares.between(right, n)}
 
 
 def samples(sides: Sides) -> tuple[list[Sample], Sample | None]:

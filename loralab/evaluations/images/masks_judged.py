@@ -18,6 +18,7 @@ from loralab.core.records import Sample, Score
 from loralab.core.verdict import Check, Verdict
 from loralab.core.words import count, listed, plural
 from loralab.evaluations.images import intervals
+from loralab.evaluations.images.groups import groups
 from loralab.evaluations.images.intervals import Compared, Draws
 from loralab.evaluations.images.masks import Marked, Mask, coarse, habits, marked
 from loralab.evaluations.images.seen import SeenMasks
@@ -372,6 +373,7 @@ def _table(sides: Sides) -> dict[str, Any]:
         "per_class": kinds,
         "without_looking": {"what": name, "dice": over.found.before},
         "worst": [int(sides.seen.rows[i]) for i in order if sides.now[i] < YES],
+        "groups": groups(sides.seen, sides.now, sides.drawn, whole=False),
     }
 
 

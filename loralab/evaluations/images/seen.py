@@ -25,13 +25,15 @@ AnySeen = TypeVar("AnySeen", bound="Seen")
 class Seen:
     """Pictures that were judged: names of the kinds, and of each picture its row in the file, its file and of whom or what it is.
 
-    `groups`: an empty one is known of nobody.
+    `groups`: an empty one is known of nobody. `facts`: of each picture something that a table may be split by, by its name (“camera”,
+    “sex”).
     """
 
     labels: Sequence[str]
     rows: Sequence[int]
     media: Sequence[str]
     groups: Sequence[str]
+    facts: Mapping[str, Sequence[str]] = field(default_factory=dict[str, Sequence[str]])
 
     @property
     def n(self) -> int:
@@ -44,7 +46,7 @@ class SeenClasses(Seen):
 
     `learned`: how many pictures of each kind were learned from. `before` None: nothing was known, and it is held against always saying the
     commonest kind. `probe`: the frozen model with a head that learned alone. `positive`: of two kinds, the one that is looked for; None: it
-    is told from the names. `facts`: of each picture something that a table may be split by, by its name (“camera”, “sex”).
+    is told from the names.
     """
 
     truth: Ints
@@ -55,7 +57,6 @@ class SeenClasses(Seen):
     watch_truth: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
     watch_after: Matrix = field(default_factory=lambda: np.zeros((0, 0)))
     positive: int | None = None
-    facts: Mapping[str, Sequence[str]] = field(default_factory=dict[str, Sequence[str]])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,8 +87,7 @@ def only(seen: AnySeen, places: Sequence[int]) -> AnySeen:
     """The same with the pictures at these places alone; what was watched stays."""
     apart = {"labels", "learned", "positive", "confidence", "watch_truth", "watch_after", "facts"}
     kept = {one.name: _picked(getattr(seen, one.name), places) for one in fields(seen) if one.name not in apart}
-    if isinstance(seen, SeenClasses):
-        kept["facts"] = {name: _picked(values, places) for name, values in seen.facts.items()}
+    kept["facts"] = {name: _picked(values, places) for name, values in seen.facts.items()}
     return replace(seen, **kept)
 
 

@@ -14,7 +14,7 @@ from loralab.core.records import Example, Sample, Score
 from loralab.core.verdict import Verdict
 from loralab.core.words import count, plural
 from loralab.evaluations import Answered
-from loralab.evaluations.shared import openness, rightness
+from loralab.evaluations.shared import lookup, openness, rightness
 from loralab.evaluations.shared.alarms import alarm, alarmed
 from loralab.evaluations.shared.answer_scores import shorten
 from loralab.evaluations.shared.rightness import Learned, Usable
@@ -76,7 +76,16 @@ def conclude(ground: Ground) -> Verdict:
         worst=worst,
         checks=checks,
     )
-    return _capped(alarmed(found, alarm(ground.answers)), ground)
+    return _beside_a_search(_capped(alarmed(found, alarm(ground.answers)), ground), ground, of)
+
+
+def _beside_a_search(found: Verdict, ground: Ground, main: str) -> Verdict:
+    """With what looking up the nearest learned question would have done, where that is as good."""
+    searched = lookup.compared(ground.answers, ground.train, main)
+    if not searched.rank:
+        return found
+    words = {"learned_words": f"{found.learned_words} {searched.words}"}
+    return found.model_copy(update={"search": searched.rank, "search_words": searched.words, **words})
 
 
 def _prefers(score: Score) -> tuple[Learned, str]:

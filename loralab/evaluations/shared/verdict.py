@@ -23,6 +23,8 @@ from loralab.evaluations.text import forgetting, question_fit
 
 SHOWN = 5  # answers shown side by side
 LONGEST_QUESTION = 2000  # characters of a question that are kept to look at
+ONE_TASK = "Use it for this one task only, or train it again with a smaller learning rate."
+MANY_TIMES = 100  # a larger factor says no more
 BUT = 2  # things that got worse named in the sentence
 HARM = {trait.name: f"{trait.worse}." for trait in (forgetting.DRIFT, question_fit.TRAIT)}  # without numbers that nobody has a feeling for
 
@@ -99,7 +101,19 @@ def worsened(scores: Sequence[Score]) -> str:
     main = next((s for s in scores if s.main), None)
     right = main is not None and main.group == "accuracy"  # then it knows what belongs to what, whatever the likelihoods say
     worse = [s for s in scores if s.verdict == "worse" and not s.main and not (right and s.name == GATE)]
-    return "But: " + " ".join(HARM.get(s.name, s.words) for s in worse[:BUT]) if worse else ""
+    return "But: " + " ".join(_harm(s) for s in worse[:BUT]) if worse else ""
+
+
+def _harm(score: Score) -> str:
+    """What got worse, as it is said; forgetting so large that it writes little else any more is no footnote."""
+    if score.name == forgetting.DRIFT.name and score.difference >= forgetting.MUCH:
+        fewer = math.exp(min(score.difference, math.log(MANY_TIMES)))
+        return f"It forgot much of what it knew: on everyday tasks the right words are {_many(fewer)} times less likely. {ONE_TASK}"
+    return HARM.get(score.name, score.words)
+
+
+def _many(times: float) -> str:
+    return f"more than {MANY_TIMES}" if times >= MANY_TIMES - 0.5 else f"{times:.0f}"
 
 
 def told_chance(score: Score) -> str:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from loralab.models.tokenize import Encoded
 
 MOST_BYTES = 32 * 2**20  # of expectations held at once, in fp32; four times as many are made of them
+MUCH = 2.0  # nats per token: seven times less likely; what it knew is mostly gone
 LOUD = 0.5  # nats per token: a word of the base's answer became 1.6 times less likely on average
 
 DRIFT = Trait(

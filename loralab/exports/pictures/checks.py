@@ -41,7 +41,7 @@ def works(wanted: Wanted) -> Check:
 
 def weights(wanted: Wanted, stored: Mapping[str, Any]) -> tuple[Check, dict[str, Array]]:
     """A file's numbers against the trained ones, and those numbers in fp32. `stored`: name -> the numbers, or whole ones with scales."""
-    tally, plain = Tally(frozenset(wanted.weights)), dict[str, Array]()
+    tally, plain = Tally(wanted.needed), dict[str, Array]()
     for name, held in stored.items():
         tally.seen.add(name)
         right = wanted.weights.get(name)
@@ -90,6 +90,8 @@ def outputs(wanted: Wanted, own: Said, there: Sequence[Array]) -> Check:
     if shapes[0] != shapes[1]:
         words = f"its program tells {shapes[1]} where {shapes[0]} belongs"
         return Check(name="outputs", ok=False, words=words, numbers={"pictures_compared": n})
+    if wanted.card.own_head and wanted.card.task == "detect":
+        return _queries(own, there, n)
     gap = _peaks(own.heat, own.outputs[0], there[0]) if own.heat is not None else np.abs(own.outputs[0] - there[0])
     numbers: dict[str, Any] = {"pictures_compared": n, "max_probability_difference": _most(gap)}
     bound: dict[str, float | None] = {"probability": PROBABILITY}
@@ -101,6 +103,22 @@ def outputs(wanted: Wanted, own: Said, there: Sequence[Array]) -> Check:
         ok = ok and far <= SIDES
         words += f", the sides of its boxes by up to {far:.2g} of their length"
     return Check(name="outputs", ok=bool(ok), words=words, numbers=numbers, bound=bound)
+
+
+def _queries(own: Said, there: Sequence[Array], n: int) -> Check:
+    """Of a network that answers by queries, whose order is not part of the answer: each of ours against the nearest of theirs."""
+    worst = [0.0, 0.0]
+    for scores, boxes, scores_there, boxes_there in zip(*own.outputs, *there, strict=True):
+        gaps = np.abs(scores[:, None] - scores_there[None]).max(-1)
+        far = (np.abs(boxes[:, None] - boxes_there[None]) / np.maximum(np.abs(boxes[:, None]), 1.0)).max(-1)
+        at = np.nan_to_num(np.maximum(gaps / PROBABILITY, far / SIDES), nan=np.inf).argmin(1)
+        rows = np.arange(len(at))
+        worst = [max(worst[0], _most(gaps[rows, at])), max(worst[1], _most(far[rows, at]))]
+    numbers = {"pictures_compared": n, "max_probability_difference": worst[0], "max_side_difference": worst[1]}
+    words = f"on {count(n, 'picture')} its program's scores are off by up to {worst[0]:.2g}, its boxes by up to {worst[1]:.2g} of a side"
+    bound: dict[str, float | None] = {"probability": PROBABILITY, "share of a side": SIDES}
+    ok = worst[0] <= PROBABILITY and worst[1] <= SIDES
+    return Check(name="outputs", ok=ok, words=words, numbers=numbers, bound=bound)
 
 
 def _most(gap: Any) -> float:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from loralab.core.paths import CHECKOUT
+from loralab.runtimes.vision.picture_model import PictureCard
 
 PROGRAM, MODEL = "predict.py", "model.py"
 _OURS = "loralab"
@@ -27,9 +28,20 @@ class UserError(ValueError):
         super().__init__(f"{what} {todo}".strip())
 '''
 _MADE = '''
-def made(card: dict[str, Any], backbone: Backbone | None = None) -> PictureModel:
-    """The model that pictures.json describes, with fresh weights where no backbone is given."""
-    return PictureModel(backbone or Backbone(), {head}(CHANNELS, len(card["labels"]))).eval()
+def made(card: dict[str, Any], base: Path | None = None) -> PictureModel:
+    """The model that pictures.json describes, with fresh weights where no base is given."""
+    return PictureModel(load_backbone(base) if base else Backbone(), {head}(CHANNELS, len(card["labels"]))).eval()
+'''
+_MADE_TOKENS = '''
+def made(card: dict[str, Any], base: Path) -> PictureModel:
+    """The model that pictures.json describes, on the base in a folder."""
+    backbone = load_tokens(base, (card["width"], card["height"]), pooled=card["task"] == "classify")
+    return PictureModel(backbone, {head}(backbone.channels, len(card["labels"]))).eval()
+'''
+_MADE_WHOLE = '''
+def made(card: dict[str, Any], base: Path) -> Whole:
+    """The model that pictures.json describes, on the base in a folder."""
+    return load_whole(base, len(card["labels"]), (card["width"], card["height"])).eval()
 '''
 _MAIN = {
     "classify": '        print(json.dumps({"picture": name, **answer(model, Path(name))}, ensure_ascii=False))\n',
@@ -43,25 +55,31 @@ _MAIN = {
 }
 
 
-def program(task: str, by: str) -> str:
+def program(card: PictureCard, by: str) -> str:
     """predict.py. `by`: onnx, merged or adapter."""
+    task = card.task
     usage = "python predict.py " + ("FOLDER_OF_THE_BASE_MODEL " if by == "adapter" else "") + "PICTURE ..."
     folders = "Path(__file__).parent, Path(sys.argv[1])" if by == "adapter" else "Path(__file__).parent"
     main = f'\n\nif __name__ == "__main__":\n    import sys\n\n    model = load({folders})\n'
     main += f"    for name in sys.argv[{2 if by == 'adapter' else 1}:]:\n{_MAIN[task]}"
-    pieces = [_PIECES / f"{name}.py" for name in (f"by_{by}", "seen", task)]
+    pieces = [_PIECES / f"{name}.py" for name in (f"by_{by}", "seen", "detect_queries" if card.own_head and task == "detect" else task)]
     return joined(f"What this model says of a picture: {usage}", pieces) + main
 
 
-def model(task: str) -> str:
+def model(card: PictureCard) -> str:
     """model.py: backbone, head and what is told, in PyTorch."""
-    file, head = _HEADS[task]
+    file, head = _HEADS[card.task]
+    title, heads = "The model in PyTorch: what sees, what answers, and what is told of it.", _RUNTIME / "heads"
+    told = _RUNTIME / "told.py"
+    if card.own_head:
+        read = [heads / f"{name}.py" for name in ("boxes", "queries", "masks", "masks_of_queries")]
+        text = joined(title, [_RUNTIME / "tokens.py", *read, _RUNTIME / "whole.py", told], before=ERROR)
+        return f"{text}\n\n{_MADE_WHOLE.strip()}\n"
+    if card.base:
+        text = joined(title, [_RUNTIME / "tokens.py", heads / f"{file}.py", told], before=ERROR)
+        return f"{text}\n\n{_class(_RUNTIME / 'picture_model.py', 'PictureModel')}\n\n\n{_MADE_TOKENS.format(head=head).strip()}\n"
     whole = _RUNTIME / "picture_model.py"
-    text = joined(
-        "The model in PyTorch: what sees, what answers, and what is told of it.",
-        [_RUNTIME / "backbone.py", _RUNTIME / "heads" / f"{file}.py", _RUNTIME / "told.py"],
-        before=ERROR,
-    )
+    text = joined(title, [_RUNTIME / "backbone.py", _RUNTIME / "heads" / f"{file}.py", _RUNTIME / "told.py"], before=ERROR)
     return f"{text}\n\n{_class(whole, 'PictureModel')}\n\n\n{_MADE.format(head=head).strip()}\n"
 
 

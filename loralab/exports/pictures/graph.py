@@ -7,11 +7,13 @@ is in the file.
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from loralab.exports.onnx.graph import quiet
-from loralab.runtimes.vision.backbone import MEAN, SCALE
 from loralab.runtimes.vision.picture_model import PictureCard
 from loralab.runtimes.vision.plain_norm import exchange_norms
 from loralab.runtimes.vision.told import Told, told_names
@@ -28,21 +30,42 @@ def write(model: Any, card: PictureCard, path: Path) -> None:
     exchange_norms(model)
     told = Told(model.to(memory_format=torch.contiguous_format), card.task, card.temperature).eval()
     pixels = torch.rand(2, 3, card.height, card.width, generator=torch.Generator().manual_seed(0)) * 255
-    names, batch = list(told_names(card.task)), torch.export.Dim("batch")
-    with quiet(), torch.no_grad():
+    names, batch = list(told_names(card.task, own_head=card.own_head)), torch.export.Dim("batch")
+    with quiet(), torch.no_grad(), _unchecked():
         shapes = {"pixels": {0: batch}}
         made: Any = torch.onnx.export(
-            told, (pixels,), input_names=[INPUT], output_names=names, dynamic_shapes=shapes, dynamo=True, verbose=False
+            told,
+            (pixels,),
+            input_names=[INPUT],
+            output_names=names,
+            dynamic_shapes=shapes,
+            dynamo=True,
+            verbose=False,
+            optimize=not card.base,  # matrices that are turned beforehand would lose their names
         )
         found = made.model_proto
     _tidy(found, card)
     path.write_bytes(found.SerializeToString())
 
 
+@contextmanager
+def _unchecked() -> Generator[None]:
+    """Without the checks that some networks of transformers make of their inputs' shapes, which no graph can hold."""
+    name = "TRANSFORMERS_DISABLE_TORCH_CHECK"
+    before = os.environ.get(name)
+    os.environ[name] = "1"
+    try:
+        yield
+    finally:
+        os.environ.pop(name)
+        os.environ.update({name: before} if before is not None else {})
+
+
 def described(card: PictureCard) -> dict[str, str]:
     """What the file says about itself, each as JSON: what it tells, of what, and how a picture is made ready."""
-    more = {"channels": "RGB", "resize": "as large as fits, bicubic, in the middle", "mean": MEAN, "scale": SCALE}
-    outputs = {"outputs": list(told_names(card.task))}
+    mean, scale = (one[0] if len(one) == 1 else list(one) for one in (card.mean, card.scale))
+    more = {"channels": "RGB", "resize": "as large as fits, bicubic, in the middle", "mean": mean, "scale": scale}
+    outputs = {"outputs": list(told_names(card.task, own_head=card.own_head))}
     return {name: json.dumps(value, ensure_ascii=False) for name, value in {**card.model_dump(mode="json"), **more, **outputs}.items()}
 
 
@@ -57,7 +80,8 @@ def _tidy(found: Any, card: PictureCard) -> None:
         node.doc_string = ""
     for value in (*graph.value_info, *graph.input, *graph.output, *graph.initializer):
         del value.metadata_props[:]
-    reduced, divided = graph.node[0], graph.node[1]
+    reduced = next(node for node in graph.node if node.op_type == "Sub" and INPUT in node.input)
+    divided = next(node for node in graph.node if node.op_type == "Div" and node.input[0] == reduced.output[0])
     _rename(graph, reduced.input[1], MEAN_NAME)
     _rename(graph, divided.input[1], SCALE_NAME)
     for name, text in described(card).items():

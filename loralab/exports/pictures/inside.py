@@ -27,7 +27,6 @@ from loralab.exports.pictures.smaller import SCALES, STORED
 from loralab.models.model_folder import read_json
 from loralab.models.vision import WEIGHTS
 from loralab.runtimes.onnx import absent
-from loralab.runtimes.vision.backbone import MEAN, SCALE
 from loralab.runtimes.vision.picture_model import CARD, PictureCard
 from loralab.runtimes.vision.told import told_names
 
@@ -112,25 +111,25 @@ def _settings(found: Any, folder: Path, card: PictureCard) -> Check:
     sizes = [size.dim_param or size.dim_value for size in found.graph.input[0].type.tensor_type.shape.dim]
     if (found.graph.input[0].name, sizes) != (INPUT, ["batch", 3, card.height, card.width]):
         wrong.append(f"it takes {found.graph.input[0].name} {sizes}")
-    if [output.name for output in found.graph.output] != list(told_names(card.task)):
+    if [output.name for output in found.graph.output] != list(told_names(card.task, own_head=card.own_head)):
         wrong.append("it gives something else")
-    wrong += _entry(found.graph)
+    wrong += _entry(found.graph, card)
     return facts_check("settings", "settings", wrong, n + len(right) + 4)
 
 
-def _entry(graph: Any) -> Iterator[str]:
+def _entry(graph: Any, card: PictureCard) -> Iterator[str]:
     """What is done to pixels before the first layer."""
     from onnx import numpy_helper
 
     known = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer if tensor.name in (MEAN_NAME, SCALE_NAME)}
-    users = [node for node in graph.node if INPUT in node.input]
+    users = [node for node in graph.node if INPUT in node.input and node.op_type != "Shape"]
     for name, right, words in (
-        (MEAN_NAME, MEAN, "takes {} off each pixel instead of {}"),
-        (SCALE_NAME, SCALE, "divides by {} instead of {}"),
+        (MEAN_NAME, card.mean, "takes {} off each pixel instead of {}"),
+        (SCALE_NAME, card.scale, "divides by {} instead of {}"),
     ):
-        there = float(np.asarray(known.get(name, np.nan)).reshape(-1)[0])
-        if there != right:
-            yield "it " + words.format(f"{there:g}", f"{right:g}")
+        there = np.asarray(known.get(name, np.nan), np.float32).reshape(-1)
+        if there.shape != (len(right),) or (there != np.array(right, np.float32)).any():
+            yield "it " + words.format(*(", ".join(f"{value:g}" for value in one) for one in (there, right)))
     if [(node.op_type, list(node.input)) for node in users] != [("Sub", [INPUT, MEAN_NAME])]:
         yield "its pixels go another way"
 
@@ -146,5 +145,5 @@ def _numbers(graph: Any) -> Iterator[tuple[str, Any]]:
             continue
         if stem != name:
             yield stem, (values, every[stem + SCALES])
-        elif "." in name or values.size > CONSTANT:
+        elif values.dtype.kind == "f" and ("." in name or values.size > CONSTANT):  # whole numbers are places, no weights
             yield name, values.reshape(-1) if values.ndim == 3 and values.shape[1:] == (1, 1) else values

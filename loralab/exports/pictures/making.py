@@ -64,7 +64,7 @@ def described(card: PictureCard, parameters: int) -> dict[str, Any]:
         "parameters": parameters,
         "dtype": "float32",
         "input": {"name": graph.INPUT, "shape": ["batch", 3, card.height, card.width], "channels": "RGB", "range": [0, 255]},
-        "outputs": list(told_names(card.task)),
+        "outputs": list(told_names(card.task, own_head=card.own_head)),
     }
 
 

@@ -15,7 +15,6 @@ from loralab.exports.pictures import code
 from loralab.models.vision import vision_entry
 from loralab.reports.card import Origin, shared_plan
 from loralab.reports.pictures import picture_card
-from loralab.runtimes.vision.backbone import MEAN, SCALE
 from loralab.runtimes.vision.picture_model import CARD, PictureCard
 
 LIBRARY = {"onnx": "onnx", "merged": "pytorch", "adapter": "peft"}
@@ -24,6 +23,7 @@ NEEDS = {
     "merged": "`torch`, `safetensors`, `numpy` and `pillow`",
     "adapter": "`torch`, `peft`, `numpy` and `pillow`",
 }
+LARGER = "`torch`, `transformers`, `peft`, `numpy` and `pillow`"  # of an adapter on a larger base
 
 
 def origin(source: Source) -> Origin:
@@ -43,8 +43,8 @@ def write(source: Source, card: PictureCard, target: Path, by: str) -> None:
     """Card, plan, programs and checksums. `by`: what computes, onnx, merged or adapter."""
     source = unnamed(source, card)
     if by != "onnx":
-        (target / code.MODEL).write_text(code.model(card.task), "utf-8")
-    (target / code.PROGRAM).write_text(code.program(card.task, by), "utf-8")
+        (target / code.MODEL).write_text(code.model(card), "utf-8")
+    (target / code.PROGRAM).write_text(code.program(card, by), "utf-8")
     (target / CARD).write_text(card.model_dump_json(indent=1) + "\n", "utf-8")
     text = picture_card(source.run, source.plan, source.view, card.labels, medical=card.medical)
     text = text.replace("library_name: peft", f"library_name: {LIBRARY[by]}", 1)
@@ -56,19 +56,22 @@ def write(source: Source, card: PictureCard, target: Path, by: str) -> None:
 
 def _guide(card: PictureCard, by: str, base: Origin) -> tuple[str, ...]:
     where = "FOLDER_OF_THE_BASE_MODEL " if by == "adapter" else ""
-    base_words = f" Its base model is **{base.name}**, which lies in LoRALab's folder `data/starter/vision`." if by == "adapter" else ""
+    lies = f"is `{base.hub_id}` on the Hugging Face Hub" if base.hub_id else "lies in LoRALab's folder `data/starter/vision`"
+    lies = lies if base.hub_id or not card.base else "is a folder on the computer that trained it"
+    base_words = f" Its base model is **{base.name}**, which {lies}." if by == "adapter" else ""
+    mean, scale = (", ".join(f"{value:g}" for value in one) for one in (card.mean, card.scale))
     return (
         "## How to use it",
         "",
-        f"With Python, {NEEDS[by]}.{base_words}",
+        f"With Python, {LARGER if card.base and by == 'adapter' else NEEDS[by]}.{base_words}",
         "",
         "```sh",
         f"python predict.py {where}PICTURE",
         "```",
         "",
         f"It reads {card.width} x {card.height} pixels in colour (red, green, blue; 0 to 255). `predict.py` makes any picture ready:",
-        f"as large as fits, in the middle, with grey ({card.fill}) around it. The model itself takes {MEAN:g} off each pixel and",
-        f"divides by {SCALE:g}.",
+        f"as large as fits, in the middle, with grey ({card.fill}) around it. The model itself takes {mean} off each pixel and",
+        f"divides by {scale}.",
         "",
         *_tells(card),
         "",

@@ -6,8 +6,10 @@ Invariant: it is asked of base plus adapter as the run left them, in torch, and 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,9 +18,10 @@ import numpy.typing as npt
 from loralab.datasets.images.geometry import Placement
 from loralab.exports import Source
 from loralab.exports.pictures.held import Held, heldout
-from loralab.runtimes.vision.backbone import CHANNELS, Backbone, load_backbone
+from loralab.runtimes.vision.backbone import CHANNELS
 from loralab.runtimes.vision.heads.boxes import BoxHead, Spots
-from loralab.runtimes.vision.picture_model import PictureCard, PictureModel, head_for, load_trained, read_card
+from loralab.runtimes.vision.heads.queries import MOST, found_of
+from loralab.runtimes.vision.picture_model import PictureCard, load_trained, read_card, seeing_model
 from loralab.runtimes.vision.told import Told
 
 Array = npt.NDArray[np.float32]
@@ -35,7 +38,9 @@ class Said:
 
 @dataclass(frozen=True)
 class Wanted:
-    """What was trained. `bare`: what it says with its adapter switched off. `weights`: of base plus adapter in one, by name."""
+    """What was trained. `bare`: what it says with its adapter switched off. `weights`: of base plus adapter in one, by name; `needed`:
+    those that an answer depends on. `folder`: of the base.
+    """
 
     card: PictureCard
     held: Held
@@ -43,10 +48,16 @@ class Wanted:
     bare: Said
     weights: dict[str, Array]
     base: dict[str, Array]
+    folder: Path
+    idle: str = ""
+
+    @property
+    def needed(self) -> frozenset[str]:
+        return frozenset(name for name in self.weights if not self.idle or not re.search(self.idle, name))
 
     def own(self, weights: Mapping[str, Array]) -> Said:
         """What torch says with a file's numbers in the place of the trained ones; of numbers of another shape the trained ones are kept."""
-        model = _whole(self.card, {name: weights.get(name, known) for name, known in self.weights.items()}, self.weights)
+        model = _whole(self.folder, self.card, {name: weights.get(name, known) for name, known in self.weights.items()}, self.weights)
         return said(model, self.card, self.held.pixels)
 
     def strength(self, weights: Mapping[str, Array]) -> dict[str, float]:
@@ -69,8 +80,9 @@ def wanted_of(source: Source) -> Wanted:
     with model.disable_adapter():
         bare = said(model.get_base_model(), card, held.pixels)
     merged, _ = load_trained(source.model, source.adapter, merged=True)
-    base = {f"backbone.{name}": value.numpy().copy() for name, value in load_backbone(source.model).state_dict().items()}
-    return Wanted(card, held, now, bare, weights_of(merged), base)
+    fresh = seeing_model(source.model, card.task, len(card.labels), card.size)
+    base = {f"backbone.{name}": value.numpy().copy() for name, value in fresh.backbone.state_dict().items()}
+    return Wanted(card, held, now, bare, weights_of(merged), base, source.model, getattr(fresh, "idle", ""))
 
 
 def weights_of(model: Any) -> dict[str, Array]:
@@ -78,10 +90,10 @@ def weights_of(model: Any) -> dict[str, Array]:
     return {name: np.ascontiguousarray(value.detach().float().numpy()) for name, value in model.state_dict().items()}
 
 
-def _whole(card: PictureCard, weights: Mapping[str, Array], shapes: Mapping[str, Array]) -> Any:
+def _whole(folder: Path, card: PictureCard, weights: Mapping[str, Array], shapes: Mapping[str, Array]) -> Any:
     import torch
 
-    model = PictureModel(Backbone(), head_for(card.task, len(card.labels)))
+    model = seeing_model(folder, card.task, len(card.labels), card.size)
     fitting = {name: value if value.shape == shapes[name].shape else shapes[name] for name, value in weights.items()}
     model.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in fitting.items()})
     return model.eval()
@@ -98,7 +110,7 @@ def said(model: Any, card: PictureCard, pixels: npt.NDArray[np.uint8]) -> Said:
         given = torch.from_numpy(pixels[start : start + AT_ONCE]).permute(0, 3, 1, 2).float()
         with torch.no_grad():
             parts.append(tuple(one.numpy() for one in told(given)))
-            if card.task == "detect":
+            if card.task == "detect" and not card.own_head:
                 heats.append(told.head(told.backbone(given)).classes.sigmoid().numpy())
     outputs = tuple(np.concatenate(of) for of in zip(*parts, strict=True))
     return Said(outputs, np.concatenate(heats) if heats else None)
@@ -117,6 +129,11 @@ def answer(card: PictureCard, said: Said, i: int, place: Placement) -> dict[str,
         own = place.map_to_picture(said.outputs[0][i])
         mask = own[0] >= card.threshold if len(own) == 1 else own.argmax(0)
         return {"mask": mask.astype(np.uint8)}
+    if card.own_head:
+        scores, places = (torch.from_numpy(one[i]) for one in said.outputs)
+        boxes, best, kinds = found_of(scores, places, MOST, card.threshold)
+        every = zip(place.to_picture(boxes.numpy()).tolist(), best.tolist(), kinds.tolist(), strict=True)
+        return {"things": [{"label": card.labels[kind], "score": score, "box": box} for box, score, kind in every]}
     spots = Spots(torch.logit(torch.from_numpy(said.outputs[0][i : i + 1])), torch.from_numpy(said.outputs[1][i : i + 1]))
     boxes, scores, kinds = BoxHead(CHANNELS, len(card.labels)).predict(spots, least=card.threshold)[0]
     every = zip(place.to_picture(boxes.numpy()).tolist(), scores.tolist(), kinds.tolist(), strict=True)

@@ -59,6 +59,9 @@ class Block(nn.Module):
 class Backbone(nn.Module):
     """Pixels [n, 3, height, width] in 0..255 -> features [n, CHANNELS[i], height / STRIDES[i], width / STRIDES[i]], finest first."""
 
+    targets = r".*backbone\.blocks\.\d+\.(expand|project)"  # what an adapter sits beside, as PEFT matches names
+    channels = CHANNELS
+
     def __init__(self) -> None:
         super().__init__()
         self.stem = SameConv(3, 32, 3, 2)

@@ -58,6 +58,9 @@ class Classes:
         best = int(np.argmax(answer))
         return f"{self.labels[best]} ({100 * float(answer[best]):.0f} %)"
 
+    def marks(self, answer: Any) -> None:  # noqa: ARG002  (as the other kinds)
+        return None
+
     def truth_words(self, example: Example) -> str:
         return str(example.label)
 

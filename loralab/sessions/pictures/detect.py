@@ -13,6 +13,7 @@ from torch import Tensor
 from loralab.core.judgement import Judgement
 from loralab.core.records import Example
 from loralab.core.words import listed
+from loralab.datasets.images.drawn import Mark, Marks
 from loralab.evaluations.images.boxes import Found
 from loralab.evaluations.images.seen import SeenBoxes
 from loralab.evaluations.images.verdict import judge_boxes
@@ -69,6 +70,11 @@ class Boxes:
     def words(self, answer: Found) -> str:
         sure = answer.sure if answer.sure is not None else np.ones(len(answer.kinds))
         return self._counted(Counter(answer.kinds[sure >= self.shown_from].tolist()))
+
+    def marks(self, answer: Found) -> Marks:
+        sure = answer.sure if answer.sure is not None else np.ones(len(answer.kinds))
+        found = zip(answer.places.tolist(), answer.kinds.tolist(), sure.tolist(), strict=True)
+        return Marks(boxes=tuple(Mark(self.labels[kind], tuple(box), chance) for box, kind, chance in found if chance >= self.shown_from))
 
     def truth_words(self, example: Example) -> str:
         regions = example.target.regions if example.target else ()

@@ -12,18 +12,19 @@ from loralab.datasets.images.parts import Parts
 from loralab.datasets.images.pictures import Pictures
 from loralab.datasets.images.run_facts import of_pictures
 
-ARCHITECTURE = "EfficientNetLite0"
-
 
 @dataclass(frozen=True)
 class Learner:
-    """What learns, and where: weights in all and of those that learn, the kind of device, the computer and the bytes it has free."""
+    """What learns, and where: weights in all and of those that learn, the kind of device, the computer and the bytes it has free, and the
+    name of the network.
+    """
 
     parameters: int
     trainable: int
     device: str
     place: str
     room: int
+    architecture: str
 
 
 def facts_of(
@@ -41,7 +42,7 @@ def facts_of(
     return Facts.model_validate(
         found
         | {
-            "architecture": ARCHITECTURE,
+            "architecture": learner.architecture,
             "parameters": learner.parameters - learner.trainable,
             "trainable": learner.trainable,
             "device": learner.device,

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from loralab.core.judgement import Judgement
 from loralab.core.records import Example
+from loralab.datasets.images.drawn import Marks
 from loralab.datasets.images.views import Seen
 from loralab.evaluations.images.seen import Seen as Judged
 from loralab.sessions.pictures.album import Album
@@ -58,6 +59,10 @@ class Kind(Protocol):
 
     def words(self, answer: Any) -> str:
         """An answer for people."""
+        ...
+
+    def marks(self, answer: Any) -> Marks | None:
+        """Where it is what an answer says, in the picture's own pixels; None where it is of the picture as a whole."""
         ...
 
     def truth_words(self, example: Example) -> str:

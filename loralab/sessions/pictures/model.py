@@ -14,18 +14,25 @@ import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from torch import Tensor, nn
 
-from loralab.runtimes.vision.picture_model import TARGETS, PictureModel
 from loralab.tasks.pictures import PicturePlan
 
+SAVED = ".modules_to_save."  # in the names of what answers, which is saved whole
 
-def attach(model: PictureModel, plan: PicturePlan) -> PeftModel:
-    """The model with a fresh adapter on the 1x1 convolutions of its backbone and a copy of its head that learns."""
+
+def attach(model: Any, plan: PicturePlan) -> PeftModel:
+    """The model with a fresh adapter beside what it names as `targets`, and a copy of what it names as `to_save` that learns.
+
+    PEFT compares the ends of names: a name that several modules end with would save, and train, what was to stay as it is.
+    """
+    every = [name for name, _ in model.named_modules()]
+    if wrong := [name for name in model.to_save if sum(one.endswith(name) for one in every) != 1]:
+        raise ValueError(f"not the name of one module: {wrong[0]}")
     config = LoraConfig(
         r=plan.rank,
         lora_alpha=plan.alpha,  # type: ignore[arg-type]  # PEFT takes any number
         lora_dropout=plan.dropout,
-        target_modules=TARGETS,
-        modules_to_save=["head"],
+        target_modules=model.targets,
+        modules_to_save=list(model.to_save),
     )
     return get_peft_model(model, config).to(memory_format=torch.channels_last)  # type: ignore[arg-type, return-value]
 
@@ -33,8 +40,8 @@ def attach(model: PictureModel, plan: PicturePlan) -> PeftModel:
 def groups(model: nn.Module, plan: PicturePlan) -> list[dict[str, Any]]:
     """What is trained as groups of an optimiser: the head learns `head_rate` times as fast as the adapter."""
     named = {name: p for name, p in model.named_parameters() if p.requires_grad}
-    head = [p for name, p in named.items() if ".head." in name]
-    rest = [p for name, p in named.items() if ".head." not in name]
+    head = [p for name, p in named.items() if SAVED in name]
+    rest = [p for name, p in named.items() if SAVED not in name]
     return [{"params": rest}, {"params": head, "ratio": plan.head_rate}]
 
 

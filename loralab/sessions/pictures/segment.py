@@ -11,6 +11,7 @@ from torch import Tensor
 
 from loralab.core.judgement import Judgement
 from loralab.core.records import Example
+from loralab.datasets.images.drawn import Marks
 from loralab.evaluations.images.masks import marked
 from loralab.evaluations.images.seen import SeenMasks
 from loralab.evaluations.images.verdict import judge_masks
@@ -66,6 +67,9 @@ class Masks:
 
     def words(self, answer: Any) -> str:
         return f"{100 * float((self.marked(answer) > 0).mean()):.0f} % of it is marked"
+
+    def marks(self, answer: Any) -> Marks:
+        return Marks(mask=self.marked(answer))
 
     def truth_words(self, example: Example) -> str:
         return "as it was marked by hand" if example.target else ""

@@ -22,17 +22,19 @@ from torch import Tensor
 from loralab.core.digest import digest
 from loralab.core.errors import UserError
 from loralab.core.events import Measured, Noted
-from loralab.core.jobs import TrainJob
+from loralab.core.jobs import TrainJob, Trial
 from loralab.core.judgement import Judgement, Note
 from loralab.core.paths import write_atomic
 from loralab.core.records import Artifact, Example, Plan, Sample
 from loralab.datasets.images.door import load_pictures, parts
+from loralab.datasets.images.kept_marks import keep
+from loralab.datasets.images.subgroups import subgroups
 from loralab.datasets.images.views import input_size
 from loralab.machine.hardware import fingerprint, measure_machine
+from loralab.models.vision import seeing_in
 from loralab.runs.run_folder import RunFolder
 from loralab.runtimes.base_model import device
-from loralab.runtimes.vision.backbone import load_backbone
-from loralab.runtimes.vision.picture_model import CARD, PictureCard, PictureModel, head_for
+from loralab.runtimes.vision.picture_model import CARD, PictureCard, prepared_by, seeing_model
 from loralab.sessions.pictures.album import Album, pixels
 from loralab.sessions.pictures.facts import Learner, facts_of, told
 from loralab.sessions.pictures.kind import Answers, Kind, Shown
@@ -47,7 +49,6 @@ from loralab.train.optim import Optimizers, named
 from loralab.train.session import Batch
 
 PROBE = "quick_look.safetensors"  # in a run's artifacts: the head as the quick look left it
-KEPT_BYTES = 1_000  # a pixel of input, kept for the way back (see loralab/planning/pictures.py)
 SHOWN = 6  # pictures whose answers are told while it learns
 
 
@@ -79,16 +80,19 @@ class PictureSession:
         self.album = Album(self.pictures, size, plan.augmentation, plan.seed)
         self.device = device()
         folder.emit(Noted(text="", phase="loading the model"))
+        self.seeing = seeing_in(Path(folder.job.model))
         torch.manual_seed(plan.seed)
-        seeing = PictureModel(load_backbone(Path(folder.job.model)), self._fresh_head()).to(self.device)
+        seeing = self._loaded().to(self.device)
+        self._prepared = prepared_by(seeing)
         self._quick_look(seeing)
         self.model: Any = attach(seeing, plan)
         self._frozen = frozen_marks(self.model)
         self.head: Any = seeing.head.original_module if hasattr(seeing.head, "original_module") else seeing.head
         self._note_facts()
 
-    def _fresh_head(self) -> Any:
-        return head_for(self.plan.task, len(self.pictures.labels), self.plan.seed, self.plan.dropout)
+    def _loaded(self) -> Any:
+        plan, labels = self.plan, self.pictures.labels
+        return seeing_model(Path(self.folder.job.model), plan.task, len(labels), self.album.size, plan.seed, plan.dropout)
 
     def _note_facts(self) -> None:
         trained = sum(p.numel() for p in self._trained().values())
@@ -99,6 +103,7 @@ class PictureSession:
             device=self.device.type,
             place=fingerprint(machine),
             room=machine.training_memory_free + memory.used(),
+            architecture=self.seeing.architecture,
         )
         sides = self.train_examples, self.watched, self.heldout_examples
         facts = facts_of(self.pictures, sides, self.plan.image_size, learner, self.plan.guessed)
@@ -109,13 +114,18 @@ class PictureSession:
         """Pixels of a picture as it is looked at."""
         return self.album.size[0] * self.album.size[1]
 
-    def _quick_look(self, seeing: PictureModel) -> None:
+    @property
+    def _looked_first(self) -> bool:
+        """Whether a quick look comes before; a head of the model's own cannot learn on features that are kept."""
+        return bool(self.plan.probe_rounds) and not self.seeing.own_head
+
+    def _quick_look(self, seeing: Any) -> None:
         """The head learns on what the frozen backbone sees; known already where the run was interrupted."""
         place = self.folder.path.parent / self.folder.job.run / "artifacts" / PROBE  # of the run itself, also when it is judged again
         if place.is_file():
             seeing.head.load_state_dict(load_file(place))
             return
-        if not self.plan.probe_rounds:
+        if not self._looked_first:
             return
         looking = QuickLook(self.kind, self.album, self.plan, self.device, self.folder)
         if not looking.learn(seeing, self.train_examples, self._at_once):
@@ -181,9 +191,9 @@ class PictureSession:
         return self._batch(part[: max(1, cost // self.area)] if cost else part, None)
 
     def predicted_bytes(self, batch: Batch, *, again: bool = False) -> float:
-        """By what was counted of the backbone, and a third more for the head."""
+        """By what was counted of the model, and a third more for the head."""
         gradients = 4 * sum(p.numel() for p in self._trained().values()) if again else 0
-        return 1.35 * KEPT_BYTES * batch.cost + gradients
+        return 1.35 * self.seeing.cost.bytes(self.area) * len(batch.rows) + gradients
 
     # ---- learning --------------------------------------------------------------------------------------------------------
     def loss(self, batch: Batch) -> tuple[Tensor, int]:
@@ -223,11 +233,12 @@ class PictureSession:
         return found
 
     def verdict(self, note: Note, stop: Callable[[], bool]) -> Judgement:
-        held = list(self.heldout_examples)
+        trial = isinstance(self.folder.asked(TrainJob).origin, Trial)
+        held = list(self.watched if trial else self.heldout_examples)  # what is chosen by is none of what is judged in the end
         note("looking at the pictures it never saw", 0.0)
         after = self.answers(held, stop=stop)
         note("looking at them again as before", 0.4)
-        probe = self.answers(held[: len(after)], trained=False, stop=stop) if self.plan.probe_rounds else None
+        probe = self.answers(held[: len(after)], trained=False, stop=stop) if self._looked_first else None
         n = min(len(after), len(probe)) if probe is not None else len(after)
         note("choosing when to be sure", 0.8)
         watched = (self.watched, self.answers(self.watched))
@@ -237,6 +248,7 @@ class PictureSession:
             "rows": [example.row for example in held],
             "media": [example.media[0] for example in held],
             "groups": [example.group for example in held],
+            "facts": subgroups(self.pictures, held),
         }
         found = self.kind.judge(about, held, Answers(None if probe is None else probe[:n], after[:n]), watched, self.album)
         self._write_card(self.folder.artifacts / "adapter", self.kind.judged(found))
@@ -250,7 +262,13 @@ class PictureSession:
         said = self.answers(chosen, stop=stop)
         both = zip(chosen, said, strict=False)
         return tuple(
-            Sample(prompt=example.media[0], reference=self.kind.truth_words(example), before="", after=self.kind.words(answer))
+            Sample(
+                prompt=example.media[0],
+                reference=self.kind.truth_words(example),
+                before="",
+                after=self.kind.words(answer),
+                drawn="" if (marked := self.kind.marks(answer)) is None else keep(self.folder.artifacts, marked),
+            )
             for example, answer in both
         )
 
@@ -287,6 +305,7 @@ class PictureSession:
             height=height,
             dropout=self.plan.dropout,
             medical=self.pictures.medical,
+            **self._prepared,
             **chosen,
         )
         if folder.is_dir():

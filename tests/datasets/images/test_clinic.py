@@ -68,6 +68,20 @@ def test_nothing_that_is_written_or_told_names_anybody(tmp_path: Path) -> None:
         assert stat.S_IMODE(secret.stat().st_mode) == 0o600
 
 
+def test_reports_beside_files_without_endings_are_not_read_for_their_words(tmp_path: Path) -> None:
+    """As a clinic's disc has them: no endings, an index, letters about the patients."""
+    bare = {name.removesuffix(".dcm"): made for name, made in clinic().items()}
+    index = b"\0" * 128 + b"DICM Roebuckson"
+    path = packed(tmp_path / "disc.zip", bare | {"DICOMDIR": index, "report.pdf": b"%PDF-1.4 Roebuckson", "letter.docx": b"Janette"})
+    assert is_pictures(path)
+    found = load_pictures(path, tmp_path / "home")
+    adds_up(found)
+    assert found.medical
+    assert len(found.examples) == 24
+    letters = packed(tmp_path / "letters.zip", {f"{n}.txt": "Dear all, " * 50 for n in range(12)} | {"Makefile": "x", "COPYING": "y"})
+    assert not is_pictures(letters)
+
+
 def test_patients_stay_together_and_cannot_be_told_elsewhere(tmp_path: Path) -> None:
     path = packed(tmp_path / "a.zip", clinic(people=12))
     found, other = load_pictures(path, tmp_path / "one"), load_pictures(path, tmp_path / "two")

@@ -179,6 +179,15 @@ def test_yolo_in_parts_with_damage(tmp_path: Path) -> None:
     assert {example.source.split("/")[1] for example in split.heldout} == {"val"}  # without a test part, it is tested with
 
 
+def test_of_several_yaml_that_is_taken_which_names_what_is_there(tmp_path: Path) -> None:
+    files: dict[str, bytes | str] = {f"images/{n}.png": png(n) for n in range(12)}
+    files |= {f"labels/{n}.txt": LINE if n % 2 else LINE.replace("0 ", "7 ", 1) for n in range(12)}
+    files |= {"data.yaml": "nc: 2\nnames: [old, older]\n", "set/dataset.yaml": "names:\n  0: cell\n  2: never\n  7: 斑\n"}
+    found = load_pictures(packed(tmp_path / "a.zip", files), tmp_path)
+    adds_up(found)
+    assert found.labels == ("cell", "斑")
+
+
 # ---- LabelMe ---------------------------------------------------------------------------------------------------------------
 
 

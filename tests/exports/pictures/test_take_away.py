@@ -28,13 +28,13 @@ from tests.support import picture_runs
 from tests.support.picture_runs import RUN, Made
 
 needs_onnx = pytest.mark.skipif(importlib.util.find_spec("onnxruntime") is None, reason="there is no onnxruntime for this Python")
-OF_TEXT = {"adapter", "gguf", "gguf_adapter", "lm_studio", "merged", "ollama", "onnx", "pt"}
+OF_TEXT = {"adapter", "gguf", "gguf_adapter", "lm_studio", "merged", "ollama", "onnx", "page", "pt"}
 
 
 def test_runs_on_pictures_and_on_text_have_formats_of_their_own() -> None:
     for task in ("classify", "segment", "detect"):
         found = formats(task)
-        assert set(found) == {"adapter", "merged", "onnx"}
+        assert set(found) == {"adapter", "merged", "onnx", "page"}
         assert all(form.proof and not form.trial for form in found.values())
     assert set(formats()) == set(formats("text")) == set(formats("preference")) == OF_TEXT
     assert all(form.trial and not form.proof for form in formats().values())
@@ -175,7 +175,7 @@ class TestMade:
             evaluate_job.run(RunFolder(folder, asked, log))
 
     def test_the_facade_offers_the_same(self, run: Made) -> None:
-        assert {offer.format for offer in Lab(run.home).offers(RUN)} == {"adapter", "merged", "onnx"}
+        assert {offer.format for offer in Lab(run.home).offers(RUN)} == {"adapter", "merged", "onnx", "page"}
 
 
 @needs_onnx

@@ -91,6 +91,8 @@ def others_html(profile: DatasetProfile) -> str:
 
 def _meant(choice: Choice, profile: DatasetProfile) -> str:
     task = choice.roles.get("task", profile.task)
+    if one := choice.roles.get("one"):
+        return f"Tell whether a picture has “{one}” or not"
     rest = [value for role, value in choice.roles.items() if role != "task" and value]
     return SEEING.get(task, task) + (f" (from {listed(rest)})" if rest else "")
 

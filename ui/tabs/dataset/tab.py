@@ -22,7 +22,7 @@ from ui.asking import Question, question
 from ui.desk import stops
 from ui.errors import show_errors, show_errors_at
 from ui.long_reading import LongReadings
-from ui.markup import markup
+from ui.markup import draw, markup
 from ui.page import Page, Updates, choice_key, refusal, start_on_click
 from ui.tabs.dataset import pictures
 from ui.tabs.dataset.columns import WHO, Columns, chosen, columns_card, picked, ticked
@@ -35,7 +35,7 @@ DROP = "Drop a file here, or choose one"
 STOP = "Stop reading"
 KINDS = (
     "Word, PDF, Excel, CSV, plain text, Markdown, JSON or Parquet; a zip of them works too. Or a zip of pictures: sorted into folders, "
-    "with masks, with boxes drawn around things, or with a line about each."
+    "with masks, with boxes drawn around things, or with a line about each. A whole folder, or several files at once, can be dropped, too."
 )
 EXACTLY, AS_SEEN = "Show exactly what the model reads", "Show the pictures as the model sees them"
 LEFT, LEFT_PICTURES = "Rows that were left out, and why", "Pictures that were left out, and why"
@@ -48,7 +48,7 @@ def build(lab: Lab, page: Page) -> None:
         markup(heading("What should it learn from?", lead))
         upload = gr.File(label=DROP, file_count="single", height=150, elem_id="drop", elem_classes="drop")
         offered = question("Learn it so", "Choose another file", name="offered")
-        markup(paragraph(KINDS, "fine"))
+        markup(paragraph(KINDS, "fine") + draw("dataset", "whole_folder"))
         hub_box(page)
         cards = markup(samples_html((sample, lab.sample_seconds(sample.name)) for sample in lab.samples()), elem_id="samples")
         wish = goal_box(page)

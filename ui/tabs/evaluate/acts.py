@@ -16,6 +16,7 @@ import gradio as gr
 from loralab.core.errors import UserError
 from loralab.core.events import RunView
 from loralab.lab import Lab
+from ui.desk import VISION_USUAL
 from ui.markup import draw
 from ui.opening import open_folder
 from ui.page import ASKED_ELSEWHERE, Page, Updates
@@ -110,11 +111,11 @@ def _duplicate(here: Here, _: str) -> Updates:
         raise UserError(
             "The examples of this run are no longer where they were.", "Choose them again on the first page.", code="no_dataset"
         )
-    sees = here.lab.sees(here.run)  # the model that sees follows from the pictures, and the one for texts stays as it is
+    usual = model == VISION_USUAL  # it follows from the pictures, and the model for texts stays as it is
     settings = {name: value for name, value in plan.items() if name in page.form.names and name not in (*ASKED_ELSEWHERE, "title")}
     page.desk.note_reasons(settings, f"As in “{run_title(here.lab, here.run)}”.")
     turned: Updates = {page.tabs: go_to("plan")}
-    model = here.model if sees else model
+    model = here.model if usual else model
     if (dataset, model) == (here.dataset, here.model):
         return turned | {page.nudge: str(time.time_ns())} | page.form.updates(settings | {"task": plan.get("task")})
     return turned | {page.dataset: dataset, page.model: model, page.pending: settings}

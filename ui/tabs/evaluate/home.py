@@ -20,6 +20,7 @@ from ui.tabs.evaluate.drawings import drawn_fold, drawn_html
 from ui.tabs.evaluate.head import Typed, head_html, learning_html, settings_html
 from ui.tabs.evaluate.judged import Found
 from ui.tabs.evaluate.labels_view import labels_html
+from ui.tabs.evaluate.picture_groups import groups_html
 from ui.tabs.evaluate.pictures import fold_html, looks_html
 from ui.tabs.evaluate.result import (
     MORE_DRAWINGS,
@@ -114,7 +115,8 @@ class Home:
         if self.lab.draws(run):
             return drawn_fold(found, shots_of(self.lab, run)) + measures_html(found, OF_PICTURES) + settings
         if self.lab.sees(run):
-            return measures_html(found, OF_PICTURES) + fold_html(found, shots_of(self.lab, run), *rows) + settings
+            pictures = fold_html(found, shots_of(self.lab, run), *rows)
+            return measures_html(found, OF_PICTURES) + pictures + groups_html(found) + settings
         five = five_html(five_of(self.lab, run), view.conclusion, heard)
         return five + measures_html(found) + labels_html(found) + rows_fold(found, *rows) + settings
 

@@ -91,6 +91,9 @@ def other_judged(lab: Lab, run: str) -> list[tuple[str, str]]:
     sees = lab.sees(run)
     rows = [r for r in lab.runs() if r.get("kind", "train") == "train" and r["id"] != run and r.get("adapter_loss") is not None]
     rows = [r for r in rows if lab.sees(str(r["id"])) == sees]  # what sees and what speaks have nothing in common
+    if sees:  # nor what sorts and what marks
+        task = lab.job(run).plan.get("task")
+        rows = [r for r in rows if lab.job(str(r["id"])).plan.get("task") == task]
     return [(f"{name_of(r)} · {r['told'] or when(r['started'])}", r["id"]) for r in rows]
 
 
@@ -104,6 +107,8 @@ def parts_of_run(lab: Lab, run: str) -> list[tuple[str, str]]:
     """(words, name) of this run's checkpoints and exports; what was not measured yet says so."""
     found = []
     for what in lab.subjects(run):
+        if what.export and lab.sees(run):  # what an export of pictures says was held against the model's own answers when it was made
+            continue
         words = f"This run as an export: {what.label}" if what.export else f"This run, {what.label}"
         found.append((words if lab.measured(what.name) else f"{words} (is measured first)", what.name))
     return found

@@ -25,6 +25,7 @@ from ui.tabs.evaluate.judged import Found, other_judged, part_name, parts_of_run
 from ui.tabs.evaluate.measuring import measured_first
 from ui.tabs.evaluate.result import SHOWN, Asked, as_wanted
 from ui.tabs.evaluate.section import Section
+from ui.tabs.evaluate.two_picture_runs import both_looks_html
 from ui.words import count, duration, notice, paragraph, term
 
 ALONE = "No other run has been tested yet. Train again with other settings or examples, and compare them here."
@@ -88,7 +89,7 @@ def compare_section(page: Page, talk: Talk, place: Callable[[str], gr.HTML]) -> 
 def own_of(lab: Lab, first: str, second: str) -> tuple[BothAnswers, ...]:
     """What both answer to a person's own questions; a run that was not asked one yet is asked, where that can be done now."""
     one, other = lab.subject(first), lab.subject(second)
-    if one.run == other.run or one.checkpoint or one.export:
+    if one.run == other.run or one.checkpoint or one.export or lab.sees(one.run):
         return ()
     try:
         return lab.wondered(one.run, other.run)
@@ -112,8 +113,10 @@ def comparison_html(lab: Lab, first: str, second: str, own: Sequence[BothAnswers
     ]
     picture = two_runs(found.rows, *names)
     detail = draw("evaluate", "comparison", [_side_by_side(score) for score in found.scores], picture)
-    talks = not lab.sees(other.run) and one.run != other.run and not (one.checkpoint or one.export)
-    return draw("result", "versus", *names, OUTCOMES[found.outcome], word, said, different, asked, detail, talks)
+    sees = lab.sees(other.run)
+    talks = not sees and one.run != other.run and not (one.checkpoint or one.export)
+    looks = both_looks_html(lab, found, one.run, other.run, (names[0], names[1])) if sees else ""
+    return draw("result", "versus", *names, OUTCOMES[found.outcome], word, said, different, [] if sees else asked, detail, talks, looks)
 
 
 def _side_by_side(score: Score) -> str:

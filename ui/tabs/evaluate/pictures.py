@@ -36,6 +36,7 @@ class Look:
     score: str
     sure: str
     number: int
+    why: str = ""  # the address of where the model looked
 
 
 def rows_of(found: Found) -> tuple[Row, ...]:
@@ -55,8 +56,8 @@ def looks_html(found: Found, shots: Shots, first: int) -> str:
     return draw("pictures", "looks", title, shots.key, [look_of(row, shots) for row in shown], links)
 
 
-def look_of(row: Row, shots: Shots) -> Look:
-    """One picture, as it is drawn."""
+def look_of(row: Row, shots: Shots, *, why: bool = False) -> Look:
+    """One picture, as it is drawn; with `why` also where the model looked."""
     name, good = str(row["media"]), row["after_right"]
     whole = isinstance(good, bool)
     sure = f"{100 * float(row['confidence']):.0f} % sure" if "confidence" in row else ""
@@ -71,6 +72,7 @@ def look_of(row: Row, shots: Shots) -> Look:
         "" if whole else _score(row),
         f"{sure}{doubt}",
         int(row["row"]),
+        shots.why(name) if whole and why else "",
     )
 
 
@@ -100,8 +102,21 @@ def fold_html(found: Found, shots: Shots, change: str, most: int) -> str:
         for key, words in filters
     ]
     more = f"rows:{'every' if change == 'all' else change}:{most + most}" if len(left) > most else ""
-    cards = draw("pictures", "cards", shots.key, [look_of(row, shots) for row in left[:most]]) if left else paragraph(_none(change), "fine")
-    body = draw("pictures", "all", _table(tables, labels, change) if whole else "", chips, _named(change, labels), cards, more)
+    cards = (
+        draw("pictures", "cards", shots.key, [look_of(row, shots, why=True) for row in left[:most]])
+        if left
+        else paragraph(_none(change), "fine")
+    )
+    body = draw(
+        "pictures",
+        "all",
+        _table(tables, labels, change) if whole else "",
+        chips,
+        _named(change, labels),
+        cards,
+        more,
+        whole and bool(shots.why(str(rows[0]["media"]))),
+    )
     return draw("result", "fold", "Picture by picture", f"{len(rows):,} it never saw, the worst first", body, "rows")
 
 

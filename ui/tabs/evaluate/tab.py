@@ -59,10 +59,10 @@ def build(lab: Lab, page: Page) -> None:
         sees, draws, ready = bool(run) and lab.sees(run), bool(run) and lab.draws(run), is_ready(view)
         medical = sees and shots_of(lab, run).medical
         return {
-            against: gr.Accordion(visible=bool(found) and not sees),  # both compare losses of texts
+            against: gr.Accordion(visible=bool(found)),
             again: gr.Accordion("Measure it again" if sees else AGAIN, visible=ready),
             opinion: gr.Accordion(visible=not sees),
-            trust: gr.Accordion(visible=bool(found and found.detailed) and not sees),
+            trust: gr.Accordion(visible=bool(found and found.detailed)),
             talk.whole: gr.Column(visible=ready and not sees),
             **tried.updates(visible=ready and sees and not draws, medical=medical),
             **drawn.updates(visible=ready and draws, trigger=lab.job(run).plan.get("trigger", "") if draws else "", medical=medical),

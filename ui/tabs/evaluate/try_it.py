@@ -30,16 +30,28 @@ class TryIt:
     whole: gr.Column
     head: gr.HTML
     picture: gr.Image
+    clinic: gr.UploadButton
     said: gr.HTML
 
     def updates(self, *, visible: bool, medical: bool) -> Updates:
         """Seen or not; what was said stays, since a run is drawn anew also when nothing of it changed."""
         warning = notice(NOT_MEDICAL, "", "warning") if medical else ""
-        return {self.whole: gr.Column(visible=visible), self.head: draw("pictures", "try_head", warning)}
+        return {
+            self.whole: gr.Column(visible=visible),
+            self.head: draw("pictures", "try_head", warning),
+            self.clinic: gr.UploadButton(visible=medical),
+        }
 
     @property
     def outputs(self) -> list[object]:
-        return [self.whole, self.head]
+        return [self.whole, self.head, self.clinic]
+
+
+def _clinic_button() -> gr.UploadButton:
+    """Where a file is chosen that no browser shows."""
+    return gr.UploadButton(
+        "Choose a file of the clinic (DICOM)", size="sm", scale=0, min_width=260, visible=False, elem_id="try-clinic", elem_classes="quiet"
+    )
 
 
 def try_it(page: Page) -> TryIt:
@@ -58,8 +70,9 @@ def try_it(page: Page) -> TryIt:
             elem_id="try-picture",
             elem_classes="drop",
         )
+        clinic = _clinic_button()
         said = markup(elem_id="tried")
-    found = TryIt(whole, head, picture, said)
+    found = TryIt(whole, head, picture, clinic, said)
 
     @show_errors_at("try-picture")
     def look(run: str, dropped: str | None) -> Iterator[Any]:
@@ -84,5 +97,7 @@ def try_it(page: Page) -> TryIt:
 
     taken = picture.input(look, [page.run, picture], said, show_progress="hidden")
     taken.then(forget, picture, picture, show_progress="hidden")
+    shown = clinic.upload(look, [page.run, clinic], said, show_progress="hidden")
+    shown.then(forget, clinic, clinic, show_progress="hidden")
     page.run.change(lambda: "", None, said, show_progress="hidden")
     return found

@@ -12,6 +12,7 @@ from loralab.lab import ModelChoice
 from ui.markup import draw
 from ui.words import size
 
+SEES = {"classify": "telling apart", "segment": "marking", "detect": "finding"}
 KINDS = {"sort": "sorting", "answer": "answers", "write": "writing", "chat": "chatting", "code": "code", "think": "thinking first"}
 
 
@@ -25,7 +26,8 @@ def cards_html(choices: Sequence[ModelChoice], chosen: str) -> str:
 
 def facts(card: ModelChoice) -> list[str]:
     """What a card says beside its words, a line each."""
-    good = f"Good for {listed([KINDS[name] for name in card.good_for])} · {card.speaks}"
+    good = f"Good for {listed([(KINDS | SEES)[name] for name in card.good_for])}"
+    good += "" if card.benchmark else f" · {card.speaks}"
     where = "On this computer" if card.here else f"{size(card.download_bytes)} to fetch"
     if card.gated:
         where += ", after a sign-in"

@@ -17,7 +17,7 @@ import gradio as gr
 
 from loralab.core.errors import UserError
 from loralab.core.records import Proposal
-from loralab.lab import Lab
+from loralab.lab import Lab, vision_entry
 from ui.asking import Question, question
 from ui.charts import memory_bar
 from ui.desk import Choice
@@ -46,17 +46,16 @@ def build(lab: Lab, page: Page) -> None:
     with gr.Column(elem_classes="card"):
         check = lab.check_model(str(page.model.value))
         seeing = markup(elem_id="model-that-sees")
-        with gr.Column() as speaking:
-            cards = markup(cards_html(lab.model_choices(), check.name), elem_id="model-cards")
-            page.model.render()
-            with gr.Accordion(DROP_MODEL, open=False, elem_classes="fold"):
-                file = gr.File(label="Drop the model here", file_count="single", height=110, elem_id="drop-model", elem_classes="drop")
-            about = markup(model_html(check), elem_id="about-model")
-            with gr.Row(visible=can_download(check), elem_classes="actions") as offer:
-                want = gr.Button(fetch_words(check), scale=0, min_width=250, elem_id="get-model")
-            asking = question("Yes, download it", "Not now")
-            fetching = markup(elem_id="fetching")
-            draw_cache(lab, page)
+        cards = markup(cards_html(lab.model_choices(), check.name), elem_id="model-cards")
+        page.model.render()
+        with gr.Column() as dropping, gr.Accordion(DROP_MODEL, open=False, elem_classes="fold"):
+            file = gr.File(label="Drop the model here", file_count="single", height=110, elem_id="drop-model", elem_classes="drop")
+        about = markup(model_html(check), elem_id="about-model")
+        with gr.Row(visible=can_download(check), elem_classes="actions") as offer:
+            want = gr.Button(fetch_words(check), scale=0, min_width=250, elem_id="get-model")
+        asking = question("Yes, download it", "Not now")
+        fetching = markup(elem_id="fetching")
+        draw_cache(lab, page)
     fit = markup(EMPTY, elem_id="fit")
     with gr.Row(elem_classes="actions"):
         first, second = (gr.Button(visible=False, scale=0, min_width=260, elem_classes="way") for _ in range(ALTERNATIVES))
@@ -71,7 +70,7 @@ def build(lab: Lab, page: Page) -> None:
     start_on_click(start, page, refused, card.state)
     start_on_click(test, page, refused, card.state, test_first=True)
     _wire_model(page, Model(cards, file, about, offer, want, asking, fetching))
-    _wire(page, card, Models(cards, speaking, seeing, test))
+    _wire(page, card, Models(cards, about, offer, dropping, seeing, test))
     _wire_reset(page, card)
 
 
@@ -90,22 +89,32 @@ class Model:
 
 @dataclass(frozen=True)
 class Models:
-    """What is shown of models, which depends on what is learned from: those that speak, or the one that sees."""
+    """What is shown of models, which depends on what is learned from: those that speak, or those that see."""
 
     cards: gr.HTML
-    speaking: gr.Column
+    about: gr.HTML
+    offer: gr.Row
+    dropping: gr.Column  # of a language model in one file
     seeing: gr.HTML
-    test: gr.Button  # short tests of settings: for texts
+    test: gr.Button  # short tests of settings
+
+    @property
+    def outputs(self) -> list[Any]:
+        """What `updates` may change, beside what starts."""
+        return [self.cards, self.about, self.offer, self.dropping, self.seeing]
 
     def updates(self, page: Page, proposal: Proposal, choice: Choice) -> Updates:
         """All of it, for a plan."""
-        sees = of_pictures(page.desk.profile(*choice))
-        cards: Updates = {} if sees else {self.cards: _cards(page, *choice)}
+        profile = page.desk.profile(*choice)
+        sees, check = of_pictures(profile), page.lab.check_model(page.desk.learner(*choice))
+        draws = profile is not None and profile.task == "draw"
         return {
-            **cards,
-            self.speaking: gr.Column(visible=not sees),
+            self.cards: "" if draws else _cards(page, *choice),
+            self.about: "" if draws else model_html(check),
+            self.offer: gr.Row(visible=not draws and can_download(check)),
+            self.dropping: gr.Column(visible=not sees),
             self.seeing: seeing_html(str(proposal.plan.get("base_model", ""))) if sees else "",
-            self.test: gr.Button(visible=not sees, interactive=can_start(proposal)),
+            self.test: gr.Button(visible=not draws, interactive=can_start(proposal)),
         }
 
 
@@ -187,7 +196,7 @@ def _wire(page: Page, card: Card, models: Models) -> None:
         seen = [part for part in card.outputs if part is not card.number]
         finer.success(card.hear, [card.state, traced], seen, show_progress="hidden", trigger_mode="multiple")
 
-    first = [*card.outputs, page.pending, card.marks, models.cards, models.speaking, models.seeing, *page.form.inputs]
+    first = [*card.outputs, page.pending, card.marks, *models.outputs, *page.form.inputs]
     then_trace(page.choice.change(propose, [page.choice, page.pending], first, show_progress="hidden"))
     asking, weighed = [card.state, *choice, *page.form.inputs], [*card.outputs, card.marks]
     then_trace(page.nudge.change(weigh, asking, weighed, show_progress="hidden"))
@@ -213,7 +222,7 @@ def _wire_reset(page: Page, card: Card) -> None:
 def _wire_model(page: Page, parts: Model) -> None:
     @show_errors_at("about-model")
     def describe(dataset: str, model: str, goal: str) -> Updates:
-        check = page.lab.check_model(model)
+        check = page.lab.check_model(_learner(page, dataset, model, goal))
         remember(page.lab.home, {"model": model})
         offer = {parts.offer: gr.Row(visible=can_download(check)), parts.want: gr.Button(fetch_words(check))}
         shown = {parts.cards: _cards(page, dataset, model, goal), parts.about: model_html(check)}
@@ -232,7 +241,7 @@ def _wire_model(page: Page, parts: Model) -> None:
 
     @show_errors_at("model-cards")
     def take(event: gr.EventData) -> Any:
-        return event.pick if page.lab.catalog.entry(event.pick) else gr.skip()
+        return event.pick if page.lab.catalog.entry(event.pick) or vision_entry(event.pick) else gr.skip()
 
     @show_errors_at("drop-model")
     def dropped(file: str | None) -> list[Any]:
@@ -256,7 +265,15 @@ def _cards(page: Page, dataset: str, model: str, goal: str) -> str:
         profile = page.desk.profile(dataset, model, goal) if dataset else None
     except UserError:  # the first page says what is wrong with the examples
         profile = None
-    return cards_html(page.lab.model_choices(profile), model)
+    return cards_html(page.lab.model_choices(profile), _learner(page, dataset, model, goal))
+
+
+def _learner(page: Page, dataset: str, model: str, goal: str) -> str:
+    """The model that learns from what is on the screen; what stands in the field where nothing is."""
+    try:
+        return page.desk.learner(dataset, model, goal) if dataset else model
+    except UserError:
+        return model
 
 
 def _weighed(page: Page, now: Weighing, choice: Choice, raw: tuple[Any, ...]) -> tuple[Weighing, tuple[Effect, ...]]:

@@ -22,7 +22,8 @@ from ui.words import notice, paragraph
 TITLE = "Import an adapter from elsewhere"
 LEAD = (
     "Drop its zip, or its files adapter_config.json and adapter_model.safetensors together. Adapters from LoRALab, LLaMA-Factory, Unsloth "
-    "and PEFT fit. It is checked against its base model; then you can talk to it, test it and take it anywhere, like one of your own."
+    "and PEFT fit, and so does a file that “Keep everything” made. It is checked against its base model; then you can talk to it, test it "
+    "and take it anywhere, like one of your own."
 )
 SAYS = "As the adapter says"
 BASE_INFO = "Only needed where it does not say, or names a folder of another computer. A Hugging Face name or a folder can be typed."
@@ -61,6 +62,10 @@ def brought_html(lab: Lab, run: str) -> str:
     job = lab.job(run)
     plan, maker = job.plan, job.imported.by if isinstance(job, TrainJob) and job.imported else ""
     notes = [note for note in lab.view(run).notes if note.text]
+    if opened := [i for i, note in enumerate(notes) if note.code == "opened"]:
+        said = [note.text for note in notes[opened[-1] + 1 :]]
+        todo = " ".join([*said, "See its verdict in the Evaluate tab."])
+        return notice(f"“{job.title or run}” is here, as it was where it was kept.", todo, "warning" if said else "good")
     at = next((i for i, note in enumerate(notes) if note.code == "imported"), 0)
     base = str(plan["base_model"])
     what = f"“{plan['title']}” is here, made with {maker} for {Path(base).name if Path(base).is_absolute() else base}."

@@ -23,6 +23,9 @@ from ui.runs.work import live_line
 from ui.shots import shots_of
 from ui.tabs.share import import_adapter
 from ui.tabs.share import view as view_of
+from ui.tabs.share.gallery import draw_gallery
+from ui.tabs.share.keep import draw_keep
+from ui.tabs.share.publish import draw_publish
 from ui.words import heading, notice, paragraph
 
 TAKE = "What was learned is yours. Say where you want to use it, and it is made ready for that, on this computer."
@@ -44,9 +47,13 @@ def build(lab: Lab, page: Page) -> None:
             markup(heading("Its report", KEEP))
             with gr.Row(elem_classes="actions"):
                 report = gr.Button("Save the run's report", scale=0, min_width=190, elem_id="save-run")
+        with gr.Column(elem_classes="card"):
+            draw_keep(page)
         with gr.Accordion("Its card: what it was made from, how, and how good it is", open=False, elem_classes="fold"):
             parts["card"] = gr.Markdown("", elem_classes="model-card")
+        draw_publish(page)
     import_adapter.draw(lab, page)
+    draw_gallery(page)
     save_on_click(report, page, report_file("share-report"), "save-run")
     _wire(lab, page, parts)
 

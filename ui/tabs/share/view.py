@@ -58,6 +58,21 @@ def _sizes(form: str) -> tuple[Choice, ...]:
 
 DESTINATIONS = (
     Destination(
+        "page",
+        "A page that answers by itself",
+        "One file to open with a double click, for a USB stick or an e-mail. It answers in the browser of whoever opens it, without a "
+        "network; nothing they type leaves their device.",
+        (
+            Choice("page", "q8_0", "Balanced: half the size and as good"),
+            Choice("page", "q4_k_m", "Small: a quarter of the size, nearly as good"),
+            Choice("page", "f16", "Exact: as it was trained"),
+            Choice("page", "fp32", "Exact: number for number"),
+            Choice("page", "int8", "Small: half the size and nearly as good"),
+        ),
+        then="Download the file, put it on a USB stick or send it, and open it with a double click in Chrome, Edge or Firefox. It checks "
+        "itself each time it is opened and shows a green tick.",
+    ),
+    Destination(
         "ollama",
         "In Ollama",
         "One folder with all that Ollama needs. Your words stay on your computer.",
@@ -116,7 +131,12 @@ DESTINATIONS = (
 BY_KEY = {place.key: place for place in DESTINATIONS}
 
 
-PICTURE_WORDS = {"python": "For programs of your own.", "onnx": "ONNX, for browsers, phones and servers."}
+PICTURE_WORDS = {
+    "python": "For programs of your own.",
+    "onnx": "ONNX, for browsers, phones and servers.",
+    "page": "One file to open with a double click, for a USB stick or an e-mail. It looks at pictures in the browser of whoever opens it, "
+    "without a network; no picture leaves their device.",
+}
 
 
 def destination_choices(offers: Sequence[Offer] = ()) -> list[tuple[str, str]]:
@@ -311,5 +331,6 @@ def download_of(result: Mapping[str, Any]) -> str:
     path = Path(str(result.get("path", "")))
     if result and path.is_file():
         return str(path)
-    alone = result.get("format") in ("gguf", "gguf_adapter", "lm_studio", "pt") and result.get("file")
-    return str(path / str(result["file"])) if alone and (path / str(result["file"])).is_file() else ""
+    alone = result.get("format") in ("gguf", "gguf_adapter", "lm_studio", "page", "pt") and result.get("file")
+    whole = alone and result.get("single", True)  # a large page is a folder
+    return str(path / str(result["file"])) if whole and (path / str(result["file"])).is_file() else ""

@@ -141,7 +141,12 @@ def looks(view: RunView, shots: Shots) -> str:
         return ""
     last = max(answer.share for question in view.questions for answer in question.answers)
     rows = [
-        (shots.truth(q.prompt), q.reference, q.answers[0].text, q.answers[-1].text if len(q.answers) > 1 else None) for q in view.questions
+        (
+            shots.truth(q.prompt),
+            q.reference,
+            [(answer.text, shots.then(q.prompt, answer.drawn)) for answer in (q.answers[0], *q.answers[1:][-1:])],
+        )
+        for q in view.questions
     ]
     return draw("pictures", "learning", rows, last, shots.key, shots.warning())
 

@@ -270,7 +270,9 @@ def _neutral(item: Item, group: str, key: bytes, taken: _Taken) -> Item:
     """A picture under its neutral name, with a number for whom it is of."""
     target = item.target
     if target is not None:
-        regions = tuple(Region(label=one.label, box=one.box, mask=taken.at.get(one.mask, "")) for one in target.regions)
+        regions = tuple(
+            Region(label=one.label, box=one.box, mask=taken.at.get(one.mask, ""), outline=one.outline) for one in target.regions
+        )
         target = Target(regions=regions, mask=taken.at.get(target.mask, ""), value=target.value)
     whom = item.group or group
     number = taken.patients.get(item.name) or (numbered(key, "group", whom) if whom else "")

@@ -43,7 +43,7 @@ def read(place: Place, facts: Facts, roles: Roles) -> Found:
     facts.gather(place.pictures)
     said: dict[str, _Said] = {}
     outlines = 0
-    for source, listing in _listings(place, found):
+    for source, listing in listings(place, found):
         outlines += _take(source, listing, index, said, found)
     for name in place.pictures:
         fact = facts.of(name)
@@ -64,14 +64,15 @@ def _is_coco(raw: bytes) -> bool:
     return (all(sign in ends or sign in raw for sign in _SIGNS) and b'"bbox"' in raw) or all(sign in ends for sign in _SIGNS)
 
 
-def _listings(place: Place, found: Found) -> Iterator[tuple[str, dict[str, Any]]]:
+def listings(place: Place, found: Found | None = None) -> Iterator[tuple[str, dict[str, Any]]]:
     """The COCO files, those of one part before those of the whole."""
     names = [name for name in place.ending(".json") if _is_coco(place.read(name))]
     for name in sorted(names, key=lambda name: (not side_at_end(name), name)):
         try:
             listing = strict_json.load(place.read(name))
         except ValueError:
-            found.lose(name, "It is a list of boxes that is damaged or cut short.")
+            if found is not None:
+                found.lose(name, "It is a list of boxes that is damaged or cut short.")
             continue
         if isinstance(listing, dict) and isinstance(listing.get("images"), list) and isinstance(listing.get("annotations"), list):
             yield name, listing
@@ -79,7 +80,7 @@ def _listings(place: Place, found: Found) -> Iterator[tuple[str, dict[str, Any]]
 
 def _take(source: str, listing: dict[str, Any], index: Index, said: dict[str, _Said], found: Found) -> int:
     """Take what a file says; gives how many things have an outline beside their box."""
-    labels = _labels(listing.get("categories"))
+    labels = labels_of(listing)
     found.labels = tuple(dict.fromkeys((*found.labels, *labels.values())))
     pictures = _pictures(source, listing["images"], index, said, found)
     outlines = 0
@@ -87,8 +88,8 @@ def _take(source: str, listing: dict[str, Any], index: Index, said: dict[str, _S
         if not isinstance(annotation, dict):
             _dropped(found, NO_NUMBERS)
             continue
-        where = pictures.get(_id(annotation.get("image_id")))
-        box, label = _box(annotation), labels.get(_id(annotation.get("category_id")), "") if labels else _number(annotation)
+        where = pictures.get(id_of(annotation.get("image_id")))
+        box, label = _box(annotation), labels.get(id_of(annotation.get("category_id")), "") if labels else number_of(annotation)
         reason = "" if box else NO_NUMBERS
         reason = reason or ("" if label else NO_CLASS) or (CROWD if annotation.get("iscrowd") in (1, True) else "")
         if where is None or isinstance(where, str):
@@ -97,7 +98,7 @@ def _take(source: str, listing: dict[str, Any], index: Index, said: dict[str, _S
             _dropped(found, reason)
         else:
             where.boxes.append((label, box))
-            outlines += bool(_polygons(annotation))
+            outlines += bool(polygons_of(annotation))
     return outlines
 
 
@@ -108,7 +109,7 @@ def _pictures(source: str, images: list[Any], index: Index, said: dict[str, _Sai
         if not isinstance(image, dict):
             found.lose(source, "An entry of the list is no picture.")
             continue
-        wanted, number = str(image.get("file_name") or ""), _id(image.get("id"))
+        wanted, number = str(image.get("file_name") or ""), id_of(image.get("id"))
         name = index.find(wanted, source)
         if name is None:
             found.lose(wanted or source, "The list names it, and it is not there.")
@@ -118,7 +119,7 @@ def _pictures(source: str, images: list[Any], index: Index, said: dict[str, _Sai
         elif number in known:
             found.lose(name, "The list has its number twice.")
         else:
-            said[name] = known[number] = _Said(source, Frame(_size(image.get("width")), _size(image.get("height"))))
+            said[name] = known[number] = _Said(source, Frame(size_of(image.get("width")), size_of(image.get("height"))))
     return known
 
 
@@ -127,27 +128,30 @@ def _dropped(found: Found, reason: str) -> None:
         found.boxes.drop(reason)
 
 
-def _labels(categories: Any) -> dict[str, str]:
+def labels_of(listing: dict[str, Any]) -> dict[str, str]:
     """Name by id, in the order of the list; ids begin at 0 or 1 or have holes as they like."""
+    categories = listing.get("categories")
     if not isinstance(categories, list):
         return {}
     known = [one for one in categories if isinstance(one, dict) and str(one.get("name", "")).strip()]
-    return {_id(one.get("id")): " ".join(str(one["name"]).split()) for one in known}
+    return {id_of(one.get("id")): " ".join(str(one["name"]).split()) for one in known}
 
 
-def _number(annotation: dict[str, Any]) -> str:
-    number = _id(annotation.get("category_id"))
+def number_of(annotation: dict[str, Any]) -> str:
+    """What a class is called where no list names it."""
+    number = id_of(annotation.get("category_id"))
     return f"class {number}" if number else ""
 
 
-def _id(value: Any) -> str:
+def id_of(value: Any) -> str:
     """An id as it is compared: 7, 7.0 and “7” are one."""
     if isinstance(value, bool) or value is None:
         return ""
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
-def _size(value: Any) -> float:
+def size_of(value: Any) -> float:
+    """A number of pixels; 0 where it is none."""
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else 0.0
 
 
@@ -156,12 +160,12 @@ def _box(annotation: dict[str, Any]) -> Box | None:
     try:
         x, y, width, height = (float(value) for value in annotation["bbox"])
     except (KeyError, TypeError, ValueError):
-        polygons = _polygons(annotation)
+        polygons = polygons_of(annotation)
         return around([value for polygon in polygons for value in polygon]) if polygons else None
     return x, y, x + width, y + height
 
 
-def _polygons(annotation: dict[str, Any]) -> list[list[float]]:
+def polygons_of(annotation: dict[str, Any]) -> list[list[float]]:
     """Outlines of a thing: lists of x, y, x, y ...; none where there are none, or where they are packed."""
     outlines = annotation.get("segmentation")
     if not isinstance(outlines, list):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
+from collections.abc import Mapping
 from pathlib import PurePosixPath
 
 from loralab.core import strict_json
@@ -39,7 +41,8 @@ def read(place: Place, facts: Facts, roles: Roles) -> Found:
     """Pictures with the boxes of their text file; one without such a file, or with an empty one, shows nothing."""
     found = Found("detect", [], boxes=(boxes := BoxCount()))
     facts.gather(place.pictures)
-    pairs, names = _pairs(place), _class_names(place)
+    pairs = _pairs(place)
+    names = _class_names(place, pairs)
     outlines = bare = 0
     highest = -1
     for name in place.pictures:
@@ -113,11 +116,15 @@ def _lonely(place: Place, pairs: dict[str, str], found: Found) -> None:
             found.lose(name, "Its picture is not there.")
 
 
-def _class_names(place: Place) -> dict[int, str]:
-    """Names by number: from data.yaml, a list with a name per line, or Label Studio's notes.json; none where there are none."""
-    for name in place.ending(".yaml", ".yml"):
-        if names := _from_yaml(place.read(name).decode("utf-8-sig", errors="replace")):
-            return names
+def _class_names(place: Place, pairs: Mapping[str, str]) -> dict[int, str]:
+    """Names by number: from data.yaml, a list with a name per line, or Label Studio's notes.json; none where there are none.
+
+    Of several data.yaml that which names the most of what is there: copies of older ones are left lying about.
+    """
+    known = [_from_yaml(place.read(name).decode("utf-8-sig", errors="replace")) for name in place.ending(".yaml", ".yml")]
+    if known := [names for names in known if names]:
+        used = Counter(line.split()[0] for name in pairs.values() for line in _lines(place, name)) if len(known) > 1 else Counter[str]()
+        return max(known, key=lambda names: sum(n for kind, n in used.items() if kind.isdigit() and int(kind) in names))
     for name in place.texts:
         if PurePosixPath(plain(name)).name in _LISTS or plain(name).endswith(".names"):
             return dict(enumerate(line.strip() for line in _lines(place, name)))

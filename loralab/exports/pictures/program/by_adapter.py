@@ -37,6 +37,6 @@ def load(folder: Path, base: Path | None = None) -> Model:
     if base is None:
         raise SystemExit("Name the folder of the base model, too.")
     card = json.loads((folder / "pictures.json").read_text("utf-8"))
-    whole = beside.made(card, beside.load_backbone(base))
+    whole = beside.made(card, base)
     tuned: Any = peft.PeftModel.from_pretrained(whole, str(folder))
     return Model(folder, beside.Told(tuned.get_base_model(), card["task"], card["temperature"]).eval())

@@ -26,7 +26,7 @@ class ClassHead(nn.Module):
 
     def __init__(self, channels: Sequence[int], n_classes: int, seed: int = 0, dropout: float = 0.0) -> None:
         super().__init__()
-        width = sum(channels[1:]) + sum(channels[2:])
+        width = channels[0] if len(channels) == 1 else sum(channels[1:]) + sum(channels[2:])
         self.out = nn.Linear(width, n_classes)
         self.dropout = dropout
         self.register_buffer("center", torch.zeros(width))
@@ -37,13 +37,16 @@ class ClassHead(nn.Module):
 
     @staticmethod
     def pooled(features: Sequence[Tensor]) -> Tensor:
-        """What is kept of the features of a picture [n, width]: means at all but the finest scale, maxima at the coarser ones."""
+        """What is kept of the features of a picture [n, width]: means at all but the finest scale, maxima at the coarser ones; one
+        vector is kept whole.
+        """
+        if len(features) == 1:
+            return features[0]
         return torch.cat([f.mean((2, 3)) for f in features[1:]] + [f.amax((2, 3)) for f in features[2:]], 1)
 
     def forward(self, features: Sequence[Tensor], size: tuple[int, int] | None = None) -> Tensor:  # noqa: ARG002  (as the other heads)
         """Logits of the features, or of what `pooled` kept of them, given as the only one of a list."""
-        x = features[0] if len(features) == 1 else self.pooled(features)
-        x = (x - self.center) / self.spread
+        x = (self.pooled(features) - self.center) / self.spread
         return self.out(F.dropout(x, self.dropout, self.training))
 
     @torch.no_grad()

@@ -1,0 +1,1 @@
+"""Pages that answer by themselves."""

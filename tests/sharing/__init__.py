@@ -1,0 +1,1 @@
+"""Giving away: kept runs, the Hub, galleries."""
