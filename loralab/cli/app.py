@@ -21,6 +21,7 @@ from loralab import lab as facade
 from loralab.cli import (
     chat_command,
     data_commands,
+    draw_command,
     hub_commands,
     page_commands,
     part_commands,
@@ -305,6 +306,7 @@ def open_app(
 
 
 run_commands.register(app)
+draw_command.register(app)
 page_commands.register(app)
 part_commands.register(app)
 watch_commands.register(app)

@@ -36,7 +36,7 @@ DROP = "Drop a file here, or choose one"
 STOP = "Stop reading"
 KINDS = (
     "Word, PDF, Excel, CSV, plain text, Markdown, JSON or Parquet; a zip of them works too. Or a zip of pictures: sorted into folders, "
-    "with masks, or with boxes drawn around things. A whole folder, or several files at once, can be dropped, too."
+    "with masks, with boxes drawn around things, or with a line about each. A whole folder, or several files at once, can be dropped, too."
 )
 EXACTLY, AS_SEEN = "Show exactly what the model reads", "Show the pictures as the model sees them"
 LEFT, LEFT_PICTURES = "Rows that were left out, and why", "Pictures that were left out, and why"
