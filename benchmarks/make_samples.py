@@ -24,6 +24,8 @@ from pathlib import Path
 from typing import Any
 from zipfile import ZipFile, ZipInfo
 
+from PIL import Image, ImageFilter, ImageOps
+
 from benchmarks.labfail.make.texts import as_csv, sentences
 from loralab.datasets.near_duplicates import near_pairs
 
@@ -54,7 +56,7 @@ AIMS = {
 PER_AIM = 110
 # categories of Unicode's emoji, and what a child would call them
 LITTLE = {"Animals & Nature": "animals", "Food & Drink": "food", "Smileys & Emotion": "faces", "Flags": "flags"}
-PER_LITTLE = 100
+PER_LITTLE, DRAWN = 100, 60
 EARLIEST = (1980, 1, 1, 0, 0, 0)  # date of every picture in the zip, so that the same pictures are the same file
 LONGEST = 230  # characters of a text to be sorted
 BOOKINGS = 600
@@ -84,6 +86,7 @@ def main() -> None:
         (target / name).write_text(content, encoding="utf-8", newline="\n")
         sys.stderr.write(f"{name}: {len(rows)} rows, {len(content.encode()) // 1024} kB\n")
     little_pictures(source, target / "little_pictures.zip")
+    ink_and_candy(source, target / "ink_and_candy.zip")
 
 
 def customer_messages(source: Path) -> Iterator[Row]:
@@ -278,6 +281,33 @@ def little_pictures(source: Path, target: Path) -> None:
             for row in sorted(dice.sample(own, min(PER_LITTLE, len(own))), key=lambda row: row["file"]):
                 name = "-".join(re.findall("[a-z0-9]+", row["text"].lower()))
                 made.writestr(ZipInfo(f"{kind}/{name}.png", EARLIEST), packed.read(row["file"]))
+
+
+def ink_and_candy(source: Path, target: Path) -> None:
+    """A zip of emoji of animals and food, drawn anew in a style of its own, each with its name in a text file.
+
+    A thick outline of dark ink, four shades from violet over pink to yellow, on cream paper.
+    """
+    with ZipFile(source / "noto_emoji_64.zip") as packed, ZipFile(target, "w") as made:
+        rows = list(csv.DictReader(io.StringIO(packed.read("metadata.csv").decode("utf-8"))))
+        own = [row for row in rows if row["category"] in ("Animals & Nature", "Food & Drink")]
+        for at, row in enumerate(random.Random(3).sample(own, DRAWN)):
+            written = io.BytesIO()
+            _inked(Image.open(io.BytesIO(packed.read(row["file"])))).quantize(32).save(written, "PNG", optimize=True)
+            made.writestr(ZipInfo(f"{at:02}.png", EARLIEST), written.getvalue())
+            made.writestr(ZipInfo(f"{at:02}.txt", EARLIEST), f"{row['text']}\n")
+
+
+def _inked(emoji: Image.Image) -> Image.Image:
+    small = emoji.convert("RGBA").resize((48, 48), Image.Resampling.LANCZOS)
+    shape = small.getchannel("A").point([255 if value > 96 else 0 for value in range(256)])
+    page, edge = Image.new("RGB", (64, 64), "#f4ead2"), Image.new("L", (64, 64))
+    edge.paste(shape, (8, 8))
+    white = Image.new("RGBA", small.size, "white")
+    grey = ImageOps.posterize(ImageOps.autocontrast(ImageOps.grayscale(Image.alpha_composite(white, small).convert("RGB"))), 2)
+    page.paste("#1d2a5b", (0, 0), edge.filter(ImageFilter.MaxFilter(7)))
+    page.paste(ImageOps.colorize(grey, "#3b1d6e", "#f7e36b", mid="#e0559a"), (8, 8), shape)
+    return page
 
 
 def _is_persons(text: str) -> bool:

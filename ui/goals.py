@@ -21,6 +21,7 @@ SEEING = {
     "classify": "Tell these kinds of pictures apart",
     "segment": "Mark in a picture what is where",
     "detect": "Find these things in a picture and draw a box around each",
+    "draw": "Draw new pictures in this style",
 }
 
 

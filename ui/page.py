@@ -13,7 +13,7 @@ import gradio as gr
 from advisor.advisor import Advisor
 from loralab.core.errors import UserError
 from loralab.core.records import Proposal
-from loralab.lab import Lab, ModelEntry, PicturePlan, TextPlan
+from loralab.lab import DrawPlan, Lab, ModelEntry, PicturePlan, TextPlan
 from ui import goals
 from ui.asking import Question, question
 from ui.desk import Desk, asked_first
@@ -97,7 +97,7 @@ def shared_parts(lab: Lab) -> dict[str, Any]:
         "model": gr.Dropdown(
             models, value=known, label="Search all models", info=MODEL_INFO, allow_custom_value=True, render=False, elem_id="model"
         ),
-        "form": make_forms((TextPlan, PicturePlan), lab.plan_type, ASKED_ELSEWHERE),
+        "form": make_forms((TextPlan, PicturePlan, DrawPlan), lab.plan_type, ASKED_ELSEWHERE),
         "quick": gr.Button(visible=False, render=False, scale=0, min_width=230, elem_id="quick-look", elem_classes="quiet"),
         "tabs": wire("turn"),
     }

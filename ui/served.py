@@ -24,7 +24,7 @@ from ui.words import count
 
 SIDES = {"truth": 320, "said": 320, "why": 320}  # pixels of the longer side of a picture that is served
 PAGE_SCRIPT, QUIT = "/lab/page.js", "/lab/quit"
-SCRIPTS = ("quiet", "frame", "said", "fields", "result", "curve", "pictures", "folder", "live", "door")  # in their order
+SCRIPTS = ("quiet", "frame", "said", "making", "fields", "result", "curve", "pictures", "folder", "live", "door")  # in their order
 QUEUE_LOOK, PROGRESS_LOOK = 0.05, 0.5  # seconds between two looks for a new event and for its progress; Gradio has 1 and 10 ms
 AT_WORK = {"train": "goes on learning", "evaluate": "goes on being compared", "export": "goes on being exported"}
 
@@ -61,6 +61,8 @@ class Served:
             LOG.info("picture of %s: %s", run, error)
             found = b""
         headers = {"cache-control": "no-store"}  # it may be of a patient: the browser keeps nothing
+        if what == "drawn" and (drawn := self.lab.drawing(run, name)):
+            return Response(drawn, media_type="image/png", headers=headers)
         return Response(found, media_type="image/webp", headers=headers) if found else Response(status_code=404, headers=headers)
 
     def closing(self) -> Closing:

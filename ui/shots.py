@@ -36,6 +36,10 @@ class Shots:
         """Likewise, with what the model marks in it; of whole pictures there is nothing to draw."""
         return self._address(name, "said") if self.key else ""
 
+    def drawn(self, name: str) -> str:
+        """Where a picture that the run drew is got from; empty where there is none."""
+        return f"{PICTURE}?{urlencode({'run': self.run, 'name': name, 'what': 'drawn'})}" if name else ""
+
     def why(self, name: str) -> str:
         """Likewise, with where the model looked; only of whole pictures."""
         return "" if self.key else self._address(name, "why")

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from gradio.themes import Base
 
-CSS = "".join((Path(__file__).parent / name).read_text(encoding="utf-8") for name in ("style.css", "pictures.css", "sharing.css"))
+SHEETS = ("style.css", "pictures.css", "making.css", "sharing.css")
+CSS = "".join((Path(__file__).parent / name).read_text(encoding="utf-8") for name in SHEETS)
 SANS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans", "sans-serif")
 MONO = ("ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "DejaVu Sans Mono", "monospace")
 ICON = (

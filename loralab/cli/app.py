@@ -20,6 +20,8 @@ import typer
 from loralab import lab as facade
 from loralab.cli import (
     chat_command,
+    data_commands,
+    draw_command,
     hub_commands,
     page_commands,
     part_commands,
@@ -305,6 +307,7 @@ def open_app(
 
 
 run_commands.register(app)
+draw_command.register(app)
 page_commands.register(app)
 part_commands.register(app)
 watch_commands.register(app)
@@ -312,6 +315,7 @@ pipeline_command.register(app)
 hub_commands.register(app)
 chat_command.register(app)
 share_commands.register(app)
+data_commands.register(app)
 
 
 def main(ways: Ways | None = None) -> int:

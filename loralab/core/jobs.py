@@ -220,6 +220,63 @@ class PublishJob(_Work):
         return self.of
 
 
+class BuildDataJob(_Work):
+    """Make rows from documents: extracted, without a language model."""
+
+    kind: Literal["build_data"] = "build_data"
+    paths: tuple[str, ...]  # files and folders
+    out: str  # the file to be
+    licence: str = ""  # of the documents, as the person says
+    domain: str = ""  # folder of words for a field
+    makers: tuple[str, ...] = ()  # only these; empty: all
+    without: tuple[str, ...] = ()  # gates that are not asked
+    heldout_share: float = 0.15
+    seed: int = 0
+    seconds: float = 180.0  # for one document
+    model: str = ""  # none
+
+    @property
+    def title(self) -> str:
+        return Path(self.out).stem
+
+
+class Writer(Record):
+    """A language model of the person's own that is asked to write rows."""
+
+    kind: Literal["endpoint", "gguf", "model"]
+    name: str  # the model as the endpoint calls it, the file, or a name from the catalogue
+    url: str = ""  # of an OpenAI-compatible endpoint, up to /v1
+    licence: str = ""  # as the person knows it, or as the file says it
+
+    @property
+    def label(self) -> str:
+        """What stands in the provenance of its rows."""
+        return f"{last_part(self.name)} ({self.kind})"
+
+
+class SynthesizeJob(_Work):
+    """Have a language model of the person's write rows after their own."""
+
+    kind: Literal["synthesize"] = "synthesize"
+    of: str  # file with the seed rows
+    out: str
+    writer: Writer
+    forms: tuple[str, ...] = ()  # empty: those that fit
+    rows: int = 100  # wanted at most
+    most_per_human: float = 4.0
+    language: str = ""  # for the form “language”
+    passages: str = ""  # file of passages beside the seeds; empty: that of the build they come from, where there is one
+    domain: str = ""
+    without: tuple[str, ...] = ()
+    check: bool = False  # have the writer answer again with and without the passage
+    seed: int = 0
+    model: str = ""  # folder of the writer, where it is a model that is loaded here
+
+    @property
+    def title(self) -> str:
+        return Path(self.out).stem
+
+
 class ServeJob(_Work):
     """Hold a model and answer."""
 
@@ -290,9 +347,13 @@ _KINDS: dict[str, type[_Work]] = {
     "download": DownloadJob,
     "fetch_dataset": FetchDatasetJob,
     "publish": PublishJob,
+    "build_data": BuildDataJob,
+    "synthesize": SynthesizeJob,
     "serve": ServeJob,
 }
-_Any = TrainJob | EvaluateJob | EvaluateExportJob | ExportJob | CheckExportJob | DownloadJob | FetchDatasetJob | PublishJob | ServeJob
+_Made = BuildDataJob | SynthesizeJob
+_Hub = DownloadJob | FetchDatasetJob | PublishJob
+_Any = TrainJob | EvaluateJob | EvaluateExportJob | ExportJob | CheckExportJob | _Hub | _Made | ServeJob
 Job = Annotated[Annotated[_Any, Field(discriminator="kind")], BeforeValidator(_migrated)]
 _JOB: TypeAdapter[Job] = TypeAdapter(Job)
 _Kind = TypeVar("_Kind", bound=_Job)

@@ -55,6 +55,8 @@ class Example(Record):
     rejected: tuple[Message, ...] = ()  # of a preference: the conversation with the answer that was not chosen
     held_out: bool = False  # the file says that it is there to test with
     watched: bool = False  # the file says that it is there to choose by while learning, neither learned nor judged on
+    origin: str = ""  # of a made data set: human, extracted or synthetic; what a model wrote is never tested on
+    writer: str = ""  # which language model wrote it
     group: str = ""  # whom or what it is of: examples of one patient are never on both sides of the split
 
 

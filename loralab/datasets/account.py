@@ -13,6 +13,7 @@ from loralab.datasets.formats.cells import cell_text
 from loralab.datasets.readers import Table
 from loralab.datasets.tables import columns as names
 from loralab.datasets.tables.marked import mark_column
+from loralab.datasets.tables.origins import PROVENANCE, USED_FOR, tells_origin
 
 ROLE_WORDS = {  # role -> what its column is used for
     "prompt": "the question",
@@ -59,6 +60,7 @@ def column_uses(tables: Sequence[Table], roles: Sequence[Mapping[str, str]]) -> 
         used = {column: ROLE_WORDS.get(role, role) for role, column in own.items() if role != names.NAMES_A_PERSON}
         marks = mark_column(table.columns, table.rows)
         used = {marks: KEPT_ASIDE, **used} if marks else used
+        used = {column: USED_FOR for column in table.columns if tells_origin(table.columns) and column in PROVENANCE} | used
         found = joined(found, [use for column in table.columns if (use := _column_use(table, column, used.get(column, "")))])
     return found
 

@@ -33,6 +33,7 @@ from loralab.datasets.readers import Table
 from loralab.datasets.tables.columns import NAMES_A_PERSON, key
 from loralab.datasets.tables.guesses import choices
 from loralab.datasets.tables.marked import FEWEST, Marks, are_named, held_rows
+from loralab.datasets.tables.origins import SYNTHETIC, origins, with_origin
 from loralab.datasets.tables.shapes import Recognised, check_roles, recognise, taken, with_everybody
 from loralab.datasets.tables.tidy import tidy
 
@@ -89,10 +90,10 @@ def examples_of(
     examples, tally, unread = list[Example](), Tally(), len(left_out)
     named = are_named([*beside, *(table.source for table in tables)])
     for table, found in zip(tables, understood, strict=True):
-        held = held_rows(table, named)
+        held, origin = held_rows(table, named), origins(table)
         for unit in convert(table, found.roles, tally):
             if isinstance(unit, Example):
-                examples.append(unit.model_copy(update={"held_out": True}) if held(unit.row) else unit)
+                examples.append(with_origin(unit, origin(unit.row), held=held(unit.row)))
             else:
                 left_out.append(unit)
     main = max(range(len(tables)), key=lambda place: len(tables[place].rows))
@@ -318,7 +319,9 @@ def split(
         return examples.take(np.flatnonzero(~aside)), examples.take(np.flatnonzero(aside))
     marked = np.array([example.held_out and by == "likeness" for example in examples], dtype=bool)
     texts = list(map(fingerprint, examples))
-    aside = _aside(_numbered(map(question_of, examples)), _numbered(texts), marked, share, seed, texts if by == "likeness" else ())
+    written = np.array([example.origin == SYNTHETIC for example in examples], dtype=bool)
+    near = texts if by == "likeness" else ()
+    aside = _aside(_numbered(map(question_of, examples)), _numbered(texts), marked, share, seed, near, written)
     train = tuple(example for example, away in zip(examples, aside, strict=True) if not away)
     return train, tuple(example for example, away in zip(examples, aside, strict=True) if away)
 
@@ -329,9 +332,12 @@ def _numbered(texts: Iterable[str]) -> Numbers:
     return np.array([known.setdefault(text, len(known)) for text in texts], dtype=np.int64)
 
 
-def _aside(questions: Numbers, contents: Numbers, marked: Numbers, share: float, seed: int, texts: Sequence[str] = ()) -> Numbers:
+def _aside(
+    questions: Numbers, contents: Numbers, marked: Numbers, share: float, seed: int, texts: Sequence[str] = (), by_model: Any = None
+) -> Numbers:
     """Whether each example is held out, by what it asks, what it says and whether the file marks it; with the `texts`, which have to be in
-    memory, also by what is nearly the same.
+    memory, also by what is nearly the same. What is written `by_model` stays to be learned from, and no group that has some of
+    it is taken, unless there is nothing else.
     """
     n = len(questions)
     target = min(n // 2, max(MIN_HELDOUT, round(share * n)))
@@ -341,6 +347,9 @@ def _aside(questions: Numbers, contents: Numbers, marked: Numbers, share: float,
         groups, sizes = _with_near_copies(groups, texts, max(2, target // 4))
     held = int(aside.sum())
     free = np.setdiff1d(np.arange(len(sizes)), groups[aside]).tolist() if held < MIN_HELDOUT else []
+    if by_model is not None and by_model.any() and not by_model.all():
+        aside &= ~by_model
+        free = np.setdiff1d(free, groups[by_model]).tolist()
     random.Random(seed).shuffle(free)
     chosen = np.zeros(len(sizes), dtype=bool)
     for group in free:

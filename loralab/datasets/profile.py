@@ -22,7 +22,7 @@ from loralab.datasets.large.store import StoredExamples, spoken
 from loralab.datasets.large.watch import Watch
 from loralab.datasets.loading import load_examples
 from loralab.datasets.readable import readable
-from loralab.datasets.tables import marked
+from loralab.datasets.tables import marked, origins
 from loralab.datasets.tables.shapes import file_shape
 from loralab.models.tokenize import Encoded, TextEncoder
 
@@ -59,7 +59,7 @@ def profile_dataset(
     train, heldout = split(examples, usual_share(len(examples)))
     return DatasetProfile(
         id=content_id(examples),
-        aside=marked.words(examples, heldout),
+        aside=" ".join(filter(None, (marked.words(examples, heldout), origins.words(train)))),
         path=str(path),
         examples=tuple(examples[:SHOWN]),
         n_kept=len(examples),

@@ -18,6 +18,7 @@ from loralab.core.events import Event, RunView
 from loralab.core.parity import Parity
 from loralab.reports.card import Origin
 from loralab.tasks import tasks
+from loralab.tasks.draw import DrawPlan
 from loralab.tasks.pictures import PicturePlan
 
 
@@ -41,8 +42,9 @@ class Source:
         return str(self.plan.get("task") or "text")
 
 
-APART = ("copying", "gguf", "offers", "onnx", "page", "parity", "pictures")  # hold no format, or those of another kind of run
+APART = ("copying", "drawing", "gguf", "offers", "onnx", "page", "parity", "pictures")  # hold no format, or those of another kind of run
 PICTURES_APART = ("checks", "code", "graph", "held", "inside", "making", "papers", "program", "proof", "reference", "smaller")
+DRAWING_APART = ("making", "program")
 Note = Callable[[str], object]  # tells people what is being done now
 
 
@@ -95,10 +97,13 @@ class Format:
 
 
 def formats(task: str = "text") -> dict[str, Format]:
-    """All formats by name that a run of a kind of training can be taken away in: those of text, or those of pictures."""
+    """All formats by name that a run of a kind of training can be taken away in: those of text, those of pictures or those of drawing."""
     known = tasks().get(task)
-    pictures = known is not None and issubclass(known.plan, PicturePlan)
-    package, apart = ("loralab.exports.pictures", PICTURES_APART) if pictures else ("loralab.exports", APART)
+    package, apart = "loralab.exports", APART
+    if known is not None and issubclass(known.plan, PicturePlan):
+        package, apart = "loralab.exports.pictures", PICTURES_APART
+    elif known is not None and issubclass(known.plan, DrawPlan):
+        package, apart = "loralab.exports.drawing", DRAWING_APART
     found = plugins.discover(package, "FORMAT", apart).values()
     return {form.name: form for form in sorted(found, key=lambda form: form.name)}
 

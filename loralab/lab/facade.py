@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -13,7 +14,7 @@ from loralab.adapters import importer
 from loralab.core import disk
 from loralab.core.errors import LabError, UserError
 from loralab.core.facts import Facts
-from loralab.core.jobs import DownloadJob, FetchDatasetJob, Origin, TrainJob
+from loralab.core.jobs import DownloadJob, FetchDatasetJob, Origin, TrainJob, Writer
 from loralab.core.parts import Part, parts
 from loralab.core.records import DatasetProfile, Footprint, Plan, Predicted, Proposal
 from loralab.datasets import fixes
@@ -27,10 +28,17 @@ from loralab.datasets.large.watch import ReadingProgress, Watch
 from loralab.datasets.on_hub import HubDataset, is_hub_name, look_up
 from loralab.datasets.profile import profile_dataset
 from loralab.datasets.samples import SampleSet, sample, sample_at, samples
+from loralab.datasets.synthesis.augment import AUGMENTATIONS
+from loralab.datasets.synthesis.files import Made, as_json
+from loralab.datasets.synthesis.report import MadeReport
+from loralab.datasets.synthesis.rows import Binned, MadeRow
+from loralab.datasets.synthesis.writers.forms import FORMS
+from loralab.datasets.tables.origins import origin_words
 from loralab.exports.offers import Offer
 from loralab.history import Act, Memory
 from loralab.history import Point as MemoryPoint
 from loralab.lab.hub import Giving
+from loralab.lab.making import Making
 from loralab.lab.sharing import Sharing
 from loralab.lab.watching import Watched
 from loralab.machine import speed
@@ -40,6 +48,7 @@ from loralab.machine.gpu import Gpu
 from loralab.machine.hardware import Machine, fingerprint
 from loralab.machine.speed import Speed
 from loralab.models.catalog import ModelCheck, ModelEntry
+from loralab.models.drawing import DrawingEntry, drawing_entry
 from loralab.models.hub import check_on_hub, look_up_file
 from loralab.models.hub_token import HubToken
 from loralab.models.suitability import knows
@@ -69,7 +78,9 @@ from loralab.reports.score_words import between, value
 from loralab.reports.subjects import Subject
 from loralab.runs.queue import QueueEntry
 from loralab.serve.client import ChatServer
+from loralab.serve.draws import Drawn, Hand
 from loralab.serve.sees import Eyes, Looked, Said
+from loralab.serve.writing import Terms
 from loralab.sharing.addresses import HOUSE_WORDS, qr_svg
 from loralab.sharing.deployment import Deployment
 from loralab.sharing.hub.gallery import Adapter, fetched
@@ -84,6 +95,7 @@ from loralab.sharing.links import WORDS as SCOPE_WORDS
 from loralab.sharing.running import Serving
 from loralab.sharing.tailscale import Tailnet
 from loralab.tasks import parse_plan, setting_label, tasks
+from loralab.tasks.draw import DrawPlan
 from loralab.tasks.pictures import PicturePlan
 from loralab.tasks.text import TextPlan
 
@@ -95,20 +107,22 @@ __all__ += ["PartProgress", "Pick", "Point", "Priors", "QueueEntry", "SampleSet"
 __all__ += ["avoid_known_failures", "compare", "describe_incidents", "disk_words", "footprint", "letter", "likeness", "limit_points"]
 __all__ += ["never_twice", "parse_plan", "rows_that_fit", "sample", "setting_label", "stage_words", "tasks", "usual_rate"]
 __all__ += ["HOUSE_WORDS", "SCOPES", "SCOPE_WORDS", "Deployment", "Link", "Serving", "Tailnet", "fits", "qr_svg"]
-__all__ += ["Gallery", "Looked", "PicturePlan", "Said"]
+__all__ += ["DrawPlan", "DrawingEntry", "Drawn", "Gallery", "Looked", "PicturePlan", "Said", "drawing_entry"]
 __all__ += ["NOT_MEDICAL", "USUAL", "VisionEntry", "uri", "vision_entry"]
 __all__ += ["HubDataset", "ReadingProgress", "Watch", "is_hub_name"]
 __all__ += ["Subject", "different_settings", "rows_said", "usual_share", "what_is_learned", "what_would_be_learned"]
 __all__ += ["ModelChoice", "knows", "larger"]
 __all__ += ["Adapter", "Code", "Found", "Review", "Visible", "ask_sign_in", "begin_sign_in"]
+__all__ += ["AUGMENTATIONS", "FORMS", "Binned", "Made", "MadeReport", "MadeRow", "Terms", "Writer", "as_json", "origin_words"]
 __all__ += ["ENOUGH_UPDATES", "FEW_UPDATES", "MOST_ROUNDS", "BothAnswers", "between", "value"]
 
 
+_DRAWN, _RUN = re.compile(r"drawn/[0-9a-f]{16}\.png"), re.compile(r"[\w-]+")
 Shown = Literal["truth", "said", "why"]
 USUAL = "starter"  # the model that stands for none chosen: each kind of training has its own
 
 
-class Lab(Sharing, Giving, Watched):
+class Lab(Sharing, Giving, Making, Watched):
     """A workspace with the way from a file to a run."""
 
     def __init__(self, home: Path | str | None = None) -> None:
@@ -116,7 +130,7 @@ class Lab(Sharing, Giving, Watched):
         self.hub_token = HubToken(self.home)
         self._cards = Cards(self.catalog, self._experienced)
         self.tracer = Tracer(self.home)  # starts its process with the first question
-        self.eyes = Eyes()  # likewise
+        self.eyes, self.hand = Eyes(), Hand()  # likewise
         self._galleries = Galleries(self.home)
 
     def checkup(self, machine: Machine) -> tuple[Finding, ...]:
@@ -329,7 +343,23 @@ class Lab(Sharing, Giving, Watched):
     def sees(self, run: str) -> bool:
         """Whether a run learned from pictures."""
         known = tasks().get(str(self.job(run).plan.get("task", "text")))
-        return known is not None and issubclass(known.plan, PicturePlan)
+        return known is not None and issubclass(known.plan, PicturePlan | DrawPlan)
+
+    def draws(self, run: str) -> bool:
+        """Whether a run learned to draw."""
+        return self.job(run).plan.get("task") == "draw"
+
+    def draw(self, run: str, words: str, seed: int = 0, strength: float = 1.0) -> Drawn:
+        """Words drawn by a run's model, before and now from the same noise, in its own process. `strength`: 0..1.5 of what it learned.
+
+        Raises UserError for what cannot be drawn, LabError where the model cannot be asked.
+        """
+        return self.hand.draw(Path(self.job(run).model), Path(self._adapter(run)), words, seed, strength)
+
+    def drawing(self, run: str, name: str) -> bytes:
+        """A picture that a run drew, by the name that its log and its evaluation give it, as PNG; nothing where it is gone."""
+        place = self.home / "runs" / run / "artifacts" / name
+        return place.read_bytes() if _DRAWN.fullmatch(name) and _RUN.fullmatch(run) and place.is_file() else b""
 
     def pictures(self, dataset: Path | str, roles: dict[str, str] | None = None) -> Gallery:
         """The pictures of a data set, to be shown. Raises UserError where there are none."""

@@ -18,10 +18,11 @@ from pathlib import Path
 from loralab.core.errors import Problem, UserError
 from loralab.core.paths import DATA, STARTER, room
 from loralab.models import model_folder
+from loralab.models.drawing import DrawingEntry, check_drawing, drawing_entry, drawing_folder
 from loralab.models.model_check import ModelCheck, ModelEntry, absent, packed, present
 from loralab.models.model_folder import MARKER, template_for
 from loralab.models.seeing import sees
-from loralab.models.vision import bundled_folder, check_folder, check_vision, vision_entry, vision_models
+from loralab.models.vision import VisionEntry, bundled_folder, check_folder, check_vision, vision_entry, vision_models
 
 __all__ = ["Catalog", "ModelCheck", "ModelEntry", "catalogue", "close_names", "hub_entry", "template_for"]
 
@@ -63,9 +64,9 @@ class Catalog:
 
     def folder(self, name: str) -> Path:
         """Where a model lies or will lie. Raises UserError when the name can be neither a model nor a folder."""
-        entry, seeing = hub_entry(name), vision_entry(name)
-        if seeing:
-            return bundled_folder() if seeing.source == "bundled" else self._hub_folder(seeing.hub_id)
+        entry, pictures = hub_entry(name), vision_entry(name) or drawing_entry(name)
+        if pictures:
+            return _bundled(pictures) if pictures.source == "bundled" else self._hub_folder(pictures.hub_id)
         if entry:
             return self._hub_folder(entry.hub_id) if "/" in name else self._entry_folder(entry)
         if is_file(name):
@@ -98,8 +99,8 @@ class Catalog:
             folder = self.folder(name)
         except UserError as error:
             return ModelCheck(name=name, ok=False, folder=Path(name or "."), problems=(error.problem,), words=str(error))
-        if seeing := vision_entry(name):
-            return check_vision(seeing, folder)
+        if pictures := vision_entry(name) or drawing_entry(name):
+            return check_drawing(pictures, folder) if isinstance(pictures, DrawingEntry) else check_vision(pictures, folder)
         entry = self.entry(name)
         if is_file(name) and not (folder / "config.json").is_file():
             try:
@@ -184,6 +185,11 @@ class Catalog:
 
     def _hub_folder(self, hub_id: str) -> Path:
         return self.home / "models" / hub_id.replace("/", "--")
+
+
+def _bundled(entry: VisionEntry | DrawingEntry) -> Path:
+    """Where a starter for pictures lies."""
+    return drawing_folder() if isinstance(entry, DrawingEntry) else bundled_folder()
 
 
 def _sees(folder: Path) -> bool:

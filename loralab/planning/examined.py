@@ -18,6 +18,7 @@ from loralab.datasets.readable import readable
 from loralab.datasets.run_facts import of_plan
 from loralab.models.tokenize import TextEncoder
 from loralab.planning.examined_pictures import what_pictures_teach
+from loralab.tasks.draw import DrawPlan
 from loralab.tasks.pictures import PicturePlan
 from loralab.tasks.text import TextPlan
 
@@ -42,7 +43,7 @@ def what_is_learned(plan: Plan, model_folder: Path, home: Path | None = None) ->
 
     `home`: the workspace, where a large file was read into. Raises UserError where its examples or its model's tokenizer cannot be read.
     """
-    if isinstance(plan, PicturePlan):
+    if isinstance(plan, PicturePlan | DrawPlan):
         return what_pictures_teach(plan, _stamp(Path(plan.dataset)), home)
     read = TextPlan.model_validate({name: getattr(plan, name) for name in READS})
     return _examined(read.model_dump_json(include=set(READS)), _stamp(Path(plan.dataset)), model_folder, _stamp(model_folder), home)

@@ -9,13 +9,14 @@ from loralab.core.facts import Facts
 from loralab.core.records import DatasetProfile
 from loralab.datasets.images.door import Pictures, load_pictures, profile_pictures
 from loralab.datasets.images.run_facts import of_plan
+from loralab.tasks.draw import DrawPlan
 from loralab.tasks.pictures import PicturePlan
 
 Stamp = tuple[tuple[str, int, int], ...]
 Roles = tuple[tuple[str, str], ...]
 
 
-def what_pictures_teach(plan: PicturePlan, stamp: Stamp, home: Path | None) -> tuple[Facts, DatasetProfile]:
+def what_pictures_teach(plan: PicturePlan | DrawPlan, stamp: Stamp, home: Path | None) -> tuple[Facts, DatasetProfile]:
     """Facts of a plan, and what reading its pictures found. `stamp`: changes when any of the files does.
 
     Raises UserError where nothing can be learned from them.

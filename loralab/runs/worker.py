@@ -39,6 +39,8 @@ JOBS = {
     "download": "loralab.models.downloads",
     "fetch_dataset": "loralab.datasets.hub_job",
     "publish": "loralab.sharing.hub.publish_job",
+    "build_data": "loralab.datasets.synthesis.build_job",
+    "synthesize": "loralab.serve.synthesize_job",
 }
 
 

@@ -32,6 +32,7 @@ from loralab.datasets import run_facts
 from loralab.datasets.dataset import split, stratified
 from loralab.datasets.loading import hold, load_examples
 from loralab.datasets.readable import NO_TOOLS, readable
+from loralab.datasets.tables import origins
 from loralab.evaluations import Judging
 from loralab.evaluations.shared.answers import answer_tokens, asked, last_said, told_apart, write_now
 from loralab.evaluations.shared.controls import shuffle_answers
@@ -125,6 +126,7 @@ class TextSession:
         found |= {"guessed": self.plan.guessed}
         found |= run_facts.of_model(self.model_folder) | {"room": machine.training_memory_free + memory.used()}
         text = f"Learning from {count(n_train, 'example')}, {n_heldout} held out; {trained / 1e6:.2f} million weights learn."
+        text = f"{text} {origins.words(self.train_examples)}".strip()
         self.folder.emit(Measured(text=text, trainable=trained, n_train=n_train, n_heldout=n_heldout, facts=Facts(**found)))
 
     def open_model(self) -> nn.Module:

@@ -266,6 +266,15 @@ def test_the_bundled_pictures_are_as_their_card_says(tmp_path: Path) -> None:
     assert Path(entry.path).stat().st_size < 2_000_000
 
 
+def test_the_bundled_pictures_to_draw_like_are_as_their_card_says(tmp_path: Path) -> None:
+    entry = sample("ink_and_candy")
+    profile = profile_pictures(Path(entry.path), tmp_path)
+    assert (profile.task, profile.n_kept, profile.n_heldout, profile.left_out) == (entry.task, entry.rows, entry.n_heldout, ())
+    assert {name: profile.tokens[name] for name in entry.tokens} == entry.tokens
+    assert not profile.findings
+    assert Path(entry.path).stat().st_size < 300_000
+
+
 def test_customer_messages_have_ten_even_classes(tokenizer: Path) -> None:
     profile = profile_dataset(Path(sample("customer_messages").path), tokenizer)
     assert profile.shape == "label"

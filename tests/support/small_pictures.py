@@ -39,6 +39,20 @@ def shapes(path: Path, each: int = 20, seed: int = 0) -> Path:
     return path
 
 
+def captioned(path: Path, each: int = 12, seed: int = 3, captions: bool = True) -> Path:
+    """A zip of red discs and blue squares on cream paper, with a line about each in a text file of the same name."""
+    random = np.random.default_rng(seed)
+    with ZipFile(path, "w") as packed:
+        for number in range(each):
+            picture, kind = Image.new("RGB", (SIDE, SIDE), (244, 234, 210)), ("red disc", "blue square")[number % 2]
+            pen, box = ImageDraw.Draw(picture), _place(random, int(random.integers(24, 40)))
+            (pen.ellipse if number % 2 == 0 else pen.rectangle)(box, fill=(210, 30, 40) if number % 2 == 0 else (40, 60, 200))
+            _add(packed, f"{number:03}.png", picture)
+            if captions:
+                packed.writestr(f"{number:03}.txt", f"a {kind}, number {number}\n")
+    return path
+
+
 def discs(path: Path, each: int = 30, seed: int = 1) -> Path:
     """A zip of pictures with bright discs, and masks that mark them."""
     random = np.random.default_rng(seed)

@@ -21,6 +21,7 @@ from loralab.datasets.images.claimed import is_pictures
 from loralab.datasets.images.clinic.intake import TITLE, is_clinical, is_kept, kept_reading, take_in
 from loralab.datasets.images.direction import views_of, views_of_things
 from loralab.datasets.images.facts import Fact, Facts
+from loralab.datasets.images.formats.captions import DRAW
 from loralab.datasets.images.found import Found, Item
 from loralab.datasets.images.likeness import groups_by_name, near_copies, together
 from loralab.datasets.images.names import HELDOUT, WATCH
@@ -37,8 +38,8 @@ _RANKS = (50, 90, 95, 99)
 
 
 def load_pictures(path: Path, home: Path | None, roles: Mapping[str, str] | None = None) -> Pictures:
-    """Read a zip, a folder or a single file. `home`: the workspace; `roles` decide what was not certain: “task” (classify, segment or
-    detect), “label” (a column, which folder, or what masks mark), “#rrggbb” or a number (the name of what masks show so).
+    """Read a zip, a folder or a single file. `home`: the workspace; `roles` decide what was not certain: “task” (classify, segment,
+    detect or draw), “label” (a column, which folder, or what masks mark), “#rrggbb” or a number (the name of what masks show so).
 
     Raises UserError where nothing can be learned from it.
     """
@@ -149,6 +150,8 @@ def _aspect(facts: Sequence[Fact]) -> int:
 def _views(pictures: Pictures) -> str:
     """In which ways these pictures may be varied."""
     examples = pictures.examples
+    if pictures.task == DRAW:
+        return "none"
     if pictures.task != "detect":
         return views_of(pictures.facts, [example.label for example in examples], lit=pictures.task == "segment")
     sizes = [(fact.width, fact.height) for fact in pictures.facts]
@@ -175,7 +178,7 @@ def _grouped(items: Sequence[Item]) -> list[Item]:
     if any(item.group for item in items):
         return list(items)
     groups = groups_by_name([item.name for item in items])
-    return [Item(item.name, item.label, item.target, item.side, group) for item, group in zip(items, groups, strict=True)]
+    return [replace(item, group=group) for item, group in zip(items, groups, strict=True)]
 
 
 def _example(row: int, item: Item) -> Example:
@@ -184,6 +187,7 @@ def _example(row: int, item: Item) -> Example:
         source=item.name,
         media=(item.name,),
         label=item.label,
+        text=item.caption,
         target=item.target,
         held_out=item.side == HELDOUT,
         watched=item.side == WATCH,
@@ -247,5 +251,10 @@ def _content_id(pictures: Pictures) -> str:
     digest = hashlib.sha256()
     for example, fact in zip(pictures.examples, pictures.facts, strict=True):
         target = example.target.model_dump(mode="json") if example.target else None
-        digest.update(json.dumps([fact.crc, fact.bytes, example.label, target, example.held_out], ensure_ascii=False).encode() + b"\n")
+        digest.update(
+            json.dumps(
+                [fact.crc, fact.bytes, example.label, target, example.held_out, *filter(None, [example.text])], ensure_ascii=False
+            ).encode()
+            + b"\n"
+        )
     return digest.hexdigest()[:16]

@@ -23,6 +23,7 @@ class Item:
     target: Target | None = None
     side: str = ""
     group: str = ""
+    caption: str = ""  # what it shows in words, where one learns to draw such
 
 
 @dataclass

@@ -19,7 +19,7 @@ class Pictures:
     """A data set of pictures. Media and masks of `examples` are named relative to `root`; what has one entry for each is in their order."""
 
     root: Path
-    task: str  # classify | segment | detect
+    task: str  # classify | segment | detect | draw
     labels: tuple[str, ...]  # classes in a fixed order; of masks without the background
     examples: tuple[Example, ...]
     loaded: Loaded

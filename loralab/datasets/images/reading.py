@@ -9,14 +9,16 @@ from __future__ import annotations
 from functools import lru_cache
 
 from loralab.core import plugins
-from loralab.core.errors import UserError
+from loralab.core.errors import Offered, UserError
 from loralab.core.words import count
 from loralab.datasets.images.facts import Facts
+from loralab.datasets.images.formats.captions import DRAW
 from loralab.datasets.images.found import Format, Found, Roles
 from loralab.datasets.images.place import Place
 from loralab.datasets.images.sides import with_listed
 
-KINDS = {"classify": "classes", "segment": "masks", "detect": "boxes"}
+KINDS = {"classify": "classes", "segment": "masks", "detect": "boxes", DRAW: "captions"}
+TO_DRAW = "Learn to draw like them"  # what is offered where nothing else can be learned
 FEWEST = 10  # pictures from which on something can be learned and tested
 
 
@@ -34,6 +36,8 @@ def read(place: Place, facts: Facts, roles: Roles) -> tuple[Found, Format]:
     claiming = [one for one in formats() if one.claims(place)]
     wanted = roles.get("task", "")
     fitting = [one for one in claiming if one.task == wanted] if wanted else claiming
+    if not fitting and wanted == DRAW:  # pictures without a word about them can be drawn like, too
+        fitting = [one for one in formats() if one.task == DRAW]
     if not fitting:
         raise _nothing_said(place, wanted, claiming)
     chosen = fitting[0]
@@ -57,7 +61,7 @@ def check(place: Place, found: Found) -> None:
         raise UserError(what, "Add more pictures: about 50 of each kind are a good start.", code="too_few_pictures")
     if found.task == "classify" and len(kinds := {item.label for item in found.items}) < 2:
         what = f"All pictures show the same: “{next(iter(kinds))}”. To tell classes apart, at least two are needed."
-        raise UserError(what, "Add a folder with pictures of something else.", code="one_class")
+        raise Offered(what, "Add a folder with pictures of something else.", "one_class", TO_DRAW, {"task": DRAW})
     if found.task == "detect" and not any(item.target and item.target.regions for item in found.items):
         raise UserError(f"No picture of {place.title} has a box that can be used.", "Check the files with the boxes.", code="no_boxes")
 
@@ -71,4 +75,4 @@ def _nothing_said(place: Place, wanted: str, claiming: list[Format]) -> UserErro
         return UserError(what, "Add more pictures: about 50 of each kind are a good start.", code="too_few_pictures")
     what = f"{place.title} holds {count(len(place.pictures), 'picture')}, and nothing says what they show."
     todo = "Put the pictures of each kind into a folder named after it, or add a table with the name of each picture and what it shows."
-    return UserError(what, todo, code="unlabelled_pictures")
+    return Offered(what, todo, "unlabelled_pictures", TO_DRAW, {"task": DRAW})

@@ -56,6 +56,11 @@ class Gallery:
         known = self._by_name.get(name)
         return known.label or "" if known else ""
 
+    def caption(self, name: str) -> str:
+        """What a picture shows in words; empty where that is not said."""
+        known = self._by_name.get(name)
+        return known.text if known else ""
+
     def path(self, name: str) -> Path | None:
         """Where a picture of the data set lies."""
         return self.pictures.root / name if name in self._by_name else None

@@ -5,10 +5,11 @@ Invariant: a list is one because at least half of its lines name pictures that a
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import PurePosixPath
 
 from loralab.core.errors import Problem
-from loralab.datasets.images.found import Found, Item
+from loralab.datasets.images.found import Found
 from loralab.datasets.images.names import side_of
 from loralab.datasets.images.notes import listed_missing
 from loralab.datasets.images.place import Place
@@ -20,7 +21,7 @@ def with_listed(place: Place, found: Found) -> None:
     """Give pictures the side that a list says, where one is there; what lists name and is not there is noted."""
     sides, notes = _listed(place)
     if sides:
-        found.items = [Item(one.name, one.label, one.target, sides.get(one.name, one.side), one.group) for one in found.items]
+        found.items = [replace(one, side=sides.get(one.name, one.side)) for one in found.items]
         found.notes += notes
 
 

@@ -27,24 +27,28 @@ _BY_HAND = "Or copy its words into a Word document or a text file."
 
 def read(raw: bytes, name: str) -> list[Table]:
     """One row per passage, numbered from 1; pages that hold no text are left out."""
-    with _quiet():
-        pages = _pages(raw, name)
-    lost = [LeftOut(row=number, source=name, reason=f"Page {number} {why}") for number, (_, why) in enumerate(pages, 1) if why]
-    text, repeated = flowing([text for text, why in pages if not why])
+    found = pages(raw, name)
+    lost = [LeftOut(row=number, source=name, reason=f"Page {number} {why}") for number, (_, why) in enumerate(found, 1) if why]
+    text, repeated = flowing([text for text, why in found if not why])
     if not text.strip():
-        scanned = any("picture" in why for _, why in pages)
-        what = f"{name} is a scan: {count(len(pages), 'page')} of pictures, without text." if scanned else f"{name} holds no text."
+        scanned = any("picture" in why for _, why in found)
+        what = f"{name} is a scan: {count(len(found), 'page')} of pictures, without text." if scanned else f"{name} holds no text."
         todo = f"Scan it again with text recognition (OCR) switched on. {_BY_HAND}" if scanned else "Choose a file with examples in it."
         raise UserError(what, todo, code="no_text")
-    about = count(len(pages), "page")
+    about = count(len(found), "page")
     if repeated:
         about += f", {count(repeated, 'line')} taken out that stood on every page"
     rows = [Row(number, {"text": passage}) for number, passage in enumerate(passages(text), 1)]
     return [Table(source=name, rows=rows, columns=("text",), left_out=lost, is_prose=True, about=about)]
 
 
+def pages(raw: bytes, name: str) -> list[tuple[str, str]]:
+    """The text of each page, and why it has none that can be used. Raises UserError where it cannot be opened."""
+    with _quiet():
+        return _pages(raw, name)
+
+
 def _pages(raw: bytes, name: str) -> list[tuple[str, str]]:
-    """The text of each page, and why it has none that can be used."""
     import pypdf
     from pypdf.errors import DependencyError
 

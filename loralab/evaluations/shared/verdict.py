@@ -15,6 +15,7 @@ from loralab.core.judgement import Judgement
 from loralab.core.records import Sample, Score
 from loralab.core.words import count
 from loralab.datasets.leaks import leaks
+from loralab.datasets.tables import origins
 from loralab.evaluations import Evaluation, Judging, Measured, evaluations, without
 from loralab.evaluations.shared.answer_scores import shorten
 from loralab.evaluations.shared.conclusion import GATE, STYLE_ONLY, Ground, conclude
@@ -52,6 +53,8 @@ def judge(judging: Judging) -> Judgement:
     if not judging.stop() and not judging.only:
         judging.answers()  # to look at, also where no measure needed them
     conclusion = None if judging.only else conclude(replace(ground, scores=scores, answers=judging.written or [], but=but))
+    if conclusion is not None and (shown := origins.words(train)):
+        conclusion = conclusion.model_copy(update={"learned_words": f"{conclusion.learned_words} {shown}"})
     if word == "better" and conclusion is not None and conclusion.learned != "yes":  # better than before, and no better than guessing
         word, words = "cannot tell yet", conclusion.learned_words
     return Judgement(

@@ -20,7 +20,7 @@ _PIECES = Path(__file__).parent / "program"
 _ASIDE = re.compile(r"  # (noqa|type: ignore|pyright).*$", re.MULTILINE)  # remarks to the tools this code is checked with
 _HEADS = {"classify": ("classes", "ClassHead"), "segment": ("masks", "MaskHead"), "detect": ("boxes", "BoxHead")}
 
-_ERROR = '''
+ERROR = '''
 class UserError(ValueError):
     """Something cannot be used as it is: what, and what to do."""
 
@@ -63,7 +63,7 @@ def program(card: PictureCard, by: str) -> str:
     main = f'\n\nif __name__ == "__main__":\n    import sys\n\n    model = load({folders})\n'
     main += f"    for name in sys.argv[{2 if by == 'adapter' else 1}:]:\n{_MAIN[task]}"
     pieces = [_PIECES / f"{name}.py" for name in (f"by_{by}", "seen", "detect_queries" if card.own_head and task == "detect" else task)]
-    return _joined(f"What this model says of a picture: {usage}", pieces) + main
+    return joined(f"What this model says of a picture: {usage}", pieces) + main
 
 
 def model(card: PictureCard) -> str:
@@ -73,17 +73,17 @@ def model(card: PictureCard) -> str:
     told = _RUNTIME / "told.py"
     if card.own_head:
         read = [heads / f"{name}.py" for name in ("boxes", "queries", "masks", "masks_of_queries")]
-        text = _joined(title, [_RUNTIME / "tokens.py", *read, _RUNTIME / "whole.py", told], before=_ERROR)
+        text = joined(title, [_RUNTIME / "tokens.py", *read, _RUNTIME / "whole.py", told], before=ERROR)
         return f"{text}\n\n{_MADE_WHOLE.strip()}\n"
     if card.base:
-        text = _joined(title, [_RUNTIME / "tokens.py", heads / f"{file}.py", told], before=_ERROR)
+        text = joined(title, [_RUNTIME / "tokens.py", heads / f"{file}.py", told], before=ERROR)
         return f"{text}\n\n{_class(_RUNTIME / 'picture_model.py', 'PictureModel')}\n\n\n{_MADE_TOKENS.format(head=head).strip()}\n"
     whole = _RUNTIME / "picture_model.py"
-    text = _joined(title, [_RUNTIME / "backbone.py", _RUNTIME / "heads" / f"{file}.py", _RUNTIME / "told.py"], before=_ERROR)
+    text = joined(title, [_RUNTIME / "backbone.py", _RUNTIME / "heads" / f"{file}.py", _RUNTIME / "told.py"], before=ERROR)
     return f"{text}\n\n{_class(whole, 'PictureModel')}\n\n\n{_MADE.format(head=head).strip()}\n"
 
 
-def _joined(title: str, files: Sequence[Path], before: str = "") -> str:
+def joined(title: str, files: Sequence[Path], before: str = "") -> str:
     """Several modules as one: their imports first and once, then what each holds."""
     imports: set[str] = set()
     bodies: list[str] = []

@@ -300,18 +300,6 @@ def test_a_table_of_boxes(tmp_path: Path, head: str, line: str) -> None:
 # ---- which of them it is ---------------------------------------------------------------------------------------------------
 
 
-def test_captions_are_recognised_and_refused_kindly(tmp_path: Path) -> None:
-    files = {f"{n}.png": png(n) for n in range(12)}
-    for more in (
-        {f"{n}.txt": "a photo of my dog in the snow" for n in range(12)},
-        {"metadata.csv": rows(12, "file_name,text", "{n}.png,a photo of dog number {n} in the snow")},
-    ):
-        path = packed(tmp_path / f"{len(more)}.zip", files | more)
-        with pytest.raises(UserError) as refused:
-            load_pictures(path, tmp_path)
-        assert refused.value.problem.code == "captions"
-
-
 def test_where_two_tasks_are_possible_a_person_is_asked(tmp_path: Path) -> None:
     files = class_folders(("benign", "malignant"), 10)
     files |= {name.replace(".png", "_mask.png"): encoded(mask()) for name in files}

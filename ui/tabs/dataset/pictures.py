@@ -35,6 +35,8 @@ def kind_words(profile: DatasetProfile) -> str:
             return f"Pictures in {count(kinds, 'class', 'classes')}"
         case "segment":
             return "Pictures with marked areas" if kinds < 2 else f"Pictures with marked areas of {kinds} kinds"
+        case "draw":
+            return "Pictures to learn to draw from"
         case _:
             return f"Pictures with boxes around {count(kinds, 'kind')} of things"
 
@@ -74,7 +76,7 @@ def _kept(profile: DatasetProfile) -> list[str]:
 def grid_html(profile: DatasetProfile, gallery: Gallery) -> str:
     """A sheet of pictures with what is marked in them; where it is a guess, with the question."""
     names = [preview.media[0] for preview in profile.previews[:SHOWN] if preview.media]
-    cells = [(uri(gallery.drawn(name)), gallery.label(name), name) for name in names]
+    cells = [(uri(gallery.drawn(name)), gallery.label(name) or gallery.caption(name), name) for name in names]
     unsure = not profile.certain
     lead = "It could be meant in more than one way. This is the guess; your answer is kept." if unsure else ""
     title = heading("Is this right?" if unsure else "The pictures, with what they teach", lead)
@@ -97,6 +99,8 @@ def _meant(choice: Choice, profile: DatasetProfile) -> str:
 
 def seen_html(profile: DatasetProfile, gallery: Gallery, plan: dict[str, Any]) -> str:
     """A few pictures as the model sees them: fitted into the size it reads, then in some of the ways in which they are varied."""
+    if profile.task == "draw":
+        return ""
     side, preset = int(plan.get("image_size") or 0), str(plan.get("augmentation") or "none")
     if not side:
         return ""

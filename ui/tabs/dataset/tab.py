@@ -27,6 +27,7 @@ from ui.page import Page, Updates, choice_key, refusal, start_on_click
 from ui.tabs.dataset import pictures
 from ui.tabs.dataset.columns import WHO, Columns, chosen, columns_card, picked, ticked
 from ui.tabs.dataset.from_hub import hub_box
+from ui.tabs.dataset.making import making_box
 from ui.tabs.dataset.view import doctor_notes, left_out_rows, part_choice, parts_words, read_html, samples_html, start_notes, summary_html
 from ui.wires import go_to_js
 from ui.words import empty, heading, notice, paragraph
@@ -35,7 +36,7 @@ DROP = "Drop a file here, or choose one"
 STOP = "Stop reading"
 KINDS = (
     "Word, PDF, Excel, CSV, plain text, Markdown, JSON or Parquet; a zip of them works too. Or a zip of pictures: sorted into folders, "
-    "with masks, or with boxes drawn around things. A whole folder, or several files at once, can be dropped, too."
+    "with masks, with boxes drawn around things, or with a line about each. A whole folder, or several files at once, can be dropped, too."
 )
 EXACTLY, AS_SEEN = "Show exactly what the model reads", "Show the pictures as the model sees them"
 LEFT, LEFT_PICTURES = "Rows that were left out, and why", "Pictures that were left out, and why"
@@ -49,6 +50,7 @@ def build(lab: Lab, page: Page) -> None:
         upload = gr.File(label=DROP, file_count="single", height=150, elem_id="drop", elem_classes="drop")
         offered = question("Learn it so", "Choose another file", name="offered")
         markup(paragraph(KINDS, "fine") + draw("dataset", "whole_folder"))
+        making_box(page)
         hub_box(page)
         cards = markup(samples_html((sample, lab.sample_seconds(sample.name)) for sample in lab.samples()), elem_id="samples")
         wish = goal_box(page)

@@ -16,12 +16,23 @@ from loralab.core.jobs import is_control
 from loralab.lab import Lab, ToJudge
 from ui.page import Page, Updates
 from ui.shots import shots_of
+from ui.tabs.evaluate.drawings import drawn_fold, drawn_html
 from ui.tabs.evaluate.head import Typed, head_html, learning_html, settings_html
 from ui.tabs.evaluate.judged import Found
 from ui.tabs.evaluate.labels_view import labels_html
 from ui.tabs.evaluate.picture_groups import groups_html
 from ui.tabs.evaluate.pictures import fold_html, looks_html
-from ui.tabs.evaluate.result import MORE_PICTURES, MORE_ROWS, answers_html, asked_of, five_html, next_html, questions_html, worst_html
+from ui.tabs.evaluate.result import (
+    MORE_DRAWINGS,
+    MORE_PICTURES,
+    MORE_ROWS,
+    answers_html,
+    asked_of,
+    five_html,
+    next_html,
+    questions_html,
+    worst_html,
+)
 from ui.tabs.evaluate.rows_view import PAGE, rows_fold
 from ui.tabs.evaluate.section import Section
 from ui.tabs.evaluate.view import OF_PICTURES, measures_html, state_of
@@ -89,6 +100,8 @@ class Home:
         told = answers_html(found, view.conclusion)
         if self.lab.sees(run):
             shots = shots_of(self.lab, run)
+            if self.lab.draws(run):
+                return head + shots.warning() + control + told + drawn_html(found, shots, first)
             return head + shots.warning() + control + told + looks_html(found, shots, first)
         asked = asked_of(view, found)
         own = typed.of("own") if is_ready(view) else None
@@ -99,6 +112,8 @@ class Home:
         settings = settings_html(self.lab.job(run).plan)
         if found is None:
             return settings
+        if self.lab.draws(run):
+            return drawn_fold(found, shots_of(self.lab, run)) + measures_html(found, OF_PICTURES) + settings
         if self.lab.sees(run):
             pictures = fold_html(found, shots_of(self.lab, run), *rows)
             return measures_html(found, OF_PICTURES) + pictures + groups_html(found) + settings
@@ -114,4 +129,6 @@ class Home:
 
     def more(self, run: str) -> str:
         """What more of is advised where nothing better is known."""
+        if run and self.lab.draws(run):
+            return MORE_DRAWINGS
         return MORE_PICTURES if run and self.lab.sees(run) else MORE_ROWS

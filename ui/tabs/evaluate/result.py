@@ -26,6 +26,7 @@ OLD_TONES = {"better": "good", "worse": "error"}
 NOT_ASKED = "It was tested before LoRALab asked this. Measure it again, and it is answered."
 MORE_ROWS = "More examples, or clearer ones: each row should show what you want to get."
 MORE_PICTURES = "More pictures, above all like those it gets wrong, taken where and how you will use it."
+MORE_DRAWINGS = "More pictures of the same style, each with a few words that say what it shows."
 LONGEST_SHOWN = 60  # characters of an answer that is compared with the example's as a whole
 LONGEST_WANTED = 300
 

@@ -17,6 +17,7 @@ from ui.runs.saved_report import report_file, save_on_click
 from ui.shots import shots_of
 from ui.tabs.evaluate import acts, measuring
 from ui.tabs.evaluate.chat import Talk, chat
+from ui.tabs.evaluate.draw_it import draw_it
 from ui.tabs.evaluate.head import Typed
 from ui.tabs.evaluate.home import Home, is_ready
 from ui.tabs.evaluate.judged import Found, found_of
@@ -39,7 +40,7 @@ def build(lab: Lab, page: Page) -> None:
     work, gone = gr.State(""), gr.State(acts.NOTHING_GONE)
     result = home_markup("result")
     line = markup(elem_id="measuring")
-    talk, tried = chat(page), try_it(page)
+    talk, tried, drawn = chat(page), try_it(page), draw_it(page)
     what_next, folds = home_markup("next"), home_markup("folds")
     with gr.Accordion("Against another run", open=False, visible=False, elem_classes="fold", elem_id="against") as against:
         compared = compare_section(page, talk, home_markup)
@@ -55,17 +56,19 @@ def build(lab: Lab, page: Page) -> None:
     home = Home(lab, result, what_next, folds)
 
     def fill(run: str, view: RunView | None, found: Found | None) -> Updates:
-        sees, ready = bool(run) and lab.sees(run), is_ready(view)
+        sees, draws, ready = bool(run) and lab.sees(run), bool(run) and lab.draws(run), is_ready(view)
+        medical = sees and shots_of(lab, run).medical
         return {
             against: gr.Accordion(visible=bool(found)),
             again: gr.Accordion("Measure it again" if sees else AGAIN, visible=ready),
             opinion: gr.Accordion(visible=not sees),
             trust: gr.Accordion(visible=bool(found and found.detailed)),
             talk.whole: gr.Column(visible=ready and not sees),
-            **tried.updates(visible=ready and sees, medical=sees and shots_of(lab, run).medical),
+            **tried.updates(visible=ready and sees and not draws, medical=medical),
+            **drawn.updates(visible=ready and draws, trigger=lab.job(run).plan.get("trigger", "") if draws else "", medical=medical),
         }
 
-    shown = Section([against, again, opinion, trust, talk.whole, *tried.outputs], fill)
+    shown = Section([against, again, opinion, trust, talk.whole, *tried.outputs, *drawn.outputs], fill)
     sections = [home.section(), shown, measuring.section(page, parts), compared, proof]
     _wire(page, home, sections, parts, talk, gone)
 

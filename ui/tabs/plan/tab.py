@@ -105,15 +105,16 @@ class Models:
 
     def updates(self, page: Page, proposal: Proposal, choice: Choice) -> Updates:
         """All of it, for a plan."""
-        sees, check = of_pictures(page.desk.profile(*choice)), page.lab.check_model(page.desk.learner(*choice))
-        entry = vision_entry(str(proposal.plan.get("base_model", ""))) if sees else None
+        profile = page.desk.profile(*choice)
+        sees, check = of_pictures(profile), page.lab.check_model(page.desk.learner(*choice))
+        draws = profile is not None and profile.task == "draw"
         return {
-            self.cards: _cards(page, *choice),
-            self.about: model_html(check),
-            self.offer: gr.Row(visible=can_download(check)),
+            self.cards: "" if draws else _cards(page, *choice),
+            self.about: "" if draws else model_html(check),
+            self.offer: gr.Row(visible=not draws and can_download(check)),
             self.dropping: gr.Column(visible=not sees),
-            self.seeing: seeing_html(entry),
-            self.test: gr.Button(interactive=can_start(proposal)),
+            self.seeing: seeing_html(str(proposal.plan.get("base_model", ""))) if sees else "",
+            self.test: gr.Button(visible=not draws, interactive=can_start(proposal)),
         }
 
 

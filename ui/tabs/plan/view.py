@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from loralab.core.records import Proposal
-from loralab.lab import ModelCheck, VisionEntry, vision_entry
+from loralab.lab import ModelCheck, drawing_entry, vision_entry
 from ui.markup import draw
 from ui.words import esc, heading, notice, parameters, sentence, size, term
 
@@ -15,6 +15,13 @@ MAIN = {
     "effective_batch": "Examples per update",
     "token_budget": "Tokens at once",
     "recompute": "Memory for time",
+}
+MAIN_DRAWING = {
+    "trigger": "Trigger word",
+    "epochs": "Rounds over the pictures",
+    "effective_batch": "Pictures per update",
+    "learning_rate": "Learning rate",
+    "rank": "Size of the adapter",
 }
 MAIN_PICTURES = {
     "image_size": "Picture size",
@@ -39,8 +46,11 @@ def model_html(check: ModelCheck) -> str:
     return draw("plan", "model", words if entry or check.ok else None, known, notes)
 
 
-def seeing_html(entry: VisionEntry | None) -> str:
-    """The model that sees, where pictures are learned from."""
+def seeing_html(name: str) -> str:
+    """The model that sees or draws, where pictures are learned from."""
+    if draws := drawing_entry(name):
+        return draw("drawings", "model", draws, f"{parameters(draws.parameters)} weights that draw")
+    entry = vision_entry(name)
     return draw("pictures", "model", entry, f"{parameters(entry.parameters)} weights that see") if entry else ""
 
 
@@ -102,7 +112,7 @@ def can_start(proposal: Proposal) -> bool:
 
 def reasons_html(proposal: Proposal) -> str:
     """The main settings of a plan, each with why it has its value."""
-    why, main = proposal.reasons, MAIN_PICTURES if "image_size" in proposal.plan else MAIN
+    why, main = proposal.reasons, MAIN_DRAWING if "trigger" in proposal.plan else MAIN_PICTURES if "image_size" in proposal.plan else MAIN
     return draw("plan", "reasons", [(words, _shown(proposal.plan.get(name, "")), why[name]) for name, words in main.items() if name in why])
 
 

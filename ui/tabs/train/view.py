@@ -45,7 +45,7 @@ def regions(lab: Lab, view: RunView, parts: RunParts) -> dict[str, str]:
         "stop": stop,
         "resume": resume,
         "result": draw("live", "result") if view.made("adapter") and not view.active else "",
-        "questions": looks(view, shots_of(lab, view.run)) if sees else questions(view),
+        "questions": asked_again(lab, view),
         "legend": legend(view) if view.steps else "",
         **numbers(view),
         "speed-note": draw("live", "plain", "pixels per second") if sees else term("token", "tokens") + " per second",
@@ -106,6 +106,24 @@ def whose_turn(turns: Sequence[QueueEntry], run: str) -> str:
     doing = {"train": "is learning", "evaluate": "is being compared", "export": "is being exported"}
     at_work = f"“{now.title or now.run}” {doing.get(now.kind, 'is at work')} now. " if now else ""
     return at_work + ("This run is next." if place == 1 else f"{count(place - 1, 'run')} will come before this one.")
+
+
+def asked_again(lab: Lab, view: RunView) -> str:
+    """What is asked again and again, as its kind of training answers it."""
+    if lab.draws(view.run):
+        return drawings(view, shots_of(lab, view.run))
+    return looks(view, shots_of(lab, view.run)) if lab.sees(view.run) else questions(view)
+
+
+def drawings(view: RunView, shots: Shots) -> str:
+    """The same words, as they were drawn first and are drawn now."""
+    if not view.questions:
+        return ""
+    last = max(answer.share for question in view.questions for answer in question.answers)
+    rows = [
+        (q.prompt, shots.drawn(q.answers[0].text), shots.drawn(q.answers[-1].text) if len(q.answers) > 1 else "") for q in view.questions
+    ]
+    return draw("drawings", "learning", rows, last, shots.warning())
 
 
 def questions(view: RunView) -> str:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from loralab.core.errors import Problem
 from loralab.core.words import count, listed, plural
+from loralab.datasets.images.formats.captions import DRAW
 from loralab.datasets.images.pictures import Pictures
 
-ENOUGH = 50  # pictures
+ENOUGH, ENOUGH_TO_DRAW = 50, 20  # pictures
 FEW = 8  # of a class
 MOST = 0.8  # share of one class
-_NOUN = {"classify": "pictures", "detect": "boxes", "segment": "pictures"}
+_NOUN = {"classify": "pictures", "detect": "boxes", "segment": "pictures", "draw": "pictures"}
 
 
 def check(pictures: Pictures) -> list[Problem]:
@@ -19,10 +20,19 @@ def check(pictures: Pictures) -> list[Problem]:
 
 def _few(pictures: Pictures) -> list[Problem]:
     n = len(pictures.examples)
-    if n >= ENOUGH:
+    if n >= (ENOUGH_TO_DRAW if pictures.task == DRAW else ENOUGH):
         return []
     what = f"There are only {count(n, 'picture')}, so the model may learn them by heart, and few are left to test on."
-    return [Problem(code="few_pictures", what=what, todo="About a hundred are a good start.", severity="warning")]
+    return [
+        Problem(
+            code="few_pictures",
+            what=what,
+            todo=f"{ENOUGH_TO_DRAW} or more of one style are a good start."
+            if pictures.task == DRAW
+            else "About a hundred are a good start.",
+            severity="warning",
+        )
+    ]
 
 
 def _rare(pictures: Pictures) -> list[Problem]:

@@ -1,0 +1,38 @@
+"""Owns the adapter that draws as PEFT's own folder: small, with its trigger word and a program that runs."""
+
+from __future__ import annotations
+
+import json
+
+from loralab.core.errors import Problem
+from loralab.exports import Format, Proof, Source, later
+from loralab.exports.adapter import WEIGHTS, needs_bytes
+
+NEEDED = (WEIGHTS, "adapter_config.json", "drawing.json")
+SECONDS = 40.0  # on two busy cores: the libraries are loaded twice, here and in the process that tries it
+PATIENTS = "Pictures of people are not shared as a generator: this one learned from patients, and may draw one of them again."
+
+
+def refuse(source: Source) -> Problem | None:
+    """Needs its weights and settings; and nothing that learned from patients leaves."""
+    if not all((source.adapter / name).is_file() for name in NEEDED):
+        return Problem(code="no_adapter", what="The adapter's folder is gone or incomplete.", todo="Train it again, or choose another run.")
+    try:
+        medical = json.loads((source.adapter / NEEDED[2]).read_bytes()).get("medical", True)
+    except (ValueError, AttributeError):
+        medical = True  # what cannot be read says nothing that would allow it
+    if medical:
+        return Problem(code="draws_patients", what=PATIENTS, todo="Use it on this computer only.")
+    return source.changed
+
+
+FORMAT = Format(
+    name="adapter",
+    label="Adapter (PEFT folder and zip)",
+    words="Small: what was learned, with its trigger word and a program; it needs its base model beside it.",
+    refuse=refuse,
+    needs_bytes=needs_bytes,
+    export=later("loralab.exports.drawing.making:adapter"),
+    seconds=lambda source: SECONDS,
+    proof=Proof(later("loralab.exports.drawing.making:proven_adapter")),
+)

@@ -1,0 +1,135 @@
+"""Owns writing what learned to draw in each of its forms, and trying it; only a worker opens this.
+
+Invariants: an adapter's numbers are the trained ones byte for byte; each folder's program draws, in a fresh process, what base and adapter
+draw here from the same noise.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from loralab.core.parity import Check, Parity
+from loralab.core.paths import CHECKOUT
+from loralab.exports import Note, Source, _history
+from loralab.exports._files import seal
+from loralab.exports.adapter import WEIGHTS as TENSORS
+from loralab.exports.adapter import checked
+from loralab.exports.drawing.program import MAIN
+from loralab.exports.parity.checks import untried
+from loralab.exports.parity.folders import BASE, SETTINGS, same_tensors
+from loralab.exports.pictures.code import ERROR, joined
+from loralab.models.adapter_file import copy_weights
+from loralab.models.drawing import WEIGHTS, drawing_entry
+from loralab.reports.card import Origin, shared_plan
+from loralab.reports.drawings import drawing_card
+from loralab.runtimes.vision.drawing import draw, load_drawer
+
+PROGRAM, CARD = "draw.py", "drawing.json"
+WORDS, SEED = "a red apple", 5  # of the drawing that is compared
+LEVELS, SECONDS = 3, 600.0  # of 255 that a pixel may differ by, and how long the program may take
+_RUNTIME = CHECKOUT / "loralab" / "runtimes" / "vision"
+
+
+def adapter(source: Source, target: Path, note: Note) -> dict[str, Any]:
+    """Weights, settings, card, plan, history, program and checksums."""
+    note("checking the weights")
+    tensors, numbers = checked(source.adapter / TENSORS)
+    note("writing the adapter")
+    copy_weights(source.adapter / TENSORS, target / TENSORS, _history.summary(source))
+    _history.write(source, target)
+    settings = json.loads((source.adapter / SETTINGS).read_text("utf-8"))
+    settings[BASE] = _origin(source).reference
+    (target / SETTINGS).write_text(json.dumps(settings, indent=2, sort_keys=True) + "\n", "utf-8")
+    _papers(source, target, "peft", "--base FOLDER_OF_THE_BASE_MODEL ")
+    return {"tensors": tensors, "parameters": numbers}
+
+
+def merged(source: Source, target: Path, note: Note) -> dict[str, Any]:
+    """Merge and write."""
+    from safetensors.torch import save_file
+
+    note("loading the model")
+    model, _ = load_drawer(source.model, source.adapter, merged=True)
+    note("writing the model")
+    tensors = {name: value.detach().float().contiguous() for name, value in model.state_dict().items()}
+    save_file(tensors, target / WEIGHTS, metadata={"format": "pt"})
+    _papers(source, target, "pytorch", "")
+    return {"tensors": len(tensors), "parameters": sum(value.numel() for value in tensors.values()), "dtype": "fp32"}
+
+
+def _origin(source: Source) -> Origin:
+    entry = drawing_entry(str(source.plan.get("base_model", "")))
+    return Origin(name=entry.name, hub_id=entry.hub_id, licence=entry.licence) if entry else source.base
+
+
+def _papers(source: Source, target: Path, library: str, where: str) -> None:
+    """Card, plan, program and checksums."""
+    pieces = [_RUNTIME / f"{name}.py" for name in ("hashed_words", "draws", "sampling")]
+    (target / PROGRAM).write_text(
+        joined(f"Draws a picture of some words: python {PROGRAM} {where}WORDS", pieces, before=ERROR) + MAIN, "utf-8"
+    )
+    (target / CARD).write_bytes((source.adapter / CARD).read_bytes())
+    text = drawing_card(source.run, source.plan, source.view).replace("library_name: peft", f"library_name: {library}", 1)
+    base = " Its base model lies in LoRALab's folder `data/starter/draws`." if where else ""
+    needs = "`torch`, `peft`, `safetensors`, `numpy` and `pillow`" if where else "`torch`, `safetensors`, `numpy` and `pillow`"
+    use = f'## How to use it\n\nWith Python, {needs}.{base}\n\n```sh\npython {PROGRAM} {where}--seed 1 --out drawn.png "a red apple"\n```\n'
+    (target / "README.md").write_text(f"{text.rstrip()}\n\n{use}", "utf-8")
+    plan = json.dumps(shared_plan(source.plan, _origin(source)), indent=2, ensure_ascii=False)
+    (target / "plan.json").write_text(plan + "\n", "utf-8")
+    seal(target)
+
+
+# ---- trying it ---------------------------------------------------------------------------------------------------------------
+def proven_adapter(source: Source, target: Path, note: Note) -> Parity:
+    """PEFT's folder: the same numbers bit for bit, and its program draws the same."""
+    return _compared(source, target, note, [same_tensors(source.adapter / TENSORS, target / TENSORS)], source.model)
+
+
+def proven_merged(source: Source, target: Path, note: Note) -> Parity:
+    """The whole model: its program draws the same."""
+    return _compared(source, target, note, [], None)
+
+
+def _compared(source: Source, target: Path, note: Note, found: list[Check], base: Path | None) -> Parity:
+    if not (source.model / WEIGHTS).is_file():
+        return untried(
+            "The base model is not on this computer any more, so nothing could be compared.", "Put it back and export once more."
+        )
+    note("drawing with what was trained")
+    model, card = load_drawer(source.model, source.adapter)
+    wanted = draw(model, [card.caption(WORDS)], [SEED], steps=card.steps, guidance=card.guidance)[0]
+    note("trying it where it will be used")
+    found.append(_drawing(target, base, wanted))
+    red = [check for check in found if not check.ok]
+    if red:
+        words = f"This file does not do what was trained: {'; '.join(check.words for check in red)}."
+        return Parity(outcome="differs", words=words, todo="Export it again.", runtime="PyTorch", kind="f32", checks=tuple(found))
+    words = f"Its own program was run and drew what was trained: {len(found)} checks, all within their bounds."
+    return Parity(outcome="proven", words=words, runtime="PyTorch", kind="f32", checks=tuple(found))
+
+
+def _drawing(target: Path, base: Path | None, wanted: Any) -> Check:
+    """What the folder's own program draws in a fresh process, against what was drawn here."""
+    with tempfile.TemporaryDirectory() as room:
+        out = Path(room, "drawn.png")
+        asked = [sys.executable, "-B", str(target / PROGRAM), WORDS, "--seed", str(SEED), "--out", str(out), "--larger", "1"]
+        asked += ["--base", str(base)] if base else []
+        try:
+            done = subprocess.run(asked, cwd=room, capture_output=True, text=True, timeout=SECONDS, check=False)
+        except subprocess.TimeoutExpired:
+            return Check(name="program", ok=False, words="its program did not end")
+        if done.returncode or not out.is_file():
+            last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1][:200]
+            return Check(name="program", ok=False, words=f"its program broke ({last})")
+        drawn = np.asarray(Image.open(out).convert("RGB")).astype(int)
+    gap = int(np.abs(drawn - wanted.astype(int)).max()) if drawn.shape == wanted.shape else 255
+    words = f"no pixel is further than {gap} of 255 levels from what was trained"
+    return Check(name="drawing", ok=gap <= LEVELS, words=words, numbers={"levels": gap}, bound={"levels": LEVELS})
