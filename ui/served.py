@@ -61,8 +61,8 @@ class Served:
             LOG.info("picture of %s: %s", run, error)
             found = b""
         headers = {"cache-control": "no-store"}  # it may be of a patient: the browser keeps nothing
-        if what == "drawn" and (drawn := self.lab.drawing(run, name)):
-            return Response(drawn, media_type="image/png", headers=headers)
+        if what == "drawn" and (made := self.lab.drawing(run, name)):
+            return Response(made, media_type="image/png", headers=headers)
         return Response(found, media_type="image/webp", headers=headers) if found else Response(status_code=404, headers=headers)
 
     def closing(self) -> Closing:

@@ -176,5 +176,5 @@ def _opposed(kernel: Matrix, wanted: Matrix, nearest: npt.NDArray[np.int64], row
     apart = (wanted * wanted[nearest]).sum(1) < APART
     share = float((close & apart).sum() / close.sum()) if close.any() else 0.0
     differ = np.where(wanted @ wanted.T < APART, kernel, -1.0)
-    one, other = np.unravel_index(int(differ.argmax()), differ.shape)
+    one, other = divmod(int(differ.argmax()), differ.shape[1])
     return (tuple(sorted((rows[one], rows[other]))) if differ.max() > 0 else ()), share

@@ -7,7 +7,7 @@ last word.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -94,7 +94,7 @@ def _written(path: Path, source: Source, encoder: Any, variant: Any, note: Note)
 
 
 @contextmanager
-def packing(variant: recipe.Variant) -> Iterator[writer.Foreign | None]:
+def packing(variant: recipe.Variant) -> Generator[writer.Foreign | None]:
     """What packs the k-quants of a variant; None where it has none. Raises Unavailable where it cannot be had."""
     foreign = _foreign(variant)
     try:

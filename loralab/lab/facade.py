@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from loralab.adapters import importer
 from loralab.core import disk
@@ -21,8 +20,7 @@ from loralab.datasets import fixes
 from loralab.datasets.dataset import usual_share
 from loralab.datasets.fixes import OPERATIONS, DataFix, Reading
 from loralab.datasets.images.door import is_pictures, profile_pictures
-from loralab.datasets.images.kept_marks import kept
-from loralab.datasets.images.shown import Galleries, Gallery, uri
+from loralab.datasets.images.shown import Gallery, uri
 from loralab.datasets.large.reading import is_large
 from loralab.datasets.large.watch import ReadingProgress, Watch
 from loralab.datasets.on_hub import HubDataset, is_hub_name, look_up
@@ -39,6 +37,7 @@ from loralab.history import Act, Memory
 from loralab.history import Point as MemoryPoint
 from loralab.lab.hub import Giving
 from loralab.lab.making import Making
+from loralab.lab.pictured import Pictured
 from loralab.lab.sharing import Sharing
 from loralab.lab.watching import Watched
 from loralab.machine import speed
@@ -78,8 +77,8 @@ from loralab.reports.score_words import between, value
 from loralab.reports.subjects import Subject
 from loralab.runs.queue import QueueEntry
 from loralab.serve.client import ChatServer
-from loralab.serve.draws import Drawn, Hand
-from loralab.serve.sees import Eyes, Looked, Said
+from loralab.serve.draws import Drawn
+from loralab.serve.sees import Looked, Said
 from loralab.serve.writing import Terms
 from loralab.sharing.addresses import HOUSE_WORDS, qr_svg
 from loralab.sharing.deployment import Deployment
@@ -117,12 +116,10 @@ __all__ += ["AUGMENTATIONS", "FORMS", "Binned", "Made", "MadeReport", "MadeRow",
 __all__ += ["ENOUGH_UPDATES", "FEW_UPDATES", "MOST_ROUNDS", "BothAnswers", "between", "value"]
 
 
-_DRAWN, _RUN = re.compile(r"drawn/[0-9a-f]{16}\.png"), re.compile(r"[\w-]+")
-Shown = Literal["truth", "said", "why"]
 USUAL = "starter"  # the model that stands for none chosen: each kind of training has its own
 
 
-class Lab(Sharing, Giving, Making, Watched):
+class Lab(Sharing, Giving, Making, Pictured, Watched):
     """A workspace with the way from a file to a run."""
 
     def __init__(self, home: Path | str | None = None) -> None:
@@ -130,8 +127,6 @@ class Lab(Sharing, Giving, Making, Watched):
         self.hub_token = HubToken(self.home)
         self._cards = Cards(self.catalog, self._experienced)
         self.tracer = Tracer(self.home)  # starts its process with the first question
-        self.eyes, self.hand = Eyes(), Hand()  # likewise
-        self._galleries = Galleries(self.home)
 
     def checkup(self, machine: Machine) -> tuple[Finding, ...]:
         """What is fine about this computer, what is missing, and what to do about it."""
@@ -339,59 +334,6 @@ class Lab(Sharing, Giving, Making, Watched):
         reading = Reading(**plan.model_dump(include={"max_length", "learn_from", "roles", "parts"}))
         model = self.catalog.folder(plan.base_model)
         return fixes.apply(operation, Path(plan.dataset), reading, model, self.home, look_only=look_only)
-
-    def sees(self, run: str) -> bool:
-        """Whether a run learned from pictures."""
-        known = tasks().get(str(self.job(run).plan.get("task", "text")))
-        return known is not None and issubclass(known.plan, PicturePlan | DrawPlan)
-
-    def draws(self, run: str) -> bool:
-        """Whether a run learned to draw."""
-        return self.job(run).plan.get("task") == "draw"
-
-    def draw(self, run: str, words: str, seed: int = 0, strength: float = 1.0) -> Drawn:
-        """Words drawn by a run's model, before and now from the same noise, in its own process. `strength`: 0..1.5 of what it learned.
-
-        Raises UserError for what cannot be drawn, LabError where the model cannot be asked.
-        """
-        return self.hand.draw(Path(self.job(run).model), Path(self._adapter(run)), words, seed, strength)
-
-    def drawing(self, run: str, name: str) -> bytes:
-        """A picture that a run drew, by the name that its log and its evaluation give it, as PNG; nothing where it is gone."""
-        place = self.home / "runs" / run / "artifacts" / name
-        return place.read_bytes() if _DRAWN.fullmatch(name) and _RUN.fullmatch(run) and place.is_file() else b""
-
-    def pictures(self, dataset: Path | str, roles: dict[str, str] | None = None) -> Gallery:
-        """The pictures of a data set, to be shown. Raises UserError where there are none."""
-        return self._galleries.of(Path(dataset).expanduser(), roles)
-
-    def pictures_of(self, run: str) -> Gallery:
-        """The pictures that a run learned from. Raises UserError where they are no longer there."""
-        plan = self.job(run).plan
-        return self.pictures(str(plan.get("dataset", "")), dict(plan.get("roles") or {}))
-
-    def look(self, run: str, image: Path) -> Looked:
-        """What a run's model says of a picture, in a process of its own. Raises LabError where it cannot be asked."""
-        return self.eyes.look(Path(self.job(run).model), Path(self._adapter(run)), image)
-
-    def shown(self, run: str, name: str, side: int, what: Shown = "truth", drawn: str = "") -> bytes:
-        """A picture of a run's data set as WebP, with what is marked in it (`truth`), with what its model says (`said`), or with where
-        that looked (`why`); nothing where it is gone.
-
-        `drawn`: of an answer while it learned, with what that marked. Raises LabError where the model cannot be asked.
-        """
-        gallery = self.pictures_of(run)
-        place = gallery.path(name)
-        if drawn:
-            artifacts = self.home / "runs" / run / "artifacts"
-            return gallery.beside(name, lambda: kept(artifacts, drawn), side, (run, drawn))
-        if what == "truth" or place is None:
-            return gallery.drawn(name, side)
-        base, adapter = Path(self.job(run).model), Path(self._adapter(run))
-        told = (run, *(file.stat().st_mtime for file in sorted(adapter.iterdir())))
-        if what == "why":
-            return gallery.heated(name, lambda: self.eyes.why(base, adapter, place), side, told)
-        return gallery.beside(name, lambda: self.eyes.marks(base, adapter, place), side, told)
 
     def updates(self, plan: Plan, profile: DatasetProfile) -> int:
         """Updates that a plan makes on these examples."""

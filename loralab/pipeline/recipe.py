@@ -113,10 +113,9 @@ def _problem(error: yaml.YAMLError) -> str:
 
 def _first(error: ValidationError) -> tuple[tuple[str | int, ...], str]:
     found = error.errors()[0]
-    place: tuple[str | int, ...] = tuple(found["loc"])
-    kind = found["type"]
+    kind, place = found["type"], found["loc"]
     if kind == "extra_forbidden":
         holder = {"export": Export, "benchmark": Benchmark, "publish": Publish}.get(str(place[0]), Recipe) if len(place) > 1 else Recipe
-        near = difflib.get_close_matches(str(place[-1]), holder.model_fields, 1)
+        near = difflib.get_close_matches([str(key) for key in place][-1], holder.model_fields, 1)
         return place, f"there is no such setting{f'; did you mean “{near[0]}”?' if near else ''}"
     return place, {"missing": "this is missing"}.get(kind, found["msg"].rstrip("."))

@@ -219,9 +219,9 @@ def test_words_are_drawn_before_and_now_and_the_strength_counts(trained: tuple[L
         assert loud.after not in (one.after, one.before)
         assert lab.draw(run, "a red disc", 4).before != one.before
         assert all(address.startswith("data:image/webp;base64,") for address in one.shown)
-        for wrong in ({"words": " "}, {"words": "a", "strength": 9.0}, {"words": "a", "seed": -1}):
+        for words, seed, strength in ((" ", 0, 1.0), ("a", 0, 9.0), ("a", -1, 1.0)):
             with pytest.raises(UserError):
-                lab.draw(run, **wrong)
+                lab.draw(run, words, seed, strength)
     finally:
         lab.hand.close()
 

@@ -14,8 +14,9 @@ from advisor.rules._examples import code, last_words
 
 def _went_on(case: Case) -> bool:
     """Whether an update was made after the disk was last found full."""
-    told, steps = case.signals.incidents("disk_full"), case.view.steps if case.view else ()
-    return bool(told and steps) and steps[-1].time > told[-1].time
+    told = case.signals.incidents("disk_full")
+    moments = [step.time for step in case.view.steps] if case.view else []
+    return bool(told and moments) and moments[-1] > told[-1].time
 
 
 @rule("R91", "environment", "error", "inform", tasks=None)

@@ -36,7 +36,7 @@ def runs(mask: Any, *, packed_text: bool) -> dict[str, Any]:
     """As COCO's own library writes it, or as plain numbers."""
     made = reference.encode(np.asfortranarray(mask))
     if packed_text:
-        return {"size": list(made["size"]), "counts": made["counts"].decode()}
+        return {"size": list(made["size"]), "counts": made["counts"].decode()}  # pyright: ignore[reportAttributeAccessIssue]
     flat = mask.T.ravel()
     edges = [0, *(np.flatnonzero(np.diff(flat.astype(int))) + 1).tolist(), flat.size]
     return {"size": list(made["size"]), "counts": np.diff(edges).tolist()}
@@ -61,7 +61,7 @@ def test_polygons_are_marked_as_cocos_own_library_marks_them(tmp_path: Path, hom
     found = load_pictures(listed(tmp_path / "a.zip", [LEAF]), home, SEGMENT)
     adds_up(found)
     assert (found.task, found.labels) == ("segment", ("leaf",)), "a class that nothing is of is none"
-    wanted = reference.decode(reference.merge(reference.frPyObjects([LEAF], HEIGHT, WIDTH)))
+    wanted = reference.decode(reference.merge(reference.frPyObjects([LEAF], HEIGHT, WIDTH)))  # pyright: ignore[reportCallIssue, reportArgumentType]
     assert np.array_equal(first_mask(found), wanted)
     assert found.marked[0]["leaf"] == pytest.approx(wanted.mean())
 
@@ -108,7 +108,7 @@ def test_outlines_of_another_size_are_fitted_and_of_another_shape_left_out(tmp_p
     found = load_pictures(packed(tmp_path / "b.zip", files), home, SEGMENT)
     adds_up(found)
     assert [one.source for one in found.loaded.left_out] == ["0.png"]
-    wanted = reference.decode(reference.merge(reference.frPyObjects([LEAF], HEIGHT, WIDTH)))
+    wanted = reference.decode(reference.merge(reference.frPyObjects([LEAF], HEIGHT, WIDTH)))  # pyright: ignore[reportCallIssue, reportArgumentType]
     same = (first_mask(found) & wanted).sum() / (first_mask(found) | wanted).sum()
     assert same > 0.9
 

@@ -101,7 +101,7 @@ def test_a_picture_with_two_classes_is_noted_with_its_rows(tmp_path: Path, home:
 def test_a_run_notes_the_same_as_was_foreseen(zips: dict[str, Path], home: Path) -> None:
     pictures = load_pictures(zips["detect"], home)
     divided = parts(pictures, PLAN.heldout_share, PLAN.seed)
-    learner = Learner(parameters=3_000_000, trainable=500_000, device="cpu", place="here", room=10**9)
+    learner = Learner(architecture="EfficientNetLite0", parameters=3_000_000, trainable=500_000, device="cpu", place="here", room=10**9)
     noted = facts_of(pictures, (divided.learn, divided.watch, divided.heldout), PLAN.image_size, learner, guessed=False)
     foreseen = of_plan(pictures, PLAN)
     of_the_model = {"architecture": "", "parameters": 0, "trainable": 0, "device": "", "place": "", "room": 0}

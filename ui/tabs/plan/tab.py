@@ -107,7 +107,7 @@ class Models:
         """All of it, for a plan."""
         profile = page.desk.profile(*choice)
         sees, check = of_pictures(profile), page.lab.check_model(page.desk.learner(*choice))
-        draws = profile is not None and profile.task == "draw"
+        draws = profile.task == "draw"
         return {
             self.cards: "" if draws else _cards(page, *choice),
             self.about: "" if draws else model_html(check),
