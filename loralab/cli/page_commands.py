@@ -26,7 +26,7 @@ def page(
 ) -> None:
     """Make one file that answers by itself in any browser, without a network (exit code 3 where it does not answer as what was trained)."""
     lab, out = facade.Lab(home), Output(json)
-    of = newest(lab, run, trained=True)
+    of = newest(lab, next((one.run for one in lab.deployments() if run in (one.id, one.name)), run), trained=True)
     work = lab.export(of, "page", variant)
     view = follow(lab, work, out)
     succeed(view)

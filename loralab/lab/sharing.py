@@ -82,9 +82,36 @@ class Sharing(Results):
         `scope`: chat | classify | weights | page; empty: asking it. `calls`: closed after so many uses; 0: only by time.
         """
         found = self.deployment(deployment)
+        if scope == "page":
+            self._take_page(found)
         with disk.writing(self.home):
             made = book.make(self.home, found, scope or ("chat" if found.answers == "chat" else "classify"), hours, calls, note)
         return made, self.addresses_of(made)
+
+    def _take_page(self, found: Deployment) -> None:
+        """Freeze the newest page that was made of what a deployment holds. Raises UserError where there is none."""
+        place = frozen.folder_of(self.home, found.id) / "page"
+        if (place / "index.html").is_file():
+            return
+        made = self.page_of(found.run)
+        if not made:
+            raise UserError(
+                "Its page was not made yet.", "Make it first: “A page that answers by itself”, in the Share tab.", code="not_made"
+            )
+        result = ending.result if (ending := self.view(made).ending) else {}
+        with disk.writing(self.home):
+            self.copy_export(made, place / "index.html" if result.get("single", True) else place)
+
+    def page_of(self, run: str) -> str:
+        """The id of the newest page that answers by itself and was made of a run; empty where there is none that does what was trained."""
+        for other in reversed(self.names()):
+            job = self.job(other)
+            if isinstance(job, ExportJob) and (job.of, job.format) == (run, "page"):
+                view = self.view(other)
+                told = view.ending.result if view.ending and view.state == "finished" else {}
+                if told.get("parity") != "differs" and Path(str(told.get("folder") or "-")).is_dir():
+                    return other
+        return ""
 
     def addresses_of(self, link: Link) -> tuple[str, ...]:
         """Where a link with its token opens, the widest first: beyond the house, in the house, on this computer."""

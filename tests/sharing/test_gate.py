@@ -9,6 +9,9 @@ import random
 import psutil
 import pytest
 
+from loralab.core.errors import UserError
+from loralab.core.events import Ended, Started, append
+from loralab.core.jobs import ExportJob
 from loralab.lab.serving import Desk
 from loralab.serve.asking import Ending
 from loralab.sharing import links as book
@@ -36,7 +39,11 @@ async def spoken(*_, **__):
 @pytest.fixture
 def shared(home, lab):
     planted(home)
-    return lab.deploy(RUN, "poet")
+    found = lab.deploy(RUN, "poet")
+    folder = home / "deployments" / found.id / "page"
+    folder.mkdir()
+    (folder / "index.html").write_text("<h1>Hello</h1>")
+    return found
 
 
 def made(home, limits=MANY):
@@ -218,9 +225,6 @@ def test_two_at_once_eight_wait_and_the_rest_is_sent_away():
 
 def test_a_page_is_handed_to_its_link_only(home, lab, shared):
     app, _ = made(home)
-    folder = home / "deployments" / shared.id / "page"
-    folder.mkdir()
-    (folder / "index.html").write_text("<h1>Hello</h1>")
     token = lab.link(shared.id, "page")[0].token
     entered = asked(app, "POST", "/page/enter", [bearer(token)])
     assert entered.status == 204
@@ -351,3 +355,20 @@ def test_ten_thousand_odd_requests_break_nothing(home, lab, shared, monkeypatch)
     assert seen.get(404, 0) > 1000
     assert lab.names() == [RUN]
     assert book.links(home)
+
+
+def test_a_link_to_a_page_that_was_not_made_is_refused(home, lab):
+    planted(home)
+    found = lab.deploy(RUN)
+    with pytest.raises(UserError, match="was not made yet"):
+        lab.link(found.id, "page")
+    folder = home / "exports" / "a-page"
+    folder.mkdir(parents=True)
+    (folder / "page.html").write_text("<h1>Hello</h1>")
+    work = home / "runs" / "2026-01-02-a-page"
+    work.mkdir(parents=True)
+    (work / "job.json").write_text(ExportJob(run=work.name, of=RUN, format="page").model_dump_json())
+    result = {"folder": str(folder), "file": "page.html", "parity": "proven"}
+    append(work / "events.jsonl", Started(pid=1), Ended(outcome="finished", result=result))
+    lab.link(found.id, "page")
+    assert (home / "deployments" / found.id / "page" / "index.html").read_text() == "<h1>Hello</h1>"

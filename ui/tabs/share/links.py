@@ -87,11 +87,6 @@ def _may(*, sees: bool = False, has_page: bool = False) -> list[tuple[str, str]]
     return [*found, (SCOPE_WORDS["page"], PAGE)] if has_page else found
 
 
-def _has_page(lab: Lab, run: str) -> bool:
-    """Whether a page was made of what the run learned."""
-    return any((lab.home / "deployments" / one.id / "page" / "index.html").is_file() for one in lab.deployments() if one.run == run)
-
-
 def _wire(lab: Lab, page: Page, parts: dict[str, Any]) -> None:
     seen = [parts[name] for name in ("on", "links", "deployments", "off", "funnel")]
 
@@ -128,7 +123,7 @@ def _wire(lab: Lab, page: Page, parts: dict[str, Any]) -> None:
     @show_errors
     def show(run: str, what: str) -> Updates:
         view = lab.view(run) if run else None
-        choices = _may(sees=lab.sees(run), has_page=_has_page(lab, run)) if view else _may()
+        choices = _may(sees=lab.sees(run), has_page=bool(lab.page_of(run))) if view else _may()
         chosen = what if what in [key for _, key in choices] else USE
         return {parts["what"]: gr.Dropdown(choices, value=chosen), parts["given"]: "", **state()}
 
