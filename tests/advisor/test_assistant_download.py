@@ -67,7 +67,7 @@ def test_the_size_is_told_before_and_no_means_no(web: Any, home: Path, lab: Lab)
         command.name == "voice" or command.callback.__name__ == "voice" for command in app.app.registered_commands if command.callback
     ):
         commands.register(app.app)
-    assert offers.question(lab, SMALL) == f"Download {SMALL.file} from {SMALL.hub_id} (0.0 GB, licence Apache-2.0)?"
+    assert offers.question(lab, SMALL) == f"Download {SMALL.file} from {SMALL.hub_id} (2.0 MB, licence Apache-2.0)?"
     before = [asked for asked, _ in web.asked if "/resolve/" in asked]
     done = CliRunner().invoke(app.app, ["voice", "--download", "small", "--home", str(home)], input="n\n")
     assert done.exit_code == 0, done.output

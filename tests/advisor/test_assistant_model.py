@@ -236,7 +236,7 @@ def test_models_of_other_programs_are_found_and_speak_only_when_chosen(home: Pat
     assert {(one.place, one.name) for one in seen} == {("LM Studio", "tiny"), ("Ollama", "small:1b")}
     ollama = next(one for one in seen if one.place == "Ollama")
     assert "Apache License" in ollama.words
-    assert "GB" in ollama.words
+    assert "17 MB" in ollama.words
     assert models.chosen(home) is None, "nobody asked for it"
     models.pick(home, Path(ollama.path))
     assert models.chosen(home) == Path(ollama.path)
