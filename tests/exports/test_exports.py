@@ -199,7 +199,7 @@ def test_a_full_disk_is_told_before_anything_is_written(tmp_path: Path) -> None:
 
 def test_unknown_formats_and_missing_adapters_are_told_in_words(workspace: tuple[Path, Path, Path]) -> None:
     home, base, adapter = workspace
-    with pytest.raises(UserError, match="adapter, gguf, gguf_adapter, lm_studio, merged, ollama, onnx, pt"):
+    with pytest.raises(UserError, match="adapter, gguf, gguf_adapter, lm_studio, merged, ollama, onnx, page, pt"):
         export(home, base, adapter, "floppy")
     (adapter / "adapter_config.json").unlink()
     with pytest.raises(LabError, match="incomplete"):
@@ -260,7 +260,7 @@ def test_the_base_is_known_by_the_catalogue_the_hub_id_or_the_folder(tmp_path: P
 
 
 def test_formats_are_found_and_the_list_needs_no_torch() -> None:
-    assert list(exports.formats()) == ["adapter", "gguf", "gguf_adapter", "lm_studio", "merged", "ollama", "onnx", "pt"]
+    assert list(exports.formats()) == ["adapter", "gguf", "gguf_adapter", "lm_studio", "merged", "ollama", "onnx", "page", "pt"]
     code = "import sys; from loralab.exports import formats; from loralab.evaluations import evaluations; formats(); evaluations()"
     done = subprocess.run([sys.executable, "-c", f"{code}; sys.exit('torch' in sys.modules)"], check=False)
     assert done.returncode == 0
