@@ -7,6 +7,7 @@ every other file; and the page compares itself with known answers each time it i
 from __future__ import annotations
 
 from loralab.core.errors import Problem
+from loralab.core.words import size
 from loralab.exports import Format, Source, Trial, gguf_model, later
 from loralab.models.model_folder import count_weights, weight_files
 
@@ -28,7 +29,7 @@ def refuse(source: Source) -> Problem | None:
         return found
     if _model(source) <= MOST:
         return None
-    what = f"This model is too large for a browser: about {_model(source) / 1e9:.1f} GB, and 2 GB is the most."
+    what = f"This model is too large for a browser: about {size(_model(source))}, and 2 GB is the most."
     return Problem(code="too_large", what=what, todo="Take a smaller form, or a GGUF file for a program on the computer.")
 
 

@@ -16,6 +16,7 @@ from loralab.core.digest import digest
 from loralab.core.errors import UserError
 from loralab.core.jobs import TrainJob
 from loralab.core.records import Record
+from loralab.core.words import size
 from loralab.models import fingerprint
 from loralab.models.catalog import Catalog
 from loralab.models.model_folder import MARKER
@@ -175,7 +176,7 @@ def _from_hub(one: Adapter, room: Path, note: Note, token: str) -> Path:
         total = sum(sizes[name] for name in wanted)
         target.mkdir(parents=True, exist_ok=True)
         if shutil.disk_usage(target).free < 2 * total + SPARE:
-            raise UserError(f"{one.title} takes {total / 1e9:.1f} GB, and there is less room.", "Free some space.", code="disk_full")
+            raise UserError(f"{one.title} takes {size(total)}, and there is less room.", "Free some space.", code="disk_full")
         done = 0
         for name in wanted:
             note(done, total)

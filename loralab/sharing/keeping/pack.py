@@ -22,6 +22,7 @@ from loralab.core.errors import UserError
 from loralab.core.jobs import TrainJob
 from loralab.core.paths import DATA, last_part, model_name
 from loralab.core.version import __version__
+from loralab.core.words import size
 from loralab.models import fingerprint
 from loralab.reports.card import origin_of
 from loralab.runs.run_folder import read_job
@@ -51,14 +52,14 @@ class _Zip:
 
     def file(self, name: str, path: Path) -> None:
         with path.open("rb") as source, self.archive.open(_entry(name), "w", force_zip64=True) as packed:
-            total, size = hashlib.sha256(), 0
+            total, written = hashlib.sha256(), 0
             while block := source.read(1 << 20):
                 self.done += len(block)
                 self.note(self.done, self.total)
                 packed.write(block)
                 total.update(block)
-                size += len(block)
-        self.files[name] = Inside(sha256=total.hexdigest(), bytes=size)
+                written += len(block)
+        self.files[name] = Inside(sha256=total.hexdigest(), bytes=written)
 
 
 def _entry(name: str) -> zipfile.ZipInfo:
@@ -178,7 +179,7 @@ def _room_for(needed: int, out: Path) -> None:
         raise UserError(f"There is no folder {out.parent}.", "Choose a folder that is there.", code="no_folder")
     free = shutil.disk_usage(out.parent).free
     if free < needed + SPARE:
-        what = f"Keeping this run needs up to {(needed + SPARE) / 1e9:.1f} GB and the disk has {free / 1e9:.1f} GB left."
+        what = f"Keeping this run needs up to {size(needed + SPARE)} and the disk has {size(free)} left."
         raise UserError(what, "Free some space, or keep it without its examples.", code="disk_full")
 
 

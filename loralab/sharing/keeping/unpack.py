@@ -25,6 +25,7 @@ from loralab.core.errors import LabError, Problem, UserError
 from loralab.core.events import Noted, append, read
 from loralab.core.jobs import TrainJob, parse_job
 from loralab.core.paths import DATA
+from loralab.core.words import size
 from loralab.datasets.formats.archives import MAX_RATIO, RATIO_FROM, refusal
 from loralab.models import fingerprint
 from loralab.models.catalog import Catalog
@@ -118,7 +119,7 @@ def _members(archive: zipfile.ZipFile, said: Manifest, path: Path) -> list[zipfi
     needed = sum(member.file_size for member in wanted) + SPARE
     free = shutil.disk_usage(path.parent).free
     if free < needed:
-        what = f"Opening {path.name} needs {needed / 1e9:.1f} GB and the disk has {free / 1e9:.1f} GB left."
+        what = f"Opening {path.name} needs {size(needed)} and the disk has {size(free)} left."
         raise UserError(what, "Free some space, then open it again.", code="disk_full")
     return wanted
 
