@@ -58,7 +58,8 @@ def _job(home: Path, task: str) -> Path:
 def test_offers_are_of_pictures_alone_with_size_and_time(tmp_path: Path) -> None:
     adapter = _job(tmp_path, "detect")
     found = {(offer.format, offer.variant): offer for offer in offers(tmp_path / "runs", RUN, str(bundled_folder()), str(adapter))}
-    assert set(found) == {("adapter", ""), ("merged", ""), ("onnx", "fp32"), ("onnx", "int8")}
+    both = {(name, variant) for name in ("onnx", "page") for variant in ("fp32", "int8")}
+    assert set(found) == {("adapter", ""), ("merged", "")} | both
     for offer in found.values():
         assert offer.problem is None
         assert 5 < offer.seconds < 120
@@ -193,4 +194,4 @@ def test_from_the_command_line_it_is_made_and_checked(home: Path, task: str) -> 
         [*command, "export", RUN, "--format", "gguf", "--home", str(home)], capture_output=True, text=True, cwd=paths.CHECKOUT, check=False
     )
     assert done.returncode != 0
-    assert "Choose one of: adapter, merged, onnx." in done.stdout + done.stderr
+    assert "Choose one of: adapter, merged, onnx, page." in done.stdout + done.stderr
