@@ -24,8 +24,8 @@ def test_documents_lead_to_a_run_in_four_decisions(window: Callable[..., Window]
     (tmp_path / "docs" / "broken.pdf").write_bytes(b"%PDF-1.4 and nothing more")
     files = [str(path) for path in sorted((tmp_path / "docs").iterdir())]
     page.locator("#documents input[type=file]").set_input_files(files)  # 2
-    first.sees("#made", "What came of it", LONG)
-    first.sees("#made", "broken.pdf is damaged")
+    first.sees("#making-outcome", "What came of it", LONG)
+    first.sees("#making-outcome", "broken.pdf is damaged")
 
     card = page.locator("#review .review")
     card.focus()

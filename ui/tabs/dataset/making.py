@@ -29,12 +29,12 @@ WAYS = {
 
 def making_box(page: Page) -> None:
     """Draw it and wire it."""
-    cards = markup(draw("making", "ways", WAYS, ""), elem_id="ways")
+    cards = markup(draw("making", "ways", WAYS, ""), elem_id="making-ways")
     outcome = outcome_panel(page)
     panels = {"documents": documents_panel(page, outcome), "few": few_panel(page, outcome), "by_hand": by_hand_panel(page, outcome)}
     outcome.draw()
 
-    @show_errors_at("ways")
+    @show_errors_at("making-ways")
     def choose(event: gr.EventData) -> Updates:
         """Open a way; the open one closes."""
         way = str(event.pick)

@@ -40,7 +40,9 @@ class Outcome:
 
     page: Page
     file: gr.State
-    column: gr.Column = field(default_factory=lambda: gr.Column(visible=False, render=False, elem_classes="card making", elem_id="made"))
+    column: gr.Column = field(
+        default_factory=lambda: gr.Column(visible=False, render=False, elem_classes="card making", elem_id="making-outcome")
+    )
     told: gr.HTML = field(default_factory=lambda: _place("made-told"))
     card: gr.HTML = field(default_factory=lambda: _place("review"))
     map: gr.HTML = field(default_factory=lambda: _place("topic-map"))

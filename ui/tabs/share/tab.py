@@ -129,7 +129,9 @@ def _wire(lab: Lab, page: Page, parts: dict[str, Any]) -> None:
         place = destination if destination in [key for _, key in places] else places[0][1]
         sizes = view_of.size_choices(place, offers, sees=sees)
         form = size if size in [key for _, key in sizes] else sizes[0][1]
-        chosen = {parts["destination"]: gr.Radio(places, value=place), parts["size"]: gr.Radio(sizes, value=form)}
+        chosen: Updates = {}  # what stands may have been chosen anew meanwhile: it is left alone where it can be
+        for part, choices, old, new in (("destination", places, destination, place), ("size", sizes, size, form)):
+            chosen[parts[part]] = gr.Radio(choices) if new == old else gr.Radio(choices, value=new)
         return show(run, place, form) | chosen
 
     _wire_parts(page, parts, outputs, show)
