@@ -9,7 +9,7 @@ import pytest
 from loralab.runs import runs
 from tests.conftest import until
 from tests.support.small_pictures import shapes
-from tests.ui.test_browser import DRIVEN, LONG, SOON, app, browser, window
+from tests.ui.test_browser import DRIVEN, LONG, SOON, Window, app, browser, window
 
 __all__ = ["app", "browser", "window"]
 pytestmark = [*DRIVEN, pytest.mark.browser, pytest.mark.nightly]
@@ -67,17 +67,7 @@ def test_three_decisions_lead_from_a_zip_to_a_prediction(window, app, home, tmp_
     until(lambda: not list((home / "cache" / "uploads").rglob("own.png")))  # what was dropped is not kept
     assert not any("torch" in mapped.path.rsplit("/", 1)[-1] for mapped in app[1].memory_maps())
 
-    fold = shown.page.locator("#folds summary", has_text="Picture by picture")
-    cell, lead = shown.page.locator(".confusion.picks td button").first, shown.page.locator("#folds .lead").filter(has_text="You say")
-
-    def picked() -> bool:  # what is drawn anew once the run has ended takes a click, and the open fold, with it
-        if not cell.is_visible():
-            fold.click()
-        cell.click()
-        shown.page.wait_for_timeout(1_500)
-        return lead.count() == 1 and lead.is_visible()
-
-    until(picked)
+    pick_a_cell(shown)
     shown.page.locator("[data-why]").check()
     shown.page.wait_for_function("document.querySelector('#folds .why-shot img').naturalWidth > 0", timeout=LONG)
     assert not shown.page.locator("#folds .plain-shot").first.is_visible()
@@ -86,6 +76,21 @@ def test_three_decisions_lead_from_a_zip_to_a_prediction(window, app, home, tmp_
     assert shown.page.get_by_label("In Ollama").count() == 0
     shown.sees("#cost", "about")
     assert shown.page.locator("#make-it").is_enabled()
+
+
+def pick_a_cell(shown: Window) -> None:
+    """Open the pictures behind a number of the table. What is drawn anew once the run has ended takes a click, and the fold, with it."""
+    fold = shown.page.locator("#folds summary", has_text="Picture by picture")
+    cell, lead = shown.page.locator(".confusion.picks td button").first, shown.page.locator("#folds .lead").filter(has_text="You say")
+
+    def picked() -> bool:
+        if not cell.is_visible():
+            fold.click()
+        cell.click()
+        shown.page.wait_for_timeout(1_500)
+        return lead.count() == 1 and lead.is_visible()
+
+    until(picked)
 
 
 DROPPED = """(place, files) => {
