@@ -92,7 +92,8 @@ def compared(answers: Sequence[Answered], train: Sequence[Example], main: str) -
     of = f"{search.count} of {model.n}"
     if gained > lost and mcnemar(gained, lost) < SURE:
         return LookUp("better", f"A search through your examples would be right more often: {of}.")
-    return LookUp("as_well", f"A search through your examples would be right as often: {of}.")
+    often = "at least" if search.count >= model.count else "about"
+    return LookUp("as_well", f"A search through your examples would be right {often} as often: {of}.")
 
 
 def _open(judged: Sequence[Answered], found: Sequence[str]) -> LookUp:
