@@ -54,7 +54,7 @@ class Kind:
 KINDS = {
     "classify": Kind(224, 96, 15_000, (4, 50), 32, 1e-3, 1.0, 1.0, 20, 0.01),
     "segment": Kind(256, 128, 2_000, (8, 50), 8, 1e-3, 1.0, 1.4, 30, 1.0),
-    "detect": Kind(416, 256, 2_000, (6, 50), 8, 1e-3, 1.0, 1.4, 20, 0.5),
+    "detect": Kind(416, 256, 2_000, (6, 50), 8, 3e-4, 0.5, 1.4, 20, 0.5),  # at 1e-3 a head that has just settled is pulled about
 }
 SAYS = {"classify": "to tell them apart", "segment": "to mark what is where", "detect": "to find things and draw a box around each"}
 

@@ -2,7 +2,7 @@
 
 unit     pure functions, no process, no training: after every save (`make check`)
 test     unit and what is marked `worker`: real processes, real runtimes, real trainings (`make test`)
-nightly  everything: also what is marked `nightly`, and every browser journey
+nightly  everything: also what is marked `nightly`, and every browser journey; CI leaves out what is marked `long` of it
 """
 
 from __future__ import annotations
