@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, Protocol, TypeVar
 from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError
 
 from loralab.core.events import Event
-from loralab.core.paths import last_part
+from loralab.core.paths import last_part, shipped
 from loralab.core.records import Predicted, Provenance, Record
 
 TITLE_CHARACTERS = 80  # of a run's name
@@ -379,9 +379,15 @@ def is_control(job: Job, of: str = "") -> bool:
 
 
 def parse_job(raw: bytes) -> Job:
-    """The job of a job.json. Raises ValidationError where it is none."""
+    """The job of a job.json; what it needs of what ships with LoRALab is looked for where that is now. Raises ValidationError where it is
+    none.
+    """
     job = _JOB.validate_json(raw)
-    return job.model_copy(update={"plan": as_divided(job.plan)}) if isinstance(job, TrainJob) else job
+    found: dict[str, Any] = {"model": shipped(model)} if isinstance(model := getattr(job, "model", None), str) else {}
+    if isinstance(job, TrainJob):
+        plan = as_divided(job.plan)
+        found["plan"] = plan | {"dataset": shipped(dataset)} if isinstance(dataset := plan.get("dataset"), str) else plan
+    return job.model_copy(update=found)
 
 
 def as_divided(plan: dict[str, Any]) -> dict[str, Any]:

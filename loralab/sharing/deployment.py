@@ -310,7 +310,7 @@ def remove(home: Path, deployment: str) -> None:
 
 def _read(path: Path, pointing: Mapping[str, str]) -> Deployment:
     found = Deployment.model_validate_json(path.read_bytes())
-    return found.model_copy(update={"name": pointing.get(found.id, "")})
+    return found.model_copy(update={"name": pointing.get(found.id, ""), "model": paths.shipped(found.model)})
 
 
 def _names(home: Path) -> dict[str, str]:
