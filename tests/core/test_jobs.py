@@ -166,7 +166,9 @@ def test_a_control_of_a_retried_run_is_no_try_of_the_chain(lab: Lab, monkeypatch
 
 @pytest.mark.parametrize("checkout", ["/an/old/place/LoRALab/", "/data/old/", "C:\\Users\\me\\LoRALab\\", "D:\\data\\x\\"])
 def test_what_ships_with_loralab_is_found_again_where_the_checkout_was_moved(checkout: str) -> None:
-    then = [f"{checkout}{way}".replace("/", "\\") if "\\" in checkout else checkout + way for way in ("data/starter/vision", "data/samples")]
+    then = [
+        f"{checkout}{way}".replace("/", "\\") if "\\" in checkout else checkout + way for way in ("data/starter/vision", "data/samples")
+    ]
     old = {"kind": "train", "run": "r", "plan": PLAN | {"dataset": f"{then[1]}/customer_messages.csv"}, "model": then[0]}
     job = parse_job(json.dumps(old).encode())
     assert isinstance(job, TrainJob)
