@@ -23,7 +23,7 @@ from loralab.core import paths
 from loralab.core.errors import Problem, UserError
 from loralab.core.records import LeftOut, Record, Region, Target
 from loralab.core.words import count, listed, plural
-from loralab.datasets.formats.archives import content, refusal
+from loralab.datasets.images import archive
 from loralab.datasets.images import place as places
 from loralab.datasets.images.clinic import dicom
 from loralab.datasets.images.clinic.scrubbed import names_in, names_somebody, scrubbed
@@ -147,10 +147,9 @@ def _sources(path: Path) -> Generator[tuple[list[Source], list[LeftOut]], None, 
     if path.is_dir():
         yield [(name, partial(_bytes, path / name)) for name in places.names_of(path)], []
     elif zipfile.is_zipfile(path):
-        members = places.members(path)
-        refused = [LeftOut(row=0, source="a file", reason=refusal(member)) for member in members if refusal(member)]
-        with zipfile.ZipFile(path) as archive:
-            yield [(member.filename, partial(content, archive, member)) for member in members if not refusal(member)], refused
+        with archive.opened(path) as members:
+            refused = [LeftOut(row=0, source="a file", reason=member.refused) for member in members if member.refused]
+            yield [(member.name, member.content) for member in members if not member.refused], refused
     else:
         yield [(path.name, partial(_bytes, path))], []
 
