@@ -59,12 +59,13 @@ from loralab.cli.console import (
     told_guess,
     told_left_out,
     told_parts,
+    told_read,
     watching,
 )
 from loralab.core import paths
 from loralab.core.errors import LabError, Problem, RunFailed, UserError, classify
 from loralab.core.masking import masked
-from loralab.core.words import count, size
+from loralab.core.words import size
 from loralab.setup.opened import choose_port, running_link
 
 if TYPE_CHECKING:
@@ -158,7 +159,7 @@ def data(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     except KeyboardInterrupt as stopped:
         raise UserError("Stopped.", "Give the same file again, and a large one goes on from there.", code="reading_stopped") from stopped
     text = [
-        f"{profile.name}: {profile.n_kept} of {count(profile.n_read, 'row')} can be learned from ({profile.shape}, {profile.encoding}).",
+        told_read(profile),
         *told_parts(profile),
         *told_guess(profile),
         f"{profile.n_train} to learn from, {profile.n_heldout} held out; {profile.n_duplicates} duplicates.",
@@ -167,7 +168,7 @@ def data(  # noqa: PLR0913, PLR0917 - each is an option of the command line
         *told_fields(profile),
         *(str(finding) for finding in profile.findings),
     ]
-    if profile.previews:
+    if profile.previews and profile.previews[0].pieces:
         text += ["The first example as the model sees it:", "".join(piece for piece, _learned in profile.previews[0].pieces)]
     Output(json).give(profile.model_dump(), "\n".join(text))
 

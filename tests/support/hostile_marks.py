@@ -177,7 +177,7 @@ def yolo_outlines() -> Hostile:
     for n in range(N - 1):
         points = " ".join(f"{x / W:.5f} {y / H:.5f}" for x, y in _polygon(n))
         files[f"labels/{n:02}.txt"] = f"{n % 2} {points}\n" + ("1 0.5 0.5 0.1 0.1\n" if n == 2 else "") + ("0 0.1 nan\n" if n == 3 else "")
-    return Hostile(files | {"data.yaml": "names: [disc, square]"}, "segment", kept=N, certain=False, codes=frozenset({"no_outline"}))
+    return Hostile(files | {"data.yaml": "names: [disc, square]"}, "segment", kept=N, codes=frozenset({"no_outline"}))
 
 
 def coco_outlines() -> Hostile:

@@ -136,6 +136,7 @@ def profile_pictures(path: Path, home: Path | None, roles: Mapping[str, str] | N
         task=pictures.task,
         root=str(pictures.root),
         medical=pictures.medical,
+        boxes={"read": pictures.boxes.read, "kept": pictures.boxes.kept, **+pictures.boxes.dropped} if pictures.boxes else {},
         views=_views(pictures),
         **pictures.loaded.model_dump(exclude={"path"}),
     )

@@ -48,7 +48,7 @@ def read(place: Place, facts: Facts, roles: Roles) -> tuple[Found, Format]:
     join_cases(found)
     with_listed(place, found)
     found.roles = {"task": found.task, **found.roles}
-    tasks = list(dict.fromkeys(one.task for one in claiming if one.task in KINDS))
+    tasks = list(dict.fromkeys(one.task for one in claiming if one.task in KINDS and one.task not in chosen.settles))
     if len(tasks) > 1 and not wanted:
         found.certain = False
         found.others = (*found.others, *({"task": task} for task in tasks if task != found.task))

@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 from loralab.core import strict_json
 from loralab.core.errors import Problem
 from loralab.core.records import Target
-from loralab.core.words import count
+from loralab.core.words import count, plural
 from loralab.datasets.images.boxes import NO_CLASS, NO_NUMBERS, NO_PICTURE, Box, Frame, around, regions
 from loralab.datasets.images.facts import Facts
 from loralab.datasets.images.found import BoxCount, Format, Found, Item, Roles
@@ -169,7 +169,8 @@ def without_file(bare: int, of: int) -> list[Problem]:
     """How many pictures have no file with labels."""
     if not bare:
         return []
-    what = f"{bare:,} of {count(of, 'picture')} have no file with boxes; they count as pictures that show nothing."
+    have, they = plural(bare, "has", "have"), plural(bare, "it counts as one that shows", "they count as pictures that show")
+    what = f"{bare:,} of {count(of, 'picture')} {have} no file with labels; {they} nothing."
     most = 2 * bare > of
     todo = "Check whether files are missing." if most else "Nothing has to be done where that is meant."
     return [Problem(code="no_label_file", what=what, todo=todo, severity="warning" if most else "info")]

@@ -78,4 +78,4 @@ def _is_box(line: str) -> bool:
     return outlines.is_box([_corners(line)])
 
 
-FORMAT = Format("YOLO outlines", "segment", rank=29, claims=claims, read=read)
+FORMAT = Format("YOLO outlines", "segment", rank=29, claims=claims, read=read, settles=("detect",))
