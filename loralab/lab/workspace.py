@@ -10,7 +10,8 @@ from typing import Any
 from loralab.core import disk, paths
 from loralab.core.errors import UserError
 from loralab.core.events import RunView
-from loralab.core.jobs import Job
+from loralab.core.jobs import Job, TrainJob
+from loralab.datasets.images.clinic.intake import TITLE, is_kept
 from loralab.datasets.samples import samples
 from loralab.history import History
 from loralab.machine.hardware import Machine, measure_machine
@@ -67,7 +68,7 @@ class Workspace:
         """Start a worker on any job, or queue it while another has the machine; returns the run's id."""
         disk.check_writable(self.home)
         with disk.writing(self.home):
-            return runs.start(self.home, titles.titled(self.home, job, {sample.path: sample.title for sample in samples()}))
+            return runs.start(self.home, titles.titled(self.home, job, _known(job)))
 
     def resume(self, run: str) -> str:
         """Go on from the last checkpoint of a stopped, killed or failed run, when its turn comes."""
@@ -122,3 +123,10 @@ class Workspace:
         if not made:
             raise UserError("This run has not made an adapter yet.", "Let it finish first, or resume it.", code="no_adapter")
         return made
+
+
+def _known(job: Job) -> dict[str, str]:
+    """What examples are called whose file says nothing: samples, and pictures of patients, which lie under a number."""
+    known = {sample.path: sample.title for sample in samples()}
+    dataset = str(job.plan.get("dataset") or "") if isinstance(job, TrainJob) else ""
+    return known | ({dataset: TITLE.capitalize()} if dataset and is_kept(Path(dataset)) else {})

@@ -23,6 +23,7 @@ from loralab.core.words import can_you_use_it, did_it_learn, duration, figure, s
 from loralab.reports.card import SETTINGS
 from loralab.reports.incidents import adjustment
 from loralab.reports.markdown import shielded
+from loralab.reports.pictures import NOT_MEDICAL
 from loralab.tasks import setting_label
 
 MOST_ROWS = 25  # of the loss table: evenly spread, the first and the last among them
@@ -97,6 +98,7 @@ def _content(view: RunView, plan: dict[str, Any], machine: Computer, title: str)
         "title": title,
         "run": view.run,
         "version": __version__,
+        "warning": NOT_MEDICAL if view.facts and view.facts.medical else "",
         "answers": list(_answers(view, final)),
         "facts": list(_facts(view, plan, machine)),
         "scores": [_score(score) for score in (final.scores if final else ())],
@@ -272,6 +274,7 @@ def _story(view: RunView) -> Iterator[str]:
 
 def _markdown(found: dict[str, Any]) -> Iterator[str]:
     yield from (f"# {shielded(found['title'])}", "", f"Run {shielded(found['run'])}, LoRALab {found['version']}", "")
+    yield from (f"**{found['warning']}**", "") if found["warning"] else ()
     for question, answer, why in found["answers"]:
         yield from (f"## {question}", "", f"**{answer}.** {shielded(why)}", "")
     if found["scores"]:
