@@ -44,9 +44,9 @@ def _shape(draws: np.random.Generator, kind: str) -> Image.Image:
 
 
 def uneven(path: Path) -> Path:
-    """Four in five are called “common”, the others “rare”, and nothing in them says which."""
+    """Seven in eight are called “common”, the others “rare”, and nothing in them says which."""
     draws = np.random.default_rng(5)
-    return _zip(path, {f"{'rare' if n % 5 == 0 else 'common'}/{n:03}.bmp": _shape(draws, "disc") for n in range(100)})
+    return _zip(path, {f"{'rare' if n % 8 == 0 else 'common'}/{n:03}.bmp": _shape(draws, "disc") for n in range(120)})
 
 
 def copied(path: Path) -> Path:
@@ -87,9 +87,10 @@ def few(path: Path) -> Path:
 def fine(path: Path) -> Path:
     """Pictures of 512 pixels with lines of two, across or along: nothing of them is left at an eighth of the size."""
     draws, files = np.random.default_rng(9), dict[str, Image.Image | str]()
-    for n in range(60):
-        lines = np.where(np.arange(512) % 4 < 2, 90, 160)[:, None] + draws.integers(-20, 20, (512, 512))
-        pixels = (lines if n % 2 == 0 else lines.T).astype(np.uint8)
+    for n in range(96):
+        lines = np.where((np.arange(512) + draws.integers(0, 4)) % 4 < 2, 90, 160)[:, None] + draws.integers(-20, 20, (512, 512))
+        pixels = np.full((512, 512), 125, np.uint8)
+        pixels[32:-32, 32:-32] = (lines if n % 2 == 0 else lines.T)[32:-32, 32:-32]
         files[f"{('weft', 'warp')[n % 2]}/{n:03}.bmp"] = Image.fromarray(pixels).convert("RGB")
     return _zip(path, files)
 

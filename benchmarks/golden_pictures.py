@@ -96,7 +96,7 @@ LOGS = (
     ),
     Log("pictures_short", shapes, {"epochs": 2.0, "probe_rounds": 1, "learning_rate": 5e-4, "eval_every": 1}),
     Log("pictures_shortcut", lambda path: small_pictures.shapes(path, 24), {"epochs": 2.0}),
-    Log("pictures_always_one", faulty.uneven, {"epochs": 4.0, "class_weights": "none", "patience": 0}),
+    Log("pictures_always_one", faulty.uneven, {"epochs": 1.0, "class_weights": "none", "probe_rounds": 1, "heldout_share": 0.3}),
     Log("pictures_leak", faulty.copied, {"epochs": 4.0}),
     Log("pictures_tiny", faulty.dots, {"epochs": 2.0, "image_size": 256}),
     Log("pictures_few_of_a_class", faulty.few, {"epochs": 4.0}),
