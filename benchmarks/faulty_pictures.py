@@ -11,6 +11,7 @@ from zipfile import ZipFile
 
 import numpy as np
 import torch
+from peft import PeftModel
 from PIL import Image, ImageDraw
 from safetensors.torch import load_file, save_file
 
@@ -111,15 +112,14 @@ def arrows(path: Path) -> Path:
 @contextmanager
 def headless() -> Generator[None, None, None]:
     """A worker that leaves the part that answers out of what it saves."""
-    save = PictureSession.save
+    save = PeftModel.save_pretrained
 
-    def without(self: PictureSession, folder: Path) -> Any:
-        made = save(self, folder)
-        file = folder / "adapter_model.safetensors"
+    def without(self: PeftModel, save_directory: str, **how: Any) -> None:
+        save(self, save_directory, **how)
+        file = Path(save_directory) / "adapter_model.safetensors"
         save_file({name: value for name, value in load_file(file).items() if "head" not in name}, file, {"format": "pt"})
-        return made
 
-    with patch.object(PictureSession, "save", without):
+    with patch.object(PeftModel, "save_pretrained", without):
         yield
 
 

@@ -168,6 +168,17 @@ def table_of_boxes() -> Hostile:
     return Hostile(_pictures("all/{n:02}.jpg") | {"boxes.csv": "\n".join(rows)}, "detect", kept=N, lost=1, boxes=(N + 2, N))
 
 
+def objects_of_the_hub() -> Hostile:
+    """A line per picture with its boxes and the numbers of their classes, as the Hub's own folders have them; one box is none."""
+    rows: list[str] = []
+    for n in range(N):
+        left, top, right, bottom = place_of(n)
+        held: dict[str, Any] = {"bbox": [[left, top, right - left, bottom - top]], "categories": [KINDS[n % 2]]}
+        held["bbox"] += [["?", 1, 2, 3]] if n == 3 else []
+        rows.append(json.dumps({"file_name": f"{n:02}.jpg", "objects": held}))
+    return Hostile(_pictures("train/{n:02}.jpg") | {"train/metadata.jsonl": "\n".join(rows)}, "detect", kept=N, boxes=(N + 1, N))
+
+
 # ---- outlines and masks ----------------------------------------------------------------------------------------------------------
 
 
@@ -295,7 +306,16 @@ SETS: dict[str, Made] = {
     made.__name__: made
     for made in (
         *(coco_from_windows, coco_same_names, voc_mixed, turned_boxes, yolo_from_windows, yolo_two_parts, yolo_and_voc, folders_and_coco),
-        *(labelme_from_windows, table_of_boxes, yolo_outlines, coco_outlines, masks_of_all_kinds, masks_by_number, masks_in_colours),
+        *(
+            labelme_from_windows,
+            table_of_boxes,
+            objects_of_the_hub,
+            yolo_outlines,
+            coco_outlines,
+            masks_of_all_kinds,
+            masks_by_number,
+            masks_in_colours,
+        ),
         *(masks_as_jpegs, one_jpeg_mask, masks_for_each_thing, misspelt_masks, clinic, clinic_in_a_zip),
     )
 }

@@ -238,6 +238,23 @@ def table_of_two_folders() -> Hostile:
     return Hostile(files | {"labels.csv": "\n".join(["file,label", *rows])}, kept=40)
 
 
+def tables_of_same_names() -> Hostile:
+    """A table for each part whose names, without folders, are the same in both."""
+    files: Files = {}
+    for side, start in (("train", 0), ("test", 500)):
+        files |= {f"{side}/{n}.jpg": encoded(drawn(KINDS[n % 2], start + n), ".jpg") for n in range(20)}
+        files[f"{side}.csv"] = "\n".join(["image,label", *(f"{n}.jpg,{KINDS[n % 2]}" for n in range(20))])
+    return Hostile(files, kept=40, sides={"learn": 20, "heldout": 20})
+
+
+def table_with_parts() -> Hostile:
+    """One table of both, which says the part in a column; one name is in neither."""
+    files, rows = tables_of_same_names().files, ["image,label,split"]
+    files = {name: raw for name, raw in files.items() if not name.endswith(".csv")}
+    rows += [f"{n}.jpg,{KINDS[n % 2]},{side}" for side in ("train", "test") for n in range(20)]
+    return Hostile(files | {"labels.csv": "\n".join([*rows, "3.jpg,disc,"])}, kept=40, lost=1, sides={"learn": 20, "heldout": 20})
+
+
 def folders_and_table() -> Hostile:
     """Class folders with a table that says the same of some."""
     files = shapes(name="{kind}/{kind[0]}{n:02}.png")
@@ -267,6 +284,7 @@ SETS: dict[str, Made] = {
     for made in (
         *(turned, modes, mac, windows, zips_in_a_zip, a_zip_for_each_class, broken, typos, similar_names, masks_as_classes, one_of_each),
         *(alone, same_names, table_without_folders, table_from_windows, table_of_two_folders, folders_and_table, captioned),
+        *(tables_of_same_names, table_with_parts),
         *(twice_in_the_zip,),
     )
 }

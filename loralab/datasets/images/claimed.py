@@ -108,7 +108,7 @@ def _names_pictures(head: bytes, index: Index) -> bool:
     if b'"images"' in head or b'"annotations"' in head or b'"categories"' in head or b'"shapes"' in head:
         return True
     lines = head.decode("utf-8", errors="replace").splitlines()[1:21] or [head.decode("utf-8", errors="replace")]
-    found = sum(any(index.find(cell) for cell in re.split(r'[,;\t"|]+', line) if cell.strip()) for line in lines)
+    found = sum(any(index.known(cell) for cell in re.split(r'[,;\t"|]+', line) if cell.strip()) for line in lines)
     return 2 * found >= len(lines)
 
 

@@ -113,6 +113,11 @@ class Index:
                 return found
         return None
 
+    def known(self, wanted: str) -> bool:
+        """Whether at least one file is called so."""
+        last = PurePosixPath(plain(wanted)).name
+        return bool(last) and (last in self._by_name or bool({last, stem(last)} & self._by_stem.keys()))
+
     def _closest(self, known: Sequence[str], asked: str, near: str) -> str | None:
         """The one that lies most on the way that was asked for, else on the side of `near`."""
         if len(known) <= 1:
