@@ -12,7 +12,7 @@ from zipfile import ZipFile
 import numpy as np
 import torch
 from peft import PeftModel
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageEnhance
 from safetensors.torch import load_file, save_file
 
 from loralab.sessions.pictures.session import PictureSession
@@ -58,7 +58,7 @@ def copied(path: Path) -> Path:
         picture = _shape(draws, kind)
         files[f"train/{kind}/{n:03}.bmp"] = picture
         if n < 12:
-            files[f"test/{kind}/copy{n:03}.bmp"] = picture.point(lambda value: min(255, value + 3))
+            files[f"test/{kind}/copy{n:03}.bmp"] = ImageEnhance.Brightness(picture).enhance(1.02)
             files[f"test/{kind}/{n:03}.bmp"] = _shape(draws, kind)
     return _zip(path, files)
 

@@ -60,7 +60,8 @@ def _is_soft(values: Counter[int]) -> bool:
 def _both_mark(masks: Sequence[MaskFact], ground: int) -> bool:
     """Whether some masks mark with 1 and others with 255, and none with both: two programs, one thing."""
     marked = {frozenset(mask.values) - {ground} for mask in masks}
-    return ground == 0 and {1} in marked and {VOID} in marked and marked <= {frozenset(), frozenset((1,)), frozenset((VOID,))}
+    one, other = frozenset((1,)), frozenset((VOID,))
+    return ground == 0 and {one, other} <= marked <= {frozenset(), one, other}
 
 
 def _is_numbered(masks: Sequence[MaskFact], values: Counter[int]) -> bool:
