@@ -6,7 +6,9 @@ import re
 from pathlib import PurePosixPath
 
 from loralab.core.errors import UserError
+from loralab.core.records import LeftOut
 from loralab.core.words import count
+from loralab.datasets.conversations.transcripts import several, turns
 from loralab.datasets.formats.encoding import decode
 from loralab.datasets.formats.passages import passages
 from loralab.datasets.formats.written import written_for
@@ -16,6 +18,7 @@ _PICTURE = re.compile(r"<?data:image/[\w.+-]+;base64,[A-Za-z0-9+/=]{64,}>?")  # 
 
 _NO_WORDS = re.compile(r"[A-Za-z0-9+/=_-]{60,}")
 _MANY = 1000  # characters
+_LONGEST_TALK = 20_000_000  # characters that are looked through for who speaks
 
 
 def read(raw: bytes, name: str) -> list[Table]:
@@ -25,10 +28,23 @@ def read(raw: bytes, name: str) -> list[Table]:
     if len(text) > _MANY and sum(len(run) for run in _NO_WORDS.findall(text)) > 0.6 * len(text):
         what = f"{name} holds letters and digits without words, as programs write keys and packed files."
         raise UserError(what, "Choose a file with written examples in it.", code="not_text")
+    talks, sure = several(text) if len(text) <= _LONGEST_TALK else ([], True)
+    if talks:
+        return [_spoken(name, talks, sure, decoded.encoding)]
     rows = [Row(number, {"text": passage}) for number, passage in enumerate(passages(text), 1)]
     kind = written_for(text, PurePosixPath(name.lower()).suffix)
     about = kind or (f"{count(pictures, 'picture')} not read" if pictures else "")
     return [Table(source=name, rows=rows, columns=("text",), encoding=decoded.encoding, is_prose=True, about=about, guessed=bool(kind))]
+
+
+def _spoken(name: str, talks: list[tuple[int, str]], sure: bool, encoding: str) -> Table:
+    """Conversations as rows, numbered by the line they begin in; a piece that is none is named."""
+    rows = [Row(line, {"conversation": talk}) for line, talk in talks if turns(talk)]
+    lost = [LeftOut(row=line, source=name, reason="It is no conversation, as the others are.") for line, talk in talks if not turns(talk)]
+    about = (
+        count(len(rows), "conversation") if sure else f"one conversation, of which each question with its answer is taken: {len(rows):,}"
+    )
+    return Table(name, rows, ("conversation",), lost, encoding, about=about, guessed=not sure)
 
 
 READER = Reader(suffixes=(".txt", ".md", ".markdown", ".text", ".log", ""), read=read)
