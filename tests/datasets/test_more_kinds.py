@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -38,6 +39,10 @@ FILES: dict[str, Callable[[], str]] = {
     "corpus.yml": lambda: "categories:\n- offices\nconversations:\n" + "".join(f"- - {q}\n  - {a}\n" for q, a in QA),
     "qa.txt": lambda: "".join(f"Q: {q}\nA: {a}\n" for q, a in QA),
     "frage.txt": lambda: "\n".join(f"Frage: {q}\nAntwort: {a}\n" for q, a in QA),
+    "table.md": lambda: "# Help\n\n| Question | Answer |\n|---|:--:|\n" + "".join(f"| {q} | {a} |\n" for q, a in QA),
+    "pytania.csv": lambda: "Pytanie,Odpowiedź\n" + "".join(f"{q},{a}\n" for q, a in QA),
+    "human.jsonl": lambda: "".join(json.dumps({"prompt": f"\n\nHuman: {q}\n\nAssistant:", "completion": f" {a}"}) + "\n" for q, a in QA),
+    "legacy.jsonl": lambda: "".join(json.dumps({"prompt": f"{q}\n\n###\n\n", "completion": f" {a} END"}) + "\n" for q, a in QA),
     "desk.md": lambda: "\n\n\n".join(f"Customer: {q}\nAgent: {a}" for q, a in QA),
 }
 
@@ -88,6 +93,42 @@ def test_entries_of_other_kinds_and_pieces_without_an_answer_are_named(tmp_path:
         examples, loaded = load(tmp_path / name)
         assert len(examples) == len(QA), name
         assert [bool(lost.reason) for lost in loaded.left_out] == [True], name
+
+
+def test_options_stand_below_their_question(tmp_path: Path) -> None:
+    path = tmp_path / "quiz.csv"
+    path.write_text("question,A,B,C,answer\n" + "".join(f"Which {at}?,red {at},blue {at},,{'AB'[at % 2]}\n" for at in range(12)))
+    examples, loaded = load(path)
+    assert pairs(examples)[0] == ("Which 0?\nA) red 0\nB) blue 0", "A")
+    assert "below their question" in loaded.parts[0].about
+    path.write_text("question,a\n" + "".join(f"{q},{a}\n" for q, a in QA))  # “a” is an answer, no option
+    assert pairs(load(path)[0]) == QA
+
+
+def test_a_class_before_each_line_is_its_label(tmp_path: Path) -> None:
+    path = tmp_path / "train.txt"
+    path.write_text("".join(f"__label__{'even' if at % 2 else 'odd'} {q}\n" for at, (q, _) in enumerate(QA)))
+    examples, _ = load(path)
+    assert [(one.messages[0].content, one.label) for one in examples[:2]] == [(QA[0][0], "odd"), (QA[1][0], "even")]
+
+
+def test_what_somebody_did_not_accept_is_not_learned(tmp_path: Path) -> None:
+    path = tmp_path / "looked_over.jsonl"
+    rows = [{"text": q, "label": ("A", "B")[at % 2], "answer": ("accept", "reject", "accept")[at % 3]} for at, (q, _) in enumerate(QA)]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    examples, loaded = load(path)
+    assert (len(examples), len(loaded.left_out)) == (8, 4)
+    assert {one.label for one in examples} == {"A", "B"}
+
+
+def test_a_text_and_its_translation_go_line_by_line_once_somebody_says_so(tmp_path: Path) -> None:
+    for suffix, side in (("en", 0), ("de", 1)):
+        (tmp_path / f"talk.{suffix}").write_text("".join(f"{pair[side]}\n" for pair in QA))
+    examples, loaded = load(tmp_path)
+    assert sorted(map(sorted, pairs(examples))) == sorted(map(sorted, QA))
+    assert not loaded.certain
+    (tmp_path / "talk.de").write_text("One line.\n")
+    assert load(tmp_path)[1].shape == "text"
 
 
 @pytest.mark.parametrize(
