@@ -11,7 +11,7 @@ from loralab.core import disk, paths
 from loralab.core.errors import UserError
 from loralab.core.events import RunView
 from loralab.core.jobs import Job, TrainJob
-from loralab.datasets.images.clinic.intake import TITLE, is_kept
+from loralab.datasets.images.clinic.marked import TITLE, is_kept
 from loralab.datasets.samples import samples
 from loralab.history import History
 from loralab.machine.hardware import Machine, measure_machine

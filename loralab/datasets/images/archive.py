@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from loralab.core.errors import UserError
-from loralab.core.words import size
+from loralab.core.words import count, size
 from loralab.datasets.formats.archives import MAX_RATIO, RATIO_FROM, content, refusal
 from loralab.datasets.readers import is_hidden
 
@@ -66,7 +66,7 @@ class _Opening:
         self.total += sum(info.file_size for info in inside)
         packed = max(1, self.path.stat().st_size)
         if self.files > MAX_FILES or self.total > MAX_BYTES or (self.total > RATIO_FROM and self.total > MAX_RATIO * packed):
-            what = f"{self.path.name} would unpack to {size(self.total)} in {self.files:,} files, which is not safe to open."
+            what = f"{self.path.name} would unpack to {size(self.total)} in {count(self.files, 'file')}, which is not safe to open."
             raise UserError(what, "Unpack it yourself if you trust it, and choose the folder.", code="unsafe_archive")
         for info in inside:
             name = below + info.filename.replace("\\", "/")

@@ -15,7 +15,7 @@ from loralab.core.errors import UserError
 from loralab.datasets.formats import kinds
 from loralab.datasets.images import archive
 from loralab.datasets.images.clinic import dicom
-from loralab.datasets.images.clinic.intake import KEPT
+from loralab.datasets.images.clinic.marked import KEPT
 from loralab.datasets.images.names import Index, plain, side_of, stem
 from loralab.datasets.images.place import is_picture, names_of
 

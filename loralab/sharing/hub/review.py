@@ -17,7 +17,7 @@ from loralab.core.masking import masked
 from loralab.core.records import Example, Record, Sample
 from loralab.core.strict_json import load
 from loralab.datasets.checks.private import kinds_in
-from loralab.datasets.images.clinic.intake import is_kept as from_a_clinic
+from loralab.datasets.images.clinic.marked import is_kept as from_a_clinic
 from loralab.datasets.language import language_of
 from loralab.exports.job import open_source
 from loralab.runs import runs

@@ -26,6 +26,7 @@ from loralab.core.words import count, listed, plural
 from loralab.datasets.images import archive
 from loralab.datasets.images import place as places
 from loralab.datasets.images.clinic import dicom
+from loralab.datasets.images.clinic.marked import KEPT, TITLE, is_kept
 from loralab.datasets.images.clinic.scrubbed import names_in, names_somebody, scrubbed
 from loralab.datasets.images.clinic.secret import numbered, secret
 from loralab.datasets.images.facts import Facts
@@ -36,9 +37,7 @@ from loralab.datasets.images.pairing import pair
 from loralab.datasets.images.place import Place
 from loralab.datasets.images.reading import read
 
-KEPT = "loralab-pictures.json"
 RECEIPT = "receipt.json"
-TITLE = "medical pictures"
 _TEXTS = (".csv", ".tsv", ".txt", ".json", ".jsonl", ".xml", ".yaml", ".yml", ".xlsx", ".names")
 _HEAD = 132  # bytes in which a DICOM file is known
 _LOOKED = 20  # files without an ending that are looked into
@@ -92,11 +91,6 @@ class _Taken:
     other: int = 0
     several: int = 0
     written_on: int = 0
-
-
-def is_kept(path: Path) -> bool:
-    """Whether a folder is one that was made here."""
-    return (path / KEPT).is_file()
 
 
 def is_clinical(path: Path) -> bool:
