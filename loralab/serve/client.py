@@ -25,6 +25,7 @@ from loralab.runs.run_folder import read_job
 START_SECONDS = 300.0  # a large model on a slow disk takes its time; a worker that died is noticed at once
 OK = 200
 NUMBERS = {"precision": "fp32", "compute": "", "double_quantisation": True}  # settings that say in which numbers -> the usual
+GGUF_NUMBERS = "gguf_numbers"  # the engine that turns texts into numbers: llama.cpp does that beside its writing, not within it
 TURN_SECONDS = 600.0  # longest silence: another answer may be written first
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from loralab.sharing.server import answers, openapi, page, pictures, shapes, training, tuning, weights
+from loralab.sharing.server import answers, embeddings, openapi, page, pictures, shapes, training, tuning, weights
 from loralab.sharing.server.gate import Caller
 from loralab.sharing.server.operation import ANYBODY, OWNER, Operation
 from loralab.sharing.server.site import Site, answered
@@ -51,7 +51,7 @@ def docs_page() -> str:
 def operations() -> tuple[Operation, ...]:
     """All of them."""
     html = "text/html"
-    say, s = Operation, shapes
+    say, s, e = Operation, shapes, embeddings
     return (
         say("GET", "/", ANYBODY, "The page a link opens", page.opened, media=html),
         say("GET", "/docs", ANYBODY, "This page", _docs, media=html),
@@ -61,7 +61,16 @@ def operations() -> tuple[Operation, ...]:
         say("GET", "/v1/models/{model}", LINKS, "One model", answers.model, gives=s.ModelTold),
         say("POST", "/v1/chat/completions", CHAT, "Answer a conversation", answers.chat, s.ChatAsked, s.ChatTold, counts=True),
         say("POST", "/v1/completions", CHAT, "Go on from a text", answers.completions, s.TextAsked, s.TextTold, counts=True),
-        say("POST", "/v1/embeddings", CHAT, "Refused in words: no model here was made for it", answers.embeddings, s.EmbeddingsAsked),
+        say(
+            "POST",
+            "/v1/embeddings",
+            CHAT,
+            "Turn texts into numbers",
+            embeddings.embeddings,
+            e.EmbeddingsAsked,
+            e.EmbeddingsTold,
+            counts=True,
+        ),
         say(
             "POST",
             "/v1/classify",
