@@ -51,7 +51,7 @@ def docs_page() -> str:
 def operations() -> tuple[Operation, ...]:
     """All of them."""
     html = "text/html"
-    say, s, e = Operation, shapes, embeddings
+    say, s = Operation, shapes
     return (
         say("GET", "/", ANYBODY, "The page a link opens", page.opened, media=html),
         say("GET", "/docs", ANYBODY, "This page", _docs, media=html),
@@ -59,18 +59,7 @@ def operations() -> tuple[Operation, ...]:
         say("GET", "/health", ANYBODY, "Whether the server is there", _health, gives=s.HealthTold),
         say("GET", "/v1/models", LINKS, "What may be asked with this key", answers.models, gives=s.ModelsTold),
         say("GET", "/v1/models/{model}", LINKS, "One model", answers.model, gives=s.ModelTold),
-        say("POST", "/v1/chat/completions", CHAT, "Answer a conversation", answers.chat, s.ChatAsked, s.ChatTold, counts=True),
-        say("POST", "/v1/completions", CHAT, "Go on from a text", answers.completions, s.TextAsked, s.TextTold, counts=True),
-        say(
-            "POST",
-            "/v1/embeddings",
-            CHAT,
-            "Turn texts into numbers",
-            embeddings.embeddings,
-            e.EmbeddingsAsked,
-            e.EmbeddingsTold,
-            counts=True,
-        ),
+        *_words(),
         say(
             "POST",
             "/v1/classify",
@@ -106,6 +95,17 @@ def operations() -> tuple[Operation, ...]:
         ),
         *_pages(),
         *_owners(),
+    )
+
+
+def _words() -> tuple[Operation, ...]:
+    """What answers in words, or reads them."""
+    say, s, e = Operation, shapes, embeddings
+    numbers = embeddings.embeddings
+    return (
+        say("POST", "/v1/chat/completions", CHAT, "Answer a conversation", answers.chat, s.ChatAsked, s.ChatTold, counts=True),
+        say("POST", "/v1/completions", CHAT, "Go on from a text", answers.completions, s.TextAsked, s.TextTold, counts=True),
+        say("POST", "/v1/embeddings", CHAT, "Turn texts into numbers", numbers, e.EmbeddingsAsked, e.EmbeddingsTold, counts=True),
     )
 
 
