@@ -370,5 +370,12 @@ def test_a_link_to_a_page_that_was_not_made_is_refused(home, lab):
     (work / "job.json").write_text(ExportJob(run=work.name, of=RUN, format="page").model_dump_json())
     result = {"folder": str(folder), "file": "page.html", "parity": "proven"}
     append(work / "events.jsonl", Started(pid=1), Ended(outcome="finished", result=result))
+    with pytest.raises(UserError, match="was not made yet"):
+        lab.link(found.id, "page")  # it is of other weights than those that were frozen
+    adapter = str(home / "deployments" / found.id / "artifacts" / "adapter")
+    (work / "job.json").write_text(ExportJob(run=work.name, of=RUN, format="page", adapter=adapter).model_dump_json())
     lab.link(found.id, "page")
     assert (home / "deployments" / found.id / "page" / "index.html").read_text() == "<h1>Hello</h1>"
+    lab.delete(RUN)
+    with pytest.raises(UserError, match="was deleted"):
+        lab.page(found.id)
