@@ -12,6 +12,7 @@ from typing import Any
 import openai
 import pytest
 
+from loralab.core import served
 from loralab.lab import Lab
 from loralab.runs import runs
 from loralab.serve import client as chat
@@ -113,6 +114,12 @@ def test_what_cannot_be_turned_into_numbers_is_said_in_words(lab):
     with pytest.raises(openai.NotFoundError):
         client.embeddings.create(model="nobody", input="x")
     assert client.embeddings.create(model="poet", input="x").data, "and the next is answered"
+    until(lambda: {("poet", "embeddings", ""), ("poet", "embeddings", "400")} <= _counted(lab))
+
+
+def _counted(lab: Lab) -> set[tuple[str, str, str]]:
+    """What the server wrote down of what it answered."""
+    return {(one.model, one.operation, one.error) for one in served.read(lab.home).asked}
 
 
 def test_a_file_for_llama_cpp_reads_as_the_model_it_was_made_of(lab):

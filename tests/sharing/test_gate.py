@@ -157,6 +157,19 @@ def test_uses_are_counted_and_what_was_refused_is_not(home, lab, shared):
     assert told.uses.last > told.created
 
 
+def test_what_is_answered_is_counted_however_it_is_asked_and_what_is_refused_as_that(home, lab, shared):
+    app, site = made(home)
+    key = [bearer(lab.link(shared.id)[0].token)]
+    for body in (CHAT, CHAT[:-1] + b', "stream": true}', CHAT[:-1] + b', "model": "base"}', CHAT[:-1] + b', "model": "nobody"}'):
+        asked(app, "POST", "/v1/chat/completions", key, body)
+    asked(app, "POST", "/v1/completions", key, b'{"prompt": "x"}')
+    site.turns.most_waiting, site.turns.working = 0, 2
+    assert asked(app, "POST", "/v1/chat/completions", key, CHAT).status == 429
+    counted = {(one.model, one.operation, one.error): sum(one.duration.counts) for one in site.counts.told.asked}
+    assert counted == {("poet", "chat", ""): 2, ("base", "chat", ""): 1, ("poet", "text_completion", ""): 1, ("poet", "chat", "429"): 1}
+    assert all(sum(one.first.counts) == sum(one.duration.counts) for one in site.counts.told.asked if not one.error)
+
+
 def test_asking_too_often_is_told_with_a_time(home, lab, shared):
     app, _ = made(home, Limits(link_per_minute=60, link_burst=3))
     key = [bearer(lab.link(shared.id)[0].token)]

@@ -122,10 +122,12 @@ async def _respond(
 ) -> Response:
     """Wait for a turn, then answer. Raises Refusal where too many wait, or where the worker cannot."""
     stack = AsyncExitStack()
+    question = site.counts.begin(target.name, "chat" if "messages" in wanted else "text_completion")
+    stack.callback(question.end)
     try:
         await stack.enter_async_context(site.turns.turn())
         written = site.workers.answer(place_of(site, target), wanted)
-        pieces = while_there(written, request.is_disconnected)
+        pieces = question.watched(while_there(written, request.is_disconnected))
         stack.push_async_callback(pieces.aclose)
         first = await anext(pieces, None)  # what goes wrong before it has a status of its own
         if asked.stream:
@@ -133,11 +135,11 @@ async def _respond(
             return _Held(_events(first, pieces, head, usage=told), stack)
         async with stack:
             return await _whole(first, pieces, head)
-    except Busy as error:
-        raise Refusal(busy()) from error
-    except LabError as error:
+    except (Busy, LabError) as error:
+        refused = busy() if isinstance(error, Busy) else problem_of(error)
+        question.refused(refused.status_code)
         await stack.aclose()
-        raise Refusal(problem_of(error)) from error
+        raise Refusal(refused) from error
     except BaseException:
         await stack.aclose()
         raise

@@ -67,14 +67,19 @@ async def embeddings(site: Site, request: Request, caller: Caller) -> Response:
         raise Refusal(refusal(400, "dimensions_unsupported", WIDTH))
     texts = _texts(asked)
     target = site.target(caller, asked.model, CHAT)
+    question = site.counts.begin(target.name, "embeddings")
     try:
         async with site.turns.turn():
             coming = while_there(site.workers.embed(place_of(site, target), texts), request.is_disconnected)
             found = [one async for one in coming]
-    except Busy as error:
-        raise Refusal(busy()) from error
-    except LabError as error:
-        raise Refusal(problem_of(error)) from error
+        if len(found) == len(texts):
+            question.answered(sum(one.tokens for one in found))
+    except (Busy, LabError) as error:
+        refused = busy() if isinstance(error, Busy) else problem_of(error)
+        question.refused(refused.status_code)
+        raise Refusal(refused) from error
+    finally:
+        question.end()
     if len(found) < len(texts):
         return refusal(499, "hung_up", "The asker hung up.")
     data = tuple(EmbeddingTold(index=i, embedding=_written(one, asked.encoding_format)) for i, one in enumerate(found))

@@ -21,6 +21,7 @@ from loralab.serve.asking import Workers
 from loralab.serve.sees import Eyes
 from loralab.sharing import deployment as frozen
 from loralab.sharing.deployment import Deployment
+from loralab.sharing.server.counting import Counts
 from loralab.sharing.server.gate import Caller, Gate, not_here, refusal
 from loralab.sharing.server.limits import Limits, Turns
 from loralab.sharing.server.uploads import Uploads
@@ -68,6 +69,7 @@ class Site:
     def __post_init__(self) -> None:
         self.gate = Gate(self.home, self.owner_key, self.limits)
         self.turns = Turns(self.limits.at_once, self.limits.waiting)
+        self.counts = Counts(self.home, self.turns)
         self.workers = Workers(self.home)
         self.uploads = Uploads(self.home, self.limits.upload)
 
