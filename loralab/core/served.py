@@ -56,7 +56,7 @@ class Served(Record):
     time: float = 0.0
     writing: int = 0
     waiting: int = 0
-    asked: tuple[Asked, ...] = Field((), max_length=1000)
+    asked: tuple[Asked, ...] = Field(default=(), max_length=1000)
 
 
 def read(home: Path) -> Served:

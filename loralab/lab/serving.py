@@ -25,6 +25,7 @@ from loralab.lab.facade import Lab
 from loralab.sharing import running, tailscale
 from loralab.sharing.addresses import LOOPBACK, in_the_house
 from loralab.sharing.server.app import make_app
+from loralab.sharing.server.patience import Patient
 from loralab.sharing.server.site import Site
 
 TEND_S = 20.0  # between two looks whether a way in from beyond the house is to be closed
@@ -94,7 +95,7 @@ async def _serve(home: Path, room: Path, doors: list[socket.socket], names: tupl
     app = make_app(site, house)
     how: dict[str, Any] = {"log_level": "warning", "access_log": False, "lifespan": "off", "server_header": False, "date_header": False}
     limits: dict[str, Any] = {"timeout_graceful_shutdown": 3, "limit_concurrency": 256, "h11_max_incomplete_event_size": 64 << 10}
-    server = uvicorn.Server(uvicorn.Config(app, proxy_headers=False, timeout_keep_alive=30, **how, **limits))
+    server = uvicorn.Server(uvicorn.Config(app, http=Patient, proxy_headers=False, timeout_keep_alive=30, **how, **limits))
     born = psutil.Process().create_time()
     note = running.Serving(port=port, pid=os.getpid(), born=born, house=tuple(f"http://{name}:{port}" for name in names))
     paths.write_atomic(room / running.NOTE, note.model_dump_json(), private=True)

@@ -13,7 +13,7 @@ from loralab.core.errors import UserError
 from loralab.core.events import Ended, Started, append
 from loralab.core.jobs import ExportJob
 from loralab.lab.serving import Desk
-from loralab.serve.asking import Ending
+from loralab.serve.asking import Embedded, Ending
 from loralab.sharing import links as book
 from loralab.sharing import public
 from loralab.sharing.public import Public
@@ -36,6 +36,12 @@ async def spoken(*_, **__):
     yield Ending(reason="stop", prompt_tokens=1, tokens=1, active=("a",))
 
 
+async def numbers(_, texts):
+    """Stands for the worker that turns texts into numbers."""
+    for _text in texts:
+        yield Embedded(numbers=(1.0, 0.0), tokens=1)
+
+
 @pytest.fixture
 def shared(home, lab):
     planted(home)
@@ -48,7 +54,7 @@ def shared(home, lab):
 
 def made(home, limits=MANY):
     site = Site(home, Desk(home), OWNER, limits)
-    site.workers.answer = spoken
+    site.workers.answer, site.workers.embed = spoken, numbers
     return make_app(site), site
 
 
@@ -288,9 +294,24 @@ VALUES = [
     {"role": "user"},
     [{"role": "user", "content": "x"}],
     [None],
+    ["x", "y"],
+    ["x"] * 200,
+    [[1, 2], [3]],
+    "base64",
 ]
 FIELDS = ["model", "messages", "prompt", "stream", "n", "stop", "temperature", "top_p", "seed", "max_tokens", "tools", "image", "upload_id"]
-FIELDS += ["settings", "job_id", "training_file", "hyperparameters", "stream_options", "response_format", "input", "name"]
+FIELDS += [
+    "encoding_format",
+    "dimensions",
+    "settings",
+    "job_id",
+    "training_file",
+    "hyperparameters",
+    "stream_options",
+    "response_format",
+    "input",
+    "name",
+]
 HEADERS = [
     b"authorization",
     b"content-type",
@@ -307,6 +328,9 @@ TEXTS = [
     b"bytes=0-",
     b"bytes=-1",
     b"bytes=9-1,2-3",
+    b"bytes=0-0," * 500,
+    b"bytes=99999999999999999999-",
+    b"bytes 0-99999999999999999999/*",
     b"bytes 0-9/5",
     b"\xff\xfe",
     b"multipart/form-data",

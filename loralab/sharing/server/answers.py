@@ -6,6 +6,7 @@ any more ends; no error of a worker leaves with a path in it.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 import uuid
@@ -29,6 +30,7 @@ from loralab.sharing.server.site import Refusal, Site, Target, answered, read
 
 CHAT = frozenset({"chat"})
 EVERY = frozenset({"chat", "classify", "detect", "segment"})
+LONGEST_S = 900.0  # of one streamed answer, however slowly it is read
 COME_AGAIN = 5.0  # seconds after which a place is likely to be free
 TOLD = {  # codes of a worker's problems whose words hold nothing of this computer -> status
     "no_messages": 400,
@@ -176,7 +178,9 @@ class _Held(StreamingResponse):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            await super().__call__(scope, receive, send)
+            await asyncio.wait_for(super().__call__(scope, receive, send), LONGEST_S)
+        except asyncio.TimeoutError:
+            return  # whoever reads it hardly does: others wait for its turn
         finally:
             await self._events.aclose()
             await self._stack.aclose()
