@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from loralab.sharing.addresses import LOOPBACK
@@ -45,7 +44,7 @@ class Patient(H11Protocol):
         super().connection_lost(exc)
 
     def _wait(self) -> None:
-        if self.conn.their_state is not h11.IDLE:
+        if self.cycle is not None and not self.cycle.response_complete:  # it has said what it wants
             self._heard()
         elif self._late is None:
             self._late = self.loop.call_later(HEAD_S, self.transport.close)

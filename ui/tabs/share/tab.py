@@ -30,7 +30,7 @@ from ui.words import heading, notice, paragraph
 
 TAKE = "What was learned is yours. Say where you want to use it, and it is made ready for that, on this computer."
 KEEP = "Everything about this run on one page: settings, curves, time, the verdict and examples."
-KEPT = "Keep it: its report on one page, or everything in one file"
+KEPT = "Its report on one page, or the whole run in one file"
 FIRST = view_of.DESTINATIONS[0]
 
 
