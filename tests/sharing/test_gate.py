@@ -33,9 +33,10 @@ async def spoken(*_, **__):
     yield Ending(reason="stop", prompt_tokens=1, tokens=1, active=("a",))
 
 
-async def numbers(_, texts):
+async def numbers(place, texts):
     """Stands for the worker that turns texts into numbers."""
     for _text in texts:
+        assert place
         yield Embedded(numbers=(1.0, 0.0), tokens=1)
 
 

@@ -44,7 +44,8 @@ class Patient(H11Protocol):
         super().connection_lost(exc)
 
     def _wait(self) -> None:
-        if self.cycle is not None and not self.cycle.response_complete:  # it has said what it wants
+        cycle: Any = self.cycle  # none before the first request
+        if cycle and not cycle.response_complete:  # it has said what it wants
             self._heard()
         elif self._late is None:
             self._late = self.loop.call_later(HEAD_S, self.transport.close)
