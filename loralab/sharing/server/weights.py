@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import FileResponse, Response
+from starlette.responses import Response
 
 from loralab.core.digest import digest
 from loralab.core.jobs import ExportJob
@@ -25,6 +25,7 @@ from loralab.runs import runs
 from loralab.sharing.deployment import Deployment, adapter_of, folder_of, made_of
 from loralab.sharing.server.answers import EVERY
 from loralab.sharing.server.gate import Caller, refusal
+from loralab.sharing.server.ranged import RangedFile
 from loralab.sharing.server.site import Refusal, Site
 
 MOMENT = (1980, 1, 1, 0, 0, 0)  # the same content gives the same zip
@@ -51,7 +52,7 @@ async def weights(site: Site, request: Request, caller: Caller) -> Response:
     told = base64.b64encode(bytes.fromhex(sum_)).decode("ascii")
     headers = {"x-checksum-sha256": sum_, "repr-digest": f"sha-256=:{told}:", "x-deployment": target.deployment.id}
     ending = "".join(path.suffixes[-1:])
-    return FileResponse(path, filename=f"{target.deployment.called}-{form}{ending}", headers=headers, media_type="application/octet-stream")
+    return RangedFile(path, filename=f"{target.deployment.called}-{form}{ending}", headers=headers, media_type="application/octet-stream")
 
 
 @lru_cache(maxsize=64)
