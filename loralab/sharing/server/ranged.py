@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from starlette.datastructures import MutableHeaders
 from starlette.responses import FileResponse
 from starlette.types import Message, Receive, Scope, Send
 
@@ -26,7 +27,7 @@ class RangedFile(FileResponse):
 
         await super().__call__(scope, receive, shaped)
         if told is not None:
-            range_ = {"content-range": value.decode("latin-1") for name, value in told["headers"] if name == b"content-range"}
-            await refusal(told["status"], "bad_range", "There is no such part of this file: ask for other bytes.", **range_)(
-                scope, receive, send
-            )
+            size = MutableHeaders(raw=told["headers"]).get("content-range")
+            what = "There is no such part of this file: ask for other bytes."
+            response = refusal(told["status"], "bad_range", what, **({"content-range": size} if size else {}))
+            await response(scope, receive, send)
