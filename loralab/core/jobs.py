@@ -287,7 +287,7 @@ class ServeJob(_Work):
     idle_minutes: float = 0.0  # 0: the usual
     precision: str = ""  # empty: as it was trained
     repetition_penalty: float | None = None
-    engine: str = ""  # onnx | gguf: `model` is what was exported for it; empty: PyTorch
+    engine: str = ""  # onnx | gguf | gguf_numbers: `model` is what was exported for it; empty: PyTorch
     shared: bool = False  # adapters of this base are named with each question; `adapter` says in which numbers it is computed
 
     @property

@@ -26,7 +26,7 @@ from loralab.core import paths
 from loralab.core.digest import digest
 from loralab.core.errors import UserError
 from loralab.core.events import RunView
-from loralab.core.jobs import TrainJob
+from loralab.core.jobs import ExportJob, TrainJob
 from loralab.core.records import Record
 from loralab.models import fingerprint
 from loralab.models.model_folder import read_json
@@ -38,7 +38,7 @@ ID = re.compile(r"[0-9a-f]{12}")
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,47}")
 WEIGHTS, SETTINGS, CARD = "adapter_model.safetensors", "adapter_config.json", "pictures.json"
 TOKENIZER = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja", "generation_config.json")
-ALONG = (WEIGHTS, SETTINGS, CARD, *TOKENIZER, "history.json")  # of an adapter's folder: nothing else comes along
+ALONG = (WEIGHTS, SETTINGS, CARD, *TOKENIZER)  # of an adapter's folder: nothing else comes along
 LOOK = ("labels", "threshold", "unsure_below", "temperature")  # of a picture card: what is said; all else is how it is looked at
 LOCK_SECONDS = 10.0
 
@@ -109,6 +109,14 @@ def engine_of(home: Path, deployment: Deployment) -> Path:
     """What was exported for its engine: a GGUF file, or the folder of an ONNX model."""
     place = folder_of(home, deployment.id) / "engine"
     return next(place.glob("*.gguf"), place / "model.gguf") if deployment.engine == "gguf" else place
+
+
+def made_of(home: Path, job: ExportJob, deployment: Deployment) -> bool:
+    """Whether an export is of these very weights: made of the deployment, or of its run while that still holds the same."""
+    if job.adapter == str(adapter_of(home, deployment.id)):
+        return True
+    weights = Path(job.adapter) / WEIGHTS
+    return job.of == deployment.run and weights.is_file() and digest(weights).startswith(deployment.versions.adapter)
 
 
 # ---- making one ------------------------------------------------------------------------------------------------------------
@@ -229,7 +237,7 @@ def _freeze(  # noqa: PLR0913, PLR0917 - what is copied is of several places
         frozen = job.model_copy(update={"plan": job.plan | {"dataset": Path(str(job.plan.get("dataset", ""))).name}})
         (building / "job.json").write_text(frozen.model_dump_json(indent=2), "utf-8")
         (building / fingerprint.FILE).write_text(json.dumps(fingerprint.known(source) or fingerprint.print_of(Path(job.model))), "utf-8")
-        (building / "README.md").write_text(model_card(found.run, job.plan, base, view), "utf-8")
+        (building / "README.md").write_text(model_card(found.run, job.plan, base, view, examples=False), "utf-8")
         (building / "plan.json").write_text(json.dumps(shared_plan(job.plan, base), indent=2, ensure_ascii=False) + "\n", "utf-8")
         for file in also:
             (building / "engine").mkdir(exist_ok=True)
