@@ -1,4 +1,4 @@
-"""`improve`: the one thing that would help a run most, tried first where a person says so, and begun. The promises of loralab/cli/app.py."""
+"""`improve`: what would help a run most, tried first where a person says so, and begun. Invariant: the promises of loralab/cli/app.py."""
 
 from __future__ import annotations
 
@@ -25,10 +25,13 @@ Begin = Annotated[bool, typer.Option("--begin", help="Begin the run that does it
 def improve(run: Run = "last", try_first: Try = None, begin: Begin = False, json: Json = False, home: Home = None) -> None:
     """What would help a run most and why; with --try-first what was seen when it was tried, with --begin the run that does it."""
     from advisor.advisor import Advisor
+    from advisor.proposals.trials import pilot_of
     from advisor.repair import tries
 
     lab, out = facade.Lab(home), Output(json)
     advisor, name = Advisor(lab), newest(lab, run, trained=True)
+    if (trial := pilot_of(lab, name)) and trial.of:  # the newest run is one that tried something: what is asked about is what it was for
+        name = trial.of
     if try_first is not None:
         advisor.allow(try_first=try_first)
     if tries.policy(lab.home).try_first:

@@ -36,6 +36,7 @@ LENGTH = frozenset({"epochs", "max_steps", "max_minutes", "patience"})  # settin
 MEASURED_BY = frozenset(
     {"heldout_share", "heldout_by", "seed", "learn_from", "max_length"}
 )  # what is judged, so nothing is held against it
+PLAIN = {"learning_rate": ("smaller steps", "bigger steps")}  # instead of the words of `earlier`, which tell the numbers, too
 AS_IT_IS = "as it is"
 MayBe = Callable[[Plan, float], bool]  # whether no remembered failure rules a learning rate out
 RATE_RULE = "tried_rate"  # instead of a rule's name: nothing spoke for it but the test
@@ -93,7 +94,13 @@ def offer(lab: Lab, diagnosis: Diagnosis, minutes: float, may_be: MayBe) -> Offe
     """
     run, view = diagnosis.run, lab.view(diagnosis.run)
     plan = lab.job(run).plan
-    if not is_known(plan) or view.state != "finished" or not view.measured or view.measured.n_heldout < FEWEST_HELD:
+    if (
+        trials.pilot_of(lab, run)
+        or not is_known(plan)
+        or view.state != "finished"
+        or not view.measured
+        or view.measured.n_heldout < FEWEST_HELD
+    ):
         return None
     found = list(_candidates(lab, diagnosis, may_be))
     return _whole(lab, run, found, minutes) or _short(lab, run, view, found, minutes) if found else None
@@ -132,9 +139,10 @@ def _other_rate(lab: Lab, run: str, plan: dict[str, Any], rate: float) -> NextSt
 
 def in_short(step: NextStep, plan: dict[str, Any]) -> str:
     """A way out in two words."""
+    told = WORDS | PLAIN
     for name, value in step.settings.items():
-        if name in WORDS and not same(name, plan.get(name), value):
-            return WORDS[name][size(name, value) > size(name, plan.get(name))]
+        if name in told and not same(name, plan.get(name), value):
+            return told[name][size(name, value) > size(name, plan.get(name))]
     words = step.words.rstrip(".")
     return words[:1].lower() + words[1:]
 
