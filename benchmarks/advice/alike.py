@@ -5,7 +5,7 @@
 
 A test is a run as it is and two others of the very same plan with other seeds, so that adapters begin and examples come otherwise: more
 noise than in a real test, whose runs share their seed. Cases are those of the judge (recipes.py), with and without faults, of both halves:
-nothing of the advice is looked at. Every second one is as long as it would be, the others are as short as a test for which there is no time.
+nothing of the advice is looked at. Every second one is whole, the others are as short as a test must be for which there is no time.
 """
 
 from __future__ import annotations
@@ -27,7 +27,14 @@ from benchmarks.labfail.make.setups import Setup, run
 from benchmarks.labfail.replay import wilson
 
 ARMS = 3  # a run as it is and two others
+MOST_UPDATES = 160  # of a case; longer ones are left out, so that there is time for many
 SHORT = {"max_steps": trials.MIN_UPDATES, "eval_every": trials.MIN_UPDATES // 4, "patience": 0}
+
+
+def updates(of: Drawn) -> int:
+    """What a case makes, about."""
+    rounds = float(of.settings["epochs"]) * len(of.rows) / float(of.settings["effective_batch"])
+    return round(min(rounds, of.settings.get("max_steps") or rounds))
 
 
 def tested(of: Drawn, base: str, root: Path, *, short: bool) -> dict[str, dict[str, Any]]:
@@ -76,7 +83,7 @@ def main() -> None:
             of = drawn(number)
             if time.monotonic() >= until:
                 break
-            if of.key in done:
+            if of.key in done or updates(of) > MOST_UPDATES:
                 continue
             kept.append({"key": of.key, "short": bool(number % 2), "judged": tested(of, asked.base, asked.out, short=bool(number % 2))})
             with path.open("a", encoding="utf-8") as file:
