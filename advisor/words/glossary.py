@@ -138,7 +138,7 @@ writer: writers, who writes
 gate: gates, sift
     A gate is a check that made examples must pass: no copies, no refusals, nothing that does not stand in the document. What fails is in
     the bin, with the reason.
-passage: passages, evidence
+passage: passages
     A passage is a piece of a document that a question was made from. Its answer stands in it.
 synthetic: synthetic rows, made rows, augmentation, augmented
     Synthetic rows were written by a model or a program, not by people. They can add variety; the test is always of real ones.
