@@ -247,7 +247,8 @@ _DEFINES = re.compile(
     r"for|about))*$"
 )
 _DEFINES_IN_GERMAN = re.compile(
-    r"^was (?:ist|sind|bedeutet|hei(?:ß|ss)t)(?: denn| eigentlich)?(?: eine?[nmrs]?| die| der| das| den| dieser?| dieses)?(?: wort)? ([\w -]+?)(?: hier)?$"
+    r"^was (?:ist|sind|bedeutet|hei(?:ß|ss)t)(?: denn| eigentlich)?(?: eine?[nmrs]?| die| der| das| den| dieser?| dieses)?"
+    r"(?: wort)? ([\w -]+?)(?: hier)?$"
 )
 _OF_GERMAN = {  # a word on the screen or in people's mouths: its entry
     german: name
