@@ -57,7 +57,8 @@ def table(kept: list[dict[str, Any]]) -> list[str]:
         ("short", [one for one in kept if one["short"]]),
         ("all", kept),
     ):
-        sound = [one for one in part if len(one["judged"]) == ARMS]
+        clocked = {one["key"] for one in part if drawn(int(one["key"].split("/")[0])).settings.get("max_minutes")}
+        sound = [one for one in part if len(one["judged"]) == ARMS and one["key"] not in clocked]
         wrong = [one["key"] for one in sound if pilots.chosen(one["judged"], "0")]
         lines.append(f"{name}: something is said to help in {wilson(len(wrong), len(sound))} {wrong}")
     return lines
@@ -83,7 +84,7 @@ def main() -> None:
             of = drawn(number)
             if time.monotonic() >= until:
                 break
-            if of.key in done or updates(of) > MOST_UPDATES:
+            if of.key in done or updates(of) > MOST_UPDATES or of.settings.get("max_minutes"):  # which no test is made of
                 continue
             kept.append({"key": of.key, "short": bool(number % 2), "judged": tested(of, asked.base, asked.out, short=bool(number % 2))})
             with path.open("a", encoding="utf-8") as file:

@@ -64,7 +64,7 @@ def test_what_ended_too_soon_is_given_more_of_what_ended_it(one: Relative):
 
 @of("nobody uses it")
 def test_a_setting_nobody_uses_is_said_before_and_changed_after(one: Relative):
-    changed = {name for name in RELATIVES[one.kind][one.name][2] if name not in ("epochs",)}
+    changed = {name for name in RELATIVES[one.kind][one.name][2] if name != "epochs"}
     said = [finding for finding in diagnose(one.before).findings if changed & finding.settings.keys()]
     assert said, "before the start"
     assert changed & settings(first(diagnose(one.case))).keys()
