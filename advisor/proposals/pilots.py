@@ -37,6 +37,7 @@ MEASURED_BY = frozenset(
     {"heldout_share", "heldout_by", "seed", "learn_from", "max_length"}
 )  # what is judged, so nothing is held against it
 PLAIN = {"learning_rate": ("smaller steps", "bigger steps")}  # instead of the words of `earlier`, which tell the numbers, too
+LOSS_NOISE = 0.015  # of the loss: how far another seed moves it (deviation; benchmarks/advice/alike.py)
 AS_IT_IS = "as it is"
 MayBe = Callable[[Plan, float], bool]  # whether no remembered failure rules a learning rate out
 RATE_RULE = "tried_rate"  # instead of a rule's name: nothing spoke for it but the test
@@ -325,6 +326,9 @@ def _better(judged: dict[str, dict[str, Any]], usual: str, name: str, losses: di
 
 
 def luck(judged: dict[str, dict[str, Any]]) -> float:
-    """By how much two of them may differ that are alike: of the furthest that any of them moved, also where that made it worse."""
+    """By how much two of them may differ that are alike: of the furthest that any of them moved, also where that made it worse, and of
+    the loss, where none moved far.
+    """
     moved = max(abs(trials.loss_of(one, "before") - trials.loss_of(one)) for one in judged.values())
-    return trials.Z * 2**0.5 * trials.ORDER_NOISE * moved
+    left = max(trials.loss_of(one) for one in judged.values())
+    return trials.Z * 2**0.5 * max(trials.ORDER_NOISE * moved, LOSS_NOISE * left)

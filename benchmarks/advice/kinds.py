@@ -41,7 +41,7 @@ USUAL: dict[str, Any] = {
     "learning_rate": 2e-3,
     "epochs": 3.0,
     "heldout_share": 0.2,
-    "eval_every": 5,
+    "eval_every": 10,
 }
 Row = dict[str, str]
 
@@ -98,11 +98,11 @@ Spoil = Callable[[Sequence[Row]], list[Row]]
 # kind -> name -> (examples, how many, settings, what is done to the rows)
 RELATIVES: dict[str, dict[str, tuple[str, int, dict[str, Any], Spoil]]] = {
     "too long": {
-        "bounded by a limit": ("desk", 60, {"epochs": 1000.0, "max_steps": 400, "patience": 0, "learning_rate": 4e-3}, list),
-        "by its rounds": ("chat", 48, {"epochs": 60.0, "patience": 0, "learning_rate": 4e-3}, list),
-        "by patience": ("desk", 60, {"epochs": 80.0, "patience": 6, "learning_rate": 5e-3}, list),
-        "by a limit, few rows": ("support", 40, {"epochs": 500.0, "max_steps": 250, "patience": 0, "learning_rate": 5e-3}, list),
-        "at a large rate": ("chat", 60, {"epochs": 40.0, "patience": 0, "learning_rate": 8e-3}, list),
+        "bounded by a limit": ("desk", 30, {"epochs": 1000.0, "max_steps": 120, "patience": 0, "learning_rate": 8e-3}, list),
+        "by its rounds": ("chat", 30, {"epochs": 40.0, "patience": 0, "learning_rate": 8e-3}, list),
+        "by patience": ("desk", 40, {"epochs": 60.0, "patience": 4, "learning_rate": 8e-3}, list),
+        "by a limit, few rows": ("chat", 40, {"epochs": 500.0, "max_steps": 140, "patience": 0, "learning_rate": 8e-3}, list),
+        "at a large rate": ("desk", 36, {"epochs": 30.0, "patience": 0, "learning_rate": 1.5e-2}, list),
     },
     "too short": {
         "a limit of six": ("labels", 240, {"epochs": 20.0, "max_steps": 6}, list),
@@ -113,7 +113,7 @@ RELATIVES: dict[str, dict[str, tuple[str, int, dict[str, Any], Spoil]]] = {
     },
     "nobody uses it": {
         "dropout of 0.9": ("support", 160, {"dropout": 0.9}, list),
-        "dropout of 0.8": ("numbers", 160, {"dropout": 0.8, "epochs": 6.0}, list),
+        "dropout of 0.8": ("numbers", 160, {"dropout": 0.8, "epochs": 3.0}, list),
         "all warm-up": ("numbers", 160, {"warmup": 1.0}, list),
         "mostly warm-up": ("support", 160, {"warmup": 0.9}, list),
         "no clipping, a large rate": ("desk", 160, {"max_grad_norm": 0.0, "learning_rate": 0.05}, list),
@@ -126,9 +126,9 @@ RELATIVES: dict[str, dict[str, tuple[str, int, dict[str, Any], Spoil]]] = {
         "half of the classes backwards": ("labels", 300, {}, _half_backwards),
     },
     "healthy": {
-        "labels": ("labels", 240, {"epochs": 6.0}, list),
-        "numbers": ("numbers", 200, {"epochs": 12.0}, list),
-        "support": ("support", 200, {"epochs": 4.0}, list),
+        "labels": ("labels", 240, {"epochs": 4.0}, list),
+        "numbers": ("numbers", 200, {"epochs": 5.0}, list),
+        "support": ("support", 200, {}, list),
         "desk": ("desk", 200, {}, list),
         "chat": ("chat", 200, {}, list),
     },
