@@ -33,7 +33,7 @@ from loralab.core.records import Record
 
 PACKED = Path(__file__).parent / "kinds.jsonl.xz"
 USUAL: dict[str, Any] = {
-    "max_length": 96,
+    "max_length": 160,
     "micro_batch": 8,
     "effective_batch": 8,
     "rank": 8,
