@@ -86,7 +86,7 @@ def poor(lab: Lab) -> str:
 def finished(lab: Lab, name: str, **settings: Any) -> str:
     plan = parse_plan({"dataset": lab.samples()[0].path, "epochs": 2.0, "learning_rate": 1e-4} | settings)
     events: list[Event] = [Measured(text="Learning.", n_train=200, n_heldout=40), Ended(outcome="finished")]
-    return put(lab, name, plan, events)
+    return put(lab, name, plan, events, model=str(lab.catalog.folder("starter")))
 
 
 def offered(lab: Lab, run: str, *fixes: Fix, minutes: float = 60.0) -> Offer | None:
