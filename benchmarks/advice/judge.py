@@ -172,7 +172,7 @@ def judged(of: Drawn, base: str, root: Path, seeds: int) -> Judged:
 
 
 def _among(tried: list[Tried], rule: str, fix: Fix) -> str:
-    """The remedy that an advice is; putting the examples right where it is about them. None for more examples, which are not there to try."""
+    """The remedy that an advice is; putting the examples right where it is about them. None for more examples: there are none to try."""
     name = named(rule, fix)
     if any(one.name == name for one in tried):
         return name
