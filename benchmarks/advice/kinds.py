@@ -172,6 +172,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("out", type=Path)
     parser.add_argument("--base", default="llama")
+    parser.add_argument("--only", default="", help="a kind; else all")
     parser.add_argument("--pack", action="store_true")
     asked = parser.parse_args()
     asked.out.mkdir(parents=True, exist_ok=True)
@@ -185,7 +186,7 @@ def main() -> None:
     done = {(one.kind, one.name) for one in read(path)}
     for kind, relatives in RELATIVES.items():
         for name in relatives:
-            if (kind, name) in done:
+            if (kind, name) in done or asked.only not in ("", kind):
                 continue
             one = made(kind, name, asked.base, asked.out)
             with path.open("a", encoding="utf-8") as file:

@@ -10,7 +10,7 @@ import pytest
 
 from advisor.advisor import Advisor
 from advisor.diagnosis.findings import Diagnosis, Finding, Fix
-from advisor.proposals import pilots, trials
+from advisor.proposals import pilots
 from advisor.proposals.pilots import Offer
 from advisor.repair import tries
 from loralab.core.errors import UserError
