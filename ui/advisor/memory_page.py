@@ -59,7 +59,7 @@ def memory_page(page: Page) -> None:
         came = markup()
     with gr.Accordion("Settings of the advisor", open=False, elem_classes="fold", elem_id="advisor-settings"):
         markup(paragraph(SETTINGS, "fine"))
-        retry, most, minutes, first = bounds = _bounds(page)
+        bounds = _bounds(page)
         who = assistant_choice(page)
 
     show = show_errors(lambda: memory_html(page))
@@ -67,15 +67,7 @@ def memory_page(page: Page) -> None:
     @show_errors
     def opened() -> Updates:
         """All of the page that another window or the command line may have changed since."""
-        now = tries.policy(page.lab.home)
-        return {
-            body: memory_html(page),
-            retry: now.retry,
-            most: now.tries,
-            minutes: now.minutes,
-            first: now.try_first,
-            who: choices_now(page),
-        }
+        return {body: memory_html(page), who: choices_now(page)} | dict(zip(bounds, _allowed(page), strict=True))
 
     bell("memory").tick(opened, None, [body, *bounds, who], show_progress="hidden")
     words.submit(show_errors(lambda text: found_html(page, text)), words, hits, show_progress="hidden")
@@ -116,6 +108,11 @@ def _bounds(page: Page) -> tuple[gr.Checkbox, gr.Slider, gr.Number, gr.Checkbox]
         done(show_errors(lambda *values: _allow(page, values)), [retry, most, minutes], said, show_progress="hidden")
     first.input(show_errors(lambda value: _allow_trying(page, value)), first, said, show_progress="hidden")
     return retry, most, minutes, first
+
+
+def _allowed(page: Page) -> tuple[bool, int, float, bool]:
+    now = tries.policy(page.lab.home)
+    return now.retry, now.tries, now.minutes, now.try_first
 
 
 def _asking(name: str) -> Question:
