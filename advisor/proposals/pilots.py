@@ -296,7 +296,7 @@ def _seen(losses: dict[str, float | None], updates: int) -> str:
     """“Tried for 40 updates each: fewer rounds 0.31, a smaller learning rate 0.24, as it is 0.29 (…).”"""
     ordered = sorted(losses.items(), key=lambda one: one[0] == AS_IT_IS)
     told = ", ".join(f"{name} {'failed' if loss is None else f'{loss:.3g}'}" for name, loss in ordered)
-    length = f" for {updates:,} updates each" if updates else ""
+    length = f" for {count(updates, 'update')} each" if updates else ""
     return f"Tried{length}: {told} (how far off it still is on the examples kept aside; less is better)."
 
 
