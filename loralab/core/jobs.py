@@ -34,15 +34,21 @@ class Retry(Record):
 
 
 class Trial(Record):
-    """A training is one of the short runs that try a setting before the whole run."""
+    """A training is one of the short runs that try a setting before the whole run, or what would help a run that ended."""
 
     kind: Literal["trial"] = "trial"
     group: str
-    setting: str
-    value: float
-    usual: bool
+    setting: str = ""
+    value: float = 0.0
+    usual: bool  # as it would be without the test
     plan: dict[str, Any]  # the whole run, as it would be without the test
     follow: bool = True  # begin the whole run when all have ended
+    of: str = ""  # the run that something is tried for; the fields below are of that
+    rule: str = ""
+    short: str = ""  # “fewer rounds”
+    words: str = ""  # “Go over the examples twice instead of 4 times.”
+    settings: dict[str, Any] = Field(default_factory=dict)
+    seconds: float = 0.0  # foretold
 
 
 class AfterTrials(Record):
