@@ -33,6 +33,7 @@ _NAMED = re.compile(
     re.IGNORECASE,
 )
 _CAN_BE_NAMED = ("div", "section", "ol", "ul", "figcaption", "caption")
+_FEW_PIECES = 6  # of what is only the mark of an item
 _NOTE = re.compile(r"\[?[\d*†‡§a-z]{1,3}\]?")
 _RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
@@ -69,7 +70,7 @@ class _Page:
     def end_block(self) -> None:
         if self.cell is not None:
             self.words.append("\n")
-        elif self.marked and len(self.words) and re.fullmatch(r"\s*(?:-|\d+\.|#{1,6}) \s*", "".join(self.words)):
+        elif self.marked and len(self.words) < _FEW_PIECES and re.fullmatch(r"\s*(?:-|\d+\.|#{1,6}) \s*", "".join(self.words)):
             pass  # the mark of an item whose words come in a paragraph of their own
         elif said := self.text():
             self.blocks.append(said)
@@ -177,7 +178,7 @@ def _mark(page: _Page, kind: str) -> None:
     if kind == "sup":
         page.raised = len(page.words)
     elif kind == "/sup" and page.raised >= 0:
-        said, before = "".join(page.words[page.raised :]).strip(), "".join(page.words[: page.raised])[-4:]
+        said, before = "".join(page.words[page.raised :]).strip(), "".join(page.words[max(0, page.raised - 4) : page.raised])[-4:]
         if _NOTE.fullmatch(said):
             is_note = said[0] == "[" or not said.isdigit() or not re.search(r"\d$|(?:^|[^A-Za-z])[A-Za-z]{1,3}$", before)
             page.words[page.raised :] = [] if is_note else [said.translate(_RAISED)]
@@ -185,7 +186,10 @@ def _mark(page: _Page, kind: str) -> None:
     elif page.cell is not None:
         page.named |= kind == "th" and len(page.tables[-1]) == 1
     elif name in ("ol", "ul"):
-        page.lists = page.lists[:-1] if kind != name else [*page.lists, 0 if kind == "ol" else -1]
+        if kind == name:
+            page.lists.append(0 if kind == "ol" else -1)
+        elif page.lists:
+            page.lists.pop()
     elif kind == "li":
         page.words.append("- " if not page.lists or page.lists[-1] < 0 else f"{page.lists[-1] + 1}. ")
         page.lists[-1:] = [page.lists[-1] + (page.lists[-1] >= 0)] if page.lists else []

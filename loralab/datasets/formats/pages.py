@@ -81,7 +81,7 @@ def said(paragraph: Paragraph, hyphenated: frozenset[str] = frozenset()) -> list
     for at, line in enumerate(paragraph.lines):
         text = _SIGN.sub("- ", line.text, count=1) if not at and _SIGN.match(line.text) else line.text
         after = paragraph.lines[at + 1].text if at + 1 < len(paragraph.lines) else ""
-        divided = re.search(r"(\w+)[-\u00ad]$", text) if after[:1].islower() else None
+        divided = re.search(r"(?<!\w)(\w{1,40})[-\u00ad]$", text) if after[:1].islower() else None
         if divided and not re.match(r"(?:und|oder|bis|sowie|and|or|to)\b", after):
             word = re.match(r"\w+", after)
             text = text if f"{divided[1]}-{word[0] if word else ''}".casefold() in hyphenated else text[:-1]

@@ -61,7 +61,8 @@ def _chapters(archive: zipfile.ZipFile) -> list[str]:
     package = tree(_member(archive, book))
     places = {setting(item, "id"): setting(item, "href") for item in package.iter() if tag(item) == "item"}
     order = [places.get(setting(item, "idref"), "") for item in package.iter() if tag(item) == "itemref"]
-    return [posixpath.normpath(posixpath.join(posixpath.dirname(book), unquote(place))) for place in order if place]
+    found = (posixpath.normpath(posixpath.join(posixpath.dirname(book), unquote(place))) for place in order if place)
+    return list(dict.fromkeys(found))  # one that is named a thousand times is read once
 
 
 def _member(archive: zipfile.ZipFile, name: str) -> bytes:

@@ -10,7 +10,7 @@ from collections import defaultdict
 
 _START = re.compile(r"^(?:#{1,6} )?\*{3} ?START OF (?:THE|THIS) PROJECT GUTENBERG.*$", re.MULTILINE)
 _END = re.compile(r"^(?:#{1,6} )?(?:\*{3} ?END OF (?:THE|THIS) PROJECT GUTENBERG.*|End of (?:the )?Project Gutenberg.*)$", re.MULTILINE)
-_DIVIDED = re.compile(r"(\w+)[-\u00ad]\n[ \t]*(?!(?:und|oder|bis|sowie|and|or|to)\b)([a-zäöüßéè]\w*)([,.;:!?”»“)]*)[ \t]*")
+_DIVIDED = re.compile(r"(?<!\w)(\w{1,40})[-\u00ad]\n[ \t]*(?!(?:und|oder|bis|sowie|and|or|to)\b)([a-zäöüßéè]\w*)([,.;:!?”»“)]*)[ \t]*")
 _EMPHASIS = re.compile(r"(?<![\w_])_(?=\S)([^_\n]{1,120}(?:\n[^_\n]{1,80})?)(?<=\S)_(?![\w_])")
 _BOLD = re.compile(r"(\*\*|__)(?=\S)([^*\n]{1,200}?)(?<=\S)\1")
 _LINK = re.compile(r"!\[[^\]\n]{0,200}\]\([^)\n]{0,500}\)|\[([^\]\n]{1,200})\]\([^)\n]{1,500}\)")
@@ -64,7 +64,7 @@ def without_notes(text: str) -> str:
 
 def whole_words(text: str) -> str:
     """Words that a line's end divided, put together; one that stands elsewhere with its hyphen keeps it."""
-    with_hyphen = {word.casefold() for word in re.findall(r"\w+-\w+", text)}
+    with_hyphen = {word.casefold() for word in re.findall(r"(?<!\w)\w{1,40}-\w{1,40}", text)}
 
     def joined(found: re.Match[str]) -> str:
         hyphen = "-" if f"{found[1]}-{found[2]}".casefold() in with_hyphen else ""

@@ -20,7 +20,7 @@ from loralab.datasets.formats.markup import Headed
 from loralab.datasets.formats.markup import blocks as html_blocks
 from loralab.datasets.formats.pages import paragraphs, said
 from loralab.datasets.formats.tabular import table, under
-from loralab.datasets.readers import Table, choose, ebook, pdf, plain, read_bytes, web_page, word
+from loralab.datasets.readers import Reader, Table, choose, ebook, pdf, plain, read_bytes, web_page, word
 from loralab.datasets.synthesis.passages.apart import asks_for_praise, is_furniture, lists_goals, stands_apart
 from loralab.datasets.synthesis.passages.blocks import Block, blocks, flat
 from loralab.datasets.synthesis.passages.cleaning import cleaned, frame, without_emphasis, without_notes
@@ -136,7 +136,7 @@ def read_document(raw: bytes, name: str) -> list[Document]:
     if reader is plain.READER:
         text, cells = without_tables(cleaned(decode(raw, name).text, markdown=name.lower().endswith((".md", ".markdown"))))
         return [_with_tables(name, text, _tables(name, cells), _lost(tables))]
-    if reader in _MARKED and (parts := _MARKED[reader](raw, name)):
+    if reader in _MARKED and (parts := _marked(reader, raw, name)):
         said = [part.strip() for part in parts if isinstance(part, str) and part.strip()]
         text = without_notes("\n\n".join(said)).replace("\u00ad", "")
         return [_with_tables(name, text, _tables(name, parts), _lost(tables))]
@@ -176,7 +176,7 @@ def _pdf(raw: bytes, name: str) -> Document:
     lost = tuple(LeftOut(row=number, source=name, reason=f"Page {number} {why}") for number, (_, why) in enumerate(found, 1) if why)
     if not any(lines for lines, _ in found):
         pdf.read(raw, name)  # which refuses it in its own words: a scan as a scan
-    hyphenated = frozenset(re.findall(r"\w+-\w+", " ".join(line.text for lines, _ in found for line in lines).casefold()))
+    hyphenated = frozenset(re.findall(r"(?<!\w)\w{1,40}-\w{1,40}", " ".join(line.text for lines, _ in found for line in lines).casefold()))
     text, starts, cells = "", list[tuple[int, int]](), list[Part]()
     for one in paragraphs([lines for lines, _ in found]):
         if one.table:
@@ -205,6 +205,14 @@ def _length(parts: Sequence[Part]) -> int:
 
 
 _MARKED = {web_page.READER: _page, word.READER: word.marked, ebook.READER: ebook.marked}
+
+
+def _marked(reader: Reader, raw: bytes, name: str) -> list[Part]:
+    """Its parts with their marks; none where what says the marks is damaged, so that it is read without them."""
+    try:
+        return _MARKED[reader](raw, name)
+    except (ValueError, RecursionError, StopIteration):
+        return []
 
 
 def _tables(name: str, parts: Sequence[Part]) -> list[Table]:
