@@ -223,7 +223,7 @@ def test_smileys_in_some_answers_and_sentences_that_nobody_can_read_are_hints() 
 
 
 def test_a_topic_that_drowns_the_others_is_told() -> None:
-    topics = {"lamp bulb shade switch": 150, "parcel courier delivery address": 12, "refund bank invoice card": 12}
+    topics = {"lamp bulb shade switch": 150, "parcel courier delivery address": 7, "refund bank invoice card": 7}
     texts = [
         example(
             n * 1000 + row,
@@ -233,7 +233,7 @@ def test_a_topic_that_drowns_the_others_is_told() -> None:
         for n, (words, times) in enumerate(topics.items(), 1)
         for row in range(times)
     ]
-    even = [*texts[:15], *texts[150:], *texts[15:40]]
+    even = [*texts[:30], *texts[150:] * 4]
     assert "lopsided_topics" not in findings(even)
     assert "lopsided_topics" not in findings(clean(200)), "a set about one thing has one topic"
     assert "lamp" in findings(texts)["lopsided_topics"].what or "bulb" in findings(texts)["lopsided_topics"].what
