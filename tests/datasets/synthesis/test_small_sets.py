@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from loralab.core.errors import UserError
-from loralab.core.paths import STARTER
 from loralab.datasets.synthesis.curve import FEWEST, more_rows, shares
 from loralab.datasets.synthesis.files import Made
 from loralab.datasets.synthesis.rows import MadeRow, with_id, write_rows
@@ -94,8 +93,8 @@ def trained(home: Path, name: str, epochs: int) -> tuple[float, float]:
     """The held-out loss before and after a domain's worked example was learned by the starter."""
     lab = Lab(home)
     file = lab.worked_example(name)
-    profile = lab.profile(file, model=STARTER.name, roles={"prompt": "question", "answer": "answer"})
-    proposal = lab.propose(profile, model=STARTER.name, epochs=epochs)
+    profile = lab.profile(file, model="starter", roles={"prompt": "question", "answer": "answer"})
+    proposal = lab.propose(profile, model="starter", epochs=epochs)
     view = lab.wait(lab.start(proposal))
     assert view.state == "finished", view.ending
     return view.evaluations[0].loss, view.evaluations[-1].loss
