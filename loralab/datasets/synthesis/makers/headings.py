@@ -18,6 +18,7 @@ _OF_FORM = re.compile(
     r"|(?:the )?end|ende|häufige fragen|beispiel|hinweis|merke|discussion|results|methods|background|other|more|miscellaneous|sonstiges",
     re.IGNORECASE,
 )
+_SENTENCE = re.compile(r"[.!?…][”\"’)]?(?:\s|$)")
 _FEWEST = 60  # characters that say something
 
 
@@ -38,7 +39,7 @@ def make(reading: Reading) -> Iterator[Draft]:
         if any(reading.text[block.start : block.end].rstrip().endswith("?") for block in held[:1]):
             continue
         answer = reading.shown(held)
-        if len(answer) >= _FEWEST and any(sign in answer for sign in ".!?") and answer[-1:] not in (":", "?"):
+        if len(answer) >= _FEWEST and _SENTENCE.search(answer) and not answer[:1].islower() and answer[-1:] not in (":", "?"):
             question = reading.phrases.explain.format(title) if reading.phrases else title
             yield Draft(question, answer, held[0].start, held[-1].end, title)
 
