@@ -29,7 +29,7 @@ def helping_fold(page: Page, file: gr.State) -> None:
         with gr.Row(elem_classes="actions"):
             helps = gr.Button("Do the made rows help?", scale=0, min_width=210, elem_id="helping-go")
             more = gr.Button("What would 50 more bring?", scale=0, min_width=230, elem_id="curve-go")
-            look = gr.Button("Look now", size="sm", scale=0, min_width=110, elem_classes="quiet", elem_id="helping-look")
+            look = gr.Button("Look now", scale=0, min_width=110, elem_classes="quiet", elem_id="helping-look")
         told = markup(elem_id="helping-told")
 
     def plan(made: str) -> Proposal:
