@@ -29,7 +29,7 @@ from loralab.datasets.near_duplicates import near_pairs
 Row = dict[str, Any]
 EARLIEST = (1980, 1, 1, 0, 0, 0)  # date of every picture in a zip, so that the same pictures are the same file
 POETS = ("Robert Louis Stevenson", "E. Nesbit", "Lewis Carroll", "Edgar Allan Poe", "Thomas Hardy")
-VERSES, PER_POEM, CODES, THOUGHTS = 300, 3, 400, 600
+VERSES, PER_POEM, CODES, THOUGHTS = 300, 3, 400, 400
 
 
 def main() -> None:
@@ -130,9 +130,9 @@ _LESS = {"older": "younger", "taller": "shorter", "faster": "slower", "stronger"
 
 
 def thoughts() -> list[Row]:
-    """Questions whose answer follows in small steps: who is the most of three, which day it is then, who stands where in a row."""
+    """Questions whose answer follows in small steps: who is the most of three, and which day it is then."""
     dice, found = random.Random(5), {}
-    makers: tuple[Callable[[random.Random], tuple[str, str, str]], ...] = (_most_of_three, _day_then, _in_a_row)
+    makers: tuple[Callable[[random.Random], tuple[str, str, str]], ...] = (_most_of_three, _day_then)
     while len(found) < THOUGHTS:
         asked, thought, answer = dice.choice(makers)(dice)
         found[asked] = (thought, answer)
@@ -161,18 +161,10 @@ def _day_then(dice: random.Random) -> tuple[str, str, str]:
     return asked, f"{', '.join(passed)}.", passed[-1]
 
 
-def _in_a_row(dice: random.Random) -> tuple[str, str, str]:
-    row = dice.sample(_NAMES, 4)
-    place, words = dice.choice(((0, "first"), (3, "last"), (1, "second"), (2, "third")))
-    said = [f"{behind} stands behind {before}." for before, behind in zip(row, row[1:], strict=False)]
-    dice.shuffle(said)
-    return f"{' '.join(said)} Who is {words}?", f"{', '.join(row)}.", row[place]
-
-
 # ---- drawn pictures, in the place of those of patients -----------------------------------------------------------------------------------
 
 
-def drawn_chests(target: Path, each: int = 120, side: int = 96) -> None:
+def drawn_chests(target: Path, each: int = 80, side: int = 96) -> None:
     """A zip with two folders of drawings that are laid out as a picture of a chest is: `clear`, and `shadow` with pale patches."""
     dice = np.random.default_rng(3)
     with ZipFile(target, "w") as packed:
@@ -203,6 +195,11 @@ def _chest(dice: np.random.Generator, side: int, *, shadows: int) -> Image.Image
         x, y, wide = x + int(dice.integers(-30, 31)), y + int(dice.integers(-80, 81)), int(dice.integers(22, 46))
         ImageDraw.Draw(patch).ellipse((x - wide, y - wide, x + wide, y + wide), fill=int(dice.integers(120, 200)))
         made.paste(205, (0, 0), patch.filter(ImageFilter.GaussianBlur(12)))
+    # Nobody stands alike twice: without this all clear ones would be near copies of one another.
+    shift = tuple(int(v) for v in dice.integers(-44, 45, 2))
+    made = made.rotate(float(dice.uniform(-14, 14)), Image.Resampling.BILINEAR, translate=shift, fillcolor=far // 16)
+    room = int(dice.integers(0, 60))
+    made = made.crop((room, room, far - room, far - room))
     return _grained(made.resize((side, side), Image.Resampling.LANCZOS), dice, 5)
 
 

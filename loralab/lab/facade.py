@@ -99,6 +99,7 @@ from loralab.tasks.draw import DrawPlan
 from loralab.tasks.pictures import PicturePlan
 from loralab.tasks.text import TextPlan
 from loralab.templates.recipe import Form, Recipe, Serve, Written
+from loralab.templates.shared import as_text as recipe_text
 from loralab.templates.zoo import Template
 
 # Besides the Lab, what it hands out and takes, and the words for it: advisor, app and command line reach no further than this.
@@ -113,7 +114,7 @@ __all__ += ["DrawPlan", "DrawingEntry", "Drawn", "Gallery", "Looked", "PicturePl
 __all__ += ["NOT_MEDICAL", "USUAL", "VisionEntry", "uri", "vision_entry"]
 __all__ += ["HubDataset", "ReadingProgress", "Watch", "is_hub_name"]
 __all__ += ["Subject", "different_settings", "rows_said", "usual_share", "what_is_learned", "what_would_be_learned"]
-__all__ += ["Form", "ModelChoice", "Recipe", "Serve", "Template", "Written", "knows", "larger"]
+__all__ += ["Form", "ModelChoice", "Recipe", "Serve", "Template", "Written", "knows", "larger", "recipe_text"]
 __all__ += ["Adapter", "Code", "Found", "Review", "Visible", "ask_sign_in", "begin_sign_in"]
 __all__ += ["AUGMENTATIONS", "FORMS", "Binned", "Made", "MadeReport", "MadeRow", "Terms", "Writer", "as_json", "origin_words"]
 __all__ += ["ENOUGH_UPDATES", "FEW_UPDATES", "MOST_ROUNDS", "BothAnswers", "between", "value"]

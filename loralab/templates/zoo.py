@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 import re
-from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -22,7 +21,8 @@ from loralab.templates.recipe import Recipe, Written
 BUNDLED = DATA / "templates" / "zoo"
 PLACE = "templates"  # of the workspace
 _STEM = 5  # letters that two words have in common, from their beginning, where they are taken for the same
-_LESS = 0.6  # such a word counts for, against the very same
+_FORM, _LESS = 0.9, 0.6  # what another form of a word, and a word alike, counts for against the very same
+_ASIDE = 0.5  # what a word counts for in a sentence for people, against one that a template is to be found by
 _ENOUGH = 0.35  # of the best one's score: what is further off is not told
 
 
@@ -72,10 +72,10 @@ def matching(words: str, among: Sequence[Template]) -> tuple[Template, ...]:
     asked = [word for word in _split(words) if word not in STOP]
     if not words.strip():
         return tuple(among)
-    known = [Counter(_split(" ".join(_told(one.recipe)))) for one in among]
+    known = [_weights(one.recipe) for one in among]
     scores = [0.0] * len(among)
     for word in asked:
-        hits = [max((_alike(word, other) for other in counts), default=0.0) for counts in known]
+        hits = [max((_alike(word, other) * weight for other, weight in weights.items()), default=0.0) for weights in known]
         rare = math.log((1 + len(among)) / (1 + sum(hit > 0 for hit in hits)))
         scores = [score + hit * rare for score, hit in zip(scores, hits, strict=True)]
     least = max(scores, default=0.0) * _ENOUGH
@@ -83,8 +83,10 @@ def matching(words: str, among: Sequence[Template]) -> tuple[Template, ...]:
     return tuple(among[at] for at in order)
 
 
-def _told(recipe: Recipe) -> tuple[str, ...]:
-    return recipe.name, recipe.about, recipe.needs, recipe.words, recipe.expect
+def _weights(recipe: Recipe) -> dict[str, float]:
+    """The words of a template, and how much each counts."""
+    aside = dict.fromkeys(_split(f"{recipe.about} {recipe.needs} {recipe.expect}"), _ASIDE)
+    return aside | dict.fromkeys(_split(f"{recipe.name} {recipe.words}"), 1.0)
 
 
 def _split(words: str) -> list[str]:
@@ -95,6 +97,6 @@ def _alike(asked: str, known: str) -> float:
     if asked == known:
         return 1.0
     shorter, longer = sorted((asked, known), key=len)
-    begins = len(shorter) >= _STEM and longer[:_STEM] == shorter[:_STEM]
-    plural = len(shorter) >= 4 and longer.startswith(shorter) and len(longer) - len(shorter) <= 2
-    return _LESS if begins or plural or (len(shorter) >= _STEM and shorter in longer) else 0.0
+    if len(shorter) >= 4 and longer.startswith(shorter) and len(longer) - len(shorter) <= 2:
+        return _FORM
+    return _LESS if len(shorter) >= _STEM and (longer[:_STEM] == shorter[:_STEM] or shorter in longer) else 0.0
