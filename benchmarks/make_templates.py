@@ -37,7 +37,8 @@ def main() -> None:
     given = [Path(place) for place in sys.argv[1:]]
     target = next((place for place in given if place.is_dir()), DATA / "templates" / "zoo")
     made: dict[str, list[Row]] = {"code_comments.csv": code_comments(), "thoughts.csv": thoughts()}
-    made |= {"verses.csv": list(verses(place)) for place in given if place.is_file()}
+    for place in (place for place in given if place.is_file()):
+        made["verses.csv"] = list(verses(place))
     for name, rows in made.items():
         (target / name).write_text(as_csv(rows), encoding="utf-8", newline="\n")
         sys.stderr.write(f"{name}: {len(rows)} rows, {len(near_pairs([' '.join(row.values()) for row in rows]))} near copies\n")
@@ -69,8 +70,34 @@ def _is_verse(text: str) -> bool:
 # ---- code: a few lines, and the comment above them ----------------------------------------------------------------------------------
 
 _THINGS = (
-    *("orders price|books page|players score|parcels weight|tickets fee|rooms size|songs length|recipes time|trees height|boats speed".split("|")),
-    *("invoices total|pupils age|trains delay|bottles volume|houses rent|photos width|letters date|teams rank|cities area|tools cost".split("|")),
+    *(
+        [
+            "orders price",
+            "books page",
+            "players score",
+            "parcels weight",
+            "tickets fee",
+            "rooms size",
+            "songs length",
+            "recipes time",
+            "trees height",
+            "boats speed",
+        ]
+    ),
+    *(
+        [
+            "invoices total",
+            "pupils age",
+            "trains delay",
+            "bottles volume",
+            "houses rent",
+            "photos width",
+            "letters date",
+            "teams rank",
+            "cities area",
+            "tools cost",
+        ]
+    ),
 )
 _CODE = (
     ("total = sum({one}.{what} for {one} in {all})", "Adds up the {what} of all {all}."),
@@ -122,9 +149,41 @@ def _single(things: str) -> str:
 
 # ---- questions that want a thought first ----------------------------------------------------------------------------------------------
 
-_NAMES = "Anna Ben Carla David Emma Finn Greta Hugo Ida Jonas Klara Leo Mia Noah Olga Paul Rosa Sam Tina Victor".split()
+_NAMES = [
+    "Anna",
+    "Ben",
+    "Carla",
+    "David",
+    "Emma",
+    "Finn",
+    "Greta",
+    "Hugo",
+    "Ida",
+    "Jonas",
+    "Klara",
+    "Leo",
+    "Mia",
+    "Noah",
+    "Olga",
+    "Paul",
+    "Rosa",
+    "Sam",
+    "Tina",
+    "Victor",
+]
 _DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-_EVENTS = "the party|the test|the match|the trip|the concert|her birthday|the market|the picnic|the visit|the show".split("|")
+_EVENTS = [
+    "the party",
+    "the test",
+    "the match",
+    "the trip",
+    "the concert",
+    "her birthday",
+    "the market",
+    "the picnic",
+    "the visit",
+    "the show",
+]
 _MORE = (("older", "oldest"), ("taller", "tallest"), ("faster", "fastest"), ("stronger", "strongest"), ("richer", "richest"))
 _LESS = {"older": "younger", "taller": "shorter", "faster": "slower", "stronger": "weaker", "richer": "poorer"}
 

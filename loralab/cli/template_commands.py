@@ -40,8 +40,7 @@ def templates(  # noqa: PLR0913, PLR0917 - each is an option of the command line
         printed.give({"template": _told(found)}, f"{found.recipe.name} is here now: python -m loralab pipeline {found.name}")
     elif save:
         run = newest(lab, save, trained=True)
-        ending = ".zip" if with_data else ".yaml"
-        place = (out or Path(f"{run}.template")).expanduser().with_suffix(ending).resolve()
+        place = (out or Path(f"{run}{'.zip' if with_data else '.yaml'}")).expanduser().resolve()
         if place.exists():
             raise UserError(f"There is a file {place.name} already.", "Name another with --out.", code="file_exists")
         place = lab.save_template(run, place, data=with_data)

@@ -35,6 +35,7 @@ from loralab.datasets.tables.origins import origin_words
 from loralab.exports.offers import Offer
 from loralab.history import Act, Memory
 from loralab.history import Point as MemoryPoint
+from loralab.lab.fitted import Fitting, Run, Taken, against_size
 from loralab.lab.hub import Giving
 from loralab.lab.making import Making
 from loralab.lab.pictured import Pictured
@@ -114,6 +115,7 @@ __all__ += ["DrawPlan", "DrawingEntry", "Drawn", "Gallery", "Looked", "PicturePl
 __all__ += ["NOT_MEDICAL", "USUAL", "VisionEntry", "uri", "vision_entry"]
 __all__ += ["HubDataset", "ReadingProgress", "Watch", "is_hub_name"]
 __all__ += ["Subject", "different_settings", "rows_said", "usual_share", "what_is_learned", "what_would_be_learned"]
+__all__ += ["Run", "Taken", "against_size"]
 __all__ += ["Form", "ModelChoice", "Recipe", "Serve", "Template", "Written", "knows", "larger", "recipe_text"]
 __all__ += ["Adapter", "Code", "Found", "Review", "Visible", "ask_sign_in", "begin_sign_in"]
 __all__ += ["AUGMENTATIONS", "FORMS", "Binned", "Made", "MadeReport", "MadeRow", "Terms", "Writer", "as_json", "origin_words"]
@@ -123,7 +125,7 @@ __all__ += ["ENOUGH_UPDATES", "FEW_UPDATES", "MOST_ROUNDS", "BothAnswers", "betw
 USUAL = "starter"  # the model that stands for none chosen: each kind of training has its own
 
 
-class Lab(Sharing, Giving, Making, Pictured, Templated, Watched):
+class Lab(Sharing, Giving, Making, Pictured, Templated, Watched, Fitting):
     """A workspace with the way from a file to a run."""
 
     def __init__(self, home: Path | str | None = None) -> None:

@@ -110,7 +110,9 @@ class Written:
         return UserError(f"{self.path.name}, line {self._line(keys)}: {name}: {words}.", TODO, code="bad_recipe")
 
     def data_path(self) -> str:
-        """Its examples: a file beside it, or the name of a bundled data set."""
+        """Its examples: a file beside it, or the name of a bundled data set; empty where it names none."""
+        if not self.recipe.data:
+            return ""
         beside = (self.path.parent / self.recipe.data).expanduser()
         return str(beside.resolve()) if beside.exists() else self.recipe.data
 

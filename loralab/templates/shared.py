@@ -84,18 +84,25 @@ def as_text(recipe: Recipe) -> str:
 def write(recipe: Recipe, out: Path, data: Path | None = None) -> Path:
     """Write it as one file: .yaml, or with `data` .zip. An ending of another kind is replaced. Raises UserError: its data is a folder."""
     if data is None:
-        target = out.with_suffix(".yaml")
+        target = _named(out, ".yaml")
         write_atomic(target, as_text(recipe))
         return target
     if not data.is_file():
         todo = "Save it without its examples, or put them into one zip first."
         raise UserError("Its examples are no single file any more, so they cannot travel with it.", todo, code="no_dataset")
-    target, packed = out.with_suffix(".zip"), io.BytesIO()
+    target, packed = _named(out, ".zip"), io.BytesIO()
     with ZipFile(packed, "w", ZIP_DEFLATED) as archive:
         archive.writestr("template.yaml", as_text(recipe))
         archive.write(data, recipe.data)
     write_atomic(target, packed.getvalue())
     return target
+
+
+def _named(out: Path, ending: str) -> Path:
+    """With that ending; a dot in a name is no ending."""
+    if out.suffix.lower() in (".yaml", ".zip"):
+        return out.with_suffix(ending)
+    return out.with_name(out.name + ending)
 
 
 def add(source: Path, home: Path) -> Template:

@@ -16,7 +16,7 @@ from ui import goals
 from ui.errors import show_errors_at
 from ui.markup import draw, markup
 from ui.page import Page, Updates
-from ui.words import count, notice
+from ui.words import count, notice, small_title
 
 LABEL, LEAD = "What should it do?", "Say it in your own words, or look through them. Each comes with examples to try it with."
 FOR_INSTANCE = "sort customer e-mails by topic · Kundenmails nach Thema sortieren"
@@ -43,6 +43,7 @@ def templates_box(page: Page, fields: Fields) -> None:
                 mine = gr.Button("Use it with my own file", scale=0, min_width=210, elem_id="template-mine")
                 drop = gr.Button("Take it away", scale=0, min_width=130, visible=False, elem_classes="quiet", elem_id="template-remove")
             said = markup(elem_id="template-said")
+        markup(small_title("Or drop a template that somebody gave you"))
         file = gr.File(label="Drop a template that somebody gave you", height=150, elem_id="template-file", elem_classes="drop")
     chosen = gr.State("")
     parts = Parts(cards, panel, told, said, chosen, take, drop)
@@ -86,7 +87,12 @@ def _wire_cards(page: Page, asked: gr.Textbox, parts: Parts, fields: Fields) -> 
     def find(words: str) -> Updates:
         return {parts.cards: cards_html(page, words), parts.panel: gr.Column(visible=False)}
 
-    parts.cards.click(choose, None, [*parts, *fields.outputs], show_progress="hidden")
+    parts.cards.click(choose, None, [*parts, *fields.outputs], show_progress="hidden").then(
+        None,
+        None,
+        None,
+        js="() => document.querySelector('#template, #way-documents')?.scrollIntoView({block: 'nearest', behavior: 'smooth'})",
+    )
     asked.input(find, asked, [parts.cards, parts.panel], show_progress="hidden", trigger_mode="always_last")
 
 
