@@ -29,7 +29,7 @@ from loralab.datasets.near_duplicates import near_pairs
 Row = dict[str, Any]
 EARLIEST = (1980, 1, 1, 0, 0, 0)  # date of every picture in a zip, so that the same pictures are the same file
 POETS = ("Robert Louis Stevenson", "E. Nesbit", "Lewis Carroll", "Edgar Allan Poe", "Thomas Hardy")
-VERSES, PER_POEM, CODES, THOUGHTS = 300, 3, 400, 400
+VERSES, PER_POEM, CODES, THOUGHTS = 300, 3, 400, 500
 
 
 def main() -> None:
@@ -184,33 +184,33 @@ _EVENTS = [
     "the visit",
     "the show",
 ]
-_MORE = (("older", "oldest"), ("taller", "tallest"), ("faster", "fastest"), ("stronger", "strongest"), ("richer", "richest"))
-_LESS = {"older": "younger", "taller": "shorter", "faster": "slower", "stronger": "weaker", "richer": "poorer"}
+_GOODS = ("apples", "books", "nuts", "coins", "shells", "cards", "stamps", "pencils", "eggs", "balls")
 
 
 def thoughts() -> list[Row]:
-    """Questions whose answer follows in small steps: who is the most of three, and which day it is then."""
+    """Questions whose answer follows in small steps: how many are left, and which day it is then."""
     dice, found = random.Random(5), {}
-    makers: tuple[Callable[[random.Random], tuple[str, str, str]], ...] = (_most_of_three, _day_then)
+    makers: tuple[Callable[[random.Random], tuple[str, str, str]], ...] = (_stock, _day_then)
     while len(found) < THOUGHTS:
         asked, thought, answer = dice.choice(makers)(dice)
         found[asked] = (thought, answer)
     return [{"question": asked, "thoughts": thought, "answer": answer} for asked, (thought, answer) in found.items()]
 
 
-def _most_of_three(dice: random.Random) -> tuple[str, str, str]:
-    (more, most), (first, second, third) = dice.choice(_MORE), dice.sample(_NAMES, 3)
-    pairs = [_compared(dice, more, first, second), _compared(dice, more, second, third)]
-    dice.shuffle(pairs)
-    return f"{' '.join(pairs)} Who is the {most}?", f"{first} before {second}, {second} before {third}.", first
-
-
-def _compared(dice: random.Random, more: str, high: str, low: str) -> str:
-    return f"{high} is {more} than {low}." if dice.random() < 0.5 else f"{low} is {_LESS[more]} than {high}."
+def _stock(dice: random.Random) -> tuple[str, str, str]:
+    who, thing, first, more = dice.choice(_NAMES), dice.choice(_GOODS), dice.randint(2, 9), dice.randint(1, 5)
+    middle = first + more
+    less = dice.randint(1, min(5, middle - 1))
+    asked = dice.choice((
+        f"{who} has {first} {thing}, gets {more} more and gives {less} away. How many are left?",
+        f"There are {first} {thing} in the box. {who} puts {more} in and takes {less} out. How many are in it now?",
+        f"{who} finds {first} {thing}, then {more} more. {less} are lost on the way. How many {thing} are there at home?",
+    ))  # fmt: skip
+    return asked, f"{first} and {more} are {middle}. {middle} less {less} is {middle - less}.", str(middle - less)
 
 
 def _day_then(dice: random.Random) -> tuple[str, str, str]:
-    at, days, event, who = dice.randrange(7), dice.randint(2, 5), dice.choice(_EVENTS), dice.choice(_NAMES)
+    at, days, event, who = dice.randrange(7), dice.randint(2, 4), dice.choice(_EVENTS), dice.choice(_NAMES)
     passed = [_DAYS[(at + step) % 7] for step in range(1, days + 1)]
     asked = dice.choice((
         f"Today is {_DAYS[at]}. In {days} days {who} goes to {event}. Which day is that?",
