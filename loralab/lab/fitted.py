@@ -130,9 +130,9 @@ class Fitting:
 
 
 def _standing(view: RunView) -> str:
-    share = f"{view.step:,} of {view.total_steps:,} updates" if view.total_steps else view.phase
+    share = f", {view.step:,} of {view.total_steps:,} updates" if view.total_steps else ""
     left = f", about {duration(view.seconds_left)} left" if view.seconds_left else ""
-    return f"{view.state}, {share}{left}" if view.active else f"{view.state}. {view.ending.what if view.ending else ''}".strip()
+    return f"{view.phase or view.state}{share}{left}" if view.active else f"{view.state}. {view.ending.what if view.ending else ''}".strip()
 
 
 def progress() -> Callable[[RunView], None]:
@@ -156,7 +156,7 @@ def _lines() -> Callable[[RunView], None]:
 
     def tell(view: RunView) -> None:
         tenth = 10 * view.step // view.total_steps if view.total_steps else 0
-        now = f"{view.phase or view.state} {10 * tenth} %" if view.step else view.phase or view.state
+        now = f"{view.phase or view.state} {tenth}"
         if now != said[0]:
             said[0] = now
             sys.stderr.write(f"{_standing(view)}\n")
