@@ -255,8 +255,8 @@ def _chest(dice: np.random.Generator, side: int, *, shadows: int) -> Image.Image
         ImageDraw.Draw(patch).ellipse((x - wide, y - wide, x + wide, y + wide), fill=int(dice.integers(120, 200)))
         made.paste(205, (0, 0), patch.filter(ImageFilter.GaussianBlur(12)))
     # Nobody stands alike twice: without this all clear ones would be near copies of one another.
-    shift = tuple(int(v) for v in dice.integers(-44, 45, 2))
-    made = made.rotate(float(dice.uniform(-14, 14)), Image.Resampling.BILINEAR, translate=shift, fillcolor=far // 16)
+    across, down = (int(v) for v in dice.integers(-44, 45, 2))
+    made = made.rotate(float(dice.uniform(-14, 14)), Image.Resampling.BILINEAR, translate=(across, down), fillcolor=far // 16)
     room = int(dice.integers(0, 60))
     made = made.crop((room, room, far - room, far - room))
     return _grained(made.resize((side, side), Image.Resampling.LANCZOS), dice, 5)

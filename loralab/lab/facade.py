@@ -35,7 +35,8 @@ from loralab.datasets.tables.origins import origin_words
 from loralab.exports.offers import Offer
 from loralab.history import Act, Memory
 from loralab.history import Point as MemoryPoint
-from loralab.lab.fitted import Fitting, Run, Taken, against_size
+from loralab.lab.drawing import against_size
+from loralab.lab.fitted import Fitting, Run, Taken
 from loralab.lab.hub import Giving
 from loralab.lab.making import Making
 from loralab.lab.pictured import Pictured

@@ -5,7 +5,6 @@ Invariant: nothing is computed that the facade does not compute; a notebook show
 
 from __future__ import annotations
 
-import math
 import sys
 from collections.abc import Callable, Iterable
 from html import escape
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from loralab.core.errors import RunFailed, UserError
 from loralab.core.events import RunView
 from loralab.core.verdict import Verdict
-from loralab.core.words import duration, figure, size
+from loralab.core.words import duration, figure
 
 if TYPE_CHECKING:
     from loralab.lab.facade import Lab
@@ -180,38 +179,3 @@ def curve(view: RunView) -> str:
     label = f"Loss from {figure(high)} to {figure(low)}; grey while learning, green on examples kept aside"
     drawn = line(steps, "#8b9691", 1.2) + line(looks, "#0d9488", 2.4)
     return f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{label}" style="width: 100%; display: block">{drawn}</svg>'
-
-
-def against_size(rows: Iterable[tuple[str, float, float]], what: str = "quality") -> Drawing:
-    """A drawing of quality against size: rows (name, bytes, quality), for a notebook's last line."""
-    return Drawing(sorted(rows, key=lambda row: row[1]), what)
-
-
-class Drawing:
-    """Points with names, size to the right (each step of the scale ten times as large) and quality upward."""
-
-    def __init__(self, rows: list[tuple[str, float, float]], what: str) -> None:
-        self.rows, self.what = rows, what
-
-    def __repr__(self) -> str:
-        wide = max((len(name) for name, *_ in self.rows), default=0)
-        return "\n".join(f"{name:{wide}}  {size(int(weight)):>9}  {value:.3f}" for name, weight, value in self.rows)
-
-    def _repr_html_(self) -> str:
-        """As an SVG with its table below it."""
-        if not self.rows:
-            return "<p>Nothing to draw.</p>"
-        sizes, values = [math.log10(max(1.0, row[1])) for row in self.rows], [row[2] for row in self.rows]
-        left, low = min(sizes), min(values)
-        across, up = (max(sizes) - left) or 1, (max(values) - low) or 1
-        dots = ""
-        for (name, _, _), x, y in zip(self.rows, sizes, values, strict=True):
-            at, down = 40 + (WIDTH - 160) * (x - left) / across, 20 + (HEIGHT * 2 - 60) * (1 - (y - low) / up)
-            dots += f'<circle cx="{at:.0f}" cy="{down:.0f}" r="4" fill="#0d9488"/><text x="{at + 8:.0f}" y="{down + 4:.0f}" '
-            dots += f'font-size="11" fill="currentColor">{escape(name)}</text>'
-        table = "".join(
-            f"<tr><td>{escape(name)}</td><td>{size(int(weight))}</td><td>{value:.3f}</td></tr>" for name, weight, value in self.rows
-        )
-        head = f'viewBox="0 0 {WIDTH} {HEIGHT * 2}" role="img" aria-label="{escape(self.what)} against size" style="width: 100%"'
-        svg = f"<svg {head}>{dots}</svg>"
-        return f'<div style="{STYLE}">{svg}<table><tr><th>form</th><th>size</th><th>{escape(self.what)}</th></tr>{table}</table></div>'
