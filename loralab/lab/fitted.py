@@ -9,15 +9,12 @@ import sys
 from collections.abc import Callable, Iterable
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from loralab.core.errors import RunFailed, UserError
 from loralab.core.events import RunView
 from loralab.core.verdict import Verdict
 from loralab.core.words import duration, figure
-
-if TYPE_CHECKING:
-    from loralab.lab.facade import Lab
 
 BARS = 40  # characters of a bar in a terminal
 WIDTH, HEIGHT = 520, 120  # of the curve, in pixels of its own scale
@@ -39,8 +36,8 @@ class Taken(NamedTuple):
 class Run:
     """A run of a Lab. Printed, it says how it stands; in a notebook it shows its verdict and its curve."""
 
-    def __init__(self, lab: Lab, name: str) -> None:
-        self.lab, self.id = lab, name
+    def __init__(self, lab: Any, name: str) -> None:
+        self.lab, self.id = lab, name  # the facade, which this module is a part of and does not import
 
     @property
     def view(self) -> RunView:
