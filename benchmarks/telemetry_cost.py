@@ -70,8 +70,8 @@ def trained(lab: Lab, every: float, *, watched: bool) -> Turn:
                 used = worker.cpu_times()
                 processor = used.user + used.system
             time.sleep(0.2)
-        seconds = view.steps[-1].time - view.steps[0].time
-        return Turn(watched, seconds, processor, int(answered[0]), answered[1])
+    seconds = view.steps[-1].time - view.steps[0].time
+    return Turn(watched, seconds, processor, int(answered[0]), answered[1])
 
 
 @contextmanager
