@@ -14,7 +14,7 @@ import pytest
 from benchmarks.make_walkthrough import SCRIPT, cells
 from loralab.core.paths import CHECKOUT, SAMPLES
 
-pytestmark = [pytest.mark.worker, pytest.mark.nightly]
+pytestmark = [pytest.mark.worker, pytest.mark.nightly, pytest.mark.long]
 ROWS = 61  # of a bundled data set, so that the page is done in a minute
 
 
@@ -35,7 +35,6 @@ def test_the_page_of_the_lab_can_be_typed(tmp_path: Path) -> None:
     assert re.search(r"[\d.]+ -> [\d.]+ on \d+ held-out examples", said)
 
 
-@pytest.mark.long
 def test_the_walkthrough_can_be_walked(tmp_path: Path) -> None:
     code = [text for kind, text in cells(SCRIPT.read_text("utf-8")) if kind == "code"]
     said = typed("\n".join((*code, "print(repr(against_size(points)))", "assert {one.parity for one in taken} == {'proven'}")), tmp_path)

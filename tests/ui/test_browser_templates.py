@@ -47,6 +47,7 @@ def test_a_field_opens_the_documents_with_its_words(window: Any) -> None:
     page.locator("#way-documents").wait_for(timeout=SOON)
 
 
+@pytest.mark.long
 def test_a_run_is_saved_and_dropped_in_again(window: Any, home: Path, tmp_path: Path) -> None:
     run = trained(home, "whole-run")
     shown = window()
