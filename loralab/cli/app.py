@@ -28,6 +28,7 @@ from loralab.cli import (
     pipeline_command,
     run_commands,
     share_commands,
+    template_commands,
     terminal,
     watch_commands,
 )
@@ -313,6 +314,7 @@ page_commands.register(app)
 part_commands.register(app)
 watch_commands.register(app)
 pipeline_command.register(app)
+template_commands.register(app)
 hub_commands.register(app)
 chat_command.register(app)
 share_commands.register(app)
