@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 from pathlib import Path
 from typing import Any
@@ -60,20 +61,20 @@ def _letters() -> list[str]:
 
 
 def _sd(place: Path) -> Any:
-    from diffusers import AutoencoderKL, PNDMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+    diffusers: Any = importlib.import_module("diffusers")
 
     reader, tokenizer = _clip(place)
-    unet = UNet2DConditionModel(**_UNET, cross_attention_dim=16, attention_head_dim=2)
+    unet = diffusers.UNet2DConditionModel(**_UNET, cross_attention_dim=16, attention_head_dim=2)
     rest: dict[str, Any] = {"safety_checker": None, "feature_extractor": None, "requires_safety_checker": False}
-    noise = PNDMScheduler(skip_prk_steps=True, steps_offset=1, **{k: v for k, v in _NOISE.items() if k != "clip_sample"})
-    return StableDiffusionPipeline(AutoencoderKL(**_VAE), reader, tokenizer, unet, noise, **rest)
+    noise = diffusers.PNDMScheduler(skip_prk_steps=True, steps_offset=1, **{k: v for k, v in _NOISE.items() if k != "clip_sample"})
+    return diffusers.StableDiffusionPipeline(diffusers.AutoencoderKL(**_VAE), reader, tokenizer, unet, noise, **rest)
 
 
 def _sdxl(place: Path) -> Any:
-    from diffusers import AutoencoderKL, EulerDiscreteScheduler, StableDiffusionXLPipeline, UNet2DConditionModel
+    diffusers: Any = importlib.import_module("diffusers")
 
     (one, words), (two, others) = _clip(place), _clip(place, projection_dim=16)
-    unet = UNet2DConditionModel(
+    unet = diffusers.UNet2DConditionModel(
         **_UNET,
         cross_attention_dim=32,
         attention_head_dim=(2, 4),
@@ -83,13 +84,13 @@ def _sdxl(place: Path) -> Any:
         addition_time_embed_dim=8,
         projection_class_embeddings_input_dim=6 * 8 + 16,
     )
-    noise = EulerDiscreteScheduler(beta_schedule="scaled_linear", beta_start=0.00085, beta_end=0.012, steps_offset=1)
-    vae = AutoencoderKL(**_VAE, scaling_factor=0.13025, force_upcast=True)
-    return StableDiffusionXLPipeline(vae, one, two, words, others, unet, noise)
+    noise = diffusers.EulerDiscreteScheduler(beta_schedule="scaled_linear", beta_start=0.00085, beta_end=0.012, steps_offset=1)
+    vae = diffusers.AutoencoderKL(**_VAE, scaling_factor=0.13025, force_upcast=True)
+    return diffusers.StableDiffusionXLPipeline(vae, one, two, words, others, unet, noise)
 
 
 def _klein(place: Path) -> Any:
-    from diffusers import AutoencoderKLFlux2, FlowMatchEulerDiscreteScheduler, Flux2KleinPipeline, Flux2Transformer2DModel
+    diffusers: Any = importlib.import_module("diffusers")
     from transformers import Qwen2Tokenizer, Qwen3Config, Qwen3ForCausalLM
 
     special = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
@@ -107,7 +108,7 @@ def _klein(place: Path) -> Any:
             head_dim=4,
         )
     )
-    net = Flux2Transformer2DModel(
+    net = diffusers.Flux2Transformer2DModel(
         in_channels=16,
         num_layers=1,
         num_single_layers=2,
@@ -118,6 +119,6 @@ def _klein(place: Path) -> Any:
         axes_dims_rope=(4, 4, 4, 4),
         guidance_embeds=False,
     )
-    vae = AutoencoderKLFlux2(**_VAE, latent_channels=4)
-    noise = FlowMatchEulerDiscreteScheduler(shift=3.0, use_dynamic_shifting=True)
-    return Flux2KleinPipeline(noise, vae, reader, tokenizer, net)
+    vae = diffusers.AutoencoderKLFlux2(**_VAE, latent_channels=4)
+    noise = diffusers.FlowMatchEulerDiscreteScheduler(shift=3.0, use_dynamic_shifting=True)
+    return diffusers.Flux2KleinPipeline(noise, vae, reader, tokenizer, net)

@@ -30,7 +30,8 @@ from loralab.models.adapter_file import copy_weights
 from loralab.models.drawing import WEIGHTS, drawing_entry
 from loralab.reports.card import Origin, shared_plan
 from loralab.reports.drawings import drawing_card
-from loralab.runtimes.vision.drawing import draw, load_drawer
+from loralab.runtimes.vision.drawing import load_drawer
+from loralab.runtimes.vision.painter import How
 
 PROGRAM, CARD = "draw.py", "drawing.json"
 WORDS, SEED = "a red apple", 5  # of the drawing that is compared
@@ -57,9 +58,9 @@ def merged(source: Source, target: Path, note: Note) -> dict[str, Any]:
     from safetensors.torch import save_file
 
     note("loading the model")
-    model, _ = load_drawer(source.model, source.adapter, merged=True)
+    painter, _ = load_drawer(source.model, source.adapter, merged=True)
     note("writing the model")
-    tensors = {name: value.detach().float().contiguous() for name, value in model.state_dict().items()}
+    tensors = {name: value.detach().float().contiguous() for name, value in painter.net.state_dict().items()}
     save_file(tensors, target / WEIGHTS, metadata={"format": "pt"})
     _papers(source, target, "pytorch", "")
     return {"tensors": len(tensors), "parameters": sum(value.numel() for value in tensors.values()), "dtype": "fp32"}
@@ -104,8 +105,8 @@ def _compared(source: Source, target: Path, note: Note, found: list[Check], base
             "The base model is not on this computer any more, so nothing could be compared.", "Put it back and export once more."
         )
     note("drawing with what was trained")
-    model, card = load_drawer(source.model, source.adapter)
-    wanted = draw(model, [card.caption(WORDS)], [SEED], steps=card.steps, guidance=card.guidance)[0]
+    painter, card = load_drawer(source.model, source.adapter)
+    wanted = painter.draw([card.caption(WORDS)], [SEED], How(card.steps, card.guidance, (card.side, card.side)))[0]
     note("trying it where it will be used")
     found.append(_drawing(target, base, wanted))
     red = [check for check in found if not check.ok]

@@ -27,9 +27,26 @@ class Painter(Protocol):
     """A base that draws. What it works on is a canvas [c, h, w]: the picture itself, or what stands for it in fewer numbers."""
 
     net: Any  # the module an adapter goes into
-    targets: str  # names of the layers that learn, as PEFT matches whole names
-    step: int  # sides of its pictures are multiples of this; 0: it knows one size alone
-    even: bool  # whether times are drawn evenly; else most in the middle
+
+    @property
+    def targets(self) -> str:
+        """Names of the layers that learn, as PEFT matches whole names."""
+        ...
+
+    @property
+    def step(self) -> int:
+        """Sides of its pictures are multiples of this; 0: it knows one size alone."""
+        ...
+
+    @property
+    def side(self) -> int:
+        """Pixels of a side of the pictures it draws best, or of all it can draw."""
+        ...
+
+    @property
+    def even(self) -> bool:
+        """Whether times are drawn evenly; else most in the middle."""
+        ...
 
     def read(self, captions: Sequence[str]) -> None:
         """Have captions ready. What is not ready is read when it is needed, as long as nothing was forgotten."""

@@ -44,6 +44,11 @@ class LatentPainter:
         return 8 * int(self.pipe.vae_scale_factor)
 
     @property
+    def side(self) -> int:
+        """Pixels of a side that the base was made for."""
+        return int(self.net.config.get("sample_size") or 128) * int(self.pipe.vae_scale_factor)
+
+    @property
     def device(self) -> torch.device:
         return next(self.net.parameters()).device
 
@@ -95,6 +100,10 @@ class LatentPainter:
 
     def shape(self, size: tuple[int, int]) -> tuple[int, int, int]:
         """Of the canvas [c, h, w] of a picture of this width and height."""
+        raise NotImplementedError
+
+    def wrong(self, clean: Tensor, noise: Tensor, times: Tensor, captions: Sequence[str]) -> Tensor:
+        """See Painter."""
         raise NotImplementedError
 
     # ---- drawing -------------------------------------------------------------------------------------------------------------

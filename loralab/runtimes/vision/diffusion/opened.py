@@ -5,6 +5,7 @@ Invariant: safetensors only, no code from the folder, nothing fetched; what cann
 
 from __future__ import annotations
 
+import importlib
 import json
 from pathlib import Path
 from typing import Any
@@ -31,13 +32,11 @@ def open_diffusion(folder: Path, where: torch.device, precision: str = "fp32", k
     """The painter of the base in `folder`, every weight frozen. Raises Unavailable without diffusers, UserError for what is damaged."""
     if parts.missing("diffusers"):
         raise parts.unavailable("diffusers", "Larger models that draw need a part that is not installed here.")
-    import diffusers
-
     name = _family(folder)
     painter, left_out = FAMILIES[name]
     half = not list(folder.glob("*/*_model.safetensors")) and bool(list(folder.glob("*/*.fp16.safetensors")))
     try:
-        pipe: Any = getattr(diffusers, name).from_pretrained(
+        pipe: Any = getattr(importlib.import_module("diffusers"), name).from_pretrained(
             str(folder),
             dtype=DTYPES.get(precision, torch.float32),
             variant="fp16" if half else None,

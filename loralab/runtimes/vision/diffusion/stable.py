@@ -5,6 +5,7 @@ Ho et al. 2020 (arXiv 2006.11239); Rombach et al. 2022 (arXiv 2112.10752); Podel
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -20,10 +21,8 @@ class Stable(LatentPainter):
     """Stable Diffusion 1.5 and those built like it."""
 
     def __init__(self, pipe: Any, folder: Path, keep: Path | None) -> None:
-        from diffusers import DDPMScheduler
-
         super().__init__(pipe, pipe.unet, folder, keep)
-        self.noising = DDPMScheduler.from_config(pipe.scheduler.config)
+        self.noising = importlib.import_module("diffusers").DDPMScheduler.from_config(pipe.scheduler.config)
 
     def _encoded(self, words: str) -> Numbers:
         return {"words": self.pipe.encode_prompt(words, self.device, 1, False)[0]}
