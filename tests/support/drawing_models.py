@@ -75,10 +75,16 @@ def _sdxl(place: Path) -> Any:
 
     (one, words), (two, others) = _clip(place), _clip(place, projection_dim=16)
     unet = diffusers.UNet2DConditionModel(
-        **_UNET,
+        **_UNET
+        | {
+            "block_out_channels": (8, 16, 16),
+            "layers_per_block": 2,
+            "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+            "up_block_types": ("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+        },
         cross_attention_dim=32,
-        attention_head_dim=(2, 4),
-        transformer_layers_per_block=(1, 2),
+        attention_head_dim=(2, 4, 4),
+        transformer_layers_per_block=(1, 1, 2),
         use_linear_projection=True,
         addition_embed_type="text_time",
         addition_time_embed_dim=8,

@@ -21,7 +21,7 @@ from loralab.core.jobs import TrainJob
 from loralab.core.judgement import Judgement, Note
 from loralab.core.paths import write_atomic
 from loralab.core.records import Example, Sample
-from loralab.core.words import count
+from loralab.machine.hardware import fingerprint, measure_machine
 from loralab.models.drawing import drawing_entry
 from loralab.runs.run_folder import RunFolder
 from loralab.runtimes.base_model import device
@@ -31,7 +31,9 @@ from loralab.sessions.drawing.easel import Easel, Size
 from loralab.sessions.drawing.gallery import Drawings
 from loralab.sessions.drawing.judged import judged
 from loralab.sessions.pictured import PicturedSession
+from loralab.sessions.pictures.facts import Learner, facts_of, told
 from loralab.tasks.draw import DrawPlan
+from loralab.train import memory
 from loralab.train.optim import Optimizers, adamw
 from loralab.train.session import Batch
 
@@ -74,12 +76,18 @@ class DrawSession(PicturedSession):
         self.easel.prepare(every, lambda share: self.folder.emit(Noted(text="", phase="looking at the pictures", fraction=share)))
 
     def _note_facts(self) -> None:
-        trained = sum(p.numel() for p in self._trained().values())
-        n, held = len(self.train_examples), len(self.heldout_examples)
-        words = f"Learning from {count(n, 'picture')}, choosing by {len(self.watched):,}, {held:,} held out"
-        self.folder.emit(
-            Measured(text=f"{words}; {trained / 1e6:.2f} million weights learn.", trainable=trained, n_train=n, n_heldout=held)
+        trained, machine = sum(p.numel() for p in self._trained().values()), measure_machine(self.folder.path.parents[1])
+        learner = Learner(
+            parameters=sum(p.numel() for p in self.model.parameters()),
+            trainable=trained,
+            device=self.device.type,
+            place=fingerprint(machine),
+            room=machine.training_memory_free + memory.used(),
+            architecture=type(self.painter.net).__name__,
         )
+        sides = self.train_examples, self.watched, self.heldout_examples
+        facts = facts_of(self.pictures, sides, self.side, learner, self.plan.guessed, self.plan.trigger)
+        self.folder.emit(Measured(text=told(facts), trainable=trained, n_train=facts.n_train, n_heldout=facts.n_heldout, facts=facts))
 
     @property
     def area(self) -> int:

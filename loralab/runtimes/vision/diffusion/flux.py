@@ -13,13 +13,14 @@ import torch
 from torch import Tensor
 
 from loralab.runtimes.vision.diffusion.kept import Numbers
-from loralab.runtimes.vision.diffusion.latent import LatentPainter
+from loralab.runtimes.vision.diffusion.latent import ATTENTION, LatentPainter
 
 
 class Klein(LatentPainter):
     """FLUX.2 klein, the base that is meant for training."""
 
     even = False
+    targets = rf"{ATTENTION}|.*single_transformer_blocks.*to_out"
 
     def __init__(self, pipe: Any, folder: Path, keep: Path | None) -> None:
         super().__init__(pipe, pipe.transformer, folder, keep)
