@@ -110,7 +110,7 @@ class Facts(Record):
     captions: int = 0  # different captions
     uncaptioned: int = 0  # pictures without one
     said_trigger: int = 0  # captions in which the trigger word stands
-    oblong: int = 0  # pictures that are more than two and a half times as long as wide
+    oblong: int = 0  # pictures that are more than three times as long as wide
 
 
 def point_name(kind: str, run: str, step: int, *, failed: bool) -> str:

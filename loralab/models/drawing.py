@@ -5,7 +5,7 @@ licence, its size, its measured quality with a source, or its memory is refused.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,6 +24,7 @@ WEIGHTS = "model.safetensors"
 INDEX = "model_index.json"  # of a base of the library diffusers
 # What such a base calls itself, and its part that learns
 NETS = {"StableDiffusionPipeline": "unet", "StableDiffusionXLPipeline": "unet", "Flux2KleinPipeline": "transformer"}
+LEFT = ("safety_checker", "feature_extractor", "image_encoder", "unet_onnx", "vae_decoder", "vae_encoder")  # not needed
 WEIGHED = ("unet", "transformer", "vae", "text_encoder", "text_encoder_2")  # parts with numbers
 
 
@@ -75,6 +76,20 @@ def drawing_folder() -> Path:
     return DATA / "starter" / "draws"
 
 
+def pipeline_files(names: Iterable[str]) -> list[str]:
+    """Which files of a base of the library diffusers a training needs, small ones first: of each part its settings and its weights once, in
+    half precision where all parts have that. Whole checkpoints, old forms and what looks for indecent drawings stay where they are.
+    """
+    inside = [name for name in names if name.count("/") == 1 and name.partition("/")[0] not in LEFT]
+    small = [name for name in inside if name.endswith((".json", ".txt", ".model", ".jinja"))]
+    weights = [name for name in inside if name.endswith(".safetensors") and "non_ema" not in name]
+    half = [name for name in weights if ".fp16." in name]
+    if {name.partition("/")[0] for name in half} != {name.partition("/")[0] for name in weights}:
+        half = []
+    tops = [name for name in names if name == INDEX or name.startswith("LICENSE")]
+    return sorted(tops) + sorted(small) + sorted(half or [name for name in weights if ".fp16." not in name])
+
+
 def draws_through_diffusers(folder: Path) -> bool:
     """Whether a folder holds a base of the library diffusers."""
     return (folder / INDEX).is_file()
@@ -123,6 +138,11 @@ def check_drawing_folder(name: str, folder: Path, entry: DrawingEntry | None = N
         problems=tuple(problems),
         words=str(problems[0]) if problems else _can(entry.title if entry else folder.name, parameters),
     )
+
+
+def lacking(folder: Path) -> list[Problem]:
+    """What a base that was just fetched lacks. Raises UserError where its list of parts cannot be read."""
+    return _incomplete(folder, load((folder / INDEX).read_bytes()))
 
 
 def _incomplete(folder: Path, listed: Mapping[str, Any]) -> list[Problem]:

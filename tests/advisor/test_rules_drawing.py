@@ -1,4 +1,4 @@
-"""Rules for drawing, each beside a neighbour in which it must stay silent; what a way out changes; what is read of pictures and captions."""
+"""Rules for drawing, each beside a neighbour in which it must stay silent; what a way out changes; what is read of pictures."""
 
 from __future__ import annotations
 

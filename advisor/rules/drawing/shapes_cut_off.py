@@ -2,7 +2,7 @@
 
 What it looks like: things are cut off at the edge or stand in wide margins, or everything is a little blurred.
 
-Why: pictures are fitted into the shapes that the base draws. A strip that is three times as long as it is high loses its ends there, and on
+Why: pictures are fitted into the shapes that the base draws. A strip that is five times as long as it is high loses its ends there, and on
 the small starter it becomes a thin band. A picture that is smaller than what is drawn is enlarged, and enlarging is learned with the style.
 
 What to do: cut out the part that matters, about as wide as it is high, from large originals.
@@ -18,7 +18,7 @@ GRID = 64  # pixels: sides of the larger bases are multiples of this
 
 @rule("R245", "data", "info", "propose", before=True, tasks=DRAWING_TASKS)
 def check(case: Case) -> Found | None:
-    """Pictures more than two and a half times as long as wide, or most of them smaller than what is drawn."""
+    """Pictures more than three times as long as wide, or most of them smaller than what is drawn."""
     facts, side = case.facts, case.drawing.image_size
     if facts is None or not facts.n_train or not facts.sides:
         return None

@@ -23,7 +23,7 @@ from loralab.datasets.images.views import input_size
 
 SHOWN = 50  # rows behind a count
 MOST_CLASSES = 500  # that are listed with how often they are there, the rarest first
-OBLONG = 2.5  # times as long as wide
+OBLONG = 3.0  # times as long as wide
 FULL = 0.95  # of a picture, from which on it is marked nearly everywhere
 SMALL = 10  # per cent of the things that are smaller than `small_side`
 

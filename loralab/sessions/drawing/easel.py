@@ -25,7 +25,7 @@ LOOKS = 4  # times at which a picture kept aside is looked at, evenly spread
 KEPT = 1 << 30  # bytes of canvases that are kept
 AGAIN = 1 << 20  # in the place of an epoch: what is looked at again
 THUMB = 64  # pixels of a side that pictures are compared at, at most
-WIDEST = 2.5  # times as wide as high, or as high as wide, that a canvas may be
+WIDEST = 3.0  # times as wide as high, or as high as wide, that a canvas may be
 
 Array = npt.NDArray[np.float32]
 Size = tuple[int, int]
