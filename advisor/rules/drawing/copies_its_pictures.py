@@ -11,7 +11,7 @@ What to do: stop earlier, give it less room, and add pictures. Do not hand it on
 
 from advisor.rules import Case, Found, advice, change, fact, rule
 from advisor.rules.drawing._reading import DRAWING_TASKS, table
-from loralab.core.words import count
+from loralab.core.words import count, times
 
 RECALLED = 0.34  # of the learned captions that are asked for
 LEAST_RANK = 4
@@ -31,11 +31,10 @@ def check(case: Case) -> Found | None:
         words = f"{copied:,} of {count(int(found.get('drawn', 0)), 'drawing')} of new captions came out as copies of a learned picture."
     else:
         words = f"Asked with {count(len(asked), 'learned caption')}, it gave back {again:,} of the pictures themselves."
-    plan = case.drawing
-    fixes = [change("Go over the pictures half as often.", epochs=max(1.0, plan.epochs / 2))]
-    if plan.rank > LEAST_RANK:
-        fixes.append(
-            change(f"Give the adapter less room: a rank of {max(LEAST_RANK, plan.rank // 2)}.", rank=max(LEAST_RANK, plan.rank // 2))
-        )
+    plan, rounds = case.drawing, case.course.fewer()
+    evidence.append(case.course.told_rounds())
+    fixes = [change(f"Go over the pictures {times(rounds)}.", **case.course.go_over(rounds))]
+    if (room := max(LEAST_RANK, plan.rank // 2)) < plan.rank:
+        fixes.append(change(f"Give the adapter less room: a rank of {room}.", rank=room))
     fixes.append(advice("Add pictures in the same style that show other things.", "add"))
     return Found(0.85 if copied else 0.7, words, evidence, fixes)

@@ -14,7 +14,7 @@ from advisor.rules.drawing._reading import DRAWING_TASKS, compared, score, usual
 from loralab.core.words import count
 
 LOW = 0.3  # times the usual rate: below it, the rate is named first
-ROOM, LONGEST = 32, 1000.0
+ROOM = 32  # rank
 
 
 @rule("R246", "no learning", "warning", "propose", during=False, tasks=DRAWING_TASKS)
@@ -28,7 +28,7 @@ def check(case: Case) -> Found | None:
     steps, usual = len(case.signals.steps), usual_rate(case)
     evidence = (*compared(look), *compared(loss), fact("corrections", steps), fact("learning rate", case.asked.learning_rate))
     plan = case.drawing
-    fixes = [change("Go over the pictures twice as often.", epochs=min(LONGEST, 2 * plan.epochs))]
+    fixes = [change("Train about twice as long.", **case.course.longer())]
     if case.asked.learning_rate < LOW * usual:
         fixes.insert(0, change(f"Use the usual learning rate of {usual:g}.", learning_rate=usual))
     if plan.rank < ROOM:
