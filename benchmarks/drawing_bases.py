@@ -89,9 +89,8 @@ def computed(kind: str, precision: str) -> None:
         learner.step()
         learner.zero_grad()
         pixel = (_most() - before) * 1e9 / SIDES[kind] ** 2
-        sys.stdout.write(
-            f"{kind} {precision}: loaded {before:.2f} GB, at most {_most():.2f} ({pixel:.0f} bytes a pixel), {time.time() - begun:.0f} s\n"
-        )
+        took = time.time() - begun
+        sys.stdout.write(f"{kind} {precision}: loaded {before:.2f} GB, at most {_most():.2f} ({pixel:.0f} bytes a pixel), {took:.0f} s\n")
 
 
 def _most() -> float:

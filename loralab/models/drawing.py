@@ -21,6 +21,8 @@ from loralab.models.model_check import DAMAGED, ModelCheck
 from loralab.models.model_folder import count_weights
 
 WEIGHTS = "model.safetensors"
+CARD = "drawing.json"  # beside an adapter: what its weights alone do not say
+PATIENTS = "Pictures of people are not shared as a generator: this one learned from patients, and may draw one of them again."
 INDEX = "model_index.json"  # of a base of the library diffusers
 # What such a base calls itself, and its part that learns
 NETS = {"StableDiffusionPipeline": "unet", "StableDiffusionXLPipeline": "unet", "Flux2KleinPipeline": "transformer"}
@@ -74,6 +76,15 @@ def drawing_entry(name: str) -> DrawingEntry | None:
 def drawing_folder() -> Path:
     """Where the starter that draws lies."""
     return DATA / "starter" / "draws"
+
+
+def draws_patients(adapter: Path) -> Problem | None:
+    """Why an adapter that draws may not be handed on: it learned from patients, or what lies beside it does not say that it did not."""
+    try:
+        medical = load((adapter / CARD).read_bytes()).get("medical", True)
+    except (OSError, ValueError, AttributeError):
+        medical = True  # what cannot be read says nothing that would allow it
+    return Problem(code="draws_patients", what=PATIENTS, todo="Use it on this computer only.") if medical else None
 
 
 def pipeline_files(names: Iterable[str]) -> list[str]:
