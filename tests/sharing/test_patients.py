@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from loralab.core.errors import UserError
+from loralab.core.errors import LabError
 from loralab.core.events import Ended, EventLog, Saved, Started
 from loralab.core.jobs import TrainJob
 from loralab.core.paths import write_atomic
@@ -41,7 +41,7 @@ def refused(way: Any) -> str:
     """The code of what stands in the way; empty where nothing does that is about patients."""
     try:
         way()
-    except UserError as error:
+    except LabError as error:
         return error.problem.code if error.problem.code == "draws_patients" else ""
     return ""
 
