@@ -29,8 +29,8 @@ def computer(monkeypatch: pytest.MonkeyPatch, system: str, machine: str, release
     [
         ("Linux", "x86_64", "2.39", {}),
         ("Linux", "x86_64", "2.17", {"onnx": "old", "bitsandbytes": "old", "scipy": "old"}),
-        ("Linux", "x86_64", "", dict.fromkeys(("onnx", "bitsandbytes", "llama_cpp", "scipy"), "unusual")),
-        ("Linux", "armv7l", "2.39", dict.fromkeys(("onnx", "bitsandbytes", "llama_cpp", "scipy"), "this kind")),
+        ("Linux", "x86_64", "", dict.fromkeys(("onnx", "bitsandbytes", "llama_cpp", "scipy", "diffusers"), "unusual")),
+        ("Linux", "armv7l", "2.39", dict.fromkeys(("onnx", "bitsandbytes", "llama_cpp", "scipy", "diffusers"), "this kind")),
         ("Windows", "AMD64", "", {}),
         ("Windows", "ARM64", "", {"llama_cpp": "this kind"}),
         ("Darwin", "arm64", "15.1", {}),

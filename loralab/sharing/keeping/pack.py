@@ -27,6 +27,7 @@ from loralab.models import fingerprint
 from loralab.reports.card import origin_of
 from loralab.runs.run_folder import read_job
 from loralab.sharing.keeping.form import KIND, MANIFEST, RUN_FILES, VERSION, Inside, Manifest, without_places
+from loralab.sharing.patients import require_no_patients
 
 MOMENT = (1980, 1, 1, 0, 0, 0)  # the same content gives the same zip
 STORED = (".safetensors", ".zip", ".png", ".jpg", ".jpeg", ".webp", ".parquet", ".gz", ".xz")  # hardly shrink
@@ -82,6 +83,7 @@ def pack(
     job = read_job(folder)
     if not isinstance(job, TrainJob):
         raise UserError("Only a training can be kept whole.", "Choose a training.", code="no_training")
+    require_no_patients(home, run)
     dataset = Path(str(job.plan.get("dataset") or ""))
     if data and not dataset.exists():
         raise UserError(f"The examples ({dataset.name or 'none'}) are not where they were.", "Keep the run without them.", code="no_file")
