@@ -75,6 +75,7 @@ from loralab.reports.incidents import told as describe_incidents
 from loralab.reports.pictures import NOT_MEDICAL
 from loralab.reports.score_words import between, value
 from loralab.reports.subjects import Subject
+from loralab.runs import runs
 from loralab.runs.queue import QueueEntry
 from loralab.serve.client import ChatServer
 from loralab.serve.draws import Drawn
@@ -244,10 +245,19 @@ class Lab(Sharing, Giving, Making, Pictured, Watched):
 
         The run is held against what its proposal predicts; what starts as a bare plan is predicted now. `origin`: what it came of.
         """
+        return self.begin(self._asked(plan, origin))
+
+    def prepare(self, plan: Plan | dict[str, Any] | Proposal) -> Path:
+        """Write the folder of a run that torchrun or Slurm is to begin, and start nothing; returns it (see docs/scale.md)."""
+        disk.check_writable(self.home)
+        with disk.writing(self.home):
+            return runs.prepare(self.home, self._titled(self._asked(plan)))
+
+    def _asked(self, plan: Plan | dict[str, Any] | Proposal, origin: Origin | None = None) -> TrainJob:
         typed = self.typed(plan)
         expected = plan.footprint.predicted if isinstance(plan, Proposal) else self._predicted(typed)
         model = self.catalog.folder(typed.base_model) if typed.base_model else ""
-        return self.begin(TrainJob(plan=typed.model_dump(), model=str(model), predicted=expected, origin=origin))
+        return TrainJob(plan=typed.model_dump(), model=str(model), predicted=expected, origin=origin)
 
     def _predicted(self, plan: Plan) -> Predicted | None:
         """What a plan that nobody weighed will need, before any correction; None where that cannot be said."""

@@ -6,3 +6,4 @@ KEEPER = "LORALAB_KEEPER"  # tells a worker the process id of its keeper
 LOCK = "worker.lock"  # held by a run's worker for life
 TAKEN = 75  # exit code of a worker that found another one at work (sysexits.h: try again later)
 UNWRITTEN = 74  # exit code of a worker whose last line the disk did not take (sysexits.h: input/output error)
+LAUNCH = "launch.yaml"  # in a run's folder where several processes learn together: how they are started
