@@ -11,7 +11,7 @@ import typer
 
 from loralab import lab as facade
 from loralab.cli.console import Home, Json, Output, Run, newest
-from loralab.core.words import size
+from loralab.core.words import count, size
 
 Address = Annotated[str, typer.Argument(metavar="ADDRESS", help="s3://BUCKET/FOLDER, or a folder; keys come from the environment.")]
 TOLD_S = 5.0  # between two lines about how far it is
@@ -19,7 +19,7 @@ TOLD_S = 5.0  # between two lines about how far it is
 
 def register(app: typer.Typer) -> None:
     """Add these commands to the command line."""
-    for command in (store, stored, fetch):
+    for command in (store, stored, fetch, vllm):
         app.command()(command)
 
 
@@ -65,6 +65,18 @@ def fetch(
         out.give({"folder": str(found)}, str(found))
     else:
         out.give({"run": found}, f"{found} is here. See it with: python -m loralab show {found}")
+
+
+def vllm(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where to write it; a new or empty folder.")],
+    deployments: Annotated[list[str] | None, typer.Argument(metavar="DEPLOYMENT...", help="Ids or names; left out: all.")] = None,
+    json: Json = False,
+    home: Home = None,
+) -> None:
+    """Write what vLLM needs to serve deployments of one model to many at once, with a checker that knows five answers of each."""
+    files = facade.Lab(home).vllm(folder, *(deployments or ()))
+    text = f"Written: {folder} ({count(len(files), 'file')}). Start it with serve.sh, then try it with check.py; README.md says how."
+    Output(json).give({"folder": str(folder), "files": [str(file) for file in files]}, text)
 
 
 def _told(out: Output) -> Callable[[int, int], None]:

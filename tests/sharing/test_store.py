@@ -1,4 +1,4 @@
-"""A run stored elsewhere comes back as the run it was, also after a cut; what is there is not sent again, and what was changed is refused."""
+"""A run stored elsewhere comes back as it was, also after a cut; what is there is not sent again, and what was changed is refused."""
 
 from __future__ import annotations
 

@@ -92,6 +92,7 @@ def test_two_processes_come_to_what_one_comes_to_also_where_one_was_killed_in_be
 
 
 @pytest.mark.nightly
+@pytest.mark.long
 def test_where_the_first_is_killed_the_others_say_so_and_the_run_goes_on(home: Path, llama: Path, data: Path) -> None:
     run = start(home, llama, data, 2, max_steps=30)
     until(lambda: len(steps(home, run)) >= 3, LONG)

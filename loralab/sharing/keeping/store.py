@@ -35,7 +35,7 @@ from loralab.sharing.keeping.unpack import is_plain
 PIECE = 32 << 20  # bytes: what is sent again at most after a cut
 KIND, VERSION = "loralab-stored", 1
 KEYRING = "LoRALab S3"  # the keyring's name for it; user names access_key and secret_key
-_ADDRESS = re.compile(r"(?P<scheme>[a-z][a-z0-9+]*)://(?P<rest>.+)")
+_ADDRESS = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?P<rest>.+)")
 Note = Callable[[int, int], object]  # bytes that are done, bytes there are
 
 
