@@ -29,6 +29,7 @@ from loralab.cli import (
     run_commands,
     scale_commands,
     share_commands,
+    sweep_command,
     terminal,
     watch_commands,
 )
@@ -327,6 +328,7 @@ chat_command.register(app)
 share_commands.register(app)
 data_commands.register(app)
 scale_commands.register(app)
+sweep_command.register(app)
 
 
 def main(ways: Ways | None = None) -> int:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from loralab.adapters import importer
+from loralab.cluster.spread import Share, Spread
 from loralab.core import disk
 from loralab.core.errors import LabError, UserError
 from loralab.core.facts import Facts
@@ -39,6 +40,7 @@ from loralab.lab.hub import Giving
 from loralab.lab.making import Making
 from loralab.lab.pictured import Pictured
 from loralab.lab.sharing import Sharing
+from loralab.lab.spreading import Spreading, varied
 from loralab.lab.watching import Watched
 from loralab.machine import speed
 from loralab.machine.add_part import PartProgress, add_part
@@ -112,6 +114,7 @@ __all__ += ["NOT_MEDICAL", "USUAL", "VisionEntry", "uri", "vision_entry"]
 __all__ += ["HubDataset", "ReadingProgress", "Watch", "is_hub_name"]
 __all__ += ["Subject", "different_settings", "rows_said", "usual_share", "what_is_learned", "what_would_be_learned"]
 __all__ += ["ModelChoice", "knows", "larger"]
+__all__ += ["Share", "Spread", "varied"]
 __all__ += ["Adapter", "Code", "Found", "Review", "Visible", "ask_sign_in", "begin_sign_in"]
 __all__ += ["AUGMENTATIONS", "FORMS", "Binned", "Made", "MadeReport", "MadeRow", "Terms", "Writer", "as_json", "origin_words"]
 __all__ += ["ENOUGH_UPDATES", "FEW_UPDATES", "MOST_ROUNDS", "BothAnswers", "between", "value"]
@@ -120,7 +123,7 @@ __all__ += ["ENOUGH_UPDATES", "FEW_UPDATES", "MOST_ROUNDS", "BothAnswers", "betw
 USUAL = "starter"  # the model that stands for none chosen: each kind of training has its own
 
 
-class Lab(Sharing, Giving, Making, Pictured, Watched):
+class Lab(Sharing, Giving, Making, Pictured, Spreading, Watched):
     """A workspace with the way from a file to a run."""
 
     def __init__(self, home: Path | str | None = None) -> None:

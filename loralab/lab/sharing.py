@@ -86,7 +86,9 @@ class Sharing(Results):
         prompts = dict.fromkeys(sample.prompt for sample in self.view(one.run).samples if sample.prompt)
         asked = [({"role": "user", "content": prompt},) for prompt in list(prompts)[: vllm_folder.PROMPTS]]
         most = vllm_folder.Prompt.model_fields["max_tokens"].default
-        answers = ["".join(self.ask(one.run, list(messages), temperature=0.0, repetition_penalty=1.0, max_tokens=most)) for messages in asked]
+        answers = [
+            "".join(self.ask(one.run, list(messages), temperature=0.0, repetition_penalty=1.0, max_tokens=most)) for messages in asked
+        ]
         return [vllm_folder.Prompt(messages=messages, answer=answer) for messages, answer in zip(asked, answers, strict=True)]
 
     def undeploy(self, deployment: str) -> None:

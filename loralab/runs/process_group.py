@@ -36,11 +36,11 @@ class Launch(Record):
 
     model_config = ConfigDict(extra="ignore")
 
-    num_processes: int = Field(1, ge=1, le=4096)  # over all machines
-    num_machines: int = Field(1, ge=1, le=1024)
-    machine_rank: int = Field(0, ge=0)
+    num_processes: int = Field(default=1, ge=1, le=4096)  # over all machines
+    num_machines: int = Field(default=1, ge=1, le=1024)
+    machine_rank: int = Field(default=0, ge=0)
     main_process_ip: str | None = None
-    main_process_port: int | None = Field(None, ge=0, le=65535)
+    main_process_port: int | None = Field(default=None, ge=0, le=65535)
     distributed_type: str = "NO"
     use_cpu: bool = False
     rdzv_backend: Literal["static", "c10d"] = "static"
@@ -171,7 +171,7 @@ def main(given: list[str]) -> int:
 
     follow_keeper()
     os.environ[KEEPER] = str(os.getpid())  # they end when this process is gone, as it ends when its keeper is
-    folder = given[0]
+    folder, found = given[0], Launch()
     try:
         found = read_launch(Path(folder) / LAUNCH)
         if found.use_cpu or found.distributed_type.upper() == "MULTI_CPU":

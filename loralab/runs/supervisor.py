@@ -18,8 +18,17 @@ from loralab.runs.protocol import KEEPER, LAUNCH, TAKEN
 
 def main(arguments: list[str]) -> int:
     """Keep the worker of one run folder; the exit code is the worker's (128 + the signal that ended it)."""
-    folder = arguments[0]
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C belongs to the app
+    code = keep(arguments[0])
+    if code != TAKEN:
+        from loralab.runs.queue import hand_over
+
+        hand_over(arguments[0])
+    return code if 0 <= code < 256 else 128 + abs(code) % 128
+
+
+def keep(folder: str) -> int:
+    """Start the worker of a run folder, also again, and wait for its end; its exit code, negative for a signal."""
     while True:
         offset, said = _size(folder, "events.jsonl"), _size(folder, "worker.log")
         code, death = _worker(folder)
@@ -29,11 +38,7 @@ def main(arguments: list[str]) -> int:
 
         if not settle(folder, code, offset, said, death):
             break
-    if code != TAKEN:
-        from loralab.runs.queue import hand_over
-
-        hand_over(folder)
-    return code if 0 <= code < 256 else 128 + abs(code) % 128
+    return code
 
 
 def _worker(folder: str) -> tuple[int, Death]:

@@ -33,7 +33,7 @@ class Prompt(Record):
 
     messages: tuple[dict[str, str], ...]
     answer: str
-    max_tokens: int = Field(64, ge=1)
+    max_tokens: int = Field(default=64, ge=1)
 
 
 def write(home: Path, found: Sequence[Deployment], prompts: Mapping[str, Sequence[Prompt]], folder: Path) -> list[Path]:
