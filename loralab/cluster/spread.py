@@ -63,7 +63,7 @@ def spread(
     try:
         there = ray.cluster_resources()
         if share.cpus > there.get("CPU", 0) or share.gpus > there.get("GPU", 0):
-            what = f"No computer of this cluster has {share.cpus:g} processors and {share.gpus:g} cards for one run."
+            what = f"No computer of this cluster has {count(share.cpus, 'processor')} and {count(share.gpus, 'card')} for one run."
             raise UserError(what, "Ask for less, or add a computer.", code="no_such_computer")
         task = ray.remote(_keep).options(num_cpus=share.cpus, num_gpus=share.gpus, max_retries=RETRIES)
         waiting = {task.remote(str(runs.folder(home, name)), max(1, int(share.cpus))): name for name in names}

@@ -251,7 +251,7 @@ class Lab(Sharing, Giving, Making, Pictured, Spreading, Watched):
         return self.begin(self._asked(plan, origin))
 
     def prepare(self, plan: Plan | dict[str, Any] | Proposal) -> Path:
-        """Write the folder of a run that torchrun or Slurm is to begin, and start nothing; returns it (see docs/scale.md)."""
+        """Write the folder of a run that torchrun or Slurm is to begin, and start nothing; returns it (see docs/cluster.md)."""
         disk.check_writable(self.home)
         with disk.writing(self.home):
             return runs.prepare(self.home, self._titled(self._asked(plan)))

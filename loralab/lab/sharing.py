@@ -74,7 +74,7 @@ class Sharing(Results):
         """
         found = tuple(self.deployment(name) for name in names) or self.deployments()
         if not found:
-            raise UserError("Nothing is shared yet.", "Freeze a run first: python -m loralab deploy.", code="no_deployment")
+            raise UserError("Nothing is shared yet.", "Freeze a run first.", code="no_deployment")
         place = Path(folder).expanduser().resolve()
         with disk.writing(place.parent if place.parent.is_dir() else self.home):
             return vllm_folder.write(self.home, found, {one.id: self._known(one) for one in found}, place)

@@ -16,7 +16,7 @@ from loralab.history import History
 from loralab.machine.hardware import Machine, measure_machine
 from loralab.models.catalog import Catalog, ModelEntry
 from loralab.runs import queue, runs, titles
-from loralab.runs.process_group import read_launch
+from loralab.runs.launch import read_launch
 from loralab.runs.queue import QueueEntry
 
 

@@ -13,7 +13,7 @@ import subprocess
 import sys
 
 from loralab.runs.death import Death, Watch
-from loralab.runs.protocol import KEEPER, LAUNCH, TAKEN
+from loralab.runs.protocol import KEEPER, LAUNCH, MEMBER, TAKEN
 
 
 def main(arguments: list[str]) -> int:
@@ -45,9 +45,10 @@ def _worker(folder: str) -> tuple[int, Death]:
     """Run the worker to its end; its exit code, negative for a signal, and what was seen of memory when it died."""
     flags = getattr(subprocess, "CREATE_NO_WINDOW", 0)  # this process has no console on Windows, and the worker must not open one
     several = os.path.exists(os.path.join(folder, LAUNCH))  # noqa: PTH110, PTH118
-    command = [sys.executable, "-m", "loralab.runs.process_group" if several else "loralab.runs.worker", folder]
+    command = [sys.executable, "-m", "loralab.train.launcher" if several else "loralab.runs.worker", folder]
     watch = Watch()
-    worker = subprocess.Popen(command, env={**os.environ, KEEPER: str(os.getpid())}, creationflags=flags)
+    ours = {name: value for name, value in os.environ.items() if name not in MEMBER}  # of a launcher that started the app, say
+    worker = subprocess.Popen(command, env={**ours, KEEPER: str(os.getpid())}, creationflags=flags)
     return worker.wait(), watch.seen(worker.pid)
 
 

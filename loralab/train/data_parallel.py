@@ -42,7 +42,7 @@ class Channel:
 
         if torch.cuda.is_available():
             torch.cuda.set_device(process_group.local_rank() % torch.cuda.device_count())
-        # gloo also between cards: a peer that is gone is an error at once, and an adapter's gradient is small (docs/scale.md)
+        # gloo also between cards: a peer that is gone is an error at once, and an adapter's gradient is small (docs/cluster.md)
         state = PartialState(cpu=not torch.cuda.is_available(), backend="gloo", timeout=LONG)
         self.rank, self.size = state.process_index, state.num_processes
         self.gone = threading.Event()

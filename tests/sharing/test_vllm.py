@@ -143,7 +143,7 @@ def right(_model: str, question: str) -> str:
 def test_the_checker_is_content_where_every_answer_is_the_same(server: Any, prompts: Path, capsys: Any, monkeypatch: Any) -> None:
     monkeypatch.setenv("VLLM_API_KEY", "key")
     assert check.main(["--url", server(right, "key"), "--prompts", str(prompts)]) == 0
-    assert "5 of 5 answers are the same." in capsys.readouterr().out
+    assert "The same answer: 5 of 5." in capsys.readouterr().out
 
 
 def test_the_checker_says_which_answer_is_another_and_from_where_on(server: Any, prompts: Path, capsys: Any) -> None:
@@ -152,7 +152,7 @@ def test_the_checker_says_which_answer_is_another_and_from_where_on(server: Any,
 
     assert check.main(["--url", server(wrong_once), "--prompts", str(prompts)]) == 1
     said = capsys.readouterr().out
-    assert "4 of 5 answers are the same." in said
+    assert "The same answer: 4 of 5." in said
     assert "the first 75% are the same" in said
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from safetensors.torch import load_file
 from loralab.core.errors import UserError
 from loralab.core.events import Noted, RunView, Stepped, read
 from loralab.core.jobs import TrainJob
+from loralab.runs import launch as launching
 from loralab.runs import process_group, runs
 from loralab.runs.run_folder import SilentFolder
 from loralab.sessions.text import TextSession
@@ -105,6 +107,14 @@ def test_where_the_first_is_killed_the_others_say_so_and_the_run_goes_on(home: P
     assert len({event.step for event in steps(home, run)}) == 30
 
 
+@pytest.mark.worker
+def test_an_app_that_a_launcher_started_starts_usual_runs(home: Path, fake: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"RANK": "1", "WORLD_SIZE": "2", "LOCAL_RANK": "1"}.items():
+        monkeypatch.setenv(name, value)
+    run = fake(max_steps=2)
+    assert over(home, run).state == "finished"
+
+
 # ---- shares ------------------------------------------------------------------------------------------------------------------
 
 
@@ -185,7 +195,7 @@ def test_what_cannot_be_done_is_said(tmp_path: Path, text: str, said: str) -> No
     file = tmp_path / "accelerate.yaml"
     file.write_text(text, "utf-8")
     with pytest.raises(UserError) as caught:
-        process_group.read_launch(file)
+        launching.read_launch(file)
     assert said in caught.value.problem.what
     assert caught.value.problem.todo
 
@@ -202,6 +212,6 @@ def test_a_configuration_as_accelerate_writes_it_is_read(tmp_path: Path) -> None
         debug=False,
         num_processes=8,
     ).to_yaml_file(str(file))
-    found = process_group.read_launch(file)
+    found = launching.read_launch(file)
     assert (found.num_processes, found.num_machines, found.distributed_type) == (8, 1, "MULTI_GPU")
-    assert "--nproc-per-node=8" in process_group.arguments(found, "run")
+    assert "--nproc-per-node=8" in launching.arguments(found, "run")

@@ -123,7 +123,7 @@ class Store:
     def read(self, name: str) -> Stored:
         """What a name stands for. Raises UserError where there is none, or it is not to be trusted."""
         if not is_plain(name):
-            raise UserError(f"“{name}” is no name of a run.", "See what is stored: python -m loralab stored ADDRESS.", code="no_run")
+            raise UserError(f"“{name}” is no name of a run.", "See the list of what is stored there.", code="no_run")
         with speaking(self.address):
             try:
                 raw = self.get(f"runs/{name}.json")

@@ -68,7 +68,7 @@ def main(arguments: list[str]) -> int:
     except (OSError, ValueError, KeyError, IndexError) as error:
         sys.stdout.write(f"The server at {given.url} could not be asked: {error}.\n")
         return 2
-    sys.stdout.write("\n".join([*lines, f"{same} of {asked} answers are the same."]) + "\n")
+    sys.stdout.write("\n".join([*lines, f"The same answer: {same} of {asked}."]) + "\n")
     return 0 if same == asked else 1
 
 
