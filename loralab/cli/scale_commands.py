@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from loralab import lab as facade
-from loralab.cli.console import Home, Json, Output, Run, newest
+from loralab.cli.console import File, Home, Json, Model, Output, Role, Run, model_for, newest, pairs, source, watching
 from loralab.core.words import count, size
 
 Address = Annotated[str, typer.Argument(metavar="ADDRESS", help="s3://BUCKET/FOLDER, or a folder; keys come from the environment.")]
@@ -19,7 +19,7 @@ TOLD_S = 5.0  # between two lines about how far it is
 
 def register(app: typer.Typer) -> None:
     """Add these commands to the command line."""
-    for command in (store, stored, fetch, vllm):
+    for command in (store, stored, fetch, vllm, shards):
         app.command()(command)
 
 
@@ -77,6 +77,36 @@ def vllm(
     files = facade.Lab(home).vllm(folder, *(deployments or ()))
     text = f"Written: {folder} ({count(len(files), 'file')}). Start it with serve.sh, then try it with check.py; README.md says how."
     Output(json).give({"folder": str(folder), "files": [str(file) for file in files]}, text)
+
+
+def shards(  # noqa: PLR0913, PLR0917 - each is an option of the command line
+    file: File,
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where to write them; the same again goes on after a cut.")],
+    model: Model = "",
+    role: Role = None,
+    longest: Annotated[int, typer.Option("--max-length", min=16, help="Longest example, in tokens.")] = 512,
+    learn_from: Annotated[str, typer.Option("--learn-from", help="replies or everything, as in a plan.")] = "replies",
+    json: Json = False,
+    home: Home = None,
+) -> None:
+    """Write examples as token ids in Arrow files, as a training reads them: rows by the million in little memory."""
+    lab, out = facade.Lab(home), Output(json)
+    how: dict[str, Any] = {"roles": pairs(role, "--role") or None, "max_length": longest, "learn_from": learn_from}
+    found = lab.shards(source(lab, file), folder, model_for(lab, file, model), **how, watch=watching(out), note=_rows(out))
+    numbers = {part: found.total(part) for part in ("read", "kept", "cut", "tokens", "learned")}
+    out.give({"folder": str(folder), "files": len(found.shards), "digest": found.digest, **numbers}, found.words)
+
+
+def _rows(out: Output) -> Callable[[int, int], None]:
+    told = time.monotonic()
+
+    def note(done: int, total: int) -> None:
+        nonlocal told
+        if time.monotonic() - told >= TOLD_S:
+            told = time.monotonic()
+            out.say(f"{done:,} of {count(total, 'row')}")
+
+    return note
 
 
 def _told(out: Output) -> Callable[[int, int], None]:

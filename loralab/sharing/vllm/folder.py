@@ -14,6 +14,7 @@ from pydantic import Field
 from loralab.core.errors import UserError
 from loralab.core.paths import write_atomic
 from loralab.core.records import Record
+from loralab.core.words import count
 from loralab.models.model_folder import read_json
 from loralab.reports.card import origin_of
 from loralab.sharing.deployment import ALONG, SETTINGS, WEIGHTS, Deployment, adapter_of
@@ -213,7 +214,7 @@ def _guide(found: Sequence[Deployment], base: str, known: int) -> str:
     lines = [
         "# Serving with vLLM",
         "",
-        f"One server, one base model, {len(found)} of what was trained on it. Each is asked under the id it has in LoRALab.",
+        f"One server, one base model, {count(len(found), 'adapter')} for it. Each is asked under the id it has in LoRALab.",
         "",
         "| model | what it is | can it be used |",
         "|---|---|---|",
@@ -223,7 +224,7 @@ def _guide(found: Sequence[Deployment], base: str, known: int) -> str:
         "",
         "```sh",
         "./serve.sh                                   # or: docker compose up, or: kubectl apply -f kubernetes.yaml",
-        f"python3 check.py --url http://127.0.0.1:{PORT}   # {known} prompts with known answers; exit code 0 where all are the same",
+        f"python3 check.py --url http://127.0.0.1:{PORT}   # {count(known, 'known answer')}; exit code 0 where all are the same",
         "```",
         "",
         f"{asking} Answers in bfloat16 may leave the expected words late in a long one; from the first word on means a fault.",
