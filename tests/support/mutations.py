@@ -14,6 +14,7 @@ from pathlib import Path
 import docx
 import openpyxl
 import pyarrow as pa
+import yaml
 from pyarrow import feather, parquet
 from pypdf import PdfWriter
 from pypdf.generic import DecodedStreamObject, DictionaryObject, NameObject
@@ -126,6 +127,10 @@ def healthy() -> dict[str, bytes]:
         "a.srt": subtitles,
         "a.vtt": f"WEBVTT\n\n{subtitles}",
         "chat.txt": chat,
+        "cards.txt": "#separator:tab\n#html:true\n" + "".join(f"<b>{row['question']}</b>\t{row['answer']}\n" for row in ROWS),
+        "talks.txt": "\n\n".join(f"Q: {row['question']}\nA: {row['answer']}" for row in ROWS),
+        "a.xml": "".join(["<faqs>", *(f"<faq><q>{asked}</q><a>{told}</a></faq>" for asked, told in PAIRS), "</faqs>"]),
+        "a.yml": yaml.safe_dump({"version": 1, "rows": ROWS}, allow_unicode=True),
     }
     made = {name: content.encode() for name, content in text.items()}
     made |= {"wide.csv": text["a.csv"].encode("utf-16"), "old.csv": text["a.csv"].replace("“", '"').replace("”", '"').encode("latin-1")}

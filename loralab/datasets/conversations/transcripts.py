@@ -28,6 +28,9 @@ _FORMS = tuple(
 )
 _TURNS: tuple[Role, Role] = ("user", "assistant")
 _INST = re.compile(r"\[(/?)INST\]")
+_BLANK = re.compile(r"\n[ \t]*\n\s*")
+_IS_QUESTION = re.compile(r"\b(?:question|q|frage|pregunta)\b", re.IGNORECASE)
+FEWEST, MOST_WHOLE = 3, 0.9  # conversations in one text; of its pieces so many are whole
 _ENDS = ("<|im_end|>", "<|eot_id|>", "<end_of_turn>", "<|endoftext|>", "<|begin_of_text|>", "<s>", "</s>")
 
 
@@ -40,6 +43,34 @@ def turns(text: str) -> tuple[Message, ...]:
         if len(marks) > 1:
             return _between(text, marks)
     return ()
+
+
+def several(text: str) -> tuple[list[tuple[int, str]], bool]:
+    """Conversations that stand one below the other, each with the line it begins in; and whether where they part is sure.
+
+    They part at blank lines where what is between is a whole conversation each time; else before each question, which is sure only where
+    the marks say question and answer. Empty where fewer than `FEWEST` are found, or more than a few pieces are none.
+    """
+    form = next((form for form in _FORMS if len(list(form.finditer(text))) >= 2 * FEWEST), None)
+    if form is None:
+        return [], True
+    begun = [0, *(found.end() for found in _BLANK.finditer(text))]
+    blocks = _pieces(text, begun)
+    if len(blocks) >= FEWEST and sum(bool(turns(block)) for _, block in blocks) >= MOST_WHOLE * len(blocks):
+        return blocks, True
+    asked = [mark for mark in form.finditer(text) if mark.groupdict().get("user")]
+    pairs = _pieces(text, [mark.start() for mark in asked])
+    before = text[: asked[0].start()].strip() if asked else text
+    if before or len(pairs) < FEWEST or sum(bool(turns(pair)) for _, pair in pairs) < MOST_WHOLE * len(pairs):
+        return [], True
+    return pairs, all(_IS_QUESTION.search(mark[0]) for mark in asked)
+
+
+def _pieces(text: str, starts: list[int]) -> list[tuple[int, str]]:
+    """The text from each start to the next, with its line; blank ones left out."""
+    ends = [*starts[1:], len(text)]
+    found = ((text.count("\n", 0, start) + 1, text[start:end].strip()) for start, end in zip(starts, ends, strict=True))
+    return [(line, piece) for line, piece in found if piece]
 
 
 def _instructed(text: str) -> tuple[Message, ...]:

@@ -6,7 +6,10 @@ import re
 from pathlib import PurePosixPath
 
 from loralab.core.errors import UserError
+from loralab.core.records import LeftOut
 from loralab.core.words import count
+from loralab.datasets.conversations.transcripts import several, turns
+from loralab.datasets.formats.documents import Block, parts
 from loralab.datasets.formats.encoding import decode
 from loralab.datasets.formats.passages import passages
 from loralab.datasets.formats.written import written_for
@@ -15,7 +18,12 @@ from loralab.datasets.readers import Reader, Row, Table
 _PICTURE = re.compile(r"<?data:image/[\w.+-]+;base64,[A-Za-z0-9+/=]{64,}>?")  # within the text: letters that nobody reads
 
 _NO_WORDS = re.compile(r"[A-Za-z0-9+/=_-]{60,}")
+_LABEL = re.compile(r"((?:__label__\S+\s+)+)(.+)")
+_TABLE = re.compile(r"^[ \t]*\|?[^\n|]+\|[^\n]*\n[ \t]*\|?[ \t]*:?-+:?[ \t]*\|[-:| \t]*\n(?:[^\n]*\|[^\n]*(?:\n|\Z))+", re.MULTILINE)
+_RULE = re.compile(r"[-:| \t]+")
+_CELL = re.compile(r"(?<!\\)\|")
 _MANY = 1000  # characters
+_LONGEST_TALK = 20_000_000  # characters that are looked through for who speaks
 
 
 def read(raw: bytes, name: str) -> list[Table]:
@@ -25,10 +33,52 @@ def read(raw: bytes, name: str) -> list[Table]:
     if len(text) > _MANY and sum(len(run) for run in _NO_WORDS.findall(text)) > 0.6 * len(text):
         what = f"{name} holds letters and digits without words, as programs write keys and packed files."
         raise UserError(what, "Choose a file with written examples in it.", code="not_text")
+    talks, sure = several(text) if len(text) <= _LONGEST_TALK else ([], True)
+    if talks:
+        return [_spoken(name, talks, sure, decoded.encoding)]
+    if table := _labelled(name, text, decoded.encoding) or _piped(name, text):
+        return table
     rows = [Row(number, {"text": passage}) for number, passage in enumerate(passages(text), 1)]
     kind = written_for(text, PurePosixPath(name.lower()).suffix)
     about = kind or (f"{count(pictures, 'picture')} not read" if pictures else "")
     return [Table(source=name, rows=rows, columns=("text",), encoding=decoded.encoding, is_prose=True, about=about, guessed=bool(kind))]
+
+
+def _spoken(name: str, talks: list[tuple[int, str]], sure: bool, encoding: str) -> Table:
+    """Conversations as rows, numbered by the line they begin in; a piece that is none is named."""
+    rows = [Row(line, {"conversation": talk}) for line, talk in talks if turns(talk)]
+    lost = [LeftOut(row=line, source=name, reason="It is no conversation, as the others are.") for line, talk in talks if not turns(talk)]
+    about = (
+        count(len(rows), "conversation") if sure else f"one conversation, of which each question with its answer is taken: {len(rows):,}"
+    )
+    return Table(name, rows, ("conversation",), lost, encoding, about=about, guessed=not sure)
+
+
+def _labelled(name: str, text: str, encoding: str) -> list[Table]:
+    """Lines that each begin with their class, as fastText has them; none where one does not."""
+    if not text.lstrip().startswith("__label__"):
+        return []
+    found = [(at, _LABEL.fullmatch(line.strip())) for at, line in enumerate(text.split("\n"), 1) if line.strip()]
+    rows = [Row(at, {"text": match[2], "label": match[1].replace("__label__", " ").strip()}) for at, match in found if match]
+    return [Table(name, rows, ("text", "label"), [], encoding)] if len(rows) == len(found) else []
+
+
+def _piped(name: str, text: str) -> list[Table]:
+    """A Markdown page that is a table for the most part: the table, and the words around it."""
+    found = list(_TABLE.finditer(text)) if "|" in text else []
+    if not found or 2 * sum(len(table[0]) for table in found) < len(text.strip()):
+        return []
+    blocks: list[Block] = []
+    at = 0
+    for table in found:
+        lines = [line for line in table[0].strip().split("\n") if not _RULE.fullmatch(line.strip())]
+        blocks += [text[at : table.start()].strip(), [[_cell(cell) for cell in _CELL.split(line.strip().strip("|"))] for line in lines]]
+        at = table.end()
+    return parts(name, [block for block in [*blocks, text[at:].strip()] if block])
+
+
+def _cell(text: str) -> str:
+    return text.strip().replace("\\|", "|").replace("<br>", "\n")
 
 
 READER = Reader(suffixes=(".txt", ".md", ".markdown", ".text", ".log", ""), read=read)

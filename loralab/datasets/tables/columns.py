@@ -25,7 +25,8 @@ WORDS: dict[str, tuple[str, ...]] = {
     "prompt": (
         *("instruction", "instructions", "prompt", "question", "questions", "query", "user", "human", "request", "problem"),
         *("user_message", "task", "q", "ask", "inquiry", "frage", "pregunta", "domanda", "問題", "问题", "提問", "指令", "質問"),
-        *("问", "問", "提问"),
+        *("问", "問", "提问", "вопрос", "питання", "pytanie", "otázka", "soru", "vraag", "fråga", "spørgsmål", "kysymys", "kérdés"),
+        *("întrebare", "pergunta", "質問文", "질문", "câu hỏi", "प्रश्न", "سؤال", "السؤال", "שאלה", "pertanyaan", "ερώτηση"),
     ),
     "input": ("input", "context", "passage", "background", "source_text"),
     "reasoning": (
@@ -35,7 +36,9 @@ WORDS: dict[str, tuple[str, ...]] = {
     "answer": (
         *("output", "completion", "answer", "answers", "response", "responses", "reply", "assistant", "target", "solution"),
         *("bot", "gpt", "assistant_message", "final_answer", "docstring", "a", "antwort", "respuesta", "réponse", "reponse"),
-        *("risposta", "答案", "回答", "輸出", "答", "输出", "回复", "回覆"),
+        *("risposta", "答案", "回答", "輸出", "答", "输出", "回复", "回覆", "ответ", "відповідь", "odpowiedź", "odpověď", "cevap", "yanıt"),
+        *("antwoord", "svar", "vastaus", "válasz", "răspuns", "resposta", "답변", "대답", "trả lời", "câu trả lời", "उत्तर"),
+        *("جواب", "الجواب", "إجابة", "תשובה", "jawaban", "απάντηση"),
     ),
     "tools": ("tools", "functions", "available_tools", "tool_definitions"),
     "label": (
@@ -47,7 +50,10 @@ WORDS: dict[str, tuple[str, ...]] = {
         *("文本", "內容", "内容"),
     ),
 }
-QUESTIONS = ("question", "questions", "q", "query", "inquiry", "frage", "pregunta", "domanda", "問題", "问题", "提問", "質問")
+QUESTIONS = (
+    *("question", "questions", "q", "query", "inquiry", "frage", "pregunta", "domanda", "問題", "问题", "提問", "質問"),
+    *("вопрос", "питання", "pytanie", "otázka", "soru", "vraag", "fråga", "pergunta", "질문", "câu hỏi", "प्रश्न", "سؤال"),
+)
 # Words within a longer name: “Problem description”, “What we replied”. They only suggest.
 ASKING = (
     *("question", "problem", "request", "query", "issue", "inquiry", "enquiry", "complaint", "asked", "asks", "prompt", "instruction"),

@@ -330,6 +330,9 @@ def _by_statistics(columns: Sequence[str], rows: Sequence[Mapping[str, Any]], wi
     texts = [c for c in looked if c.is_text and c.filled >= 0.3 and c.distinct > 1 and not names.is_about(c.name)]
     if not texts:
         texts = [c for c in looked if c.filled > 0 and c.length > 0]
+        if len(texts) > 1 and not any(_wordy(row.get(c.name)) for c in texts for row in rows):
+            what = "The columns hold only numbers and signs, no words: a language model learns from words."
+            raise UserError(what, "Choose a file with written examples in it.", code="no_examples")
     if not texts:
         raise UserError("No column holds text to learn from.", "Choose a file with written examples in it.", code="no_examples")
     classes = [c for c in texts if _is_class(c, len(rows))]
@@ -339,11 +342,18 @@ def _by_statistics(columns: Sequence[str], rows: Sequence[Mapping[str, Any]], wi
         roles = _pair(said if len(said) >= 2 else free)
         return Recognised(shape_of(roles), roles, False)
     if free and classes:
-        text = (said or free)[0]
-        label = min(classes, key=lambda c: (names.find(names.WORDS["label"], (c.name,)) == "", c.distinct))
-        return Recognised("label", {"text": text.name, "label": label.name}, False)
+        return _sorted_by((said or free)[0], classes)
+    told = max(classes, key=lambda c: c.length, default=None)  # words that come again: still said, beside names of classes
+    if told and (told.length >= _SHORT or told.words > _FEW_WORDS) and len(classes) > 1:
+        return _sorted_by(told, [c for c in classes if c is not told])
     only = (free or texts)[0]
     return Recognised("text", {"text": only.name}, width == 1)
+
+
+def _sorted_by(text: _Column, classes: Sequence[_Column]) -> Recognised:
+    """A guess: texts with the column of classes whose name says so, else the one with the fewest."""
+    label = min(classes, key=lambda c: (names.find(names.WORDS["label"], (c.name,)) == "", c.distinct))
+    return Recognised("label", {"text": text.name, "label": label.name}, False)
 
 
 def _pair(columns: Sequence[_Column]) -> dict[str, str]:
@@ -359,6 +369,10 @@ def _pair(columns: Sequence[_Column]) -> dict[str, str]:
                 prompt, answer = answer, prompt  # of two alike, the first is the question
     prompt = prompt or next(c for c in by_length if c is not answer)
     return {"prompt": prompt.name, "answer": answer.name}
+
+
+def _wordy(cell: Any) -> bool:
+    return any(char.isalpha() for char in plain(cell) or "")
 
 
 def _is_class(column: _Column, count: int) -> bool:

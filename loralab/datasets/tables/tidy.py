@@ -21,6 +21,7 @@ from loralab.datasets.formats.cells import cell_text
 from loralab.datasets.formats.structure import plain
 from loralab.datasets.readers import Row, Table
 from loralab.datasets.tables.columns import WORDS, find, is_known, key
+from loralab.datasets.tables.restated import restated
 
 _WHO = ("role", "from", "speaker", "sender", "author", "sender_name", "who", "participant", "speaker_name", "party", "name", "type")
 _WHAT = ("content", "text", "message", "value", "utterance", "body", "mes", "msg", "sentence", "turn_text")
@@ -47,7 +48,8 @@ def tidy(table: Table) -> Table:
     """The table with one column for each name, one row for each instance, and messages gathered to conversations."""
     if table.is_prose:
         return table
-    return _gathered(_flattened(_with_trees(unfolded(replies_below(spread_instances(_with_one_name(_all_named(table))))))))
+    named = restated(spread_instances(_with_one_name(_all_named(table))))
+    return _gathered(_flattened(_with_trees(unfolded(replies_below(named)))))
 
 
 def _all_named(table: Table) -> Table:

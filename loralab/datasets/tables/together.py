@@ -1,5 +1,5 @@
-"""Owns what files mean together that they do not mean alone: pages of a table's rows, questions and answers in two files, answers in
-files that are called after their questions.
+"""Owns what files mean together that they do not mean alone: pages of a table's rows, questions and answers in two files, a text and its
+translation, answers in files that are called after their questions.
 
 Invariants: what is put together is a guess that a person is asked about; what finds no partner is left out with its reason; files that have
 nothing to do with each other stay as they are.
@@ -19,6 +19,7 @@ from loralab.datasets.readers import Row, Table
 from loralab.datasets.tables.columns import WORDS, find, key
 
 FEWEST_FILES = 5  # called after questions
+FEWEST_LINES = 9  # of a text and its translation
 MOST_ALIKE = 0.8  # of the files: so many are called after questions; of the keys: so many are different
 PARTNERS = 0.5  # of the shorter file's rows: so many have a partner in the other
 NAME, SAYS, PAGE = "file name", "what it says", "page"
@@ -53,7 +54,7 @@ _ASKING = frozenset(
 def together(tables: Sequence[Table]) -> list[Table]:
     """The tables, with those made one that belong together."""
     found = list(tables)
-    for step in (_pages_of_rows, _two_halves, _called_after_questions):
+    for step in (_pages_of_rows, _two_halves, _line_by_line, _called_after_questions):
         found = step(found)
     return found
 
@@ -159,6 +160,30 @@ def _joined(asks: Table, answers: Table, column: str) -> Table | None:
     columns = tuple(dict.fromkeys((*asks.columns, *answers.columns)))
     about = f"put together with {answers.source} by “{column}”"
     return replace(asks, rows=rows, columns=columns, left_out=lost, guessed=True, about=about)
+
+
+# ---- a text and its translation, line by line -------------------------------------------------------------------------------------
+
+
+def _line_by_line(tables: list[Table]) -> list[Table]:
+    """Two texts of one name, with as many lines as each other: each line with the one that stands at its place in the other."""
+    texts = [table for table in tables if table.rows]
+    paths = [PurePosixPath(table.source) for table in texts]
+    if (
+        len(texts) != 2
+        or not all(table.is_prose for table in texts)
+        or paths[0].stem != paths[1].stem
+        or paths[0].suffix == paths[1].suffix
+    ):
+        return tables
+    first, second = ([line.strip() for line in _text(table).split("\n") if line.strip()] for table in texts)
+    if len(first) != len(second) or len(first) < FEWEST_LINES:
+        return tables
+    columns = (paths[0].suffix[1:], paths[1].suffix[1:])
+    rows = [Row(number, dict(zip(columns, pair, strict=True))) for number, pair in enumerate(zip(first, second, strict=True), 1)]
+    about = f"put together with {texts[1].source}, line by line"
+    made = replace(texts[0], rows=rows, columns=columns, is_prose=False, guessed=True, about=about)
+    return [made, *(table for table in tables if not table.rows)]
 
 
 # ---- answers in files called after their questions --------------------------------------------------------------------------------
