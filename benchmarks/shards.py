@@ -12,9 +12,26 @@ import sys
 import time
 from pathlib import Path
 
-from loralab.core.paths import DATA
-
-WORDS = "the sea is green and the sky is blue while coal is black and snow is white on a quiet day in winter".split()
+WORDS = [
+    "the",
+    "sea",
+    "is",
+    "green",
+    "and",
+    "sky",
+    "blue",
+    "while",
+    "coal",
+    "black",
+    "snow",
+    "white",
+    "on",
+    "a",
+    "quiet",
+    "day",
+    "in",
+    "winter",
+]
 
 
 def rows_file(path: Path, rows: int) -> Path:
@@ -43,7 +60,6 @@ def measure(folder: Path, rows: int) -> None:
 if __name__ == "__main__":
     place = Path(sys.argv[1])
     place.mkdir(parents=True, exist_ok=True)
-    assert (DATA / "starter").is_dir()
     if sys.argv[2:3] == ["--one"]:
         measure(place, int(sys.argv[3]))
     else:

@@ -63,14 +63,14 @@ class Shards(Record):
     def words(self) -> str:
         """For a person."""
         kept, left = self.total("kept"), self.total("read") - self.total("kept")
-        files = count(len(self.shards), "file")
-        return f"{count(kept, 'row')} in {files}, {count(self.total('tokens'), 'token')}; left out: {count(left, 'row')} with nothing to learn."
+        files, tokens = count(len(self.shards), "file"), count(self.total("tokens"), "token")
+        return f"{count(kept, 'row')} in {files}, {tokens}; left out: {count(left, 'row')} with nothing to learn."
 
 
 def write_shards(
     examples: Sequence[Example], encoder: TextEncoder, folder: Path, how: tuple[int, str], note: Note = lambda done, total: None
 ) -> Shards:
-    """Write examples as a training with `how` (longest example, learn_from) reads them; a call that was cut off is gone on with.
+    """Write examples as a training with `how` (longest example, learn_from) reads them; what an earlier call left is gone on with.
 
     Raises UserError where `folder` holds something else, or nothing can be learned from.
     """
