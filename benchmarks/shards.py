@@ -12,26 +12,7 @@ import sys
 import time
 from pathlib import Path
 
-WORDS = [
-    "the",
-    "sea",
-    "is",
-    "green",
-    "and",
-    "sky",
-    "blue",
-    "while",
-    "coal",
-    "black",
-    "snow",
-    "white",
-    "on",
-    "a",
-    "quiet",
-    "day",
-    "in",
-    "winter",
-]
+WORDS = ("the", "sea", "is", "green", "and", "sky", "blue", "coal", "black", "snow", "white", "on", "a", "quiet", "day", "in", "winter")
 
 
 def rows_file(path: Path, rows: int) -> Path:
@@ -52,9 +33,8 @@ def measure(folder: Path, rows: int) -> None:
     file = rows_file(folder / f"rows-{rows}.jsonl", rows)
     found = Lab(folder / "home").shards(file, folder / f"shards-{rows}", max_length=128)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(
-        f"{rows:,} rows, {file.stat().st_size / 1e6:.0f} MB: {found.words} Most memory {peak:.0f} MB, processor {time.process_time():.0f} s"
-    )
+    used = f"Most memory {peak:.0f} MB, processor {time.process_time():.0f} s"
+    sys.stdout.write(f"{rows:,} rows, {file.stat().st_size / 1e6:.0f} MB: {found.words} {used}\n")
 
 
 if __name__ == "__main__":

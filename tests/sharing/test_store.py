@@ -182,10 +182,8 @@ def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     for part in ("moto", "s3fs", "boto3"):
         if importlib.util.find_spec(part) is None:
             pytest.skip(f"{part} is not installed here: storing is tried in a folder and in memory, not against a server that speaks S3")
-    import boto3
-    from moto.server import ThreadedMotoServer
-
-    server = ThreadedMotoServer(port=0)
+    boto3, moto = importlib.import_module("boto3"), importlib.import_module("moto.server")
+    server = moto.ThreadedMotoServer(port=0)
     server.start()
     host, port = server.get_host_and_port()
     for name, value in {

@@ -117,7 +117,7 @@ def server() -> Iterator[Callable[[Callable[[str, str], str], str], str]]:
                 self.end_headers()
                 self.wfile.write(json.dumps(said).encode())
 
-            def log_message(self, *_: Any) -> None:
+            def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  (the library's own name)
                 """Nobody reads it."""
 
         running.append(HTTPServer(("127.0.0.1", 0), Handler))

@@ -204,7 +204,8 @@ def test_a_configuration_as_accelerate_writes_it_is_read(tmp_path: Path) -> None
     from accelerate.commands.config.config_args import ClusterConfig
 
     file = tmp_path / "accelerate.yaml"
-    ClusterConfig(  # pyright: ignore[reportCallIssue]
+    written: Any = ClusterConfig
+    written(
         compute_environment="LOCAL_MACHINE",
         distributed_type="MULTI_GPU",
         mixed_precision="bf16",
