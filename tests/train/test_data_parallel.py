@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from loralab.runs import process_group, runs
 from loralab.runs.run_folder import SilentFolder
 from loralab.sessions.text import TextSession
 from loralab.train import data_parallel
-from tests.conftest import gone, until
+from tests.conftest import first_line, gone, python, until
 from tests.support import models
 
 LONG = 240.0  # seconds: two workers and a launcher begin at once
@@ -105,6 +106,46 @@ def test_where_the_first_is_killed_the_others_say_so_and_the_run_goes_on(home: P
     assert "Resume: it goes on from the last safety copy" in log
     assert over(home, run).state == "finished", "a worker that was killed goes on by itself"
     assert len({event.step for event in steps(home, run)}) == 30
+
+
+STANDING_STILL = """
+import os, signal, sys
+from datetime import timedelta
+import torch
+from loralab.train import data_parallel as group
+group.LOST, group.BEAT = timedelta(seconds=float(sys.argv[1])), 0.2
+channel = group.Channel()
+channel.broadcast(torch.zeros(1))
+if channel.rank:
+    print("here", flush=True)
+    os.kill(os.getpid(), signal.SIGSTOP)
+try:
+    channel.sum(torch.zeros(1))
+except Exception as error:
+    print(error, flush=True)
+os._exit(0)
+"""
+
+
+@pytest.mark.worker
+def test_one_that_stands_still_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its connection stays open, as that of a machine that went dark: only the signs of life are missing."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    for name, value in {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": "2"}.items():
+        monkeypatch.setenv(name, value)
+    both = []
+    for rank in ("0", "1"):
+        monkeypatch.setenv("RANK", rank)
+        monkeypatch.setenv("LOCAL_RANK", rank)
+        both.append(python(STANDING_STILL, "5"))
+    try:
+        assert first_line(both[1]) == "here"
+        assert "One of the 2 processes that learn together is gone" in first_line(both[0])
+    finally:
+        for process in both:
+            process.kill()
 
 
 @pytest.mark.worker

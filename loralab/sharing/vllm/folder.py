@@ -229,6 +229,8 @@ def _guide(found: Sequence[Deployment], base: str, known: int) -> str:
         "",
         f"{asking} Answers in bfloat16 may leave the expected words late in a long one; from the first word on means a fault.",
         "",
+        "The known answers are the likeliest words. LoRALab itself asks small models to repeat themselves less, so its own server may say more.",
+        "",
         "Kubernetes: copy this folder into the claim `loralab-vllm`, and make the key:",
         "`kubectl create secret generic loralab-vllm --from-literal=api-key=...`.",
         "Another adapter at run time: set `VLLM_ALLOW_RUNTIME_LORA_UPDATING=1` and post its id and folder to `/v1/load_lora_adapter`,",
