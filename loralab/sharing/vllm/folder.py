@@ -229,7 +229,7 @@ def _guide(found: Sequence[Deployment], base: str, known: int) -> str:
         "",
         f"{asking} Answers in bfloat16 may leave the expected words late in a long one; from the first word on means a fault.",
         "",
-        "The known answers are the likeliest words. LoRALab itself asks small models to repeat themselves less, so its own server may say more.",
+        "The known answers are the likeliest words. LoRALab itself asks small models to repeat themselves less, and may answer otherwise.",
         "",
         "Kubernetes: copy this folder into the claim `loralab-vllm`, and make the key:",
         "`kubectl create secret generic loralab-vllm --from-literal=api-key=...`.",
