@@ -54,6 +54,7 @@ def test_a_prepared_run_waits_for_nobody_and_says_so(lab: Lab, llama: Path, data
     assert lab.queue() == ()
 
 
+@pytest.mark.worker
 def test_judging_again_is_prepared_for_trainings_only(learned: Learned, home: Path) -> None:
     run = learned.copy(home)
     lab = Lab(home)
