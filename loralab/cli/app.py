@@ -27,7 +27,9 @@ from loralab.cli import (
     part_commands,
     pipeline_command,
     run_commands,
+    scale_commands,
     share_commands,
+    sweep_command,
     template_commands,
     terminal,
     watch_commands,
@@ -38,6 +40,7 @@ from loralab.cli.console import (
     File,
     Home,
     Json,
+    Launch,
     Model,
     Output,
     RepeatedPlan,
@@ -50,6 +53,7 @@ from loralab.cli.console import (
     confirmed,
     fetched,
     follow,
+    launched,
     model_for,
     pairs,
     propose_for,
@@ -215,12 +219,15 @@ def train(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     plan: RepeatedPlan = None,
     anyway: Annotated[bool, typer.Option("--anyway", help="Start also where it is known that it will go wrong.")] = False,
     yes: TakeGuess = False,
+    launch: Launch = "",
+    prepare: Annotated[bool, typer.Option("--prepare", help="Only write the run's folder, for torchrun or Slurm to begin it.")] = False,
     detach: Detach = False,
     json: Json = False,
     home: Home = None,
 ) -> None:
     """Train an adapter on a file of examples."""
     lab, out = facade.Lab(home), Output(json)
+    launched(lab, launch)
     if plan is not None:
         values: dict[str, Any] | Proposal = repeated(lab, plan, settings, file)
     elif file:
@@ -233,6 +240,10 @@ def train(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     else:
         raise UserError("There is nothing to train on.", "Name a file of examples: python -m loralab train FILE.", code="no_file")
     confirmed(values, yes=yes)
+    if prepare:
+        folder = lab.prepare(values)
+        out.give({"run": folder.name, "folder": str(folder)}, f"Begin it with: torchrun --nproc-per-node N -m loralab.runs.worker {folder}")
+        return
     conclude(lab, _ways(ctx).begin(lab, values, out, anyway), out, detach=detach)
 
 
@@ -319,6 +330,8 @@ hub_commands.register(app)
 chat_command.register(app)
 share_commands.register(app)
 data_commands.register(app)
+scale_commands.register(app)
+sweep_command.register(app)
 
 
 def main(ways: Ways | None = None) -> int:

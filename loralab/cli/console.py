@@ -49,6 +49,9 @@ Sheet = Annotated[
 TakeGuess = Annotated[bool, typer.Option("--yes", help="Take a guess about the columns as it is.")]
 CELL, REASONS = 60, 6  # characters shown of a text, reasons of rows left out
 Run = Annotated[str, typer.Argument(metavar="RUN", help="A run's name, or “last”.")]
+Launch = Annotated[
+    str, typer.Option("--launch", metavar="FILE", help="Learn in the processes of this Accelerate configuration; “one”: in one process.")
+]
 RepeatedPlan = Annotated[Path | None, typer.Option("--plan", help="Repeat the plan of this plan.json; --set and FILE change it.")]
 
 
@@ -244,6 +247,12 @@ def told_fields(profile: DatasetProfile) -> list[str]:
     used = [f"{use.name} ({use.used_for}, {count(use.rows, 'row')})" for use in profile.fields if use.used_for]
     unused = [f"{use.name} ({count(use.rows, 'row')})" for use in profile.fields if not use.used_for]
     return [*([f"Used: {'; '.join(used)}."] if used else []), *([f"Not used: {'; '.join(unused)}."] if unused else [])]
+
+
+def launched(lab: Lab, launch: str) -> None:
+    """Have what is begun or resumed learn in several processes, or in one again."""
+    if launch:
+        lab.launch_with("" if launch == "one" else launch)
 
 
 def confirmed(plan: dict[str, Any] | Proposal, *, yes: bool) -> None:

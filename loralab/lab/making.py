@@ -10,6 +10,9 @@ from loralab.core.errors import UserError
 from loralab.core.jobs import BuildDataJob, SynthesizeJob, TrainJob, Writer
 from loralab.core.paths import room
 from loralab.core.records import Proposal
+from loralab.datasets.large.shards import Note, Shards, write_shards
+from loralab.datasets.large.watch import Watch
+from loralab.datasets.loading import load_examples
 from loralab.datasets.synthesis import domains
 from loralab.datasets.synthesis.augment import AUGMENTATIONS, augmented
 from loralab.datasets.synthesis.build_job import documents
@@ -22,6 +25,7 @@ from loralab.datasets.synthesis.split import with_split
 from loralab.datasets.synthesis.trial import two_files
 from loralab.datasets.synthesis.writers.loop import Wanted, cost, limit, usual_forms
 from loralab.lab.results import Results
+from loralab.models.tokenize import TextEncoder
 from loralab.serve.writing import Terms, terms
 
 
@@ -147,6 +151,26 @@ class Making(Results):
         samples = [row.model_copy(update={"licence": row.licence or found.licence}) for row in found.samples]
         write_rows(target, with_split([*samples, *found.glossary_rows()]))
         return target
+
+    def shards(  # noqa: PLR0913 - what is read, where it goes, and how it is read
+        self,
+        path: Path | str,
+        folder: Path | str,
+        model: str = "starter",
+        *,
+        roles: dict[str, str] | None = None,
+        max_length: int = 512,
+        learn_from: str = "replies",
+        watch: Watch | None = None,
+        note: Note = lambda done, total: None,
+    ) -> Shards:
+        """Write examples as token ids in Arrow files, as a training on that model reads them; rows by the million in little memory.
+
+        Cut off, it goes on. Returns counts and a digest. Raises UserError where nothing can be learned from, or `folder` is taken.
+        """
+        encoder = TextEncoder(self.catalog.tokenizer_folder(model))
+        examples, _ = load_examples(Path(path).expanduser(), roles, watch=watch, home=self.home)
+        return write_shards(examples, encoder, Path(folder).expanduser().resolve(), (max_length, learn_from), note)
 
     def does_it_help(self, path: Path | str, plan: dict[str, Any] | Proposal, without: str = "synthetic") -> tuple[str, str]:
         """Begin two trainings that differ in one thing: without and with the rows of an origin. Both are tested on the same rows.

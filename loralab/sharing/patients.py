@@ -7,7 +7,7 @@ from pathlib import Path
 from loralab.core.errors import UserError
 from loralab.core.jobs import TrainJob
 from loralab.core.strict_json import load
-from loralab.datasets.images.clinic.intake import is_kept as from_a_clinic
+from loralab.datasets.images.clinic.marked import is_kept as from_a_clinic
 from loralab.models.drawing import PATIENTS
 from loralab.runs import runs
 
