@@ -151,7 +151,7 @@ def test_a_control_of_a_retried_run_is_no_try_of_the_chain(lab: Lab, monkeypatch
     put(lab, "a", TrainJob(plan=PLAN, model="/m"), "failed")
     put(lab, "b", TrainJob(plan=PLAN, model="/m", origin=RETRIED, measures=("loss",)), "finished")
     begun: list[TrainJob] = []
-    monkeypatch.setattr(runs, "start", lambda home, job: begun.append(job) or "c")
+    monkeypatch.setattr(runs, "start", lambda home, job, launch="": begun.append(job) or "c")
     lab.prove("b")
     put(lab, "c", begun[0], "finished")
     assert tries.chain(lab, "a") == ("a", "b")
