@@ -1,12 +1,12 @@
-.PHONY: setup train evaluate export benchmark-onnx clean app demo serve check lint types unit test nightly fix diagnoses
+.PHONY: setup train evaluate export benchmark-onnx publish clean all app demo serve check lint types unit test nightly fix diagnoses
 app:
 	python3 launch.py
 demo:
 	python3 launch.py demo
-# what the newest run learned, for programs: make serve format=safetensors|onnx|gguf
+# what the newest run learned, for programs: make serve format=safetensors|onnx|gguf; with PLAN, what that plan made
 format ?= safetensors
 serve:
-	.venv/bin/python -m loralab serve last --format $(format)
+	.venv/bin/python -m loralab $(if $(PLAN),pipeline $(PLAN) serve,serve last --format $(format))
 check:
 	$(MAKE) -j 3 lint types unit
 lint:
@@ -23,5 +23,8 @@ fix:
 	.venv/bin/python -m ruff check --fix . && .venv/bin/python -m ruff format .
 diagnoses:
 	.venv/bin/python -m advisor.rules._page
-setup train evaluate export benchmark-onnx clean:
+# one file's whole way, step by step: make train PLAN=plan.yaml; `make all PLAN=…` goes to its end
+setup train evaluate export benchmark-onnx publish clean:
 	.venv/bin/python -m loralab pipeline $(PLAN) $@
+all:
+	.venv/bin/python -m loralab pipeline $(PLAN)

@@ -18,27 +18,32 @@ def register(app: typer.Typer) -> None:
 
 
 def pipeline(
-    recipe: Annotated[Path, typer.Argument(metavar="PLAN.yaml", help="What is to be done, in one file.")],
+    recipe: Annotated[Path, typer.Argument(metavar="PLAN.yaml", help="What is to be done, in one file; or the name of a template.")],
     step: Annotated[
-        str, typer.Argument(metavar="STEP", help="Go no further than this: setup, train, evaluate, export, benchmark-onnx; or clean.")
+        str,
+        typer.Argument(
+            metavar="STEP", help="Go no further than this: setup, train, evaluate, export, serve, benchmark-onnx, publish; or clean."
+        ),
     ] = "",
     why: Annotated[bool, typer.Option("--why", help="Do nothing; say which steps are due, and why.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Fetch the model where it is not here; take a guess about columns.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Fetch the model where it is not here; take a guess about columns; publish.")] = False,
     json: Json = False,
     home: Home = None,
 ) -> None:
-    """Set up, train, evaluate, export and measure as one file says; a step is skipped when nothing it is made from has changed."""
-    from loralab.pipeline.recipe import STEPS, Written
+    """Set up, train, evaluate, export, serve, measure, publish as one file says; a step is skipped when nothing it is made from changed."""
+    from loralab.pipeline.engine import STEPS
     from loralab.pipeline.steps import clean, opened
 
     if step and step not in (*STEPS, "clean"):
         raise UserError(f"There is no step called “{step}”.", f"Choose one of: {', '.join((*STEPS, 'clean'))}.", code="no_step")
-    lab, out, written = facade.Lab(home), Output(json), Written(recipe)
+    lab, out = facade.Lab(home), Output(json)
+    known = {one.name: one.path for one in lab.templates()} if not recipe.exists() else {}
+    written = facade.Written(Path(known.get(str(recipe), recipe)))
     if step == "clean":
         said = list(clean(lab, written))
         out.give({"removed": said}, "\n".join(said))
         return
-    doing = opened(lab, written, out.say, lambda run: follow(lab, run, out), yes=yes)
+    doing = opened(lab, written, out.say, lambda run: follow(lab, run, out), yes=yes, last=step)
     if why:
         due = doing.due(step)
         lines = [f"{one.step}: {one.why or 'nothing has changed'}." for one in due]

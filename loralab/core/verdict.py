@@ -5,6 +5,7 @@ Invariant: whoever tells people what came of a run tells these sentences; nobody
 
 from __future__ import annotations
 
+from html import escape
 from typing import Literal
 
 from loralab.core.records import Record, Sample
@@ -38,6 +39,15 @@ class Verdict(Record):
     checks: tuple[Check, ...] = ()
     search: Literal["", "as_well", "better"] = ""  # how a search through the learned examples did beside it; empty: worse, or not known
     search_words: str = ""
+
+    def as_html(self) -> str:
+        """The two answers, what they rest on, and what got worse."""
+        told = (("Did it learn?", self.learned_words), ("Can you use it?", self.usable_words), ("", self.but))
+        return "".join(f"<p><b>{asked}</b> {escape(said)}</p>" for asked, said in told if said)
+
+    def _repr_html_(self) -> str:
+        """For Jupyter and VS Code."""
+        return self.as_html()
 
 
 def uncompared(words: str) -> Verdict:

@@ -20,6 +20,7 @@ from loralab.sharing.deployment import Deployment
 from loralab.sharing.links import Link
 from loralab.sharing.running import Serving
 from loralab.sharing.tailscale import Tailnet
+from loralab.sharing.vllm import folder as vllm_folder
 
 PRIVATE = {"secrets": "passwords or keys", "emails": "e-mail addresses", "phone_numbers": "telephone numbers"}  # findings of the reading
 
@@ -67,6 +68,29 @@ class Sharing(Results):
         """Let a friendly name point to a deployment, wherever it pointed before."""
         with disk.writing(self.home):
             return frozen.rename(self.home, deployment, name)
+
+    def vllm(self, folder: Path | str, *names: str) -> list[Path]:
+        """Write a folder from which vLLM serves deployments of one base (those named, or all): adapters under their ids, its configuration,
+        Docker, Kubernetes, and a checker with prompts that are answered here first. Returns the files. Raises UserError.
+        """
+        found = tuple(self.deployment(name) for name in names) or self.deployments()
+        if not found:
+            raise UserError("Nothing is shared yet.", "Freeze a run first.", code="no_deployment")
+        place = Path(folder).expanduser().resolve()
+        with disk.writing(place.parent if place.parent.is_dir() else self.home):
+            return vllm_folder.write(self.home, found, {one.id: self._known(one) for one in found}, place)
+
+    def _known(self, one: Deployment) -> list[vllm_folder.Prompt]:
+        """A few held-out questions of a deployment's run with its likeliest answers, as they are given now; none where the run is gone."""
+        if one.run not in self.names() or one.answers != "chat":
+            return []
+        prompts = dict.fromkeys(sample.prompt for sample in self.view(one.run).samples if sample.prompt)
+        asked = [({"role": "user", "content": prompt},) for prompt in list(prompts)[: vllm_folder.PROMPTS]]
+        most = vllm_folder.Prompt.model_fields["max_tokens"].default
+        answers = [
+            "".join(self.ask(one.run, list(messages), temperature=0.0, repetition_penalty=1.0, max_tokens=most)) for messages in asked
+        ]
+        return [vllm_folder.Prompt(messages=messages, answer=answer) for messages, answer in zip(asked, answers, strict=True)]
 
     def undeploy(self, deployment: str) -> None:
         """Delete a deployment and close its links; the run it came of stays."""

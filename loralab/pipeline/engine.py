@@ -12,9 +12,12 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from loralab.core import disk
+from loralab.core.errors import RunFailed
+from loralab.core.events import RunView
 from loralab.core.paths import room, write_atomic
 from loralab.core.words import listed
-from loralab.pipeline.recipe import STEPS
+
+STEPS = ("setup", "train", "evaluate", "export", "serve", "benchmark-onnx", "publish")  # in their order; `clean` takes all back
 
 
 class Due(NamedTuple):
@@ -117,3 +120,15 @@ class Pipeline:
         if changed:
             return f"{listed(changed)} changed"
         return "" if step.there(known["made"]) else "what it made is not there any more"
+
+
+def ended_well(view: RunView) -> RunView:
+    """The view of a run that has done its work. Raises RunFailed with its own words."""
+    if view.state != "finished":
+        ending = view.ending
+        raise RunFailed(
+            (ending.what if ending else "") or "The run was stopped.",
+            (ending.todo if ending else "") or "Start the pipeline again.",
+            code="run_failed",
+        )
+    return view

@@ -14,21 +14,26 @@ from loralab.core.errors import RunFailed, UserError
 from loralab.core.events import RunView
 from loralab.core.paths import room, write_atomic
 from loralab.core.strict_json import plain
-from loralab.lab import Lab
+from loralab.lab import Form, Lab, Written
 from loralab.pipeline import onnx_speed
-from loralab.pipeline.engine import Done, Pipeline, Step
-from loralab.pipeline.recipe import Export, Written
+from loralab.pipeline.engine import Done, Pipeline, Step, ended_well
+from loralab.pipeline.giving import PublishStep, ServeStep, taken_back
 
 Follow = Callable[[str], RunView]
 Note = Callable[[dict[str, Any]], None]
 
 
-def opened(lab: Lab, written: Written, tell: Callable[[str], object], follow: Follow, *, yes: bool = False) -> Pipeline:
-    """A recipe in a workspace. `follow(run)` waits for a run as its caller likes; `yes`: a model may be fetched, a guess taken."""
-    return Pipeline(Done(lab.home, str(written.path.resolve())), steps_of(lab, written, tell, follow, yes=yes), tell)
+def opened(lab: Lab, written: Written, tell: Callable[[str], object], follow: Follow, *, yes: bool = False, last: str = "") -> Pipeline:
+    """A recipe in a workspace. `follow(run)` waits for a run as its caller likes; `yes`: a model may be fetched, a guess taken, and the
+    result sent. `last`: the step that is asked for; serving and publishing are among them where the recipe or this names them.
+    """
+    steps = steps_of(lab, written, tell, follow, yes=yes, last=last)
+    if last and last not in steps:
+        raise written.wrong(("export",), f"there is nothing for “{last}” to do; add a form to take it away in: {{format: onnx}}")
+    return Pipeline(Done(lab.home, str(written.path.resolve())), steps, tell)
 
 
-def steps_of(lab: Lab, written: Written, tell: Callable[[str], object], follow: Follow, *, yes: bool) -> dict[str, Step]:
+def steps_of(lab: Lab, written: Written, tell: Callable[[str], object], follow: Follow, *, yes: bool, last: str = "") -> dict[str, Step]:
     """The steps of a recipe, by their names."""
     recipe = written.recipe
     found: dict[str, Step] = {
@@ -39,19 +44,11 @@ def steps_of(lab: Lab, written: Written, tell: Callable[[str], object], follow: 
     }
     if any(export.format == "onnx" for export in recipe.export):
         found["benchmark-onnx"] = _BenchmarkOnnx(lab, written, tell)
+    if recipe.serve or last == "serve":
+        found["serve"] = ServeStep(lab, written, follow, tell)
+    if recipe.publish or last == "publish":
+        found["publish"] = PublishStep(lab, written, follow, tell, yes=yes)
     return found
-
-
-def ended_well(view: RunView) -> RunView:
-    """The view of a run that has done its work. Raises RunFailed with its own words."""
-    if view.state != "finished":
-        ending = view.ending
-        raise RunFailed(
-            (ending.what if ending else "") or "The run was stopped.",
-            (ending.todo if ending else "") or "Start the pipeline again.",
-            code="run_failed",
-        )
-    return view
 
 
 class _Setup:
@@ -125,6 +122,8 @@ class _Train:
     def _data(self) -> str:
         known = {sample.name: sample.path for sample in self.lab.samples()}
         path = self.written.data_path()
+        if not path:
+            raise self.written.wrong(("data",), "say which file of examples, as in “data: mine.csv”")
         if path not in known and not Path(path).exists():
             raise self.written.wrong(
                 ("data",), f"there is no file {self.written.recipe.data} beside it, and no bundled data set of that name"
@@ -179,7 +178,7 @@ class _Export:
             note(found)
         return {"exports": list(found.values())}
 
-    def _made(self, run: str, form: Export) -> dict[str, Any]:
+    def _made(self, run: str, form: Form) -> dict[str, Any]:
         work = self.lab.export(run, form.format, form.variant)
         ending = ended_well(self.follow(work)).ending
         told = ending.result if ending else {}
@@ -222,6 +221,7 @@ class _BenchmarkOnnx:
 def clean(lab: Lab, written: Written) -> Iterator[str]:
     """Take back what the pipeline made: its runs and exports go to the trash, its reports and what it remembers away; each in words."""
     done = Done(lab.home, str(written.path.resolve()))
+    yield from taken_back(lab, done)
     works = [str(one["export"]) for one in done.made("export").get("exports", [])]
     for run in (*works, str(done.made("train").get("run", ""))):
         if run in lab.names() and not lab.view(run).active:

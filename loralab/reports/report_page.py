@@ -21,11 +21,15 @@ from loralab.core.report import judged, run_report
 from loralab.core.version import __version__
 from loralab.core.words import can_you_use_it, did_it_learn, duration, figure, size
 from loralab.reports.card import SETTINGS
+from loralab.reports.endings import endings
 from loralab.reports.incidents import adjustment
 from loralab.reports.markdown import shielded
+from loralab.reports.pictures import NOT_MEDICAL
 from loralab.tasks import setting_label
 
-MOST_ROWS = 25  # of the loss table: evenly spread, the first and the last among them
+NOTHING = "–"  # where nothing was measured
+LOSS_TABLE = ("update", "after", "while learning", "held-out", "learning rate", "memory")
+MOST_ROWS, MOST_LOOKS = 25, 8  # of the loss table, and those of looks at held-out examples among them: evenly spread, with first and last
 MACHINERY = (
     "micro_batch",
     "token_budget",
@@ -39,6 +43,7 @@ MACHINERY = (
     "max_minutes",
     "heldout_share",
 )
+NO_SETTING = ("task", "title", "base_model", "dataset", "roles", "guessed", "parts")  # said elsewhere, or of this computer
 LOW = 72  # height of a small curve
 WIDTH, HEIGHT, MARGIN = 720, 260, 44  # of the curve, in pixels of its own scale
 ANSWERS = 5
@@ -97,10 +102,12 @@ def _content(view: RunView, plan: dict[str, Any], machine: Computer, title: str)
         "title": title,
         "run": view.run,
         "version": __version__,
+        "warning": NOT_MEDICAL if view.facts and view.facts.medical else "",
         "answers": list(_answers(view, final)),
         "facts": list(_facts(view, plan, machine)),
         "scores": [_score(score) for score in (final.scores if final else ())],
         "losses": list(_losses(view)),
+        "columns": LOSS_TABLE,
         "lines": curve(view),
         "ticks": _ticks(view),
         "size": (WIDTH, HEIGHT, MARGIN),
@@ -108,9 +115,17 @@ def _content(view: RunView, plan: dict[str, Any], machine: Computer, title: str)
         "low": LOW,
         "story": list(_story(view)),
         "samples": view.samples[:ANSWERS],
-        "settings": [(setting_label(name), said) for name in (*SETTINGS, *MACHINERY) if (said := str(plan.get(name, "")))],
+        "endings": endings(view),
+        "settings": list(_settings(plan)),
         "machine": machine.words,
     }
+
+
+def _settings(plan: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Every setting once, those that matter most first: also those that only one kind of training has."""
+    for name in dict.fromkeys((*SETTINGS, *MACHINERY, *plan)):
+        if name not in NO_SETTING and (said := str(plan.get(name, ""))):
+            yield setting_label(name), said
 
 
 def _answers(view: RunView, final: Evaluated | None) -> Iterator[tuple[str, str, str]]:
@@ -139,7 +154,7 @@ def _facts(view: RunView, plan: dict[str, Any], machine: Computer) -> Iterator[t
     peak, loaded = int(report["peak_memory_bytes"]), int(result.get("loaded_memory_bytes", 0))
     if peak:
         whole = machine.gpus[0].total_bytes if machine.accelerator == "cuda" else machine.memory_total
-        yield "Peak memory", f"{size(peak)} of {size(whole)}"
+        yield "Peak memory", f"{size(peak)} of {size(whole)}, {100 * peak / whole:.0f} % of it"
         if 0 < loaded <= peak:
             share = f"{size(peak - loaded)}, {100 * (peak - loaded) / peak:.0f} % of the peak; the rest is the loaded model"
             yield "Of it for training", share
@@ -167,14 +182,19 @@ def _number(score: Score, value: float, sign: str = "") -> str:
     return f"{100 * value:{sign}.0f} %" if score.share or "accuracy" in score.name else f"{value:{sign}.3f}"
 
 
-def _losses(view: RunView) -> Iterator[tuple[str, str, str, str]]:
-    """Rows (update, loss while learning, held-out loss, learning rate), evenly spread over the run."""
+def _losses(view: RunView) -> Iterator[tuple[str, ...]]:
+    """Rows (update, time since the start, loss while learning, held-out loss, learning rate, memory), evenly spread over the run."""
     looks = {e.step: e.loss for e in view.evaluations if e.split != "final"}
-    chosen = _spread(view.steps, MOST_ROWS - 1)
+    seen = set(_spread(sorted(looks), MOST_LOOKS))
+    wanted = seen | {step.step for step in _spread(view.steps, MOST_ROWS - 1 - len(seen))}
+    chosen = [step for step in view.steps if step.step in wanted]
     if 0 in looks:
-        yield "0", "–", figure(looks[0]), "–"
+        yield "0", NOTHING, NOTHING, figure(looks[0]), NOTHING, NOTHING
     for step in chosen:
-        yield f"{step.step:,}", figure(step.loss), figure(looks.get(step.step)), f"{step.learning_rate:.2g}"
+        took = duration(step.time - view.started) if 0 < view.started <= step.time else NOTHING
+        held = figure(looks[step.step]) if step.step in looks else NOTHING
+        memory = size(step.memory_bytes) if step.memory_bytes else NOTHING
+        yield f"{step.step:,}", took, figure(step.loss), held, f"{step.learning_rate:.2g}", memory
 
 
 def _spread(values: Sequence[Any], most: int) -> list[Any]:
@@ -272,6 +292,7 @@ def _story(view: RunView) -> Iterator[str]:
 
 def _markdown(found: dict[str, Any]) -> Iterator[str]:
     yield from (f"# {shielded(found['title'])}", "", f"Run {shielded(found['run'])}, LoRALab {found['version']}", "")
+    yield from (f"**{found['warning']}**", "") if found["warning"] else ()
     for question, answer, why in found["answers"]:
         yield from (f"## {question}", "", f"**{answer}.** {shielded(why)}", "")
     if found["scores"]:
@@ -290,8 +311,10 @@ def _markdown(found: dict[str, Any]) -> Iterator[str]:
     )
     if found["story"]:
         yield from ("## What happened", "", *(f"- {shielded(line)}" for line in found["story"]), "")
-    yield from ("## Loss", "", "| update | while learning | held-out | learning rate |", "|--:|--:|--:|--:|")
+    yield from ("## Loss", "", f"| {' | '.join(LOSS_TABLE)} |", f"|{'--:|' * len(LOSS_TABLE)}")
     yield from ("| " + " | ".join(row) + " |" for row in found["losses"])
+    if found["endings"]:
+        yield from ("", "## Where answers end", "", *(f"- {line}" for line in found["endings"]))
     if found["samples"]:
         yield from ("", "## Before and after", "")
         for sample in found["samples"]:

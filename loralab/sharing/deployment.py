@@ -32,6 +32,7 @@ from loralab.models import fingerprint
 from loralab.models.model_folder import read_json
 from loralab.reports.card import model_card, origin_of, shared_plan
 from loralab.runs.run_folder import read_job
+from loralab.sharing.patients import require_no_patients
 
 FILE, NAMES = "deployment.json", "names.json"
 ID = re.compile(r"[0-9a-f]{12}")
@@ -135,6 +136,7 @@ def deploy(home: Path, run: str, view: RunView, name: str = "", private: str = "
     if not isinstance(job, TrainJob) or not view.made("adapter") or not (adapter / WEIGHTS).is_file():
         what = "This run has nothing that can be shared by a link: it made no adapter."
         raise UserError(what, "Let it finish first, or choose another run.", code="no_adapter")
+    require_no_patients(home, run)
     model = Path(job.model)
     fingerprint.require_same_base(source, model)
     found = _described(run, job, view, adapter, model, private)
@@ -318,7 +320,7 @@ def remove(home: Path, deployment: str) -> None:
 
 def _read(path: Path, pointing: Mapping[str, str]) -> Deployment:
     found = Deployment.model_validate_json(path.read_bytes())
-    return found.model_copy(update={"name": pointing.get(found.id, "")})
+    return found.model_copy(update={"name": pointing.get(found.id, ""), "model": paths.shipped(found.model)})
 
 
 def _names(home: Path) -> dict[str, str]:

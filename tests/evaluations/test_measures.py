@@ -109,6 +109,9 @@ def test_form_is_counted() -> None:
     assert hygiene.distinct_pairs("a b a b") == pytest.approx(2 / 3)
     assert hygiene.length_fit("abcd", "ab") == 0.5
     assert [hygiene.leaked(t) for t in ("fine", "<|im_end|>", "<think>hm", "a < b > c", "[INST] x")] == [False, True, True, False, True]
+    meant = "<think>2 + 2</think>4"
+    assert not hygiene.leaked("<think>3</think>5", meant), "what the examples hold is meant to be read"
+    assert hygiene.leaked("<think>3</think>5<|im_end|>", meant)
     german, english = "Das ist ein ganz gewöhnlicher deutscher Satz.", "This is a perfectly ordinary English sentence."
     assert hygiene.other_language(english, german)
     assert not hygiene.other_language(english, "Another ordinary sentence, written in English.")

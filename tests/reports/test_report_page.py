@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 
 from loralab.core.events import Adjusted, Ended, Evaluated, Event, Incident, Measured, Previewed, RunView, Started, Stepped, fold
+from loralab.core.facts import Facts
 from loralab.core.records import Sample, Score
+from loralab.reports.endings import endings
 from loralab.reports.report_page import curve, report_html, report_markdown, traces
 from tests.support.machines import laptop
 
@@ -47,7 +49,7 @@ def test_the_page_holds_what_was_measured_and_needs_nothing_else() -> None:
         "+70 %",
         "+60 % to +80 %",
         "42 s",
-        "650 MB of 16 GB",
+        "650 MB of 16 GB, 4 % of it",
         "38 %",
         "540",
         "messages.csv",
@@ -67,7 +69,7 @@ def test_the_same_as_markdown() -> None:
     text = report_markdown(finished(), PLAN, laptop(), "Messages")
     assert text.startswith("# Messages\n")
     assert "| Sorted exactly right | 10 % | 80 % | +70 % | +60 % to +80 % | 60 | better |" in text
-    assert "| 0 | – | 5.000 | – |" in text
+    assert "| 0 | – | – | 5.000 | – | – |" in text
     assert "\\| x" in text  # a bar in a prompt does not break out of its line
 
 
@@ -104,3 +106,44 @@ def test_the_learning_rate_and_the_gradient_are_drawn_where_they_moved() -> None
     assert found["learning rate"] == ("1.1e-05", "0.001")
     assert set(found) == {"learning rate", "length of the gradient", "tokens per second"}
     assert "the example says: card lost" in report_markdown(finished(), PLAN, laptop(), "Messages")
+
+
+def test_the_loss_table_says_when_and_with_how_much_memory() -> None:
+    view = finished()
+    steps = tuple(one.model_copy(update={"time": 100.0 + one.step}) for one in view.steps)
+    looks = tuple(Evaluated(step=step, loss=6 / step, n=60) for step in (3, 37, 80))
+    timed = view.model_copy(update={"started": 100.0, "steps": steps, "evaluations": looks})
+    rows = {line.split()[1]: line for line in report_markdown(timed, PLAN, laptop(), "x").splitlines() if re.match(r"\| \d+ \| ", line)}
+    assert rows["80"] == "| 80 | 1 min 20 s | 0.062 | 0.075 | 0.001 | 9 bytes |"
+    assert rows["1"].split(" | ")[3] == "–", "nobody looked then"
+    assert {"3", "37", "80"} <= rows.keys(), "every look has its row"
+    assert len(rows) <= 25
+
+
+def test_every_setting_stands_there_once_whichever_kind_of_training_has_it() -> None:
+    plan = PLAN | {"task": "classify", "image_size": 96, "probe_rounds": 20, "roles": {"a": "b"}, "title": "secret"}
+    text = report_markdown(finished(), plan, laptop(), "x")
+    settings = text[text.index("## Settings") :]
+    assert settings.count("adamw") == 1
+    assert "| 96 |" in settings
+    assert "| 20 |" in settings
+    assert "secret" not in settings
+
+
+def ended(scores: tuple[Score, ...] = (), **facts: object) -> tuple[str, ...]:
+    told = Measured(text="", n_train=10, n_heldout=2, facts=Facts.model_validate({"n_train": 10, "stops": 1, **facts}))
+    return endings(fold("run-1", [Started(pid=1), told, Evaluated(split="final", loss=1, n=2, scores=scores)]))
+
+
+def test_how_answers_end_is_told_as_it_was() -> None:
+    assert ended() == ("The model has 1 mark to end an answer with. Every answer ends with one, and it was learned with the answer.",)
+    assert "3 examples of 10 did not end with one" in ended(unended=3)[0]
+    assert any("filled up with the same mark" in line for line in ended(pads_with_stop=True))
+    assert any("One was added" in line for line in ended(template_added=("end",)))
+    assert any("1 example loses the end" in line for line in ended(cut=1))
+    assert "nothing in them ends an answer" in ended(plain=True)[0]
+    assert "not told where to stop" in ended(stops=0)[0]
+    assert ended(unit="pixels") == ()
+    assert endings(fold("run-1", [Started(pid=1)])) == ()
+    score = SCORE.model_copy(update={"name": "ends_turn", "before": 0.25, "after": 1.0, "n": 40})
+    assert ended((score,))[-1] == "Of its answers to 40 questions it never saw, 100 % ended by themselves; before, 25 %."

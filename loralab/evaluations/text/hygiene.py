@@ -100,9 +100,10 @@ def length_fit(text: str, reference: str) -> float:
     return min(a, b) / max(a, b) if max(a, b) else 1.0
 
 
-def leaked(text: str) -> bool:
-    """Whether marks of a chat template, thinking marks or unknown-word marks stand in a text."""
-    return bool(_LEAK.search(text))
+def leaked(text: str, reference: str = "") -> bool:
+    """Whether marks of a chat template, thinking marks or unknown-word marks stand in a text; those its reference has are meant to."""
+    meant = {mark.lower() for mark in _LEAK.findall(reference)}
+    return any(mark.lower() not in meant for mark in _LEAK.findall(text))
 
 
 def other_language(text: str, reference: str) -> bool:
@@ -132,7 +133,7 @@ _VALUES: tuple[tuple[Trait, Callable[[str, Answered], float]], ...] = (
     (EMPTY, lambda text, _: float(not text.strip())),
     (REPEATS, lambda text, _: repeated(text)),
     (DISTINCT, lambda text, _: distinct_pairs(text)),
-    (LEAKS, lambda text, _: float(leaked(text))),
+    (LEAKS, lambda text, a: float(leaked(text, a.reference))),
 )
 
 

@@ -22,8 +22,8 @@ LEAD = "Every answer is quoted from them and can be looked up. Scans, locked and
 ANY = "None"
 
 
-def documents_panel(page: Page, outcome: Outcome) -> gr.Column:
-    """Draw it and wire it; hidden until it is chosen."""
+def documents_panel(page: Page, outcome: Outcome) -> tuple[gr.Column, gr.Dropdown]:
+    """Draw it and wire it; hidden until it is chosen. The second is where a field is chosen."""
     domains = [(ANY, ""), *((one.title, one.name) for one in page.lab.domains())]
     with gr.Column(visible=False, elem_classes="card making", elem_id="way-documents") as panel:
         markup(heading("Which documents?", LEAD))
@@ -52,7 +52,7 @@ def documents_panel(page: Page, outcome: Outcome) -> gr.Column:
     files.upload(build, [files, licence, domain], told, show_progress="hidden").then(lambda: None, None, files, show_progress="hidden")
     folder.upload(build, [folder, licence, domain], told, show_progress="hidden")
     stop.click(lambda: stop_work(page, "build_data"), None, None, show_progress="hidden")
-    return panel
+    return panel, domain
 
 
 def _kept(home: Path, paths: Sequence[str]) -> Path:

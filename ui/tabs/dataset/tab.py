@@ -28,6 +28,7 @@ from ui.tabs.dataset import pictures
 from ui.tabs.dataset.columns import WHO, Columns, chosen, columns_card, picked, ticked
 from ui.tabs.dataset.from_hub import hub_box
 from ui.tabs.dataset.making import making_box
+from ui.tabs.dataset.templates import templates_box
 from ui.tabs.dataset.view import doctor_notes, left_out_rows, part_choice, parts_words, read_html, samples_html, start_notes, summary_html
 from ui.wires import go_to_js
 from ui.words import empty, heading, notice, paragraph
@@ -50,8 +51,9 @@ def build(lab: Lab, page: Page) -> None:
         upload = gr.File(label=DROP, file_count="single", height=150, elem_id="drop", elem_classes="drop")
         offered = question("Learn it so", "Choose another file", name="offered")
         markup(paragraph(KINDS, "fine") + draw("dataset", "whole_folder"))
-        making_box(page)
+        fields = making_box(page)
         hub_box(page)
+        templates_box(page, fields)
         cards = markup(samples_html((sample, lab.sample_seconds(sample.name)) for sample in lab.samples()), elem_id="samples")
         wish = goal_box(page)
     with gr.Column(visible=False, elem_classes="found") as found:

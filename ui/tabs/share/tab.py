@@ -26,6 +26,7 @@ from ui.tabs.share import view as view_of
 from ui.tabs.share.gallery import draw_gallery
 from ui.tabs.share.keep import draw_keep
 from ui.tabs.share.publish import draw_publish
+from ui.tabs.share.template import draw_template
 from ui.words import heading, notice, paragraph
 
 TAKE = "What was learned is yours. Say where you want to use it, and it is made ready for that, on this computer."
@@ -50,6 +51,8 @@ def build(lab: Lab, page: Page) -> None:
                 report = gr.Button("Save the run's report", scale=0, min_width=190, elem_id="save-run")
         with gr.Column(elem_classes="card"):
             draw_keep(page)
+        with gr.Column(elem_classes="card"):
+            draw_template(page)
         with gr.Accordion("Its card: what it was made from, how, and how good it is", open=False, elem_classes="fold"):
             parts["card"] = gr.Markdown("", elem_classes="model-card")
         draw_publish(page)

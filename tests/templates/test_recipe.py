@@ -1,4 +1,4 @@
-"""The file that says what a pipeline does: mistakes are told with their line; the bundled ones can be done."""
+"""The file that says what a pipeline does: mistakes are told with their line."""
 
 from __future__ import annotations
 
@@ -7,12 +7,7 @@ from pathlib import Path
 import pytest
 
 from loralab.core.errors import UserError
-from loralab.core.paths import DATA
-from loralab.datasets.samples import samples
-from loralab.pipeline.recipe import Recipe, Written
-from loralab.tasks import parse_plan
-
-ZOO = sorted((DATA / "templates" / "zoo").glob("*.yaml"))
+from loralab.templates.recipe import Written
 
 
 @pytest.mark.parametrize(
@@ -48,18 +43,3 @@ def test_data_beside_the_file_goes_before_a_bundled_name(tmp_path: Path) -> None
     assert Written(tmp_path / "plan.yaml").data_path() == "mine.csv"
     (tmp_path / "mine.csv").write_text("a,b\n")
     assert Written(tmp_path / "plan.yaml").data_path() == str(tmp_path / "mine.csv")
-
-
-@pytest.mark.parametrize("path", ZOO, ids=lambda path: path.stem)
-def test_the_bundled_recipes_name_data_and_settings_there_are(path: Path) -> None:
-    recipe: Recipe = Written(path).recipe
-    known = {sample.name: sample.task for sample in samples()}
-    assert recipe.data in known or (path.parent / recipe.data).is_file()
-    assert recipe.about
-    assert recipe.expect
-    assert recipe.minutes
-    parse_plan({"task": known.get(recipe.data, "text"), **recipe.plan})
-
-
-def test_there_are_bundled_recipes() -> None:
-    assert len(ZOO) > 5

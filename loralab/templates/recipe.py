@@ -1,4 +1,7 @@
-"""Owns the file that says what a pipeline does. Invariant: a mistake in it is told with its line and with what may stand there."""
+"""Owns the file that says a whole way: its examples, its plan, what is done with the result, and what to expect of it.
+
+Invariant: a mistake in it is told with its line and with what may stand there.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +11,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from loralab.core.errors import UserError
 
-STEPS = ("setup", "train", "evaluate", "export", "benchmark-onnx", "publish")  # in their order; `serve` and `clean` end one
+Usable = Literal["yes", "partly", "no", "you_decide"]
 TODO = "Mend that line and try again."
 
 
@@ -20,7 +23,7 @@ class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Export(_Part):
+class Form(_Part):
     """A form to take the result away in."""
 
     format: str = "adapter"
@@ -41,20 +44,41 @@ class Publish(_Part):
     format: Literal["adapter", "merged", "gguf", "onnx"] = "adapter"
 
 
-class Recipe(_Part):
-    """A pipeline: its examples, its model, settings that are not the planner's, and what is done with the result."""
+class Serve(_Part):
+    """How it answers on this computer afterwards: under which name, from PyTorch or from an export, at which port (0: a free one)."""
 
-    name: str = Field(pattern=r"^[\w][\w .-]{0,60}$")
-    about: str = ""
-    data: str  # a file beside this one, or a bundled data set
+    name: str = Field(default="", pattern=r"^([a-z0-9][a-z0-9.-]{0,62})?$")
+    format: Literal["safetensors", "gguf", "onnx"] = "safetensors"
+    port: int = Field(default=0, ge=0, lt=1 << 16)
+
+
+class Recipe(_Part):
+    """A whole way: its examples, its model, settings that are not the planner's, what is done with the result, and what to expect."""
+
+    name: str = Field(pattern=r"^[\w][\w .,-]{0,60}$")
+    about: str = Field(default="", max_length=400)
+    needs: str = Field(default="", max_length=600)  # what a person's own examples should look like
+    data: str = ""  # a file beside this one, or a bundled data set; empty: the person's own
+    stand_in: str = Field(default="", max_length=300)  # what the data is a stand-in for, where it is one
+    credit: str = Field(default="", max_length=300)
+    rows: tuple[dict[str, str], ...] = Field(default=(), max_length=10)  # a few examples, to be shown
+    words: str = Field(default="", max_length=600)  # it is found by, beside those for people; in other languages, too
     roles: dict[str, str] = Field(default_factory=dict)
     model: str = "starter"
     plan: dict[str, Any] = Field(default_factory=dict)
-    expect: str = ""  # what it then does, for people
-    minutes: float | None = None  # on two quiet cores
-    export: tuple[Export, ...] = (Export(),)
+    expect: str = Field(default="", max_length=400)  # what it then does, for people
+    usable: Usable | None = None  # what was promised of its verdict, beside that it learned
+    minutes: float | None = Field(default=None, gt=0)  # from start to verdict on two quiet cores
+    export: tuple[Form, ...] = (Form(),)
     benchmark: Benchmark = Benchmark()
+    serve: Serve | None = None
     publish: Publish | None = None
+
+    @field_validator("usable", mode="before")
+    @classmethod
+    def _said(cls, value: object) -> object:
+        """YAML reads yes and no as truth values."""
+        return {True: "yes", False: "no"}[value] if isinstance(value, bool) else value
 
 
 class Written:
@@ -65,7 +89,7 @@ class Written:
         try:
             text = path.read_text("utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            raise UserError(f"{path.name} cannot be read.", "Give the plan of a pipeline, a .yaml file.", code="no_file") from error
+            raise UserError(f"{path.name} cannot be read.", "Give a plan, a .yaml file.", code="no_file") from error
         try:
             self._node, values = yaml.compose(text), yaml.safe_load(text)
         except yaml.YAMLError as error:
@@ -86,7 +110,9 @@ class Written:
         return UserError(f"{self.path.name}, line {self._line(keys)}: {name}: {words}.", TODO, code="bad_recipe")
 
     def data_path(self) -> str:
-        """Its examples: a file beside it, or the name of a bundled data set."""
+        """Its examples: a file beside it, or the name of a bundled data set; empty where it names none."""
+        if not self.recipe.data:
+            return ""
         beside = (self.path.parent / self.recipe.data).expanduser()
         return str(beside.resolve()) if beside.exists() else self.recipe.data
 
@@ -115,7 +141,11 @@ def _first(error: ValidationError) -> tuple[tuple[str | int, ...], str]:
     found = error.errors()[0]
     kind, place = found["type"], found["loc"]
     if kind == "extra_forbidden":
-        holder = {"export": Export, "benchmark": Benchmark, "publish": Publish}.get(str(place[0]), Recipe) if len(place) > 1 else Recipe
+        holder = (
+            {"export": Form, "benchmark": Benchmark, "serve": Serve, "publish": Publish}.get(str(place[0]), Recipe)
+            if len(place) > 1
+            else Recipe
+        )
         near = difflib.get_close_matches([str(key) for key in place][-1], holder.model_fields, 1)
         return place, f"there is no such setting{f'; did you mean “{near[0]}”?' if near else ''}"
     return place, {"missing": "this is missing"}.get(kind, found["msg"].rstrip("."))
