@@ -10,6 +10,7 @@ from loralab.core.errors import UserError
 from loralab.core.jobs import BuildDataJob, SynthesizeJob, TrainJob, Writer
 from loralab.core.paths import room
 from loralab.core.records import Proposal
+from loralab.core.words import count
 from loralab.datasets.synthesis import domains
 from loralab.datasets.synthesis.augment import AUGMENTATIONS, augmented
 from loralab.datasets.synthesis.build_job import documents
@@ -174,7 +175,7 @@ class Making(Results):
         for file, number in shares(self.made_data(source), room("datasets", self.home)):
             shown = {
                 "dataset": str(file),
-                "title": f"{number} rows of {source.stem}"[:80],
+                "title": f"{count(number, 'row')} of {source.stem}"[:80],
                 "roles": {"prompt": "question", "answer": "answer"},
             }
             made.append(self.begin(TrainJob(plan={**values, **shown}, model=str(model))))
