@@ -10,6 +10,7 @@ from loralab.core.errors import UserError
 from loralab.core.jobs import BuildDataJob, SynthesizeJob, TrainJob, Writer
 from loralab.core.paths import room
 from loralab.core.records import Proposal
+from loralab.core.words import count
 from loralab.datasets.large.shards import Note, Shards, write_shards
 from loralab.datasets.large.watch import Watch
 from loralab.datasets.loading import load_examples
@@ -198,7 +199,7 @@ class Making(Results):
         for file, number in shares(self.made_data(source), room("datasets", self.home)):
             shown = {
                 "dataset": str(file),
-                "title": f"{number} rows of {source.stem}"[:80],
+                "title": f"{count(number, 'row')} of {source.stem}"[:80],
                 "roles": {"prompt": "question", "answer": "answer"},
             }
             made.append(self.begin(TrainJob(plan={**values, **shown}, model=str(model))))

@@ -36,7 +36,7 @@ def check(case: Case) -> list[Problem]:
     if most < DROWNS * total or not thin:
         return []
     told = ", ".join(f"“{word}” ({count(number, 'row')})" for word, number in thin[:3])
-    what = f"{most:,} of {total:,} questions are about “{name}”; {told} {'has' if len(thin) == 1 else 'have'} few."
+    what = f"“{name}” is what {100 * most / total:.0f} % of the questions are about; {told} {'has' if len(thin) == 1 else 'have'} few."
     return [Problem(code="lopsided_topics", what=what, todo="Add rows to the small topics if they matter as much.", severity="info")]
 
 
