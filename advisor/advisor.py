@@ -16,15 +16,16 @@ from advisor.assistant.assistant import AnswerPart, Assistant
 from advisor.diagnosis import case, preflight
 from advisor.diagnosis.findings import Diagnosis
 from advisor.diagnosis.runs import Runs
-from advisor.proposals import learned, trials
+from advisor.proposals import learned, pilots, trials
 from advisor.proposals.describe import Described, Goal, describe
 from advisor.proposals.keywords import Understood, understand
 from advisor.proposals.larger import larger
 from advisor.proposals.next_step import NextStep, begin_step, next_step
+from advisor.proposals.pilots import Offer, Tested
 from advisor.proposals.propose import begin, propose, rules_out
-from advisor.repair import retry
+from advisor.repair import retry, tries
 from advisor.repair.repair import Repair
-from advisor.repair.tries import Told
+from advisor.repair.tries import Policy, Told
 from advisor.tasks import known_plan
 from advisor.text import READING_TASKS
 from advisor.words.annotations import Annotation, notes
@@ -32,7 +33,7 @@ from advisor.words.first import answer_first
 from advisor.words.remembered import Remembered, note, remembered
 from advisor.words.story import Story, story
 from advisor.words.summary import RunSummary
-from loralab.core.errors import LabError
+from loralab.core.errors import LabError, UserError
 from loralab.core.records import DatasetProfile, Plan, Proposal
 from loralab.lab import DataFix, Lab, Limits
 
@@ -92,8 +93,43 @@ class Advisor:
         return trials.begin(self.lab, typed, self.lab.updates(typed, profile), tried)
 
     def next_step(self, run: str) -> NextStep | None:
-        """The one thing that would help a run that has ended most, with its minutes here; None where nothing suggests itself."""
-        return next_step(self.lab, self.diagnose(run))
+        """The one thing that would help a run that has ended most, with its minutes here; None where nothing suggests itself.
+
+        Where ways out were tried (`try_first`), what was seen decides, and the step says it.
+        """
+        found, tested = self.diagnose(run), pilots.tested(self.lab, run)
+        return (pilots.step_after(self.lab, tested, found) if tested else None) or next_step(self.lab, found)
+
+    # ---- trying before telling -------------------------------------------------------------------------------------------
+    def would_try(self, run: str) -> Offer | None:
+        """What would be tried for a run before a step is told, and what that costs; None where it was tried or needs no test."""
+        if pilots.tested(self.lab, run):
+            return None
+        return pilots.offer(self.lab, self.diagnose(run), tries.policy(self.lab.home).try_minutes, self._may_be)
+
+    def try_first(self, run: str) -> tuple[str, ...]:
+        """Try what would help a run, in short trainings that wait for each other; their ids.
+
+        Raises UserError where a person has not allowed it (`allow`), the machine is not free or nothing is to be tried.
+        """
+        if not tries.policy(self.lab.home).try_first:
+            raise UserError("You have not allowed that anything is tried first.", "Allow it once.", code="not_allowed")
+        offered = self.would_try(run)
+        if offered is None:
+            raise UserError("There is nothing to try for this run.", "Look at what it learned.", code="nothing_to_try")
+        return pilots.begin(self.lab, offered)
+
+    def tested(self, run: str) -> Tested | None:
+        """The test of what would help a run: at work, with the time it still takes, or what was seen."""
+        return pilots.tested(self.lab, run)
+
+    def cancel_test(self, run: str) -> None:
+        """End the test of what would help a run."""
+        pilots.cancel(self.lab, run)
+
+    def allow(self, **changes: Any) -> Policy:
+        """Change what the advisor may do by itself: `try_first`, `try_minutes`, `retry`, `tries`, `minutes`."""
+        return tries.allow(self.lab.home, changes)
 
     def improve(self, step: NextStep) -> str:
         """Begin the run that takes a step, as a child of the one it is about; its id. Raises UserError as `start` does."""

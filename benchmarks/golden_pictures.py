@@ -9,11 +9,13 @@ the machine it was made on are taken out, and numbers have six digits.
 from __future__ import annotations
 
 import json
+import os
 import random
 import re
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,8 +24,15 @@ from zipfile import ZipFile
 import numpy as np
 from PIL import Image, ImageDraw
 
+from benchmarks import faulty_pictures as faulty
+from loralab.core import paths
+from loralab.core.events import Ended, EventLog, Started
+from loralab.core.jobs import TrainJob
 from loralab.core.paths import CHECKOUT
+from loralab.core.records import Proposal
 from loralab.lab import Lab
+from loralab.runs.run_folder import RunFolder
+from loralab.sessions import job
 from tests.support import small_pictures
 
 GOLDEN = CHECKOUT / "tests" / "golden"
@@ -39,6 +48,7 @@ class Log:
     name: str
     pictures: Callable[[Path], Path]
     settings: dict[str, Any] = field(default_factory=dict)
+    fault: Callable[[], AbstractContextManager[None]] | None = None  # of the worker, which then runs in this process
 
 
 def shapes(path: Path, each: int = 36, seed: int = 0, wrong: int = 0, *, shuffled: bool = False) -> Path:
@@ -86,6 +96,14 @@ LOGS = (
     ),
     Log("pictures_short", shapes, {"epochs": 2.0, "probe_rounds": 1, "learning_rate": 5e-4, "eval_every": 1}),
     Log("pictures_shortcut", lambda path: small_pictures.shapes(path, 24), {"epochs": 2.0}),
+    Log("pictures_always_one", faulty.uneven, {"epochs": 1.0, "class_weights": "none", "probe_rounds": 1, "heldout_share": 0.3}),
+    Log("pictures_leak", faulty.copied, {"epochs": 4.0}),
+    Log("pictures_tiny", faulty.dots, {"epochs": 2.0, "image_size": 256}),
+    Log("pictures_few_of_a_class", faulty.few, {"epochs": 4.0}),
+    Log("pictures_too_small", faulty.fine, {"epochs": 4.0, "image_size": 64, "augmentation": "none"}),
+    Log("pictures_mirrored", faulty.arrows, {"epochs": 4.0, "augmentation": "photo"}),
+    Log("pictures_headless", shapes, {"epochs": 2.0}, faulty.headless),
+    Log("pictures_moved", shapes, {"epochs": 2.0}, faulty.moving),
 )
 
 
@@ -93,9 +111,24 @@ def make(log: Log, folder: Path) -> None:
     """Train it in a worker, and keep its log."""
     lab = Lab(folder)
     proposal = lab.propose(lab.profile(log.pictures(folder / f"{log.name}.zip")), **log.settings)
-    run = lab.start(proposal)
-    lab.wait(run)
+    if log.fault:
+        run = log.name
+        with log.fault():
+            _train_here(lab, run, proposal)
+    else:
+        run = lab.start(proposal)
+        lab.wait(run)
     keep(lab, run, log.name)
+
+
+def _train_here(lab: Lab, run: str, proposal: Proposal) -> None:
+    """Train in this process, as a worker does."""
+    place = lab.home / "runs" / run
+    asked = TrainJob(run=run, plan=proposal.plan, model=str(lab.catalog.folder(str(proposal.plan["base_model"]))))
+    paths.write_atomic(place / "job.json", asked.model_dump_json())
+    told = EventLog(place / "events.jsonl")
+    told(Started(pid=os.getpid()))
+    told(Ended(outcome="finished", result=job.run(RunFolder(place, asked, told))))
 
 
 def keep(lab: Lab, run: str, name: str) -> None:

@@ -164,7 +164,7 @@ def _can(name: str, row: MadeRow) -> bool:
 
 
 def contamination(good: Sequence[MadeRow]) -> tuple[int, int, int]:
-    """Rows to learn from that ask a held-out question, or hold its answer within another."""
+    """Rows to learn from that ask a held-out question, hold its answer within another, half of it, or were written of it ten times."""
     chance = random.Random(3)
     held = [row for row in good if row.split == TEST]
     long = [row for row in held if len(row.answer.split()) >= 10]
@@ -173,9 +173,25 @@ def contamination(good: Sequence[MadeRow]) -> tuple[int, int, int]:
         row.model_copy(update={"question": f"Tell me number {at}", "answer": f"They say: {row.answer}", "split": "train"})
         for at, row in enumerate(chance.sample(long, min(50, len(long))))
     ]
-    bad = [*asks, *tells]
+    parts = [
+        row.model_copy(update={"question": f"Tell me part {at}", "answer": f"It is known that {_middle(row.answer)}", "split": "train"})
+        for at, row in enumerate(chance.sample(long, min(50, len(long))))
+    ]
+    copied = [
+        row.model_copy(update={"question": f"{at} in {n} words", "answer": f"So: {row.answer}", "split": "train", "origin": "synthetic"})
+        for at, row in enumerate(chance.sample(long, min(5, len(long))))
+        for n in range(10)
+    ]
+    bad = [*asks, *tells, *parts, *copied]
     found = gates()["contamination"].judge([*good, *bad], Yard())
     return len(bad), sum(at >= len(good) for at in found), sum(at < len(good) for at in found)
+
+
+def _middle(answer: str) -> str:
+    """The middle half of an answer, ten words at least."""
+    said = answer.split()
+    quarter = len(said) // 4
+    return " ".join(said[quarter : quarter + max(10, len(said) // 2)])
 
 
 def wrong_passages(good: Sequence[MadeRow], passages: dict[str, str]) -> dict[str, tuple[int, int]]:

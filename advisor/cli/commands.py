@@ -9,6 +9,7 @@ import typer
 
 from advisor.cli.assistant import voice
 from advisor.cli.check import check
+from advisor.cli.improve import improve
 from advisor.cli.memory import memory
 from advisor.cli.plans import describe, pilot, retry
 from loralab import lab as facade
@@ -21,7 +22,7 @@ ByRules = Annotated[bool, typer.Option("--rules-only", help="Do not ask the lang
 
 def register(app: typer.Typer) -> None:
     """Add these commands to the command line."""
-    for command in (check, describe, pilot, why, ask, retry, voice, memory):
+    for command in (check, describe, pilot, why, ask, improve, retry, voice, memory):
         app.command()(command)
 
 

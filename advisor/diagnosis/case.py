@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from advisor.diagnosis.course import Course
 from advisor.diagnosis.earlier import Earlier
 from advisor.diagnosis.signals import Signals
-from advisor.tasks import PicturePlan, is_known, is_pictures, known_plan
+from advisor.tasks import DrawPlan, PicturePlan, draws, is_known, is_pictures, known_plan
 from advisor.text import TextPlan, given_roles, is_text
 from loralab.core.errors import LabError, UserError
 from loralab.core.events import RunView, adjusted
@@ -60,6 +60,13 @@ class Case:
         """The plan as it was asked for, likewise."""
         return _pictures(self.asked)
 
+    @property
+    def drawing(self) -> DrawPlan:
+        """The plan as it now is, for rules that declare drawing alone."""
+        if not isinstance(self.plan, DrawPlan):
+            raise TypeError(f"a rule about drawing was asked about “{self.plan.task}”")
+        return self.plan
+
     @cached_property
     def signals(self) -> Signals:
         """What the run's curves say; empty curves before a run."""
@@ -80,6 +87,8 @@ class Case:
         """By what an adapter's output is multiplied: alpha / rank, or alpha / sqrt(rank) where it is rank-stabilised."""
         if isinstance(self.plan, PicturePlan):
             return self.plan.loudness
+        if isinstance(self.plan, DrawPlan):
+            return 1.0  # alpha is the rank
         plan = self.text
         return plan.alpha / (plan.rank**0.5 if plan.use_rslora else plan.rank)
 
@@ -97,7 +106,7 @@ def of_run(lab: Lab, run: str) -> Case:
     try:
         view = lab.view(run)
         of = of_view(plan, view, lab.machine(), lab.log(run))
-        return replace(of, models=_models(lab, plan, view), judged=lab.verdict_rests_on(run) if is_pictures(plan) else {})
+        return replace(of, models=_models(lab, plan, view), judged=lab.verdict_rests_on(run) if is_pictures(plan) or draws(plan) else {})
     except ValidationError as error:
         raise UserError("This run's plan is from another version and cannot be read.", "Start a new run.", code="bad_plan") from error
 

@@ -12,7 +12,7 @@ from advisor.diagnosis.diagnose import diagnose
 from advisor.diagnosis.earlier import Earlier
 from advisor.diagnosis.findings import Diagnosis, Finding, Fix, fact
 from advisor.rules import rules
-from advisor.tasks import PicturePlan
+from advisor.tasks import DrawPlan, PicturePlan
 from advisor.text import TextPlan
 from loralab.core.errors import UserError
 from loralab.core.records import DatasetProfile, Plan
@@ -29,11 +29,11 @@ def preflight(lab: Lab, plan: Plan, profile: DatasetProfile | None = None, earli
 
     Raises UserError where its examples or its model's tokenizer cannot be read.
     """
-    if isinstance(plan, PicturePlan):
+    if isinstance(plan, PicturePlan | DrawPlan):
         facts, read = what_is_learned(plan, lab.catalog.folder(plan.base_model), lab.home)
         return diagnose(Case(plan=plan, asked=plan, facts=facts, profile=profile or read, machine=lab.machine(), earlier=earlier))
     if not isinstance(plan, TextPlan):
-        raise UserError("Only plans for text and for pictures can be checked before they start.", code="bad_task")
+        raise UserError("Only plans for text, for pictures and for drawing can be checked before they start.", code="bad_task")
     facts, read = what_is_learned(plan, lab.catalog.tokenizer_folder(plan.base_model), lab.home)
     profile, machine = profile or read, lab.machine()
     needs = footprint(plan, lab.check_model(plan.base_model), machine, profile)

@@ -40,17 +40,24 @@ class NextStep(Record):
     model: str = ""  # another base model to learn with, planned anew for it
     download_bytes: int = 0  # of that model, where it is not here yet
     seconds: float | None = None  # of the run it begins
+    tried: str = ""  # what was seen when it was tried
+    helps: bool = True  # False: it was tried, and did no better than the run as it is, by more than chance
 
 
 def next_step(lab: Lab, diagnosis: Diagnosis) -> NextStep | None:
     """The first way out that can be begun and that nobody in the family has tried; None where there is none."""
+    return next(steps(lab, diagnosis), None)
+
+
+def steps(lab: Lab, diagnosis: Diagnosis) -> Iterator[NextStep]:
+    """All such ways out, the likeliest to help first."""
     run, job = diagnosis.run, lab.job(diagnosis.run)
     tried = list(_children(lab, run))
     for finding, fix in _ways(diagnosis):
         after = job.plan | fix.settings
         if (fix.settings or fix.data in OPERATIONS) and not any(_same(after, fix, plan, data) for plan, data in tried):
-            seconds = _planned(lab, after, other_model="base_model" in fix.settings).footprint.seconds if fix.settings else None
-            return NextStep(
+            seconds = planned(lab, after, other_model="base_model" in fix.settings).footprint.seconds if fix.settings else None
+            yield NextStep(
                 run=run,
                 rule=finding.rule,
                 words=in_plain_words(fix, job.plan),
@@ -63,7 +70,12 @@ def next_step(lab: Lab, diagnosis: Diagnosis) -> NextStep | None:
                 download_bytes=0 if not model or (check := lab.check_model(model)).present else check.download_bytes,
                 seconds=seconds,
             )
-    return None
+
+
+def is_begun(lab: Lab, step: NextStep) -> bool:
+    """Whether a child of the run was begun with what a step asks for."""
+    after, fix = lab.job(step.run).plan | step.settings, Fix(words=step.words, settings=step.settings, data=step.data)
+    return any(_same(after, fix, plan, data) for plan, data in _children(lab, step.run))
 
 
 def in_plain_words(fix: Fix, plan: dict[str, Any]) -> str:
@@ -71,6 +83,8 @@ def in_plain_words(fix: Fix, plan: dict[str, Any]) -> str:
     match fix.settings:
         case {"learning_rate": float(after), **others} if not others:
             return "Let it learn in smaller steps." if after < plan["learning_rate"] else "Let it learn in bigger steps."
+        case {"learning_rate": float(after), "alpha": float(scale), **others} if not others:
+            return f"Let it learn in {'smaller' if after * scale < plan['learning_rate'] * plan['alpha'] else 'bigger'} steps."
         case {"epochs": float(after), **others} if set(others) <= {"max_steps"}:
             what = "pictures" if is_pictures(plan) else "examples"
             return f"Go over the {what} {_often(after)} instead of {_often(plan['epochs'])}."
@@ -83,7 +97,7 @@ def begin_step(lab: Lab, step: NextStep) -> tuple[Proposal, Improvement]:
     plan = lab.job(step.run).plan | step.settings
     if step.data:
         plan = plan | {"dataset": lab.fix_data(step.data, lab.typed(plan)).path}
-    return _planned(lab, plan, other_model="base_model" in step.settings), Improvement(
+    return planned(lab, plan, other_model="base_model" in step.settings), Improvement(
         of=step.run, rule=step.rule, words=step.words, settings=step.settings, data=step.data
     )
 
@@ -94,7 +108,7 @@ def _ways(diagnosis: Diagnosis) -> Iterator[tuple[Finding, Fix]]:
             yield from ((finding, fix) for fix in finding.fixes)
 
 
-def _planned(lab: Lab, plan: dict[str, Any], *, other_model: bool = False) -> Proposal:
+def planned(lab: Lab, plan: dict[str, Any], *, other_model: bool = False) -> Proposal:
     """A plan with what it needs here: every setting as it is in `plan`, but for another model."""
     model = str(plan["base_model"])
     reader = model if lab.check_model(model).present else "starter"  # counts the tokens

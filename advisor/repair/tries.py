@@ -34,6 +34,8 @@ class Policy(Record):
     retry: bool = True
     tries: int = Field(default=2, ge=0, le=2)  # of one failed run
     minutes: float = Field(default=120.0, gt=0, le=7 * 24 * 60)  # all tries of one run together, and how old a failure may be
+    try_first: bool = False  # whether what would help is tried before it is told: a person said yes once
+    try_minutes: float = Field(default=5.0, gt=0, le=24 * 60)  # all that is tried for one run together
 
 
 class Told(Record):

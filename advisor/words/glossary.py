@@ -37,6 +37,10 @@ alpha: lora alpha
 overfitting: overfit, over-fitting, memorising, memorizing, learning by heart
     Overfitting means learning by heart. The model knows its own examples better and better, and new questions worse and worse. The
     held-out loss shows it: it rises while the other falls.
+deployment: deployments, deployed, frozen, deploy
+    A deployment is a run frozen as it is now, so that others can use it. It answers the same for ever, also when the run is deleted.
+link: links, share link, sharing link, make a link
+    A link is an address you give to somebody, who can then ask what you made. It is open for as long as you choose, and you can close it.
 token: tokens
     A token is a piece of text: a short word or a part of a longer one. Models read and write token by token.
 gradient: gradient norm, grad norm, gradients
@@ -113,6 +117,45 @@ varied words: variety, diversity
     Varied words says how rarely the answers repeat the same word pairs. If it falls, the answers all begin to sound alike.
 fit: fits answers to questions, question fit
     Fit says how much more likely an answer is after its own question than after another one. Near zero, the question plays no part.
+gallery: galleries, make a gallery
+    A gallery shows several results side by side, each with its card, so that others can choose one. It is a folder you can pass on or put
+    on the Hub.
+trust: can this verdict be trusted, can it be trusted, trusted
+    “Can this verdict be trusted?” holds the test itself up to a test: the same training on shuffled answers must not come out as better.
+groups: group, in groups, by patient or source, by patient
+    Groups are rows that belong together, such as the pictures of one patient. All of a group are learned from, or all are in the test:
+    otherwise it would be asked about something it has seen.
+saliency: saliency map, heat map, heatmap, where it looked
+    Saliency shows where in a picture the model looked: what is marked brightly had the most say in its answer. It is a hint, not a proof.
+recipe: recipes
+    A recipe is a set of settings that is known to work for a kind of task. The plan begins with one and fits it to your examples.
+pipeline: pipelines, whole way
+    A pipeline is the whole way in one file, from examples to what is taken away. Only what changed is done again.
+builder: data builder, build, documents builder, build data
+    The builder makes questions and answers out of your documents. Every answer is quoted from them; no language model is asked.
+writer: writers, who writes
+    A writer is a language model of yours that writes more examples after yours. What it writes is checked, and never used for the test.
+gate: gates, sift
+    A gate is a check that made examples must pass: no copies, no refusals, nothing that does not stand in the document. What fails is in
+    the bin, with the reason.
+passage: passages
+    A passage is a piece of a document that a question was made from. Its answer stands in it.
+synthetic: synthetic rows, made rows, augmentation, augmented
+    Synthetic rows were written by a model or a program, not by people. They can add variety; the test is always of real ones.
+tailscale: tailnet
+    Tailscale connects your own devices wherever they are, encrypted. With it they reach what you share, and nobody else does.
+hub: hugging face, hugging face hub, publish, publishing
+    The Hub is a place on the internet where models are published. Nothing goes there unless you say so, and you see before what will be
+    visible.
+card: model card
+    The card of a model says what it was made from, what it can do and how that was tested.
+trial: trying first, try first, try what helps, pilot, pilots
+    To try first means: each change that might help is a short training, held against your run on the same test. You are told what was
+    seen, and nothing is changed by it.
+label: labels, class, classes, category, categories
+    A label is the answer where there are only a few possible ones, such as “billing” or “delivery”.
+search baseline: look-up, lookup, a search through your examples, search
+    A search looks up the most similar example and takes its answer. Where that does as well as the training, the training adds little.
 perplexity:
     Perplexity is the loss put another way: between how many words the model is torn. Lower is better.
 """

@@ -246,16 +246,50 @@ _DEFINES = re.compile(
     r"the term |you mean by |a |an |the |my |this |that |by )*(.+?)(?:\s+(?:is|are|mean|means|do|does|here|for|good "
     r"for|about))*$"
 )
-_DEFINES_IN_GERMAN = re.compile(r"^was (?:ist|sind|bedeutet|hei(?:ß|ss)t)(?: denn| eigentlich)?(?: eine?| die| der| das| den)? ([\w -]+?)$")
-_OF_GERMAN = {
-    "lernrate": "learning rate",
-    "verlust": "loss",
-    "epoche": "epoch",
-    "runde": "epoch",
-    "adapter": "adapter",
-    "beispiele": "held-out examples",
-    "rang": "rank",
-    "speicher": "memory",
+_DEFINES_IN_GERMAN = re.compile(
+    r"^was (?:ist|sind|bedeutet|hei(?:ß|ss)t)(?: denn| eigentlich)?(?: eine?[nmrs]?| die| der| das| den| dieser?| dieses)?"
+    r"(?: wort)? ([\w -]+?)(?: hier)?$"
+)
+_OF_GERMAN = {  # a word on the screen or in people's mouths: its entry
+    german: name
+    for name, words in {
+        "learning rate": "lernrate",
+        "loss": "verlust",
+        "epoch": "epoche epochen runde runden durchgang",
+        "adapter": "adapter",
+        "held-out examples": "beispiele testbeispiele testdaten",
+        "rank": "rang",
+        "memory": "speicher arbeitsspeicher",
+        "deployment": "bereitstellung bereitstellungen deployment",
+        "link": "link verweis freigabe freigabelink",
+        "gallery": "galerie galerien",
+        "trust": "vertrauen",
+        "groups": "gruppe gruppen gruppierung",
+        "saliency": "salienz salienzkarte wärmebild aufmerksamkeitskarte",
+        "recipe": "rezept rezepte",
+        "pipeline": "pipeline ablauf fließband",
+        "builder": "baukasten datenbauer builder",
+        "writer": "schreiber schreibmodell",
+        "gate": "prüfung prüfungen filter",
+        "passage": "textstelle abschnitt beleg",
+        "synthetic": "synthetisch augmentierung",
+        "card": "modellkarte karte",
+        "trial": "probelauf probeläufe pilot pilotlauf",
+        "label": "etikett kategorie klasse klassen",
+        "run": "lauf läufe durchlauf",
+        "base model": "basismodell grundmodell",
+        "checkpoint": "sicherung zwischenstand sicherungskopie",
+        "overfitting": "überanpassung auswendiglernen",
+        "batch size": "stapelgröße",
+        "warm-up": "aufwärmen aufwärmphase",
+        "control": "kontrolle kontrolllauf",
+        "verdict": "urteil",
+        "plan": "plan",
+        "near copies": "duplikate fastkopien",
+        "update": "schritt schritte aktualisierung",
+        "fine-tuning": "feinabstimmung",
+    }.items()
+    for german in words.split()
 }
 _GERMAN_WORDS = re.compile(
     r"\b(was|wie|warum|wieso|weshalb|wann|wo|wer|ist|sind|das|der|die|den|dem|eine?|ich|es|sie|er|nicht|und|kann|soll|muss|hat|haben|wird|"

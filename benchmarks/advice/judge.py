@@ -41,6 +41,7 @@ from loralab.core.records import Record
 MOST = 4  # ways out of the rules that are tried for one run
 NOISE_SHARE, NOISE_TIMES = 0.02, 2.0  # of the loss, and standard deviations of the same run with other seeds: less is noise
 ENOUGH = 0.8  # of the best remedy's gain
+MORE = "add"  # what a way out does with the examples: that there be more of them
 MEASURES = ("loss",)  # of the verdict: what remedies are compared by
 SLOWEST_SECONDS = 3600.0  # of a training, before it is taken for one that hangs: the machine may be busy
 PACKED = Path(__file__).parent / "runs"
@@ -130,7 +131,7 @@ def _settings(fix: Fix) -> dict[str, Any]:
 def _does(fix: Fix, case: Case) -> bool:
     """Whether a way out can be carried out here: other settings, or the examples put right."""
     before = case.asked.model_dump()
-    return bool(fix.data) or any(before[name] != value for name, value in _settings(fix).items())
+    return bool(fix.data and fix.data != MORE) or any(before[name] != value for name, value in _settings(fix).items())
 
 
 def trained(of: Drawn, base: str, settings: dict[str, Any], root: Path, seed: int, *, clean: bool) -> tuple[RunView, dict[str, Any]]:
@@ -171,10 +172,12 @@ def judged(of: Drawn, base: str, root: Path, seeds: int) -> Judged:
 
 
 def _among(tried: list[Tried], rule: str, fix: Fix) -> str:
-    """The remedy that an advice is; putting the examples right where it is about them."""
+    """The remedy that an advice is; putting the examples right where it is about them. None for more examples: there are none to try."""
     name = named(rule, fix)
     if any(one.name == name for one in tried):
         return name
+    if fix.data == MORE:
+        return ""
     same = next((one.name for one in tried if fix.settings and one.settings == _settings(fix)), "")
     return same or ("the examples put right" if fix.data else "nothing")
 

@@ -27,7 +27,9 @@ from loralab.cli import (
     part_commands,
     pipeline_command,
     run_commands,
+    scale_commands,
     share_commands,
+    sweep_command,
     template_commands,
     terminal,
     watch_commands,
@@ -38,6 +40,7 @@ from loralab.cli.console import (
     File,
     Home,
     Json,
+    Launch,
     Model,
     Output,
     RepeatedPlan,
@@ -50,6 +53,7 @@ from loralab.cli.console import (
     confirmed,
     fetched,
     follow,
+    launched,
     model_for,
     pairs,
     propose_for,
@@ -60,12 +64,13 @@ from loralab.cli.console import (
     told_guess,
     told_left_out,
     told_parts,
+    told_read,
     watching,
 )
 from loralab.core import paths
 from loralab.core.errors import LabError, Problem, RunFailed, UserError, classify
 from loralab.core.masking import masked
-from loralab.core.words import count, size
+from loralab.core.words import size
 from loralab.setup.opened import choose_port, running_link
 
 if TYPE_CHECKING:
@@ -159,7 +164,7 @@ def data(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     except KeyboardInterrupt as stopped:
         raise UserError("Stopped.", "Give the same file again, and a large one goes on from there.", code="reading_stopped") from stopped
     text = [
-        f"{profile.name}: {profile.n_kept} of {count(profile.n_read, 'row')} can be learned from ({profile.shape}, {profile.encoding}).",
+        told_read(profile),
         *told_parts(profile),
         *told_guess(profile),
         f"{profile.n_train} to learn from, {profile.n_heldout} held out; {profile.n_duplicates} duplicates.",
@@ -168,7 +173,7 @@ def data(  # noqa: PLR0913, PLR0917 - each is an option of the command line
         *told_fields(profile),
         *(str(finding) for finding in profile.findings),
     ]
-    if profile.previews:
+    if profile.previews and profile.previews[0].pieces:
         text += ["The first example as the model sees it:", "".join(piece for piece, _learned in profile.previews[0].pieces)]
     Output(json).give(profile.model_dump(), "\n".join(text))
 
@@ -214,12 +219,15 @@ def train(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     plan: RepeatedPlan = None,
     anyway: Annotated[bool, typer.Option("--anyway", help="Start also where it is known that it will go wrong.")] = False,
     yes: TakeGuess = False,
+    launch: Launch = "",
+    prepare: Annotated[bool, typer.Option("--prepare", help="Only write the run's folder, for torchrun or Slurm to begin it.")] = False,
     detach: Detach = False,
     json: Json = False,
     home: Home = None,
 ) -> None:
     """Train an adapter on a file of examples."""
     lab, out = facade.Lab(home), Output(json)
+    launched(lab, launch)
     if plan is not None:
         values: dict[str, Any] | Proposal = repeated(lab, plan, settings, file)
     elif file:
@@ -232,6 +240,10 @@ def train(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     else:
         raise UserError("There is nothing to train on.", "Name a file of examples: python -m loralab train FILE.", code="no_file")
     confirmed(values, yes=yes)
+    if prepare:
+        folder = lab.prepare(values)
+        out.give({"run": folder.name, "folder": str(folder)}, f"Begin it with: torchrun --nproc-per-node N -m loralab.runs.worker {folder}")
+        return
     conclude(lab, _ways(ctx).begin(lab, values, out, anyway), out, detach=detach)
 
 
@@ -318,6 +330,8 @@ hub_commands.register(app)
 chat_command.register(app)
 share_commands.register(app)
 data_commands.register(app)
+scale_commands.register(app)
+sweep_command.register(app)
 
 
 def main(ways: Ways | None = None) -> int:

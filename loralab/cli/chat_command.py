@@ -21,12 +21,12 @@ import typer
 from loralab import lab as facade
 from loralab.cli import terminal
 from loralab.cli.console import Home, Json, Output, Run, newest
-from loralab.core.errors import LabError
+from loralab.core.errors import LabError, UserError
 from loralab.core.paths import write_atomic
 from loralab.core.words import count
 
 if TYPE_CHECKING:
-    from loralab.lab import ChatServer
+    from loralab.lab import ChatServer, Lab
 
 HELP = (
     "Write something. /both shows before and after side by side, /base and /adapter choose one, /system TEXT says who it is to be, "
@@ -48,19 +48,43 @@ def chat(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     base: Annotated[bool, typer.Option("--base", help="Switch the adapter off.")] = False,
     both: Annotated[bool, typer.Option("--both", help="Show the answers before and after training side by side.")] = False,
     system: Annotated[str, typer.Option("--system", help="Say who it is to be: the conversation's first words.")] = "",
+    serve: Annotated[
+        bool, typer.Option("--serve", help="Meanwhile let programs ask it too, over HTTP; ends with the conversation.")
+    ] = False,
     json: Json = False,
     home: Home = None,
 ) -> None:
     """Talk to what was trained. A conversation is kept and goes on the next time."""
     lab, out = facade.Lab(home), Output(json)
     of = "" if model else newest(lab, run, trained=True)
-    server = lab.chat(of, model or "starter")
-    if json or prompt:
-        asked = sys.stdin.read().strip() if prompt in ("", "-") else prompt
-        _one(server, out, of, asked, system, base=base, both=both)
-        return
-    place = lab.home / "chats" / f"{of or re.sub(r'[^A-Za-z0-9._-]+', '--', model)}.json"
-    talk = Talk(server, out, place, base=base, both=both and bool(of))
+    if serve and not of:
+        raise UserError("Only what was trained can be served.", "Leave --serve out, or name a run.", code="no_run")
+    with _served(lab, of, out) if serve else contextlib.nullcontext(lab.chat(of, model or "starter")) as server:
+        if json or prompt:
+            asked = sys.stdin.read().strip() if prompt in ("", "-") else prompt
+            _one(server, out, of, asked, system, base=base, both=both)
+            return
+        _talk(server, out, lab.home, of or re.sub(r"[^A-Za-z0-9._-]+", "--", model), system, base=base, both=both and bool(of))
+
+
+@contextlib.contextmanager
+def _served(lab: Lab, of: str, out: Output) -> Generator[ChatServer]:
+    """The run behind the sharing server, and where others ask it. A server that was up before stays up."""
+    before, shared = lab.serving(), lab.deploy(of)
+    server = lab.chat_served(shared.id)
+    found = lab.serving()
+    if found:
+        out.say(f"Programs ask it at {found.here}/v1, as model {shared.called}, with this key: {lab.owner_key()}")
+    try:
+        yield server
+    finally:
+        if before is None:
+            lab.stop_serving()
+
+
+def _talk(server: ChatServer, out: Output, home: Path, name: str, system: str, *, base: bool, both: bool) -> None:
+    """A conversation until its input ends."""
+    talk = Talk(server, out, home / "chats" / f"{name}.json", base=base, both=both)
     talk.open()
     if system:
         talk.system(system)

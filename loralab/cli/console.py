@@ -49,6 +49,9 @@ Sheet = Annotated[
 TakeGuess = Annotated[bool, typer.Option("--yes", help="Take a guess about the columns as it is.")]
 CELL, REASONS = 60, 6  # characters shown of a text, reasons of rows left out
 Run = Annotated[str, typer.Argument(metavar="RUN", help="A run's name, or “last”.")]
+Launch = Annotated[
+    str, typer.Option("--launch", metavar="FILE", help="Learn in the processes of this Accelerate configuration; “one”: in one process.")
+]
 RepeatedPlan = Annotated[Path | None, typer.Option("--plan", help="Repeat the plan of this plan.json; --set and FILE change it.")]
 
 
@@ -189,6 +192,13 @@ def propose_for(
     return propose(lab, profile, model, changes) if propose else lab.propose(profile, model=model, **changes)
 
 
+def told_read(profile: DatasetProfile) -> str:
+    """How much of a file can be learned from, and what it was read as."""
+    of = count(profile.n_read, "picture" if profile.unit == "pixels" else "row")
+    how = ", ".join(filter(None, (profile.shape, profile.encoding)))
+    return f"{profile.name}: {profile.n_kept:,} of {of} can be learned from ({how})."
+
+
 def told_parts(profile: DatasetProfile) -> list[str]:
     """The sheets or tables of a file, which of them are read, and what is to be known about these."""
     told = [f"{part.name or profile.name}: {part.about}." for part in profile.parts if part.taken and part.about]
@@ -203,11 +213,12 @@ def told_guess(profile: DatasetProfile) -> list[str]:
     """That the columns are a guess, with what else they could be and what the first rows would then teach."""
     if profile.certain:
         return []
-    lines = ["Which column is what is a guess. It could be read so:"]
+    what = "What is to be learned" if profile.unit == "pixels" else "Which column is what"
+    lines = [f"{what} is a guess. It could be read so:"]
     for place, choice in enumerate(profile.choices):
         said = " ".join(f"--role {shlex.quote(f'{role}={column}')}" for role, column in choice.roles.items())
         lines.append(f"  {place + 1}. {'(the guess) ' if not place else ''}{said}")
-        lines += [f"     row {example.row}: {_taught(example)}" for example in choice.examples]
+        lines += [f"     row {example.row}: {_taught(example)}" for example in choice.examples if not example.media]
     return lines
 
 
@@ -218,13 +229,14 @@ def _taught(example: Example) -> str:
 
 
 def told_left_out(profile: DatasetProfile) -> list[str]:
-    """Rows that are not used, by their reason, so that the numbers add up."""
+    """Rows, or pictures, that are not used, by their reason, so that the numbers add up."""
     reasons = Counter(row.reason for row in profile.left_out)
     lost = len(profile.left_out) + profile.more_left_out
-    lines = [f"Left out: {lost:,} of {count(profile.n_read, 'row')}."] if lost else []
+    pictures = profile.unit == "pixels"
+    lines = [f"Left out: {lost:,} of {count(profile.n_read, 'picture' if pictures else 'row')}."] if lost else []
     for reason, rows in reasons.most_common(REASONS):
         first = next(row for row in profile.left_out if row.reason == reason)
-        place = f"first in row {first.row:,}" if first.row else f"first: {first.source}"
+        place = f"first in row {first.row:,}" if first.row and not pictures else f"first: {first.source}"
         lines.append(f"  {rows:,} × {reason} ({place})")
     rest = lost - sum(rows for _, rows in reasons.most_common(REASONS))
     return [*lines, f"  {rest:,} × other reasons"] if rest else lines
@@ -237,11 +249,17 @@ def told_fields(profile: DatasetProfile) -> list[str]:
     return [*([f"Used: {'; '.join(used)}."] if used else []), *([f"Not used: {'; '.join(unused)}."] if unused else [])]
 
 
+def launched(lab: Lab, launch: str) -> None:
+    """Have what is begun or resumed learn in several processes, or in one again."""
+    if launch:
+        lab.launch_with("" if launch == "one" else launch)
+
+
 def confirmed(plan: dict[str, Any] | Proposal, *, yes: bool) -> None:
     """Raise UserError where a plan rests on a guess about columns that nobody took as it is."""
     values = plan if isinstance(plan, dict) else plan.plan
     if values.get("guessed") and not yes:
-        what = "Which column is what is a guess, and nobody has confirmed it."
+        what = "What the file is to teach is a guess, and nobody has confirmed it."
         raise UserError(what, "Say it with --role, or take the guess as it is with --yes.", code="roles_unclear")
 
 

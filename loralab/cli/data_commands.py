@@ -1,4 +1,4 @@
-"""Owns the commands that make data sets: build, synthesize, sift, helps. Invariant: the promises of app.py; nothing is written over."""
+"""Owns the commands that make data sets, try them and list domains. Invariant: the promises of app.py; nothing is written over."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Without = Annotated[list[str] | None, typer.Option("--without", metavar="GATE", 
 
 def register(app: typer.Typer) -> None:
     """Add these commands to the command line."""
-    for command in (build, synthesize, sift, helps):
+    for command in (build, synthesize, sift, augment, helps, curve, domains):
         app.command()(command)
 
 
@@ -98,6 +98,41 @@ def sift(
     to.give(given, "\n".join([f"{count(len(found.kept), 'row')} passed, {len(found.binned):,} did not.", _gates(found.counts), *lines]))
 
 
+def augment(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="Any file with questions and answers.")],
+    kind: Annotated[list[str] | None, typer.Option("--kind", help=f"One of {', '.join(facade.AUGMENTATIONS)}; several times.")] = None,
+    most: Annotated[int, typer.Option("--most", min=1, max=5, help="New rows for each row at most.")] = 1,
+    out: Out = "",
+    json: Json = False,
+    home: Home = None,
+) -> None:
+    """The same questions as other people would type them, without a language model: slips, small letters, other forms. Answers stay."""
+    lab, to = facade.Lab(home), Output(json)
+    target = lab.vary(file, tuple(kind or facade.AUGMENTATIONS), out, most)
+    rows = lab.made_data(target).rows
+    made = sum(row.origin == "synthetic" for row in rows)
+    text = f"{target}\n{count(len(rows), 'row')}, {made:,} of them varied. Whether they help: python -m loralab helps {target}"
+    to.give({"file": str(target), "rows": len(rows), "varied": made}, text)
+
+
+def curve(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="Any file with questions and answers.")],
+    more: Annotated[int, typer.Option("--more", min=1, help="How many more rows are asked about.")] = 50,
+    model: Model = "",
+    settings: Set = None,
+    json: Json = False,
+    home: Home = None,
+) -> None:
+    """What would more rows bring about? Pilots on a quarter, a half and all of the rows, tested on the same ones; each can be stopped."""
+    lab, to = facade.Lab(home), Output(json)
+    proposal = propose_for(lab, file, model, chosen(settings), ["prompt=question", "answer=answer"])
+    runs = lab.learning_curve(file, proposal)
+    for run in runs:
+        succeed(follow(lab, run, to))
+    found = lab.more_rows(runs, more)
+    to.give({"runs": list(runs)} | found.model_dump() | {"words": found.words}, found.words)
+
+
 def helps(
     file: Annotated[str, typer.Argument(metavar="FILE", help="A made file with rows of several origins.")],
     without: Annotated[str, typer.Option("--without", help="The origin in question: synthetic or extracted.")] = "synthetic",
@@ -118,6 +153,26 @@ def helps(
     text = (f"Do they help? {answer}. {word}. {said}", *(score.words for score in found.scores))
     given = {"without": runs[0], "with": runs[1], "helps": answer, "origin": without}
     to.give(given | found.model_dump(exclude={"answers", "rows"}), "\n".join(text))
+
+
+def domains(
+    add: Annotated[str, typer.Option("--add", metavar="FOLDER_OR_ZIP", help="Take a domain of yours into the workspace.")] = "",
+    example: Annotated[str, typer.Option("--example", metavar="NAME", help="Write the rows of this domain into a file to train.")] = "",
+    out: Out = "",
+    json: Json = False,
+    home: Home = None,
+) -> None:
+    """Fields with words of their own (support, legal, medical, creative, code and yours): list them, add one, or try one."""
+    lab, to = facade.Lab(home), Output(json)
+    if add:
+        lab.add_domain(add)
+    file = lab.worked_example(example, out) if example else None
+    known = lab.domains()
+    lines = [
+        f"{one.name:10} {one.title}: {one.about} {count(len(one.samples), 'row')}, {count(len(one.glossary), 'term')}." for one in known
+    ]
+    given = [one.model_dump(include={"name", "title", "about", "licence"}) | {"samples": len(one.samples)} for one in known]
+    to.give({"domains": given, "file": str(file) if file else None}, "\n".join([*lines, *([str(file)] if file else [])]))
 
 
 def _writer(name: str, model: str) -> Writer:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from loralab import lab as facade
-from loralab.cli.console import Home, Json, Output, Run, follow, newest, succeed
+from loralab.cli.console import Home, Json, Output, follow, newest, succeed
 from loralab.cli.export_commands import card
 
 
@@ -18,7 +18,7 @@ def register(app: typer.Typer) -> None:
 
 
 def page(
-    run: Run = "last",
+    run: Annotated[str, typer.Argument(metavar="[RUN|DEPLOYMENT]", help="A run, or what was shared: its id or its name.")] = "last",
     out_file: Annotated[Path | None, typer.Option("--out", metavar="FILE.html", help="Where to put it; a folder will do, too.")] = None,
     variant: Annotated[str, typer.Option("--variant", help="q8_0 (usual), q4_k_m, f16; of pictures fp32 (usual), int8.")] = "",
     json: Json = False,
@@ -26,8 +26,9 @@ def page(
 ) -> None:
     """Make one file that answers by itself in any browser, without a network (exit code 3 where it does not answer as what was trained)."""
     lab, out = facade.Lab(home), Output(json)
-    of = newest(lab, next((one.run for one in lab.deployments() if run in (one.id, one.name)), run), trained=True)
-    work = lab.export(of, "page", variant)
+    shared = next((one for one in lab.deployments() if run in (one.id, one.name)), None)
+    of = shared.run if shared else newest(lab, run, trained=True)
+    work = lab.page(shared.id, variant) if shared else lab.export(of, "page", variant)
     view = follow(lab, work, out)
     succeed(view)
     told = view.ending.result if view.ending else {}

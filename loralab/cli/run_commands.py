@@ -9,7 +9,7 @@ import typer
 
 from loralab import lab as facade
 from loralab.cli import export_commands, terminal
-from loralab.cli.console import Detach, Home, Json, Output, Run, conclude, follow, newest, succeed
+from loralab.cli.console import Detach, Home, Json, Launch, Output, Run, conclude, follow, launched, newest, succeed
 from loralab.core.paths import write_atomic
 from loralab.core.words import figure
 
@@ -78,9 +78,10 @@ def stop(
     Output(json).give({"run": run, "outcome": lab.view(run).state}, words)
 
 
-def resume(run: Run = "last", detach: Detach = False, json: Json = False, home: Home = None) -> None:
+def resume(run: Run = "last", launch: Launch = "", detach: Detach = False, json: Json = False, home: Home = None) -> None:
     """Go on with a stopped, interrupted or failed run from its last safety copy."""
     lab = facade.Lab(home)
+    launched(lab, launch)
     run = lab.resume(newest(lab, run))
     conclude(lab, run, Output(json), detach=detach)
 

@@ -34,7 +34,7 @@ def line(view: RunView) -> str:
     speed = sum(step.tokens_per_second for step in recent) / len(recent)
     return (
         f"{'█' * done}{'░' * (BAR - done)} step {view.step}/{view.total_steps or '?'}  loss {figure(last.loss)}{held}  "
-        f"{speed:,.0f} tokens/s  {duration(view.seconds_left)} left"
+        f"{speed:,.0f} {view.facts.unit if view.facts else 'tokens'}/s  {duration(view.seconds_left)} left"
     )
 
 

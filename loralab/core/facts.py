@@ -106,6 +106,11 @@ class Facts(Record):
     two_classes: int = 0  # pictures that are there again with another class
     shortcuts: tuple[str, ...] = ()  # what tells the classes apart without a look at what is shown, in sentences
     medical: bool = False  # pictures of patients
+    # ---- of pictures that teach to draw
+    captions: int = 0  # different captions
+    uncaptioned: int = 0  # pictures without one
+    said_trigger: int = 0  # captions in which the trigger word stands
+    oblong: int = 0  # pictures that are more than three times as long as wide
 
 
 def point_name(kind: str, run: str, step: int, *, failed: bool) -> str:

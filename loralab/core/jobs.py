@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, Protocol, TypeVar
 from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError
 
 from loralab.core.events import Event
-from loralab.core.paths import last_part
+from loralab.core.paths import last_part, shipped
 from loralab.core.records import Predicted, Provenance, Record
 
 TITLE_CHARACTERS = 80  # of a run's name
@@ -34,15 +34,21 @@ class Retry(Record):
 
 
 class Trial(Record):
-    """A training is one of the short runs that try a setting before the whole run."""
+    """A training is one of the short runs that try a setting before the whole run, or what would help a run that ended."""
 
     kind: Literal["trial"] = "trial"
     group: str
-    setting: str
-    value: float
-    usual: bool
+    setting: str = ""
+    value: float = 0.0
+    usual: bool  # as it would be without the test
     plan: dict[str, Any]  # the whole run, as it would be without the test
     follow: bool = True  # begin the whole run when all have ended
+    of: str = ""  # the run that something is tried for; the fields below are of that
+    rule: str = ""
+    short: str = ""  # “fewer rounds”
+    words: str = ""  # “Go over the examples twice instead of 4 times.”
+    settings: dict[str, Any] = Field(default_factory=dict)
+    seconds: float = 0.0  # foretold
 
 
 class AfterTrials(Record):
@@ -287,7 +293,7 @@ class ServeJob(_Work):
     idle_minutes: float = 0.0  # 0: the usual
     precision: str = ""  # empty: as it was trained
     repetition_penalty: float | None = None
-    engine: str = ""  # onnx | gguf: `model` is what was exported for it; empty: PyTorch
+    engine: str = ""  # onnx | gguf | gguf_numbers: `model` is what was exported for it; empty: PyTorch
     shared: bool = False  # adapters of this base are named with each question; `adapter` says in which numbers it is computed
 
     @property
@@ -379,9 +385,15 @@ def is_control(job: Job, of: str = "") -> bool:
 
 
 def parse_job(raw: bytes) -> Job:
-    """The job of a job.json. Raises ValidationError where it is none."""
+    """The job of a job.json; what it needs of what ships with LoRALab is looked for where that is now. Raises ValidationError where it is
+    none.
+    """
     job = _JOB.validate_json(raw)
-    return job.model_copy(update={"plan": as_divided(job.plan)}) if isinstance(job, TrainJob) else job
+    found: dict[str, Any] = {"model": shipped(model)} if isinstance(model := getattr(job, "model", None), str) else {}
+    if isinstance(job, TrainJob):
+        plan = as_divided(job.plan)
+        found["plan"] = plan | {"dataset": shipped(dataset)} if isinstance(dataset := plan.get("dataset"), str) else plan
+    return job.model_copy(update=found)
 
 
 def as_divided(plan: dict[str, Any]) -> dict[str, Any]:

@@ -38,6 +38,7 @@ class Part(Record):
     builds: dict[str, tuple[str, ...]]  # system -> kinds of processor there is a ready build for
     macos: int
     glibc: tuple[int, int]
+    on_request: bool = False  # not fetched when LoRALab is set up, only when somebody adds it
     present: bool = False
     obstacle: str = ""  # why it cannot be added to this computer, in a sentence; empty: it can
 

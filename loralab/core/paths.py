@@ -47,6 +47,18 @@ def write_atomic(path: Path, content: str | bytes, *, private: bool = False) -> 
         raise
 
 
+def shipped(place: str) -> str:
+    """A place as it was written down. Where it is gone, and was what ships with LoRALab in a checkout that has been moved since: the same
+    below this one. Whether it is still the same is what fingerprints tell.
+    """
+    parts: tuple[str, ...] = (PureWindowsPath(place) if "\\" in place else PurePosixPath(place)).parts
+    at = max((i for i, part in enumerate(parts) if part == DATA.name), default=len(parts))
+    if parts[at + 1 : at + 2] not in (("starter",), ("samples",)) or Path(place).exists():
+        return place
+    own = DATA.joinpath(*parts[at + 1 :])
+    return str(own) if own.exists() else place
+
+
 def model_name(model: str) -> str:
     """A base model without the folder it lies in on this computer; a Hub id stays as it is."""
     outside = model.startswith(("/", "\\", "~", ".")) or PureWindowsPath(model).drive or "\\" in model

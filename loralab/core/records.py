@@ -117,6 +117,7 @@ class DatasetProfile(Record):
     root: str = ""  # folder in which their media lie
     views: str = ""  # of pictures: in which ways they may be varied; see the setting
     medical: bool = False  # pictures of patients: what is made of them says what it is not
+    boxes: dict[str, int] = Field(default_factory=dict)  # “read”, “kept”, and how many were not for each reason; they add up
     shape: (
         str  # messages | sharegpt | instruction | prompt_completion | question_answer | reasoning | label | text; of pictures: classes ...
     )

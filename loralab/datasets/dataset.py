@@ -315,7 +315,7 @@ def split(
     must not be held out when they are gone on with or judged again.
     """
     if isinstance(examples, StoredExamples):
-        aside = _aside(examples.questions, examples.contents, examples.marked, share, seed)
+        aside = _aside(examples.questions, examples.contents, examples.marked, share, seed, by_model=examples.written)
         return examples.take(np.flatnonzero(~aside)), examples.take(np.flatnonzero(aside))
     marked = np.array([example.held_out and by == "likeness" for example in examples], dtype=bool)
     texts = list(map(fingerprint, examples))

@@ -31,9 +31,10 @@ RIDGE = 0.3  # of the linear learner, as a share of the mean of its kernel
 FEW_ANSWERS = 30  # different answers, each REUSED times on average: classes, of which only the very one is right
 REUSED = 3
 CLOSE, APART = 0.6, 0.3  # likeness of two questions that ask the same, and of two answers that are not the same
+FEWEST_CLOSE = 12  # questions that have one alike, or the share of those with another answer says nothing
 HASHES = 0.5  # of the answers, from which on they are taken for codes without words
 _CODE = re.compile(r"[0-9a-f]{16,}|[A-Za-z0-9+/_-]{20,}={0,2}", re.IGNORECASE)
-_NUMBER = re.compile(r"[^\w]*-?\d[\d.,:/ ]*\W{0,3}\w{0,4}")
+_NUMBER = re.compile(r"[^\w]*-?\d[\d.,:/ ]*(?:\W{0,3}\w{0,4}|\W{1,3}[^\W\d_]{1,14})\W{0,2}")  # and what it counts: “7 words.”
 HALF = 20  # rows of a class that both halves have, or the halves are not compared
 _WORD = re.compile(r"[^\W_]+")
 
@@ -174,7 +175,7 @@ def _opposed(kernel: Matrix, wanted: Matrix, nearest: npt.NDArray[np.int64], row
     alike = kernel[np.arange(len(kernel)), nearest]
     close = alike >= CLOSE
     apart = (wanted * wanted[nearest]).sum(1) < APART
-    share = float((close & apart).sum() / close.sum()) if close.any() else 0.0
+    share = float((close & apart).sum() / close.sum()) if close.sum() >= FEWEST_CLOSE else 0.0
     differ = np.where(wanted @ wanted.T < APART, kernel, -1.0)
     one, other = divmod(int(differ.argmax()), differ.shape[1])
     return (tuple(sorted((rows[one], rows[other]))) if differ.max() > 0 else ()), share

@@ -59,7 +59,7 @@ def profile_dataset(
     train, heldout = split(examples, usual_share(len(examples)))
     return DatasetProfile(
         id=content_id(examples),
-        aside=" ".join(filter(None, (marked.words(examples, heldout), origins.words(train)))),
+        aside=" ".join(filter(None, (marked.words(examples, heldout), origins.words(train, heldout)))),
         path=str(path),
         examples=tuple(examples[:SHOWN]),
         n_kept=len(examples),

@@ -44,7 +44,7 @@ class Source:
 
 APART = ("copying", "drawing", "gguf", "offers", "onnx", "page", "parity", "pictures")  # hold no format, or those of another kind of run
 PICTURES_APART = ("checks", "code", "graph", "held", "inside", "making", "papers", "program", "proof", "reference", "smaller")
-DRAWING_APART = ("making", "program")
+DRAWING_APART = ("making", "names", "program")
 Note = Callable[[str], object]  # tells people what is being done now
 
 

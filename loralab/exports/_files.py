@@ -51,8 +51,11 @@ def _copied(source: Source, target: Path) -> None:
 
 
 def write_papers(source: Source, target: Path, *, merged: bool = False, loading: tuple[str, ...] = ()) -> None:
-    """Model card and plan, then checksums of everything in the folder. `loading`: how to use it, where that is not Python."""
-    card = model_card(source.run, source.plan, source.base, source.view, merged=merged, loading=loading)
+    """Model card and plan, then checksums of everything in the folder. `loading`: how to use it, where that is not Python.
+
+    None of a person's examples stands in the card: nobody can say where the folder goes.
+    """
+    card = model_card(source.run, source.plan, source.base, source.view, merged=merged, loading=loading, examples=False)
     (target / "README.md").write_text(card, "utf-8")
     plan = json.dumps(shared_plan(source.plan, source.base), indent=2, ensure_ascii=False)
     (target / "plan.json").write_text(plan + "\n", "utf-8")

@@ -1,6 +1,6 @@
 """What travels with an adapter of what it went through: history.json, and the same in short for the head of its weights.
 
-Invariant: every place of this computer is replaced by a file's name.
+Invariants: every place of this computer is replaced by a file's name; none of a person's examples goes along, nor an answer to one.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from loralab.core.events import Ended, Queued, Saved
+from loralab.core.events import Ended, Evaluated, Event, Previewed, Queued, Saved, Wondered
 from loralab.core.report import answers, judged, losses
 from loralab.core.strict_json import plain
 from loralab.core.version import __version__
@@ -18,11 +18,13 @@ from loralab.models import fingerprint
 from loralab.models.adapter_file import FORM, HISTORY
 from loralab.reports.card import SETTINGS, shared_plan
 
+LEFT = (Queued, Saved, Ended, Previewed, Wondered)  # of this computer only, or in a person's own words
+
 
 def history(source: Source) -> dict[str, Any]:
-    """Settings, base and everything the run told: losses update by update, looks, verdict, answers, trouble, versions."""
+    """Settings, base and what the run told: losses update by update, looks, verdict, trouble, versions."""
     folder = source.adapter.parent.parent
-    told = [event.model_dump(mode="json") for event in source.events if not isinstance(event, Queued | Saved | Ended)]
+    told = [_plain(event).model_dump(mode="json") for event in source.events if not isinstance(event, LEFT)]
     result = next((event.result for event in reversed(source.events) if isinstance(event, Ended)), {})
     found = {
         "form": FORM,
@@ -35,6 +37,13 @@ def history(source: Source) -> dict[str, Any]:
         "events": told,
     }
     return _without_places(plain(found), _places(source))
+
+
+def _plain(event: Event) -> Event:
+    """An event without the answer its verdict shows as an example."""
+    if not isinstance(event, Evaluated) or event.conclusion is None:
+        return event
+    return event.model_copy(update={"conclusion": event.conclusion.model_copy(update={"worst": None})})
 
 
 def summary(source: Source) -> str:

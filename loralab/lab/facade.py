@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from loralab.adapters import importer
+from loralab.cluster.spread import Share, Spread
 from loralab.core import disk
 from loralab.core.errors import LabError, UserError
 from loralab.core.facts import Facts
@@ -41,6 +42,7 @@ from loralab.lab.hub import Giving
 from loralab.lab.making import Making
 from loralab.lab.pictured import Pictured
 from loralab.lab.sharing import Sharing
+from loralab.lab.spreading import Spreading, varied
 from loralab.lab.templated import Templated
 from loralab.lab.watching import Watched
 from loralab.machine import speed
@@ -78,6 +80,7 @@ from loralab.reports.incidents import told as describe_incidents
 from loralab.reports.pictures import NOT_MEDICAL
 from loralab.reports.score_words import between, value
 from loralab.reports.subjects import Subject
+from loralab.runs import runs
 from loralab.runs.queue import QueueEntry
 from loralab.serve.client import ChatServer
 from loralab.serve.draws import Drawn
@@ -118,6 +121,7 @@ __all__ += ["HubDataset", "ReadingProgress", "Watch", "is_hub_name"]
 __all__ += ["Subject", "different_settings", "rows_said", "usual_share", "what_is_learned", "what_would_be_learned"]
 __all__ += ["Run", "Taken", "against_size"]
 __all__ += ["Form", "ModelChoice", "Recipe", "Serve", "Template", "Written", "knows", "larger", "recipe_text"]
+__all__ += ["Share", "Spread", "varied"]
 __all__ += ["Adapter", "Code", "Found", "Review", "Visible", "ask_sign_in", "begin_sign_in"]
 __all__ += ["AUGMENTATIONS", "FORMS", "Binned", "Made", "MadeReport", "MadeRow", "Terms", "Writer", "as_json", "origin_words"]
 __all__ += ["ENOUGH_UPDATES", "FEW_UPDATES", "MOST_ROUNDS", "BothAnswers", "between", "value"]
@@ -126,7 +130,7 @@ __all__ += ["ENOUGH_UPDATES", "FEW_UPDATES", "MOST_ROUNDS", "BothAnswers", "betw
 USUAL = "starter"  # the model that stands for none chosen: each kind of training has its own
 
 
-class Lab(Sharing, Giving, Making, Pictured, Templated, Watched, Fitting):
+class Lab(Sharing, Giving, Making, Pictured, Spreading, Templated, Watched, Fitting):
     """A workspace with the way from a file to a run."""
 
     def __init__(self, home: Path | str | None = None) -> None:
@@ -251,10 +255,19 @@ class Lab(Sharing, Giving, Making, Pictured, Templated, Watched, Fitting):
 
         The run is held against what its proposal predicts; what starts as a bare plan is predicted now. `origin`: what it came of.
         """
+        return self.begin(self._asked(plan, origin))
+
+    def prepare(self, plan: Plan | dict[str, Any] | Proposal) -> Path:
+        """Write the folder of a run that torchrun or Slurm is to begin, and start nothing; returns it (see docs/cluster.md)."""
+        disk.check_writable(self.home)
+        with disk.writing(self.home):
+            return runs.prepare(self.home, self._titled(self._asked(plan)))
+
+    def _asked(self, plan: Plan | dict[str, Any] | Proposal, origin: Origin | None = None) -> TrainJob:
         typed = self.typed(plan)
         expected = plan.footprint.predicted if isinstance(plan, Proposal) else self._predicted(typed)
         model = self.catalog.folder(typed.base_model) if typed.base_model else ""
-        return self.begin(TrainJob(plan=typed.model_dump(), model=str(model), predicted=expected, origin=origin))
+        return TrainJob(plan=typed.model_dump(), model=str(model), predicted=expected, origin=origin)
 
     def _predicted(self, plan: Plan) -> Predicted | None:
         """What a plan that nobody weighed will need, before any correction; None where that cannot be said."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from loralab.core import disk
 from loralab.core.errors import LabError, UserError
-from loralab.core.jobs import ExportJob, PublishJob
+from loralab.core.jobs import ExportJob, PublishJob, TrainJob
 from loralab.lab.results import Results
 from loralab.sharing.hub import gallery
 from loralab.sharing.hub.account import Account
@@ -18,6 +18,9 @@ from loralab.sharing.hub.review import Review, ready
 from loralab.sharing.hub.visibility import Visible, make_private, make_public, visible
 from loralab.sharing.keeping.form import Manifest
 from loralab.sharing.keeping.pack import Note, pack
+from loralab.sharing.keeping.store import Sent, Store
+from loralab.sharing.keeping.stored_runs import export_folder, fetch, store_export, store_run
+from loralab.tasks import parse_plan
 
 
 class Giving(Results):
@@ -39,6 +42,29 @@ class Giving(Results):
         papers = {"README.md": self.card(run), "report.html": self.report_page(run)} if self.view(run).trained else {}
         disk.check_writable(self.home)
         return pack(self.home, run, place.resolve(), papers, data=data, note=note)
+
+    def store(self, run: str, address: str, *, data: bool = False, note: Note = lambda done, total: None) -> Sent:
+        """Store a training as it is now (its safety copies, too; with `data` its examples), or the files of an export, at an S3 address or
+        in a folder. What is there already is not sent again. Keys come from the environment or the system's keyring. Raises LabError.
+        """
+        store, view = Store(address), self.view(run)
+        if isinstance(self.job(run), TrainJob):
+            return store_run(self.home, run, store, note, data=data)
+        result = view.ending.result if view.ending and view.state == "finished" else {}
+        return store_export(run, export_folder(self.home, run, result), store, note)
+
+    def stored(self, address: str) -> list[str]:
+        """What is stored at an address."""
+        return Store(address).names()
+
+    def fetch(self, name: str, address: str, out: Path | str = "", note: Note = lambda done, total: None) -> str | Path:
+        """Bring back what is stored: a training becomes a run here that can be resumed, its id is returned; an export's files go to `out`.
+
+        Cut off, it goes on where it was. Raises LabError where something is not what was stored.
+        """
+        disk.check_writable(self.home)
+        with disk.writing(self.home):
+            return fetch(self.home, self.catalog, Store(address), name, parse_plan, Path(out).expanduser() if out else None, note)
 
     def made(self, run: str, format: str = "adapter", variant: str = "") -> str:  # noqa: A002  (the field's own word)
         """The id of the newest finished export of a run in a form, while its folder is there; empty where there is none."""

@@ -10,9 +10,13 @@ from loralab.core.errors import UserError
 from loralab.core.jobs import BuildDataJob, SynthesizeJob, TrainJob, Writer
 from loralab.core.paths import room
 from loralab.core.records import Proposal
+from loralab.datasets.large.shards import Note, Shards, write_shards
+from loralab.datasets.large.watch import Watch
+from loralab.datasets.loading import load_examples
 from loralab.datasets.synthesis import domains
 from loralab.datasets.synthesis.augment import AUGMENTATIONS, augmented
 from loralab.datasets.synthesis.build_job import documents
+from loralab.datasets.synthesis.curve import MoreRows, more_rows, shares
 from loralab.datasets.synthesis.files import Format, Made, check_free, hand_out, read_rows
 from loralab.datasets.synthesis.gates import Sifted, Yard, gates, sift
 from loralab.datasets.synthesis.review import Review
@@ -21,6 +25,7 @@ from loralab.datasets.synthesis.split import with_split
 from loralab.datasets.synthesis.trial import two_files
 from loralab.datasets.synthesis.writers.loop import Wanted, cost, limit, usual_forms
 from loralab.lab.results import Results
+from loralab.models.tokenize import TextEncoder
 from loralab.serve.writing import Terms, terms
 
 
@@ -89,11 +94,29 @@ class Making(Results):
 
     def augment(self, path: Path | str, kinds: Sequence[str], most: int = 1, seed: int = 0) -> list[MadeRow]:
         """Rows to learn from made of a file's own without a writer: other spellings and forms of the same questions."""
+        return augmented(read_rows(Path(path)), self._known(kinds), most, seed)
+
+    def vary(self, path: Path | str, kinds: Sequence[str], out: Path | str = "", most: int = 1) -> Path:
+        """A new file with the rows of another and, to learn from, the same questions as other people would type them.
+
+        Raises UserError where nothing could be varied. Whether it helps, `does_it_help` of the new file says.
+        """
+        source = Path(path).expanduser().resolve()
+        rows = read_rows(source)
+        sides = rows if any(row.split == TEST for row in rows) else with_split(rows)
+        target = self._free(out, f"{source.stem}-varied")
+        fresh = augmented(sides, self._known(kinds), most)
+        if not fresh:
+            raise UserError("None of the questions could be varied in this way.", "Choose other ways.", code="no_rows")
+        write_rows(target, [*sides, *fresh])
+        return target
+
+    def _known(self, kinds: Sequence[str]) -> Sequence[str]:
+        """The ways, each of which there is. Raises UserError."""
         if unknown := [kind for kind in kinds if kind not in AUGMENTATIONS]:
-            raise UserError(
-                f"There is no augmentation called “{unknown[0]}”.", f"There are: {', '.join(AUGMENTATIONS)}.", code="bad_setting"
-            )
-        return augmented(read_rows(Path(path)), kinds, most, seed)
+            todo = f"There are: {', '.join(AUGMENTATIONS)}."
+            raise UserError(f"There is no augmentation called “{unknown[0]}”.", todo, code="bad_setting")
+        return kinds
 
     def write_by_hand(self, rows: Iterable[tuple[str, str]], out: Path | str = "") -> Path:
         """Keep rows that a person wrote, some of them set apart to test with. Raises UserError where there is none."""
@@ -121,6 +144,34 @@ class Making(Results):
         """Take a domain from a folder or zip into the workspace. Raises UserError where it is none."""
         return domains.add(Path(source).expanduser(), self.home)
 
+    def worked_example(self, name: str, out: Path | str = "") -> Path:
+        """A domain’s samples and glossary as a file that can be trained, some of it set apart. Raises UserError where there is none."""
+        found = domains.domain(name, self.home)
+        target = self._free(out, f"{name}-example")
+        samples = [row.model_copy(update={"licence": row.licence or found.licence}) for row in found.samples]
+        write_rows(target, with_split([*samples, *found.glossary_rows()]))
+        return target
+
+    def shards(  # noqa: PLR0913 - what is read, where it goes, and how it is read
+        self,
+        path: Path | str,
+        folder: Path | str,
+        model: str = "starter",
+        *,
+        roles: dict[str, str] | None = None,
+        max_length: int = 512,
+        learn_from: str = "replies",
+        watch: Watch | None = None,
+        note: Note = lambda done, total: None,
+    ) -> Shards:
+        """Write examples as token ids in Arrow files, as a training on that model reads them; rows by the million in little memory.
+
+        Cut off, it goes on. Returns counts and a digest. Raises UserError where nothing can be learned from, or `folder` is taken.
+        """
+        encoder = TextEncoder(self.catalog.tokenizer_folder(model))
+        examples, _ = load_examples(Path(path).expanduser(), roles, watch=watch, home=self.home)
+        return write_shards(examples, encoder, Path(folder).expanduser().resolve(), (max_length, learn_from), note)
+
     def does_it_help(self, path: Path | str, plan: dict[str, Any] | Proposal, without: str = "synthetic") -> tuple[str, str]:
         """Begin two trainings that differ in one thing: without and with the rows of an origin. Both are tested on the same rows.
 
@@ -134,6 +185,30 @@ class Making(Results):
             shown = {"dataset": str(file), "title": f"{words}: {Path(path).stem}"[:80], "roles": {"prompt": "question", "answer": "answer"}}
             made.append(self.begin(TrainJob(plan={**values, **shown}, model=str(model))))
         return made[0], made[1]
+
+    def learning_curve(self, path: Path | str, plan: dict[str, Any] | Proposal) -> tuple[str, ...]:
+        """Begin pilots on a quarter, a half and all of the rows to learn from, tested on the same rows; returns their ids, smallest first.
+
+        Each is a run: it shows how far it is and can be stopped. `more_rows` says what came of them. Raises UserError where rows are few.
+        """
+        values = plan.plan if isinstance(plan, Proposal) else plan
+        source = Path(path).expanduser().resolve()
+        model = self.catalog.folder(str(values["base_model"]))
+        made: list[str] = []
+        for file, number in shares(self.made_data(source), room("datasets", self.home)):
+            shown = {
+                "dataset": str(file),
+                "title": f"{number} rows of {source.stem}"[:80],
+                "roles": {"prompt": "question", "answer": "answer"},
+            }
+            made.append(self.begin(TrainJob(plan={**values, **shown}, model=str(model))))
+        return tuple(made)
+
+    def more_rows(self, runs: Sequence[str], more: int = 50) -> MoreRows:
+        """What so many more rows would bring about, by the pilots of `learning_curve` that have finished."""
+        views = [self.view(run) for run in runs]
+        points = [(one.measured.n_train, one.evaluations[-1].loss) for one in views if one.measured and one.evaluations and not one.active]
+        return more_rows(points, more)
 
     def _free(self, out: Path | str, name: str) -> Path:
         """The file to be: what was asked for, or a free name in the workspace."""

@@ -25,9 +25,11 @@ from loralab.lab.facade import Lab
 from loralab.sharing import running, tailscale
 from loralab.sharing.addresses import LOOPBACK, in_the_house
 from loralab.sharing.server.app import make_app
+from loralab.sharing.server.patience import Patient
 from loralab.sharing.server.site import Site
 
 TEND_S = 20.0  # between two looks whether a way in from beyond the house is to be closed
+COUNT_S = 2.0  # between two writings of what was answered
 TAKEN = 3  # exit code: the port is not free
 
 
@@ -93,15 +95,18 @@ async def _serve(home: Path, room: Path, doors: list[socket.socket], names: tupl
     app = make_app(site, house)
     how: dict[str, Any] = {"log_level": "warning", "access_log": False, "lifespan": "off", "server_header": False, "date_header": False}
     limits: dict[str, Any] = {"timeout_graceful_shutdown": 3, "limit_concurrency": 256, "h11_max_incomplete_event_size": 64 << 10}
-    server = uvicorn.Server(uvicorn.Config(app, proxy_headers=False, timeout_keep_alive=30, **how, **limits))
+    server = uvicorn.Server(uvicorn.Config(app, http=Patient, proxy_headers=False, timeout_keep_alive=30, **how, **limits))
     born = psutil.Process().create_time()
     note = running.Serving(port=port, pid=os.getpid(), born=born, house=tuple(f"http://{name}:{port}" for name in names))
     paths.write_atomic(room / running.NOTE, note.model_dump_json(), private=True)
-    tending = asyncio.create_task(_tend(home, port))
+    tending = [asyncio.create_task(_tend(home, port)), asyncio.create_task(_count(site))]
     try:
         await server.serve(sockets=doors)
     finally:
-        tending.cancel()
+        for task in tending:
+            task.cancel()
+        with contextlib.suppress(OSError):
+            site.counts.keep()
 
 
 async def _tend(home: Path, port: int) -> None:
@@ -110,6 +115,14 @@ async def _tend(home: Path, port: int) -> None:
         with contextlib.suppress(OSError):
             await asyncio.to_thread(tailscale.tidy, home, port)
         await asyncio.sleep(TEND_S)
+
+
+async def _count(site: Site) -> None:
+    """Write down what was answered, for the page that Prometheus reads. A full disk costs the numbers, never an answer."""
+    while True:
+        with contextlib.suppress(OSError):
+            site.counts.keep()
+        await asyncio.sleep(COUNT_S)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from loralab.datasets.images.door import is_pictures
 from loralab.datasets.large.reading import is_large
 from loralab.datasets.profile import profile_dataset
 from loralab.lab.results import Results
+from loralab.serve.client import ServedChat
 from loralab.sharing import deployment as frozen
 from loralab.sharing import links as book
 from loralab.sharing import public, running, tailscale
@@ -19,6 +20,7 @@ from loralab.sharing.deployment import Deployment
 from loralab.sharing.links import Link
 from loralab.sharing.running import Serving
 from loralab.sharing.tailscale import Tailnet
+from loralab.sharing.vllm import folder as vllm_folder
 
 PRIVATE = {"secrets": "passwords or keys", "emails": "e-mail addresses", "phone_numbers": "telephone numbers"}  # findings of the reading
 
@@ -67,6 +69,29 @@ class Sharing(Results):
         with disk.writing(self.home):
             return frozen.rename(self.home, deployment, name)
 
+    def vllm(self, folder: Path | str, *names: str) -> list[Path]:
+        """Write a folder from which vLLM serves deployments of one base (those named, or all): adapters under their ids, its configuration,
+        Docker, Kubernetes, and a checker with prompts that are answered here first. Returns the files. Raises UserError.
+        """
+        found = tuple(self.deployment(name) for name in names) or self.deployments()
+        if not found:
+            raise UserError("Nothing is shared yet.", "Freeze a run first.", code="no_deployment")
+        place = Path(folder).expanduser().resolve()
+        with disk.writing(place.parent if place.parent.is_dir() else self.home):
+            return vllm_folder.write(self.home, found, {one.id: self._known(one) for one in found}, place)
+
+    def _known(self, one: Deployment) -> list[vllm_folder.Prompt]:
+        """A few held-out questions of a deployment's run with its likeliest answers, as they are given now; none where the run is gone."""
+        if one.run not in self.names() or one.answers != "chat":
+            return []
+        prompts = dict.fromkeys(sample.prompt for sample in self.view(one.run).samples if sample.prompt)
+        asked = [({"role": "user", "content": prompt},) for prompt in list(prompts)[: vllm_folder.PROMPTS]]
+        most = vllm_folder.Prompt.model_fields["max_tokens"].default
+        answers = [
+            "".join(self.ask(one.run, list(messages), temperature=0.0, repetition_penalty=1.0, max_tokens=most)) for messages in asked
+        ]
+        return [vllm_folder.Prompt(messages=messages, answer=answer) for messages, answer in zip(asked, answers, strict=True)]
+
     def undeploy(self, deployment: str) -> None:
         """Delete a deployment and close its links; the run it came of stays."""
         found = self.deployment(deployment)
@@ -93,7 +118,7 @@ class Sharing(Results):
         place = frozen.folder_of(self.home, found.id) / "page"
         if (place / "index.html").is_file():
             return
-        made = self.page_of(found.run)
+        made = self.page_of(found.run, found)
         if not made:
             raise UserError(
                 "Its page was not made yet.", "Make it first: “A page that answers by itself”, in the Share tab.", code="not_made"
@@ -102,11 +127,24 @@ class Sharing(Results):
         with disk.writing(self.home):
             self.copy_export(made, place / "index.html" if result.get("single", True) else place)
 
-    def page_of(self, run: str) -> str:
-        """The id of the newest page that answers by itself and was made of a run; empty where there is none that does what was trained."""
+    def page(self, deployment: str, variant: str = "") -> str:
+        """Begin to make the page of what is frozen in a deployment, whatever its run learned since; the work's id."""
+        found = self.deployment(deployment)
+        if found.run not in self.names():
+            what = "The run this came of was deleted, and with it the verdict that stands on a page."
+            raise UserError(what, "Put the run back, or give out a link to ask it.", code="no_run")
+        adapter = str(frozen.adapter_of(self.home, found.id))
+        return self.begin(ExportJob(of=found.run, format="page", variant=variant, model=found.model, adapter=adapter))
+
+    def page_of(self, run: str, deployment: Deployment | None = None) -> str:
+        """The id of the newest page that answers by itself and was made of a run (with `deployment`, of the very weights frozen in it);
+        empty where there is none that does what was trained.
+        """
         for other in reversed(self.names()):
             job = self.job(other)
             if isinstance(job, ExportJob) and (job.of, job.format) == (run, "page"):
+                if deployment and not frozen.made_of(self.home, job, deployment):
+                    continue
                 view = self.view(other)
                 told = view.ending.result if view.ending and view.state == "finished" else {}
                 if told.get("parity") != "differs" and Path(str(told.get("folder") or "-")).is_dir():
@@ -146,6 +184,11 @@ class Sharing(Results):
         if public.read(self.home).port:
             tailscale.take_down(self.home)
         return running.stop(self.home)
+
+    def chat_served(self, deployment: str) -> ServedChat:
+        """Talk to a deployment as others do: through the server, which is started where it is not up."""
+        found, server = self.deployment(deployment), self.serving() or self.serve()
+        return ServedChat.at(self.home, server.port, self.owner_key(), found.called, found.base)
 
     def owner_key(self) -> str:
         """The key with which programs on this computer may do everything the server offers."""

@@ -10,12 +10,14 @@ from typing import Any
 from loralab.core import disk, paths
 from loralab.core.errors import UserError
 from loralab.core.events import RunView
-from loralab.core.jobs import Job
+from loralab.core.jobs import Job, TrainJob
+from loralab.datasets.images.clinic.marked import TITLE, is_kept
 from loralab.datasets.samples import samples
 from loralab.history import History
 from loralab.machine.hardware import Machine, measure_machine
 from loralab.models.catalog import Catalog, ModelEntry
 from loralab.runs import queue, runs, titles
+from loralab.runs.launch import read_launch
 from loralab.runs.queue import QueueEntry
 
 
@@ -28,6 +30,16 @@ class Workspace:
             self.home.mkdir(parents=True, exist_ok=True)
         self.catalog = Catalog(self.home)
         self.history = History(self.home)
+        self._launch: str | None = None
+
+    def launch_with(self, file: Path | str) -> None:
+        """Let trainings begun or resumed from here on learn in the processes that an Accelerate configuration names; empty: in one.
+
+        Raises UserError where the file is none, or asks for what cannot be done.
+        """
+        if file:
+            read_launch(Path(file))
+        self._launch = Path(file).read_text("utf-8") if file else ""
 
     def models(self) -> tuple[ModelEntry, ...]:
         """The catalogue, each entry with whether it is on this computer."""
@@ -67,13 +79,16 @@ class Workspace:
         """Start a worker on any job, or queue it while another has the machine; returns the run's id."""
         disk.check_writable(self.home)
         with disk.writing(self.home):
-            return runs.start(self.home, titles.titled(self.home, job, {sample.path: sample.title for sample in samples()}))
+            return runs.start(self.home, self._titled(job), (self._launch or "") if isinstance(job, TrainJob) else "")
+
+    def _titled(self, job: Job) -> Job:
+        return titles.titled(self.home, job, _known(job))
 
     def resume(self, run: str) -> str:
         """Go on from the last checkpoint of a stopped, killed or failed run, when its turn comes."""
         disk.check_writable(self.home)
         with disk.writing(self.home):
-            return runs.resume(self.home, run)
+            return runs.resume(self.home, run, self._launch if isinstance(self.job(run), TrainJob) else None)
 
     def stop(self, run: str, *, force: bool = False) -> None:
         """Ask a run to save and stop; `force` ends it at once, and what was not saved is lost. A waiting run leaves the queue."""
@@ -122,3 +137,10 @@ class Workspace:
         if not made:
             raise UserError("This run has not made an adapter yet.", "Let it finish first, or resume it.", code="no_adapter")
         return made
+
+
+def _known(job: Job) -> dict[str, str]:
+    """What examples are called whose file says nothing: samples, and pictures of patients, which lie under a number."""
+    known = {sample.path: sample.title for sample in samples()}
+    dataset = str(job.plan.get("dataset") or "") if isinstance(job, TrainJob) else ""
+    return known | ({dataset: TITLE.capitalize()} if dataset and is_kept(Path(dataset)) else {})

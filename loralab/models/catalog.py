@@ -18,7 +18,15 @@ from pathlib import Path
 from loralab.core.errors import Problem, UserError
 from loralab.core.paths import DATA, STARTER, room
 from loralab.models import model_folder
-from loralab.models.drawing import DrawingEntry, check_drawing, drawing_entry, drawing_folder
+from loralab.models.drawing import (
+    DrawingEntry,
+    check_drawing,
+    check_drawing_folder,
+    drawing_entry,
+    drawing_folder,
+    drawing_models,
+    draws_through_diffusers,
+)
 from loralab.models.model_check import ModelCheck, ModelEntry, absent, packed, present
 from loralab.models.model_folder import MARKER, template_for
 from loralab.models.seeing import sees
@@ -99,8 +107,8 @@ class Catalog:
             folder = self.folder(name)
         except UserError as error:
             return ModelCheck(name=name, ok=False, folder=Path(name or "."), problems=(error.problem,), words=str(error))
-        if pictures := vision_entry(name) or drawing_entry(name):
-            return check_drawing(pictures, folder) if isinstance(pictures, DrawingEntry) else check_vision(pictures, folder)
+        if known := _pictured(name, folder):
+            return known
         entry = self.entry(name)
         if is_file(name) and not (folder / "config.json").is_file():
             try:
@@ -192,6 +200,15 @@ def _bundled(entry: VisionEntry | DrawingEntry) -> Path:
     return drawing_folder() if isinstance(entry, DrawingEntry) else bundled_folder()
 
 
+def _pictured(name: str, folder: Path) -> ModelCheck | None:
+    """The check of a model for pictures: of the list, or in a folder of the library diffusers; None where it is neither."""
+    if drawing := drawing_entry(name):
+        return check_drawing(drawing, folder)
+    if seeing := vision_entry(name):
+        return check_vision(seeing, folder)
+    return check_drawing_folder(name, folder) if draws_through_diffusers(folder) else None
+
+
 def _sees(folder: Path) -> bool:
     try:
         return sees(model_folder.read_json(folder / "config.json"))
@@ -210,7 +227,7 @@ def _looks_local(name: str) -> bool:
 
 def close_names(name: str) -> list[str]:
     """Up to three catalogue names that look like what was typed."""
-    every = (*catalogue(), *vision_models())
+    every = (*catalogue(), *vision_models(), *drawing_models())
     spellings = {text: e.name for e in every for text in (e.name, e.hub_id.lower(), e.hub_id.lower().partition("/")[2]) if text}
     close = difflib.get_close_matches(name.strip().lower(), list(spellings), n=5, cutoff=0.6)
     return list(dict.fromkeys(spellings[text] for text in close))[:3]

@@ -26,6 +26,7 @@ from loralab.core.records import Artifact
 from loralab.core.words import size
 from loralab.models import hub, wheels
 from loralab.models.catalog import hub_entry, is_file
+from loralab.models.drawing import draws_through_diffusers, lacking
 from loralab.models.gguf.unfold import about, unfold  # noqa: TID253 - what fetches a model opens it
 from loralab.models.hub import HubFile, HubModel, check_on_hub
 from loralab.models.model_check import ModelEntry
@@ -49,7 +50,7 @@ def run(folder: JobFolder) -> dict[str, Any]:
     target = Path(asked.folder)
     if asked.file:
         return _one_file(folder, asked, target)
-    if (target / "config.json").is_file():
+    if (target / "config.json").is_file() or draws_through_diffusers(target):
         return {"model": asked.model, "folder": str(target), "bytes": 0, "what": "This model is on this computer already."}
     if is_file(asked.model):
         return _unpacked(folder, Path(asked.model).expanduser().resolve(), target)
@@ -228,10 +229,11 @@ def _convert(partial: Path, folder: JobFolder) -> None:
 
 def _finish(model: HubModel, partial: Path, target: Path) -> None:
     """Check the whole, mark it as ours and put it in place in one step."""
-    problems = obstacles(read_json(partial / "config.json"), {p.name for p in partial.iterdir()})
+    draws = draws_through_diffusers(partial)
+    problems = lacking(partial) if draws else obstacles(read_json(partial / "config.json"), {p.name for p in partial.iterdir()})
     if problems:
         raise UserError(problems[0].what, problems[0].todo, code=problems[0].code)
-    missing = [p.name for p in weight_files(partial) if not p.is_file()]
+    missing = [] if draws else [p.name for p in weight_files(partial) if not p.is_file()]
     if missing:
         raise Unavailable(f"The Hub's copy of {model.hub_id} lacks {missing[0]}.", "Choose another model.", code="incomplete_model")
     shutil.rmtree(partial / ".cache", ignore_errors=True)  # the hub library's notes for going on

@@ -14,6 +14,7 @@ from typing import Any
 
 from loralab.core.errors import Problem, Unavailable, UserError
 from loralab.core.paths import write_atomic
+from loralab.models.drawing import INDEX
 from loralab.models.model_folder import header, own_template, read_json, weight_files
 
 FILE = "base.json"  # in the run's folder
@@ -25,19 +26,31 @@ WORDS = {"weights": "its weights", "settings": "its settings (config.json)", "to
 
 def print_of(folder: Path) -> dict[str, str]:
     """Part -> digest. Raises ValueError where a file of weights is damaged, OSError where one is gone."""
-    files = weight_files(folder)
+    files = _parts(folder) or weight_files(folder)
     return dict(_print(folder, tuple((file, file.stat().st_mtime_ns, file.stat().st_size) for file in [*files, *_small(folder)])))
 
 
 def _small(folder: Path) -> list[Path]:
-    names = ("config.json", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
+    names = ("config.json", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja", INDEX)
     return [folder / name for name in names if (folder / name).is_file()]
+
+
+def _parts(folder: Path) -> list[Path]:
+    """Files with weights of a base that is made of parts, a folder each; nothing where it is one model."""
+    return sorted(folder.glob("*/*.safetensors")) if (folder / INDEX).is_file() else []
+
+
+def is_here(folder: Path) -> bool:
+    """Whether a base lies in a folder: one model, or several parts."""
+    return (folder / "config.json").is_file() or (folder / INDEX).is_file()
 
 
 @lru_cache(maxsize=32)
 def _print(folder: Path, files: tuple[tuple[Path, int, int], ...]) -> tuple[tuple[str, str], ...]:
     """Times and sizes are only for remembering: the same files are read once."""
     config = {name: value for name, value in read_json(folder / "config.json").items() if name not in PAPERS}
+    if (folder / INDEX).is_file():
+        config = {part.parent.name: read_json(part) for part in sorted(folder.glob("*/config.json"))}
     tokenizer = folder / "tokenizer.json"
     parts = {
         "weights": _weights([file for file, _, _ in files if file.suffix == ".safetensors"]),
@@ -57,8 +70,9 @@ def _weights(files: list[Path]) -> str:
     for path in files:
         with path.open("rb") as file:
             start = 8 + int.from_bytes(file.read(8), "little")
+            part = f"{path.parent.name}/" if (path.parent.parent / INDEX).is_file() else ""  # parts have layers of the same names
             for name, entry in header(path).items():
-                found[name] = f"{entry['dtype']} {entry['shape']} {_sample(file, start, entry['data_offsets'])}"
+                found[part + name] = f"{entry['dtype']} {entry['shape']} {_sample(file, start, entry['data_offsets'])}"
     return _digest("\n".join(f"{name} {found[name]}" for name in sorted(found)).encode())
 
 
@@ -79,7 +93,7 @@ def keep(run_folder: Path, model: Path) -> None:
     path = run_folder / FILE
     if path.is_file():
         require_same_base(run_folder, model)
-    elif (model / "config.json").is_file():
+    elif is_here(model):
         try:
             found = print_of(model)
         except (OSError, ValueError) as error:
@@ -98,7 +112,7 @@ def known(run_folder: Path) -> dict[str, str]:
 def changed(run_folder: Path, model: Path) -> Problem | None:
     """What of the base in `model` is not what the run was trained on; None where nothing is, or where that cannot be known."""
     then = known(run_folder)
-    if not then or not (model / "config.json").is_file():
+    if not then or not is_here(model):
         return None
     try:
         return differs(then, print_of(model), model.name)
@@ -121,7 +135,7 @@ def differs(then: dict[str, str], now: dict[str, str], name: str) -> Problem | N
 
 def require_same_base(run_folder: Path, model: Path) -> None:
     """Raise UserError where the base is another one than the run was trained on, Unavailable where it is gone."""
-    if not (model / "config.json").is_file():
+    if not is_here(model):
         raise Unavailable("The base model is not on this computer any more.", AGAIN, code="not_downloaded")
     problem = changed(run_folder, model)
     if problem:

@@ -13,6 +13,7 @@ from loralab.core.errors import LabError, Problem, Unavailable, UserError
 from loralab.core.records import Record
 from loralab.core.words import size
 from loralab.models.catalog import close_names, hub_entry
+from loralab.models.drawing import INDEX, drawing_entry, pipeline_files
 from loralab.models.model_check import ModelCheck, gated_steps
 from loralab.models.model_folder import obstacles, shape_of
 from loralab.models.vision import vision_entry
@@ -64,7 +65,7 @@ class HubModel(Record):
 
 def hub_id(model: str) -> str:
     """The Hub's name of a model. Raises UserError for the bundled model and for folders."""
-    entry = hub_entry(model) or vision_entry(model)
+    entry = hub_entry(model) or vision_entry(model) or drawing_entry(model)
     if entry and not entry.hub_id:
         raise UserError("The starter model ships with LoRALab.", "There is nothing to download.", code="nothing_to_download")
     found = entry.hub_id if entry else model.strip()
@@ -81,7 +82,11 @@ def look_up(model: str) -> HubModel:
 
     name = hub_id(model)
     info = asked(name, lambda: HfApi().model_info(name, files_metadata=True, timeout=15))
-    top = {s.rfilename: int(s.size or 0) for s in info.siblings or [] if "/" not in s.rfilename}
+    every = {s.rfilename: int(s.size or 0) for s in info.siblings or []}
+    if INDEX in every:
+        files = tuple(HubFile(name=one, bytes=every[one]) for one in pipeline_files(every))
+        return HubModel(hub_id=name, revision=info.sha or "main", gated=bool(info.gated), files=files)
+    top = {name: size for name, size in every.items() if "/" not in name}
     wanted, pickled = wanted_files(set(top))
     config = info.config if isinstance(info.config, dict) else {}
     # the list of names stands for the folder as it will be: old weights are converted after the download

@@ -11,14 +11,14 @@ from typing import Any, cast
 
 from loralab.core import parts
 from loralab.core.errors import Problem
-from loralab.core.records import Alternative, DatasetProfile, Footprint, Plan, Predicted, Proposal
-from loralab.core.words import about, count, size
+from loralab.core.records import Alternative, DatasetProfile, Footprint, Plan, Proposal
+from loralab.core.words import about, count
 from loralab.machine.hardware import Machine
 from loralab.models.model_check import ModelCheck
 from loralab.models.seeing import STARTER, Seeing
-from loralab.planning.calibration import Experience, correction, error_words, middle, usual_error
-from loralab.planning.estimate import FITS, device, verdict
-from loralab.planning.planner import PROVEN
+from loralab.planning.calibration import Experience, middle
+from loralab.planning.estimate import FITS
+from loralab.planning.pictured import of_files, settled, standing, told
 from loralab.planning.priors import Priors
 from loralab.tasks import parse_plan, tasks
 from loralab.tasks.pictures import PicturePlan
@@ -69,18 +69,7 @@ def propose(
 ) -> Proposal:
     """A complete plan of the kind the pictures are for. A UserError names a setting that is not possible."""
     kind = KINDS[profile.task]
-    fixed = parse_plan({**changes, "task": profile.task})
-    values: dict[str, Any] = {name: getattr(fixed, name) for name in changes if name != "task"}
-    reasons = dict.fromkeys(values, "You chose this.")
-    for name, value in (priors.proven if priors else {}).items():
-        if name not in values:
-            values[name], reasons[name] = value, PROVEN
-    for name, value, why in _choices(profile, model, machine, kind, values):
-        if name not in values:
-            values[name], reasons[name] = value, why
-    for name, setting in type(fixed).model_fields.items():
-        if name not in values and name != "task":
-            values[name], reasons[name] = setting.get_default(), f"The usual choice. {setting.description or ''}".strip()
+    values, reasons = settled(profile.task, changes, priors, lambda fixed: _choices(profile, model, machine, kind, fixed))
     _fit(values, reasons, machine, changes, model)
     plan = cast("PicturePlan", parse_plan(values | {"task": profile.task}))
     needs = footprint(plan, model, machine, profile, past or Experience())
@@ -105,21 +94,15 @@ def _choices(profile: DatasetProfile, model: ModelCheck, machine: Machine, kind:
     batch = int(fixed.get("effective_batch", max(2, min(kind.batch, rows // 8))))
     total = max(1, math.ceil(rounds * rows / batch))
     return [
-        ("dataset", profile.path, "The pictures you gave."),
+        *of_files(profile, total),
         ("base_model", model.name, f"The model that sees. {model.words}"),
-        ("roles", profile.roles, "As found in the files." if profile.certain else "A guess: nobody has confirmed it."),
-        ("guessed", not profile.certain, "What the files are is known." if profile.certain else "The files do not say it."),
         ("image_size", side, why_side),
         ("augmentation", *_augmentation(profile)),
         ("epochs", float(rounds), why_rounds),
         ("effective_batch", batch, f"A correction after every {count(batch, 'picture')}: steady, and still many corrections."),
         ("micro_batch", batch, "At most all pictures of an update; how many go at once is decided by “Pixels at once”."),
         *_learning(kind, seeing),
-        ("heldout_share", 0.2 if rows < 500 else 0.1, profile.aside or "Kept aside, to show honestly how good it is."),
         ("precision", "fp32", "Pictures are learned in exact numbers."),
-        ("eval_every", max(1, total // 10), f"About ten looks at pictures kept to choose by, over {count(total, 'correction')}."),
-        ("patience", 4, "Four looks in a row without improvement, and it stops: more would only be learning by heart."),
-        ("warmup", round(min(0.5, max(0.05, 5 / total)), 3), "The first corrections are small, so that the start does no harm."),
         ("schedule", "constant" if fixed.get("optimizer", "adamw") != "adamw" else "cosine", "Corrections get smaller towards the end."),
     ]
 
@@ -211,34 +194,10 @@ def footprint(plan: PicturePlan, model: ModelCheck, machine: Machine, profile: D
     step = int(at_once / one * held(kind, seeing, one) * LEARNING) + 40_000_000
     kept = min(1 << 30, profile.n_kept * one * 3)  # the pictures themselves, as they are looked at
     parts = {"weights": 4 * model.parameters, "activations": step, "reserve": PROCESS + kept}
-    needed, where = sum(parts.values()), device(machine)
-    said = seconds(plan, machine, profile, seeing)
     paced = f"pictures {plan.task}" if not seeing.model_type else f"{seeing.architecture} {plan.task}"
-    learning = said * correction(past.seconds.get(f"{where} | {paced}", ()))
-    off = error_words(usual_error(past.seconds.get(f"{where} | {paced}", ())))
     rest = middle(past.beside.get(plan.base_model, ()), 12.0 + 2 * profile.n_kept * looking(kind, seeing, one) / pace(machine, seeing))
-    free, careful = machine.training_memory_free, int(1.1 * needed)
-    takes = f"; takes {about(learning + rest)}{f' ({off})' if off else ''}"
-    return Footprint(
-        memory_bytes=needed,
-        upper_bytes=careful,
-        free_bytes=free,
-        seconds=learning + rest,
-        disk_bytes=60_000_000,
-        parts=parts,
-        predicted=Predicted(
-            key=f"{where} | {seeing.architecture} | {plan.task}",
-            device=where,
-            pace=paced,
-            memory={"closed form": needed},
-            step={"closed form": step},
-            weights=parts["weights"],
-            process=parts["reserve"],
-            seconds=said,
-            disk=60_000_000,
-        ),
-        words=f"needs about {size(needed)}, you have {size(free)} free: {verdict(needed, free, careful)}{takes}",
-    )
+    predicted = (f"{seeing.architecture} | {plan.task}", paced)
+    return told(parts, predicted, seconds(plan, machine, profile, seeing), rest, 60_000_000, machine, past)
 
 
 def held(kind: Kind, seeing: Seeing, pixels: int) -> float:
@@ -273,13 +232,7 @@ def updates(plan: Plan, profile: DatasetProfile) -> int:
 
 def check(plan: PicturePlan, profile: DatasetProfile) -> list[Problem]:
     """What stands in the way, or is to be known, before a start."""
-    found = [finding for finding in profile.findings if finding.severity == "error"]
-    if profile.n_kept < FEWEST:
-        what = f"{count(profile.n_kept, 'picture')} can be used, and {FEWEST} are needed: some to learn from, some to test with."
-        found.append(Problem(code="too_few", what=what, todo="Add more pictures."))
-    if plan.learning_rate > 0.02:
-        what = f"A learning rate of {plan.learning_rate:g} usually destroys what the model sees."
-        found.append(Problem(code="rate_high", what=what, todo="Try 0.0003 to 0.003.", severity="warning"))
+    found = standing(plan, profile, FEWEST)
     if plan.task not in tasks():
         found.append(Problem(code="unknown_task", what="There is no such kind of training.", todo="Choose another."))
     return found

@@ -82,10 +82,20 @@ def shared_plan(plan: dict[str, Any], base: Origin) -> dict[str, Any]:
     return plan | {key: value for key, value in names.items() if key in plan}
 
 
-def model_card(run: str, plan: dict[str, Any], base: Origin, view: RunView, *, merged: bool = False, loading: tuple[str, ...] = ()) -> str:
+def model_card(
+    run: str,
+    plan: dict[str, Any],
+    base: Origin,
+    view: RunView,
+    *,
+    merged: bool = False,
+    loading: tuple[str, ...] = (),
+    examples: bool = True,
+) -> str:
     """README.md of an exported adapter (or, `merged`, of base and adapter in one), in Markdown with the Hub's front matter.
 
-    `loading` replaces the lines about Python, for files of other programs.
+    `loading` replaces the lines about Python, for files of other programs. `examples`: with the answers to a person's own examples, as
+    only they are to see it.
     """
     title = plan.get("title") or run
     what = "A language model with a LoRA adapter merged into it" if merged else "A LoRA adapter"
@@ -97,7 +107,7 @@ def model_card(run: str, plan: dict[str, Any], base: Origin, view: RunView, *, m
         *answers(view.conclusion),
         *_data(plan, view),
         *numbers(view),
-        *_samples(view.samples),
+        *(before_and_after(view.samples) if examples else ()),
         *settings(plan, whole=not maker),
         *(("## How to load it", "", *loading, "") if loading else _loading(base, plan, merged=merged)),
         *_limits(base, plan),
@@ -160,7 +170,8 @@ def _unjudged(view: RunView) -> str:
     return f"Held-out loss {looks[0].loss:.3f} before and {best.loss:.3f} at its best; there was no final comparison."
 
 
-def _samples(samples: tuple[Sample, ...]) -> Iterator[str]:
+def before_and_after(samples: tuple[Sample, ...]) -> Iterator[str]:
+    """The answers to examples kept aside, as a section of a card."""
     if not samples:
         return
     yield from (

@@ -24,6 +24,7 @@ from loralab.reports.card import SETTINGS
 from loralab.reports.endings import endings
 from loralab.reports.incidents import adjustment
 from loralab.reports.markdown import shielded
+from loralab.reports.pictures import NOT_MEDICAL
 from loralab.tasks import setting_label
 
 NOTHING = "–"  # where nothing was measured
@@ -101,6 +102,7 @@ def _content(view: RunView, plan: dict[str, Any], machine: Computer, title: str)
         "title": title,
         "run": view.run,
         "version": __version__,
+        "warning": NOT_MEDICAL if view.facts and view.facts.medical else "",
         "answers": list(_answers(view, final)),
         "facts": list(_facts(view, plan, machine)),
         "scores": [_score(score) for score in (final.scores if final else ())],
@@ -290,6 +292,7 @@ def _story(view: RunView) -> Iterator[str]:
 
 def _markdown(found: dict[str, Any]) -> Iterator[str]:
     yield from (f"# {shielded(found['title'])}", "", f"Run {shielded(found['run'])}, LoRALab {found['version']}", "")
+    yield from (f"**{found['warning']}**", "") if found["warning"] else ()
     for question, answer, why in found["answers"]:
         yield from (f"## {question}", "", f"**{answer}.** {shielded(why)}", "")
     if found["scores"]:

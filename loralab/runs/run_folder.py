@@ -96,3 +96,18 @@ class RunFolder:
         folder = self.path / "artifacts"
         folder.mkdir(exist_ok=True)
         return folder
+
+
+@dataclass
+class SilentFolder(RunFolder):
+    """The same folder for one of several processes that is not the first: it reads there and writes nothing."""
+
+    def __post_init__(self) -> None:
+        self.reserve = Reserve(self.path / "reserve", 0)
+
+    def emit(self, event: Event) -> bool:  # noqa: ARG002  (the contract's)
+        return True
+
+    @property
+    def short_of_room(self) -> bool:
+        return False

@@ -15,9 +15,10 @@ from filelock import FileLock
 
 from loralab.core import paths
 from loralab.core.errors import UserError
-from loralab.core.events import Event, RunView, append
+from loralab.core.events import Ended, Event, RunView, append
 from loralab.core.jobs import Job
 from loralab.runs import process, queue
+from loralab.runs.protocol import LAUNCH
 from loralab.runs.run_folder import read_job
 from loralab.runs.watch import DESK, keeper_of, look, look_again
 from loralab.runs.worker_lock import lock_free
@@ -74,10 +75,14 @@ def log_tail(home: Path, run: str, most: int = 40_000) -> str:
         return file.read().decode("utf-8", "replace")
 
 
-def start(home: Path, asked: Job) -> str:
-    """Write a job and start its worker, which outlives this process, or queue it while another has the machine; returns the run's id."""
+def start(home: Path, asked: Job, launch: str = "") -> str:
+    """Write a job and start its worker, which outlives this process, or queue it while another has the machine; returns the run's id.
+
+    `launch`: an Accelerate configuration as text, where several processes are to learn together.
+    """
     path = claim(paths.room("runs", home))
     asked = asked.model_copy(update={"run": path.name})
+    launched(path, launch)
     if asked.kind in queue.HEAVY:
         queue.enter(home, path.name, asked)
     else:
@@ -85,6 +90,23 @@ def start(home: Path, asked: Job) -> str:
             paths.write_atomic(path / "job.json", asked.model_dump_json(indent=2))
             queue.begin(home, path)
     return path.name
+
+
+def prepare(home: Path, asked: Job) -> Path:
+    """Write a job that a launcher of several processes is to begin (torchrun, Slurm); its folder. Until then it shows as stopped."""
+    path = claim(paths.room("runs", home))
+    what, todo = "It is ready, and begins when a launcher starts its processes.", "Or resume it here, in one process."
+    paths.write_atomic(path / "job.json", asked.model_copy(update={"run": path.name}).model_dump_json(indent=2))
+    append(path / "events.jsonl", Ended(outcome="stopped", code="prepared", what=what, todo=todo))
+    return path
+
+
+def launched(path: Path, launch: str | None) -> None:
+    """Note how the processes of the run in this folder are started from now on; empty: there is one; None: as before."""
+    if launch:
+        paths.write_atomic(path / LAUNCH, launch)
+    elif launch is not None:
+        (path / LAUNCH).unlink(missing_ok=True)
 
 
 def claim(rooms: Path) -> Path:
@@ -126,9 +148,14 @@ def unqueue(home: Path, run: str) -> None:
         raise UserError("This run is not waiting for its turn.", "Stop it, if it is going.", code="not_waiting")
 
 
-def resume(home: Path, run: str) -> str:
-    """Go on with a stopped, killed or failed run from its last checkpoint (from the start where there is none), when its turn comes."""
+def resume(home: Path, run: str, launch: str | None = None) -> str:
+    """Go on with a stopped, killed or failed run from its last checkpoint (from the start where there is none), when its turn comes.
+
+    `launch`: in which processes, see `launched`.
+    """
     path = folder(home, run)
+    queue.may_go_on(view(home, run))
+    launched(path, launch)
     if job(home, run).kind in queue.HEAVY:
         queue.enter(home, run)
     else:

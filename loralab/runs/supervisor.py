@@ -13,13 +13,22 @@ import subprocess
 import sys
 
 from loralab.runs.death import Death, Watch
-from loralab.runs.protocol import KEEPER, TAKEN
+from loralab.runs.protocol import KEEPER, LAUNCH, MEMBER, TAKEN
 
 
 def main(arguments: list[str]) -> int:
     """Keep the worker of one run folder; the exit code is the worker's (128 + the signal that ended it)."""
-    folder = arguments[0]
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C belongs to the app
+    code = keep(arguments[0])
+    if code != TAKEN:
+        from loralab.runs.queue import hand_over
+
+        hand_over(arguments[0])
+    return code if 0 <= code < 256 else 128 + abs(code) % 128
+
+
+def keep(folder: str) -> int:
+    """Start the worker of a run folder, also again, and wait for its end; its exit code, negative for a signal."""
     while True:
         offset, said = _size(folder, "events.jsonl"), _size(folder, "worker.log")
         code, death = _worker(folder)
@@ -29,19 +38,17 @@ def main(arguments: list[str]) -> int:
 
         if not settle(folder, code, offset, said, death):
             break
-    if code != TAKEN:
-        from loralab.runs.queue import hand_over
-
-        hand_over(folder)
-    return code if 0 <= code < 256 else 128 + abs(code) % 128
+    return code
 
 
 def _worker(folder: str) -> tuple[int, Death]:
     """Run the worker to its end; its exit code, negative for a signal, and what was seen of memory when it died."""
     flags = getattr(subprocess, "CREATE_NO_WINDOW", 0)  # this process has no console on Windows, and the worker must not open one
-    command = [sys.executable, "-m", "loralab.runs.worker", folder]
+    several = os.path.exists(os.path.join(folder, LAUNCH))  # noqa: PTH110, PTH118
+    command = [sys.executable, "-m", "loralab.train.launcher" if several else "loralab.runs.worker", folder]
     watch = Watch()
-    worker = subprocess.Popen(command, env={**os.environ, KEEPER: str(os.getpid())}, creationflags=flags)
+    ours = {name: value for name, value in os.environ.items() if name not in MEMBER}  # of a launcher that started the app, say
+    worker = subprocess.Popen(command, env={**ours, KEEPER: str(os.getpid())}, creationflags=flags)
     return worker.wait(), watch.seen(worker.pid)
 
 

@@ -21,9 +21,10 @@ from loralab.core.errors import classify
 from loralab.core.events import Ended, EventLog, Started
 from loralab.core.jobs import Job
 from loralab.core.masking import masked
+from loralab.runs import process_group
 from loralab.runs.priority import step_back
 from loralab.runs.protocol import TAKEN, UNWRITTEN
-from loralab.runs.run_folder import RunFolder, read_job
+from loralab.runs.run_folder import RunFolder, SilentFolder, read_job
 from loralab.runs.worker_lock import follow_keeper, orphaned, take_lock
 
 LOCK_SECONDS = 60.0  # what a worker before this one may take to be gone: large memory is given back slowly
@@ -48,6 +49,9 @@ def main(arguments: list[str]) -> int:
     """Do the job of one run folder; the exit code says whether it was done."""
     follow_keeper()
     path = Path(arguments[0]).resolve()
+    process_group.mind_the_launcher()
+    if process_group.rank():
+        return _follow(path)
     lock = take_lock(path, LOCK_SECONDS)
     if lock is None:
         sys.stderr.write("Another worker of this run is still at work.\n")
@@ -64,10 +68,12 @@ def main(arguments: list[str]) -> int:
         folder = RunFolder(path=path, job=job, log=log)
         result = _work(job)(folder)
     except BaseException as error:  # noqa: BLE001  the one place: whatever it was, the run must end with words and not in silence
+        process_group.deaf()
         sys.stderr.write(masked(traceback.format_exc()))
         problem = classify(error)
         written = _end(log, folder, Ended(outcome="failed", what=problem.what, todo=problem.todo, code=problem.code))
         return 1 if written else UNWRITTEN
+    process_group.deaf()
     outcome = result.pop("outcome", "finished")
     what, todo, code = (str(result.pop(part, "")) for part in ("what", "todo", "code"))
     if outcome == "stopped" and orphaned():
@@ -75,6 +81,21 @@ def main(arguments: list[str]) -> int:
         code = code or "keeper_gone"
     words = Ended(outcome=outcome, what=what, todo=todo, code=code, step=int(result.get("steps", 0)), result=result)
     return 0 if _end(log, folder, words) else UNWRITTEN
+
+
+def _follow(path: Path) -> int:
+    """One of several processes that learn together, not the first: it computes what it is handed, and its words go to worker.log."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        job = read_job(path)
+        step_back()
+        _work(job)(SilentFolder(path=path, job=job, log=EventLog(path / "events.jsonl")))
+    except BaseException as error:  # noqa: BLE001  (as above)
+        process_group.deaf()
+        process_group.tell_traceback()
+        process_group.tell(str(classify(error)))
+        return 1
+    return 0
 
 
 def _end(log: EventLog, folder: RunFolder | None, words: Ended) -> bool:
@@ -113,4 +134,9 @@ def _checkpoint_step(path: Path) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    code = main(sys.argv[1:])
+    if process_group.size() > 1:  # a connection to a process that is gone would be waited for at the end of Python
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)

@@ -3,6 +3,7 @@
     GET  /health                  who is here
     GET  /v1/models               the one model, with its adapter
     POST /v1/chat/completions     messages in, answer out, whole or as server-sent events; `adapter: "off"` asks the bare base
+    POST /v1/embeddings           a text in, numbers out
 
 Invariants: no route answers without the token, or under another name than loopback's; two answers are written at a time, others wait
 their turn; when the asker hangs up, writing stops.
@@ -16,7 +17,7 @@ import re
 import time
 import uuid
 from collections.abc import AsyncIterator
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from starlette.applications import Starlette
@@ -27,10 +28,12 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from loralab.core.records import Message
+from loralab.serve.embed import Vector
 from loralab.serve.generate import Finish, Sampling
 from loralab.serve.listening import Gone, while_there
 from loralab.serve.speaker import Speaker
 
+AskedT = TypeVar("AskedT", bound=BaseModel)
 MAX_BODY = 4 << 20  # bytes: far above any context we serve, far below what would hurt
 
 
@@ -61,6 +64,16 @@ class ChatRequest(BaseModel):
         stop = (self.stop,) if isinstance(self.stop, str) else self.stop or ()
         penalty = self.repetition_penalty or default_penalty
         return Sampling(self.max_tokens, self.temperature, self.top_p, self.seed, penalty, stop)
+
+
+class EmbedRequest(BaseModel):
+    """One text, to be turned into numbers."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    input: str = Field(min_length=1)
+    adapter: Literal["on", "off"] = "on"
+    folder: str = ""
 
 
 HOSTS = frozenset({"127.0.0.1", "localhost", "[::1]"})  # under another name, a web page elsewhere is asking
@@ -96,7 +109,7 @@ def make_app(speaker: Speaker, token: str, about: dict[str, Any]) -> Starlette:
         return JSONResponse({"object": "list", "data": [entry | {"adapters": speaker.adapters}]})
 
     async def chat(request: Request) -> Response:
-        asked = await _read(request)
+        asked = await _read(request, ChatRequest)
         if isinstance(asked, Response):
             return asked
         head = {"id": f"chatcmpl-{uuid.uuid4().hex}", "created": int(time.time()), "model": about["name"]}
@@ -106,18 +119,25 @@ def make_app(speaker: Speaker, token: str, about: dict[str, Any]) -> Starlette:
             return StreamingResponse(_events(pieces, head, request.is_disconnected), media_type="text/event-stream")
         return await _whole(pieces, head, request.is_disconnected)
 
-    routes = [Route("/health", health), Route("/v1/models", models), Route("/v1/chat/completions", chat, methods=["POST"])]
+    async def embeddings(request: Request) -> Response:
+        asked = await _read(request, EmbedRequest)
+        if isinstance(asked, Response):
+            return asked
+        return await _embedded(speaker.embed(asked.input, asked.folder or asked.adapter == "on"), about["name"], request.is_disconnected)
+
+    posts = {"/v1/chat/completions": chat, "/v1/embeddings": embeddings}
+    routes = [Route("/health", health), Route("/v1/models", models), *(Route(path, do, methods=["POST"]) for path, do in posts.items())]
     return Starlette(routes=routes, middleware=[Middleware(TokenGate, token=token)])
 
 
-async def _read(request: Request) -> ChatRequest | Response:
+async def _read(request: Request, kind: type[AskedT]) -> AskedT | Response:
     body = bytearray()
     async for block in request.stream():
         body += block
         if len(body) > MAX_BODY:
             return _refusal(413, "too_big", "The request is too big.")
     try:
-        return ChatRequest.model_validate_json(bytes(body))
+        return kind.model_validate_json(bytes(body))
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "body"
@@ -163,6 +183,21 @@ async def _whole(pieces: AsyncIterator[Any], head: dict[str, Any], gone: Gone) -
                 return JSONResponse(body | {"active_adapters": list(piece.active)})
             case problem:
                 return _refusal(400 if problem.code == "no_messages" else 500, problem.code, str(problem))
+    return _refusal(499, "hung_up", "The asker hung up.")
+
+
+async def _embedded(pieces: AsyncIterator[Any], name: str, gone: Gone) -> Response:
+    numbers: list[float] = []
+    async for piece in while_there(pieces, gone):
+        match piece:
+            case Vector():
+                numbers = piece.numbers
+            case Finish():
+                data = [{"object": "embedding", "index": 0, "embedding": numbers}]
+                body = {"object": "list", "model": name, "data": data, "usage": _usage(piece)}
+                return JSONResponse(body | {"active_adapters": list(piece.active)})
+            case problem:
+                return _refusal(500, problem.code, str(problem))
     return _refusal(499, "hung_up", "The asker hung up.")
 
 

@@ -14,10 +14,11 @@ from typing import Any
 
 import httpx
 
-from loralab.core.errors import RunFailed
+from loralab.core.errors import LabError, RunFailed, UserError
 from loralab.core.records import Record
 from loralab.core.strict_json import load
-from loralab.serve.client import OK, TURN_SECONDS, Note, shared_worker
+from loralab.core.words import count
+from loralab.serve.client import GGUF_NUMBERS, OK, TURN_SECONDS, Note, shared_worker
 
 
 class Ending(Record):
@@ -26,6 +27,14 @@ class Ending(Record):
     reason: str
     prompt_tokens: int = 0
     tokens: int = 0
+    active: tuple[str, ...] = ()
+
+
+class Embedded(Record):
+    """A text as numbers, how many tokens it has, and the adapters that took part."""
+
+    numbers: tuple[float, ...]
+    tokens: int
     active: tuple[str, ...] = ()
 
 
@@ -57,7 +66,8 @@ class Workers:
         """Pieces of text, then the Ending. Raises RunFailed with the worker's own code where it cannot answer."""
         wanted = {**asked, "stream": True, "folder": place.adapter, "adapter": "on" if place.adapter else "off"}
         async with AsyncExitStack() as stack:
-            response = await self._opened(stack, place, wanted | {"stream_options": {"include_usage": True}})
+            path = "/v1/completions" if place.engine == "gguf" and "prompt" in wanted else "/v1/chat/completions"
+            response = await self._opened(stack, place, path, wanted | {"stream_options": {"include_usage": True}})
             reason, usage, active = "", dict[str, Any](), tuple[str, ...]()
             try:
                 async for line in response.aiter_lines():
@@ -79,9 +89,34 @@ class Workers:
         told = (int(usage.get("prompt_tokens", 0)), int(usage.get("completion_tokens", 0)))
         yield Ending(reason=reason, prompt_tokens=told[0], tokens=told[1], active=active or (("merged",) if place.engine else ()))
 
-    async def _opened(self, stack: AsyncExitStack, place: Place, wanted: dict[str, Any]) -> httpx.Response:
+    async def embed(self, place: Place, texts: tuple[str, ...]) -> AsyncGenerator[Embedded, None]:
+        """Each text as numbers, one after the other. Raises RunFailed with the worker's own code where it cannot."""
+        about = {"folder": place.adapter, "adapter": "on" if place.adapter else "off"}
+        if place.engine == "gguf":
+            place = place.model_copy(update={"engine": GGUF_NUMBERS})
+        for text in texts:  # one at a time: others get their turn in between (and llama.cpp mixes up texts it reads together)
+            async with AsyncExitStack() as stack:
+                if place.engine == GGUF_NUMBERS:
+                    await self._must_fit(place, text)
+                response = await self._opened(stack, place, "/v1/embeddings", {**about, "input": text})
+                try:
+                    told = load(await response.aread())
+                except httpx.TransportError as error:
+                    raise _gone() from error
+            active = tuple(told.get("active_adapters", ("merged",) if place.engine else ()))
+            yield Embedded(numbers=told["data"][0]["embedding"], tokens=int(told["usage"]["prompt_tokens"]), active=active)
+
+    async def _must_fit(self, place: Place, text: str) -> None:
+        """Raises UserError for a text that llama.cpp would break at."""
+        async with AsyncExitStack() as stack:
+            found = await self._opened(stack, place, "/tokenize", {"content": text, "add_special": True})
+            tokens = len(load(await found.aread())["tokens"])
+            most = load(await (await self._opened(stack, place, "/slots", None)).aread())[0]["n_ctx"]
+        if tokens > most:
+            raise too_long(tokens, most)
+
+    async def _opened(self, stack: AsyncExitStack, place: Place, path: str, wanted: dict[str, Any] | None) -> httpx.Response:
         """The worker's answer, begun. One that went away in this very moment is started again once."""
-        path = "/v1/completions" if place.engine == "gguf" and "prompt" in wanted else "/v1/chat/completions"
         for last in (False, True):
             note = await asyncio.to_thread(self.worker, place.model, place.numbers_of, place.engine)
             timeout = httpx.Timeout(TURN_SECONDS, connect=5.0)
@@ -90,7 +125,7 @@ class Workers:
                 httpx.AsyncClient(base_url=f"http://127.0.0.1:{note.port}", headers=headers, timeout=timeout, trust_env=False)
             )
             try:
-                response = await stack.enter_async_context(client.stream("POST", path, json=wanted))
+                response = await stack.enter_async_context(client.stream("GET" if wanted is None else "POST", path, json=wanted))
             except httpx.TransportError as error:
                 if last:
                     raise _gone() from error
@@ -104,6 +139,12 @@ class Workers:
 
 def _said(problem: dict[str, Any]) -> RunFailed:
     return RunFailed(str(problem.get("message") or "The model could not answer."), code=str(problem.get("code") or "chat_failed"))
+
+
+def too_long(tokens: int, most: int) -> LabError:
+    """What is said of a text that a model cannot take at once."""
+    what = f"This text has {count(tokens, 'token')}; this model reads {most:,} at once."
+    return UserError(what, "Send it in shorter pieces.", code="too_long")
 
 
 def _gone() -> RunFailed:

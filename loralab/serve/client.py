@@ -25,6 +25,7 @@ from loralab.runs.run_folder import read_job
 START_SECONDS = 300.0  # a large model on a slow disk takes its time; a worker that died is noticed at once
 OK = 200
 NUMBERS = {"precision": "fp32", "compute": "", "double_quantisation": True}  # settings that say in which numbers -> the usual
+GGUF_NUMBERS = "gguf_numbers"  # the engine that turns texts into numbers: llama.cpp does that beside its writing, not within it
 TURN_SECONDS = 600.0  # longest silence: another answer may be written first
 
 
@@ -89,7 +90,7 @@ class ChatServer:
                     if "error" in chunk:
                         raise _said(chunk["error"])
                     ended = ended or chunk["choices"][0]["finish_reason"] is not None
-                    self.last_active = tuple(chunk.get("active_adapters", self.last_active))
+                    self.last_active = tuple(chunk.get("active_adapters", ("shared",) if chunk.get("adapter") else self.last_active))
                     self.last_usage = chunk.get("usage", self.last_usage)
                     if piece := chunk["choices"][0]["delta"].get("content"):
                         yield piece
@@ -113,6 +114,29 @@ class ChatServer:
 
     def _gone(self) -> RunFailed:
         return RunFailed("The answer broke off: the model's process is gone.", "Ask again; it starts afresh.", code="chat_gone")
+
+
+@dataclass
+class ServedChat(ChatServer):
+    """The same through the sharing server, as others ask it: `name` is the deployment's, `bare` its base's."""
+
+    name: str = ""
+    bare: str = ""
+
+    @classmethod
+    def at(cls, home: Path, port: int, key: str, name: str, bare: str) -> ServedChat:
+        """The server on this computer's port."""
+        return cls(home, Note(run="", port=port, token=key, model=bare, adapter=name, stamp=""), name=name, bare=bare)
+
+    def stream(
+        self, messages: list[dict[str, str]], *, base: bool = False, temperature: float = 0.0, max_tokens: int = 200, **more: Any
+    ) -> Generator[str, None, None]:
+        """As `ChatServer.stream`."""
+        model = self.bare if base else self.name
+        return super().stream(messages, base=base, temperature=temperature, max_tokens=max_tokens, model=model, **more)
+
+    def close(self) -> None:
+        """The server is others', too: it goes on."""
 
 
 def shared_worker(home: Path, model_folder: str | Path, adapter_folder: str | Path = "", engine: str = "") -> Note:

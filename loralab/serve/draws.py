@@ -21,8 +21,9 @@ from loralab.core.records import Record
 from loralab.datasets.images.shown import uri, webp
 
 START_SECONDS, ANSWER_SECONDS = 180.0, 180.0  # torch from a slow disk; two pictures on a busy machine
+LARGE_SECONDS = 3600.0  # the same of a base from diffusers on a processor
 IDLE_SECONDS = 120.0  # after which the child lets go of its memory
-SHOWN = 8  # times as large as it is drawn it is shown
+SHOWN = 256  # pixels: what is drawn smaller is shown enlarged to this
 LOUDEST = 1.5  # times what was learned
 MOST_WORDS = 500  # characters
 TODO = "Try it again; where it happens again, restart LoRALab."
@@ -82,7 +83,7 @@ class Hand:
                 self._end()
                 self._child = child = _started()
                 weakref.finalize(self, child.close)
-            child.seconds = ANSWER_SECONDS
+            child.seconds = LARGE_SECONDS if (base / "model_index.json").is_file() else ANSWER_SECONDS
             answer = child.ask("draw", base=str(base), adapter=str(adapter), words=words, seed=seed, strength=strength)[0]
             return answer, child.ask("drawn")[1]
         except LabError as error:
@@ -109,4 +110,5 @@ def _png(pixels: Any) -> bytes:
 
 def _enlarged(png: bytes) -> str:
     image = Image.open(io.BytesIO(png))
-    return uri(webp(image.resize((SHOWN * image.width, SHOWN * image.height), Image.Resampling.BICUBIC)))
+    times = max(1, SHOWN // image.width)
+    return uri(webp(image.resize((times * image.width, times * image.height), Image.Resampling.BICUBIC)))

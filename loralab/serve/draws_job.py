@@ -30,14 +30,15 @@ class Drawing:
         self._clock.cancel()
         try:
             from loralab.runtimes.vision import drawing  # noqa: PLC0415  (that it cannot be imported is an answer, too)
+            from loralab.runtimes.vision.painter import How  # noqa: PLC0415
 
-            model, card = self._opened(drawing, base, adapter)
-            how: dict[str, Any] = {"steps": card.steps, "guidance": card.guidance}
-            with drawing.louder(model, 0.0):
-                before = drawing.draw(model, [drawing.without_trigger(words, card.trigger)], [seed], **how)
+            painter, card = self._opened(drawing, base, adapter)
+            how = How(card.steps, card.guidance, (card.side, card.side))
+            with drawing.louder(painter.net, 0.0):
+                before = painter.draw([drawing.without_trigger(words, card.trigger)], [seed], how)
             caption = card.caption(words) if strength else drawing.without_trigger(words, card.trigger)
-            with drawing.louder(model, strength):
-                after = drawing.draw(model, [caption], [seed], **how)
+            with drawing.louder(painter.net, strength):
+                after = painter.draw([caption], [seed], how)
             self._drawn = before.tobytes() + after.tobytes()
             return {"side": card.side, "caption": caption, "medical": card.medical}
         finally:
@@ -48,7 +49,7 @@ class Drawing:
         return self._drawn
 
     def _opened(self, drawing: Any, base: str, adapter: str) -> tuple[Any, Any]:
-        """The model of an adapter's folder; loaded anew where its files are others than the last time."""
+        """The painter of an adapter's folder; loaded anew where its files are others than the last time."""
         key = (base, adapter, *(file.stat().st_mtime for file in sorted(Path(adapter).iterdir())))
         if self._hand is None or self._hand[0] != key:
             self._hand = None  # its memory is free before the next is loaded

@@ -28,6 +28,7 @@ from loralab.runs.priority import BEHIND, step_back
 from loralab.runs.run_folder import RunFolder
 from loralab.serve.adapters import Adapters, job_of, voice_of
 from loralab.serve.app import make_app
+from loralab.serve.client import GGUF_NUMBERS
 from loralab.serve.llama import serve_gguf
 from loralab.serve.onnx_answers import open_onnx
 from loralab.serve.speaker import Speaker
@@ -39,7 +40,7 @@ LOOK_EVERY = 0.25  # seconds between two looks at the stop file and the clock
 def run(folder: RunFolder) -> dict[str, Any]:
     """Serve until idle or asked to stop."""
     asked = folder.asked(ServeJob)
-    if asked.engine == "gguf":
+    if asked.engine in ("gguf", GGUF_NUMBERS):
         step_back(BEHIND)
         why = serve_gguf(folder, asked, 60 * (asked.idle_minutes or IDLE_MINUTES))
         return {"outcome": "stopped" if why == "asked" else "finished", "what": _WORDS[why]}

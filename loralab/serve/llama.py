@@ -20,7 +20,9 @@ from loralab.core import parts
 from loralab.core.events import Noted
 from loralab.core.jobs import ServeJob
 from loralab.core.paths import write_atomic
+from loralab.models.gguf.header import read
 from loralab.runs.run_folder import RunFolder
+from loralab.serve.client import GGUF_NUMBERS
 
 AT_ONCE = 2  # answers; each has a part of the context
 CONTEXT = 4096  # tokens at most, for each
@@ -33,7 +35,7 @@ def serve_gguf(folder: RunFolder, asked: ServeJob, idle: float) -> str:
     """Answer until there is a reason to end; returns it: asked or idle. Raises Unavailable without llama.cpp."""
     folder.emit(Noted(text="", phase="loading the model"))
     token = secrets.token_urlsafe(32)
-    server = _opened(Path(asked.model), token)
+    server = _opened(Path(asked.model), token, numbers=asked.engine == GGUF_NUMBERS)
     address = str(server.listening_address)
     about = {"model": asked.model, "adapter": "", "stamp": asked.stamp, "pid": os.getpid()}
     note = folder.path / "server.json"
@@ -59,7 +61,7 @@ def _until_idle(folder: RunFolder, web: httpx.Client, idle: float) -> str:
     return "asked"
 
 
-def _opened(file: Path, token: str) -> Any:
+def _opened(file: Path, token: str, *, numbers: bool = False) -> Any:
     try:
         library: Any = importlib.import_module("xllamacpp")  # an optional part
     except ImportError as error:
@@ -74,4 +76,14 @@ def _opened(file: Path, token: str) -> Any:
     wish.cache_ram_mib, wish.n_gpu_layers, wish.verbosity = 0, 0, 1
     if file.stat().st_size < SMALL_BYTES:
         wish.sampling.penalty_repeat, wish.sampling.penalty_last_n = MILD_PENALTY, MEMORY
+    if numbers:
+        _reads_only(library, wish, file)
     return library.Server(wish)
+
+
+def _reads_only(library: Any, wish: Any, file: Path) -> None:
+    """It turns texts into numbers: the mean over a text's tokens, each text in one pass."""
+    context = min(CONTEXT, int(read(file).own("context_length", CONTEXT)))
+    wish.embedding, wish.pooling_type = True, library.llama_pooling_type.LLAMA_POOLING_TYPE_MEAN
+    wish.n_ctx = wish.n_batch = wish.n_ubatch = context
+    wish.n_parallel = 1

@@ -19,11 +19,12 @@ from typing import Any, Protocol
 
 from torch import nn
 
-from loralab.core.errors import Problem, classify
+from loralab.core.errors import LabError, Problem, classify
 from loralab.models.tokenize import TextEncoder
+from loralab.serve.embed import Vector, embed
 from loralab.serve.generate import Finish, Prompt, Sampling, active_adapters, adapter_off, default_penalty, generate
 
-Piece = str | Finish | Problem
+Piece = str | Vector | Finish | Problem
 Write = Callable[[Any, TextEncoder, Prompt, Sampling], Generator[str, None, Finish]]  # `generate`, or the like for another engine
 AT_ONCE = 2  # answers that take turns; each keeps what it has read in memory
 
@@ -42,8 +43,9 @@ class _Answer:
     sampling: Sampling
     adapter: bool | str
     put: Callable[[Piece | None], None]
+    write: Callable[[Any, TextEncoder, Prompt, Sampling], Generator[str | Vector, None, Finish]]
     given_up: threading.Event = field(default_factory=threading.Event)
-    pieces: Generator[str, None, Finish] | None = None
+    pieces: Generator[str | Vector, None, Finish] | None = None
 
 
 class Speaker:
@@ -63,14 +65,28 @@ class Speaker:
         self._lock = threading.Lock()
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="speaker")
 
-    async def speak(self, prompt: Prompt, sampling: Sampling, adapter: bool | str) -> AsyncGenerator[Piece, None]:
+    def speak(self, prompt: Prompt, sampling: Sampling, adapter: bool | str) -> AsyncGenerator[Piece, None]:
         """Pieces of text, then a Finish; or a Problem. Closing this generator stops the writing."""
+        return self._turn(prompt, sampling, adapter, self.write)
+
+    def embed(self, text: str, adapter: bool | str) -> AsyncGenerator[Piece, None]:
+        """The text as a Vector, then a Finish; or a Problem."""
+
+        def write(model: Any, encoder: TextEncoder, _: Prompt, __: Sampling) -> Generator[Vector, None, Finish]:
+            if not isinstance(model, nn.Module):
+                todo = "Ask the same model as it was trained."
+                raise LabError("In this form the model does not tell what it reads in numbers.", todo, code="embeddings_unsupported")
+            return embed(model, encoder, text)
+
+        return self._turn(text, Sampling(), adapter, write)
+
+    async def _turn(self, prompt: Prompt, sampling: Sampling, adapter: bool | str, write: Any) -> AsyncGenerator[Piece, None]:
         loop, pieces = asyncio.get_running_loop(), asyncio.Queue[Piece | None]()
 
         def put(piece: Piece | None) -> None:
             loop.call_soon_threadsafe(pieces.put_nowait, piece)
 
-        wanted = _Answer(prompt, sampling, adapter, put)
+        wanted = _Answer(prompt, sampling, adapter, put, write)
         self.busy += 1
         with self._lock:
             self._waiting.append(wanted)
@@ -105,7 +121,7 @@ class Speaker:
             return False
         try:
             with self._using(answer.adapter) as (model, encoder):
-                answer.pieces = answer.pieces or self.write(model, encoder, answer.prompt, answer.sampling)
+                answer.pieces = answer.pieces or answer.write(model, encoder, answer.prompt, answer.sampling)
                 answer.put(next(answer.pieces))
         except StopIteration as end:
             answer.put(end.value)

@@ -126,7 +126,7 @@ class TextSession:
         found |= {"guessed": self.plan.guessed}
         found |= run_facts.of_model(self.model_folder) | {"room": machine.training_memory_free + memory.used()}
         text = f"Learning from {count(n_train, 'example')}, {n_heldout} held out; {trained / 1e6:.2f} million weights learn."
-        text = f"{text} {origins.words(self.train_examples)}".strip()
+        text = f"{text} {origins.words(self.train_examples, self.heldout_examples)}".strip()
         self.folder.emit(Measured(text=text, trainable=trained, n_train=n_train, n_heldout=n_heldout, facts=Facts(**found)))
 
     def open_model(self) -> nn.Module:

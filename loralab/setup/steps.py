@@ -73,7 +73,7 @@ def _install(place: Place, groups: Sequence[str], progress: Progress, terminal: 
 
 def _add_parts(place: Place, installer: Installer, holding: Sequence[str], terminal: Terminal) -> None:
     """What proves exports and saves memory: all at once, or one by one where one of them cannot be had. None of them can stop a start."""
-    parts = {part["title"]: part["packages"] for part in place.parts()}
+    parts = {part["title"]: part["packages"] for part in place.parts() if not part.get("on_request")}
     every = [name for packages in parts.values() for name in packages]
     if every and _part(place, installer, holding, every, _PARTS):
         return

@@ -26,19 +26,20 @@ from loralab.core import paths
 from loralab.core.digest import digest
 from loralab.core.errors import UserError
 from loralab.core.events import RunView
-from loralab.core.jobs import TrainJob
+from loralab.core.jobs import ExportJob, TrainJob
 from loralab.core.records import Record
 from loralab.models import fingerprint
 from loralab.models.model_folder import read_json
 from loralab.reports.card import model_card, origin_of, shared_plan
 from loralab.runs.run_folder import read_job
+from loralab.sharing.patients import require_no_patients
 
 FILE, NAMES = "deployment.json", "names.json"
 ID = re.compile(r"[0-9a-f]{12}")
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,47}")
 WEIGHTS, SETTINGS, CARD = "adapter_model.safetensors", "adapter_config.json", "pictures.json"
 TOKENIZER = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja", "generation_config.json")
-ALONG = (WEIGHTS, SETTINGS, CARD, *TOKENIZER, "history.json")  # of an adapter's folder: nothing else comes along
+ALONG = (WEIGHTS, SETTINGS, CARD, *TOKENIZER)  # of an adapter's folder: nothing else comes along
 LOOK = ("labels", "threshold", "unsure_below", "temperature")  # of a picture card: what is said; all else is how it is looked at
 LOCK_SECONDS = 10.0
 
@@ -111,6 +112,14 @@ def engine_of(home: Path, deployment: Deployment) -> Path:
     return next(place.glob("*.gguf"), place / "model.gguf") if deployment.engine == "gguf" else place
 
 
+def made_of(home: Path, job: ExportJob, deployment: Deployment) -> bool:
+    """Whether an export is of these very weights: made of the deployment, or of its run while that still holds the same."""
+    if job.adapter == str(adapter_of(home, deployment.id)):
+        return True
+    weights = Path(job.adapter) / WEIGHTS
+    return job.of == deployment.run and weights.is_file() and digest(weights).startswith(deployment.versions.adapter)
+
+
 # ---- making one ------------------------------------------------------------------------------------------------------------
 
 
@@ -127,6 +136,7 @@ def deploy(home: Path, run: str, view: RunView, name: str = "", private: str = "
     if not isinstance(job, TrainJob) or not view.made("adapter") or not (adapter / WEIGHTS).is_file():
         what = "This run has nothing that can be shared by a link: it made no adapter."
         raise UserError(what, "Let it finish first, or choose another run.", code="no_adapter")
+    require_no_patients(home, run)
     model = Path(job.model)
     fingerprint.require_same_base(source, model)
     found = _described(run, job, view, adapter, model, private)
@@ -229,7 +239,7 @@ def _freeze(  # noqa: PLR0913, PLR0917 - what is copied is of several places
         frozen = job.model_copy(update={"plan": job.plan | {"dataset": Path(str(job.plan.get("dataset", ""))).name}})
         (building / "job.json").write_text(frozen.model_dump_json(indent=2), "utf-8")
         (building / fingerprint.FILE).write_text(json.dumps(fingerprint.known(source) or fingerprint.print_of(Path(job.model))), "utf-8")
-        (building / "README.md").write_text(model_card(found.run, job.plan, base, view), "utf-8")
+        (building / "README.md").write_text(model_card(found.run, job.plan, base, view, examples=False), "utf-8")
         (building / "plan.json").write_text(json.dumps(shared_plan(job.plan, base), indent=2, ensure_ascii=False) + "\n", "utf-8")
         for file in also:
             (building / "engine").mkdir(exist_ok=True)
@@ -310,7 +320,7 @@ def remove(home: Path, deployment: str) -> None:
 
 def _read(path: Path, pointing: Mapping[str, str]) -> Deployment:
     found = Deployment.model_validate_json(path.read_bytes())
-    return found.model_copy(update={"name": pointing.get(found.id, "")})
+    return found.model_copy(update={"name": pointing.get(found.id, ""), "model": paths.shipped(found.model)})
 
 
 def _names(home: Path) -> dict[str, str]:

@@ -16,7 +16,7 @@ from loralab.core import plugins
 from loralab.core.errors import UserError
 from loralab.core.records import Plan
 
-SHARED = ("pictures",)  # no kind: what kinds have in common
+SHARED = ("pictured", "pictures")  # no kind: what kinds have in common
 
 
 @dataclass(frozen=True)

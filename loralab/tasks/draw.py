@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Literal
 
-from loralab.core.records import Plan, setting
+from loralab.core.records import setting
 from loralab.tasks import Task
+from loralab.tasks.pictured import PicturedPlan
 
 BASE = "drawing-starter"  # the model that a plan names where nobody chose one
 
 
-class DrawPlan(Plan):
+class DrawPlan(PicturedPlan):
     """Settings of a run that learns to draw in a style: an adapter in a model that turns noise into pictures.
 
     The adapter's alpha is its rank, always: what others write and read of such adapters leaves alpha out.
@@ -36,25 +37,6 @@ class DrawPlan(Plan):
         gt=0,
         le=1000,
     )
-    learning_rate: float = setting(1e-3, "How big each correction of the adapter is.", group="learning", label="Learning rate", gt=0, lt=1)
-    effective_batch: int = setting(8, "Pictures behind one correction.", group="learning", label="Pictures per update", ge=1, le=65536)
-    micro_batch: int = setting(
-        8,
-        "Pictures computed at once. Only memory and speed depend on it, never the result.",
-        group="memory",
-        label="Pictures at once",
-        ge=1,
-        le=4096,
-    )
-    token_budget: int = setting(
-        0,
-        "Pixels computed at once; 0 means: as many as the pictures at once have. Only memory and speed depend on it.",
-        group="memory",
-        label="Pixels at once",
-        unit="pixels",
-        ge=0,
-        le=1 << 30,
-    )
     rank: int = setting(16, "Room in the adapter: how much it can learn. Its alpha is the same.", group="model", label="Rank", ge=1, le=256)
     blank_captions: float = setting(
         0.1,
@@ -76,13 +58,16 @@ class DrawPlan(Plan):
         ge=2,
         le=200,
     )
-    roles: dict[str, str] = setting({}, "What was said about the files.", group="basics", label="Files")
-    guessed: bool = setting(False, "What the files are is a guess that nobody has confirmed.", group="basics", label="Files are a guess")
-
-    @property
-    def image_size(self) -> int:
-        """Pixels of a side of what the starter draws."""
-        return 32
+    image_size: int = setting(
+        32,
+        "Side of what is drawn; the base knows which one. Larger takes longer, by the square.",
+        group="basics",
+        label="Picture size",
+        unit="pixels",
+        ge=32,
+        le=2048,
+        multiple_of=32,
+    )
 
 
 TASK = Task(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-from loralab.core.records import Plan, setting
+from loralab.core.records import setting
+from loralab.tasks.pictured import PicturedPlan
 
 BASE = "vision-starter"  # the model that a plan names where nobody chose one
 PLANNER = "loralab.planning.pictures:propose"
@@ -12,20 +13,10 @@ CARD = "loralab.reports.pictures:write"
 Augmentation = Literal["none", "photo", "microscope", "xray"]
 
 
-class PicturePlan(Plan):
+class PicturePlan(PicturedPlan):
     """Settings of a run on pictures: a head for what is asked, and an adapter in the layers of the model that sees."""
 
     base_model: str = setting(BASE, "The model that learns to see your things.", group="basics", label="Base model")
-    epochs: float = setting(
-        50.0,
-        "How many times the model sees every picture at most; it stops before where more does not help.",
-        group="basics",
-        label="Rounds over the pictures",
-        unit="epochs",
-        gt=0,
-        le=1000,
-    )
-    learning_rate: float = setting(1e-3, "How big each correction of the adapter is.", group="learning", label="Learning rate", gt=0, lt=1)
     head_rate: float = setting(
         1.0,
         "How many times faster the part that answers learns than the part that sees.",
@@ -42,15 +33,6 @@ class PicturePlan(Plan):
         label="Pictures at once",
         ge=1,
         le=4096,
-    )
-    token_budget: int = setting(
-        0,
-        "Pixels computed at once; 0 means: as many as the pictures at once have. Only memory and speed depend on it.",
-        group="memory",
-        label="Pixels at once",
-        unit="pixels",
-        ge=0,
-        le=1 << 30,
     )
     weight_decay: float = setting(0.01, "Pulls what is learned gently towards zero.", group="learning", label="Weight decay", ge=0, le=1)
     image_size: int = setting(
@@ -96,8 +78,6 @@ class PicturePlan(Plan):
         group="memory",
         label="Optimiser",
     )
-    roles: dict[str, str] = setting({}, "What was said about the files.", group="basics", label="Files")
-    guessed: bool = setting(False, "What the files are is a guess that nobody has confirmed.", group="basics", label="Files are a guess")
 
     @property
     def averages(self) -> bool:

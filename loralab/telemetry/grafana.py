@@ -53,6 +53,39 @@ PANELS = (
         ((f"loralab_incidents_total{RUN}", "{{run}} {{kind}}"), (f"loralab_adjustments_total{RUN}", "{{run}} {{setting}}")),
     ),
     Panel("Graphics card", (("loralab_gpu_utilization_ratio", "card {{gpu}} busy"),), "percentunit"),
+    Panel(
+        "Questions of others, a minute",
+        (
+            (
+                "sum by (gen_ai_request_model, error_type) (rate(gen_ai_server_request_duration_seconds_count[5m])) * 60",
+                "{{gen_ai_request_model}} {{error_type}}",
+            ),
+            ('loralab_serving_questions{state="waiting"}', "waiting now"),
+        ),
+    ),
+    Panel(
+        "How long others wait",
+        (
+            (
+                "histogram_quantile(0.95, sum by (le, gen_ai_request_model) (rate(gen_ai_server_time_to_first_token_seconds_bucket[5m])))",
+                "{{gen_ai_request_model}}: first word, 19 of 20",
+            ),
+            (
+                "histogram_quantile(0.5, sum by (le, gen_ai_request_model) (rate(gen_ai_server_request_duration_seconds_bucket[5m])))",
+                "{{gen_ai_request_model}}: whole answer, half of them",
+            ),
+        ),
+        "s",
+    ),
+    Panel(
+        "Words for others, tokens a minute",
+        (
+            (
+                "sum by (gen_ai_request_model, gen_ai_token_type) (rate(gen_ai_client_token_usage_sum[5m])) * 60",
+                "{{gen_ai_request_model}} {{gen_ai_token_type}}",
+            ),
+        ),
+    ),
     Panel("Before and after", ((f"loralab_measure{RUN}", "{{run}} {{measure}} {{side}}"),), "none", "bargauge"),
     Panel("Verdict", ((f"loralab_verdict{RUN}", "{{run}}: {{question}}? {{answer}}"),), "none", "table"),
 )

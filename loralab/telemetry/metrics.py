@@ -16,6 +16,7 @@ from prometheus_client.registry import Collector
 
 from loralab.core.errors import UserError
 from loralab.machine.gpu import readings
+from loralab.telemetry import serving
 from loralab.telemetry.followed import Followed, Following
 from loralab.telemetry.words import of_moment
 
@@ -44,7 +45,7 @@ class Runs(Collector):
     """Collects from the run folders of a workspace each time it is asked."""
 
     def __init__(self, home: Path) -> None:
-        self._followed = Following(home)
+        self._home, self._followed = home, Following(home)
 
     def collect(self) -> Iterator[Metric]:
         """Every family, also one without a sample, so that a chart finds its name before the first run."""
@@ -55,6 +56,7 @@ class Runs(Collector):
         yield from _counted(runs)
         yield _told(runs)
         yield from _cards()
+        yield from serving.families(self._home)
 
 
 def _family(name: str, help_text: str, labels: Iterable[str], samples: Iterable[tuple[tuple[str, ...], float]]) -> GaugeMetricFamily:

@@ -7,20 +7,19 @@ from collections.abc import Iterable
 
 import torch
 
-from loralab.train.session import Batch, Session
+from loralab.train.data_parallel import Leader
+from loralab.train.session import Batch, Session, accumulate
 
 
-def backward(session: Session, micro_batches: Iterable[Batch], max_grad_norm: float) -> tuple[float, float]:
+def backward(session: Session, micro_batches: Iterable[Batch], max_grad_norm: float, group: Leader | None = None) -> tuple[float, float]:
     """Accumulate the gradient of one effective batch: (mean loss, gradient norm before clipping).
 
-    Each micro-batch adds the gradient of its summed loss; dividing once by the whole count makes any split equal to one big batch.
+    Each micro-batch adds the gradient of its summed loss; dividing once by the whole count makes any split equal to one big batch, also
+    one over several processes (`group`).
     """
-    total, count = 0.0, 0
-    for batch in micro_batches:
-        loss, n = session.loss(batch)
-        loss.backward()
-        total += loss.item()
-        count += n
+    total, count = accumulate(session, micro_batches)
+    if group is not None:
+        total, count = group.gather(session, total, count)
     parameters = [p for p in session.model.parameters() if p.grad is not None]
     for parameter in parameters:
         parameter.grad.div_(max(count, 1))  # type: ignore[union-attr]

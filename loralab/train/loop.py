@@ -20,16 +20,20 @@ from loralab.core.words import count
 from loralab.runs.run_folder import RunFolder
 from loralab.train import checkpoint, checkpointing, first_look, guard, memory, oom, pause, preview, windows_vram
 from loralab.train.checkpoint import Progress
+from loralab.train.data_parallel import Leader
 from loralab.train.probe import probe
 from loralab.train.session import Batch, Growing, Session
 from loralab.train.state import ASKED, Run
 
 
-def train(session: Session, plan: Plan, folder: RunFolder) -> dict[str, Any]:
-    """Train to the end of the plan, a stop request or early stopping; returns the run's result for its Ended event."""
+def train(session: Session, plan: Plan, folder: RunFolder, group: Leader | None = None) -> dict[str, Any]:
+    """Train to the end of the plan, a stop request or early stopping; returns the run's result for its Ended event.
+
+    `group`: the processes that learn with this one. What they do not compute (looks, guard, safety copies, verdict) is done here.
+    """
     windows_vram.bound_card()
     try:
-        run = prepare(session, plan, folder)
+        run = prepare(session, plan, folder, group)
         while run.progress.step < run.total_steps and not run.why:
             for micro_batches in session.steps(run.progress.epoch, run.progress.step_in_epoch):
                 if _update(run, guard.usable(run, micro_batches)):
@@ -41,14 +45,16 @@ def train(session: Session, plan: Plan, folder: RunFolder) -> dict[str, Any]:
                 run.progress.step_in_epoch = 0
     except oom.DoesNotFit as asked:
         run = _pause(asked.run, asked.problem)
+    if group is not None:
+        group.dismiss()
     return finish(run)
 
 
-def prepare(session: Session, plan: Plan, folder: RunFolder) -> Run:
+def prepare(session: Session, plan: Plan, folder: RunFolder, group: Leader | None = None) -> Run:
     """A run where it was left, or at its beginning with a first evaluation."""
     total = plan.updates(session.steps_per_epoch())
     every = plan.eval_every or max(1, math.ceil(total / 10))
-    run = Run(session, plan, folder, session.optimizer(), Progress(), total, every)
+    run = Run(session, plan, folder, session.optimizer(), Progress(), total, every, group=group)
     saved = checkpointing.newest(folder)
     if saved:
         run.progress = Progress(**saved["progress"])

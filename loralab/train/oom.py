@@ -62,9 +62,12 @@ def learn(run: Run, micro_batches: Iterable[Batch]) -> tuple[float, float]:
     update another copy of the gradient, to save part of one update on the day memory runs out.
     """
     parts = list(micro_batches)
+    backward = gradient.backward
+    if run.group is not None:
+        parts, backward = run.group.share(run.session, parts), partial(gradient.backward, group=run.group)
     while True:
         watched = _Watched(parts)
-        found, said = attempt(partial(gradient.backward, run.session, watched, run.plan.max_grad_norm), run.optimizer.zero_grad)
+        found, said = attempt(partial(backward, run.session, watched, run.plan.max_grad_norm), run.optimizer.zero_grad)
         if found is not None:
             run.oom.fitted = max(run.oom.fitted, *(part.largest for part in parts), 0)
             return found

@@ -30,7 +30,7 @@ def begin(run: Run, seconds: float, rows: int) -> tuple[tuple[Sample, ...], bool
     Looking at `rows` held-out examples took `seconds`: from that it is known how long the run will take.
     """
     expected = BACKWARD * seconds / max(rows, 1) * run.plan.effective_batch * run.total_steps
-    run.folder.emit(Noted(text="", phase="asking it a few questions before training"))
+    run.folder.emit(Noted(text="", phase="trying it on a few before training"))
     samples, whole = _ask(run, SHARES[0], MOST, _allowed(run, expected))
     _begun(run, samples)
     return samples, whole
@@ -62,7 +62,7 @@ def ask(run: Run) -> None:
 def end(run: Run) -> None:
     """Ask what is kept, at the end."""
     if run.progress.questions:
-        run.folder.emit(Noted(step=run.progress.step, text="", phase="asking it the same questions again"))
+        run.folder.emit(Noted(step=run.progress.step, text="", phase="trying it on the same ones again"))
         _ask(run, SHARES[-1], run.progress.questions, LONGER * _allowed(run, run.progress.seconds))
 
 

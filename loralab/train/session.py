@@ -5,7 +5,7 @@ Invariant: the loop counts costs and names rows; what a cost is of (tokens, pixe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -146,3 +146,14 @@ class Growing(Protocol):
         `optimizer` is left with notes of their new shapes. `load_state` takes a state of any earlier shape.
         """
         ...
+
+
+def accumulate(session: Session, micro_batches: Iterable[Batch]) -> tuple[float, int]:
+    """Add the gradient of the summed loss over all of `micro_batches` to what is trained: (that loss, number of targets)."""
+    total, count = 0.0, 0
+    for batch in micro_batches:
+        loss, n = session.loss(batch)
+        loss.backward()
+        total += loss.item()
+        count += n
+    return total, count

@@ -19,6 +19,7 @@ from loralab.runs.run_folder import RunFolder
 from loralab.train import memory
 from loralab.train.checkpoint import Progress
 from loralab.train.clock import Clock
+from loralab.train.data_parallel import Leader
 from loralab.train.optim import factor, warmup_share
 from loralab.train.sensors import Sensors
 from loralab.train.session import Session
@@ -103,6 +104,7 @@ class Run:
     clock: Clock = field(default_factory=Clock)
     checkpoints: CheckpointState = field(default_factory=CheckpointState)
     sensors: Sensors = field(default_factory=Sensors)
+    group: Leader | None = None  # the processes that learn with this one; None: it learns alone
 
     def end(self, why: str, reason: Problem = ASKED) -> None:
         """No update after this one. The first reason stays: what comes after it is no longer about the training."""

@@ -93,11 +93,13 @@ def test_another_model_is_planned_anew_and_said_with_what_it_takes(family: Lab) 
         ({"learning_rate": 1e-4}, "Let it learn in smaller steps."),
         ({"learning_rate": 1e-2}, "Let it learn in bigger steps."),
         ({"epochs": 1.5, "max_steps": 0}, "Go over the examples 1.5 times instead of 4 times."),
+        ({"learning_rate": 1e-4, "alpha": 32.0}, "Let it learn in smaller steps."),
+        ({"learning_rate": 1e-2, "alpha": 8.0}, "Let it learn in bigger steps."),
         ({"rank": 32}, "Use rank 32."),
     ],
 )
 def test_a_way_out_is_said_without_terms_of_art_where_it_can_be(settings: dict[str, Any], words: str) -> None:
-    assert in_plain_words(Fix(words="Use rank 32.", settings=settings), {"learning_rate": 1e-3, "epochs": 4.0}) == words
+    assert in_plain_words(Fix(words="Use rank 32.", settings=settings), {"learning_rate": 1e-3, "epochs": 4.0, "alpha": 16.0}) == words
 
 
 def test_a_click_begins_the_child(family: Lab, monkeypatch: pytest.MonkeyPatch) -> None:

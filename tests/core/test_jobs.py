@@ -10,6 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from advisor.repair import tries
+from loralab.core import paths
 from loralab.core.events import Ended, Saved, Started, append
 from loralab.core.jobs import (
     AfterTrials,
@@ -161,3 +162,27 @@ def test_a_control_of_a_retried_run_is_no_try_of_the_chain(lab: Lab, monkeypatch
     )
     assert tries.chain(lab, "a") == ("a", "b"), "also one that the first version began"
     assert Path(old).is_file()
+
+
+@pytest.mark.parametrize("checkout", ["/an/old/place/LoRALab/", "/data/old/", "C:\\Users\\me\\LoRALab\\", "D:\\data\\x\\"])
+def test_what_ships_with_loralab_is_found_again_where_the_checkout_was_moved(checkout: str) -> None:
+    then = [
+        f"{checkout}{way}".replace("/", "\\") if "\\" in checkout else checkout + way for way in ("data/starter/vision", "data/samples")
+    ]
+    old = {"kind": "train", "run": "r", "plan": PLAN | {"dataset": f"{then[1]}/customer_messages.csv"}, "model": then[0]}
+    job = parse_job(json.dumps(old).encode())
+    assert isinstance(job, TrainJob)
+    assert job.model == str(paths.DATA / "starter" / "vision")
+    assert job.plan["dataset"] == str(paths.SAMPLES / "customer_messages.csv")
+    other = parse_job(json.dumps({"kind": "export", "run": "e", "of": "r", "model": then[0].replace("vision", "text")}).encode())
+    assert isinstance(other, ExportJob)
+    assert other.model == str(paths.STARTER)
+
+
+def test_what_is_a_persons_own_is_never_taken_for_something_that_ships(tmp_path: Path) -> None:
+    own = tmp_path / "data" / "starter" / "vision"
+    own.mkdir(parents=True)
+    for model in (str(own), "/gone/models/dinov2", "/gone/data/starter/unknown", "/gone/data/models/text", "owner/name", ""):
+        job = parse_job(json.dumps({"kind": "train", "run": "r", "plan": PLAN, "model": model}).encode())
+        assert isinstance(job, TrainJob)
+        assert job.model == model

@@ -29,10 +29,10 @@ def computer(monkeypatch: pytest.MonkeyPatch, system: str, machine: str, release
     [
         ("Linux", "x86_64", "2.39", {}),
         ("Linux", "x86_64", "2.17", {"onnx": "old", "bitsandbytes": "old", "scipy": "old"}),
-        ("Linux", "x86_64", "", dict.fromkeys(("onnx", "bitsandbytes", "llama_cpp", "scipy"), "unusual")),
-        ("Linux", "armv7l", "2.39", dict.fromkeys(("onnx", "bitsandbytes", "llama_cpp", "scipy"), "this kind")),
+        ("Linux", "x86_64", "", dict.fromkeys((part.name for part in LISTED), "unusual")),
+        ("Linux", "armv7l", "2.39", dict.fromkeys((part.name for part in LISTED), "this kind")),
         ("Windows", "AMD64", "", {}),
-        ("Windows", "ARM64", "", {"llama_cpp": "this kind"}),
+        ("Windows", "ARM64", "", dict.fromkeys(("llama_cpp", "s3", "ray"), "this kind")),
         ("Darwin", "arm64", "15.1", {}),
         ("Darwin", "arm64", "13.6", {"onnx": "macOS 14", "bitsandbytes": "macOS 14"}),
     ],

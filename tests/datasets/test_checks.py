@@ -144,3 +144,96 @@ def test_where_names_files_when_there_are_several() -> None:
     assert where(two) == "rows 1 of a and 2 of b"
     assert where(clean(1)) == "row 1"
     assert where(clean(9)).endswith("and 4 more")
+
+
+# ---- the data doctor -----------------------------------------------------------------------------------------------------------
+
+
+def sorted_texts(count: int = 120) -> list[Example]:
+    words = {"garden": "hose roses soil watering spade seeds lawn hedge", "kitchen": "kettle oven plates toaster pan spoon stove fridge"}
+    made: list[Example] = []
+    for row in range(1, count + 1):
+        label = ("garden", "kitchen")[row % 2]
+        said = words[label].split()
+        text = f"My {said[row % 8]} and the {said[(row // 2) % 8]} near the {said[(row // 8) % 8]} need help {row}"
+        made.append(Example(row=row, messages=(Message(role="user", content=text), Message(role="assistant", content=label)), label=label))
+    return made
+
+
+def test_labels_that_the_neighbours_of_a_text_disagree_with_are_told_by_row() -> None:
+    texts = sorted_texts()
+    assert "doubtful_labels" not in findings(texts)
+    for row in (3, 40, 77, 100):
+        texts[row] = texts[row].model_copy(update={"label": "garden" if texts[row].label == "kitchen" else "kitchen"})
+    found = findings(texts)["doubtful_labels"]
+    assert "4 texts" in found.what
+    assert all(f"{row + 1}" in found.what for row in (3, 40, 77, 100))
+
+
+@pytest.mark.parametrize(
+    ("question", "first", "second"),
+    [
+        ("When was the mill built?", "The mill was built in 1850.", "The mill was built in 1910."),
+        ("Do you deliver on Sundays?", "Yes, until noon.", "No, only on weekdays."),
+        ("May dogs come in?", "Dogs may come in here.", "Dogs may not come in here."),
+        ("Who designed the mill?", "Ada Marsh.", "Bruno Keller."),
+    ],
+)
+def test_answers_that_cannot_both_be_right_are_told(question: str, first: str, second: str) -> None:
+    found = findings([*clean(), example(70, question, first), example(71, question.lower(), second)])["contradictions"]
+    assert "rows 70 and 71" in found.what
+
+
+@pytest.mark.parametrize(
+    ("question", "first", "second"),
+    [
+        ("Write a poem about 3 cats.", "Three cats sat.", "No cat was there."),
+        ("Name a river in France.", "The Loire.", "The Rhone."),
+        (
+            "How do I save money?",
+            "Spend less than you earn, and write it down.",
+            "Put aside 10 euros each week before you pay for anything.",
+        ),
+        ("When do you open?", "At nine o'clock.", "We open at nine o'clock in the morning."),
+    ],
+)
+def test_two_good_answers_are_no_contradiction(question: str, first: str, second: str) -> None:
+    assert "contradictions" not in findings([*clean(), example(70, question, first), example(71, question, second)])
+
+
+def told(answers: list[str]) -> dict[str, Problem]:
+    return findings([example(row, f"Frage {row} zu Ding {row}?", f"{said} {row}") for row, said in enumerate(answers, 1)])
+
+
+def test_two_ways_of_speaking_to_a_person_are_told_and_one_is_not() -> None:
+    du = [f"Klar, du kannst dein Paket in der Filiale Nummer {n} abholen." for n in range(40)]
+    sie = [f"Gern können Sie Ihr Paket in der Filiale Nummer {n} abholen." for n in range(20)]
+    assert "20 answers say “Sie”" in told([*du, *sie])["formal_address"].what
+    assert not {"formal_address", "mixed_tone"} & set(told(du))
+    assert "formal_address" not in told([*du, *sie[:2]]), "two of forty are a slip that nobody hears"
+
+
+def test_smileys_in_some_answers_and_sentences_that_nobody_can_read_are_hints() -> None:
+    plain = [f"You can fetch parcel {n} at the counter today." for n in range(40)]
+    assert told([*plain, *(f"{said} 😀" for said in plain[:20])])["mixed_tone"].severity == "info"
+    assert "mixed_tone" not in told(plain)
+    hard = " ".join(["institutional responsibilities notwithstanding the interdepartmental considerations"] * 8)
+    assert "hard_to_read" in told([f"{hard} {n}." for n in range(40)])
+    assert "hard_to_read" not in told([f"{said} It is open until six. Please bring a card with your name and a pen." for said in plain])
+
+
+def test_a_topic_that_drowns_the_others_is_told() -> None:
+    topics = {"lamp bulb shade switch": 150, "parcel courier delivery address": 7, "refund bank invoice card": 7}
+    texts = [
+        example(
+            n * 1000 + row,
+            f"{words.split()[row % 4]} {words.split()[(row // 4) % 4]} {words.split()[(row + 1) % 4]}?",
+            f"Answer {n} {row}.",
+        )
+        for n, (words, times) in enumerate(topics.items(), 1)
+        for row in range(times)
+    ]
+    even = [*texts[:30], *texts[150:] * 4]
+    assert "lopsided_topics" not in findings(even)
+    assert "lopsided_topics" not in findings(clean(200)), "a set about one thing has one topic"
+    assert "lamp" in findings(texts)["lopsided_topics"].what or "bulb" in findings(texts)["lopsided_topics"].what

@@ -30,6 +30,7 @@ from loralab.datasets.large.watch import ReadingProgress, ReadingStopped, Watch
 from loralab.datasets.loading import hold, load_examples
 from loralab.datasets.profile import profile_dataset
 from loralab.datasets.readers import files_below, read_path
+from loralab.datasets.tables import origins
 from loralab.planning import plan_checks
 from loralab.planning.plan_checks import check_text
 from loralab.tasks.text import TextPlan
@@ -96,6 +97,21 @@ def test_a_large_file_gives_what_a_held_one_gives(tiny_pieces: Path, tmp_path: P
     for share, seed in ((0.1, 0), (0.3, 5)):
         assert [tuple(part) for part in split(found, share, seed)] == [tuple(part) for part in split(expected, share, seed)]
     assert count_duplicates(found) == count_duplicates(expected)
+
+
+def test_what_a_model_wrote_is_never_held_out_of_a_large_file_either(tiny_pieces: Path, tmp_path: Path) -> None:
+    rows = [
+        ROWS[n] | {"origin": "synthetic" if n % 3 else "human", "evidence": "", "prompt_version": "", "writer": "x"} for n in range(600)
+    ]
+    path = tmp_path / "made.jsonl"
+    path.write_text("".join(json.dumps(one | {"split": "test" if n % 7 == 0 else "train"}) + "\n" for n, one in enumerate(rows)))
+    found, _ = load_examples(path)
+    assert isinstance(found, StoredExamples)
+    assert {example.origin for example in split(found)[0]} == {"human", "synthetic"}
+    assert {example.origin for example in split(found)[1]} == {"human"}
+    only = found.take([place for place, example in enumerate(found) if example.origin == "synthetic"])
+    assert "tested on none" in origins.words(*split(found))
+    assert "no row of a person to test it on" in origins.words(*split(only)), "where there is nothing else, that is said"
 
 
 def test_broken_rows_are_counted_where_they_are(tiny_pieces: Path, tmp_path: Path) -> None:

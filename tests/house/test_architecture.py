@@ -21,7 +21,7 @@ OURS = [p for p in FILES if p.relative_to(CHECKOUT).parts[0] != "tests"]
 HEAVY = {"torch", "transformers", "peft", "trl", "diffusers", "accelerate", "datasets", "bitsandbytes"}
 TORCH_ROOMS = {"train", "sessions", "evaluations", "exports", "serve", "runtimes"}
 ALL = {"core", "tasks", "runs", "machine", "models", "datasets", "planning", "runtimes", "evaluations", "exports", "serve", "reports"}
-ALL |= {"history", "adapters", "lab", "sharing", "telemetry", "templates"}
+ALL |= {"cluster", "history", "adapters", "lab", "sharing", "telemetry", "templates"}
 # Room -> rooms it may import. `evaluations` reaches `serve` for writing answers only, the command line `setup` for where the running
 # app is; a key `room.package` grants more to that package.
 MAY = {
@@ -47,6 +47,8 @@ MAY = {
     "sharing": {"core", "tasks", "runs", "models", "datasets", "runtimes", "exports", "serve", "reports", "machine"},
     "telemetry": {"core", "tasks", "runs", "machine.gpu", "reports.incidents"},
     "templates": {"core", "datasets"},
+    # Where a run is done: its keeper, on another computer.
+    "cluster": {"core", "runs"},
     "lab": ALL,
     "pipeline": {"core", "lab", "models.tokenize", "runtimes.onnx"},
     "cli": {"core", "lab", "pipeline", "setup.opened"},

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from safetensors.torch import load_file, save_file
 
 from loralab.core import paths
@@ -183,3 +184,22 @@ def test_a_run_from_before_and_a_damaged_base_are_no_accident(workspace: Workspa
     with pytest.raises(UserError, match="cannot be read"):
         fingerprint.keep(run, base)
     assert not (run / fingerprint.FILE).exists()
+
+
+def test_a_base_of_several_parts_has_a_print_and_each_part_counts(tmp_path: Path) -> None:
+    base, run = tmp_path / "base", tmp_path / "run"
+    for number, part in enumerate(("unet", "vae")):
+        (base / part).mkdir(parents=True)
+        (base / part / "config.json").write_text("{}", "utf-8")
+        save_file({"conv_in.weight": torch.full((8, 8), float(number))}, base / part / "model.safetensors")
+    (base / "model_index.json").write_text("{}", "utf-8")
+    run.mkdir()
+    fingerprint.keep(run, base)
+    assert fingerprint.changed(run, base) is None
+    raw = (base / "vae" / "model.safetensors").read_bytes()
+    (base / "vae" / "model.safetensors").write_bytes((base / "unet" / "model.safetensors").read_bytes())
+    problem = fingerprint.changed(run, base)
+    assert problem is not None
+    assert problem.code == "base_changed"
+    (base / "vae" / "model.safetensors").write_bytes(raw)
+    fingerprint.require_same_base(run, base)

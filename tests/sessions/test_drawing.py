@@ -21,8 +21,9 @@ from loralab.lab import Lab
 from loralab.models.drawing import drawing_entry, drawing_folder
 from loralab.runs import runs
 from loralab.runs.run_folder import RunFolder
-from loralab.runtimes.vision.drawing import draw, load_base, load_drawer, louder, read_card
+from loralab.runtimes.vision.drawing import Starter, load_base, load_drawer, louder, read_card
 from loralab.runtimes.vision.hashed_words import PIECES, WORDS, pieces_of
+from loralab.runtimes.vision.painter import How
 from loralab.runtimes.vision.sampling import noise, with_trigger
 from loralab.sessions import job
 from loralab.sessions.drawing.session import DrawSession
@@ -105,8 +106,8 @@ def test_the_starter_is_small_and_what_the_catalogue_says() -> None:
 
 def test_the_starter_obeys_words() -> None:
     """Colours that were asked for are there: red is redder where red was said than where blue was."""
-    model = load_base(drawing_folder())
-    drawn = draw(model, ["red heart"] * 2 + ["blue heart"] * 2, [1, 2, 1, 2], steps=8).astype(float)
+    starter = Starter(load_base(drawing_folder()))
+    drawn = starter.draw(["red heart"] * 2 + ["blue heart"] * 2, [1, 2, 1, 2], How(8, 3.0, (32, 32))).astype(float)
     red, blue = (part.mean((0, 1, 2)) for part in (drawn[:2], drawn[2:]))
     assert red[0] - red[2] > blue[0] - blue[2] + 40
 
@@ -228,7 +229,8 @@ def test_words_are_drawn_before_and_now_and_the_strength_counts(trained: tuple[L
 
 def test_the_adapter_can_be_made_louder_and_is_put_back(trained: tuple[Lab, str]) -> None:
     lab, run = trained
-    model, card = load_drawer(drawing_folder(), Path(str(lab.report(run)["adapter"])))
+    painter, card = load_drawer(drawing_folder(), Path(str(lab.report(run)["adapter"])))
+    model = painter.net
     x, times = noise(1)[None], torch.tensor([0.5])
     said = [card.caption("a disc")]
     with torch.no_grad():

@@ -23,6 +23,7 @@ from loralab.runs.run_folder import RunFolder
 from loralab.runtimes.vision.picture_model import load_trained, read_card
 from loralab.serve.looking import Eye
 from loralab.sessions import job
+from loralab.sessions.pictures.quick_look import TOLD_S
 from loralab.sessions.pictures.session import PictureSession
 from loralab.tasks import parse_plan, tasks
 from tests.support import small_pictures
@@ -277,3 +278,5 @@ def test_the_quick_look_is_told_while_it_goes_on(trained: tuple[str, RunFolder, 
     ]
     assert len({event["phase"] for event in told}) == 2
     assert max(event["fraction"] for event in told) == 1.0
+    times = [event["time"] for event in told]
+    assert len(told) <= 3 + (times[-1] - times[0]) / TOLD_S, "the log of a long quick look stays short"

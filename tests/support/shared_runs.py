@@ -7,7 +7,7 @@ from pathlib import Path
 
 from loralab.core import paths
 from loralab.core.events import Ended, EventLog, Measured, Saved, Started
-from loralab.core.jobs import TrainJob
+from loralab.core.jobs import ExportJob, TrainJob
 from loralab.core.records import Artifact
 from loralab.models import fingerprint
 from loralab.tasks import parse_plan
@@ -35,3 +35,18 @@ def planted(home: Path, name: str = RUN, answer: str = "", strength: float = 0.5
     for event in (Started(pid=1), Measured(text="Learning.", n_train=20, n_heldout=4), Saved(artifact=made), Ended(outcome="finished")):
         log(event)
     return base
+
+
+def exported_gguf(home: Path, name: str = RUN) -> Path:
+    """The base of a run as a GGUF, as if it were the run's export."""
+    from tests.support.gguf_models import written
+
+    folder = home / "exports" / name / "gguf"
+    folder.mkdir(parents=True)
+    written(home / "models" / "base", folder / "model.gguf", "f32")
+    work = home / "runs" / f"made-gguf-{name}"
+    paths.write_atomic(work / "job.json", ExportJob(run=work.name, of=name, format="gguf").model_dump_json())
+    log = EventLog(work / "events.jsonl")
+    log(Started(pid=1))
+    log(Ended(outcome="finished", result={"folder": str(folder), "path": str(folder), "parity": "proven"}))
+    return folder / "model.gguf"

@@ -20,6 +20,7 @@ from loralab.core.jobs import TrainJob
 from loralab.lab import Lab
 from loralab.telemetry import followed, grafana
 from tests.conftest import until
+from tests.telemetry.test_serving import answered
 
 tool = pytest.mark.skipif(shutil.which("promtool") is None, reason="Prometheus is not on this computer")
 
@@ -158,6 +159,7 @@ tests:
 @pytest.mark.worker
 @tool
 def test_a_real_prometheus_reads_a_training_and_every_chart_of_the_dashboard_is_answered(lab: Lab, fake, tmp_path: Path) -> None:
+    answered(lab.home)
     run = fake(max_steps=4000)
     until(lambda: lab.view(run).step > 2)
     (tmp_path / "settings.yml").write_text("global: {scrape_interval: 1s}\n")
@@ -209,8 +211,9 @@ def test_every_name_that_dashboard_and_rules_ask_for_is_on_the_page(lab: Lab) ->
     made = set(re.findall(r"^# TYPE (\w+)", lab.metrics(), re.MULTILINE))
     rules = (grafana.BUNDLED / "alerts.yml").read_text()
     moments = grafana.dashboard()["annotations"]["list"][0]["expr"]
-    asked = {name for text in (*_expressions(), rules, moments) for name in re.findall(r"loralab_\w+", text)}
-    assert asked <= made
+    names = r"\b(?:loralab|gen_ai_(?:server|client))_\w+"
+    asked = {name for text in (*_expressions(), rules, moments) for name in re.findall(names, text)}
+    assert {re.sub(r"_(bucket|count|sum)$", "", name) if name.startswith("gen_ai") else name for name in asked} <= made
     assert len(asked) > 12
 
 

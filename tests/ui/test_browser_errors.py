@@ -96,6 +96,8 @@ def test_what_goes_wrong_late_is_said_where_it_was_asked_for(window, home):
 
     choose(shown, run)
     reports = home / "exports" / "reports"
+    shown.tab("Share")
+    shown.page.locator("#keep .label-wrap").first.click()
     goes_wrong("Share", "#save-run", ".actions:has(#save-run)", "could not be written", lambda: _a_file_at(reports))
     shown.page.get_by_label("In Ollama").check()
     goes_wrong("Share", "#check-again", ".actions:has(#check-again)", "not there any more", lambda: shutil.rmtree(made))

@@ -47,6 +47,7 @@ def test_a_run_is_published_shown_to_all_and_kept(hub: Any, window: Any, home: P
     shown.sees("#published", "Everybody can see ann/whole now")
     assert not hub.repos["ann/whole"].private
     assert TOKEN not in page.content()
+    page.locator("#keep .label-wrap").first.click()
     page.locator("#keep-all").click()
     shown.sees("#keeping", "It is here")
     with page.expect_download(timeout=SOON) as download:

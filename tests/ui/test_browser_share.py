@@ -75,6 +75,7 @@ def test_a_small_export_is_made_taken_and_found_again(window, home):
     with shown.page.expect_download(timeout=SOON) as download:
         shown.page.get_by_text("Download the zip").click()
     assert Path(download.value.path()).read_bytes()[:2] == b"PK"
+    shown.page.locator("#keep .label-wrap").first.click()
     with shown.page.expect_download(timeout=SOON) as download:
         shown.page.get_by_role("button", name="Save the run's report").click()
     assert Path(download.value.path()).read_bytes().startswith(b"<!")

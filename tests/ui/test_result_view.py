@@ -9,6 +9,7 @@ from typing import Any, Literal
 import pytest
 
 from advisor.proposals.next_step import NextStep
+from advisor.proposals.pilots import Arm, Offer
 from loralab.core.errors import UserError
 from loralab.core.events import RunView, Started, Wondered, append
 from loralab.core.questions import AnswerAt, Question
@@ -24,6 +25,7 @@ from ui.tabs.evaluate.judged import Found, found_of
 from ui.tabs.evaluate.more import comparison_html
 from ui.tabs.evaluate.result import answers_html, as_wanted, asked_of, five_html, next_html, questions_html, worst_html
 from ui.tabs.evaluate.rows_view import rows_fold
+from ui.tabs.evaluate.trying import Trial
 
 SAID = Verdict(learned="yes", learned_words="41 of 45 right.", usable="yes", usable_words="It sorts most.", but="It forgot small talk.")
 STEP = NextStep(run="r", rule="undertrained", words="Train about twice as long.", why="It still got better.", settings={}, seconds=240)
@@ -159,6 +161,28 @@ def test_what_next_is_to_use_it_or_what_would_help() -> None:
     assert "More examples" in nothing
     assert 'data-go="share"' in next_html(SAID, None, ready=True)
     assert next_html(None, None, ready=False) == ""
+
+
+def test_what_would_help_can_be_tried_first_and_what_was_seen_is_told():
+    poor = SAID.model_copy(update={"usable": "no"})
+    arms = (Arm(short="bigger steps", settings={"learning_rate": 0.01}, seconds=60.0),)
+    offer = Offer(run="a", arms=arms, seconds=120.0)
+    asked = next_html(poor, STEP, ready=True, trial=Trial(offer, allowed=False))
+    assert 'data-pick="improve">Do it' in asked
+    assert 'data-pick="try">Try first what helps, about 2 minutes' in asked
+    assert "1 change is tried: bigger steps." in asked
+    assert 'data-pick="untry"' not in asked
+    kept = next_html(poor, STEP, ready=True, trial=Trial(offer, allowed=True))
+    assert 'data-pick="try">Make it better, about 2 minutes' in kept
+    assert 'data-pick="improve">Do it without' in kept
+    assert 'data-pick="untry">Do not try first' in kept
+    alone = next_html(poor, None, ready=True, trial=Trial(offer, allowed=False))
+    assert 'class="plain-button main" data-pick="try"' in alone
+    seen = STEP.model_copy(update={"tried": "Tried: bigger steps 0.2, as it is 0.3."})
+    assert "Tried: bigger steps 0.2, as it is 0.3." in next_html(poor, seen, ready=True)
+    vain = next_html(poor, seen.model_copy(update={"helps": False}), ready=True)
+    assert "by more than chance" in vain
+    assert 'data-pick="improve"' not in vain
 
 
 def test_five_answers_are_judged_blindly_with_keys(home: Path) -> None:

@@ -59,7 +59,7 @@ def memory_page(page: Page) -> None:
         came = markup()
     with gr.Accordion("Settings of the advisor", open=False, elem_classes="fold", elem_id="advisor-settings"):
         markup(paragraph(SETTINGS, "fine"))
-        retry, most, minutes = bounds = _bounds(page)
+        bounds = _bounds(page)
         who = assistant_choice(page)
 
     show = show_errors(lambda: memory_html(page))
@@ -67,8 +67,7 @@ def memory_page(page: Page) -> None:
     @show_errors
     def opened() -> Updates:
         """All of the page that another window or the command line may have changed since."""
-        now = tries.policy(page.lab.home)
-        return {body: memory_html(page), retry: now.retry, most: now.tries, minutes: now.minutes, who: choices_now(page)}
+        return {body: memory_html(page), who: choices_now(page)} | dict(zip(bounds, _allowed(page), strict=True))
 
     bell("memory").tick(opened, None, [body, *bounds, who], show_progress="hidden")
     words.submit(show_errors(lambda text: found_html(page, text)), words, hits, show_progress="hidden")
@@ -91,18 +90,29 @@ def memory_page(page: Page) -> None:
     gone.then(show_errors(lambda text: [memory_html(page), found_html(page, text)]), words, [body, hits], show_progress="hidden")
 
 
-def _bounds(page: Page) -> tuple[gr.Checkbox, gr.Slider, gr.Number]:
-    """What the advisor may do by itself: whether, how often and how long failed runs are tried again."""
+def _bounds(page: Page) -> tuple[gr.Checkbox, gr.Slider, gr.Number, gr.Checkbox]:
+    """What the advisor may do by itself: whether, how often and how long failed runs are tried again; whether what helps is tried first."""
     with gr.Column(elem_classes="card bounds"):
         markup(heading("What the advisor may do by itself"))
         allowed = tries.policy(page.lab.home)
         retry = gr.Checkbox(allowed.retry, label="Try a failed run again, with other settings", info="Each try is a new run.")
         most = gr.Slider(0, 2, value=allowed.tries, step=1, label="Tries", info="At most two for one run.")
         minutes = gr.Number(allowed.minutes, label="Minutes for all tries together", info="After that it is up to you.", precision=0)
+        first = gr.Checkbox(
+            allowed.try_first,
+            label="Try what would help before it is advised",
+            info=f"Short trainings, {count(allowed.try_minutes, 'minute')} at most, where you ask for something better.",
+        )
         said = markup()
     for done in (retry.input, most.release, minutes.submit, minutes.blur):
         done(show_errors(lambda *values: _allow(page, values)), [retry, most, minutes], said, show_progress="hidden")
-    return retry, most, minutes
+    first.input(show_errors(lambda value: _allow_trying(page, value)), first, said, show_progress="hidden")
+    return retry, most, minutes, first
+
+
+def _allowed(page: Page) -> tuple[bool, int, float, bool]:
+    now = tries.policy(page.lab.home)
+    return now.retry, now.tries, now.minutes, now.try_first
 
 
 def _asking(name: str) -> Question:
@@ -167,7 +177,7 @@ def _name(lab: Lab, run: str, memory: Memory | None = None) -> str:
 
 def _allow(page: Page, values: Sequence[Any]) -> Any:
     wanted: dict[str, Any] = dict(zip(("retry", "tries", "minutes"), values, strict=True))
-    if wanted == tries.policy(page.lab.home).model_dump():  # an input was left as it was
+    if wanted.items() <= tries.policy(page.lab.home).model_dump().items():  # an input was left as it was
         return gr.skip()
     if not wanted["minutes"] or wanted["minutes"] < 1:
         raise UserError("The tries need at least one minute.", "If you want none, untick the box above.", code="bad_setting")
@@ -175,6 +185,11 @@ def _allow(page: Page, values: Sequence[Any]) -> Any:
     if not now.retry or not now.tries:
         return notice("Failed runs are left alone. Their cards say what could be changed.")
     return notice(f"A failed run is tried again at most {times(now.tries)}, for {count(now.minutes, 'minute')} in all.", kind="good")
+
+
+def _allow_trying(page: Page, wanted: bool) -> str:
+    page.advisor.allow(try_first=wanted)
+    return notice("What would help is tried first, then advised." if wanted else "Nothing is tried unless you ask for it.", kind="good")
 
 
 def _export(page: Page) -> list[Any]:

@@ -15,14 +15,15 @@ from typing import Any
 
 from loralab.core.errors import LabError
 from loralab.core.events import RunView
-from loralab.core.jobs import TrainJob
+from loralab.core.jobs import Job, TrainJob, Trial
 from loralab.core.paths import room
 from loralab.core.records import Record
 from loralab.lab import Expected, Lab, QueueEntry, expected, run_parts
 from ui.live.tending import Tending
 from ui.runs.run_names import run_title
 from ui.runs.runlist import runs_html
-from ui.runs.work import DOING, progress_line
+from ui.runs.work import DOING
+from ui.tabs.evaluate.trying import work_line
 from ui.tabs.train.curve import Curve, curve, points
 from ui.tabs.train.view import regions
 
@@ -142,7 +143,9 @@ class Window:
     def _anew(self, view: RunView, works: Sequence[tuple[RunView, str]]) -> dict[str, object]:
         """Everything drawn, and what of it is another than before."""
         parts = run_parts(view, self.watched.expected(view), time.time())
-        drawn = regions(self.watched.lab, view, parts) | {f"work:{work.run}": progress_line(work, DOING[kind]) for work, kind in works}
+        drawn = regions(self.watched.lab, view, parts) | {
+            f"work:{work.run}": work_line(self.watched.lab, work, kind) for work, kind in works
+        }
         changed = {name: html for name, html in drawn.items() if self._regions.get(name) != html}
         self._regions = drawn
         new: dict[str, object] = {"regions": changed} if changed else {}
@@ -152,10 +155,10 @@ class Window:
         return new | self._points(view)
 
     def _works(self, run: str) -> list[tuple[RunView, str]]:
-        """The measurings and exports of a run that are at work or wait, each with its kind."""
+        """The measurings and exports of a run, and what is tried for it, that are at work or wait, each with its kind."""
         lab = self.watched.lab
         rows = [(str(row["id"]), str(row["kind"])) for row in self.watched.rows if row["kind"] in DOING and row["state"] in ACTIVE]
-        found = [(lab.view(name), kind) for name, kind in rows if getattr(lab.job(name), "of", "") == run]
+        found = [(lab.view(name), kind) for name, kind in rows if worked_on(lab.job(name)) == run]
         return [(view, kind) for view, kind in found if view.active]
 
     def _points(self, view: RunView) -> dict[str, object]:
@@ -175,6 +178,13 @@ class Window:
             return {}
         self._told[name] = value
         return {name: value}
+
+
+def worked_on(job: Job) -> str:
+    """The run that a piece of work is about; of a training only where it tries what would help that run."""
+    if isinstance(job, TrainJob):
+        return job.origin.of if isinstance(job.origin, Trial) else ""
+    return str(getattr(job, "of", ""))
 
 
 def stamp_of(home: Path) -> tuple[int, ...]:

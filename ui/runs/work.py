@@ -19,6 +19,7 @@ DOING = {
     "evaluate_export": "Measuring",
     "export": "Making it",
     "check_export": "Checking it",
+    "train": "Trying it",
 }  # by the kind of job
 
 

@@ -15,6 +15,7 @@ from loralab.core.facts import Facts
 MIN_OPPOSED = 0.3  # of the questions that have one alike; in files in order 0 to 0.14, with every other class backwards 0.37
 MIN_FALL, WELL = 0.4, 0.6  # how much less right across the halves, and how right inside one
 MIN_PAIRS = 60
+NUMBERS = 0.5  # of the answers, from which on they may be counted out: like questions then have other answers, and rightly
 
 
 def halves_differ(facts: Facts) -> bool:
@@ -29,7 +30,7 @@ def check(case: Case) -> Found | None:
     if facts is None or not facts.learnable_classes or facts.learnable_pairs < MIN_PAIRS:
         return None
     halves = halves_differ(facts)
-    if not halves and not (facts.opposed_share >= MIN_OPPOSED and facts.learnable > 0):
+    if not halves and not (facts.opposed_share >= MIN_OPPOSED and facts.learnable > 0 and facts.answer_numbers < NUMBERS):
         return None
     two = rows(facts, "opposed")
     evidence = [fact("of the questions that have one alike, with another answer there", round(100 * facts.opposed_share), "%", rows=two)]

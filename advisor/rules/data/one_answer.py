@@ -11,7 +11,7 @@ What to do: add examples of the others, or leave out some of the most common one
 from advisor.rules import Case, Found, advice, fact, rule
 from loralab.core.words import plural
 
-CLASS_SHARE, FREE_SHARE = 0.8, 0.5  # of sorted texts, of free answers
+CLASS_SHARE, FREE_SHARE = 0.8, 0.5  # of sorted texts (a yes or no, too), of free answers
 
 
 @rule("R87", "data", "warning", "propose", before=True)
@@ -21,7 +21,7 @@ def check(case: Case) -> Found | None:
     if facts is None or facts.plain or facts.n_train < 10:
         return None
     part = facts.commonest / facts.n_train
-    if part < (CLASS_SHARE if facts.classes else FREE_SHARE):
+    if part < (CLASS_SHARE if facts.classes or facts.learnable_classes else FREE_SHARE):
         return None
     others = facts.n_train - facts.commonest
     evidence = (

@@ -20,10 +20,10 @@ NEXT = 1.5  # times the picture size, for the next try
 @rule("R204", "data", "info", "propose", before=True, tasks=PICTURE_TASKS)
 def check(case: Case) -> Found | None:
     """Before a run: a size below what is ever proposed. After one whose measures are low: a size below the pictures' own."""
-    facts, side = case.facts, case.pictures.image_size
+    facts, side, least = case.facts, case.pictures.image_size, SMALLEST[case.plan.task]
     if facts is None or not own_side(facts):
         return None
-    own, least = own_side(facts), SMALLEST[case.plan.task]
+    own = own_side(facts)
     evidence = [fact("longer side of a usual picture", own, "pixels"), fact("picture size in the plan", side, "pixels")]
     if case.view is None:
         if side >= least or own < SHRUNK * side:
@@ -36,7 +36,9 @@ def check(case: Case) -> Found | None:
         return None
     evidence.append(fact(score.label or score.name, score.after))
     words = f"A usual picture is {own:,} pixels long and was looked at with {side:,}. What tells things apart may be too fine for that."
-    return Found(0.5, words, evidence, _fixes(case, min(multiple(NEXT * side), multiple(own)), evidence))
+    far = side < least and own >= SHRUNK * side  # what is never proposed comes first of all that may be to blame
+    fixes = _fixes(case, max(min(least, multiple(own)) if far else 0, min(multiple(NEXT * side), multiple(own))), evidence)
+    return Found(0.65 if far else 0.5, words, evidence, fixes, severity="warning" if far else "info")
 
 
 def _fixes(case: Case, larger: int, evidence: list[Evidence]) -> list[Fix]:

@@ -49,6 +49,11 @@ def answer(example: Example) -> str:
     return example.messages[-1].said if example.messages else example.text
 
 
+def asked(example: Example) -> str:
+    """What is asked last, or the text that a class is given to."""
+    return example.messages[-2].said if len(example.messages) > 1 else example.text
+
+
 def everything(example: Example) -> str:
     """All words of an example."""
     return "\n".join(message.said for message in example.messages) if example.messages else example.text

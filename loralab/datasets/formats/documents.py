@@ -88,15 +88,6 @@ def flowing(pages: Sequence[str]) -> tuple[str, int]:
     return "\n".join(_joined(lines, _width(lines))), taken
 
 
-def flowing_pages(pages: Sequence[str]) -> list[str]:
-    """The same, page by page: each page's text, "" for one that holds nothing but running heads."""
-    lined = [_lines(page) for page in pages]
-    kept, _ = _without_running_heads(lined)
-    width = _width([line for page in kept for line in page])
-    left = iter(kept)
-    return ["\n".join(_joined(next(left), width)) if page else "" for page in lined]
-
-
 def _width(lines: Sequence[str]) -> int:
     """How long a full line is; 0 where lines are too short to say who ended them."""
     lengths = sorted(len(line) for line in lines if line)

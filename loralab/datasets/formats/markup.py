@@ -26,12 +26,30 @@ _BLOCKS = frozenset(
     )
 )
 _MOST_SPAN, _MOST_PADDED = 200, 100_000
+# Around the text by what pages call it: only looked for where marks are asked for, because a name is no proof.
+_NAMED = re.compile(
+    r"(?:class|id|role)\s*=\s*[\"'][^\"'>]{0,200}\b(?:cookies?|consent|breadcrumbs?|(?:doc-)?(?:foot|end)notes?|newsletter|related|share|social"
+    r"|sidebar|toc|pagination|references)\b",
+    re.IGNORECASE,
+)
+_CAN_BE_NAMED = ("div", "section", "ol", "ul", "figcaption", "caption")
+_FEW_PIECES = 6  # of what is only the mark of an item
+_NOTE = re.compile(r"\[?[\d*†‡§a-z]{1,3}\]?")
+_RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+class Headed(list[list[str]]):
+    """A table whose first row the page marks as the names of its columns."""
 
 
 class _Page:
     """What was read so far: finished blocks, the paragraph that is open, and the tables that are."""
 
-    def __init__(self) -> None:
+    def __init__(self, marked: bool = False) -> None:
+        self.marked = marked
+        self.lists: list[int] = []  # the number of the last item of each open list; -1: it is not numbered
+        self.raised = -1  # how many words there were before the raised ones
+        self.named = False  # the open row holds cells that name columns
         self.blocks: list[Block] = []
         self.words: list[str] = []
         self.tables: list[Cells] = []
@@ -52,6 +70,8 @@ class _Page:
     def end_block(self) -> None:
         if self.cell is not None:
             self.words.append("\n")
+        elif self.marked and len(self.words) < _FEW_PIECES and re.fullmatch(r"\s*(?:-|\d+\.|#{1,6}) \s*", "".join(self.words)):
+            pass  # the mark of an item whose words come in a paragraph of their own
         elif said := self.text():
             self.blocks.append(said)
 
@@ -70,7 +90,8 @@ class _Page:
         if self.tables:
             rows = [row for row in self.tables.pop() if any(row)]
             if rows:
-                self.blocks.extend(framed(rows))
+                self.blocks.extend(framed(Headed(rows) if self.named else rows))
+            self.named = False
 
     def open_row(self) -> None:
         self.close_cell()
@@ -111,12 +132,13 @@ class _Page:
             row.append(found[1])
 
 
-def blocks(text: str, *, menus: bool = False) -> tuple[list[Block], str, int]:
+def blocks(text: str, *, menus: bool = False, marked: bool = False) -> tuple[list[Block], str, int]:
     """Paragraphs and tables in the order of the page, its title, and how many menus and the like around the text were left out.
 
-    `menus`: these are read, too.
+    `menus`: these are read, too. `marked`: headings and items carry the marks of Markdown, terms stand before what they mean, and marks of
+    notes, captions and what is named as standing around the text are left out.
     """
-    page = _Page()
+    page = _Page(marked)
     left_out: Counter[str] = Counter()
     title, around = "", ""
     depth = 0
@@ -126,7 +148,7 @@ def blocks(text: str, *, menus: bool = False) -> tuple[list[Block], str, int]:
             around = around if depth > 0 else ""
         elif not kind:
             page.words.append(said if page.pre else re.sub(r"\s+", " ", said))
-        elif not menus and (kind in _AROUND or (kind in _HIDDEN and about and _UNSEEN.search(about))):
+        elif not menus and (_is_around(kind, about) or (marked and _is_named(kind, about))):
             page.end_block()
             around, depth = kind, 1
             left_out[kind] += 1
@@ -135,15 +157,64 @@ def blocks(text: str, *, menus: bool = False) -> tuple[list[Block], str, int]:
         else:
             _step(page, kind, about)
     if around:  # one that never ends would cost all behind it
-        return blocks(text, menus=True)
+        return blocks(text, menus=True, marked=marked)
     while page.tables:
         page.close_table()
     page.end_block()
     return page.blocks, title, sum(n for kind, n in left_out.items() if kind in _AROUND)
 
 
+def _is_around(kind: str, about: str) -> bool:
+    return kind in _AROUND or bool(kind in _HIDDEN and about and _UNSEEN.search(about))
+
+
+def _is_named(kind: str, about: str) -> bool:
+    return kind in ("figcaption", "caption") or bool(kind in _CAN_BE_NAMED and about and _NAMED.search(about))
+
+
+def _mark(page: _Page, kind: str) -> None:
+    """What a tag adds where marks are asked for."""
+    name = kind.lstrip("/")
+    if kind == "sup":
+        page.raised = len(page.words)
+    elif kind == "/sup" and page.raised >= 0:
+        said, before = "".join(page.words[page.raised :]).strip(), "".join(page.words[max(0, page.raised - 4) : page.raised])[-4:]
+        if _NOTE.fullmatch(said):
+            is_note = said[0] == "[" or not said.isdigit() or not re.search(r"\d$|(?:^|[^A-Za-z])[A-Za-z]{1,3}$", before)
+            page.words[page.raised :] = [] if is_note else [said.translate(_RAISED)]
+        page.raised = -1
+    elif page.cell is not None:
+        page.named |= kind == "th" and len(page.tables[-1]) == 1
+    elif name in ("ol", "ul"):
+        if kind == name:
+            page.lists.append(0 if kind == "ol" else -1)
+        elif page.lists:
+            page.lists.pop()
+    elif kind == "li":
+        page.words.append("- " if not page.lists or page.lists[-1] < 0 else f"{page.lists[-1] + 1}. ")
+        page.lists[-1:] = [page.lists[-1] + (page.lists[-1] >= 0)] if page.lists else []
+    elif re.fullmatch(r"h[1-6]", kind):
+        page.words.append(f"{'#' * int(kind[1])} ")
+    elif kind == "summary":
+        page.words.append("### ")
+
+
+def _terms(page: _Page, kind: str) -> None:
+    """A term and what it means are one line: “term: meaning”; a question stays a line of its own."""
+    if kind == "dt":
+        page.end_block()
+    elif kind == "/dt" and (said := page.text()):
+        page.words = [f"### {said}"] if said.endswith("?") else [f"{said.rstrip(':')}: "]
+        if said.endswith("?"):
+            page.end_block()
+    elif kind == "/dd":
+        page.end_block()
+
+
 def _step(page: _Page, kind: str, about: str) -> None:
     """What a tag does."""
+    if page.marked and page.cell is None and kind.lstrip("/") in ("dt", "dd"):
+        return _terms(page, kind)
     if kind == "br":
         page.words.append("\n")
     elif kind == "table":
@@ -159,8 +230,11 @@ def _step(page: _Page, kind: str, about: str) -> None:
     elif kind.lstrip("/") in _BLOCKS:
         page.end_block()
         page.pre = max(0, page.pre + (kind == "pre") - (kind == "/pre"))
-        if kind == "li":
+        if kind == "li" and not page.marked:
             page.words.append("- ")
+    if page.marked:
+        _mark(page, kind)
+    return None
 
 
 def _tokens(text: str) -> Iterator[tuple[str, str, str]]:

@@ -30,7 +30,7 @@ _ENDINGS = {
     ".vcf": CARDS,
     ".ics": CALENDAR,
 }
-_TAG = re.compile(r"</?[A-Za-z_][\w:.-]*(?:\s[^<>]*)?/?>|<!--.*?-->|<[?!][^<>]*>", re.DOTALL)
+_TAG = re.compile(r"</?[A-Za-z_][\w:.-]*(?:\s[^<>]*)?/?>|<!--.{0,2000}?-->|<[?!][^<>]*>", re.DOTALL)
 _TIME = re.compile(
     r"\W{0,2}(?:\d{4}-\d\d-\d\d[T ]\d\d:\d\d|\d\d/[A-Z][a-z]{2}/\d{4}:\d\d|[A-Z][a-z]{2} {1,2}\d{1,2} \d\d:\d\d:\d\d"
     r"|\d\d:\d\d:\d\d[.,]\d{3}|\d{1,3}(?:\.\d{1,3}){3} \S+ \S+ \[|(?:TRACE|DEBUG|INFO|WARN|WARNING|ERROR)\b)"

@@ -6,17 +6,16 @@ for its words. A few names and the beginnings of a few files decide.
 
 from __future__ import annotations
 
-import lzma
 import re
 import zipfile
-import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
 
 from loralab.core.errors import UserError
 from loralab.datasets.formats import kinds
+from loralab.datasets.images import archive
 from loralab.datasets.images.clinic import dicom
-from loralab.datasets.images.clinic.intake import KEPT
+from loralab.datasets.images.clinic.marked import KEPT
 from loralab.datasets.images.names import Index, plain, side_of, stem
 from loralab.datasets.images.place import is_picture, names_of
 
@@ -44,20 +43,22 @@ def is_pictures(path: Path) -> bool:
     try:
         if path.is_file() and not zipfile.is_zipfile(path):
             return _is_one(path)
-        names = names_of(path)
+        if path.is_file():
+            return _is_zip_of_pictures(path)
+        return _is_set(names_of(path), lambda name: _beginning(path / name))
     except (UserError, OSError):
         return False
-    if path.is_file():
-        if any(name in _OFFICE for name in names):
-            return False
-        with zipfile.ZipFile(path) as archive:
-            return _is_set(names, lambda name: _peek(archive, name))
-    return _is_set(names, lambda name: _beginning(path / name))
 
 
 def _is_one(path: Path) -> bool:
     """A single file is a picture by its name and by what is in it. One of another name is named for what it is, and not taken for one."""
     return (is_picture(path.name) or not path.suffix) and kinds.kind_of(_beginning(path), path.name) is kinds.PICTURE
+
+
+def _is_zip_of_pictures(path: Path) -> bool:
+    with archive.opened(path) as members:
+        inside = {member.name: member for member in members}
+        return not any(name in _OFFICE for name in inside) and _is_set(list(inside), lambda name: inside[name].head(_HEAD))
 
 
 def _is_set(names: Sequence[str], peek: Peek) -> bool:
@@ -107,19 +108,10 @@ def _names_pictures(head: bytes, index: Index) -> bool:
     if b'"images"' in head or b'"annotations"' in head or b'"categories"' in head or b'"shapes"' in head:
         return True
     lines = head.decode("utf-8", errors="replace").splitlines()[1:21] or [head.decode("utf-8", errors="replace")]
-    found = sum(any(index.find(cell) for cell in re.split(r'[,;\t"|]+', line) if cell.strip()) for line in lines)
+    found = sum(any(index.known(cell) for cell in re.split(r'[,;\t"|]+', line) if cell.strip()) for line in lines)
     return 2 * found >= len(lines)
 
 
 def _beginning(path: Path) -> bytes:
     with path.open("rb") as file:
         return file.read(_HEAD)
-
-
-def _peek(archive: zipfile.ZipFile, name: str) -> bytes:
-    """The beginning of a member; nothing of a damaged or locked one."""
-    try:
-        with archive.open(name) as file:
-            return file.read(_HEAD)
-    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, RuntimeError, NotImplementedError, EOFError, OSError, ValueError, KeyError):
-        return b""

@@ -18,7 +18,8 @@ from loralab.datasets.dataset import MOST_LISTED, SHOWN, Loaded, usual_share
 from loralab.datasets.images import masks, outlines
 from loralab.datasets.images.checks import examine
 from loralab.datasets.images.claimed import is_pictures
-from loralab.datasets.images.clinic.intake import TITLE, is_clinical, is_kept, kept_reading, take_in
+from loralab.datasets.images.clinic.intake import is_clinical, kept_reading, take_in
+from loralab.datasets.images.clinic.marked import TITLE, is_kept
 from loralab.datasets.images.direction import views_of, views_of_things
 from loralab.datasets.images.facts import Fact, Facts
 from loralab.datasets.images.formats.captions import DRAW
@@ -136,6 +137,7 @@ def profile_pictures(path: Path, home: Path | None, roles: Mapping[str, str] | N
         task=pictures.task,
         root=str(pictures.root),
         medical=pictures.medical,
+        boxes={"read": pictures.boxes.read, "kept": pictures.boxes.kept, **+pictures.boxes.dropped} if pictures.boxes else {},
         views=_views(pictures),
         **pictures.loaded.model_dump(exclude={"path"}),
     )

@@ -84,3 +84,4 @@ class Format:
     rank: int
     claims: Callable[[Place], bool]  # cheap: names, and the beginnings of some texts
     read: Callable[[Place, Facts, Roles], Found]  # raises UserError where nothing can be learned
+    settles: tuple[str, ...] = ()  # tasks that could be learned of the same marks, and are not asked about: who outlines wants outlines

@@ -42,9 +42,9 @@ def table_of(masks: Sequence[MaskFact], names: Names, word: str = "") -> tuple[M
     ground = 0 if 0 in values else max(values, key=lambda value: (rim[value], values[value]))
     if _is_soft(values):
         return MaskTable(above=max(values) // 2), (names.get(str(max(values)), word or MARKED),), _soft_note(values)
-    if len(values) <= 2:
-        top = max((value for value in values if value != ground), default=ground + 1)
-        return MaskTable({top: 1}), (names.get(str(top), word or MARKED),), []
+    if len(values) <= 2 or _both_mark(masks, ground):
+        marks = sorted(value for value in values if value != ground) or [ground + 1]
+        return MaskTable(dict.fromkeys(marks, 1)), (names.get(str(marks[-1]), word or MARKED),), []
     if _is_numbered(masks, values):
         return MaskTable(above=0), (word or MARKED,), [_numbered_note()]
     return _indices(values, ground, names)
@@ -55,6 +55,13 @@ def _is_soft(values: Counter[int]) -> bool:
     low, high = min(values), max(values)
     between = sum(n for value, n in values.items() if low < value < high)
     return high >= 128 and len(values) > 2 and low == 0 and between <= SOFT * values.total() and len(values) > 5
+
+
+def _both_mark(masks: Sequence[MaskFact], ground: int) -> bool:
+    """Whether some masks mark with 1 and others with 255, and none with both: two programs, one thing."""
+    marked = {frozenset(mask.values) - {ground} for mask in masks}
+    one, other = frozenset((1,)), frozenset((VOID,))
+    return ground == 0 and {one, other} <= marked <= {frozenset(), one, other}
 
 
 def _is_numbered(masks: Sequence[MaskFact], values: Counter[int]) -> bool:

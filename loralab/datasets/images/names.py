@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from pathlib import PurePosixPath
 
 LEARN, WATCH, HELDOUT = "learn", "watch", "heldout"
@@ -16,6 +17,8 @@ _SIDES = {
     **dict.fromkeys(("val", "valid", "validation", "dev", "valset", "validationset", "devset", "vl"), WATCH),
     **dict.fromkeys(("test", "testing", "testset", "ts", "heldout", "holdout", "testdata", "eval", "evaluation"), HELDOUT),
 }
+_TYPED = frozenset(("train", "training", "test", "testing", "valid", "validation"))  # words of which no slip is a word
+_LONG = 8  # letters of a word from which on another one is hardly one letter away
 _BARE = re.compile(r"[\W_]+|(?<=\D)20\d\d$")  # train2017
 
 
@@ -30,8 +33,33 @@ def stem(name: str) -> str:
 
 
 def side_of(word: str) -> str:
-    """“learn”, “watch” or “heldout” where a single word, like a folder's name, says so; else nothing."""
-    return _SIDES.get(_BARE.sub("", plain(word)), "")
+    """“learn”, “watch” or “heldout” where a single word, like a folder's name, says so; else nothing. Two letters may be exchanged."""
+    bare = _BARE.sub("", plain(word))
+    return _SIDES.get(bare, "") or _SIDES.get(meant(bare), "")
+
+
+def meant(word: str) -> str:
+    """The part of a data set that a word means in which a slip was made, as in “trian”; nothing where it is none."""
+    return slip_of(word, _TYPED)
+
+
+@lru_cache(maxsize=8192)
+def slip_of(word: str, known: frozenset[str]) -> str:
+    """The known word that this is but for a slip: two letters exchanged, or in long words one too many or too few; else nothing."""
+    if word in known:
+        return ""
+    near = (one for one in sorted(known) if abs(len(one) - len(word)) <= 1 and min(len(one), len(word)) >= 4)
+    return next((one for one in near if is_slip(one, word) and (len(one) == len(word) or len(one) >= _LONG)), "")
+
+
+def is_slip(one: str, other: str) -> bool:
+    """Whether two names differ as by a slip: two neighbours exchanged, or one letter too many that is not the first."""
+    if len(one) == len(other):
+        differing = [at for at, (a, b) in enumerate(zip(one, other, strict=True)) if a != b]
+        first = differing[0] if differing else 0
+        return len(differing) == 2 and differing[1] == first + 1 and one[first : first + 2] == other[first : first + 2][::-1]
+    short, long = sorted((one, other), key=len)
+    return any(long[:at] + long[at + 1 :] == short and long[at].isalpha() for at in range(1, len(long)))
 
 
 def side_in(name: str) -> str:
@@ -84,6 +112,11 @@ class Index:
             if found := self._closest(known, asked, near):
                 return found
         return None
+
+    def known(self, wanted: str) -> bool:
+        """Whether at least one file is called so."""
+        last = PurePosixPath(plain(wanted)).name
+        return bool(last) and (last in self._by_name or bool({last, stem(last)} & self._by_stem.keys()))
 
     def _closest(self, known: Sequence[str], asked: str, near: str) -> str | None:
         """The one that lies most on the way that was asked for, else on the side of `near`."""

@@ -99,7 +99,9 @@ def mask_values(path: Path) -> Values:
     """
     with opening(path) as image:
         image.load()
-        if image.mode in ("1", "P", "L", *_SIXTEEN):
+        if image.mode == "1":
+            return np.asarray(image).astype(np.int64) * 255
+        if image.mode in ("P", "L", *_SIXTEEN):
             return np.asarray(image, dtype=np.int64 if image.mode != "F" else np.float64).astype(np.int64)
         if image.mode in ("LA", "PA", "La"):
             return np.asarray(image)[..., 0].astype(np.int64)

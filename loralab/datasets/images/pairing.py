@@ -11,13 +11,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
-from loralab.datasets.images.names import plain, side_of
+from loralab.datasets.images.names import plain, side_of, slip_of
 
 _MASK_WORD = r"masks?|labels?|annotations?|segmentations?|segs?|gts?|groundtruths?|ground[-_ ]truths?|annots?|manual\d?|trimaps?"
 _PICTURE_WORD = r"images?|imgs?|pictures?|photos?|inputs?|originals?|jpegimages|raws?"
 _SIDE = r"(?:[-_ ]?(tr|ts|train|test|val|valid))?$"
 _FOLDER = re.compile(rf"^(?:(.+?)[-_ ]?)??(?:{_MASK_WORD}|segmentationclass(?:raw)?|segmentationobject){_SIDE}")
 _OF_PICTURES = re.compile(rf"^(?:(.+?)[-_ ]?)??(?:{_PICTURE_WORD}){_SIDE}")
+_WORDS = frozenset(
+    ("mask", "masks", "label", "labels", "annotation", "annotations", "segmentation", "image", "images", "pictures", "photos")
+)
 _AFTER = re.compile(rf"[-_ ](?:{_MASK_WORD}|labelids|l)(?:[-_ ]?\d+)?$")
 _BEFORE = re.compile(r"^(?:masks?|segs?|labels?|gts?)[-_ ]")
 
@@ -83,7 +86,8 @@ def _owner(key: Key, pictures: dict[Key, list[str]], alone: dict[tuple[str, ...]
 def _key(name: str) -> tuple[Key, bool]:
     """What a mask and its picture have in common, and whether this is the mask."""
     way, is_mask = list[str](), False
-    for folder in PurePosixPath(plain(name)).parts[:-1]:
+    for written in PurePosixPath(plain(name)).parts[:-1]:
+        folder = slip_of(written, _WORDS) or written
         if found := _FOLDER.match(folder):
             is_mask = True
         elif not (found := _OF_PICTURES.match(folder)):

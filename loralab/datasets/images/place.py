@@ -21,17 +21,17 @@ from loralab.core import disk, paths
 from loralab.core.errors import UserError
 from loralab.core.records import LeftOut
 from loralab.core.words import size
-from loralab.datasets.formats.archives import MAX_RATIO, RATIO_FROM, content, refusal
+from loralab.datasets.images import archive
+from loralab.datasets.images.archive import MAX_FILES
 from loralab.datasets.images.names import Index
 from loralab.datasets.images.opened import ENDINGS, UNOPENED
 from loralab.datasets.images.pairing import Paired, pair
 from loralab.datasets.readers import is_hidden
 
 DICOM = frozenset((".dcm", ".dicom", ".dic", ".ima"))
-MAX_FILES = 200_000
-MAX_BYTES = 64 << 30  # unpacked
 WHOLE = 256 << 20  # bytes of a file up to which all of it is hashed; of a larger one its ends, size and date
 MOST_TEXT = 64 << 20  # bytes of a file with labels
+DAMAGED, TWICE = "It is damaged in the archive.", "Its name is in the archive more than once."
 _UNUSED = frozenset((".mp4", ".mov", ".avi", ".mkv", ".zip", ".exe", ".pt", ".pth", ".onnx", ".h5", ".npy", ".npz", ".ckpt"))
 
 
@@ -94,7 +94,10 @@ def is_picture(name: str) -> bool:
 
 def names_of(path: Path) -> tuple[str, ...]:
     """Names of the files in a zip or below a folder, without unpacking or opening any. Raises UserError for a damaged zip or too many."""
-    return tuple(member.filename for member in members(path)) if path.is_file() else tuple(_below(path))
+    if not path.is_file():
+        return tuple(_below(path))
+    with archive.opened(path) as members:
+        return tuple(member.name for member in members)
 
 
 def place_of(path: Path, home: Path | None) -> Place:
@@ -169,59 +172,47 @@ def _below(folder: Path) -> dict[str, int]:
     return dict(sorted(found.items()))
 
 
-def members(path: Path) -> list[zipfile.ZipInfo]:
-    """What is in a zip that a person put there, in name order; its promises about size are checked. Raises UserError."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            inside = [member for member in archive.infolist() if not member.is_dir()]
-    except (zipfile.BadZipFile, ValueError, NotImplementedError, OSError) as error:
-        raise UserError(f"{path.name} is damaged or not a zip archive.", "Make it again.", code="bad_archive") from error
-    total, packed = sum(member.file_size for member in inside), max(1, path.stat().st_size)
-    if len(inside) > MAX_FILES or total > MAX_BYTES or (total > RATIO_FROM and total > MAX_RATIO * packed):
-        what = f"{path.name} would unpack to {size(total)} in {len(inside):,} files, which is not safe to open."
-        raise UserError(what, "Unpack it yourself if you trust it, and choose the folder.", code="unsafe_archive")
-    seen = (member for member in inside if refusal(member) or not is_hidden(member.filename))
-    return sorted(seen, key=lambda member: member.filename)
-
-
 def _unpacked(path: Path, home: Path | None) -> Place:
     """The files of a zip, unpacked at its first use."""
-    key = fingerprint(path)
-    folder = store(home) / key
-    inside = members(path)
-    lost = tuple(LeftOut(row=0, source=member.filename, reason=refusal(member)) for member in inside if refusal(member))
-    usable = [m for m in inside if not refusal(m) and PurePosixPath(m.filename).suffix.lower() not in _UNUSED]
-    broken = folder / "not unpacked.txt"
-    if not folder.exists():
-        total = sum(member.file_size for member in usable)
-        if shutil.disk_usage(folder.parent).free < total + disk.RESERVE:
-            raise UserError(f"Unpacking {path.name} takes {size(total)}, and the disk has less.", "Free some space.", code="disk_full")
-        with made_whole(folder) as beside:
-            failed = _unpack(path, usable, beside / "files")
-            paths.write_atomic(beside / broken.name, "\n".join(failed))
-    failed = frozenset(filter(None, broken.read_text("utf-8").split("\n"))) if broken.exists() else frozenset[str]()
-    lost += tuple(LeftOut(row=0, source=name, reason="It is damaged in the archive.") for name in sorted(failed) if is_picture(name))
+    with archive.opened(path) as inside:
+        nested = any(member.archive is not inside[0].archive for member in inside)
+        key = fingerprint(path) + ("-zips" if nested else "")  # one that was unpacked before zips within were is unpacked anew
+        folder = store(home) / key
+        lost = tuple(LeftOut(row=0, source=member.name, reason=member.refused) for member in inside if member.refused)
+        usable = [m for m in inside if not m.refused and PurePosixPath(m.name).suffix.lower() not in _UNUSED]
+        broken = folder / "not unpacked.txt"
+        if not folder.exists():
+            total = sum(member.info.file_size for member in usable)
+            if shutil.disk_usage(folder.parent).free < total + disk.RESERVE:
+                raise UserError(f"Unpacking {path.name} takes {size(total)}, and the disk has less.", "Free some space.", code="disk_full")
+            with made_whole(folder) as beside:
+                failed = _unpack(usable, beside / "files")
+                paths.write_atomic(beside / broken.name, "\n".join(failed))
+    lines = [line.partition("\t") for line in broken.read_text("utf-8").split("\n") if line] if broken.exists() else []
+    lost += tuple(LeftOut(row=0, source=name, reason=why or DAMAGED) for name, _, why in lines if is_picture(name))
     sizes = _below(folder / "files")
     return Place(folder / "files", tuple(sizes), path.name, key, lost, sizes)
 
 
-def _unpack(path: Path, members: Collection[zipfile.ZipInfo], into: Path) -> list[str]:
-    """Write members below a folder that is not there yet; gives the names of those that are damaged."""
+def _unpack(members: Collection[archive.Member], into: Path) -> list[str]:
+    """Write members below a folder that is not there yet; gives the names of those that could not be, each with the reason after a tab."""
     failed: list[str] = []
     into.mkdir()
-    with zipfile.ZipFile(path) as archive:
-        for member in members:
-            target = into / member.filename.replace("\\", "/")
-            try:
-                raw = content(archive, member)
-                target.parent.mkdir(parents=True, exist_ok=True)
-                target.write_bytes(raw)
-            except UserError:
-                failed.append(member.filename.replace("\n", " "))
-            except (FileExistsError, NotADirectoryError, IsADirectoryError, ValueError):  # a name the disk does not take
-                failed.append(member.filename.replace("\n", " "))
-            except OSError as error:
-                if disk.is_full(error):
-                    raise
-                failed.append(member.filename.replace("\n", " "))
+    for member in members:
+        target, why = into / member.name, ""
+        try:
+            raw = member.content()
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with target.open("xb") as file:
+                file.write(raw)
+        except FileExistsError:
+            why = TWICE
+        except (UserError, NotADirectoryError, IsADirectoryError, ValueError):  # damaged, or a name the disk does not take
+            why = DAMAGED
+        except OSError as error:
+            if disk.is_full(error):
+                raise
+            why = DAMAGED
+        if why:
+            failed.append(f"{' '.join(member.name.split())}\t{why}")
     return failed

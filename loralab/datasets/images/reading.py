@@ -6,19 +6,23 @@ more telling one is the guess; the role “task” decides without asking.
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
+from contextlib import suppress
+from dataclasses import replace
 from functools import lru_cache
 
 from loralab.core import plugins
-from loralab.core.errors import Offered, UserError
-from loralab.core.words import count
+from loralab.core.errors import Offered, Problem, UserError
+from loralab.core.words import count, listed
 from loralab.datasets.images.facts import Facts
 from loralab.datasets.images.formats.captions import DRAW
-from loralab.datasets.images.found import Format, Found, Roles
+from loralab.datasets.images.found import Format, Found, Item, Roles
 from loralab.datasets.images.place import Place
 from loralab.datasets.images.sides import with_listed
 
 KINDS = {"classify": "classes", "segment": "masks", "detect": "boxes", DRAW: "captions"}
 TO_DRAW = "Learn to draw like them"  # what is offered where nothing else can be learned
+NEARLY = 0.9  # share of the pictures from which on a way of reading them says something of nearly all
 FEWEST = 10  # pictures from which on something can be learned and tested
 
 
@@ -40,16 +44,62 @@ def read(place: Place, facts: Facts, roles: Roles) -> tuple[Found, Format]:
         fitting = [one for one in formats() if one.task == DRAW]
     if not fitting:
         raise _nothing_said(place, wanted, claiming)
-    chosen = fitting[0]
-    found = chosen.read(place, facts, roles)
+    found, chosen = _fullest(place, facts, roles, fitting)
+    join_cases(found)
     with_listed(place, found)
     found.roles = {"task": found.task, **found.roles}
-    tasks = list(dict.fromkeys(one.task for one in claiming if one.task in KINDS))
+    tasks = list(dict.fromkeys(one.task for one in claiming if one.task in KINDS and one.task not in chosen.settles))
     if len(tasks) > 1 and not wanted:
         found.certain = False
         found.others = (*found.others, *({"task": task} for task in tasks if task != found.task))
     check(place, found)
     return found, chosen
+
+
+def _fullest(place: Place, facts: Facts, roles: Roles, fitting: list[Format]) -> tuple[Found, Format]:
+    """The most telling way that says something of nearly all pictures, else the one that does of the most: a table of some pictures may lie
+    beside folders of all.
+    """
+    first, chosen = fitting[0].read(place, facts, roles), fitting[0]
+    best = first
+    for one in fitting[1:]:
+        if roles.keys() - {"task"} or len(best.items) >= NEARLY * (len(best.items) + len(best.lost)):
+            break
+        with suppress(UserError):  # the other way may come to nothing
+            other = one.read(place, facts, roles) if one.task == chosen.task else best
+            best, chosen = (other, one) if len(other.items) > len(best.items) else (best, chosen)
+    if best is not first:
+        told = [f"{one.name} ({count(len(read.items), 'picture')})" for one, read in ((fitting[0], first), (chosen, best))]
+        what = f"Two things say what the pictures show: {told[0]} and {told[1]}. The one that tells of more is taken."
+        best.notes.append(Problem(code="two_layouts", what=what, todo="Leave that one out if it is not what you mean.", severity="warning"))
+    return best, chosen
+
+
+def join_cases(found: Found) -> None:
+    """Make one of classes that differ in capitals alone, “Cat” and “cat”, under the commoner name, and tell; single letters stay two."""
+    if found.task not in ("classify", "detect"):
+        return
+    counted = Counter(item.label for item in found.items if item.label is not None)
+    counted.update(region.label for item in found.items if item.target for region in item.target.regions)
+    spelt: defaultdict[str, list[str]] = defaultdict(list)
+    for label, _ in counted.most_common():
+        spelt[label.casefold()].append(label)
+    same = {label: ways[0] for ways in spelt.values() for label in ways[1:] if len(label) > 1}
+    if not same:
+        return
+    found.items = [_renamed(item, same) for item in found.items]
+    found.labels = tuple(dict.fromkeys(same.get(label, label) for label in found.labels))
+    named = listed([f"“{label}” and “{kept}”" for label, kept in list(same.items())[:3]])
+    what = f"{named} differ in capitals only, and count as one class."
+    found.notes.append(Problem(code="classes_joined", what=what, todo="Give one another name if two are meant.", severity="info"))
+
+
+def _renamed(item: Item, same: dict[str, str]) -> Item:
+    target = item.target
+    if target is not None:
+        regions = tuple(region.model_copy(update={"label": same.get(region.label, region.label)}) for region in target.regions)
+        target = target.model_copy(update={"regions": regions})
+    return replace(item, label=same.get(item.label or "", item.label), target=target)
 
 
 def check(place: Place, found: Found) -> None:
@@ -59,9 +109,15 @@ def check(place: Place, found: Found) -> None:
         lost = f" {found.lost[0].reason}" if found.lost else ""
         what = f"{place.title} holds {count(n, 'picture')} that can be learned from, and {FEWEST} are needed to learn and to test.{lost}"
         raise UserError(what, "Add more pictures: about 50 of each kind are a good start.", code="too_few_pictures")
-    if found.task == "classify" and len(kinds := {item.label for item in found.items}) < 2:
+    kinds = {item.label for item in found.items}
+    if found.task == "classify" and len(kinds) < 2:
         what = f"All pictures show the same: “{next(iter(kinds))}”. To tell classes apart, at least two are needed."
         raise Offered(what, "Add a folder with pictures of something else.", "one_class", TO_DRAW, {"task": DRAW})
+    if found.task == "classify" and len(kinds) == n:
+        what = (
+            f"Every picture is of a class of its own: {n:,} pictures, {n:,} classes. What a class has in common cannot be learned from one."
+        )
+        raise Offered(what, "Add pictures of each class, about 50 are a good start.", "one_of_each", TO_DRAW, {"task": DRAW})
     if found.task == "detect" and not any(item.target and item.target.regions for item in found.items):
         raise UserError(f"No picture of {place.title} has a box that can be used.", "Check the files with the boxes.", code="no_boxes")
 

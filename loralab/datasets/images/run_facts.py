@@ -23,6 +23,7 @@ from loralab.datasets.images.views import input_size
 
 SHOWN = 50  # rows behind a count
 MOST_CLASSES = 500  # that are listed with how often they are there, the rarest first
+OBLONG = 3.0  # times as long as wide
 FULL = 0.95  # of a picture, from which on it is marked nearly everywhere
 SMALL = 10  # per cent of the things that are smaller than `small_side`
 
@@ -62,7 +63,22 @@ class _Things:
 def of_plan(pictures: Pictures, plan: PicturePlan) -> Facts:
     """The facts of a plan before it runs. Raises UserError where a mask cannot be read."""
     found = of_pictures(pictures, parts(pictures, plan.heldout_share, plan.seed), plan.image_size)
-    return Facts.model_validate(found | {"guessed": plan.guessed})
+    drawn = of_drawing(pictures, parts(pictures, plan.heldout_share, plan.seed), str(getattr(plan, "trigger", "")))
+    return Facts.model_validate(found | drawn | {"guessed": plan.guessed})
+
+
+def of_drawing(pictures: Pictures, divided: Parts, trigger: str) -> dict[str, int]:
+    """What the captions and shapes of the learned pictures are, where they teach to draw; else nothing."""
+    if pictures.task != "draw":
+        return {}
+    said = [" ".join(example.text.casefold().split()) for example in divided.learn]
+    shapes = [(pictures.facts[example.row - 1].width, pictures.facts[example.row - 1].height) for example in divided.learn]
+    return {
+        "captions": len({words for words in said if words}),
+        "uncaptioned": sum(not words for words in said),
+        "said_trigger": sum(trigger.casefold() in words.split() for words in said),
+        "oblong": sum(max(shape) > OBLONG * min(shape) for shape in shapes),
+    }
 
 
 def of_pictures(pictures: Pictures, divided: Parts, image_size: int) -> dict[str, Any]:

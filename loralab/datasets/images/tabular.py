@@ -22,6 +22,7 @@ from loralab.datasets.tables.columns import key
 ENDINGS = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".xlsx", ".ods", ".parquet")
 MOST_TABLES = 30
 MOST_CLASSES = 1000
+_NESTED = ('{"', "{'", '[{"')  # how a cell begins that holds more than a word
 LONG = 60  # characters from which on most cells are sentences
 _LOOKED = 2000  # rows
 _LABELS = (
@@ -123,7 +124,7 @@ def _file_column(cells: dict[str, list[str]], index: Index) -> str:
         filled = [text for text in texts if text]
         if not filled or len(set(filled)) < 2:
             continue
-        hits = sum(index.find(text) is not None for text in set(filled)) / len(set(filled))
+        hits = sum(map(index.known, set(filled))) / len(set(filled))
         looks = sum(is_picture(text) for text in filled) / len(filled)
         score = hits + (0.01 if looks > 0.8 else 0)
         if (hits >= 1 / 3 or (looks >= 0.8 and hits > 0)) and score > share:
@@ -136,8 +137,15 @@ def _is_sides(texts: Sequence[str]) -> bool:
     return bool(filled) and len(filled) <= 4 and all(side_of(text) for text in filled)
 
 
+def picture_of(row: Row, meaning: Meaning, source: str, index: Index) -> str | None:
+    """The picture that a row means; of several that are called so the one of the part that the row, or the table's own name, speaks of."""
+    folder, _, name = source.rpartition("/")
+    side = cell(row, meaning.side)
+    return index.find(cell(row, meaning.file), "/".join(filter(None, (folder, side, name))) if side else source)
+
+
 def _is_prose(texts: Sequence[str]) -> bool:
-    filled = [text for text in texts if text]
+    filled = [text for text in texts if text and not text.startswith(_NESTED)]
     return bool(filled) and len(set(filled)) > max(5, len(filled) // 3) and sum(" " in text for text in filled) * 2 > len(filled)
 
 
@@ -145,7 +153,7 @@ def _may_be_classes(texts: Sequence[str], *, certain: bool = False) -> bool:
     """Whether cells may be classes: at least two, each of them often enough. `certain`: the heading says so."""
     counted = Counter(text for text in texts if text)
     n, most = counted.total(), MOST_CLASSES if certain else 50
-    if len(counted) < 2 or len(counted) > most or max(map(len, counted)) > LONG:
+    if len(counted) < 2 or len(counted) > most or max(map(len, counted)) > LONG or any(text.startswith(_NESTED) for text in counted):
         return False
     if numbers(list(counted)) is not None and len(counted) > (30 if certain else 10):
         return False  # a measurement

@@ -20,7 +20,16 @@ from loralab.core.records import Example
 from loralab.models.tool_calls import calls_tools
 
 _ROW = np.dtype(
-    [("at", "<u8"), ("size", "<u4"), ("words", "<u4"), ("question", "<u8"), ("content", "<u8"), ("held_out", "?"), ("calls", "?")]
+    [
+        ("at", "<u8"),
+        ("size", "<u4"),
+        ("words", "<u4"),
+        ("question", "<u8"),
+        ("content", "<u8"),
+        ("held_out", "?"),
+        ("calls", "?"),
+        ("written", "?"),
+    ]
 )
 _EXAMPLES, _INDEX = "examples.jsonl", "index"
 
@@ -46,7 +55,15 @@ class Writer:
         for place, example in enumerate(examples):
             line = example.model_dump_json(exclude_defaults=True).encode() + b"\n"
             marks = _mark(question(example)), _mark(content(example))
-            index[place] = (self.at, len(line), spoken(example), *marks, example.held_out, calls_tools(example))
+            index[place] = (
+                self.at,
+                len(line),
+                spoken(example),
+                *marks,
+                example.held_out,
+                calls_tools(example),
+                example.origin == "synthetic",
+            )
             lines.append(line)
             self.at += len(line)
         self._lines.write(b"".join(lines))
@@ -155,3 +172,8 @@ class StoredExamples(Sequence[Example]):
     def marked(self) -> np.ndarray[Any, Any]:
         """Whether the file marks each to test with."""
         return self._index["held_out"]
+
+    @property
+    def written(self) -> np.ndarray[Any, Any]:
+        """Whether a language model wrote each."""
+        return self._index["written"]

@@ -43,13 +43,26 @@ def read(raw: bytes, name: str) -> list[Table]:
     return made
 
 
+def marked(raw: bytes, name: str) -> list[Block]:
+    """Paragraphs and tables of all chapters, headings and items with the marks of Markdown. For a file that `read` takes."""
+    with open_archive(raw, name, MAX_BYTES, MAX_FILES) as archive:
+        found: list[Block] = []
+        for chapter in _chapters(archive):
+            try:
+                found += blocks(decode(_member(archive, chapter), chapter).text, marked=True)[0]
+            except (KeyError, LabError):
+                continue  # `read` names it
+        return found
+
+
 def _chapters(archive: zipfile.ZipFile) -> list[str]:
     """Names of the members that are read one after another."""
     book = next((setting(element, "full-path") for element in tree(_member(archive, CONTAINER)).iter() if tag(element) == "rootfile"), "")
     package = tree(_member(archive, book))
     places = {setting(item, "id"): setting(item, "href") for item in package.iter() if tag(item) == "item"}
     order = [places.get(setting(item, "idref"), "") for item in package.iter() if tag(item) == "itemref"]
-    return [posixpath.normpath(posixpath.join(posixpath.dirname(book), unquote(place))) for place in order if place]
+    found = (posixpath.normpath(posixpath.join(posixpath.dirname(book), unquote(place))) for place in order if place)
+    return list(dict.fromkeys(found))  # one that is named a thousand times is read once
 
 
 def _member(archive: zipfile.ZipFile, name: str) -> bytes:

@@ -8,20 +8,22 @@ from __future__ import annotations
 import io
 import logging
 import re
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from loralab.core.errors import UserError
 from loralab.core.records import LeftOut
 from loralab.core.words import count
 from loralab.datasets.formats.documents import flowing, readable
+from loralab.datasets.formats.pages import Line, line_of
 from loralab.datasets.formats.passages import passages
 from loralab.datasets.readers import Reader, Row, Table
 
 _MARK = re.compile(rb"(?:^|[\r\n])%PDF-\d\.\d")
 _WITHIN = 1024  # bytes before the mark: some programs put their own header there
 _MOST_PAGES = 1500  # about a minute
+Taken = TypeVar("Taken")
 _BY_HAND = "Or copy its words into a Word document or a text file."
 
 
@@ -45,10 +47,37 @@ def read(raw: bytes, name: str) -> list[Table]:
 def pages(raw: bytes, name: str) -> list[tuple[str, str]]:
     """The text of each page, and why it has none that can be used. Raises UserError where it cannot be opened."""
     with _quiet():
-        return _pages(raw, name)
+        return _pages(raw, name, _page)
 
 
-def _pages(raw: bytes, name: str) -> list[tuple[str, str]]:
+def lines(raw: bytes, name: str) -> list[tuple[list[Line], str]]:
+    """The lines of each page with their places, and why it has none. Raises UserError where it cannot be opened."""
+    with _quiet():
+        return _pages(raw, name, _lines)
+
+
+def _lines(file: Any, at: int) -> tuple[list[Line], str]:
+    rows: list[list[tuple[str, float, float, float, bool]]] = [[]]
+
+    def take(text: str, cm: list[float], tm: list[float], font: Any, size: float) -> None:
+        x, y = cm[0] * tm[4] + cm[2] * tm[5] + cm[4], cm[1] * tm[4] + cm[3] * tm[5] + cm[5]
+        heavy = "bold" in str((font or {}).get("/BaseFont", "")).casefold()
+        for part, said in enumerate(text.split("\n")):
+            if part:
+                rows.append([])
+            if said:
+                rows[-1].append((said, float(x), float(y), abs(float(size * tm[3] * cm[3])) or float(size), heavy))
+
+    try:
+        said = str(file.pages[at].extract_text(visitor_text=take))
+    except Exception:  # noqa: BLE001 - as in _page
+        return [], "is damaged."
+    _, why = _judged(said, file, at)
+    found = [line for row in rows if row and (line := line_of(row, at + 1))]
+    return ([] if why else found), why
+
+
+def _pages(raw: bytes, name: str, take: Callable[[Any, int], Taken]) -> list[Taken]:
     import pypdf
     from pypdf.errors import DependencyError
 
@@ -65,7 +94,7 @@ def _pages(raw: bytes, name: str) -> list[tuple[str, str]]:
     if number > _MOST_PAGES:
         todo = f"Choose a part of it: at most {_MOST_PAGES:,} pages."
         raise UserError(f"{name} has {number:,} pages, which would take too long to read.", todo, code="file_too_big")
-    return [_page(file, at) for at in range(number)]
+    return [take(file, at) for at in range(number)]
 
 
 def _locked(name: str) -> UserError:
@@ -78,6 +107,10 @@ def _page(file: Any, at: int) -> tuple[str, str]:
         text = str(file.pages[at].extract_text())
     except Exception:  # noqa: BLE001 - one damaged page does not cost the others; it is named
         return "", "is damaged."
+    return _judged(text, file, at)
+
+
+def _judged(text: str, file: Any, at: int) -> tuple[str, str]:
     if not text.strip():
         return "", "is a picture: the words in it cannot be read." if _has_picture(file, at) else ""
     return (text, "") if readable(text) else ("", "cannot be read: its letters are only drawn.")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from loralab.datasets.synthesis.rows import TEST, TRAIN, MadeRow
 
@@ -38,19 +38,20 @@ def with_split(rows: Sequence[MadeRow], share: float = SHARE, seed: int = 0) -> 
 
 
 def _groups(rows: Sequence[MadeRow]) -> list[str]:
-    """The group of each row."""
+    """The group of each row. Rows whose evidence overlaps are of one: a section and a sentence of it give each other away."""
     sources = {row.source for row in rows if row.source}
-    ends = (
-        {source: 1 + max(row.offset for row in rows if row.source == source) for source in sources}
-        if len(sources) < _ENOUGH_SOURCES
-        else {}
-    )
-    names: list[str] = []
-    for place, row in enumerate(rows):
-        if not row.source:
-            names.append(f"by hand {row.id or place}")
-        elif row.source in ends:
-            names.append(f"{row.source}/{row.offset * _STRETCHES // ends[row.source]}")
-        else:
-            names.append(row.source)
-    return names
+    stretches = {place: name for source in sources for place, name in _stretches(rows, source)} if len(sources) < _ENOUGH_SOURCES else {}
+    return [stretches.get(place, row.source or f"by hand {row.id or place}") for place, row in enumerate(rows)]
+
+
+def _stretches(rows: Sequence[MadeRow], source: str) -> Iterator[tuple[int, str]]:
+    """Places of a source's rows with the stretch of the document that each belongs to."""
+    places = sorted((place for place, row in enumerate(rows) if row.source == source), key=lambda place: rows[place].offset)
+    end = 1 + max(rows[place].offset for place in places)
+    begun, reached = 0, -1
+    for place in places:
+        row = rows[place]
+        if row.offset >= reached:
+            begun = row.offset
+        reached = max(reached, row.offset + len(row.evidence))
+        yield place, f"{source}/{begun * _STRETCHES // end}"

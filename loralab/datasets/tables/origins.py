@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
 from loralab.core.records import Example
+from loralab.datasets.large.store import StoredExamples
 from loralab.datasets.readers import Table
 
 SYNTHETIC = "synthetic"
@@ -19,6 +20,7 @@ PROVENANCE = frozenset(
     )
 )
 _SIGNS = {"origin", "evidence", "prompt_version", "writer"}  # a file that has all of these was made here
+_LOOKED = 2000  # examples of a large file; a share is told of them
 USED_FOR = "where the row is from"
 
 
@@ -41,8 +43,13 @@ def with_origin(example: Example, origin: tuple[str, str], *, held: bool) -> Exa
     return example.model_copy(update=found) if held or origin[0] else example
 
 
-def words(examples: Sequence[Example]) -> str:
+def words(examples: Sequence[Example], heldout: Sequence[Example] = ()) -> str:
     """What share of what is learned from was written by a language model; empty where the file does not say."""
+    examples = examples.evenly(_LOOKED) if isinstance(examples, StoredExamples) else examples
+    tested = heldout.evenly(_LOOKED) if isinstance(heldout, StoredExamples) else heldout
+    if any(example.origin == SYNTHETIC for example in tested):
+        who = next((example.writer for example in examples if example.writer), "a language model")
+        return f"All of it was written by {who}: there is no row of a person to test it on, so what it shows is how well it copies {who}."
     found = Counter(example.origin for example in examples if example.origin)
     return origin_words(found, Counter(example.writer for example in examples if example.writer)) if found else ""
 

@@ -180,7 +180,8 @@ def precision(found: Matches, confidence: float) -> Statistic:
 
 
 def best_confidence(found: Matches) -> float:
-    """The lowest confidence whose F1, averaged over the kinds that occur, is within `AS_GOOD` of the largest; UNSURE where nothing right was found.
+    """The lowest confidence whose F1, averaged over the kinds that occur, is within `AS_GOOD` of the largest; UNSURE where nothing right
+    was found.
 
     A person strikes out one box too many at a glance and never sees one that was not drawn: of confidences that do as well, the lowest.
     """

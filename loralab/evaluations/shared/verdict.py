@@ -53,7 +53,7 @@ def judge(judging: Judging) -> Judgement:
     if not judging.stop() and not judging.only:
         judging.answers()  # to look at, also where no measure needed them
     conclusion = None if judging.only else conclude(replace(ground, scores=scores, answers=judging.written or [], but=but))
-    if conclusion is not None and (shown := origins.words(train)):
+    if conclusion is not None and (shown := origins.words(train, heldout)):
         conclusion = conclusion.model_copy(update={"learned_words": f"{conclusion.learned_words} {shown}"})
     if word == "better" and conclusion is not None and conclusion.learned != "yes":  # better than before, and no better than guessing
         word, words = "cannot tell yet", conclusion.learned_words

@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-import json
-
 from loralab.core.errors import Problem
 from loralab.exports import Format, Proof, Source, later
 from loralab.exports.adapter import WEIGHTS, needs_bytes
+from loralab.models.drawing import CARD, draws_patients
 
-NEEDED = (WEIGHTS, "adapter_config.json", "drawing.json")
+NEEDED = (WEIGHTS, "adapter_config.json", CARD)
 SECONDS = 40.0  # on two busy cores: the libraries are loaded twice, here and in the process that tries it
-PATIENTS = "Pictures of people are not shared as a generator: this one learned from patients, and may draw one of them again."
 
 
 def refuse(source: Source) -> Problem | None:
     """Needs its weights and settings; and nothing that learned from patients leaves."""
     if not all((source.adapter / name).is_file() for name in NEEDED):
         return Problem(code="no_adapter", what="The adapter's folder is gone or incomplete.", todo="Train it again, or choose another run.")
-    try:
-        medical = json.loads((source.adapter / NEEDED[2]).read_bytes()).get("medical", True)
-    except (ValueError, AttributeError):
-        medical = True  # what cannot be read says nothing that would allow it
-    if medical:
-        return Problem(code="draws_patients", what=PATIENTS, todo="Use it on this computer only.")
+    if problem := draws_patients(source.adapter):
+        return problem
     return source.changed
 
 

@@ -41,7 +41,7 @@ def works(wanted: Wanted) -> Check:
 
 def weights(wanted: Wanted, stored: Mapping[str, Any]) -> tuple[Check, dict[str, Array]]:
     """A file's numbers against the trained ones, and those numbers in fp32. `stored`: name -> the numbers, or whole ones with scales."""
-    tally, plain = Tally(wanted.needed), dict[str, Array]()
+    tally, plain = Tally(wanted.needed, frozenset(wanted.weights) - wanted.needed), dict[str, Array]()
     for name, held in stored.items():
         tally.seen.add(name)
         right = wanted.weights.get(name)

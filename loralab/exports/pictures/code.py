@@ -33,15 +33,17 @@ def made(card: dict[str, Any], base: Path | None = None) -> PictureModel:
     return PictureModel(load_backbone(base) if base else Backbone(), {head}(CHANNELS, len(card["labels"]))).eval()
 '''
 _MADE_TOKENS = '''
-def made(card: dict[str, Any], base: Path) -> PictureModel:
-    """The model that pictures.json describes, on the base in a folder."""
-    backbone = load_tokens(base, (card["width"], card["height"]), pooled=card["task"] == "classify")
+def made(card: dict[str, Any], base: Path | None = None) -> PictureModel:
+    """The model that pictures.json describes, on the base in a folder, or with fresh weights where none is given."""
+    folder, size = base or Path(__file__).parent, (card["width"], card["height"])
+    backbone = load_tokens(folder, size, pooled=card["task"] == "classify", weights=base is not None)
     return PictureModel(backbone, {head}(backbone.channels, len(card["labels"]))).eval()
 '''
 _MADE_WHOLE = '''
-def made(card: dict[str, Any], base: Path) -> Whole:
-    """The model that pictures.json describes, on the base in a folder."""
-    return load_whole(base, len(card["labels"]), (card["width"], card["height"])).eval()
+def made(card: dict[str, Any], base: Path | None = None) -> Whole:
+    """The model that pictures.json describes, on the base in a folder, or with fresh weights where none is given."""
+    folder, size = base or Path(__file__).parent, (card["width"], card["height"])
+    return load_whole(folder, len(card["labels"]), size, weights=base is not None).eval()
 '''
 _MAIN = {
     "classify": '        print(json.dumps({"picture": name, **answer(model, Path(name))}, ensure_ascii=False))\n',

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,7 +32,7 @@ def write(model: Any, card: PictureCard, path: Path) -> None:
     told = Told(model.to(memory_format=torch.contiguous_format), card.task, card.temperature).eval()
     pixels = torch.rand(2, 3, card.height, card.width, generator=torch.Generator().manual_seed(0)) * 255
     names, batch = list(told_names(card.task, own_head=card.own_head)), torch.export.Dim("batch")
-    with quiet(), torch.no_grad(), _unchecked():
+    with quiet(), torch.no_grad(), _unchecked(), _open_lengths(model.backbone):
         shapes = {"pixels": {0: batch}}
         made: Any = torch.onnx.export(
             told,
@@ -59,6 +60,17 @@ def _unchecked() -> Generator[None]:
     finally:
         os.environ.pop(name)
         os.environ.update({name: before} if before is not None else {})
+
+
+@contextmanager
+def _open_lengths(net: Any) -> Generator[None]:
+    """Lets a network ask with `len` how many pictures there are (D-FINE does) without that number becoming the only one there can be."""
+    module: Any = sys.modules[type(net).__module__]
+    module.len = lambda of: of.shape[0] if hasattr(of, "shape") else len(of)
+    try:
+        yield
+    finally:
+        del module.len
 
 
 def described(card: PictureCard) -> dict[str, str]:

@@ -7,6 +7,7 @@ the names that model.py beside it has.
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from loralab.runtimes.vision.picture_model import PictureCard, load_trained, rea
 from loralab.runtimes.vision.told import told_names
 
 DESCRIPTION = "model.json"
+SHAPE = ("config.json", "preprocessor_config.json")  # what says how a larger base is built, and how pixels are made ready for it
 
 
 def adapter(source: Source, target: Path, note: Note) -> dict[str, Any]:
@@ -47,8 +49,11 @@ def merged(source: Source, target: Path, note: Note) -> dict[str, Any]:
     note("loading the model")
     model, card = load_trained(source.model, source.adapter, merged=True)
     note("writing the model")
-    tensors = {name: value.detach().float().contiguous() for name, value in model.state_dict().items()}
+    tensors = {name: value.detach().float().contiguous().clone() for name, value in model.state_dict().items()}  # none shares another's
     save_file(tensors, target / WEIGHTS, metadata={"format": "pt"})
+    for name in SHAPE if card.base else ():
+        if (source.model / name).is_file():
+            shutil.copyfile(source.model / name, target / name)
     parameters = sum(value.numel() for value in tensors.values())
     (target / DESCRIPTION).write_text(json.dumps(described(card, parameters), indent=1) + "\n", "utf-8")
     papers.write(source, card, target, "merged")
@@ -59,8 +64,8 @@ def described(card: PictureCard, parameters: int) -> dict[str, Any]:
     """What a file of weights holds."""
     head = {"classify": "ClassHead", "segment": "MaskHead", "detect": "BoxHead"}[card.task]
     return {
-        "architecture": "EfficientNet-Lite0, batch norms folded in, adapter merged",
-        "head": head,
+        "architecture": f"{card.base or 'EfficientNet-Lite0, batch norms folded in'}, adapter merged",
+        "head": "its own" if card.own_head else head,
         "parameters": parameters,
         "dtype": "float32",
         "input": {"name": graph.INPUT, "shape": ["batch", 3, card.height, card.width], "channels": "RGB", "range": [0, 255]},

@@ -5,7 +5,7 @@ from __future__ import annotations
 from loralab.core.errors import Problem
 from loralab.exports import Format, Proof, Source, later
 from loralab.exports.pictures import adapter
-from loralab.models.model_folder import read_json
+from loralab.models.model_folder import count_weights, read_json
 from loralab.models.vision import WEIGHTS
 
 BYTES = 14 << 20  # of a whole model in fp32, with its papers
@@ -19,25 +19,24 @@ def refuse(source: Source) -> Problem | None:
     return adapter.refuse(source)
 
 
-def refuse_whole(source: Source) -> Problem | None:
-    """The same, and only of the starter: a larger base is a network of transformers, which is loaded from its own folder."""
-    if based_on(source):
-        todo = "Take the adapter, or the ONNX file."
-        return Problem(code="not_merged", what="A model made from a larger base is not written as one folder yet.", todo=todo)
-    return refuse(source)
-
-
 def based_on(source: Source) -> str:
     """Which kind of larger base it was made from, as its config.json says it; empty of the starter."""
     return str(read_json(source.model / "config.json").get("model_type", ""))
+
+
+def needs_bytes(source: Source) -> int:
+    """The whole model in fp32, whatever its base is kept in, and its head."""
+    if not based_on(source) or not (source.model / WEIGHTS).is_file():
+        return BYTES
+    return 4 * count_weights([source.model / WEIGHTS])[0] + BYTES
 
 
 FORMAT = Format(
     name="merged",
     label="Whole model, adapter merged in",
     words="Everything in one folder for PyTorch; it needs neither its base model nor LoRALab.",
-    refuse=refuse_whole,
-    needs_bytes=lambda source: BYTES,
+    refuse=refuse,
+    needs_bytes=needs_bytes,
     export=later("loralab.exports.pictures.making:merged"),
     zipped=False,
     seconds=lambda source: SECONDS,

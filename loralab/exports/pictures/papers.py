@@ -16,6 +16,7 @@ from loralab.models.vision import vision_entry
 from loralab.reports.card import Origin, shared_plan
 from loralab.reports.pictures import picture_card
 from loralab.runtimes.vision.picture_model import CARD, PictureCard
+from loralab.runtimes.vision.told import told_names
 
 LIBRARY = {"onnx": "onnx", "merged": "pytorch", "adapter": "peft"}
 NEEDS = {
@@ -23,7 +24,10 @@ NEEDS = {
     "merged": "`torch`, `safetensors`, `numpy` and `pillow`",
     "adapter": "`torch`, `peft`, `numpy` and `pillow`",
 }
-LARGER = "`torch`, `transformers`, `peft`, `numpy` and `pillow`"  # of an adapter on a larger base
+LARGER = NEEDS | {  # of a larger base
+    "merged": "`torch`, `transformers`, `safetensors`, `numpy` and `pillow`",
+    "adapter": "`torch`, `transformers`, `peft`, `numpy` and `pillow`",
+}
 
 
 def origin(source: Source) -> Origin:
@@ -63,7 +67,7 @@ def _guide(card: PictureCard, by: str, base: Origin) -> tuple[str, ...]:
     return (
         "## How to use it",
         "",
-        f"With Python, {LARGER if card.base and by == 'adapter' else NEEDS[by]}.{base_words}",
+        f"With Python, {(LARGER if card.base else NEEDS)[by]}.{base_words}",
         "",
         "```sh",
         f"python predict.py {where}PICTURE",
@@ -92,11 +96,12 @@ def _tells(card: PictureCard) -> tuple[str, ...]:
 
 def _inside(card: PictureCard, by: str) -> tuple[str, ...]:
     if by == "onnx":
-        told = "`peaks` and `sides`" if card.task == "detect" else "`probabilities`"
+        told = " and ".join(f"`{name}`" for name in told_names(card.task, own_head=card.own_head))
         return (
             f"`model.onnx` takes `pixels` [batch, 3, {card.height}, {card.width}] and gives {told}; labels, size, threshold and",
             "what is done to a picture stand in its metadata, so the file is enough.",
         )
     if by == "merged":
-        return ("`model.safetensors` holds the whole model (batch norms folded in, adapter merged), `model.py` is that model in PyTorch.",)
+        how = "adapter merged" if card.base else "batch norms folded in, adapter merged"
+        return (f"`model.safetensors` holds the whole model ({how}), `model.py` is that model in PyTorch.",)
     return ("`adapter_model.safetensors` holds what was learned: the adapter and the whole part that answers.",)

@@ -87,7 +87,7 @@ def wanted_of(source: Source) -> Wanted:
 
 def weights_of(model: Any) -> dict[str, Array]:
     """All numbers of a whole model by name."""
-    return {name: np.ascontiguousarray(value.detach().float().numpy()) for name, value in model.state_dict().items()}
+    return {name: np.array(value.detach().float().numpy(), order="C") for name, value in model.state_dict().items()}
 
 
 def _whole(folder: Path, card: PictureCard, weights: Mapping[str, Array], shapes: Mapping[str, Array]) -> Any:

@@ -33,7 +33,7 @@ def quantised(found: Any) -> Any:
     from onnx import numpy_helper
 
     graph = found.graph
-    used = {node.input[1] for node in graph.node if node.op_type in ("Conv", "Gemm") and _groups(node) == 1}
+    used = {node.input[1] for node in graph.node if node.op_type in ("Conv", "Gemm") and _groups(node) == 1} | _turned(graph)
     kept, added, nodes = [], [], []
     for tensor in graph.initializer:
         values = numpy_helper.to_array(tensor)
@@ -50,6 +50,12 @@ def quantised(found: Any) -> Any:
     del graph.node[:]
     graph.node.extend([*nodes, *rest])
     return found
+
+
+def _turned(graph: Any) -> set[str]:
+    """Weights [out, in] that are turned before they are multiplied with, as networks of transformers have them."""
+    multiplied = {node.input[1] for node in graph.node if node.op_type == "MatMul"}
+    return {node.input[0] for node in graph.node if node.op_type == "Transpose" and node.output[0] in multiplied}
 
 
 def _groups(node: Any) -> int:

@@ -10,16 +10,21 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from peft import PeftModel
 from peft.tuners.lora import LoraLayer
 from safetensors import SafetensorError
 from safetensors.torch import load_file
+from torch import Tensor
 
 from loralab.core.errors import UserError
-from loralab.core.records import Record
+from loralab.core.records import Precision, Record
+from loralab.runtimes.base_model import device
+from loralab.runtimes.vision.diffusion.opened import INDEX, open_diffusion
 from loralab.runtimes.vision.draws import SIDE, Draws
-from loralab.runtimes.vision.sampling import GUIDANCE, STEPS, Pixels, sample, with_trigger
+from loralab.runtimes.vision.painter import How, Painter, Pixels
+from loralab.runtimes.vision.sampling import GUIDANCE, STEPS, sample, with_trigger
 
 WEIGHTS = "model.safetensors"
 CARD = "drawing.json"  # in an adapter's folder: what the weights alone do not say
@@ -34,6 +39,7 @@ class DrawCard(Record):
     side: int = SIDE  # of its pictures, in pixels
     steps: int = STEPS
     guidance: float = GUIDANCE
+    precision: Precision = "fp32"  # that the base is held in
     medical: bool = False  # learned from pictures of patients: not to be handed on
 
     def caption(self, words: str) -> str:
@@ -73,19 +79,56 @@ def read_card(folder: Path) -> DrawCard:
         raise UserError(what, "Take a whole adapter folder.", code="no_drawing_card") from error
 
 
-def load_drawer(base: Path, adapter: Path, *, merged: bool = False) -> tuple[Any, DrawCard]:
-    """The model of an adapter on its base, in evaluation mode, with its card; `merged` into plain weights. Raises UserError."""
+class Starter:
+    """The starter as a painter: it works on pictures themselves, in one size."""
+
+    targets, step, side, even = TARGETS, 0, SIDE, False
+
+    def __init__(self, net: Draws) -> None:
+        self.net: Any = net
+
+    def read(self, captions: Sequence[str]) -> None:
+        """It reads them as it draws."""
+
+    def forget(self) -> None:
+        """Its reader is a part of it."""
+
+    def canvas(self, pixels: Pixels) -> Tensor:
+        """The picture itself, of -1..1."""
+        return torch.from_numpy(pixels.transpose(2, 0, 1).astype(np.float32) / 127.5 - 1)
+
+    def wrong(self, clean: Tensor, noise: Tensor, times: Tensor, captions: Sequence[str]) -> Tensor:
+        """See Painter."""
+        said = self.net(torch.lerp(clean, noise, times[:, None, None, None]), times, captions)
+        return (said - (noise - clean)).float().pow(2).flatten(1).mean(1)
+
+    def draw(self, captions: Sequence[str], seeds: Sequence[int], how: How, stop: Callable[[], bool] | None = None) -> Pixels:
+        """See Painter."""
+        return sample(self.net, captions, seeds, steps=how.steps, guidance=how.guidance, stop=stop)
+
+
+def open_painter(folder: Path, where: torch.device | None = None, precision: str = "fp32", keep: Path | None = None) -> Painter:
+    """The base in `folder`, every weight frozen. `keep`: where what is computed once is kept. Raises UserError, or Unavailable without the
+    part it needs.
+    """
+    where = where or device()
+    return open_diffusion(folder, where, precision, keep) if (folder / INDEX).is_file() else Starter(load_base(folder).to(where))
+
+
+def load_drawer(base: Path, adapter: Path, *, merged: bool = False) -> tuple[Painter, DrawCard]:
+    """The painter of an adapter on its base, in evaluation mode, with its card; `merged` into plain weights. Raises UserError."""
     card = read_card(adapter)
+    painter = open_painter(base, precision=card.precision)
     try:
-        tuned: Any = PeftModel.from_pretrained(load_base(base), str(adapter))  # type: ignore[arg-type]  # PEFT takes any module
+        tuned: Any = PeftModel.from_pretrained(painter.net, str(adapter))
     except (SafetensorError, OSError, KeyError, ValueError, RuntimeError) as error:
         raise UserError(f"This adapter cannot be loaded on its model: {error}", "Train it again.", code="bad_adapter") from error
-    return laid_out(tuned.merge_and_unload() if merged else tuned).eval(), card
-
-
-def drawer(model: Any) -> Draws:
-    """The U-Net inside, with or without an adapter around it."""
-    return model.get_base_model() if isinstance(model, PeftModel) else model  # type: ignore[return-value]
+    if merged:
+        painter.net = tuned.merge_and_unload()
+    if isinstance(painter, Starter):
+        painter.net = laid_out(painter.net)
+    painter.net.eval()
+    return painter, card
 
 
 @contextmanager
@@ -101,16 +144,3 @@ def louder(model: Any, strength: float) -> Generator[None]:
     finally:
         for layer, scaling in zip(layers, kept, strict=True):
             layer.scaling.update(scaling)
-
-
-def draw(
-    model: Any,
-    captions: Sequence[str],
-    seeds: Sequence[int],
-    *,
-    steps: int = STEPS,
-    guidance: float = GUIDANCE,
-    stop: Callable[[], bool] | None = None,
-) -> Pixels:
-    """Pictures [n, side, side, 3] of captions, with or without an adapter around the model; see `sampling.sample`."""
-    return sample(drawer(model), captions, seeds, steps=steps, guidance=guidance, stop=stop)

@@ -123,11 +123,14 @@ class Tokens(nn.Module):
         return [F.avg_pool2d(x, 2), *maps]
 
 
-def load_tokens(folder: Path, size: tuple[int, int], *, pooled: bool) -> Tokens:
-    """The transformer in a folder for inputs of `size` (width, height). Raises UserError where it is damaged."""
+def load_tokens(folder: Path, size: tuple[int, int], *, pooled: bool, weights: bool = True) -> Tokens:
+    """The transformer in a folder for inputs of `size` (width, height); without its `weights` as chance has them. Raises UserError where it
+    is damaged.
+    """
     kind = str(config_of(folder).get("model_type"))
     layout = LAYOUTS[kind]
-    net = loaded(getattr(transformers, layout.name), folder, attn_implementation="sdpa")
+    family = getattr(transformers, layout.name)
+    net = loaded(family, folder, attn_implementation="sdpa") if weights else bare(family, folder)
     found = Tokens(net, layout, size, preparation(folder, layout.usual), pooled=pooled)
     found.kind = kind
     return found.requires_grad_(False).eval()
@@ -164,6 +167,11 @@ def loaded(kind: Any, folder: Path, fresh: tuple[str, ...] = (), **settings: Any
         what = f"The model in {folder.name} is incomplete: {len(missing):,} of its weights are missing ({missing[0]})."
         raise UserError(what, "Download the model again, or choose another one.", code="damaged")
     return net
+
+
+def bare(kind: Any, folder: Path, **settings: Any) -> Any:
+    """A network of transformers as the config.json in a folder says, in fp32, with weights of chance that others then replace."""
+    return kind(kind.config_class.from_pretrained(str(folder), local_files_only=True, dtype=torch.float32, **settings))
 
 
 def preparation(folder: Path, usual: tuple[tuple[float, ...], tuple[float, ...]]) -> tuple[Tensor, Tensor]:

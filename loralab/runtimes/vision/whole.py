@@ -19,7 +19,7 @@ from torch.nn.modules.batchnorm import _BatchNorm  # pyright: ignore[reportPriva
 
 from loralab.runtimes.vision.heads.masks_of_queries import QueryMaskHead
 from loralab.runtimes.vision.heads.queries import QueryHead
-from loralab.runtimes.vision.tokens import IMAGENET, config_of, loaded, preparation
+from loralab.runtimes.vision.tokens import IMAGENET, bare, config_of, loaded, preparation
 
 PLAIN = ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
 
@@ -67,7 +67,7 @@ class Kind:
     fresh: tuple[str, ...]
     targets: str
     anew: Callable[[Any], Sequence[str]]
-    idle: str  # names of weights that no answer depends on
+    idle: str  # names of weights that no answer depends on; LAST: the number of its last layer
     step: Callable[[Any], int]  # its sides are multiples of that many pixels
     tidy: Callable[[Any, tuple[int, int]], Any]
     say: Callable[[Any, Tensor], tuple[Tensor, ...]]
@@ -166,7 +166,7 @@ KINDS = {
         fresh=("class_embed.", "model.decoder.class_embed.", "model.enc_score_head."),
         targets=r".*backbone\.model\.(encoder|decoder)\..*(q_proj|k_proj|v_proj|o_proj|value_proj|output_proj|mlp\.layers\.\d+)",
         anew=_anew_dfine,
-        idle=r"decoder\.(up|reg_scale)$|num_batches_tracked",
+        idle=r"decoder\.(up|reg_scale)$|num_batches_tracked|decoder\.(class_embed|lqe_layers)\.(?!LAST\.)",
         step=lambda config: max(config.feat_strides),
         tidy=_tidy_dfine,
         say=_say_dfine,
@@ -187,16 +187,16 @@ KINDS = {
 }
 
 
-def load_whole(folder: Path, classes: int, size: tuple[int, int], seed: int = 0) -> Whole:
+def load_whole(folder: Path, classes: int, size: tuple[int, int], seed: int = 0, *, weights: bool = True) -> Whole:
     """The network in a folder for `classes` kinds of things and inputs of `size` (width, height), its answers learned anew: their first
-    weights follow from the seed. Raises UserError where it is damaged.
+    weights follow from the seed; without its `weights` all are as chance has them. Raises UserError where it is damaged.
     """
     kind = KINDS[str(config_of(folder).get("model_type"))]
     known = classes if kind.task == "detect" else 1 + classes  # of every pixel it is said what it is, background first
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        settings = {**kind.settings, "num_labels": known, "ignore_mismatched_sizes": True}
-        net = loaded(getattr(transformers, kind.name), folder, kind.fresh, **settings)
+        family, settings = getattr(transformers, kind.name), {**kind.settings, "num_labels": known}
+        net = loaded(family, folder, kind.fresh, **settings, ignore_mismatched_sizes=True) if weights else bare(family, folder, **settings)
     step = kind.step(net.config)
     side = (max(1, round(size[1] / step)) * step, max(1, round(size[0] / step)) * step)
     net = kind.tidy(net, side)
@@ -205,5 +205,6 @@ def load_whole(folder: Path, classes: int, size: tuple[int, int], seed: int = 0)
     for name, value in zip(("mean", "scale"), preparation(folder, kind.usual), strict=True):
         found.register_buffer(name, value[:, None, None], persistent=False)
     found.kind = str(config_of(folder)["model_type"])
-    found.targets, found.to_save, found.idle = kind.targets, tuple(kind.anew(net)), kind.idle
+    found.targets, found.to_save = kind.targets, tuple(kind.anew(net))
+    found.idle = kind.idle.replace("LAST", str(getattr(net.config, "decoder_layers", 0) - 1))
     return found.requires_grad_(False).eval()

@@ -12,32 +12,29 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
 from loralab.core.paths import write_atomic
 from loralab.core.records import Example, Sample
-from loralab.runtimes.vision.drawing import draw
+from loralab.runtimes.vision.painter import How, Painter, Pixels
 from loralab.sessions.drawing.easel import Easel
 from loralab.tasks.draw import DrawPlan
 
 FOLDER = "drawn"  # in a run's artifacts
 AT_ONCE = 8
 
-Pixels = npt.NDArray[np.uint8]
-
 
 class Drawings:
     """Draws for captions of pictures, with the adapter or without."""
 
-    def __init__(self, model: Any, easel: Easel, plan: DrawPlan, artifacts: Path) -> None:
-        self.model, self.easel, self.plan, self.artifacts = model, easel, plan, artifacts
+    def __init__(self, model: Any, painter: Painter, easel: Easel, plan: DrawPlan, artifacts: Path) -> None:
+        self.model, self.painter, self.easel, self.plan, self.artifacts = model, painter, easel, plan, artifacts
 
-    def of(self, examples: Sequence[Example], *, trained: bool, stop: Callable[[], bool], at_once: int = AT_ONCE) -> list[Pixels]:
+    def of(self, examples: Sequence[Example], *, trained: bool, stop: Callable[[], bool]) -> list[Pixels]:
         """A drawing [side, side, 3] for each picture's caption; stopped, of the first ones."""
         self.model.eval()
         found: list[Pixels] = []
+        at_once = 1 if self.painter.step else AT_ONCE  # a large one is as slow alone
         for start in range(0, len(examples), at_once):
             part = examples[start : start + at_once]
             words = [self.easel.caption(one, trigger=trained) for one in part]
@@ -53,7 +50,8 @@ class Drawings:
         return found
 
     def _draw(self, words: Sequence[str], seeds: Sequence[int], stop: Callable[[], bool]) -> Pixels:
-        return draw(self.model, words, seeds, steps=self.plan.drawing_steps, guidance=self.plan.guidance, stop=stop)
+        how = How(self.plan.drawing_steps, self.plan.guidance, (self.easel.side, self.easel.side))
+        return self.painter.draw(words, seeds, how, stop)
 
     def again(self, examples: Sequence[Example], stop: Callable[[], bool]) -> tuple[Sample, ...]:
         """The captions of these pictures, drawn as it draws now; the first always, the others as far as time is left."""

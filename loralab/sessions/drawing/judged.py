@@ -12,6 +12,7 @@ from loralab.core.records import Example
 from loralab.evaluations.images.drawings_judged import SeenDrawings, judge_drawings
 from loralab.models.vision import bundled_folder
 from loralab.runtimes.vision.features import features
+from loralab.sessions.drawing.easel import thumbs
 
 MOST, RECALLED = 24, 8  # pictures held out that are drawn, and learned ones that are asked for
 
@@ -33,7 +34,6 @@ def judged(session: Any, note: Note, stop: Callable[[], bool]) -> Judgement:
     learned = list(session.train_examples)
     asked = learned[:: max(1, -(-len(learned) // RECALLED))][:RECALLED]
     recalled = drawings.of(asked, trained=True, stop=stop)
-    real = _pixels(easel, held)
     seen = SeenDrawings(
         labels=(),
         rows=[one.row for one in held],
@@ -43,21 +43,20 @@ def judged(session: Any, note: Note, stop: Callable[[], bool]) -> Judgement:
         loss_after=np.array(after),
         places=[held.index(one) for one in chosen[:n]],
         captions=[easel.caption(one) for one in chosen[:n]],
-        before=np.array(was[:n]),
-        after=np.array(now[:n]),
+        before=thumbs(was[:n], easel.thumb_side),
+        after=thumbs(now[:n], easel.thumb_side),
         files_before=[drawings.keep(one) for one in was[:n]],
         files_after=[drawings.keep(one) for one in now[:n]],
-        recalled=np.array(recalled),
+        recalled=thumbs(recalled, easel.thumb_side),
         recalled_files=[drawings.keep(one) for one in recalled],
         recalled_captions=[easel.caption(one) for one in asked[: len(recalled)]],
-        real=real,
-        learned=_pixels(easel, learned),
+        real=_thumbs(easel, held),
+        learned=_thumbs(easel, learned),
         learned_media=[one.media[0] for one in learned],
         trigger=session.plan.trigger,
     )
     return judge_drawings(seen, lambda pixels: features(bundled_folder(), pixels))
 
 
-def _pixels(easel: Any, examples: Sequence[Example]) -> Any:
-    side = easel.side
-    return np.stack([easel.pixels(one) for one in examples]) if examples else np.zeros((0, side, side, 3), np.uint8)
+def _thumbs(easel: Any, examples: Sequence[Example]) -> Any:
+    return thumbs([easel.thumb(one) for one in examples], easel.thumb_side)

@@ -10,7 +10,7 @@ from loralab.core.records import Example
 from loralab.core.words import count
 from loralab.datasets.images.parts import Parts
 from loralab.datasets.images.pictures import Pictures
-from loralab.datasets.images.run_facts import of_pictures
+from loralab.datasets.images.run_facts import of_drawing, of_pictures
 
 
 @dataclass(frozen=True)
@@ -33,14 +33,18 @@ def facts_of(
     image_size: int,
     learner: Learner,
     guessed: bool,
+    trigger: str = "",
 ) -> Facts:
-    """The facts of a run. `sides`: what it learns from, chooses by and is judged on; `guessed`: nobody confirmed what the files are."""
+    """The facts of a run. `sides`: what it learns from, chooses by and is judged on; `guessed`: nobody confirmed what the files are;
+    `trigger`: the word that stands for what is drawn.
+    """
     learned, watched, heldout = (tuple(side) for side in sides)
     taken = {example.row for side in sides for example in side}
     apart = tuple(example for example in pictures.examples if example.row not in taken)
-    found = of_pictures(pictures, Parts(learned, watched, heldout, apart), image_size)
+    divided = Parts(learned, watched, heldout, apart)
     return Facts.model_validate(
-        found
+        of_pictures(pictures, divided, image_size)
+        | of_drawing(pictures, divided, trigger)
         | {
             "architecture": learner.architecture,
             "parameters": learner.parameters - learner.trainable,

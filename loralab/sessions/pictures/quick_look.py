@@ -6,6 +6,7 @@ Invariant: it depends on seed, pictures and plan alone, so that an adapter begin
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -27,6 +28,7 @@ KEPT = 1 << 30  # bytes of features that are kept; of more pictures an even part
 FIRST_VIEW = 1 << 20  # its variations are those of epochs that no run reaches
 STEADY, WARM, LONGEST = 0.99, 40, 10.0  # what an update leaves of the running mean, gentle updates, longest gradient
 LOOKING = 0.7  # of its time
+TOLD_S = 1.0  # between two notes of how far it is: each is a line of the log that stays
 
 Kept = list[list[Tensor]]
 Targets = list[dict[str, Tensor]]
@@ -37,6 +39,7 @@ class QuickLook:
 
     def __init__(self, kind: Kind, album: Album, plan: PicturePlan, device: torch.device, folder: RunFolder) -> None:
         self.kind, self.album, self.plan, self.device, self.folder = kind, album, plan, device, folder
+        self._told = ("", 0.0)  # the last phase that was noted, and when
 
     def learn(self, seeing: PictureModel, examples: Sequence[Example], at_once: int) -> bool:
         """Look at the pictures, `at_once` of them together, and let the head learn; whether it did, and was not stopped."""
@@ -107,7 +110,10 @@ class QuickLook:
         learner.step()
 
     def _tell(self, phase: str, fraction: float) -> None:
-        self.folder.emit(Noted(text="", phase=phase, fraction=min(1.0, fraction)))
+        then, now = self._told, time.monotonic()
+        if phase != then[0] or now - then[1] >= TOLD_S or fraction >= 1:
+            self._told = (phase, now)
+            self.folder.emit(Noted(text="", phase=phase, fraction=min(1.0, fraction)))
 
 
 def _decayed(head: nn.Module, decay: float) -> list[dict[str, Any]]:

@@ -10,23 +10,19 @@ that the held-out ones are judged once; an interrupted run goes on from the same
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from loralab.core.digest import digest
-from loralab.core.errors import UserError
 from loralab.core.events import Measured, Noted
 from loralab.core.jobs import TrainJob, Trial
 from loralab.core.judgement import Judgement, Note
 from loralab.core.paths import write_atomic
-from loralab.core.records import Artifact, Example, Plan, Sample
-from loralab.datasets.images.door import load_pictures, parts
+from loralab.core.records import Example, Sample
 from loralab.datasets.images.kept_marks import keep
 from loralab.datasets.images.subgroups import subgroups
 from loralab.datasets.images.views import input_size
@@ -35,6 +31,7 @@ from loralab.models.vision import seeing_in
 from loralab.runs.run_folder import RunFolder
 from loralab.runtimes.base_model import device
 from loralab.runtimes.vision.picture_model import CARD, PictureCard, prepared_by, seeing_model
+from loralab.sessions.pictured import PicturedSession
 from loralab.sessions.pictures.album import Album, pixels
 from loralab.sessions.pictures.facts import Learner, facts_of, told
 from loralab.sessions.pictures.kind import Answers, Kind, Shown
@@ -43,8 +40,6 @@ from loralab.sessions.pictures.quick_look import QuickLook
 from loralab.sessions.pictures.self_check import frozen_marks, moved, not_saved
 from loralab.tasks.pictures import PicturePlan
 from loralab.train import memory
-from loralab.train.finite import refuse_broken
-from loralab.train.loop import artifact_of
 from loralab.train.optim import Optimizers, named
 from loralab.train.session import Batch
 
@@ -52,30 +47,18 @@ PROBE = "quick_look.safetensors"  # in a run's artifacts: the head as the quick 
 SHOWN = 6  # pictures whose answers are told while it learns
 
 
-class PictureSession:
+class PictureSession(PicturedSession):
     """See loralab.train.session.Session."""
 
-    unit = "pixels"
-    safe_rate = 1e-2
-
     def __init__(self, plan: PicturePlan, folder: RunFolder, kind: Callable[[PicturePlan, Sequence[str]], Kind]) -> None:
-        self.plan, self.folder = plan, folder
-        home = folder.path.parents[1]
-        folder.emit(Noted(text="", phase="looking at the pictures"))
-        self.pictures = load_pictures(Path(plan.dataset), home, plan.roles or None)
-        if self.pictures.task != plan.task:
-            what = "These pictures are for another kind of training than the plan says."
-            raise UserError(what, "Choose the pictures again.", code="other_task")
-        divided = parts(self.pictures, plan.heldout_share, plan.seed)
+        super().__init__(plan, folder)
         self.kind = kind(plan, self.pictures.labels)
-        learned = list(divided.learn)
+        learned = list(self.train_examples)
         if folder.asked(TrainJob).control:
             learned = self.kind.shuffled(learned, plan.seed)
             folder.emit(Noted(text="A control: every answer it learns from belongs to another picture. It must not get better."))
         self.kind.count(learned)
-        self.train_examples: Sequence[Example] = learned
-        self.watched: Sequence[Example] = divided.watch
-        self.heldout_examples: Sequence[Example] = divided.heldout
+        self.train_examples = learned
         size = input_size([(fact.width, fact.height) for fact in self.pictures.facts], plan.image_size)
         self.album = Album(self.pictures, size, plan.augmentation, plan.seed)
         self.device = device()
@@ -134,61 +117,14 @@ class PictureSession:
         save_file({name: value.contiguous() for name, value in seeing.head.state_dict().items()}, place)
 
     # ---- batches ---------------------------------------------------------------------------------------------------------
-    def steps_per_epoch(self) -> int:
-        return math.ceil(len(self.train_examples) / self.plan.effective_batch)
-
-    def steps(self, epoch: int, start: int = 0) -> Iterator[Sequence[Batch]]:
-        order, size = np.random.default_rng([self.plan.seed, epoch]).permutation(len(self.train_examples)), self.plan.effective_batch
-        for step in range(start, self.steps_per_epoch()):
-            chosen = [self.train_examples[i] for i in order[step * size : (step + 1) * size]]
-            yield [self._batch(part, epoch) for part in self._pieces(chosen)]
-
-    def starting_point(self) -> str:
-        return ""  # the quick look comes first, and it is always looked at what that left
-
-    def heldout(self) -> Iterator[Batch]:
-        for part in self._pieces(self.watched):
-            yield self._batch(part, None)
-
-    def leave_out(self, heldout_rows: Collection[int]) -> None:
-        self.watched = [example for example in self.watched if example.row not in heldout_rows]
-        self.heldout_examples = [example for example in self.heldout_examples if example.row not in heldout_rows]
-
-    def split(self, batch: Batch) -> tuple[Batch, Batch] | None:
-        half = len(batch.rows) // 2
-        return (_part(batch, slice(0, half)), _part(batch, slice(half, None))) if half else None
-
-    def _pieces(self, chosen: Sequence[Example]) -> Iterator[Sequence[Example]]:
-        """In order, as many at once as the plan allows."""
-        for i in range(0, len(chosen), self._at_once):
-            yield chosen[i : i + self._at_once]
-
-    @property
-    def _at_once(self) -> int:
-        """Pictures computed at once under the plan as it is."""
-        return int(max(1, min(self.plan.micro_batch, (self.plan.token_budget or math.inf) // self.area)))
-
     def _batch(self, part: Sequence[Example], epoch: int | None) -> Batch:
         shown = [self.album.seen(example, epoch) for example in part]
         tensors = {"pixels": torch.from_numpy(pixels([one for one, _ in shown])), **self.kind.targets(part, shown)}
         return Batch(tensors, self.area * len(part), len(part), tuple(example.row for example in part), (self.area,) * len(part))
 
     # ---- what a batch costs ----------------------------------------------------------------------------------------------
-    @property
-    def cost_limit(self) -> int:
-        return self.plan.token_budget
-
-    def limit_cost(self, cost: int) -> dict[str, Any]:
-        return {"token_budget": cost}
-
     def smaller_words(self, cost: int) -> str:
         return f"set “Picture size” to {max(32, math.isqrt(cost) // 32 * 32)} pixels"
-
-    def worst_batch(self, cost: int = 0) -> Batch | None:
-        """All are as large as each other."""
-        n = min(self.plan.effective_batch, len(self.train_examples))
-        part = next(iter(self._pieces(self.train_examples[:n])))
-        return self._batch(part[: max(1, cost // self.area)] if cost else part, None)
 
     def predicted_bytes(self, batch: Batch, *, again: bool = False) -> float:
         """By what was counted of the model, and a third more for the head."""
@@ -200,22 +136,8 @@ class PictureSession:
         said = self.model(tensor(batch.tensors["pixels"].numpy(), self.device))
         return self.kind.loss(self.head, said, {name: value.to(self.device) for name, value in batch.tensors.items() if name != "pixels"})
 
-    def reconfigure(self, plan: Plan) -> None:
-        self.plan = type(self.plan).model_validate(plan.model_dump())
-
     def optimizer(self) -> Optimizers:
         return named(groups(self.model, self.plan), self.plan)
-
-    def _trained(self) -> dict[str, Tensor]:
-        return {name: p for name, p in self.model.named_parameters() if p.requires_grad}
-
-    def state(self) -> dict[str, Tensor]:
-        return self._trained()
-
-    @torch.no_grad()
-    def load_state(self, state: dict[str, Tensor]) -> None:
-        for name, parameter in self._trained().items():
-            parameter.copy_(state[name])
 
     # ---- judging and saving ----------------------------------------------------------------------------------------------
     @torch.no_grad()
@@ -272,21 +194,6 @@ class PictureSession:
             for example, answer in both
         )
 
-    def save(self, folder: Path) -> Artifact:
-        refuse_broken(self._trained(), "adapter")
-        building = folder.with_name(folder.name + ".writing")
-        self.model.save_pretrained(str(building), safe_serialization=True)
-        self._write_card(building, {})
-        if folder.exists():
-            old = folder.with_name(folder.name + ".old")
-            folder.rename(old)
-            building.rename(folder)
-            _remove(old)
-        else:
-            building.rename(folder)
-        self._check_saved(folder)
-        return artifact_of(folder, "adapter", 0, digest(folder / "adapter_model.safetensors"))
-
     def _check_saved(self, folder: Path) -> None:
         """Whether what was to stay as it is did, and a fresh load of what was saved says the same of a few pictures."""
         some = [self.album.seen(example)[0] for example in self.watched[:4]]
@@ -296,7 +203,7 @@ class PictureSession:
             if incident is not None:
                 self.folder.emit(incident)
 
-    def _write_card(self, folder: Path, chosen: dict[str, Any]) -> None:
+    def _write_card(self, folder: Path, chosen: dict[str, Any] | None = None) -> None:
         width, height = self.album.size
         card = PictureCard(
             task=self.plan.task,  # type: ignore[arg-type]  # one of the three
@@ -306,21 +213,10 @@ class PictureSession:
             dropout=self.plan.dropout,
             medical=self.pictures.medical,
             **self._prepared,
-            **chosen,
+            **(chosen or {}),
         )
         if folder.is_dir():
             write_atomic(folder / CARD, card.model_dump_json(indent=1))
-
-
-def _part(batch: Batch, which: slice) -> Batch:
-    costs = batch.costs[which]
-    return Batch({name: value[which] for name, value in batch.tensors.items()}, sum(costs), len(costs), batch.rows[which], costs)
-
-
-def _remove(folder: Path) -> None:
-    for file in folder.iterdir():
-        file.unlink()
-    folder.rmdir()
 
 
 __all__ = ["PictureSession", "Shown"]

@@ -20,7 +20,7 @@ from loralab.core.records import Score
 from loralab.exports import Source
 from loralab.models.vision import vision_entry
 from loralab.reports import licences
-from loralab.reports.card import Origin
+from loralab.reports.card import Origin, before_and_after
 from loralab.reports.score_words import between, value
 
 PIPELINES = {"classify": "image-classification", "segment": "image-segmentation", "detect": "object-detection"}
@@ -34,7 +34,6 @@ LICENCES = frozenset(
     }
 )
 BINDS = re.compile(r"\b(nc|sa|nd)\b|noncommercial|share ?alike|gpl", re.IGNORECASE)  # in a data set's licence: it may bind what learned
-SAMPLES = "## Before and after"
 MOST_METRICS = 8
 CHECK = "## How to check this yourself"
 _SECTION = re.compile(r"^## Before and after$.*?(?=^## |\Z)", re.MULTILINE | re.DOTALL)
@@ -164,8 +163,10 @@ def _metric(score: Score) -> dict[str, Any] | None:
 def card_of(source: Source, form: str, readme: str, parity: Parity | None, *, samples: bool, language: str = "") -> str:
     """README.md of the repository: head, the words of the export's own card, and how to check them. `samples`: with answers to examples."""
     body = _FRONT.sub("", readme, count=1)
-    if not samples:
-        body = _SECTION.sub("", body)
+    body = _SECTION.sub("", body)
+    if samples:
+        at = body.find("\n## Settings") + 1 or len(body)
+        body = body[:at] + "\n".join(before_and_after(source.view.samples)) + "\n" + body[at:]
     return front_of(source, form, language).text() + body.rstrip("\n") + "\n\n" + "\n".join(_how_to_check(parity)) + "\n"
 
 

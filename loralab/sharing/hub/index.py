@@ -124,12 +124,12 @@ def _listed(home: Path, export: str) -> tuple[Listed, Path]:
         learned=found.learned_words if found else "",
         usable=found.usable_words if found else "",
         heldout=counts.n_heldout if counts else 0,
-        card=_without_samples(model_card(job.of, source.plan, source.base, source.view.model_copy(update={"samples": ()})))[:MOST_CARD],
+        card=_without_front(model_card(job.of, source.plan, source.base, source.view, examples=False))[:MOST_CARD],
     )
     return listed, place
 
 
-def _without_samples(card: str) -> str:
+def _without_front(card: str) -> str:
     return card.split("---\n", 2)[-1].lstrip() if card.startswith("---") else card
 
 

@@ -15,19 +15,18 @@ from loralab.core.errors import UserError
 from loralab.core.jobs import ExportJob, TrainJob
 from loralab.core.masking import masked
 from loralab.core.records import Example, Record, Sample
-from loralab.core.strict_json import load
 from loralab.datasets.checks.private import kinds_in
-from loralab.datasets.images.clinic.intake import is_kept as from_a_clinic
 from loralab.datasets.language import language_of
 from loralab.exports.job import open_source
 from loralab.runs import runs
 from loralab.sharing.hub.card import card_of
+from loralab.sharing.patients import clinical
 
 ALLOWED = (
     *("adapter_config.json", "*.safetensors", "*.safetensors.index.json", "config.json", "generation_config.json"),
     *("*.gguf", "*.onnx", "*.onnx.data", "*.onnx_data", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"),
     *("added_tokens.json", "tokenizer.model", "vocab.json", "merges.txt", "chat_template.jinja", "plan.json", "parity.json"),
-    *("pictures.json", "labels.json", "predict.py", "model.py", "Modelfile", "LICENSE*"),
+    *("pictures.json", "drawing.json", "labels.json", "predict.py", "draw.py", "model.py", "Modelfile", "LICENSE*"),
 )
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl", "*.pickle", "*.joblib")
 CARD, SUMS = "README.md", "SHA256SUMS"
@@ -113,15 +112,6 @@ def title_of(home: Path, run: str) -> str:
     """What people call a training."""
     job = runs.job(home, run)
     return job.title if isinstance(job, TrainJob) and job.title else run
-
-
-def clinical(home: Path, run: str) -> bool:
-    """Whether a run learned from pictures of patients: as its data set's folder says, or what lies beside its weights."""
-    job = runs.job(home, run)
-    plan = job.plan if isinstance(job, TrainJob) else {}
-    beside = Path(runs.view(home, run).made("adapter")) / "pictures.json"
-    medical = bool(load(beside.read_bytes()).get("medical")) if beside.is_file() else False
-    return medical or from_a_clinic(Path(str(plan.get("dataset") or "")))
 
 
 def scanned(name: str, text: str) -> tuple[Found, ...]:

@@ -12,9 +12,10 @@ import os
 import shutil
 import stat
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from loralab.core import disk
 from loralab.core.digest import digest
@@ -27,11 +28,21 @@ from loralab.models import fingerprint
 from loralab.reports.card import origin_of
 from loralab.runs.run_folder import read_job
 from loralab.sharing.keeping.form import KIND, MANIFEST, RUN_FILES, VERSION, Inside, Manifest, without_places
+from loralab.sharing.patients import require_no_patients
 
 MOMENT = (1980, 1, 1, 0, 0, 0)  # the same content gives the same zip
 STORED = (".safetensors", ".zip", ".png", ".jpg", ".jpeg", ".webp", ".parquet", ".gz", ".xz")  # hardly shrink
 Note = Callable[[int, int], object]  # bytes that are done, bytes there are
 SPARE = 64 << 20  # bytes left free for everything else
+
+
+class Into(Protocol):
+    """Where a run is written to: `files` is what is there so far, by its name inside."""
+
+    files: dict[str, Inside]
+
+    def text(self, name: str, text: str) -> None: ...
+    def file(self, name: str, path: Path) -> None: ...
 
 
 @dataclass
@@ -78,14 +89,7 @@ def pack(
     may raise to end it. Raises UserError where it cannot be kept; LabError where the disk does not take it. There is no file then, and one
     that was there before is as it was.
     """
-    folder = home / "runs" / run
-    job = read_job(folder)
-    if not isinstance(job, TrainJob):
-        raise UserError("Only a training can be kept whole.", "Choose a training.", code="no_training")
-    dataset = Path(str(job.plan.get("dataset") or ""))
-    if data and not dataset.exists():
-        raise UserError(f"The examples ({dataset.name or 'none'}) are not where they were.", "Keep the run without them.", code="no_file")
-    members = [*_run_files(folder), *(_data_files(dataset) if data else ())]
+    members = members_of(home, run, data=data)
     total = sum(path.stat().st_size for _, path in members)
     _room_for(total, out)
     writing = out.with_name(f".{out.name}.writing")
@@ -93,8 +97,7 @@ def pack(
         with disk.writing(out.parent), writing.open("wb") as file:
             with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
                 into = _Zip(archive, note, total)
-                _write(into, folder, job, dataset, members, papers, data=data)
-                found = _manifest(folder, job, dataset, into.files, data=data)
+                found = write(home, run, members, papers, into, data=data)
                 archive.writestr(_entry(MANIFEST), found.model_dump_json(indent=1))
             file.flush()
             os.fsync(file.fileno())
@@ -106,9 +109,27 @@ def pack(
     return found
 
 
-def _write(
-    into: _Zip, folder: Path, job: TrainJob, dataset: Path, members: list[tuple[str, Path]], papers: Mapping[str, str], *, data: bool
-) -> None:
+def members_of(home: Path, run: str, *, data: bool) -> list[tuple[str, Path]]:
+    """The files of a training, with their names inside. Raises UserError where it is none, or its examples are gone."""
+    folder = home / "runs" / run
+    dataset = _training(folder)[1]
+    require_no_patients(home, run)
+    if data and not dataset.exists():
+        raise UserError(f"The examples ({dataset.name or 'none'}) are not where they were.", "Keep the run without them.", code="no_file")
+    return [*_run_files(folder), *(_data_files(dataset) if data else ())]
+
+
+def _training(folder: Path) -> tuple[TrainJob, Path]:
+    job = read_job(folder)
+    if not isinstance(job, TrainJob):
+        raise UserError("Only a training can be kept whole.", "Choose a training.", code="no_training")
+    return job, Path(str(job.plan.get("dataset") or ""))
+
+
+def write(home: Path, run: str, members: Sequence[tuple[str, Path]], papers: Mapping[str, str], into: Into, *, data: bool) -> Manifest:
+    """Write a training's files, without a path of this computer in them; what is in it then."""
+    folder = home / "runs" / run
+    job, dataset = _training(folder)
     places = {"run": folder, "bundled": DATA, "home": folder.parents[1]}
     places |= {"base": Path(job.model)} if Path(job.model).is_absolute() else {}
     places |= {"data": dataset} if dataset.is_absolute() and (data or not dataset.is_relative_to(DATA)) else {}
@@ -122,6 +143,7 @@ def _write(
             into.file(name, path)
     for name, text in papers.items():
         into.text(name, text)
+    return _manifest(folder, job, dataset, into.files, data=data)
 
 
 def _portable(text: str) -> str:

@@ -64,11 +64,11 @@ def unpack(home: Path, catalog: Catalog, path: Path, parse: ParsePlan) -> str:
             with zipfile.ZipFile(path) as archive:
                 said = _manifest(archive, path.name)
                 members = _members(archive, said, path)
-                run = _free_name(runs, said)
+                run = free_name(runs, said)
                 _extract(archive, members, said, Path(room))
         except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, NotImplementedError, RuntimeError, EOFError, ValueError) as error:
             raise _damaged(path.name) from error
-        return _settle(home, catalog, said, Path(room), run, path.name, parse)
+        return settle(home, catalog, said, Path(room), run, path.name, parse)
 
 
 def _damaged(name: str) -> UserError:
@@ -92,12 +92,13 @@ def _manifest(archive: zipfile.ZipFile, name: str) -> Manifest:
         found = Manifest.model_validate(raw)
     except ValidationError as error:
         raise _damaged(name) from error
-    if not _plain(found.run) or not (_plain(found.dataset) or not found.dataset):
+    if not is_plain(found.run) or not (is_plain(found.dataset) or not found.dataset):
         raise _unsafe(name)
     return found
 
 
-def _plain(run: str) -> bool:
+def is_plain(run: str) -> bool:
+    """Whether this is a name, and not a path."""
     return 0 < len(run) <= 200 and run == PurePosixPath(run).name and run.isprintable() and not run.startswith(".") and "\\" not in run
 
 
@@ -124,7 +125,7 @@ def _members(archive: zipfile.ZipFile, said: Manifest, path: Path) -> list[zipfi
     return wanted
 
 
-def _free_name(runs: Path, said: Manifest) -> str:
+def free_name(runs: Path, said: Manifest) -> str:
     """The run's own id, or one like it where another run is called so. Raises UserError where this very run is here."""
     if not (runs / said.run).exists():
         return said.run
@@ -153,7 +154,8 @@ def _extract(archive: zipfile.ZipFile, members: list[zipfile.ZipInfo], said: Man
 # ---- what it becomes here ----------------------------------------------------------------------------------------------------
 
 
-def _settle(home: Path, catalog: Catalog, said: Manifest, room: Path, run: str, name: str, parse: ParsePlan) -> str:
+def settle(home: Path, catalog: Catalog, said: Manifest, room: Path, run: str, name: str, parse: ParsePlan) -> str:
+    """Make the run of what lies in `room` as run/ and data/, under the id `run`; the last step puts it there. Raises UserError."""
     target, folder = home / "runs" / run, room / "run"
     data = home / "datasets" / "kept" / run
     model, problem = base_here(catalog, said)

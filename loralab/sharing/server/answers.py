@@ -6,6 +6,7 @@ any more ends; no error of a worker leaves with a path in it.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 import uuid
@@ -24,14 +25,18 @@ from loralab.sharing.deployment import Deployment, Generation, adapter_of, engin
 from loralab.sharing.server import shapes
 from loralab.sharing.server.gate import Caller, refusal
 from loralab.sharing.server.limits import Busy, whole_seconds
-from loralab.sharing.server.shapes import ChatAsked, EmbeddingsAsked, TextAsked
+from loralab.sharing.server.shapes import ChatAsked, TextAsked
 from loralab.sharing.server.site import Refusal, Site, Target, answered, read
 
 CHAT = frozenset({"chat"})
 EVERY = frozenset({"chat", "classify", "detect", "segment"})
+LONGEST_S = 900.0  # of one streamed answer, however slowly it is read
 COME_AGAIN = 5.0  # seconds after which a place is likely to be free
 TOLD = {  # codes of a worker's problems whose words hold nothing of this computer -> status
     "no_messages": 400,
+    "no_text": 400,
+    "too_long": 400,
+    "embeddings_unsupported": 400,
     "base_changed": 503,
     "not_downloaded": 503,
     "no_adapter": 503,
@@ -95,13 +100,6 @@ async def completions(site: Site, request: Request, caller: Caller) -> Response:
     return await _respond(site, request, target, wanted, asked, head | {"object": "text_completion"})
 
 
-async def embeddings(site: Site, request: Request, caller: Caller) -> Response:
-    """Refused in words: what is trained here writes or looks, and was never taught to place texts by their meaning."""
-    asked = await read(request, EmbeddingsAsked, site.limits.body)
-    site.target(caller, asked.model, CHAT)
-    return refusal(400, "embeddings_unsupported", "This model writes answers; it was not made to turn texts into numbers.")
-
-
 def _plain(asked: ChatAsked | TextAsked) -> None:
     if asked.tools or asked.functions:
         what = "This model answers with text and calls no tools. Leave tools out, or describe them in your message."
@@ -126,10 +124,12 @@ async def _respond(
 ) -> Response:
     """Wait for a turn, then answer. Raises Refusal where too many wait, or where the worker cannot."""
     stack = AsyncExitStack()
+    question = site.counts.begin(target.name, "chat" if "messages" in wanted else "text_completion")
+    stack.callback(question.end)
     try:
         await stack.enter_async_context(site.turns.turn())
-        written = site.workers.answer(_place(site, target), wanted)
-        pieces = while_there(written, request.is_disconnected)
+        written = site.workers.answer(place_of(site, target), wanted)
+        pieces = question.watched(while_there(written, request.is_disconnected))
         stack.push_async_callback(pieces.aclose)
         first = await anext(pieces, None)  # what goes wrong before it has a status of its own
         if asked.stream:
@@ -137,26 +137,32 @@ async def _respond(
             return _Held(_events(first, pieces, head, usage=told), stack)
         async with stack:
             return await _whole(first, pieces, head)
-    except Busy as error:
-        again = {"retry-after": whole_seconds(COME_AGAIN)}
-        what = "Others are being answered. Ask again in a moment."
-        raise Refusal(refusal(429, "busy", what, "rate_limit_error", **again)) from error
-    except LabError as error:
+    except (Busy, LabError) as error:
+        refused = busy() if isinstance(error, Busy) else problem_of(error)
+        question.refused(refused.status_code)
         await stack.aclose()
-        raise Refusal(_problem(error)) from error
+        raise Refusal(refused) from error
     except BaseException:
         await stack.aclose()
         raise
 
 
-def _place(site: Site, target: Target) -> Place:
+def busy() -> Response:
+    """What is told where too many wait already."""
+    again = {"retry-after": whole_seconds(COME_AGAIN)}
+    return refusal(429, "busy", "Others are being answered. Ask again in a moment.", "rate_limit_error", **again)
+
+
+def place_of(site: Site, target: Target) -> Place:
+    """Which worker answers for a model, and how."""
     frozen = str(adapter_of(site.home, target.like.id))
     if target.deployment and target.deployment.engine:
         return Place(model=str(engine_of(site.home, target.deployment)), engine=target.deployment.engine)
     return Place(model=target.like.model, adapter=frozen if target.deployment else "", numbers_of=frozen)
 
 
-def _problem(error: LabError) -> Response:
+def problem_of(error: LabError) -> Response:
+    """What a worker's problem is told as: in its own words where these hold nothing of this computer."""
     code = error.problem.code
     what = str(error) if code in TOLD else "The model could not answer. Its owner finds the reason in the app."
     status = TOLD.get(code, 503)
@@ -172,7 +178,9 @@ class _Held(StreamingResponse):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            await super().__call__(scope, receive, send)
+            await asyncio.wait_for(super().__call__(scope, receive, send), LONGEST_S)
+        except asyncio.TimeoutError:
+            return  # whoever reads it hardly does: others wait for its turn
         finally:
             await self._events.aclose()
             await self._stack.aclose()
@@ -204,7 +212,7 @@ async def _events(first: Any, pieces: AsyncIterator[Any], head: dict[str, Any], 
                     break
             piece = await anext(pieces, None)
     except LabError as error:
-        yield b"data: " + bytes(_problem(error).body) + b"\n\n"
+        yield b"data: " + bytes(problem_of(error).body) + b"\n\n"
     yield b"data: [DONE]\n\n"
 
 

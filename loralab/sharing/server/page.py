@@ -14,10 +14,11 @@ from functools import cache
 from pathlib import Path
 
 from starlette.requests import Request
-from starlette.responses import FileResponse, HTMLResponse, Response
+from starlette.responses import HTMLResponse, Response
 
 from loralab.sharing.deployment import folder_of
 from loralab.sharing.server.gate import COOKIE, Caller, not_here
+from loralab.sharing.server.ranged import RangedFile
 from loralab.sharing.server.site import Site
 
 PAGES = Path(__file__).parent / "pages"
@@ -58,7 +59,7 @@ async def page(site: Site, request: Request, caller: Caller) -> Response:
     if not path.is_relative_to(room) or not path.is_file():
         return not_here()
     headers = {"content-security-policy": RUNS_THERE, "cross-origin-embedder-policy": "require-corp"}
-    return FileResponse(path, headers=headers, media_type=TYPES.get(path.suffix))
+    return RangedFile(path, headers=headers, media_type=TYPES.get(path.suffix))
 
 
 @cache

@@ -21,8 +21,9 @@ from loralab.core.errors import LabError
 from loralab.serve.sees import Raw
 from loralab.sharing.deployment import adapter_of
 from loralab.sharing.server import shapes
+from loralab.sharing.server.answers import busy
 from loralab.sharing.server.gate import Caller, refusal
-from loralab.sharing.server.limits import Busy, whole_seconds
+from loralab.sharing.server.limits import Busy
 from loralab.sharing.server.shapes import LookAsked
 from loralab.sharing.server.site import Refusal, Site, Target, answered, form_of, is_form, read
 
@@ -68,18 +69,23 @@ async def _looked(site: Site, request: Request, caller: Caller, answers: str) ->
     """What the model of a deployment says of the picture that came in. Raises Refusal."""
     name, image = await _received(site, request)
     target = site.target(caller, name, frozenset({answers}))
+    question = site.counts.begin(target.name, answers)
     try:
         async with site.turns.turn():
             raw = await asyncio.to_thread(_look, site, target, image)
+        question.answered(0)
     except Busy as error:
-        again = {"retry-after": whole_seconds(COME_AGAIN)}
-        raise Refusal(refusal(429, "busy", "Others are being answered. Ask again in a moment.", "rate_limit_error", **again)) from error
+        question.refused(429)
+        raise Refusal(busy()) from error
     except LabError as error:
+        question.refused(400 if error.problem.code in SAFE else 503)
         if error.problem.code in SAFE:
             what = "This is no picture that can be opened. Send a PNG or JPG."
             raise Refusal(refusal(400, "unreadable_picture", what)) from error
         what = "The model could not look at it. Its owner finds the reason in the app."
         raise Refusal(refusal(503, "not_answered", what, "server_error")) from error
+    finally:
+        question.end()
     return target, raw
 
 

@@ -89,13 +89,6 @@ class TextAsked(_Sampled):
     echo: bool = False
 
 
-class EmbeddingsAsked(Asked):
-    """Texts to be turned into numbers."""
-
-    model: str = Field("", max_length=200)
-    input: str | tuple[str, ...] = Field(max_length=MOST_TEXT)
-
-
 class Usage(Told):
     """Tokens that were read and written."""
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
+import asyncio
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -21,10 +23,13 @@ from loralab.serve.asking import Workers
 from loralab.serve.sees import Eyes
 from loralab.sharing import deployment as frozen
 from loralab.sharing.deployment import Deployment
+from loralab.sharing.server.counting import Counts
 from loralab.sharing.server.gate import Caller, Gate, not_here, refusal
 from loralab.sharing.server.limits import Limits, Turns
 from loralab.sharing.server.uploads import Uploads
 
+SILENCE_S = 30.0  # seconds of silence in a body, and before its pace is looked at
+SLOWEST = 500.0  # bytes a second of a body
 AskedT = TypeVar("AskedT", bound=BaseModel)
 
 
@@ -68,6 +73,7 @@ class Site:
     def __post_init__(self) -> None:
         self.gate = Gate(self.home, self.owner_key, self.limits)
         self.turns = Turns(self.limits.at_once, self.limits.waiting)
+        self.counts = Counts(self.home, self.turns)
         self.workers = Workers(self.home)
         self.uploads = Uploads(self.home, self.limits.upload)
 
@@ -115,16 +121,34 @@ Handler = Callable[[Site, Request, Caller], Awaitable[Response]]
 
 
 async def bounded(request: Request, most: int) -> AsyncGenerator[bytes, None]:
-    """The body block by block. Raises Refusal as soon as it is larger than `most` bytes."""
+    """The body block by block. Raises Refusal as soon as it is larger than `most` bytes, or comes too slowly to be waited for."""
     said = request.headers.get("content-length", "")
     if said.isdecimal() and int(said) > most:
         raise Refusal(too_large(most))
-    read = 0
-    async for block in request.stream():
+    read, begun, blocks = 0, time.monotonic(), request.stream()
+    while True:
+        try:
+            block = await asyncio.wait_for(_next(blocks), SILENCE_S)
+        except asyncio.TimeoutError as error:
+            raise Refusal(too_slow()) from error
+        if block is None:
+            return
         read += len(block)
         if read > most:
             raise Refusal(too_large(most))
         yield block
+        if (spent := time.monotonic() - begun) > SILENCE_S and read < spent * SLOWEST:
+            raise Refusal(too_slow())
+
+
+async def _next(blocks: AsyncIterator[bytes]) -> bytes | None:
+    """The next block; None at the end."""
+    return await anext(blocks, None)
+
+
+def too_slow() -> Response:
+    """What is told of a body that hardly comes."""
+    return refusal(408, "too_slow", "This came too slowly. Send it again over a better connection.")
 
 
 def too_large(most: int) -> Response:

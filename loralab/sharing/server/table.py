@@ -11,7 +11,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from loralab.sharing.server import answers, openapi, page, pictures, shapes, training, tuning, weights
+from loralab.sharing.server import answers, embeddings, openapi, page, pictures, shapes, training, tuning, weights
 from loralab.sharing.server.gate import Caller
 from loralab.sharing.server.operation import ANYBODY, OWNER, Operation
 from loralab.sharing.server.site import Site, answered
@@ -59,9 +59,7 @@ def operations() -> tuple[Operation, ...]:
         say("GET", "/health", ANYBODY, "Whether the server is there", _health, gives=s.HealthTold),
         say("GET", "/v1/models", LINKS, "What may be asked with this key", answers.models, gives=s.ModelsTold),
         say("GET", "/v1/models/{model}", LINKS, "One model", answers.model, gives=s.ModelTold),
-        say("POST", "/v1/chat/completions", CHAT, "Answer a conversation", answers.chat, s.ChatAsked, s.ChatTold, counts=True),
-        say("POST", "/v1/completions", CHAT, "Go on from a text", answers.completions, s.TextAsked, s.TextTold, counts=True),
-        say("POST", "/v1/embeddings", CHAT, "Refused in words: no model here was made for it", answers.embeddings, s.EmbeddingsAsked),
+        *_words(),
         say(
             "POST",
             "/v1/classify",
@@ -97,6 +95,17 @@ def operations() -> tuple[Operation, ...]:
         ),
         *_pages(),
         *_owners(),
+    )
+
+
+def _words() -> tuple[Operation, ...]:
+    """What answers in words, or reads them."""
+    say, s, e = Operation, shapes, embeddings
+    numbers = embeddings.embeddings
+    return (
+        say("POST", "/v1/chat/completions", CHAT, "Answer a conversation", answers.chat, s.ChatAsked, s.ChatTold, counts=True),
+        say("POST", "/v1/completions", CHAT, "Go on from a text", answers.completions, s.TextAsked, s.TextTold, counts=True),
+        say("POST", "/v1/embeddings", CHAT, "Turn texts into numbers", numbers, e.EmbeddingsAsked, e.EmbeddingsTold, counts=True),
     )
 
 

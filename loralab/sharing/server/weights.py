@@ -17,14 +17,15 @@ from pathlib import Path
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import FileResponse, Response
+from starlette.responses import Response
 
 from loralab.core.digest import digest
 from loralab.core.jobs import ExportJob
 from loralab.runs import runs
-from loralab.sharing.deployment import Deployment, adapter_of, folder_of
+from loralab.sharing.deployment import Deployment, adapter_of, folder_of, made_of
 from loralab.sharing.server.answers import EVERY
 from loralab.sharing.server.gate import Caller, refusal
+from loralab.sharing.server.ranged import RangedFile
 from loralab.sharing.server.site import Refusal, Site
 
 MOMENT = (1980, 1, 1, 0, 0, 0)  # the same content gives the same zip
@@ -51,7 +52,7 @@ async def weights(site: Site, request: Request, caller: Caller) -> Response:
     told = base64.b64encode(bytes.fromhex(sum_)).decode("ascii")
     headers = {"x-checksum-sha256": sum_, "repr-digest": f"sha-256=:{told}:", "x-deployment": target.deployment.id}
     ending = "".join(path.suffixes[-1:])
-    return FileResponse(path, filename=f"{target.deployment.called}-{form}{ending}", headers=headers, media_type="application/octet-stream")
+    return RangedFile(path, filename=f"{target.deployment.called}-{form}{ending}", headers=headers, media_type="application/octet-stream")
 
 
 @lru_cache(maxsize=64)
@@ -98,21 +99,12 @@ def _entry(deployment: Deployment, name: str, *, stored: bool) -> Any:
 
 def merged(home: Path, deployment: Deployment) -> Path | None:
     """The newest whole model that was made of a deployment, as its zip; None where there is none."""
-    adapter = str(adapter_of(home, deployment.id))
     for run in reversed(runs.list_runs(home)):
         job = runs.job(home, run)
-        if isinstance(job, ExportJob) and job.format == "merged" and _same(job, adapter, deployment):
+        if isinstance(job, ExportJob) and job.format == "merged" and made_of(home, job, deployment):
             view = runs.view(home, run)
             result = view.ending.result if view.state == "finished" and view.ending else {}
             path = Path(str(result.get("path", "")))
             if result and path.is_file() and result.get("parity") != "differs":
                 return path
     return None
-
-
-def _same(job: ExportJob, adapter: str, deployment: Deployment) -> bool:
-    """Whether an export is of these very weights: made of the deployment, or of its run while that still holds the same."""
-    if job.adapter == adapter:
-        return True
-    weights = Path(job.adapter) / "adapter_model.safetensors"
-    return job.of == deployment.run and weights.is_file() and digest(weights).startswith(deployment.versions.adapter)

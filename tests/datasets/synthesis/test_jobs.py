@@ -214,7 +214,7 @@ def test_a_name_that_is_taken_or_no_name_is_said(tmp_path: Path) -> None:
 
 def test_the_domains_that_come_along_are_whole(home: Path) -> None:
     known = {one.name: one for one in domains(home)}
-    assert set(known) == {"legal", "support"}
+    assert set(known) == {"code", "creative", "legal", "medical", "support"}
     for one in known.values():
         assert one.glossary
         assert one.samples
@@ -261,7 +261,7 @@ def test_what_is_wrong_with_a_domain_is_said_by_file_and_nothing_is_added(
     with pytest.raises(UserError, match=words):
         Lab(home).add_domain(tmp_path / "a")
     assert not list((home / "domains").glob("*")) if (home / "domains").exists() else True
-    with pytest.raises(UserError, match="There are: legal, support"):
+    with pytest.raises(UserError, match="There are: code, creative, legal, medical, support"):
         domain("aa", home)
 
 

@@ -65,6 +65,6 @@ def test_a_relation_says_its_sentence_and_where_it_stands() -> None:
 
 def test_a_question_over_two_sentences_quotes_the_second() -> None:
     (row,) = two_hop(knowledge([Passage(id="p", source="town.txt", text=TEXT)]))
-    assert row.question == "What does the text say about what this is about: Ada Marsh designed the ____?"
+    assert row.question == "“Ada Marsh designed the ____ near the river.” What else is said of what belongs in the gap?"
     assert row.answer == row.evidence == "The Alder Mill supplies Fenwick Bakery with flour."
     assert list(two_hop(knowledge([Passage(id="p", source="t", text="It rained. Nobody came.")]))) == []

@@ -19,6 +19,7 @@ from ui.errors import show_errors_at
 from ui.markup import markup
 from ui.page import Page, Updates
 from ui.tabs.dataset.outcome import Outcome, at_work, stop_work
+from ui.tabs.dataset.vary import vary_fold
 from ui.words import heading, notice
 
 KINDS = [
@@ -59,6 +60,7 @@ def few_panel(page: Page, outcome: Outcome) -> gr.Column:
         asking = question("Ask it to write", "Not now", name="writer")
         doing = markup(elem_id="writer-doing")
         stop = gr.Button("Stop", size="sm", scale=0, min_width=120, visible=False, elem_classes="quiet", elem_id="writer-stop")
+        vary_fold(page, outcome, seeds)
     kind.change(_fields, kind, [url, name, file, model], show_progress="hidden")
     _wire(page, outcome, [seeds, outcome.file, kind, url, name, file, model, rows, forms, language], look, asking, (doing, stop))
     return panel

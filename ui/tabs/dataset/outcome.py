@@ -19,6 +19,7 @@ from ui.errors import show_errors_at
 from ui.markup import draw
 from ui.page import Page, Updates
 from ui.runs.work import follow
+from ui.tabs.dataset.helping import helping_fold
 from ui.words import fact, facts, heading, notice
 
 ALL, BIN = "All", "In the bin"
@@ -90,6 +91,7 @@ class Outcome:
                     self.origin.render()
                     self.kind.render()
                 self.card.render()
+            helping_fold(self.page, self.file)
             with gr.Accordion("What the documents are about", open=False, elem_classes="fold", elem_id="map-fold"):
                 self.map.render()
                 self.detail.render()

@@ -130,6 +130,23 @@ def _improve(here: Here, _: str) -> Updates:
     return {here.page.run: run, here.page.tabs: go_to("train")}
 
 
+def _try(here: Here, _: str) -> Updates:
+    """A person says yes, once and for later, too; what would help is tried."""
+    here.page.advisor.allow(try_first=True)
+    here.page.advisor.try_first(here.run)
+    return {here.home.what_next: here.home.step(here.page, here.run)}
+
+
+def _untry(here: Here, _: str) -> Updates:
+    here.page.advisor.allow(try_first=False)
+    return {here.home.what_next: here.home.step(here.page, here.run)}
+
+
+def _cancel(here: Here, _: str) -> Updates:
+    here.page.advisor.cancel_test(here.run)
+    return {here.home.what_next: here.home.step(here.page, here.run)}
+
+
 def _judged(here: Here, picks: str) -> Updates:
     chosen = {int(row): pick for row, pick in json.loads(picks).items()}
     verdict = here.lab.judged(here.run, chosen)
@@ -156,6 +173,9 @@ ACTS: Mapping[str, Callable[[Here, str], Updates]] = {
     "restore": _restore,
     "duplicate": _duplicate,
     "improve": _improve,
+    "try": _try,
+    "untry": _untry,
+    "cancel": _cancel,
     "judged": _judged,
     "again": _again,
     "rows": _rows,

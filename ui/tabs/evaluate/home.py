@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import gradio as gr
 
 from advisor.proposals.next_step import NextStep
+from advisor.proposals.pilots import tested
 from loralab.core.errors import UserError
 from loralab.core.events import RunView
 from loralab.core.jobs import is_control
@@ -35,6 +36,7 @@ from ui.tabs.evaluate.result import (
 )
 from ui.tabs.evaluate.rows_view import PAGE, rows_fold
 from ui.tabs.evaluate.section import Section
+from ui.tabs.evaluate.trying import trial_of, trying_html
 from ui.tabs.evaluate.view import OF_PICTURES, measures_html, state_of
 from ui.words import notice
 
@@ -79,7 +81,7 @@ class Home:
             ready = is_ready(view)
             return {
                 self.result: self.top(run, view, found),
-                self.what_next: next_html(verdict, None, ready=ready, looked=False, more_words=self.more(run)),
+                self.what_next: self.at_work(run) or next_html(verdict, None, ready=ready, looked=False, more_words=self.more(run)),
                 self.folds: self.below(run, view, found) if view and not view.active else "",
             }
 
@@ -125,7 +127,15 @@ class Home:
         view = page.lab.view(run) if run else None
         if view is None or view.active:
             return ""
-        return next_html(view.conclusion, step_of(page, run), ready=is_ready(view), more_words=self.more(run))
+        if working := self.at_work(run):
+            return working
+        step, trial = step_of(page, run), trial_of(page.advisor, run)
+        return next_html(view.conclusion, step, ready=is_ready(view), more_words=self.more(run), trial=trial)
+
+    def at_work(self, run: str) -> str:
+        """The test of what would help, while it goes on; empty where none does."""
+        found = tested(self.lab, run) if run else None
+        return trying_html(self.lab, found) if found and found.active else ""
 
     def more(self, run: str) -> str:
         """What more of is advised where nothing better is known."""

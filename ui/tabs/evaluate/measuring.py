@@ -97,8 +97,8 @@ def section(page: Page, parts: Measuring) -> Section:
     return Section(parts.shown, fill)
 
 
-def wire(page: Page, parts: Measuring, outputs: list[Any], filled: Any) -> None:
-    """`filled(run)` updates `outputs`, among which are the parts."""
+def wire(page: Page, parts: Measuring, outputs: list[Any], filled: Any) -> Any:
+    """`filled(run)` updates `outputs`, among which are the parts. Returns what happens when work began or ended, to go on from."""
 
     @show_errors_at("measure")
     def begin(run: str, judge: str) -> Updates:
@@ -114,8 +114,9 @@ def wire(page: Page, parts: Measuring, outputs: list[Any], filled: Any) -> None:
         return filled(run) | ({parts.line: _ended(view)} if view is not None else {})
 
     parts.measure.click(begin, [page.run, parts.judge], outputs, show_progress="hidden", trigger_mode="once")
-    page.work.change(tick, [page.run, parts.work], outputs, show_progress="hidden")
+    ticked = page.work.change(tick, [page.run, parts.work], outputs, show_progress="hidden")
     parts.stop.click(show_errors(lambda work: page.lab.stop(work) if work else None), parts.work, None, show_progress="hidden")
+    return ticked
 
 
 def _ended(view: RunView) -> str:

@@ -16,6 +16,7 @@ from loralab.lab import ToJudge
 from ui.markup import draw
 from ui.tabs.evaluate.head import Typed
 from ui.tabs.evaluate.judged import Found
+from ui.tabs.evaluate.trying import NOTHING_HELPED, Trial
 from ui.tabs.evaluate.view import caveats
 from ui.words import notice, sentence
 
@@ -152,21 +153,59 @@ def worst_html(verdict: Verdict | None, asked: Sequence[Asked]) -> str:
 # ---- what next ---------------------------------------------------------------------------------------------------------------
 
 
-def next_html(verdict: Verdict | None, step: NextStep | None, *, ready: bool, looked: bool = True, more_words: str = MORE_ROWS) -> str:
-    """Use it, and make it better: one step with its minutes and why. What helps comes first where it cannot be used yet."""
+def next_html(
+    verdict: Verdict | None,
+    step: NextStep | None,
+    *,
+    ready: bool,
+    looked: bool = True,
+    more_words: str = MORE_ROWS,
+    trial: Trial | None = None,
+) -> str:
+    """Use it, and make it better: one step with its minutes and why, or what would be tried first. What helps comes first where it cannot
+    be used yet.
+    """
     poor = verdict is not None and verdict.usable == "no"
     use = Way("Use it →", "go", "share", main=not poor)
-    if step is None:
+    more = Way("Add examples", "go", "dataset", main=poor and trial is None)
+    if step is not None and not step.helps:
+        return draw("result", "next", "What was tried", NOTHING_HELPED, more_words, (more, use), step.tried)
+    if step is None and trial is None:
         if not looked or verdict is None or not (poor or verdict.learned != "yes"):
             return draw("result", "row", (use,)) if ready else ""
-        more = Way("Add examples", "go", "dataset", main=poor)
         return draw("result", "next", "What would help", more_words, "", (more, use))
-    cost = f", {about(step.seconds)}" if step.seconds else ""
-    does = "Get it and try again" if step.download_bytes else f"Do it{cost}" if poor or step.model else f"Make it better{cost}"
-    better = Way(does, "pick", "improve", main=poor)
-    title = "What would help" if poor or step.model else "Make it better"
+    title = "What would help" if poor or step is None or step.model else "Make it better"
+    first = [_trying(trial, main=poor and (step is None or trial.allowed))] if trial else []
+    if step is None:
+        buttons = (*first, more, use) if poor else (use, *first, more)
+        return draw("result", "next", title, more_words, "", buttons, "", trial.words if trial else "", _quiet(trial, None))
+    better = _better(step, poor=poor, main=poor and not (trial and trial.allowed))
+    ways = first if trial and trial.allowed else [better, *first]
     why = " ".join(filter(None, (sentence(step.title), step.why)))
-    return draw("result", "next", title, step.words, why, (better, use) if poor else (use, better))
+    buttons = (*ways, use) if poor else (use, *ways)
+    return draw("result", "next", title, step.words, why, buttons, step.tried, trial.words if trial else "", _quiet(trial, better))
+
+
+def _better(step: NextStep, *, poor: bool, main: bool) -> Way:
+    """The button that begins a step."""
+    cost = f", {about(step.seconds)}" if step.seconds else ""
+    does = (
+        "Get it and try again" if step.download_bytes else f"Do it{cost}" if poor or step.model or step.tried else f"Make it better{cost}"
+    )
+    return Way(does, "pick", "improve", main=main)
+
+
+def _trying(trial: Trial, *, main: bool) -> Way:
+    """The button that tries first: with it a person says yes once."""
+    return Way(f"{'Make it better' if trial.allowed else 'Try first what helps'}, {trial.cost}", "pick", "try", main=main)
+
+
+def _quiet(trial: Trial | None, better: Way | None) -> tuple[Way, ...]:
+    """Where trying first is what a person said: to have it otherwise this once, or from now on."""
+    if trial is None or not trial.allowed:
+        return ()
+    once = (replace(better, words="Do it without"),) if better else ()
+    return (*once, Way("Do not try first", "pick", "untry"))
 
 
 def five_html(asked: Sequence[ToJudge], verdict: Verdict | None, heard: str) -> str:

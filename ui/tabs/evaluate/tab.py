@@ -89,7 +89,7 @@ def _wire(page: Page, home: Home, sections: list[Section], parts: measuring.Meas
     filling = page.moment.change(shown, [page.moment, gone], outputs, show_progress="hidden")
     step = show_errors(lambda run: home.step(page, run))
     filling.then(step, page.run, home.what_next, show_progress="hidden")
-    measuring.wire(page, parts, outputs, filled)
+    measuring.wire(page, parts, outputs, filled).then(step, page.run, home.what_next, show_progress="hidden")
 
     @show_errors
     def act(run: str, dataset: str, model: str, event: gr.EventData) -> Updates:
@@ -119,7 +119,7 @@ def _wire(page: Page, home: Home, sections: list[Section], parts: measuring.Meas
 def _refused(page: Page, home: Home, act: tuple[str, str], run: str, error: LabError) -> Updates:
     """The error where the act was: under the next step, under the question that was typed, or under the name."""
     said, (verb, value) = notice(error.problem.what, error.problem.todo, "error"), act
-    if verb == "improve":
+    if verb in ("improve", "try", "cancel"):
         return {home.what_next: said + home.step(page, run)}
     view = page.lab.view(run) if run else None
     found = found_of(page.lab, run, view) if view else None

@@ -109,9 +109,9 @@ class Models:
         sees, check = of_pictures(profile), page.lab.check_model(page.desk.learner(*choice))
         draws = profile.task == "draw"
         return {
-            self.cards: "" if draws else _cards(page, *choice),
-            self.about: "" if draws else model_html(check),
-            self.offer: gr.Row(visible=not draws and can_download(check)),
+            self.cards: _cards(page, *choice),
+            self.about: model_html(check),
+            self.offer: gr.Row(visible=can_download(check)),
             self.dropping: gr.Column(visible=not sees),
             self.seeing: seeing_html(str(proposal.plan.get("base_model", ""))) if sees else "",
             self.test: gr.Button(visible=not draws, interactive=can_start(proposal)),

@@ -21,7 +21,7 @@ from ui.words import heading, notice, size
 
 LEAD = (
     "Adapter, plan, verdict, curves and answers in one file. Opened on another computer, under “Import an adapter from elsewhere”, it is "
-    "this very run again."
+    "this very run again. The answers quote some of your examples: keep it for yourself, or for somebody who may see them."
 )
 DATA = "Put the examples into it, too"
 

@@ -31,6 +31,7 @@ from ui.words import heading, notice, paragraph
 
 TAKE = "What was learned is yours. Say where you want to use it, and it is made ready for that, on this computer."
 KEEP = "Everything about this run on one page: settings, curves, time, the verdict and examples."
+KEPT = "Its report on one page, or the whole run in one file"
 FIRST = view_of.DESTINATIONS[0]
 
 
@@ -45,11 +46,10 @@ def build(lab: Lab, page: Page) -> None:
         with gr.Column(visible=False, elem_classes="card", elem_id="made") as parts["made_card"]:
             _draw_made(parts)
         links.draw_links(lab, page)
-        with gr.Column(elem_classes="card"):
+        with gr.Accordion(KEPT, open=False, elem_classes="fold", elem_id="keep"):
             markup(heading("Its report", KEEP))
             with gr.Row(elem_classes="actions"):
                 report = gr.Button("Save the run's report", scale=0, min_width=190, elem_id="save-run")
-        with gr.Column(elem_classes="card"):
             draw_keep(page)
         with gr.Column(elem_classes="card"):
             draw_template(page)

@@ -23,9 +23,10 @@ from loralab.core import paths
 from loralab.core.errors import Problem, UserError
 from loralab.core.records import LeftOut, Record, Region, Target
 from loralab.core.words import count, listed, plural
-from loralab.datasets.formats.archives import content, refusal
+from loralab.datasets.images import archive
 from loralab.datasets.images import place as places
 from loralab.datasets.images.clinic import dicom
+from loralab.datasets.images.clinic.marked import KEPT, TITLE, is_kept
 from loralab.datasets.images.clinic.scrubbed import names_in, names_somebody, scrubbed
 from loralab.datasets.images.clinic.secret import numbered, secret
 from loralab.datasets.images.facts import Facts
@@ -36,9 +37,7 @@ from loralab.datasets.images.pairing import pair
 from loralab.datasets.images.place import Place
 from loralab.datasets.images.reading import read
 
-KEPT = "loralab-pictures.json"
 RECEIPT = "receipt.json"
-TITLE = "medical pictures"
 _TEXTS = (".csv", ".tsv", ".txt", ".json", ".jsonl", ".xml", ".yaml", ".yml", ".xlsx", ".names")
 _HEAD = 132  # bytes in which a DICOM file is known
 _LOOKED = 20  # files without an ending that are looked into
@@ -94,11 +93,6 @@ class _Taken:
     written_on: int = 0
 
 
-def is_kept(path: Path) -> bool:
-    """Whether a folder is one that was made here."""
-    return (path / KEPT).is_file()
-
-
 def is_clinical(path: Path) -> bool:
     """Whether there is a DICOM file in a zip or a folder, or it is one."""
     with _sources(path) as (sources, _):
@@ -147,10 +141,9 @@ def _sources(path: Path) -> Generator[tuple[list[Source], list[LeftOut]], None, 
     if path.is_dir():
         yield [(name, partial(_bytes, path / name)) for name in places.names_of(path)], []
     elif zipfile.is_zipfile(path):
-        members = places.members(path)
-        refused = [LeftOut(row=0, source="a file", reason=refusal(member)) for member in members if refusal(member)]
-        with zipfile.ZipFile(path) as archive:
-            yield [(member.filename, partial(content, archive, member)) for member in members if not refusal(member)], refused
+        with archive.opened(path) as members:
+            refused = [LeftOut(row=0, source="a file", reason=member.refused) for member in members if member.refused]
+            yield [(member.name, member.content) for member in members if not member.refused], refused
     else:
         yield [(path.name, partial(_bytes, path))], []
 

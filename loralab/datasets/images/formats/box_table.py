@@ -9,7 +9,7 @@ from loralab.datasets.images.found import BoxCount, Format, Found, Item, Roles
 from loralab.datasets.images.names import side_at_end, side_in, side_of
 from loralab.datasets.images.notes import listed_missing, shows_nothing
 from loralab.datasets.images.place import Place
-from loralab.datasets.images.tabular import Meaning, cell, four, labelled_tables, numbers
+from loralab.datasets.images.tabular import Meaning, cell, four, labelled_tables, numbers, picture_of
 from loralab.datasets.readers import Row
 
 ANY = "thing"  # the class where no column says one
@@ -34,7 +34,7 @@ def read(place: Place, facts: Facts, roles: Roles) -> Found:
         found.lost += table.left_out
         for row in table.rows:
             wanted = cell(row, meaning.file)
-            name = index.find(wanted, table.source)
+            name = picture_of(row, meaning, table.source, index)
             if name is None or facts.of(name).reason:
                 boxes.drop(NO_PICTURE)
                 missing |= {wanted: None} if name is None else {}

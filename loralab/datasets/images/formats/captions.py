@@ -11,7 +11,7 @@ from loralab.datasets.images.facts import Facts
 from loralab.datasets.images.found import Format, Found, Item, Roles
 from loralab.datasets.images.names import folders_of, plain, side_in, side_of
 from loralab.datasets.images.place import Place
-from loralab.datasets.images.tabular import Meaning, cell, labelled_tables
+from loralab.datasets.images.tabular import Meaning, cell, labelled_tables, picture_of
 from loralab.datasets.readers import Table
 from loralab.datasets.tables.columns import key
 
@@ -63,7 +63,7 @@ def _from_tables(place: Place, found: Found, roles: Roles) -> tuple[dict[str, st
         found.lost += table.left_out
         found.columns, found.roles = table.columns, {"file": meaning.file, "caption": column}
         for row in table.rows:
-            name = place.index.find(cell(row, meaning.file), table.source)
+            name = picture_of(row, meaning, table.source, place.index)
             if name is None:
                 found.lose(f"{table.source}: {cell(row, meaning.file)}", "The table names it, and it is not there.")
                 continue

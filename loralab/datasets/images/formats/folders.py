@@ -22,7 +22,8 @@ def claims(place: Place) -> bool:
     """Pictures lie in at least two folders that may be classes, most of them."""
     ways = [_way(name) for name in _pictures(place)]
     filed = [way for way in ways if way]
-    return len(set(filed)) >= 2 and 2 * len(filed) > len(ways)
+    alone = len(set(filed)) == len(filed) and place.paired.plausible  # a folder for each picture and its masks
+    return len(set(filed)) >= 2 and 2 * len(filed) > len(ways) and not alone
 
 
 def read(place: Place, facts: Facts, roles: Roles) -> Found:

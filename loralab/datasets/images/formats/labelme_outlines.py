@@ -139,4 +139,4 @@ def _laid(packed: Any, left: int, top: int, width: int, height: int) -> str:
     return outlines.of_runs({"size": [height, width], "counts": [0, *runs] if flat[0] else runs})
 
 
-FORMAT = Format("LabelMe outlines", "segment", rank=26, claims=claims, read=read)
+FORMAT = Format("LabelMe outlines", "segment", rank=24, claims=claims, read=read, settles=("detect",))

@@ -9,11 +9,12 @@ from loralab.datasets.images.found import Format, Found, Item, Roles
 from loralab.datasets.images.names import in_order, side_at_end, side_in, side_of
 from loralab.datasets.images.place import Place
 from loralab.datasets.images.several import Several, is_yes, words
-from loralab.datasets.images.tabular import Meaning, cell, labelled_tables
+from loralab.datasets.images.tabular import Meaning, cell, labelled_tables, picture_of
 from loralab.datasets.readers import Row
 
 MOST_OFFERED = 6  # labels that could be learned instead
 _MISSING = "The table names it, and it is not there."
+_SEVERAL = "Several pictures are called so, and the table does not say which."
 _UNNAMED = "No table names it."
 _TWO_LABELS = "The table gives it two different classes."
 _AGAIN = "The table names it more than once."
@@ -40,9 +41,9 @@ def read(place: Place, facts: Facts, roles: Roles) -> Found:
         found.lost += table.left_out
         for row in table.rows:
             wanted = cell(row, meaning.file)
-            name, label = index.find(wanted, table.source), _label(row, meaning, roles)
+            name, label = picture_of(row, meaning, table.source, index), _label(row, meaning, roles)
             if name is None:
-                found.lose(f"{table.source}: {wanted}", _MISSING)
+                found.lose(f"{table.source}: {wanted}", _SEVERAL if index.known(wanted) else _MISSING)
                 continue
             side = side_of(cell(row, meaning.side)) or (side_at_end(table.source) if len(tables) > 1 else "") or side_in(name)
             if name in said:

@@ -12,6 +12,7 @@ from loralab.datasets.synthesis.search.space import words
 
 _NUMBER = re.compile(r"(?<![\w.,])\d+(?:[.,]\d+)*(?![\w])")
 _NAME = re.compile(r"(?<![.!?:]\s)(?<!^)(?<![\n“\"‘(-]\s)(?<![\n“\"‘(*-])\b[A-Z][\w’'-]*[a-z][\w’'-]*")
+_ITEM = re.compile(r"^\d{1,3}\. ", re.MULTILINE)  # the number of an item in a list is no number that is told
 _WORD = re.compile(r"[^\W_]+")
 STAND = 0.6  # of the words of an answer
 FEWEST = 3  # words, under which only names and numbers are asked about
@@ -19,6 +20,7 @@ FEWEST = 3  # words, under which only names and numbers are asked about
 
 def names_and_numbers(text: str) -> set[str]:
     """Numbers without their separators, and words that begin with a capital inside a sentence."""
+    text = _ITEM.sub("", text)
     numbers = {found.replace(",", "").rstrip(".") for found in _NUMBER.findall(text)}
     return numbers | {name.casefold().removesuffix("’s").removesuffix("'s") for name in _NAME.findall(text)}
 

@@ -1,4 +1,4 @@
-"""Another language than the rest, where nobody asked for one."""
+"""Another language than the rest, where nobody asked for one. What a document says is in its own language."""
 
 from __future__ import annotations
 
@@ -23,7 +23,11 @@ def judge(rows: Sequence[MadeRow], yard: Yard) -> dict[int, str]:
     return {
         place: f"It is in another language ({language}) than the rest ({wanted})."
         for place, (language, sure) in enumerate(spoken)
-        if language and language != wanted and sure >= SURE and rows[place].kind != ASKED_FOR
+        if language
+        and language != wanted
+        and sure >= SURE
+        and rows[place].kind != ASKED_FOR
+        and (yard.language or rows[place].origin != "extracted")
     }
 
 

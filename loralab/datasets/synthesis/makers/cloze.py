@@ -13,6 +13,8 @@ NUMBER = re.compile(
     r"|billion))?(?![\w:]))"
 )
 NAME = re.compile(r"\b[A-ZÄÖÜÉ][\w’'-]+(?:\s+(?:(?:of|the|von|van|de|del|la)\s+)?[A-ZÄÖÜÉ][\w’'-]+)*")
+_LABEL = re.compile(r"\W?\w+(?: \w+)?: ")
+_AT_QUOTE = "“\"„«»‘'"  # a name that begins what is quoted only has the capital of that
 _SHORTEST, _LONGEST = 35, 260  # characters of a sentence
 _FEWEST_WORDS = 6
 GAP = "____"
@@ -23,7 +25,14 @@ def make(reading: Reading) -> Iterator[Draft]:
     if not (phrases := reading.phrases):
         return
     for section, said, start, end in reading.sentences():
-        if not _SHORTEST <= len(said) <= _LONGEST or len(said.split()) < _FEWEST_WORDS or said.endswith("?") or said[:1] in '“"„«':
+        if (
+            not _SHORTEST <= len(said) <= _LONGEST
+            or len(said.split()) < _FEWEST_WORDS
+            or not _is_whole(said)
+            or not reading.stands_alone(said)
+        ):
+            continue
+        if reading.refers_back(said, start, section.heading):
             continue
         found = _last(NUMBER, said) or (_last(NAME, said) if reading.language != "de" else None)
         if not found:
@@ -34,10 +43,16 @@ def make(reading: Reading) -> Iterator[Draft]:
             yield Draft(phrases.gap.format(asked), hidden, start, end, section.heading)
 
 
+def _is_whole(said: str) -> bool:
+    """Whether it is a sentence from its beginning to its full stop, and not a question, speech or a label with what it labels."""
+    return said.endswith((".", "!", ".”", ".)")) and said[:1] not in '“"„«»‘' and not _LABEL.match(said)
+
+
 def _last(pattern: re.Pattern[str], said: str) -> re.Match[str] | None:
     """The last match behind the sentence's first word."""
     begun = said.find(" ")
     found = [one for one in pattern.finditer(said, max(0, begun)) if len(one[0].strip(".,")) > 1 or one[0].isdigit()]
+    found = [one for one in found if said[one.start() - 1] not in _AT_QUOTE and said[max(0, one.start() - 2)] not in ".!?:"]
     return found[-1] if found else None
 
 

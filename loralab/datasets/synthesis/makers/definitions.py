@@ -10,10 +10,17 @@ from loralab.datasets.synthesis.makers.phrases import Phrases
 from loralab.datasets.synthesis.passages.blocks import flat
 
 _GLOSSARY = re.compile(r"^(?:\*\*|__)?(?P<term>[^\W\d_][^\n:.;?!*]{1,50}?)(?:\*\*|__)?(?:\s*:(?:\*\*)?|\s+[–—-])\s+(?P<said>\S[^\n]{19,})$")
-_MOST_WORDS = 6
+_MOST_WORDS, _MOST_TERM = 6, 4
 _LONGEST = 400
 _PLURAL = re.compile(r"^(?:are|sind|sont|son)\b")
-_SAID = ("note", "example", "warning", "tip", "see", "source", "figure", "hinweis", "beispiel", "q", "a", "question", "answer")
+_SAID_TEXT = (
+    "note example warning tip see source figure q a question answer credit photo author date time place price phone email"
+    " address by from to"
+    " cc subject website tel fax hours hinweis beispiel frage antwort quelle tabelle abbildung merke achtung foto autor datum ort preis"
+    " telefon anschrift betreff"
+)
+_SAID = frozenset(_SAID_TEXT.split())
+_FEW_WORDS = 3  # of the meaning
 
 
 def make(reading: Reading) -> Iterator[Draft]:
@@ -21,7 +28,7 @@ def make(reading: Reading) -> Iterator[Draft]:
     if not (phrases := reading.phrases):
         return
     for section, said, start, end in reading.sentences():
-        if len(said) > _LONGEST or not (found := phrases.definition.match(said)):
+        if len(said) > _LONGEST or said.endswith("?") or not reading.stands_alone(said) or not (found := phrases.definition.match(said)):
             continue
         term, article = found["term"].strip(), found["article"] or ""
         if _is_term(term, phrases):
@@ -31,8 +38,15 @@ def make(reading: Reading) -> Iterator[Draft]:
     for section in reading.sections:
         for block in section.blocks:
             found = _GLOSSARY.match(flat(reading.text[block.start : block.end]))
-            if found and _is_term(found["term"], phrases) and found["term"].casefold() not in _SAID and not found["said"].endswith("?"):
-                yield Draft(phrases.what_is.format(found["term"]), found["said"], block.start, block.end, section.heading or found["term"])
+            if found and _explains(found["term"], found["said"], phrases):
+                yield Draft(phrases.means.format(found["term"]), found["said"], block.start, block.end, section.heading or found["term"])
+
+
+def _explains(term: str, said: str, phrases: Phrases) -> bool:
+    """Whether a line sets a term before its meaning, and not a speaker, a label or the beginning of a sentence before the rest."""
+    words = term.casefold().split()
+    named = _is_term(term, phrases) and len(words) <= _MOST_TERM and not _SAID & {words[0], words[-1]}
+    return named and not re.search(r"[?]$|[.!?] \w", said) and len(said.split()) >= _FEW_WORDS and said[:1] not in '“"„«»'
 
 
 def _is_term(term: str, phrases: Phrases) -> bool:

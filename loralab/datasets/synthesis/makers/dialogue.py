@@ -10,11 +10,18 @@ from loralab.datasets.synthesis.makers import Draft, Reading
 from loralab.datasets.synthesis.passages.blocks import Block, flat
 
 _SPEAKER = re.compile(r"^([^\W\d_][\w .'’-]{0,28}):\s+(\S.*)", re.DOTALL)
-_QUOTED = re.compile(r"[“\"„«]([^”\"“«»]{2,600})[”\"“»]")
+QUOTED = re.compile(
+    r"“([^“”]{2,900})”|„([^„“”]{2,900})[“”]|»([^«»]{2,900})«|«\s?([^«»]{2,900}?)\s?»|\"([^\"]{2,900})\"|(?<!\w)‘([^‘]{2,900}?)’(?!\w)"
+)
+OPENS = '“"„«»‘'
 _FEWEST = 4  # turns that make a conversation
-_NO_SPEAKERS_TEXT = "q a question answer note example warning tip step figure table source frage antwort hinweis beispiel"
+_NO_SPEAKERS_TEXT = "q a question answer note example warning tip step figure table source frage antwort hinweis beispiel tabelle abbildung"
 _NO_SPEAKERS = frozenset(_NO_SPEAKERS_TEXT.split())
 _LONGEST = 600
+_LEAD = 90  # characters that say who speaks, before the first of the speech
+_LEADS = re.compile(
+    r"(?:said|asked|repl|answer|cried|sagte|rief|fragte|antwortete|sprach|dit|demanda|répondit|dijo|preguntó|respondió)", re.IGNORECASE
+)
 
 
 def make(reading: Reading) -> Iterator[Draft]:
@@ -43,15 +50,30 @@ def _named(reading: Reading, blocks: tuple[Block, ...], speakers: set[str], topi
 
 
 def _spoken(reading: Reading, blocks: tuple[Block, ...], topic: str) -> Iterator[Draft]:
-    """In a story a new paragraph is a new speaker; what stands between the quoted parts of one paragraph is left out of the question."""
+    """In a story a new paragraph is a new speaker; who speaks and how, between the parts of a speech, is left out."""
     before = ""
     for block in blocks:
-        text = reading.text[block.start : block.end]
-        parts = list(_QUOTED.finditer(text)) if text[:1] in '“"„«' else []
-        said = flat(" ".join(part[1] for part in parts))
-        if before and parts and len(parts) == 1 and len(said) <= _LONGEST and len(said.split()) > 1:
-            yield Draft(before, flat(parts[0][1]), block.start + parts[0].start(1), block.start + parts[0].end(1), topic)
-        before = said if parts and len(said.split()) > 1 and len(said) <= _LONGEST else ""
+        parts = speech(reading.text[block.start : block.end])
+        said = whole(parts)
+        usable = bool(parts) and len(said.split()) > 1 and len(said) <= _LONGEST
+        if before and usable:
+            yield Draft(before, said, block.start + parts[0][1], block.start + parts[-1][2], topic)
+        before = said if usable else ""
+
+
+def speech(text: str) -> list[tuple[str, int, int]]:
+    """What is said in a paragraph, with its places, where it begins with speech or with who speaks."""
+    parts = [(next(filter(None, found.groups())), found.start() + 1, found.end() - 1) for found in QUOTED.finditer(text)]
+    lead = text[: parts[0][1] - 1] if parts else ""
+    return parts if parts and (not lead.strip() or (len(lead) <= _LEAD and _LEADS.search(lead))) else []
+
+
+def whole(parts: list[tuple[str, int, int]]) -> str:
+    """The parts of a speech as one, ended as if nobody told who said it."""
+    said = flat(
+        " ".join(f"{part}," if part[-1:].isalnum() and place + 1 < len(parts) else part for place, (part, _, _) in enumerate(parts))
+    )
+    return f"{said[:-1]}." if said.endswith(",") else said if said[-1:] in ".!?…—-’" else f"{said}." if said else ""
 
 
 MAKER = make

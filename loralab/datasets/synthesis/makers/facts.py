@@ -26,7 +26,7 @@ def _form(pattern: str, *questions: str) -> tuple[re.Pattern[str], tuple[str, ..
 
 FORMS = (
     _form(rf"^{_WHO} {_BE} {_DONE}(?: (?P<rest>[^.;]{{0,50}}?))? {_DATE}\b", "When {be} {who} {done}{rest}?"),
-    _form(rf"^{_WHO} {_BE} {_DONE} by (?P<what>[^.;]{{3,80}})", "By whom or what {be} {who} {done}?"),
+    _form(rf"^{_WHO} {_BE} {_DONE} by (?P<what>[^.;]{{3,80}})", "By {whom} {be} {who} {done}?"),
     _form(rf"^{_WHO} {_BE} {_DONE} (?:in|at|on|near) (?P<what>[A-Z][^.;]{{2,60}})", "Where {be} {who} {done}?"),
     _form(rf"^{_WHO} (?:lies|stands|lives|is|are) (?:in|at|on|near|between) (?:the )?(?P<what>[A-Z][^.;]{{2,60}})", "Where is {who}?"),
     _form(rf"^{_WHO} (?:has|have|contains?|holds?|covers?) {_NUMBER_OF}", "How many {noun} does {who} have?"),
@@ -46,7 +46,8 @@ def make(reading: Reading) -> Iterator[Draft]:
     if reading.language not in ("", "en"):
         return
     for section, said, start, end in reading.sentences():
-        for question in _asked(said) if len(said) <= _LONGEST else ():
+        alone = len(said) <= _LONGEST and reading.stands_alone(said) and not reading.refers_back(said, start, section.heading)
+        for question in _asked(said) if alone and not said.endswith("?") else ():
             yield Draft(question, said, start, end, section.heading)
 
 
@@ -58,6 +59,7 @@ def _asked(said: str) -> list[str]:
             parts = {name: (value or "").rstrip(".") for name, value in found.groupdict().items()}
             parts["who"] = _within(parts["who"])
             parts["rest"] = f" {parts['rest']}" if parts.get("rest") else ""
+            parts["whom"] = "whom" if re.match(r"(?:the |a |an )?[A-Z]", parts.get("what", "")) else "what"
             parts["past"] = _PARTICIPLES.get(parts.get("did", ""), parts.get("did", ""))
             return [question.format(**parts) for question in questions]
     return []

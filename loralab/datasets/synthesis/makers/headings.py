@@ -6,45 +6,42 @@ import re
 from collections.abc import Iterator
 
 from loralab.datasets.synthesis.makers import LONGEST, Draft, Reading
-from loralab.datasets.synthesis.passages.blocks import flat
 
-_NUMBERED = re.compile(r"^(?:(?:\d{1,2}\.)*\d{1,2}\.?|[IVXLC]{1,6}\.)\s+")
+NUMBERED = re.compile(r"^(?:(?:\d{1,2}\.)*\d{1,2}\.?|[IVXLC]{1,6}\.|(?:chapter|kapitel|part|teil)\s+[\divxlc]{1,6}[.:]?)\s+", re.IGNORECASE)
 # Headings that name a part of any document and nothing that a person would ask about.
 _OF_FORM = re.compile(
-    r"(?:chapter|part|kapitel|teil|chapitre|capítulo|book|page|section)\s*[\divxlc]*\W*$|(?:table of )?contents|index|references"
-    r"|bibliography|"
-    r"acknowledge?ments?|introduction|preface|foreword|summary|conclusion|appendix|notes|faq|inhalt|vorwort|einleitung",
+    r"(?:chapter|part|kapitel|teil|chapitre|capítulo|book|page|section)\s*[\divxlc]*\W*$|introduction|preface|foreword|prologue|epilogue|overview|abstract"
+    r"|(?:chapter |section )?summary|conclusions?|appendix|faqs?|frequently asked questions|key (?:terms|points|takeaways"
+    r"|concepts)|glossary|making connections"
+    r"|link to learning|try it|example(?: \d.*)?|note|tip|warning|important|vorwort|einleitung|zusammenfassung|fazit|überblick"
+    r"|anhang|glossar|begriffe"
+    r"|(?:the )?end|ende|häufige fragen|beispiel|hinweis|merke|discussion|results|methods|background|other|more|miscellaneous|sonstiges",
     re.IGNORECASE,
 )
+_SENTENCE = re.compile(r"[.!?…][”\"’)]?(?:\s|$)")
 _FEWEST = 60  # characters that say something
 
 
 def make(reading: Reading) -> Iterator[Draft]:
     """One for each section with a telling heading and running text."""
     for section in reading.sections:
-        title = _NUMBERED.sub("", section.heading).strip(" .:")
+        title = NUMBERED.sub("", section.heading).strip(" .:")
         if not title or _OF_FORM.fullmatch(title) or title.endswith("?") or len(title) < 3:
             continue
-        paragraphs = [block for block in section.blocks if block.kind == "para"]
-        if not paragraphs:
-            continue
-        start = end = paragraphs[0].start
-        for block in section.blocks:
-            if block.start < start:
-                continue
-            if block.end - start > LONGEST and end > start:
+        at = next((place for place, block in enumerate(section.blocks) if block.kind == "para"), len(section.blocks))
+        held = list(section.blocks[at : at + 1])
+        for block in section.blocks[at + 1 :]:
+            if block.end - held[0].start > LONGEST:
                 break
-            end = block.end
-        answer = reading.text[start:end].strip()
-        if len(answer) < _FEWEST:
+            held.append(block)
+        if len(held) < len(section.blocks) - at and held and reading.text[held[-1].start : held[-1].end].endswith(":"):
+            held.pop()  # it leads to what there is no room for
+        if any(reading.text[block.start : block.end].rstrip().endswith("?") for block in held[:1]):
             continue
-        question = reading.phrases.explain.format(title) if reading.phrases else title
-        yield Draft(question, _shown(answer), start, end, title)
-
-
-def _shown(text: str) -> str:
-    """Paragraphs as paragraphs, lines that only wrapped put together."""
-    return "\n\n".join(flat(part) if "\n-" not in part else part for part in re.split(r"\n\s*\n", text))
+        answer = reading.shown(held)
+        if len(answer) >= _FEWEST and _SENTENCE.search(answer) and not answer[:1].islower() and answer[-1:] not in (":", "?"):
+            question = reading.phrases.explain.format(title) if reading.phrases else title
+            yield Draft(question, answer, held[0].start, held[-1].end, title)
 
 
 MAKER = make

@@ -6,13 +6,35 @@ import re
 from collections.abc import Iterator
 
 from loralab.datasets.synthesis.makers import Draft, Reading
-from loralab.datasets.synthesis.makers.phrases import Phrases
+from loralab.datasets.synthesis.makers.phrases import PHRASES, Phrases
 from loralab.datasets.synthesis.passages.document import Grid
 from loralab.datasets.tables.columns import QUESTIONS, WORDS, find, key
 
-_NAMES = ("name", "product", "product_name", "title", "term", "item", "model", "artikel", "produkt", "nombre", "nom", "subject")
-_NUMBERS = frozenset(("id", "sku", "no", "nr", "index", "rownumber", "number", "uuid", "url", "link", "image", "picture"))
-_ODD = re.compile(r"(?:ed|[^s]s|by|in|at|on)\??$|^(?:is|has|can|was) ")  # “opened”, “steps”, “made by”
+_NAMES_TEXT = (
+    "name product product_name productname title term item model artikel artikelname bezeichnung produkt produktname titel"
+    " begriff nombre producto"
+    " nom produit subject"
+)
+_NAMES = tuple(_NAMES_TEXT.split())
+_NUMBERS_TEXT = (
+    "id sku no nr index rownumber number uuid guid ean gtin isbn upc url uri link links image picture photo thumbnail bild foto"
+    " slug path file filename"
+    " artikelnr artikelnummer produktnummer productid itemid created createdat updated updatedat modified lastupdated"
+    " lastmodified dateadded timestamp"
+    " geändert aktualisiert erstellt"
+)
+_NUMBERS = frozenset(_NUMBERS_TEXT.split())  # columns that are for programs
+_TELLS_TEXT = "description beschreibung details summary about info longdescription shortdescription descripción descriptif"
+_TELLS = frozenset(_TELLS_TEXT.split())
+_EMPTY_TEXT = "n/a na - -- – — none null nil tbd tba unknown ? unbekannt k.a. #n/a nan ./."
+_EMPTY = frozenset((*_EMPTY_TEXT.split(), "k. a.", "keine angabe"))
+_YES_TEXT = "yes no true false ja nein sí oui non wahr falsch y n"
+_YES = frozenset(_YES_TEXT.split())
+_ADDRESS = re.compile(r"(?:https?://|www\.|/|\w:\\)\S+$|\S+\.(?:jpe?g|png|gif|webp|svg|pdf)$", re.IGNORECASE)
+_UNIT = re.compile(
+    r"\s*[(\[]\s*(?:in )?([^()\[\]\d]{1,12})\s*[)\]]$|(?<=[a-z])[ _](kg|g|mg|km|m|cm|mm|l|ml|kwh|eur|usd|gbp)$", re.IGNORECASE
+)
+_ODD = re.compile(r"(?:ed|[^s]s|\b(?:by|in|at|on))\??$|^(?:is|has|can|was) ")  # “opened”, “steps”, “made by”
 _LONG_NAME = 80  # characters: what is longer is no name
 
 
@@ -40,12 +62,28 @@ def _cells(grid: Grid, about: str, phrases: Phrases) -> Iterator[Draft]:
             continue
         name = row.cells[about][0]
         for column, (value, _, _) in row.cells.items():
-            if column != about and key(column) not in _NUMBERS and value.casefold() not in ("n/a", "-", "none", "null"):
-                shown = column.replace("_", " ").strip()
-                phrase = phrases.cell_odd if _ODD.search(shown.casefold()) else phrases.cell
-                yield Draft(
-                    phrase.format(shown if not shown.istitle() else shown.lower(), name), value, row.start, row.end, name, row.number
-                )
+            if column == about or key(column) in _NUMBERS or value.casefold() in _EMPTY or _ADDRESS.match(value):
+                continue
+            if draft := _cell(column, value, name, phrases):
+                yield Draft(*draft, row.start, row.end, name, row.number)
+
+
+def _cell(column: str, value: str, name: str, phrases: Phrases) -> tuple[str, str]:
+    """The question that a cell answers, and the answer, with the unit that its column names."""
+    shown = " ".join(column.replace("_", " ").split())
+    unit = _UNIT.search(shown)
+    if unit:
+        shown = shown[: unit.start()].strip()
+        number = re.fullmatch(r"[\d.,\s–-]+", value)
+        value = f"{value} {unit[1] or unit[2]}" if number else value
+    if phrases is PHRASES["en"]:
+        shown = " ".join(word.lower() if word.istitle() else word for word in shown.split())
+    if value.casefold() in _YES:
+        return phrases.cell_yes.format(shown, name), value
+    if key(column) in _TELLS:
+        return phrases.cell_told.format(name), value
+    phrase = phrases.cell_odd if _ODD.search(shown.casefold()) else phrases.cell
+    return phrase.format(shown, name), value
 
 
 def _about(grid: Grid) -> str:

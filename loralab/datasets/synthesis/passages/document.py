@@ -9,20 +9,31 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from loralab.core.errors import UserError
 from loralab.core.records import LeftOut
 from loralab.datasets.formats.cells import cell_text
-from loralab.datasets.formats.documents import flowing_pages
+from loralab.datasets.formats.documents import Block as Part
 from loralab.datasets.formats.encoding import decode
+from loralab.datasets.formats.markup import Headed
 from loralab.datasets.formats.markup import blocks as html_blocks
-from loralab.datasets.readers import Table, choose, pdf, plain, read_bytes, web_page
+from loralab.datasets.formats.pages import paragraphs, said
+from loralab.datasets.formats.tabular import table, under
+from loralab.datasets.readers import Reader, Table, choose, ebook, pdf, plain, read_bytes, web_page, word
+from loralab.datasets.synthesis.passages.apart import asks_for_praise, is_furniture, lists_goals, stands_apart
 from loralab.datasets.synthesis.passages.blocks import Block, blocks, flat
+from loralab.datasets.synthesis.passages.cleaning import cleaned, frame, without_emphasis, without_notes
+from loralab.datasets.synthesis.passages.pipes import without_tables
 from loralab.datasets.synthesis.rows import Passage
 
 LIMIT = 1200  # characters of a passage
 _CELL = 400  # characters of a cell that is asked about
+_TOLD = 80  # characters of a paragraph that tells
+_BUTTON = 25  # characters of what can be pressed
+_SOME = 0.5  # of a page's text: where less is left, what is left out by its name was the text
+_NAME = 60  # characters of a column's name
+_TAG = re.compile(r"</?(?:br|p|b|i|em|strong|ul|ol|li|div|span|a|h[1-6])\b[^<>]{0,200}>", re.IGNORECASE)  # in cells of a shop's export
 _LOOKED = 4000  # characters that the language is told by
 
 
@@ -52,6 +63,7 @@ class Section:
     heading: str
     level: int
     blocks: tuple[Block, ...]
+    goes_on: bool = False  # it is the next scene under the heading before it
 
 
 @dataclass(frozen=True)
@@ -71,17 +83,35 @@ class Document:
         return self.pages[at][1] if at >= 0 else 0
 
     def sections(self) -> list[Section]:
-        """The running text by headings."""
+        """The running text by headings, without the parts that hold no text to learn from: contents, references, exercises, menus."""
         made: list[Section] = []
-        heading, level, held = "", 0, list[Block]()
+        for one in self._all_sections():
+            if not stands_apart(one.heading, [self.text[block.start : block.end] for block in one.blocks]):
+                made.append(one)
+            elif lists_goals(one.heading) and made and not made[-1].blocks:
+                made[-1] = replace(
+                    made[-1], blocks=_behind_goals(self.text, one.blocks)
+                )  # what follows the goals is the chapter's beginning
+        return made
+
+    def _all_sections(self) -> list[Section]:
+        made: list[Section] = []
+        heading, level, held, praised, goes_on = "", 0, list[Block](), False, False
         for one in blocks(self.text[: self.prose]):
+            said = self.text[one.start : one.end]
+            praised = asks_for_praise(said) or (praised and len(said) < _BUTTON)
+            if one.kind == "para" and held and not any(map(str.isalnum, said)):
+                made.append(Section(heading, level, tuple(held), goes_on))
+                held, goes_on = [], True
+            if praised or (one.kind == "para" and is_furniture(said)):
+                continue
             if one.kind == "heading":
                 if held or heading:
-                    made.append(Section(heading, level, tuple(held)))
-                heading, level, held = flat(self.text[one.start : one.end]), one.level, []
+                    made.append(Section(heading, level, tuple(held), goes_on))
+                heading, level, held, goes_on = flat(said), one.level, [], False
             else:
                 held.append(one)
-        return [*made, Section(heading, level, tuple(held))] if held or heading else made
+        return [*made, Section(heading, level, tuple(held), goes_on)] if held or (heading and not goes_on) else made
 
     def language(self) -> str:
         """ISO 639-1 code of its words; empty where they are too few."""
@@ -91,6 +121,12 @@ class Document:
         return str(classify(sample)[0]) if sum(map(str.isalpha, sample)) >= 40 else ""
 
 
+def _behind_goals(text: str, held: Sequence[Block]) -> tuple[Block, ...]:
+    """The blocks from the first paragraph of whole sentences on."""
+    told = (at for at, one in enumerate(held) if one.kind == "para" and one.end - one.start >= _TOLD and text[one.end - 1] == ".")
+    return tuple(held[next(told, len(held)) :])
+
+
 def read_document(raw: bytes, name: str) -> list[Document]:
     """The document in a file; several where the file holds several. Raises UserError where there is nothing to read."""
     reader = choose(raw, name)
@@ -98,9 +134,12 @@ def read_document(raw: bytes, name: str) -> list[Document]:
         return [_pdf(raw, name)]
     tables = read_bytes(raw, name)
     if reader is plain.READER:
-        return [Document(name, (text := decode(raw, name).text.replace("\r\n", "\n")), prose=len(text), lost=_lost(tables))]
-    if reader is web_page.READER and (text := _page_text(raw, name)):
-        return [_with_tables(name, text, tables)]
+        text, cells = without_tables(cleaned(decode(raw, name).text, markdown=name.lower().endswith((".md", ".markdown"))))
+        return [_with_tables(name, text, _tables(name, cells), _lost(tables))]
+    if reader in _MARKED and (parts := _marked(reader, raw, name)):
+        said = [part.strip() for part in parts if isinstance(part, str) and part.strip()]
+        text = without_notes("\n\n".join(said)).replace("\u00ad", "")
+        return [_with_tables(name, text, _tables(name, parts), _lost(tables))]
     sources = dict.fromkeys(table.source for table in tables if table.rows)
     made = [_with_tables(source, _prose(source, tables), [one for one in tables if one.source == source]) for source in sources]
     if not made:
@@ -132,27 +171,63 @@ def passages(document: Document) -> list[Passage]:
 
 
 def _pdf(raw: bytes, name: str) -> Document:
-    """Pages with running heads taken out; a paragraph that goes on on the next page is one."""
-    found = pdf.pages(raw, name)
+    """Pages as they are printed: without running heads and notes, headings marked; a paragraph that goes on on the next page is one."""
+    found = pdf.lines(raw, name)
     lost = tuple(LeftOut(row=number, source=name, reason=f"Page {number} {why}") for number, (_, why) in enumerate(found, 1) if why)
-    numbers = [number for number, (text, why) in enumerate(found, 1) if not why and text.strip()]
-    if not numbers:
+    if not any(lines for lines, _ in found):
         pdf.read(raw, name)  # which refuses it in its own words: a scan as a scan
-    text, starts = "", list[tuple[int, int]]()
-    for number, page in zip(numbers, flowing_pages([found[number - 1][0] for number in numbers]), strict=True):
-        said = re.sub(r"\n+", "\n\n", page.strip())
-        goes_on = text and text[-1:].isalpha() and said[:1].islower()
-        text += " " if goes_on else "\n\n" if text else ""
-        starts.append((len(text), number))
-        text += said
-    return Document(name, text, tuple(starts), prose=len(text), lost=lost)
+    hyphenated = frozenset(re.findall(r"(?<!\w)\w{1,40}-\w{1,40}", " ".join(line.text for lines, _ in found for line in lines).casefold()))
+    text, starts, cells = "", list[tuple[int, int]](), list[Part]()
+    for one in paragraphs([lines for lines, _ in found]):
+        if one.table:
+            cells.append(one.table)
+            continue
+        text += "\n\n" if text else ""
+        text += f"{'#' * one.level} " if one.level else ""
+        for piece, page in said(one, hyphenated):
+            if not starts or starts[-1][1] != page:
+                starts.append((len(text), page))
+            text += without_emphasis(piece)
+    start, end = frame(text)
+    pages = tuple((max(0, at - start), page) for at, page in starts if at < end)
+    return replace(_with_tables(name, text[start:end], _tables(name, cells), lost), pages=pages)
 
 
-def _page_text(raw: bytes, name: str) -> str:
-    """A web page's paragraphs as they stand on it: not cut, headings and items on lines of their own."""
-    found, title, _ = html_blocks(decode(raw, name).text)
-    said = [block.strip() for block in found if isinstance(block, str) and block.strip()]
-    return "\n\n".join([title, *said] if title and title not in said[:1] else said)
+def _page(raw: bytes, name: str) -> list[Part]:
+    """A web page's paragraphs as they stand on it: not cut, headings and items marked. All of it where names of parts mislead."""
+    text = decode(raw, name).text
+    whole, (found, _, _) = _length(html_blocks(text)[0]), html_blocks(text, marked=True)
+    return found if _length(found) >= _SOME * whole else html_blocks(text, menus=True, marked=True)[0]
+
+
+def _length(parts: Sequence[Part]) -> int:
+    return sum(len(part) for part in parts if isinstance(part, str))
+
+
+_MARKED = {web_page.READER: _page, word.READER: word.marked, ebook.READER: ebook.marked}
+
+
+def _marked(reader: Reader, raw: bytes, name: str) -> list[Part]:
+    """Its parts with their marks; none where what says the marks is damaged, so that it is read without them."""
+    try:
+        return _MARKED[reader](raw, name)
+    except (ValueError, RecursionError, StopIteration):
+        return []
+
+
+def _tables(name: str, parts: Sequence[Part]) -> list[Table]:
+    """The tables among parts. The first row of one within a text names its columns where the page says so or all of it looks like that."""
+    made: list[Table] = []
+    for cells in (part for part in parts if not isinstance(part, str) and len(part) > 1):
+        numbered = [(number, list(row)) for number, row in enumerate(cells, 1)]
+        found = table(name, numbered)
+        first = [flat(cell) for cell in cells[0]]
+        names = len(first) == len(set(first)) and all(0 < len(cell) <= _NAME and not re.search(r"\d{3}", cell) for cell in first)
+        if not found.headed and names and (isinstance(cells, Headed) or (len(first) > 2 and len(cells) > 2)):
+            found = under(name, tuple(first), numbered[1:])
+            found.headed = True
+        made.append(found)
+    return made
 
 
 def _prose(source: str, tables: Sequence[Table]) -> str:
@@ -164,31 +239,31 @@ def _lost(tables: Sequence[Table]) -> tuple[LeftOut, ...]:
     return tuple(lost for table in tables for lost in table.left_out)
 
 
-def _with_tables(name: str, text: str, tables: Sequence[Table]) -> Document:
+def _with_tables(name: str, text: str, tables: Sequence[Table], lost: tuple[LeftOut, ...] = ()) -> Document:
     """The running text with the rows of all tables behind it."""
     prose = len(text)
     grids: list[Grid] = []
-    for table in (one for one in tables if not one.is_prose and one.rows):
-        columns = table.columns or tuple(dict.fromkeys(key for row in table.rows for key in row.values))
+    for held in (one for one in tables if not one.is_prose and one.rows):
+        columns = held.columns or tuple(dict.fromkeys(key for row in held.rows for key in row.values))
         rows: list[TableRow] = []
         pieces = [text]
         at = len(text)
-        for row in table.rows:
+        for row in held.rows:
             line, cells = _line(columns, row.values, at + 2)
             if cells:
                 rows.append(TableRow(row.number, cells, at + 2, at + 2 + len(line)))
                 pieces += ["\n\n", line]
                 at += 2 + len(line)
         text = "".join(pieces)
-        grids.append(Grid(tuple(columns), tuple(rows), table.headed))
-    return Document(name, text, grids=tuple(grids), prose=prose, lost=_lost(tables))
+        grids.append(Grid(tuple(columns), tuple(rows), held.headed))
+    return Document(name, text, grids=tuple(grids), prose=prose, lost=lost or _lost(tables))
 
 
 def _line(columns: Sequence[str], values: dict[str, object], at: int) -> tuple[str, dict[str, tuple[str, int, int]]]:
     """A row as “column: value; column: value”, and where in the text each value stands."""
     said, cells = "", dict[str, tuple[str, int, int]]()
     for column in columns:
-        value = flat(cell_text(values.get(column)))[:_CELL]
+        value = flat(_TAG.sub(" ", cell_text(values.get(column))))[:_CELL]
         if not value:
             continue
         said += f"{'; ' if said else ''}{column}: "

@@ -55,6 +55,14 @@ def topics(passages: Sequence[Passage], rows: Sequence[MadeRow], space: Space | 
     return tuple(made)
 
 
+def groups(space: Space) -> tuple[np.ndarray, dict[int, str]]:
+    """The topic of each text of a space, and their names; no two names begin alike."""
+    height = space.weights.height
+    assigned = _grouped(space.vectors, int(min(MOST, max(FEWEST, round((height / 2) ** 0.5)), height)))
+    taken: set[str] = set()
+    return assigned, {group: _name(space, assigned, group, taken) for group, _ in Counter(assigned.tolist()).most_common()}
+
+
 def _grouped(vectors: Floats, k: int) -> np.ndarray:
     """The group of each text: k-means on the sphere, begun with texts far from each other."""
     centres = [vectors[0]]

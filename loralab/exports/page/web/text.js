@@ -37,6 +37,9 @@ async function loaded(files, fast) {
   await engine.loadModel(files, {
     n_ctx: page.context,
     n_parallel: 1,
+    cache_type_k: "f32", // as where the answers were written down: in sixteen bits near ties fall otherwise
+    cache_type_v: "f32",
+    flash_attn: false,
     n_threads: cores(),
     seed: 0,
     jinja: true,
