@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from loralab.core.errors import RunFailed, UserError
 from loralab.core.events import RunView
 from loralab.core.verdict import Verdict
-from loralab.core.words import duration, figure
+from loralab.core.words import count, duration, figure
 
 BARS = 40  # characters of a bar in a terminal
 WIDTH, HEIGHT = 520, 120  # of the curve, in pixels of its own scale
@@ -92,7 +92,7 @@ class Run:
         title = escape(self.lab.job(self.id).title or self.id)
         found = self.verdict
         said = found.as_html() if found else f"<p>{escape(_standing(view))}</p>"
-        took = f"{view.step:,} updates in {duration(self.report['seconds'])}" if view.step else ""
+        took = f"{count(view.step, 'update')} in {duration(self.report['seconds'])}" if view.step else ""
         return f'<div style="{STYLE}"><b>{title}</b>{said}{curve(view)}<small>{took}</small></div>'
 
 
@@ -126,7 +126,7 @@ class Fitting:
 
 
 def _standing(view: RunView) -> str:
-    share = f", {view.step:,} of {view.total_steps:,} updates" if view.total_steps else ""
+    share = f", {view.step:,} of {count(view.total_steps, 'update')}" if view.total_steps else ""
     left = f", about {duration(view.seconds_left)} left" if view.seconds_left else ""
     return f"{view.phase or view.state}{share}{left}" if view.active else f"{view.state}. {view.ending.what if view.ending else ''}".strip()
 

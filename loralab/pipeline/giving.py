@@ -44,7 +44,7 @@ class ServeStep:
             ended_well(self.follow(self.lab.export(run, form)))
             found = self.lab.deploy(run, self.asked.name, form)
         serving = self.lab.serve(self.asked.port)
-        self.tell(f"  It answers as {found.called} at {serving.here}, until you end it: python -m loralab serve --stop")
+        self.tell(f"  It answers as {found.called} at {serving.here}, until you end it.")
         return {"deployment": found.id, "called": found.called, "here": serving.here}
 
 
