@@ -100,7 +100,9 @@ def sift(
 
 def augment(
     file: Annotated[str, typer.Argument(metavar="FILE", help="Any file with questions and answers.")],
-    kind: Annotated[list[str] | None, typer.Option("--kind", help=f"One of {', '.join(facade.AUGMENTATIONS)}; several times.")] = None,
+    kind: Annotated[
+        list[str] | None, typer.Option("--kind", help="typos, casing, punctuation, synonyms or question_forms; several times.")
+    ] = None,
     most: Annotated[int, typer.Option("--most", min=1, max=5, help="New rows for each row at most.")] = 1,
     out: Out = "",
     json: Json = False,

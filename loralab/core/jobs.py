@@ -385,9 +385,7 @@ def is_control(job: Job, of: str = "") -> bool:
 
 
 def parse_job(raw: bytes) -> Job:
-    """The job of a job.json; what it needs of what ships with LoRALab is looked for where that is now. Raises ValidationError where it is
-    none.
-    """
+    """The job of a job.json; what ships with LoRALab is looked for where that is now. Raises ValidationError where it is none."""
     job = _JOB.validate_json(raw)
     found: dict[str, Any] = {"model": shipped(model)} if isinstance(model := getattr(job, "model", None), str) else {}
     if isinstance(job, TrainJob):
