@@ -89,7 +89,7 @@ def drawn(pipe, caption, seed, card):
     noise = torch.from_numpy(np.random.default_rng(seed).standard_normal(shape, dtype=np.float32)).to(net.device, net.dtype)
     pipe.vae.to(torch.float32)
     size = {{"height": card["side"], "width": card["side"], "guidance_scale": card["guidance"], "num_inference_steps": card["steps"]}}
-    latents = pipe(caption, latents=noise, output_type="latent", **size).images.float()
+    latents = pipe(prompt=caption, latents=noise, output_type="latent", **size).images.float()
     if hasattr(pipe, "unet"):
         latents = latents / pipe.vae.config.scaling_factor
     with torch.no_grad():
