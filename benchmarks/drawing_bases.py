@@ -36,8 +36,15 @@ _XL: dict[str, Any] = {
     "addition_time_embed_dim": 256,
     "projection_class_embeddings_input_dim": 2816,
 }
-_KLEIN: dict[str, Any] = {"in_channels": 128, "num_layers": 5, "num_single_layers": 20, "attention_head_dim": 128}
-_KLEIN |= {"num_attention_heads": 24, "joint_attention_dim": 7680, "guidance_embeds": False}
+_KLEIN: dict[str, Any] = {
+    "in_channels": 128,
+    "num_layers": 5,
+    "num_single_layers": 20,
+    "attention_head_dim": 128,
+    "num_attention_heads": 24,
+    "joint_attention_dim": 7680,
+    "guidance_embeds": False,
+}
 
 
 def net(kind: str) -> Any:
@@ -51,7 +58,7 @@ def net(kind: str) -> Any:
 def look(model: Any, kind: str, kept: torch.dtype) -> Any:
     """One picture at one time is looked at; what is said of it."""
     side = SIDES[kind] // (16 if kind == "klein" else 8)
-    zeros = {"dtype": kept}
+    zeros: dict[str, Any] = {"dtype": kept}
     if kind == "klein":
         places = {"img_ids": torch.zeros(1, side * side, 4), "txt_ids": torch.zeros(1, 512, 4)}
         seen, words = torch.zeros(1, side * side, 128, **zeros), torch.zeros(1, 512, 7680, **zeros)

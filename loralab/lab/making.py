@@ -95,7 +95,7 @@ class Making(Results):
 
     def augment(self, path: Path | str, kinds: Sequence[str], most: int = 1, seed: int = 0) -> list[MadeRow]:
         """Rows to learn from made of a file's own without a writer: other spellings and forms of the same questions."""
-        return augmented(read_rows(Path(path)), self._known(kinds), most, seed)
+        return augmented(read_rows(Path(path)), self._kinds(kinds), most, seed)
 
     def vary(self, path: Path | str, kinds: Sequence[str], out: Path | str = "", most: int = 1) -> Path:
         """A new file with the rows of another and, to learn from, the same questions as other people would type them.
@@ -106,13 +106,13 @@ class Making(Results):
         rows = read_rows(source)
         sides = rows if any(row.split == TEST for row in rows) else with_split(rows)
         target = self._free(out, f"{source.stem}-varied")
-        fresh = augmented(sides, self._known(kinds), most)
+        fresh = augmented(sides, self._kinds(kinds), most)
         if not fresh:
             raise UserError("None of the questions could be varied in this way.", "Choose other ways.", code="no_rows")
         write_rows(target, [*sides, *fresh])
         return target
 
-    def _known(self, kinds: Sequence[str]) -> Sequence[str]:
+    def _kinds(self, kinds: Sequence[str]) -> Sequence[str]:
         """The ways, each of which there is. Raises UserError."""
         if unknown := [kind for kind in kinds if kind not in AUGMENTATIONS]:
             todo = f"There are: {', '.join(AUGMENTATIONS)}."

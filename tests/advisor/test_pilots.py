@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -19,6 +19,7 @@ from loralab.core.jobs import TrainJob, Trial
 from loralab.lab import Lab
 from loralab.runs import runs
 from loralab.tasks import parse_plan
+from loralab.tasks.text import TextPlan
 from tests.advisor.test_tries import put
 from tests.support.learned import Learned
 
@@ -84,7 +85,7 @@ def poor(lab: Lab) -> str:
 
 
 def finished(lab: Lab, name: str, **settings: Any) -> str:
-    plan = parse_plan({"dataset": lab.samples()[0].path, "epochs": 2.0, "learning_rate": 1e-4} | settings)
+    plan = cast("TextPlan", parse_plan({"dataset": lab.samples()[0].path, "epochs": 2.0, "learning_rate": 1e-4} | settings))
     events: list[Event] = [Measured(text="Learning.", n_train=200, n_heldout=40), Ended(outcome="finished")]
     return put(lab, name, plan, events, model=str(lab.catalog.folder("starter")))
 

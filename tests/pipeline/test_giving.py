@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Generator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -20,7 +21,7 @@ MORE = "serve: {name: colours-now}\npublish: {repo: colours}\n"
 
 
 @pytest.fixture
-def way(here: SimpleNamespace, tmp_path: Path) -> SimpleNamespace:
+def way(here: SimpleNamespace, tmp_path: Path) -> Generator[SimpleNamespace]:
     """A recipe that was done up to its export, by what an earlier call wrote down."""
     job = here.lab.job(here.run)
     recipe = tmp_path / "plan.yaml"
