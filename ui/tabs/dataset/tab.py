@@ -51,10 +51,10 @@ def build(lab: Lab, page: Page) -> None:
         upload = gr.File(label=DROP, file_count="single", height=150, elem_id="drop", elem_classes="drop")
         offered = question("Learn it so", "Choose another file", name="offered")
         markup(paragraph(KINDS, "fine") + draw("dataset", "whole_folder"))
-        fields = making_box(page)
-        hub_box(page)
-        templates_box(page, fields)
         cards = markup(samples_html((sample, lab.sample_seconds(sample.name)) for sample in lab.samples()), elem_id="samples")
+        fields = making_box(page)
+        templates_box(page, fields)
+        hub_box(page)
         wish = goal_box(page)
     with gr.Column(visible=False, elem_classes="found") as found:
         summary = markup(elem_id="summary")
