@@ -236,7 +236,9 @@ def test_ranks_move_to_where_they_are_used_and_the_adapter_never_grows(tmp_path:
     after = {name: int(layer.r["default"]) for name, layer in ranks.layers(model).items()}
     grown = {name for name in after if after[name] > wanted[name]}
     assert {name for name in after if "up_proj" in name} <= grown
-    assert all(rank < 8 for name, rank in after.items() if "q_proj" in name)
+    gave = [name for name in after if after[name] < wanted[name]]
+    assert gave  # one of them may have more to give than is asked for: how much depends on how the processor rounds
+    assert all("q_proj" in name for name in gave)
     assert all(2 <= rank <= 16 for rank in after.values())
     assert math.isfinite(float((logits(model) - before).abs().max()))
     ranks.note(model)
