@@ -104,7 +104,7 @@ def test_a_way_out_is_said_without_terms_of_art_where_it_can_be(settings: dict[s
 
 def test_a_click_begins_the_child(family: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     begun: list[TrainJob] = []
-    monkeypatch.setattr(runs, "start", lambda _home, job: begun.append(job) or "child")
+    monkeypatch.setattr(runs, "start", lambda _home, job, _launch="": begun.append(job) or "child")
     step = next_step(family, said("parent", LONGER))
     assert step is not None
     assert Advisor(family).improve(step) == "child"

@@ -121,7 +121,7 @@ def test_nothing_is_tried_without_a_yes_and_the_yes_can_be_taken_back(lab: Lab, 
     advisor = Advisor(lab)
     monkeypatch.setattr(Advisor, "diagnose", lambda self, run: said(run, FASTER))
     begun: list[TrainJob] = []
-    monkeypatch.setattr(runs, "start", lambda _home, job: begun.append(job) or f"try{len(begun)}")
+    monkeypatch.setattr(runs, "start", lambda _home, job, _launch="": begun.append(job) or f"try{len(begun)}")
     assert not tries.policy(lab.home).try_first
     with pytest.raises(UserError, match="not allowed"):
         advisor.try_first(poor)

@@ -8,7 +8,7 @@ from loralab.runs import runs
 
 def test_a_run_carries_what_was_predicted_of_it_whoever_began_it(home, monkeypatch):
     asked = []
-    monkeypatch.setattr(runs, "start", lambda home, job: asked.append(job) or "run")
+    monkeypatch.setattr(runs, "start", lambda home, job, launch="": asked.append(job) or "run")
     lab = Lab(home)
     data = lab.profile(lab.samples()[0].path)
     found = lab.propose(data)
@@ -26,7 +26,7 @@ def test_a_run_carries_what_was_predicted_of_it_whoever_began_it(home, monkeypat
 
 def test_what_cannot_be_predicted_starts_all_the_same(home, monkeypatch):
     asked = []
-    monkeypatch.setattr(runs, "start", lambda home, job: asked.append(job) or "run")
+    monkeypatch.setattr(runs, "start", lambda home, job, launch="": asked.append(job) or "run")
     lab = Lab(home)
     lab.start({"task": "text", "dataset": str(home / "gone.csv")})
     lab.start({"task": "pretrain", "dataset": str(home / "gone.jsonl")})

@@ -18,7 +18,7 @@ from loralab.runs.titles import numbered
 def begun(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Lab:
     """A workspace in which a run that is begun is written down and no worker started."""
 
-    def written(home: Path, job: TrainJob) -> str:
+    def written(home: Path, job: TrainJob, _launch: str = "") -> str:
         path = runs.claim(home / "runs")
         (path / "job.json").write_text(job.model_copy(update={"run": path.name}).model_dump_json())
         return path.name

@@ -115,6 +115,16 @@ def test_every_row_is_kept_or_binned_with_a_gate_and_a_reason(good: tuple[list[M
     assert all(one.gate in gates() and one.reason.endswith((".", "”.", ").")) for one in found.binned)
 
 
+def test_a_gap_that_several_words_fill_is_no_question() -> None:
+    def gap(answer: str, kind: str = "cloze") -> MadeRow:
+        return MadeRow(question="Fill in the gap: Ada built the ____.", answer=answer, kind=kind)
+
+    judge = gates()["open_gap"].judge
+    assert set(judge([gap("harbour"), gap("hall"), gap("harbour")], Yard())) == {0, 1, 2}
+    assert judge([gap("harbour"), gap("Harbour")], Yard()) == {}
+    assert judge([gap("harbour", "faq"), gap("hall", "faq")], Yard()) == {}
+
+
 def test_gates_take_their_names_from_their_files() -> None:
     place = Path(__file__).parents[3] / "loralab" / "datasets" / "synthesis" / "gates"
     assert set(gates()) == {path.stem for path in place.glob("*.py")} - {"__init__"}
