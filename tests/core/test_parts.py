@@ -71,7 +71,7 @@ def test_what_a_part_needs_is_pinned_and_nothing_it_needs_is_left_out(part):
         except metadata.PackageNotFoundError:
             pytest.skip(f"{package} is not installed here")
         names = {plain(one.name) for one in wanted if not one.marker or one.marker.evaluate({"extra": ""})}
-        elsewhere = ours | {plain(name) for owner in ("torch", "pydantic", "transformers", "datasets") for name in _needs(owner)}
+        elsewhere = ours | {plain(name) for owner in ("torch", "pydantic", "transformers", "gguf") for name in _needs(owner)}
         assert names <= set(map(plain, (*part.packages, *part.brings))) | elsewhere
 
 

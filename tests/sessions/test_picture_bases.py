@@ -74,7 +74,9 @@ class Trained:
     folder: RunFolder
 
 
-@pytest.fixture(scope="module", params=grid(BASES, [("dinov2_with_registers", "classify"), ("d_fine", "detect"), ("eomt", "segment")]))
+@pytest.fixture(
+    scope="module", params=grid(BASES, [("dinov2_with_registers", "classify"), ("d_fine", "detect"), ("eomt", "segment")], "long")
+)
 def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Trained:
     family, task = request.param
     home = tmp_path_factory.mktemp(family)

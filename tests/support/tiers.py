@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-TIERS = {"unit": ("worker", "nightly", "browser"), "test": ("nightly",), "nightly": ()}  # tier -> the marks it leaves out
+TIERS = {"unit": ("worker", "nightly", "browser", "long"), "test": ("nightly", "long"), "nightly": ()}  # tier -> the marks it leaves out
 SLOWEST = ("browser", "nightly", "worker")
 
 
@@ -47,6 +47,6 @@ def keep(config: pytest.Config, items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: next((place for place, mark in enumerate(SLOWEST) if mark in _marks(item.path)), len(SLOWEST)))
 
 
-def grid(values: Iterable[Any], daily: Collection[Any]) -> list[Any]:
-    """Parameters of a long grid: those in `daily` before each merge, the others at night."""
-    return [value if value in daily else pytest.param(value, marks=pytest.mark.nightly) for value in values]
+def grid(values: Iterable[Any], daily: Collection[Any], others: str = "nightly") -> list[Any]:
+    """Parameters of a long grid: those in `daily` before each merge, the others at night (`others`: by which mark)."""
+    return [value if value in daily else pytest.param(value, marks=getattr(pytest.mark, others)) for value in values]

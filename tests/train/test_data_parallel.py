@@ -69,6 +69,7 @@ def processes_of(home: Path, run: str) -> dict[int, psutil.Process]:
     return found
 
 
+@pytest.mark.nightly
 @pytest.mark.worker
 def test_two_processes_come_to_what_one_comes_to_also_where_one_was_killed_in_between(home: Path, llama: Path, data: Path) -> None:
     """The same order, the same updates, the same adapter; a follower that is killed costs words and a resume in three processes."""

@@ -31,7 +31,7 @@ SHORT: dict[str, Any] = {"max_steps": 4, "probe_rounds": 2, "image_size": 96, "p
 TRACES = (b"roebuck", b"janette", b"hx-4711", b"meredith", b"19560312", b"elsewhere")
 
 
-@pytest.mark.parametrize("name", grid(NIGHTLY, DAILY))
+@pytest.mark.parametrize("name", grid(NIGHTLY, DAILY, "long"))
 def test_what_people_have_is_learned(tmp_path: Path, name: str) -> None:
     if "clinic" in name:
         pytest.importorskip("pydicom")

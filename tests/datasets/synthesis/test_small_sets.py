@@ -100,6 +100,7 @@ def trained(home: Path, name: str, epochs: int) -> tuple[float, float]:
     return view.evaluations[0].loss, view.evaluations[-1].loss
 
 
+@pytest.mark.long
 @pytest.mark.worker
 def test_a_worked_example_trains(home: Path) -> None:
     before, after = trained(home, "code", 1)

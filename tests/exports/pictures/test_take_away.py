@@ -182,7 +182,7 @@ class TestMade:
 @needs_onnx
 @pytest.mark.nightly
 @pytest.mark.worker
-@pytest.mark.parametrize("task", ["classify", "segment"])
+@pytest.mark.parametrize("task", [pytest.param("classify", marks=pytest.mark.long), "segment"])
 def test_from_the_command_line_it_is_made_and_checked(home: Path, task: str) -> None:
     picture_runs.made(home, task)
     command = [sys.executable, "-m", "loralab"]
