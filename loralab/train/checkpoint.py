@@ -198,18 +198,19 @@ def _verify(path: Path) -> None:
         if any(part.compress_type != zipfile.ZIP_STORED for part in parts.infolist()):
             raise ValueError("its parts are packed, which ours never are")  # and could unpack to more than there is room for
         sealed = parts.comment.decode("ascii", "replace")
-        if not sealed and not _ends_without_comment(path):
-            raise ValueError("it ends in a seal that it denies having")
+        if not _ends_where_it_says(path, len(parts.comment)):
+            raise ValueError("its seal is not as long as it says")
         broken = None if sealed else parts.testzip()  # written before copies were sealed: the checksums of its parts
     if broken or (sealed and sealed != _digest(path)):
         raise ValueError("this is not what was written")
 
 
-def _ends_without_comment(path: Path) -> bool:
-    """Whether the last record of a zip file lies at its very end (22 bytes, APPNOTE 4.3.16): no seal was cut from it."""
+def _ends_where_it_says(path: Path, comment: int) -> bool:
+    """Whether the last record of a zip file (22 bytes, APPNOTE 4.3.16) lies this far from its end and says so: readers forgive both."""
     with path.open("rb") as file:
-        file.seek(-22, os.SEEK_END)
-        return file.read(4) == b"PK\5\6"
+        file.seek(-22 - comment, os.SEEK_END)
+        record = file.read(22)
+    return record[:4] == b"PK\5\6" and record[20:] == comment.to_bytes(2, "little")
 
 
 def _digest(path: Path) -> str:

@@ -198,6 +198,8 @@ def test_a_process_killed_while_it_writes_leaves_a_whole_copy(tmp_path: Path) ->
 @settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(place=st.floats(0, 1), flip=st.integers(1, 255))
 @example(place=-checkpoint.SEAL - 2, flip=checkpoint.SEAL)  # the length of the seal becomes none
+@example(place=-checkpoint.SEAL - 2, flip=1)  # or more than there is
+@example(place=-checkpoint.SEAL - 1, flip=1)
 def test_a_single_changed_byte_anywhere_is_noticed(tmp_path: Path, place: float, flip: int) -> None:
     folder = tmp_path / "copies"
     folder.mkdir(exist_ok=True)

@@ -80,14 +80,14 @@ def test_what_goes_wrong_late_is_said_where_it_was_asked_for(window, home):
     made = exported(home, run, {"outcome": "untried", "words": ""})
     shown = window()
 
-    def goes_wrong(tab: str, part: str, place: str, words: str, spoil: Callable[[], object]) -> None:
+    def goes_wrong(tab: str, part: str, place: str, words: str, spoil: Callable[[], object], at: str = "") -> None:
         shown.tab(tab)
         button = shown.page.locator(part)
         button.and_(shown.page.locator(":enabled")).wait_for(timeout=SOON)
         spoil()
         button.dispatch_event("click")  # at once: a click that scrolls first leaves the page time to see what is gone
         shown.sees(f"{place} + .said.here", words)
-        assert words in told(shown, part), "who hears the page is told at the button"
+        assert words in told(shown, at or part), "who hears the page is told at the button"
         assert shown.page.locator(f"{place} + .said.here").inner_text().count(".") > 1, "what happened, and what to do next"
         assert shown.page.locator(".toast-body:visible").count() == 0
 
@@ -99,7 +99,7 @@ def test_what_goes_wrong_late_is_said_where_it_was_asked_for(window, home):
     reports = home / "exports" / "reports"
     goes_wrong("Share", "#save-run", ".actions:has(#save-run)", "could not be written", lambda: _a_file_at(reports))
     shown.page.get_by_label("In Ollama").check()
-    goes_wrong("Share", "#check-again", ".actions:has(#check-again)", "not there any more", lambda: shutil.rmtree(made))
+    goes_wrong("Share", "#check-again", ".actions:has(#make-it)", "not there any more", lambda: shutil.rmtree(made), "#make-it")
     shown.page.get_by_label("Keep it").check()
     shown.sees("#way-words", "pass it on")
     goes_wrong("Share", "#make-it", ".actions:has(#make-it)", "no run", lambda: shutil.rmtree(home / "runs" / run))

@@ -1,6 +1,6 @@
 """Owns the list of runs at the side and the machine at the bottom.
 
-Invariant: both are read from the lab each time; choosing a run changes one id.
+Invariant: both are read from the lab each time; choosing a run costs no event (scripts/live.js).
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from typing import Any
 
 import gradio as gr
 
-from loralab.core.errors import UserError
 from loralab.lab import Gpu, Lab, QueueEntry
 from ui.errors import show_errors
 from ui.markup import PICK, draw
@@ -27,33 +26,29 @@ DOTS = {"yes": "good", "partly": "warn", "you_decide": "warn", "no": "bad"}  # o
 
 
 def run_list(page: Page) -> None:
-    """Draw the list. A click on a run makes it the current one without an event (scripts/live.js); the other buttons move a waiting one."""
+    """Draw the list, in which small buttons move a waiting run."""
     listing = gr.HTML(
         show_errors(lambda: _listed(page, "")), apply_default_css=False, js_on_load=f"{PICK}\n{wire_js('runs')}\n{MARK}", elem_id="runs"
     )
 
     @show_errors
-    def pick(run: str, event: gr.EventData) -> list[Any]:
+    def move(run: str, event: gr.EventData) -> str:
         verb, _, name = str(event.pick).rpartition(":")
-        chosen = act(page.lab, verb, name) or run
-        return [chosen, _listed(page, chosen)]
+        act(page.lab, verb, name)
+        return _listed(page, run)
 
-    listing.click(pick, page.run, [page.run, listing], show_progress="hidden")
+    # which run is looked at is left alone: somebody may have chosen another one meanwhile
+    listing.click(move, page.run, listing, show_progress="hidden")
 
 
-def act(lab: Lab, verb: str, run: str) -> str:
-    """Do what a button of the list says; the run to show, empty where that does not change."""
+def act(lab: Lab, verb: str, run: str) -> None:
+    """Do what a small button of a waiting run says."""
     if verb == "remove":
         lab.unqueue(run)
-        return ""
-    if verb in ("earlier", "later"):
+    elif verb in ("earlier", "later"):
         place = next((turn.position for turn in lab.queue() if turn.run == run), 0)
         if place:  # it may have begun between the look and the click
             lab.move(run, max(1, place + (1 if verb == "later" else -1)))
-        return ""
-    if not any(row["id"] == run for row in lab.runs()):
-        raise UserError("This run is no longer there.", "Its folder was moved or deleted.", code="no_run")
-    return run
 
 
 def _listed(page: Page, current: str) -> str:

@@ -150,14 +150,15 @@ def _wire(lab: Lab, page: Page, parts: dict[str, Any]) -> None:
 def _wire_made(lab: Lab, page: Page, parts: dict[str, Any], outputs: list[Any], show: Callable[[str, str, str], Updates]) -> None:
     """Stop what is being made; open what was, and check it again."""
 
-    @show_errors_at("open-made")
+    # a result that is gone takes its own buttons with it: that is said where it is made again
+    @show_errors_at("make-it")
     def open_result(run: str, size: str) -> None:
         result = view_of.result_of(view_of.exports_of(lab, run).get(size))
         if not result:
             raise UserError("This folder is not there any more.", "Make it again.", code="gone")
         open_folder(lab.home, Path(str(result["folder"])))
 
-    @show_errors_at("check-again")
+    @show_errors_at("make-it")
     def again(run: str, destination: str, size: str) -> Updates:
         """Its checksums, then the whole comparison, as a work of its own."""
         export = view_of.exports_of(lab, run).get(size)
