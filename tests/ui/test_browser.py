@@ -33,7 +33,7 @@ pytestmark = [*DRIVEN, pytest.mark.browser]
 SWITCHES = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--no-first-run"]
 SECRET = "open-sesame"
 CASES = CHECKOUT / "tests" / "datasets" / "cases"
-SOON, LONG = 60_000, 420_000  # milliseconds; other programs may keep this machine busy
+SOON, LONG = 90_000, 420_000  # milliseconds; other programs may keep this machine busy
 STEPS = 120  # long enough that the run still goes on when the second window opens, also on a quick and idle machine
 
 
@@ -93,6 +93,7 @@ def window(app: tuple[str, psutil.Process], browser: Any) -> Iterator[Callable[.
 
     def open_window(width: int = 1280, height: int = 800) -> Window:
         page = browser.new_context(viewport={"width": width, "height": height}).new_page()
+        page.set_default_timeout(SOON)
         found = Window(page, app[0])
         page.on("console", lambda message: found.errors.append(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: found.errors.append(str(error)))

@@ -72,7 +72,6 @@ def test_an_error_stays_where_the_action_was(window, home, tmp_path):
     assert shown.page.locator(".toast-body:visible").count() == 0
 
 
-@pytest.mark.long
 def test_what_goes_wrong_late_is_said_where_it_was_asked_for(window, home):
     """Each fault is made for real between the drawing of a button and the press on it."""
     run, halted = trained(home, "a-run"), trained(home, "halted-run", "stopped")

@@ -30,7 +30,6 @@ def shorten(shown):
     shown.tab("Dataset")
 
 
-@pytest.mark.long
 def test_three_decisions_lead_from_a_zip_to_a_prediction(window, app, home, tmp_path):
     shown = window()
     shown.page.locator("#drop input[type=file]").set_input_files(shapes(tmp_path / "shapes.zip"))  # the first

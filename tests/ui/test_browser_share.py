@@ -63,7 +63,6 @@ def choose(shown: Window, run: str) -> None:
     shown.tab("Share")
 
 
-@pytest.mark.long
 def test_a_small_export_is_made_taken_and_found_again(window, home):
     run = trained(home, "whole-run")
     shown = window()
@@ -86,7 +85,6 @@ def test_a_small_export_is_made_taken_and_found_again(window, home):
 
 
 @pytest.mark.parametrize(("width", "height"), [(1280, 800), (390, 844)])
-@pytest.mark.long
 def test_what_was_found_is_said_in_its_colour(window, home, width, height):
     proven = exported(home, trained(home, "good-run"), {"outcome": "proven", "words": f"7 checks passed. {HARM}", "checks": [CHECK]})
     exported(
@@ -123,7 +121,6 @@ def test_what_was_found_is_said_in_its_colour(window, home, width, height):
     assert shown.page.title() == "LoRALab"
 
 
-@pytest.mark.long
 def test_every_obstacle_is_a_sentence(window, home):
     trained(home, "early-run", "stopped")
     write_run(home, "empty-run", None, outcome="failed", adapter=False)

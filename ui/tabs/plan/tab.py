@@ -71,7 +71,6 @@ def build(lab: Lab, page: Page) -> None:
     start_on_click(test, page, refused, card.state, test_first=True)
     _wire_model(page, Model(cards, file, about, offer, want, asking, fetching))
     _wire(page, card, Models(cards, about, offer, dropping, seeing, test))
-    _wire_reset(page, card)
 
 
 @dataclass(frozen=True)
@@ -205,18 +204,24 @@ def _wire(page: Page, card: Card, models: Models) -> None:
         then_trace(used.then(weigh, asking, weighed, show_progress="hidden"))
     for done in page.form.changes():
         then_trace(done(weigh, asking, weighed, show_progress="hidden"))
+    then_trace(_wire_reset(page, card))
 
 
-def _wire_reset(page: Page, card: Card) -> None:
+def _wire_reset(page: Page, card: Card) -> Any:
     @show_errors_at("fit")
-    def reset(dataset: str, model: str, goal: str, event: gr.EventData) -> Updates:
-        """One setting as it was proposed."""
-        proposed, name = page.desk.proposed(dataset, model, goal), setting_of(str(event.pick))
-        value = proposed.get(name)
-        one = {name: value, "task": proposed.get("task")}
-        return {**page.form.updates(one), page.nudge: str(time.monotonic_ns())} if value is not None else gr.skip()
+    def reset(now: Weighing, dataset: str, model: str, goal: str, event: gr.EventData, *raw: Any) -> Updates:
+        """One setting as it was proposed, and the plan weighed with it in the same step."""
+        proposed = page.desk.proposed(dataset, model, goal)
+        name = setting_of(str(event.pick))
+        if proposed.get(name) is None:
+            return gr.skip()
+        changed = page.form.updates({name: proposed[name], "task": proposed.get("task")})
+        form = tuple(changed.get(part, value) for part, value in zip(page.form.inputs, raw, strict=True))
+        weighed = card.updates(*_weighed(page, now, (dataset, model, goal), form))
+        return {**changed, **weighed, card.marks: page.form.marks(form, proposed)}
 
-    card.marks.click(reset, [page.dataset, page.model, page.goal], [*page.form.inputs, page.nudge], show_progress="hidden")
+    asked = [card.state, page.dataset, page.model, page.goal, *page.form.inputs]
+    return card.marks.click(reset, asked, [*page.form.inputs, *card.outputs, card.marks], show_progress="hidden")
 
 
 def _wire_model(page: Page, parts: Model) -> None:
