@@ -113,4 +113,5 @@ def set_theme_js() -> str:
       const dark = look === 'dark' || (look !== 'light' && window.matchMedia('(prefers-color-scheme: dark)').matches);
       document.body.classList.toggle('dark', dark);
       document.documentElement.style.colorScheme = dark ? 'dark' : 'light';
+      lab.live?.repaint();  // the curve is drawn in the colours of its moment
     }"""

@@ -95,6 +95,7 @@ lab.live = (() => {
     const pressed = event.target.closest?.('#live [data-pick]');
     if (pressed) { pressed.textContent = 'One moment …'; setTimeout(() => { pressed.disabled = true; }, 0); filled.delete(pressed.parentElement); }
   });
+  matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => setTimeout(soon, 100)); // the curve, once the page has its colours
   document.addEventListener('visibilitychange', () => { if (document.hidden) close(); else if (run !== null) open(run); });
   return {open, again: () => open(run ?? ''), repaint: soon, marked: () => { if (run !== null) mark(run); }};
 })();

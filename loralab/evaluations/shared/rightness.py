@@ -45,6 +45,7 @@ class Right:
     match: Matrix
     kinds: int = 0  # different answers there are to choose from; 0: no closed set
     commonest: str = ""  # of the learned answers
+    written: str = ""  # how the commonest is written
 
     @property
     def n(self) -> int:
@@ -108,7 +109,8 @@ def _exactly(verb: str, asked: Sequence[Answered], bare: Callable[[str], str], l
     wanted, before, after = (tuple(map(bare, side)) for side in _sides(asked))
     commonest = (learned or Counter(wanted)).most_common(1)[0][0]
     marks = [tuple(said == want for said, want in zip(side, wanted, strict=True)) for side in (before, after)]
-    return Right(verb, wanted, marks[0], marks[1], same(after, wanted), len(learned), commonest)
+    written = next((a.reference.strip() for a in asked if bare(a.reference) == commonest), commonest)
+    return Right(verb, wanted, marks[0], marks[1], same(after, wanted), len(learned), commonest, written)
 
 
 def _graded(verb: str, asked: Sequence[Answered], value: Callable[[str, str], float]) -> Right:
@@ -146,7 +148,8 @@ def learned(found: Right) -> tuple[Learned, str]:
 
 def _without_knowing(found: Right) -> str:
     said = [f"By guessing: {found.n / found.kinds:.0f}."] if found.kinds > 1 else []
-    said += [f"Always saying “{found.commonest}”: {found.by_habit}."] if found.by_habit > 1 and len(found.commonest) <= SHOWN else []
+    habit = found.written or found.commonest
+    said += [f"Always saying “{habit}”: {found.by_habit}."] if found.by_habit > 1 and len(habit) <= SHOWN else []
     return "".join(f" {one}" for one in said)
 
 

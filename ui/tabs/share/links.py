@@ -52,9 +52,9 @@ def draw_links(lab: Lab, page: Page) -> None:
         parts["whom"] = gr.Radio(WHOM, value=HOUSE, label="Who?", container=False, elem_classes="goals", elem_id="whom")
         parts["words"] = markup(paragraph(WHOM_WORDS[HOUSE], "fine"), elem_id="whom-words")
         with gr.Row():
-            parts["what"] = gr.Dropdown(_may(), value=USE, label="They may", elem_id="they-may", min_width=220)
-            parts["hours"] = gr.Dropdown(HOURS, value=24.0, label="For", elem_id="for-hours", min_width=140)
-            parts["note"] = gr.Textbox("", label="For whom (if you like)", max_length=80, elem_id="for-whom", min_width=180)
+            parts["what"] = gr.Dropdown(_may(), value=USE, label="They may", elem_id="they-may", scale=2, min_width=230)
+            parts["hours"] = gr.Dropdown(HOURS, value=24.0, label="For", elem_id="for-hours", scale=1, min_width=120)
+            parts["note"] = gr.Textbox("", label="For whom (if you like)", max_length=80, elem_id="for-whom", scale=1, min_width=150)
         with gr.Row(elem_classes="actions"):
             parts["make"] = gr.Button("Make a link", variant="primary", scale=0, min_width=180, elem_id="make-link")
             parts["off"] = gr.Button("Switch sharing off", scale=0, min_width=170, elem_id="sharing-off", visible=False)

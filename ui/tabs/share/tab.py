@@ -31,6 +31,7 @@ from ui.words import heading, notice, paragraph
 
 TAKE = "What was learned is yours. Say where you want to use it, and it is made ready for that, on this computer."
 KEEP = "Everything about this run on one page: settings, curves, time, the verdict and examples."
+WHERE, FORM = "Where do you want to use it?", "In which form?"
 FIRST = view_of.DESTINATIONS[0]
 
 
@@ -63,13 +64,13 @@ def build(lab: Lab, page: Page) -> None:
 
 
 def _draw_choices(parts: dict[str, Any]) -> None:
-    markup(heading("Where do you want to use it?"))
+    markup(heading(WHERE))
     parts["destination"] = gr.Radio(
-        view_of.destination_choices(), value=FIRST.key, show_label=False, container=False, elem_classes="goals", elem_id="ways"
+        view_of.destination_choices(), value=FIRST.key, label=WHERE, show_label=False, container=False, elem_classes="goals", elem_id="ways"
     )
     parts["words"] = markup(paragraph(FIRST.words, "lead"), elem_id="way-words")
     sizes = view_of.size_choices(FIRST.key)
-    parts["size"] = gr.Radio(sizes, value=sizes[0][1], show_label=False, container=False, elem_classes="goals", elem_id="sizes")
+    parts["size"] = gr.Radio(sizes, value=sizes[0][1], label=FORM, show_label=False, container=False, elem_classes="goals", elem_id="sizes")
     parts["cost"] = markup(elem_id="cost")
     parts["part"] = markup(elem_id="share-part")
     parts["install"] = gr.Checkbox(

@@ -16,9 +16,10 @@ from loralab.core import parity
 from loralab.core.events import RunView
 from loralab.core.jobs import CheckExportJob, ExportJob
 from loralab.core.parity import Check, Parity
+from loralab.core.words import about
 from loralab.lab import Lab, Offer
 from ui.markup import draw
-from ui.words import duration, empty, fact, facts, heading, notice, size
+from ui.words import empty, fact, facts, heading, notice, size
 
 NOT_YET = empty("Nothing to take away yet", "When a run has finished, you find what it learned here, ready to use anywhere.")
 GOING_ON = empty("Still learning", "When this run has ended, or is stopped, you can take away what it learned.")
@@ -175,10 +176,10 @@ def cost_html(offer: Offer | None, last: RunView | None = None) -> str:
         return notice("This form is not there.", "Choose another one.", "warning")
     if offer.problem:
         return notice(offer.problem.what, "" if offer.problem.part else offer.problem.todo, "warning")  # a part has its card below
-    takes = "a few seconds" if offer.seconds < 12 else f"about {duration(offer.seconds)}"
+    takes = "a few seconds" if offer.seconds < 12 else about(offer.seconds)
     note, left = "and a check that it answers the same", f"{size(offer.free)} are free"
     if last and last.state == "finished" and last.started and last.ended:
-        takes, note = f"about {duration(last.ended - last.started)}", "as it took last time, with its check"
+        takes, note = about(last.ended - last.started), "as it took last time, with its check"
     return facts(fact("Size", f"about {size(offer.bytes)}", left), fact("Takes", takes, note))
 
 
