@@ -61,7 +61,7 @@ taken = [run.export(offer.format, offer.variant) for offer in forms]
 def right(export: str) -> float:
     """Share of the held-out examples that an export gets right, in its own program."""
     lab.run(lab.evaluate(export)).wait()
-    return next(score["after"] for score in lab.judgement(export)["scores"] if score["main"])
+    return next(score["after"] for score in lab.judgement(export)["scores"] if score["name"] == "right")
 
 
 points = [(f"{one.format} {one.variant}".strip(), one.bytes, right(one.export)) for one in taken]

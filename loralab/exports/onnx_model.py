@@ -124,6 +124,7 @@ def _written(source: Source, target: Path, variant: str, note: Note) -> Any:
     note("merging")
     model = joined(model)
     model = model.half() if variant == "fp16" else model
+    model.config.dtype = model.dtype  # `half` leaves it as it was, and programs read by it
     model.config.save_pretrained(target)
     note("writing the graph")
     with TemporaryDirectory(dir=target) as folder:

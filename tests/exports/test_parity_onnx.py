@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import importlib.util
+import json
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -27,7 +28,7 @@ pytestmark = [
     pytest.mark.skipif(importlib.util.find_spec("onnxruntime") is None, reason="there is no onnxruntime for this Python"),
     pytest.mark.nightly,
 ]
-VARIANTS = ("fp32", "int8", "uint8")  # of one graph; fp16 is traced by itself and differs in its rounding alone
+VARIANTS = ("fp32", "int8", "uint8")  # of one graph; fp16 is traced by itself
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +58,12 @@ def trial(place: Place) -> dict[str, Any]:
 def test_a_healthy_folder_is_green(place: Place, trial: dict[str, Any], variant: str, tmp_path: Path) -> None:
     parity = tried(place, trial, ("onnx", variant), trial["folders"]["onnx", variant], tmp_path / "room")
     assert parity.proven, parity.words
+
+
+def test_sixteen_bits_are_proven_and_say_what_they_are(place: Place) -> None:
+    told = export(place, "onnx", "fp16")[0]
+    assert told["parity"] == "proven", told["parity_words"]
+    assert json.loads((Path(told["folder"]) / "config.json").read_text("utf-8"))["dtype"] == "float16"
 
 
 def weaker(made: onnx_damage.Made, place: Path, share: float, only: str) -> Callable[[str, Any], Any]:
