@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, get_args, get_origin
 
 import gradio as gr
@@ -26,6 +26,7 @@ class Forms:
     kind: gr.State  # the task of the plan on the screen
     forms: tuple[Form, ...]
     plan_type: Callable[[str], type[Plan]]
+    columns: list[gr.Column] = field(default_factory=list[gr.Column])  # where each form was drawn
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -50,9 +51,10 @@ class Forms:
         return one_form.wrong(*self._seen(raw))
 
     def fill(self, values: dict[str, Any], reasons: dict[str, str]) -> dict[Any, Any]:
-        """The inputs -> updates that show a plan, which says itself of which kind it is."""
+        """The inputs and columns -> updates that show a plan, which says itself of which kind it is."""
         task = str(values.get("task") or "text")
-        return {self.kind: task, **one_form.fill(self.of(task), values, reasons)}
+        seen = {column: gr.Column(visible=form is self.of(task)) for column, form in zip(self.columns, self.forms, strict=True)}
+        return {self.kind: task, **seen, **one_form.fill(self.of(task), values, reasons)}
 
     def updates(self, values: dict[str, Any]) -> dict[Any, Any]:
         """The inputs of those settings that have one -> their new values; without a task in every form where they are possible."""
@@ -76,17 +78,11 @@ class Forms:
         return [event for form in self.forms for event in one_form.changes(form)]
 
     def draw(self) -> None:
-        """Place all of them on the page; the kind shows one."""
-        columns: list[gr.Column] = []
+        """Place all of them on the page; the plan on the screen shows one."""
         for form in self.forms:
             with gr.Column(visible=form is self.forms[0]) as column:
                 one_form.draw(form)
-            columns.append(column)
-
-        def seen(task: str) -> list[gr.Column]:
-            return [gr.Column(visible=form is self.of(task)) for form in self.forms]
-
-        self.kind.change(seen, self.kind, columns, show_progress="hidden")
+            self.columns.append(column)
 
     def _seen(self, raw: tuple[Any, ...]) -> tuple[Form, tuple[Any, ...]]:
         """The form that is seen, and the values of its inputs."""

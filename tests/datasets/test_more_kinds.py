@@ -26,6 +26,14 @@ def unit(q: str, a: str) -> str:
     return f'<tu><tuv xml:lang="question"><seg>{q}</seg></tuv><tuv xml:lang="answer"><seg>{a}</seg></tuv></tu>'
 
 
+def st(q: str, a: str) -> str:
+    return f"<source>{q}</source><target>{a}</target>"
+
+
+def tu(q: str, a: str) -> str:
+    return f'<trans-unit id="{q[12]}">{st(q, a)}</trans-unit>'
+
+
 FILES: dict[str, Callable[[], str]] = {
     "anki.txt": lambda: "#separator:tab\n#html:true\n#tags column:3\n" + "".join(f"<b>{q}</b>&nbsp;\t<div>{a}</div>\tgeo\n" for q, a in QA),
     "named.txt": lambda: "#separator:Semicolon\n#html:false\n#columns:Question;Answer\n" + "".join(f"{q};{a}\n" for q, a in QA),
@@ -43,6 +51,12 @@ FILES: dict[str, Callable[[], str]] = {
     "pytania.csv": lambda: "Pytanie,Odpowiedź\n" + "".join(f"{q},{a}\n" for q, a in QA),
     "human.jsonl": lambda: "".join(json.dumps({"prompt": f"\n\nHuman: {q}\n\nAssistant:", "completion": f" {a}"}) + "\n" for q, a in QA),
     "legacy.jsonl": lambda: "".join(json.dumps({"prompt": f"{q}\n\n###\n\n", "completion": f" {a} END"}) + "\n" for q, a in QA),
+    "arrow.txt": lambda: "".join(f"{q} -> {a}\n" for q, a in QA),
+    "dash.md": lambda: "\n".join(f"{q} – {a}" for q, a in QA),
+    "memory.xlf": lambda: '<xliff version="1.2"><file><body>' + "".join(tu(q, a) for q, a in QA) + "</body></file></xliff>",
+    "new.xliff": lambda: (
+        '<xliff version="2.0"><file>' + "".join(f"<unit><segment>{st(q, a)}</segment></unit>" for q, a in QA) + "</file></xliff>"
+    ),
     "desk.md": lambda: "\n\n\n".join(f"Customer: {q}\nAgent: {a}" for q, a in QA),
 }
 

@@ -129,6 +129,10 @@ def healthy() -> dict[str, bytes]:
         "chat.txt": chat,
         "cards.txt": "#separator:tab\n#html:true\n" + "".join(f"<b>{row['question']}</b>\t{row['answer']}\n" for row in ROWS),
         "talks.txt": "\n\n".join(f"Q: {row['question']}\nA: {row['answer']}" for row in ROWS),
+        "pairs.txt": "".join(f"{asked} -> {told}\n" for asked, told in PAIRS),
+        "quiz.txt": "\n".join(f"{asked}\nA. no\nB. {told}\nANSWER: B\n" for asked, told in PAIRS),
+        "a.gift": "\n".join(f"::{n}:: {asked} {{={told} ~no}}\n" for n, (asked, told) in enumerate(PAIRS)),
+        "a.xlf": "".join(["<x>", *(f"<u><source>{asked}</source><target>{told}</target></u>" for asked, told in PAIRS), "</x>"]),
         "a.xml": "".join(["<faqs>", *(f"<faq><q>{asked}</q><a>{told}</a></faq>" for asked, told in PAIRS), "</faqs>"]),
         "a.yml": yaml.safe_dump({"version": 1, "rows": ROWS}, allow_unicode=True),
     }

@@ -68,7 +68,7 @@ def several(text: str) -> tuple[list[tuple[int, str]], bool]:
 
 def _pieces(text: str, starts: list[int]) -> list[tuple[int, str]]:
     """The text from each start to the next, with its line; blank ones left out."""
-    ends = [*starts[1:], len(text)]
+    ends = [*starts[1:], len(text)] if starts else []
     found = ((text.count("\n", 0, start) + 1, text[start:end].strip()) for start, end in zip(starts, ends, strict=True))
     return [(line, piece) for line, piece in found if piece]
 

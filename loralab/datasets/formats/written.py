@@ -13,7 +13,8 @@ _LOOKED = 1 << 16  # characters
 CODE, SETTINGS, LOG = "program code", "settings: names with values", "lines that begin with a time, as in a log"
 XML, SQL, LATEX = "XML: names in angle brackets around the words", "commands for a database", "LaTeX: commands around the words"
 CARDS, CALENDAR = "address cards", "a calendar"
-KINDS = (CODE, SETTINGS, LOG, XML, SQL, LATEX, CARDS, CALENDAR)
+MAIL, CATALOGUE, TOKENS = "letters of a mail program", "a program's words with their translations", "words with a mark behind each"
+KINDS = (CODE, SETTINGS, LOG, XML, SQL, LATEX, CARDS, CALENDAR, MAIL, CATALOGUE, TOKENS)
 
 _CODE_ENDINGS = frozenset(
     (
@@ -29,6 +30,8 @@ _ENDINGS = {
     ".sql": SQL,
     ".vcf": CARDS,
     ".ics": CALENDAR,
+    **dict.fromkeys((".mbox", ".eml"), MAIL),
+    **dict.fromkeys((".po", ".pot"), CATALOGUE),
 }
 _TAG = re.compile(r"</?[A-Za-z_][\w:.-]*(?:\s[^<>]*)?/?>|<!--.{0,2000}?-->|<[?!][^<>]*>", re.DOTALL)
 _TIME = re.compile(
@@ -40,6 +43,8 @@ _STATEMENT = re.compile(
     r"|SELECT\b.*\bFROM|UPDATE\b.*\bSET)\b",
     re.IGNORECASE,
 )
+_LETTER = re.compile(r"(?:From \S+ .*\n)?(?:[A-Z][\w-]+:[^\n]*\n(?:[ \t][^\n]*\n)*){3,}")
+_MARKED = re.compile(r"\S+(?:[ \t]\S+)*[ \t](?:O|[BIESLU]-[\w-]+|[A-Z]{2,5}\$?|[.,:;])\s*$")
 _NAMED = re.compile(r"\s*(?:- )?[\"']?[\w./-]{1,60}[\"']?\s*(?::(?:\s|$)|=)|\s*- \S|\s*\[+[\w.\" -]+\]+\s*$|\s*[#;]")
 _INDENTED = re.compile(r"(?:  |\t)+(?:- )?[\"']?[\w./-]{1,60}[\"']?:(?:\s|$)|\s*[\w.-]+\s*=|\s*\[+[\w.\" -]+\]+\s*$")
 _CODE = re.compile(
@@ -91,6 +96,9 @@ _TELLS: tuple[tuple[str, Callable[[str, Sequence[str]], bool]], ...] = (
     (CALENDAR, lambda head, _lines: head[:40].upper().startswith("BEGIN:VCALENDAR")),
     (XML, _is_xml),
     (SQL, _is_sql),
+    (MAIL, lambda head, _lines: _LETTER.match(head) is not None and "\nSubject:" in head[:4000]),
+    (CATALOGUE, lambda head, _lines: head.count('msgid "') > 1 and head.count('msgstr "') > 1),
+    (TOKENS, lambda _head, lines: len(lines) >= 10 and _share(_MARKED, lines) >= 0.9),
     (LOG, _is_log),
     (LATEX, lambda head, _lines: "\\begin{document}" in head),
     (SETTINGS, _is_settings),

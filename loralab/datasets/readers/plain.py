@@ -22,6 +22,9 @@ _LABEL = re.compile(r"((?:__label__\S+\s+)+)(.+)")
 _TABLE = re.compile(r"^[ \t]*\|?[^\n|]+\|[^\n]*\n[ \t]*\|?[ \t]*:?-+:?[ \t]*\|[-:| \t]*\n(?:[^\n]*\|[^\n]*(?:\n|\Z))+", re.MULTILINE)
 _RULE = re.compile(r"[-:| \t]+")
 _CELL = re.compile(r"(?<!\\)\|")
+_SIGNS = (" -> ", " => ", " → ", " ||| ", " || ", " | ", " :: ", " = ", " – ", " — ", " - ")  # between two sides of a line
+_FEWEST_LINES, _LONGEST_SIDE = 5, 2000  # a list of pairs; characters
+_BULLET = re.compile(r"[-*•–—]\s|\d+[.)]\s")
 _MANY = 1000  # characters
 _LONGEST_TALK = 20_000_000  # characters that are looked through for who speaks
 
@@ -38,8 +41,10 @@ def read(raw: bytes, name: str) -> list[Table]:
         return [_spoken(name, talks, sure, decoded.encoding)]
     if table := _labelled(name, text, decoded.encoding) or _piped(name, text):
         return table
-    rows = [Row(number, {"text": passage}) for number, passage in enumerate(passages(text), 1)]
     kind = written_for(text, PurePosixPath(name.lower()).suffix)
+    if not kind and (sides := _two_sided(name, text, decoded.encoding)):
+        return sides
+    rows = [Row(number, {"text": passage}) for number, passage in enumerate(passages(text), 1)]
     about = kind or (f"{count(pictures, 'picture')} not read" if pictures else "")
     return [Table(source=name, rows=rows, columns=("text",), encoding=decoded.encoding, is_prose=True, about=about, guessed=bool(kind))]
 
@@ -61,6 +66,20 @@ def _labelled(name: str, text: str, encoding: str) -> list[Table]:
     found = [(at, _LABEL.fullmatch(line.strip())) for at, line in enumerate(text.split("\n"), 1) if line.strip()]
     rows = [Row(at, {"text": match[2], "label": match[1].replace("__label__", " ").strip()}) for at, match in found if match]
     return [Table(name, rows, ("text", "label"), [], encoding)] if len(rows) == len(found) else []
+
+
+def _two_sided(name: str, text: str, encoding: str) -> list[Table]:
+    """Lines that each have two sides with one sign between, as people write lists of words; a person is asked. None where one has not."""
+    lines = [(at, line.strip()) for at, line in enumerate(text.split("\n"), 1) if line.strip()]
+    if len(lines) < _FEWEST_LINES or any(_BULLET.match(line) for _, line in lines):
+        return []
+    sign = next((sign for sign in _SIGNS if all(line.count(sign) == 1 for _, line in lines)), "")
+    found = [(at, [side.strip() for side in line.split(sign)]) for at, line in lines] if sign else []
+    if not found or not all(side and len(side) <= _LONGEST_SIDE for _, sides in found for side in sides):
+        return []
+    rows = [Row(at, {"column 1": left, "column 2": right}) for at, (left, right) in found]
+    about = f"each line has two sides, with “{sign.strip()}” between"
+    return [Table(name, rows, ("column 1", "column 2"), [], encoding, headed=False, about=about, guessed=True)]
 
 
 def _piped(name: str, text: str) -> list[Table]:

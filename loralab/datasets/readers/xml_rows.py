@@ -24,12 +24,22 @@ def read(raw: bytes, name: str) -> list[Table]:
         root = tree(raw)
     except ValueError:
         return plain.read(raw, name)
+    if len(units := [unit for unit in root.iter() if {"source", "target"} <= {tag(child) for child in unit}]) >= FEWEST:
+        return [_translated(units, name)]
     parents = [(parent, kind, number) for parent in root.iter() for kind, number in _commonest(parent)]
     for parent, kind, number in sorted(parents, key=lambda found: -found[2]):
         made = _table(parent, kind, name)
         if number >= FEWEST and made and sum(len(row.values) > 1 for row in made.rows) >= MOST_ALIKE * number:
             return [made]
     return plain.read(raw, name)
+
+
+def _translated(units: list[ET.Element], name: str) -> Table:
+    """Sentences with their translations, as XLIFF has them (OASIS, 1.2 and 2.0); those that are not translated yet are named."""
+    said = [(at, {tag(child): _said(child) for child in unit if tag(child) in ("source", "target")}) for at, unit in enumerate(units, 1)]
+    rows = [Row(at, {"original": both["source"], "translation": both["target"]}) for at, both in said if all(both.values())]
+    lost = [LeftOut(row=at, source=name, reason="It is not translated yet.") for at, both in said if not all(both.values())]
+    return Table(name, rows, ("original", "translation"), lost, about=count(len(rows), "translation"))
 
 
 def _commonest(parent: ET.Element) -> list[tuple[str, int]]:
@@ -67,4 +77,4 @@ def _said(element: ET.Element) -> str:
     return _SPACE.sub(lambda space: "\n" if "\n" in space[0] else " ", "".join(element.itertext())).strip()
 
 
-READER = Reader(suffixes=(".xml", ".rss", ".atom", ".tmx"), read=read)
+READER = Reader(suffixes=(".xml", ".rss", ".atom", ".tmx", ".xlf", ".xliff"), read=read)

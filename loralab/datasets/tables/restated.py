@@ -1,5 +1,5 @@
 """Owns rows that say in their own way what a question and an answer say: options in columns of their own, marks around the words for
-another program, a decision of whoever looked the row over.
+another program, a pick or a decision of whoever looked the row over.
 
 Invariants: a row that somebody rejected is named and never learned; what is taken off stands around the words, never within, and is told.
 """
@@ -18,6 +18,7 @@ from loralab.datasets.tables.columns import WORDS, find, key
 
 _OPTION = re.compile(r"(?:(?:option|choice|op|opt|antwort|ending)(?P<mark>[a-h]|\d)|(?P<bare>[a-h]))")
 _DECISIONS, _TAKEN = frozenset(("accept", "reject", "ignore")), "accept"
+_LEAST = 4  # columns of a question, two options and the letter of one, and one more, since two are found by chance
 _MOSTLY = 0.9  # of the cells: so many have the same mark
 _AROUND = re.compile(
     r"\s*(?:human|user|question|q|### ?instruction) ?:\s*(.*\S)\s*\n\s*(?:assistant|ai|answer|a|### ?response) ?:\s*",
@@ -29,7 +30,7 @@ _BEHIND_ANSWER = re.compile(r"(.*\S)\s*(?:###|\bEND|\|\|\||</s>|<\|endoftext\|>)
 
 def restated(table: Table) -> Table:
     """The table with whole questions, plain words, and without rows that were rejected."""
-    return _decided(_unmarked(_with_options(table)))
+    return _decided(_picked(_unmarked(_with_options(_numbered(table)))))
 
 
 def _told(table: Table, what: str) -> str:
@@ -51,6 +52,18 @@ def _with_options(table: Table) -> Table:
     rows = [Row(row.number, _joined(row.values, asked, options)) for row in table.rows]
     columns = tuple(column for column in table.columns if column not in options)
     return replace(table, rows=rows, columns=columns, about=_told(table, "the options stand below their question"))
+
+
+def _numbered(table: Table) -> Table:
+    """A table without names that is a question, its options and the letter of the right one, as in MMLU: named, and still a guess."""
+    names = table.columns
+    letters = [cell_text(row.values.get(names[-1])) for row in table.rows] if len(names) > _LEAST else []
+    among = "ABCDEFGH"[: len(names) - 2]
+    if table.headed or not letters or not all(len(one) == 1 and one in among for one in letters):
+        return table
+    named = dict(zip(names, ("question", *(f"option {mark}" for mark in among), "answer"), strict=True))
+    rows = [Row(row.number, {named[name]: cell for name, cell in row.values.items()}) for row in table.rows]
+    return replace(table, rows=rows, columns=tuple(named.values()), guessed=True)
 
 
 def _options(columns: Sequence[str]) -> dict[str, str]:
@@ -97,6 +110,25 @@ def _have(rows: Sequence[Row], column: str, form: re.Pattern[str]) -> bool:
 def _within(cell: Any, form: re.Pattern[str] | None) -> Any:
     found = form.fullmatch(cell) if form and isinstance(cell, str) else None
     return found[1] if found else cell
+
+
+# ---- what was picked -------------------------------------------------------------------------------------------------------------
+
+
+def _picked(table: Table) -> Table:
+    """The words of the options that somebody picked for a text, where a list holds them by their names (Prodigy's `accept`)."""
+    if not {"options", "accept"} <= set(table.columns) or "label" in table.columns:
+        return table
+    rows: list[Row] = []
+    for row in table.rows:
+        options, picked = row.values.get("options"), row.values.get("accept")
+        if not isinstance(options, list) or not isinstance(picked, list):
+            return table
+        words = {str(one.get("id")): str(one.get("text") or one.get("id")) for one in options if isinstance(one, dict)}
+        rest = {name: cell for name, cell in row.values.items() if name not in ("options", "accept")}
+        rows.append(Row(row.number, {**rest, "label": ", ".join(words.get(str(one), str(one)) for one in picked)}))
+    columns = (*(name for name in table.columns if name not in ("options", "accept")), "label")
+    return replace(table, rows=rows, columns=columns, about=_told(table, "the options that were picked are the labels"))
 
 
 # ---- decisions -------------------------------------------------------------------------------------------------------------------

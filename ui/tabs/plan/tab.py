@@ -195,7 +195,7 @@ def _wire(page: Page, card: Card, models: Models) -> None:
         seen = [part for part in card.outputs if part is not card.number]
         finer.success(card.hear, [card.state, traced], seen, show_progress="hidden", trigger_mode="multiple")
 
-    first = [*card.outputs, page.pending, card.marks, *models.outputs, *page.form.inputs]
+    first = [*card.outputs, page.pending, card.marks, *models.outputs, *page.form.inputs, *page.form.columns]
     then_trace(page.choice.change(propose, [page.choice, page.pending], first, show_progress="hidden"))
     asking, weighed = [card.state, *choice, *page.form.inputs], [*card.outputs, card.marks]
     then_trace(page.nudge.change(weigh, asking, weighed, show_progress="hidden"))
