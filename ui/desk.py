@@ -19,11 +19,11 @@ from loralab.core.digest import digest
 from loralab.core.errors import UserError
 from loralab.core.paths import room
 from loralab.core.records import DatasetProfile, Proposal
-from loralab.lab import USUAL, Lab, Watch
+from loralab.lab import USUAL, Lab, Watch, drawing_entry
 from ui import goals
 from ui.runs.run_names import spoken
 
-VISION_USUAL = "vision-starter"  # the usual model for pictures, by its own name
+VISION_USUAL, DRAWING_USUAL = "vision-starter", "drawing-starter"  # the usual models for pictures, by their own names
 _KEPT = 16  # profiles held in memory; one is a few hundred kilobytes at most
 
 
@@ -37,7 +37,9 @@ def asked_first(profile: DatasetProfile) -> bool:
 
 
 def model_for(lab: Lab, profile: DatasetProfile, model: str) -> str:
-    """The model that learns: of pictures one that sees, of texts one that reads; the usual one where another kind was chosen before."""
+    """The model that learns: of pictures one that sees or draws, of texts one that reads; the usual one where another kind was chosen."""
+    if profile.task == "draw":
+        return model if drawing_entry(model) else USUAL
     return model if (lab.check_model(model).seeing is not None) == goals.of_pictures(profile) else USUAL
 
 
@@ -97,7 +99,8 @@ class Desk:
         """The name of the model that learns from a file, where `model` is what stands in the field."""
         profile = self.profile(dataset, model, goal)
         found = model_for(self.lab, profile, model)
-        return VISION_USUAL if found == USUAL and goals.of_pictures(profile) else found
+        usual = DRAWING_USUAL if profile.task == "draw" else VISION_USUAL
+        return usual if found == USUAL and goals.of_pictures(profile) else found
 
     def proposed(self, dataset: str, model: str, goal: str) -> dict[str, Any]:
         """The settings that the form was filled with for these choices."""

@@ -13,7 +13,7 @@ import gradio as gr
 from advisor.advisor import Advisor
 from loralab.core.errors import UserError
 from loralab.core.records import Proposal
-from loralab.lab import DrawPlan, Lab, ModelEntry, PicturePlan, TextPlan
+from loralab.lab import DrawPlan, Lab, ModelEntry, PicturePlan, TextPlan, drawing_models, vision_models
 from ui import goals
 from ui.asking import Question, question
 from ui.desk import Desk, asked_first
@@ -73,6 +73,7 @@ def shared_parts(lab: Lab) -> dict[str, Any]:
     """The parts of a Page, made before the tabs; what a person sees of them is not yet drawn."""
     settings, advisor = read_settings(lab.home), Advisor(lab)
     models = [(entry_label(entry), entry.name) for entry in lab.models()]
+    models += [(f"{entry.title} · for pictures", entry.name) for entry in (*vision_models(), *drawing_models())]
     known = settings.model if any(name == settings.model for _, name in models) else "starter"
     return {
         "lab": lab,

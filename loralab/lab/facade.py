@@ -52,11 +52,11 @@ from loralab.machine.gpu import Gpu
 from loralab.machine.hardware import Machine, fingerprint
 from loralab.machine.speed import Speed
 from loralab.models.catalog import ModelCheck, ModelEntry
-from loralab.models.drawing import DrawingEntry, drawing_entry
+from loralab.models.drawing import DrawingEntry, drawing_entry, drawing_models
 from loralab.models.hub import check_on_hub, look_up_file
 from loralab.models.hub_token import HubToken
 from loralab.models.suitability import knows
-from loralab.models.vision import VisionEntry, vision_entry
+from loralab.models.vision import VisionEntry, vision_entry, vision_models
 from loralab.planning.calibration import Experience, gather
 from loralab.planning.choices import Cards, larger
 from loralab.planning.duration import speeds
@@ -115,8 +115,8 @@ __all__ += ["PartProgress", "Pick", "Point", "Priors", "QueueEntry", "SampleSet"
 __all__ += ["avoid_known_failures", "compare", "describe_incidents", "disk_words", "footprint", "letter", "likeness", "limit_points"]
 __all__ += ["never_twice", "parse_plan", "rows_that_fit", "sample", "setting_label", "stage_words", "tasks", "usual_rate"]
 __all__ += ["HOUSE_WORDS", "SCOPES", "SCOPE_WORDS", "Deployment", "Link", "Serving", "Tailnet", "fits", "qr_svg"]
-__all__ += ["DrawPlan", "DrawingEntry", "Drawn", "Gallery", "Looked", "PicturePlan", "Said", "drawing_entry"]
-__all__ += ["NOT_MEDICAL", "USUAL", "VisionEntry", "uri", "vision_entry"]
+__all__ += ["DrawPlan", "DrawingEntry", "Drawn", "Gallery", "Looked", "PicturePlan", "Said", "drawing_entry", "drawing_models"]
+__all__ += ["NOT_MEDICAL", "USUAL", "VisionEntry", "uri", "vision_entry", "vision_models"]
 __all__ += ["HubDataset", "ReadingProgress", "Watch", "is_hub_name"]
 __all__ += ["Subject", "different_settings", "rows_said", "usual_share", "what_is_learned", "what_would_be_learned"]
 __all__ += ["Run", "Taken", "against_size"]

@@ -71,3 +71,16 @@ def test_who_stops_waiting_for_a_file_stops_nobody_else():
     for window in windows.values():
         list(window)
     assert (seen, readings.going) == ({"one": True, "other": False}, {})
+
+
+def test_what_draws_learns_from_pictures_with_words_and_nothing_else_does(home):
+    lab = Lab(home)
+    desk = Desk(Advisor(lab))
+    path = str(next(sample.path for sample in lab.samples() if sample.name == "ink_and_candy"))
+    for chosen in ("starter", "vision-starter", "smollm2-135m"):
+        assert desk.learner(path, chosen, "draw") == "drawing-starter"
+        assert desk.propose(path, chosen, "draw").plan["base_model"] == "drawing-starter"
+    assert desk.learner(path, "stable-diffusion-1.5", "draw") == "stable-diffusion-1.5"
+    larger = desk.propose(path, "stable-diffusion-1.5", "draw")
+    assert larger.plan["base_model"] == "stable-diffusion-1.5"
+    assert "not_downloaded" in {problem.code for problem in larger.problems}

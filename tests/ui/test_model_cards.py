@@ -11,7 +11,7 @@ from loralab.core.errors import UserError
 from loralab.core.records import Footprint, Proposal
 from loralab.lab import Lab, ModelChoice
 from ui.tabs.plan.cards import cards_html, facts
-from ui.tabs.plan.view import can_download, fetch_words, fit_html, model_html
+from ui.tabs.plan.view import can_download, download_question, fetch_words, fit_html, model_html
 
 
 def card(name: str, **more: object) -> ModelChoice:
@@ -84,3 +84,17 @@ def test_a_model_in_one_file_that_is_dropped_lies_in_the_workspace_and_is_known(
     with pytest.raises(UserError, match="is not a model in one file"):
         lab.catalog.take_file(file)
     assert file.exists()
+
+
+def test_for_every_sample_there_are_cards(lab: Lab) -> None:
+    for sample in lab.samples():
+        profile = lab.profile(sample.path)
+        assert "Good for " in cards_html(lab.model_choices(profile), sample.model), sample.name
+
+
+def test_a_model_that_draws_is_fetched_by_its_name(lab: Lab) -> None:
+    check = lab.check_model("stable-diffusion-1.5")
+    assert fetch_words(check) == "Fetch this model …"
+    assert "A download of 2.1 GB" in model_html(check)
+    assert "huggingface.co/" in download_question(check)
+    assert "2.1 GB" in download_question(check)

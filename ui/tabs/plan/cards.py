@@ -12,7 +12,7 @@ from loralab.lab import ModelChoice
 from ui.markup import draw
 from ui.words import size
 
-SEES = {"classify": "telling apart", "segment": "marking", "detect": "finding"}
+SEES = {"classify": "telling apart", "segment": "marking", "detect": "finding", "draw": "drawing"}
 KINDS = {"sort": "sorting", "answer": "answers", "write": "writing", "chat": "chatting", "code": "code", "think": "thinking first"}
 
 

@@ -17,7 +17,7 @@ import gradio as gr
 
 from loralab.core.errors import UserError
 from loralab.core.records import Proposal
-from loralab.lab import Lab, vision_entry
+from loralab.lab import Lab, drawing_entry, vision_entry
 from ui.asking import Question, question
 from ui.charts import memory_bar
 from ui.desk import Choice
@@ -246,7 +246,8 @@ def _wire_model(page: Page, parts: Model) -> None:
 
     @show_errors_at("model-cards")
     def take(event: gr.EventData) -> Any:
-        return event.pick if page.lab.catalog.entry(event.pick) or vision_entry(event.pick) else gr.skip()
+        known = page.lab.catalog.entry(event.pick) or vision_entry(event.pick) or drawing_entry(event.pick)
+        return event.pick if known else gr.skip()
 
     @show_errors_at("drop-model")
     def dropped(file: str | None) -> list[Any]:

