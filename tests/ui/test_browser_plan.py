@@ -124,3 +124,21 @@ def test_the_answer_about_an_older_plan_is_dropped(window):
     seen = shown.page.evaluate("window.seen")
     assert "17 Traced" not in seen, seen
     assert not any(state.startswith("17 ") for state in seen[seen.index(next(s for s in seen if s.startswith("18 "))) :]), seen
+
+
+def test_what_draws_is_planned_chosen_and_can_be_fetched(window):
+    shown = window()
+    shown.page.get_by_role("button", name="Draw with ink and candy").click()
+    shown.page.locator("#start-here:enabled").wait_for(timeout=SOON)
+    shown.tab("Plan")
+    shown.sees("#fit", "Trigger word")
+    shown.sees("#model-cards [aria-pressed=true]", "Starter that draws")
+    assert not shown.page.locator("#get-model").is_visible()
+    shown.page.locator("#model-cards .sample", has_text="Stable Diffusion 1.5").click()
+    shown.sees("#model-cards [aria-pressed=true]", "Stable Diffusion 1.5")
+    shown.sees("#about-model", "A download of 2.1 GB")
+    shown.sees("#get-model", "Fetch this model")
+    shown.page.locator("#model-cards .sample", has_text="Starter that draws").click()
+    shown.sees("#about-model", "Starter that draws can be trained")
+    until(lambda: shown.page.locator("#start-plan").is_enabled())
+    assert shown.page.locator(".said").count() == 0
