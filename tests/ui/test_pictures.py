@@ -184,9 +184,12 @@ def test_marks_name_the_inputs_of_the_form_that_is_seen(forms):
 
 
 def test_a_plan_fills_its_own_form_and_a_choice_that_another_lacks_is_not_put_there(forms):
+    with gr.Blocks():
+        forms.draw()
     filled = forms.fill({"task": "segment", "epochs": 7.0}, {})
     assert filled[forms.kind] == "segment"
-    assert set(filled) - {forms.kind} == set(forms.forms[1].inputs)
+    assert [filled[column].visible for column in forms.columns] == [False, True]
+    assert set(filled) - {forms.kind, *forms.columns} == set(forms.forms[1].inputs)
     paged = forms.updates({"optimizer": "adamw_8bit", "epochs": 3.0})
     boxes = {component.elem_id: component for component in forms.inputs[1:]}
     own = forms.forms[1].own
