@@ -63,9 +63,10 @@ How many? {#5:1}
     [
         "She asked him.\nANSWER: B was what he said, and no more.\n" * 9,
         "void f() {\n  if (a == b) { c = d; }\n}\n\nvoid g() { return; }\n" * 5,
+        "The area::name of it is { area = name }, as in std::map.\n\n" * 9,
         "A set is written as { a, b }, as everybody knows.\n\nAnother as { =c }.\n\n" + "This is a text about sets.\n\n" * 9,
     ],
-    ids=["answer", "code", "sets"],
+    ids=["answer", "code", "names", "sets"],
 )
 def test_a_text_with_braces_or_answers_stays_a_text(tmp_path: Path, text: str) -> None:
     examples, _ = load_examples(written(tmp_path, "text.txt", text))
@@ -92,6 +93,20 @@ def test_what_was_picked_is_the_label_and_what_was_rejected_is_named(tmp_path: P
     examples, loaded = load_examples(path)
     assert [example.label for example in examples] == ["good", "bad", "good", "bad", "good"]
     assert [lost.row for lost in loaded.left_out] == [6]
+
+
+def test_what_is_not_translated_yet_is_named_and_other_sources_and_targets_keep_all_they_say(tmp_path: Path) -> None:
+    unit = (
+        "<trans-unit><source>{0}</source><target>Land {0}</target><alt-trans><source>a</source><target>b</target></alt-trans></trans-unit>"
+    )
+    rows = "".join(unit.format(land) for land in LANDS) + "<trans-unit><source>sea</source></trans-unit>"
+    path = written(tmp_path, "words.xlf", f"<xliff><file><body>{rows}</body></file></xliff>")
+    assert said(path) == [(land, f"Land {land}") for land in LANDS]
+    assert [lost.reason for lost in load_examples(path)[1].left_out] == ["It is not translated yet."]
+    edges = "".join(
+        f"<edge><source>{land}</source><target>sea</target><question>Far?</question><answer>{land}</answer></edge>" for land in LANDS
+    )
+    assert said(written(tmp_path, "map.xml", f"<graph>{edges}</graph>")) == [("Far?", land) for land in LANDS]
 
 
 @pytest.mark.parametrize(

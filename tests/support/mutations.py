@@ -132,7 +132,9 @@ def healthy() -> dict[str, bytes]:
         "pairs.txt": "".join(f"{asked} -> {told}\n" for asked, told in PAIRS),
         "quiz.txt": "\n".join(f"{asked}\nA. no\nB. {told}\nANSWER: B\n" for asked, told in PAIRS),
         "a.gift": "\n".join(f"::{n}:: {asked} {{={told} ~no}}\n" for n, (asked, told) in enumerate(PAIRS)),
-        "a.xlf": "".join(["<x>", *(f"<u><source>{asked}</source><target>{told}</target></u>" for asked, told in PAIRS), "</x>"]),
+        "a.xlf": "".join(
+            ["<xliff>", *(f"<segment><source>{asked}</source><target>{told}</target></segment>" for asked, told in PAIRS), "</xliff>"]
+        ),
         "a.xml": "".join(["<faqs>", *(f"<faq><q>{asked}</q><a>{told}</a></faq>" for asked, told in PAIRS), "</faqs>"]),
         "a.yml": yaml.safe_dump({"version": 1, "rows": ROWS}, allow_unicode=True),
     }

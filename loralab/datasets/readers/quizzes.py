@@ -47,22 +47,22 @@ def read(raw: bytes, name: str) -> list[Table]:
 
 
 def _aiken(text: str) -> Iterator[tuple[int, dict[str, Any]]]:
-    at = 0
+    at, line = 0, _Lines(text)
     for found in (*_AIKEN.finditer(text), None):
-        between = text[at : found.start() if found else len(text)]
-        yield from ((_line(text, at + piece.start()), {}) for piece in _PIECE.finditer(between))
+        yield from ((line.of(piece.start()), {}) for piece in _PIECE.finditer(text, at, found.start() if found else len(text)))
         if found:
             options = _OPTION.findall(found["options"])
             right = LETTERS.index(found["key"]) < len(options)
-            yield _line(text, found.start()), _asked(found["asked"], options, found["key"]) if right else {}
+            yield line.of(found.start()), _asked(found["asked"], options, found["key"]) if right else {}
             at = found.end()
 
 
 def _gift(text: str) -> Iterator[tuple[int, dict[str, Any]]]:
     plain = _NOTE.sub(lambda note: "\n" if note[0].endswith("\n") else "", text)  # lines are counted as they were
+    line = _Lines(plain)
     for piece in _PIECE.finditer(plain):
         found = _GIFT.fullmatch(piece[0]) if len(piece[0]) <= LONGEST else None
-        yield _line(plain, piece.start()), _keyed(found) if found else {}
+        yield line.of(piece.start()), _keyed(found) if found else {}
 
 
 def _keyed(found: re.Match[str]) -> dict[str, Any]:
@@ -78,7 +78,7 @@ def _keyed(found: re.Match[str]) -> dict[str, Any]:
         or not right
         or not all(words for _, words in marked)
         or any("->" in words for words in right)
-        or key.startswith("#")
+        or key[0] not in "=~"
     ):
         return {}
     if len(right) == len(marked):
@@ -96,8 +96,16 @@ def _said(text: str) -> str:
     return _ESCAPED.sub(r"\1", text).replace("\\n", "\n").strip()
 
 
-def _line(text: str, at: int) -> int:
-    return text.count("\n", 0, at) + 1
+class _Lines:
+    """Numbers of the lines that places of a text lie in, asked in their order: each part of it is counted once."""
+
+    def __init__(self, text: str) -> None:
+        self.text, self.at, self.line = text, 0, 1
+
+    def of(self, place: int) -> int:
+        self.line += self.text.count("\n", self.at, place)
+        self.at = place
+        return self.line
 
 
 def claims(raw: bytes, suffix: str) -> bool:

@@ -24,7 +24,8 @@ def read(raw: bytes, name: str) -> list[Table]:
         root = tree(raw)
     except ValueError:
         return plain.read(raw, name)
-    if len(units := [unit for unit in root.iter() if {"source", "target"} <= {tag(child) for child in unit}]) >= FEWEST:
+    units = [unit for unit in root.iter() if tag(unit) in ("trans-unit", "segment")] if tag(root) == "xliff" else []
+    if units:
         return [_translated(units, name)]
     parents = [(parent, kind, number) for parent in root.iter() for kind, number in _commonest(parent)]
     for parent, kind, number in sorted(parents, key=lambda found: -found[2]):
@@ -37,8 +38,16 @@ def read(raw: bytes, name: str) -> list[Table]:
 def _translated(units: list[ET.Element], name: str) -> Table:
     """Sentences with their translations, as XLIFF has them (OASIS, 1.2 and 2.0); those that are not translated yet are named."""
     said = [(at, {tag(child): _said(child) for child in unit if tag(child) in ("source", "target")}) for at, unit in enumerate(units, 1)]
-    rows = [Row(at, {"original": both["source"], "translation": both["target"]}) for at, both in said if all(both.values())]
-    lost = [LeftOut(row=at, source=name, reason="It is not translated yet.") for at, both in said if not all(both.values())]
+    rows = [
+        Row(at, {"original": both["source"], "translation": both["target"]})
+        for at, both in said
+        if both.get("source") and both.get("target")
+    ]
+    lost = [
+        LeftOut(row=at, source=name, reason="It is not translated yet.")
+        for at, both in said
+        if not (both.get("source") and both.get("target"))
+    ]
     return Table(name, rows, ("original", "translation"), lost, about=count(len(rows), "translation"))
 
 
