@@ -63,7 +63,7 @@ How many? {#5:1}
     [
         "She asked him.\nANSWER: B was what he said, and no more.\n" * 9,
         "void f() {\n  if (a == b) { c = d; }\n}\n\nvoid g() { return; }\n" * 5,
-        "The area::name of it is { area = name }, as in std::map.\n\n" * 9,
+        "The area::name of it is { area=name }, as in std::map.\n\n" * 9,
         "A set is written as { a, b }, as everybody knows.\n\nAnother as { =c }.\n\n" + "This is a text about sets.\n\n" * 9,
     ],
     ids=["answer", "code", "names", "sets"],
